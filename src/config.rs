@@ -1,0 +1,148 @@
+//! The configuration, as the rest of the program sees it: checked, interpolated, with defaults.
+//!
+//! The words are those of `optoggles.toml`; the file itself is read in the modules below.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::address::Address;
+use crate::secret::Secret;
+
+/// Everything that `optoggles.toml` says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where `serve` listens.
+    pub bind: Bind,
+    /// Time between resyncs; none: no resyncs.
+    pub resync_interval: Option<Duration>,
+    /// How long a request may take, whole.
+    pub http_timeout: Duration,
+    /// Requests in flight at once, to each source and to the target; at least 1.
+    pub concurrency: usize,
+    /// Where users come from, in the order of the file.
+    pub sources: Vec<Source>,
+    /// Where the toggles are.
+    pub target: Target,
+    /// The toggles, in the order of the file.
+    pub toggles: Vec<Toggle>,
+}
+
+/// An address to listen at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bind {
+    /// A host name or IP address (an IPv6 one without brackets); empty: every interface.
+    pub host: String,
+    /// 0: one that is free.
+    pub port: u16,
+}
+
+/// Where the users of toggles come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// `[A-Za-z0-9][A-Za-z0-9._-]*`, unique.
+    pub id: String,
+    /// What it is.
+    pub kind: SourceKind,
+}
+
+/// The kinds of sources.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceKind {
+    /// An OPAL client and the OPA that it manages.
+    Opal(Opal),
+    /// An OPA without OPAL.
+    Opa(Opa),
+}
+
+/// `type = "opal"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opal {
+    /// The OPAL client's API.
+    pub url: Address,
+    /// Sent to OPAL as `Authorization: Bearer`.
+    pub token: Option<Secret>,
+    /// Where OPAL reaches us, without the route.
+    pub advertised_address: Address,
+    /// What tells replicas behind one address apart; part of the registration's key.
+    pub instance: String,
+    /// Where OPA is, if OPAL is not to be asked.
+    pub opa_url: Option<Address>,
+    /// OPA's token, where OPAL does not give it out.
+    pub opa_token: Option<Secret>,
+    /// Whether OPA is asked, before its rules are, if it has loaded everything.
+    pub wait_until_ready: bool,
+    /// For requests to OPAL and to its OPA.
+    pub tls: Tls,
+}
+
+/// `type = "opa"`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opa {
+    /// OPA's API.
+    pub url: Address,
+    /// Sent as `Authorization: Bearer`.
+    pub token: Option<Secret>,
+    /// Time between passes.
+    pub poll_interval: Duration,
+    /// For requests to OPA.
+    pub tls: Tls,
+}
+
+/// `ca_file`, `cert_file` and `key_file`: the files' contents, in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificates to trust instead of the public ones.
+    pub ca: Option<String>,
+    /// Our own certificate chain and its key.
+    pub identity: Option<Identity>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The chain, ours first.
+    pub cert: String,
+    /// Its private key.
+    pub key: Secret,
+}
+
+/// The feature management platform that holds the toggles.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// `type = "restapi"`.
+    RestApi(RestApi),
+}
+
+/// A system of the user's own, behind a small REST API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestApi {
+    /// The collection: toggles are created here, and changed below it.
+    pub endpoint_url: Address,
+    /// Sent with every request; a name may come once.
+    pub extra_headers: Vec<(String, Secret)>,
+    /// Whether the server also answers `GET {endpoint_url}/{key}`.
+    pub read: bool,
+}
+
+/// One feature flag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Toggle {
+    /// Its key at the target, unique.
+    pub key: String,
+    /// Which rule names its users.
+    pub users_policy: Rule,
+    /// What the target needs to create it.
+    pub spec: Map<String, Value>,
+}
+
+/// A rule of a source's policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The index of its source in [`Config::sources`].
+    pub source: usize,
+    /// Such as `app.rbac`.
+    pub package: String,
+    /// Such as `us_users`.
+    pub rule: String,
+}

@@ -1,0 +1,58 @@
+//! Values that cannot be printed.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+
+/// A token, a header's value or a key: its `Debug` and `Display` print `[redacted]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the value in; from here on only [`Secret::expose`] gives it out.
+    pub fn new(value: impl Into<String>) -> Secret {
+        Secret(value.into())
+    }
+
+    /// The value itself, for the request that has to carry it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `presented` is this secret, in a time that does not tell how much of it was right.
+    pub fn matches(&self, presented: &str) -> bool {
+        self.0.as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_prints_as_redacted() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(format!("{secret} {secret:?}"), "[redacted] [redacted]");
+    }
+
+    #[test]
+    fn a_secret_matches_itself_alone() {
+        let secret = Secret::new("hunter2");
+        assert!(secret.matches("hunter2"));
+        for wrong in ["", "hunter", "hunter22", "Hunter2"] {
+            assert!(!secret.matches(wrong), "{wrong:?}");
+        }
+    }
+}
