@@ -1,8 +1,13 @@
 //! optoggles keeps feature flags in step with authorization policy.
 //!
-//! It is a program, and this library is its inside: the modules stand in reading order, and use only
-//! what stands above or beside them. `ARCHITECTURE.md` tells how they work together.
+//! It is a program, and this library is its inside. The modules stand in the order in which they
+//! build on each other; `ARCHITECTURE.md` tells how they work together.
 
 pub mod address;
 pub mod config;
+pub mod error;
+pub mod job;
+pub mod plan;
+pub mod schedule;
 pub mod secret;
+pub mod users;

@@ -1,0 +1,164 @@
+//! What can go wrong with a request, in words and in kinds.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A request that failed.
+///
+/// `Display` is for logs and reports: it names the request, the cause and the remote's own words.
+/// [`Failure::reason`] is for everybody who can reach `/health`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// How long the remote asks us to wait (`Retry-After`, `X-Ratelimit-Reset`), from when it
+    /// answered.
+    pub pause: Option<Duration>,
+    message: String,
+}
+
+/// The kinds of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The host's name is not known.
+    Lookup,
+    /// Nobody listens there.
+    Refused,
+    /// No answer within `http_timeout`.
+    Timeout,
+    /// The connection ended before the answer was whole.
+    Lost,
+    /// TLS: a certificate that is not trusted, or does not fit.
+    Tls,
+    /// An answer with a status other than the expected ones.
+    Status(u16),
+    /// An answer that is not what it should be.
+    Answer,
+    /// The rule is undefined.
+    Undefined,
+    /// The rule's value is not a list of users.
+    WrongType,
+    /// OPA has not loaded everything yet.
+    NotReady,
+    /// Something that this program or its configuration lacks.
+    Setup,
+}
+
+impl Failure {
+    /// A failure with words for it: lowercase, no full stop, naming the request and the cause.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
+        Failure {
+            kind,
+            pause: None,
+            message: message.into(),
+        }
+    }
+
+    /// The failure in words that hold nothing of what the remote said.
+    pub fn reason(&self) -> String {
+        match self.kind {
+            Kind::Lookup => "host not found".into(),
+            Kind::Refused => "connection refused".into(),
+            Kind::Timeout => "no answer in time".into(),
+            Kind::Lost => "connection lost".into(),
+            Kind::Tls => "TLS failed".into(),
+            Kind::Status(status) => format!("answered {status}"),
+            Kind::Answer => "answer not understood".into(),
+            Kind::Undefined => "the rule is undefined".into(),
+            Kind::WrongType => "the rule is not a list of users".into(),
+            Kind::NotReady => "OPA is not ready".into(),
+            Kind::Setup => "not set up".into(),
+        }
+    }
+
+    /// Whether it will not pass by itself: `sync --once` gives up at once.
+    pub fn is_lasting(&self) -> bool {
+        match self.kind {
+            Kind::Status(status) => matches!(status, 400 | 401 | 403 | 404 | 405 | 422),
+            Kind::Undefined | Kind::WrongType | Kind::Setup => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the remote may have done, or may yet do, what it was asked for.
+    ///
+    /// A gateway that gave up (502, 504) does not know either.
+    pub fn is_unsure(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Timeout | Kind::Lost | Kind::Answer | Kind::Status(502 | 504)
+        )
+    }
+
+    /// Whether the host itself may be gone, or have been replaced by another.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Lookup | Kind::Refused | Kind::Timeout | Kind::Lost | Kind::Tls
+        )
+    }
+
+    /// Whether the remote answered with this status.
+    pub fn is_status(&self, status: u16) -> bool {
+        self.kind == Kind::Status(status)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The remote's own words as they may stand in a message: on one line, with control characters
+/// escaped, cut after 200 characters.
+pub fn quote(words: &[u8]) -> String {
+    const LIMIT: usize = 200;
+    let words = String::from_utf8_lossy(&words[..words.len().min(8 * LIMIT)]);
+    let words = words.trim();
+    let mut quoted: String = words
+        .chars()
+        .take(LIMIT)
+        .flat_map(char::escape_debug)
+        .collect();
+    if words.chars().nth(LIMIT).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remotes_words_stay_on_one_line_and_short() {
+        assert_eq!(
+            quote(b" no\n\x1b[31mway\xff "),
+            "no\\n\\u{1b}[31mway\u{fffd}"
+        );
+        let long = quote("ä".repeat(5000).as_bytes());
+        assert_eq!(long.chars().count(), 201);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn what_will_not_pass_by_itself_is_known() {
+        for status in [400, 401, 403, 404, 405, 422] {
+            assert!(Failure::new(Kind::Status(status), "").is_lasting());
+        }
+        for status in [302, 408, 409, 429, 500, 503] {
+            assert!(!Failure::new(Kind::Status(status), "").is_lasting());
+        }
+        assert!(Failure::new(Kind::Undefined, "").is_lasting());
+        assert!(!Failure::new(Kind::Refused, "").is_lasting());
+    }
+
+    #[test]
+    fn a_reason_does_not_repeat_the_remotes_words() {
+        let failure = Failure::new(Kind::Status(500), "it answered 500: \"alice is broken\"");
+        assert_eq!(failure.reason(), "answered 500");
+    }
+}

@@ -1,0 +1,95 @@
+//! What the engine wants done, and what came of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::error::Failure;
+use crate::plan::There;
+use crate::secret::Secret;
+use crate::users::{Change, Users};
+
+/// A source, by its index in the configuration.
+pub type SourceId = usize;
+
+/// A toggle, by its index in the configuration.
+pub type ToggleId = usize;
+
+/// Where OPA is, and how to ask it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// OPA's API.
+    pub url: Address,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<Secret>,
+    /// How long the authorization holds, from when it was given; none: for good.
+    pub expires_in: Option<Duration>,
+}
+
+/// What OPA says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It has loaded everything, or does not tell.
+    Ready,
+    /// It has not: its answers can be empty sets.
+    NotReady,
+}
+
+/// What creating a toggle came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is new, and described.
+    New,
+    /// It was there.
+    Existed,
+}
+
+/// One request, or a few that belong together, for a request thread.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Ask OPAL where OPA is.
+    Discover(SourceId),
+    /// Have OPAL call us back.
+    Register(SourceId),
+    /// Look if our registration is still there.
+    Watch(SourceId),
+    /// Take it back, if it is still ours.
+    Leave(SourceId),
+    /// Ask OPA if it has loaded everything.
+    Ready(SourceId, Arc<Access>),
+    /// Ask OPA for the users of a toggle.
+    Query(ToggleId, Arc<Access>),
+    /// Read a toggle at the target.
+    Read(ToggleId),
+    /// Create it there.
+    Create(ToggleId),
+    /// Bring its metadata in line with its `spec`.
+    Describe(ToggleId),
+    /// Set its users.
+    Update(ToggleId, Arc<Users>, Option<Change>),
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub enum Done {
+    /// Where OPA is.
+    Discover(SourceId, Result<Access, Failure>),
+    /// OPAL will call us back.
+    Register(SourceId, Result<(), Failure>),
+    /// Whether the registration is there, and ours.
+    Watch(SourceId, Result<bool, Failure>),
+    /// The registration is gone.
+    Leave(SourceId, Result<(), Failure>),
+    /// Whether OPA has loaded everything.
+    Ready(SourceId, Result<Readiness, Failure>),
+    /// The users that the rule allows.
+    Query(ToggleId, Result<Users, Failure>),
+    /// What the target has.
+    Read(ToggleId, Result<There, Failure>),
+    /// The toggle exists.
+    Create(ToggleId, Result<Created, Failure>),
+    /// Its metadata follow its `spec`.
+    Describe(ToggleId, Result<(), Failure>),
+    /// Its users are those of the job.
+    Update(ToggleId, Result<(), Failure>),
+}

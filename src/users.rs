@@ -1,0 +1,308 @@
+//! The users of a toggle: a sorted set of user keys, in one buffer.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// The set of user keys that the policy allows for a toggle: sorted, without duplicates.
+///
+/// All keys stand in one buffer, because sets of a million users are compared and kept. `Debug`
+/// prints the number of users and not their names, which belong to the trace log alone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    text: String,
+    /// Where each key ends in `text`.
+    ends: Vec<u32>,
+}
+
+/// The difference between the users that the target has and those that it should have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Users that come.
+    pub added: Users,
+    /// Users that go.
+    pub removed: Users,
+}
+
+impl Users {
+    /// How many users there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The keys, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.ends.len()).map(|index| self.get(index))
+    }
+
+    /// What has to change where the users are `there`, so that they become these.
+    pub fn change_from(&self, there: &Users) -> Change {
+        let mut change = Change::default();
+        let mut wanted = self.iter().peekable();
+        let mut existing = there.iter().peekable();
+        loop {
+            let order = match (wanted.peek(), existing.peek()) {
+                (None, None) => return change,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(here), Some(there)) => here.cmp(there),
+            };
+            match order {
+                Ordering::Less => wanted.next().map(|key| change.added.push(key)),
+                Ordering::Greater => existing.next().map(|key| change.removed.push(key)),
+                Ordering::Equal => wanted.next().and(existing.next()).map(drop),
+            };
+        }
+    }
+
+    fn get(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.text[start as usize..self.ends[index] as usize]
+    }
+
+    /// Appends a key; [`Users::sort`] has to follow unless keys come in order.
+    ///
+    /// Answers of more than 4 GiB are never read (the limit is 64 MiB), so that a `u32` holds every
+    /// end.
+    fn push(&mut self, key: &str) {
+        self.text.push_str(key);
+        self.ends.push(self.text.len() as u32);
+    }
+
+    /// Restores the invariant. OPA answers sets in order, so that the walk is nearly always all.
+    fn sort(self) -> Users {
+        let sorted = (1..self.len()).all(|index| self.get(index - 1) < self.get(index));
+        if sorted {
+            return self;
+        }
+        let mut keys: Vec<&str> = self.iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut users = Users::default();
+        keys.into_iter().for_each(|key| users.push(key));
+        users
+    }
+}
+
+impl Change {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Users {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(keys: I) -> Users {
+        let mut users = Users::default();
+        keys.into_iter().for_each(|key| users.push(key));
+        users.sort()
+    }
+}
+
+impl Serialize for Users {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} users", self.len())
+    }
+}
+
+impl<'de> Deserialize<'de> for Users {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Users, D::Error> {
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// Says what is wrong with a JSON value that is no list of user keys, by its types alone: values
+/// can be what must not be shown.
+///
+/// It reads the value again, element by element, so that only an answer that is wrong costs this.
+pub fn describe_wrong(value: &RawValue) -> String {
+    match type_name(value) {
+        "an array" => match serde_json::from_str::<FirstWrong>(value.get()) {
+            Ok(FirstWrong(Some((index, found)))) => {
+                format!("element {index} is {found}, not a string")
+            }
+            _ => "it is not a list of strings".to_owned(),
+        },
+        other => format!("it is {other}, not a list of strings"),
+    }
+}
+
+fn type_name(value: &RawValue) -> &'static str {
+    match value.get().as_bytes().first() {
+        Some(b'[') => "an array",
+        Some(b'{') => "an object",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+struct List;
+
+impl<'de> Visitor<'de> for List {
+    type Value = Users;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of strings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Users, A::Error> {
+        let mut users = Users::default();
+        while seq.next_element_seed(Key(&mut users))?.is_some() {}
+        Ok(users.sort())
+    }
+}
+
+/// One element of the list. It goes straight into the buffer, without an allocation of its own.
+struct Key<'a>(&'a mut Users);
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
+        self.0.push(key);
+        Ok(())
+    }
+}
+
+/// The index and type of the first element of a list that is not a string.
+struct FirstWrong(Option<(usize, &'static str)>);
+
+impl<'de> Deserialize<'de> for FirstWrong {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FirstWrong, D::Error> {
+        struct Elements;
+
+        impl<'de> Visitor<'de> for Elements {
+            type Value = FirstWrong;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<FirstWrong, A::Error> {
+                let mut wrong = None;
+                let mut index = 0;
+                while let Some(element) = seq.next_element::<&RawValue>()? {
+                    let found = type_name(element);
+                    if wrong.is_none() && found != "a string" {
+                        wrong = Some((index, found));
+                    }
+                    index += 1;
+                }
+                Ok(FirstWrong(wrong))
+            }
+        }
+
+        deserializer.deserialize_seq(Elements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(users: &Users) -> BTreeSet<&str> {
+        users.iter().collect()
+    }
+
+    fn wrong(json: &str) -> String {
+        assert!(serde_json::from_str::<Users>(json).is_err(), "{json}");
+        describe_wrong(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn users_are_sorted_and_without_duplicates() {
+        let users: Users = serde_json::from_str(r#"["eve", "al\u00efce", "eve", "bob"]"#).unwrap();
+        assert_eq!(users.iter().collect::<Vec<_>>(), ["alïce", "bob", "eve"]);
+        assert_eq!(users.len(), 3);
+        assert_eq!(
+            serde_json::to_string(&users).unwrap(),
+            r#"["alïce","bob","eve"]"#
+        );
+    }
+
+    #[test]
+    fn nobody_is_a_set_of_users() {
+        let users: Users = serde_json::from_str("[]").unwrap();
+        assert!(users.is_empty());
+        assert_eq!(users, Users::default());
+    }
+
+    #[test]
+    fn what_is_no_list_of_users_is_described_by_its_types_alone() {
+        assert_eq!(
+            wrong("{\"a\": 1}"),
+            "it is an object, not a list of strings"
+        );
+        assert_eq!(wrong("null"), "it is null, not a list of strings");
+        assert_eq!(wrong("true"), "it is a boolean, not a list of strings");
+        assert_eq!(wrong("-1"), "it is a number, not a list of strings");
+        assert_eq!(wrong("\"eve\""), "it is a string, not a list of strings");
+        assert_eq!(
+            wrong("[\"a\", [1], 2]"),
+            "element 1 is an array, not a string"
+        );
+    }
+
+    #[test]
+    fn users_do_not_print_their_names() {
+        let users: Users = ["eve"].into_iter().collect();
+        assert_eq!(format!("{users:?}"), "1 users");
+    }
+
+    proptest! {
+        #[test]
+        fn a_change_is_the_difference_of_the_sets(
+            wanted in prop::collection::vec("[a-e]{0,3}", 0..12),
+            there in prop::collection::vec("[a-e]{0,3}", 0..12),
+        ) {
+            let wanted: Users = wanted.iter().map(String::as_str).collect();
+            let there: Users = there.iter().map(String::as_str).collect();
+            let change = wanted.change_from(&there);
+
+            let added: BTreeSet<_> = set(&wanted).difference(&set(&there)).copied().collect();
+            let removed: BTreeSet<_> = set(&there).difference(&set(&wanted)).copied().collect();
+            prop_assert_eq!(set(&change.added), added);
+            prop_assert_eq!(set(&change.removed), removed);
+            prop_assert_eq!(change.is_empty(), wanted == there);
+        }
+
+        #[test]
+        fn users_survive_json(keys in prop::collection::vec(".*", 0..12)) {
+            let users: Users = keys.iter().map(String::as_str).collect();
+            let json = serde_json::to_vec(&users).unwrap();
+            prop_assert_eq!(serde_json::from_slice::<Users>(&json).unwrap(), users);
+        }
+    }
+}
