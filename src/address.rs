@@ -65,7 +65,7 @@ impl Address {
             host,
             port,
             path: uri.path().trim_end_matches('/').to_owned(),
-            basic: userinfo.map(basic),
+            basic: userinfo.map(from_userinfo),
         })
     }
 
@@ -139,10 +139,16 @@ pub fn is_loopback(host: &str) -> bool {
         || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn basic(userinfo: &str) -> Secret {
-    let plain: Vec<u8> = percent_decode_str(userinfo).collect();
-    let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
+/// The value of an `Authorization` header for a user name and password (RFC 7617).
+pub fn basic(user: &str, password: &str) -> Secret {
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     Secret::new(format!("Basic {encoded}"))
+}
+
+fn from_userinfo(userinfo: &str) -> Secret {
+    let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    basic(&decode(user), &decode(password))
 }
 
 #[cfg(test)]

@@ -118,11 +118,13 @@ pub fn quote(words: &[u8]) -> String {
     const LIMIT: usize = 200;
     let words = String::from_utf8_lossy(&words[..words.len().min(8 * LIMIT)]);
     let words = words.trim();
-    let mut quoted: String = words
-        .chars()
-        .take(LIMIT)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut quoted = String::new();
+    for character in words.chars().take(LIMIT) {
+        match character {
+            '"' | '\'' | '\\' => quoted.push(character),
+            other => quoted.extend(other.escape_debug()),
+        }
+    }
     if words.chars().nth(LIMIT).is_some() {
         quoted.push('…');
     }

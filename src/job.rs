@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::error::Failure;
 use crate::plan::There;
 use crate::secret::Secret;
-use crate::users::{Change, Users};
+use crate::users::Users;
 
 /// A source, by its index in the configuration.
 pub type SourceId = usize;
@@ -24,6 +24,19 @@ pub struct Access {
     pub authorization: Option<Secret>,
     /// How long the authorization holds, from when it was given; none: for good.
     pub expires_in: Option<Duration>,
+}
+
+impl Access {
+    /// OPA at an address, asked with a bearer token where there is one, else with the user name
+    /// and password of the address.
+    pub fn bearer(url: Address, token: Option<&Secret>) -> Access {
+        let bearer = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
+        Access {
+            authorization: bearer.or_else(|| url.authorization().cloned()),
+            url,
+            expires_in: None,
+        }
+    }
 }
 
 /// What OPA says of itself.
@@ -66,7 +79,7 @@ pub enum Job {
     /// Bring its metadata in line with its `spec`.
     Describe(ToggleId),
     /// Set its users.
-    Update(ToggleId, Arc<Users>, Option<Change>),
+    Update(ToggleId, Arc<Users>),
 }
 
 /// What came of a job.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::users::{Change, Users};
+use crate::users::Users;
 
 /// What is known of a toggle at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,7 +22,7 @@ pub enum There {
 }
 
 /// One thing to do at the target.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Read the toggle.
     Read,
@@ -30,8 +30,8 @@ pub enum Step {
     Create,
     /// Bring its metadata in line with `spec`.
     Describe,
-    /// Set its users: with the change, where it is known what the target has.
-    Update(Arc<Users>, Option<Change>),
+    /// Set its users.
+    Update,
 }
 
 impl There {
@@ -40,7 +40,7 @@ impl There {
     ///
     /// `wanted` is none where the users are not known: then nothing is done about them. `readable`
     /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
-    pub fn next_step(&self, wanted: Option<&Arc<Users>>, readable: bool) -> Option<Step> {
+    pub fn next_step(&self, wanted: Option<&Users>, readable: bool) -> Option<Step> {
         match self {
             There::Unknown if readable => Some(Step::Read),
             There::Unknown | There::Absent => Some(Step::Create),
@@ -48,15 +48,7 @@ impl There {
                 described: false, ..
             } => Some(Step::Describe),
             There::Present { users, .. } => {
-                let wanted = wanted?;
-                match users {
-                    Some(users) if users == wanted => None,
-                    Some(users) => Some(Step::Update(
-                        Arc::clone(wanted),
-                        Some(wanted.change_from(users)),
-                    )),
-                    None => Some(Step::Update(Arc::clone(wanted), None)),
-                }
+                (users.as_deref() != Some(wanted?)).then_some(Step::Update)
             }
         }
     }
@@ -98,7 +90,7 @@ mod tests {
     }
 
     /// What a target that does as it is told holds after a step.
-    fn apply(step: Step, truth: &There) -> There {
+    fn apply(step: Step, truth: &There, wanted: &Arc<Users>) -> There {
         match step {
             Step::Read => truth.clone(),
             Step::Create => There::Present {
@@ -109,9 +101,9 @@ mod tests {
                 described: true,
                 users: truth.users().cloned(),
             },
-            Step::Update(users, _) => There::Present {
+            Step::Update => There::Present {
                 described: true,
-                users: Some(users),
+                users: Some(Arc::clone(wanted)),
             },
         }
     }
@@ -145,8 +137,7 @@ mod tests {
 
         let mut blind = present(true, &["eve".to_owned()]);
         blind.forget_users(false);
-        let sent = Step::Update(Arc::clone(&wanted), None);
-        assert_eq!(blind.next_step(Some(&wanted), false), Some(sent));
+        assert_eq!(blind.next_step(Some(&wanted), false), Some(Step::Update));
     }
 
     #[test]
@@ -173,7 +164,7 @@ mod tests {
             let mut steps = 0;
             let mut truth = truth;
             while let Some(step) = there.next_step(Some(&wanted), true) {
-                truth = apply(step, &truth);
+                truth = apply(step, &truth, &wanted);
                 there = truth.clone();
                 steps += 1;
                 prop_assert!(steps <= 3, "at most read, create or describe, and update");

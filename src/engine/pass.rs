@@ -1,0 +1,266 @@
+//! Passes: asking a source for the users of all its toggles, when its OPA is ready.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Failure, Kind};
+use crate::job::{Job, Readiness, SourceId, ToggleId};
+
+use super::places::Places;
+use super::task::{State, Task};
+use super::{Cause, Engine, Key, Moment, Notice, Thing, Timer};
+
+/// How long a pass may make a waiting one wait: longer, and a query that hangs for one toggle would
+/// delay the others.
+pub const PATIENCE: Duration = Duration::from_millis(25);
+
+/// How long one answer about its readiness is taken for OPA's state. Short, because an OPA that is
+/// restarted in the middle of a pass answers empty sets.
+const READY: Duration = Duration::from_secs(1);
+
+/// How long to wait at least, and at most, before asking an OPA again that is not ready.
+const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
+
+/// How long OPA may take to become ready before that counts as a failure.
+const LONG_HOLD: Duration = Duration::from_secs(60);
+
+/// The passes of one source.
+pub(super) struct Passes {
+    /// Asked for, and why.
+    pub(super) waiting: Option<Cause>,
+    /// When one last ended.
+    pub(super) last: Option<Instant>,
+    pub(super) ready: Task,
+    pub(super) ready_until: Option<Instant>,
+    pub(super) held_since: Option<Instant>,
+    asks_if_ready: bool,
+    running: Option<Pass>,
+    /// How many have begun.
+    count: u64,
+    /// Toggles to query.
+    queries: VecDeque<ToggleId>,
+    places: Places,
+}
+
+/// A running pass.
+struct Pass {
+    cause: Cause,
+    started: Instant,
+    toggles: usize,
+    pending: usize,
+    changed: usize,
+    failed: usize,
+}
+
+impl Passes {
+    pub(super) fn new(asks_if_ready: bool, places: usize) -> Passes {
+        Passes {
+            waiting: None,
+            last: None,
+            ready: Task::default(),
+            ready_until: None,
+            held_since: None,
+            asks_if_ready,
+            running: None,
+            count: 0,
+            queries: VecDeque::new(),
+            places: Places::new(places),
+        }
+    }
+
+    /// The places that the next query waits for, where that is all it waits for.
+    pub(super) fn waiting_for_place(&self) -> Option<&Places> {
+        let waits = !self.queries.is_empty() && (!self.asks_if_ready || self.ready_until.is_some());
+        waits.then_some(&self.places)
+    }
+
+    /// Whether OPA is known to have loaded everything.
+    fn is_ready(&self, now: Instant) -> bool {
+        !self.asks_if_ready || self.ready_until.is_some_and(|until| now < until)
+    }
+}
+
+impl Engine {
+    /// Runs a pass as soon as that can be.
+    pub(super) fn ask_for_pass(&mut self, id: SourceId, cause: Cause, now: Moment) {
+        self.sources[id].passes.waiting.get_or_insert(cause);
+        self.try_pass(id, now);
+    }
+
+    /// Begins the waiting pass, unless one is running that has not used up the patience yet.
+    pub(super) fn try_pass(&mut self, id: SourceId, now: Moment) {
+        let source = &self.sources[id];
+        if source.connecting || source.opa.is_none() || source.passes.waiting.is_none() {
+            return;
+        }
+        match &source.passes.running {
+            Some(pass) if now.at < pass.started + PATIENCE => {
+                let end = pass.started + PATIENCE;
+                self.timers.set(Timer::Patience(id), end);
+            }
+            _ => self.begin_pass(id, now),
+        }
+    }
+
+    fn begin_pass(&mut self, id: SourceId, now: Moment) {
+        self.end_pass(id, now);
+        self.timers.cancel(Timer::Patience(id));
+        let toggles = self.toggles_of(id);
+        let passes = &mut self.sources[id].passes;
+        let Some(cause) = passes.waiting.take().filter(|_| !toggles.is_empty()) else {
+            return;
+        };
+        passes.count += 1;
+        passes.ready_until = None;
+        if passes.ready.may_be_hurried() {
+            passes.ready.state = State::Idle;
+            self.timers.cancel(Timer::Task(Key::Ready(id)));
+        }
+        passes.running = Some(Pass {
+            cause,
+            started: now.at,
+            toggles: toggles.len(),
+            pending: toggles.len(),
+            changed: 0,
+            failed: 0,
+        });
+        let count = passes.count;
+        for toggle in toggles {
+            self.toggles[toggle].pass = Some(count);
+            self.ask_for_query(toggle);
+        }
+    }
+
+    fn end_pass(&mut self, id: SourceId, now: Moment) {
+        let Some(pass) = self.sources[id].passes.running.take() else {
+            return;
+        };
+        self.sources[id].passes.last = Some(now.at);
+        self.touched.insert(Thing::Source(id));
+        self.notices.push(Notice::Pass {
+            name: self.source_name(id),
+            cause: pass.cause,
+            toggles: pass.toggles,
+            changed: pass.changed,
+            failed: pass.failed,
+            late: pass.pending,
+            took: now.at - pass.started,
+        });
+    }
+
+    /// A query of the pass `number` is answered.
+    pub(super) fn count_answer(
+        &mut self,
+        id: SourceId,
+        number: u64,
+        result: Result<bool, ()>,
+        now: Moment,
+    ) {
+        let passes = &mut self.sources[id].passes;
+        let Some(pass) = passes.running.as_mut().filter(|_| passes.count == number) else {
+            return;
+        };
+        pass.pending -= 1;
+        match result {
+            Ok(changed) => pass.changed += usize::from(changed),
+            Err(()) => pass.failed += 1,
+        }
+        if pass.pending == 0 {
+            self.end_pass(id, now);
+            self.try_pass(id, now);
+        }
+    }
+
+    /// Asks each OPA that has queries waiting, and whose state is not known, if it is ready.
+    pub(super) fn ask_if_ready(&mut self, now: Instant) {
+        for (id, source) in self.sources.iter_mut().enumerate() {
+            let (Some(opa), passes) = (&source.opa, &mut source.passes) else {
+                continue;
+            };
+            if !passes.queries.is_empty() && !passes.is_ready(now) && passes.ready.is_idle() {
+                passes.ready.state = State::Running;
+                self.urgent.push_back(Job::Ready(id, Arc::clone(opa)));
+            }
+        }
+    }
+
+    pub(super) fn heard_if_ready(
+        &mut self,
+        id: SourceId,
+        result: Result<Readiness, Failure>,
+        now: Moment,
+    ) {
+        match result {
+            Ok(Readiness::Ready) => {
+                self.succeeded(Key::Ready(id));
+                if self.sources[id].passes.held_since.take().is_some() {
+                    // What was asked before OPA was restarted is out of date.
+                    self.ask_for_pass(id, Cause::Ready, now);
+                }
+                self.sources[id].passes.ready_until = Some(now.at + READY);
+            }
+            Ok(Readiness::NotReady) => self.hold(id, now),
+            Err(failure) => {
+                self.suspect(id, &failure, now);
+                self.failed(Key::Ready(id), "readiness query", failure, now);
+            }
+        }
+    }
+
+    /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
+    fn hold(&mut self, id: SourceId, now: Moment) {
+        self.touched.insert(Thing::Source(id));
+        let name = self.source_name(id);
+        let passes = &mut self.sources[id].passes;
+        if passes.held_since.is_none() {
+            self.notices.push(Notice::Held { name });
+        }
+        let held = now.at - *passes.held_since.get_or_insert(now.at);
+        if held >= LONG_HOLD || self.until().is_some() {
+            let words = "OPA has not loaded its policy and data yet (system/opal/ready is false): \
+                         nothing is applied; where OPAL loads no data at all, set \
+                         wait_until_ready = false on the source";
+            let failure = Failure::new(Kind::NotReady, words);
+            self.failed(Key::Ready(id), "readiness query", failure, now);
+        }
+        let ready = &mut self.sources[id].passes.ready;
+        if !ready.has_given_up() {
+            ready.state = State::Waiting { asked: false };
+            let wait = held.clamp(HOLD.0, HOLD.1);
+            self.timers.set(Timer::Task(Key::Ready(id)), now.at + wait);
+        }
+    }
+
+    pub(super) fn enqueue_query(&mut self, id: SourceId, toggle: ToggleId) {
+        self.sources[id].passes.queries.push_back(toggle);
+    }
+
+    pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
+        for source in &mut self.sources {
+            let (Some(opa), passes) = (&source.opa, &mut source.passes) else {
+                continue;
+            };
+            if !passes.is_ready(now) || !passes.places.is_free(now) {
+                continue;
+            }
+            let Some(toggle) = passes.queries.pop_front() else {
+                continue;
+            };
+            passes.places.take(toggle, now);
+            self.toggles[toggle].query.state = State::Running;
+            return Some(Job::Query(toggle, Arc::clone(opa)));
+        }
+        None
+    }
+
+    pub(super) fn release_query(&mut self, id: SourceId, toggle: ToggleId) {
+        self.sources[id].passes.places.release(toggle);
+    }
+
+    fn toggles_of(&self, id: SourceId) -> Vec<ToggleId> {
+        let toggles = self.config.toggles.iter().enumerate();
+        let ours = toggles.filter(|(_, toggle)| toggle.users_policy.source == id);
+        ours.map(|(toggle, _)| toggle).collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! A source: connecting to it, and its passes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::{self, SourceKind};
+use crate::error::Failure;
+use crate::job::{Access, Job, SourceId};
+use crate::schedule::Backoff;
+
+use super::pass::Passes;
+use super::task::{State, Task};
+use super::{Cause, Engine, Key, Mode, Moment, Notice, Timer};
+
+/// How often the registration is looked at.
+const WATCH: Duration = Duration::from_secs(30);
+
+pub(super) struct Source {
+    /// Where OPA is.
+    pub(super) opa: Option<Arc<Access>>,
+    pub(super) discover: Task,
+    pub(super) register: Task,
+    pub(super) watch: Task,
+    pub(super) passes: Passes,
+    /// Discovery and registration have not both been tried yet: passes wait for them, so that no
+    /// change falls between a query and the registration.
+    pub(super) connecting: bool,
+    discovers: bool,
+    registers: bool,
+    has_registered: bool,
+    interval: Option<Duration>,
+    /// Asked to find OPA again when it does not answer; not more often than a retry.
+    suspicion: Backoff,
+    suspect_after: Option<Instant>,
+}
+
+impl Source {
+    pub(super) fn new(source: &config::Source, mode: Mode, places: usize) -> Source {
+        let known = |url: &Option<_>, token: &Option<_>| {
+            let url = url.clone()?;
+            Some(Arc::new(Access::bearer(url, token.as_ref())))
+        };
+        let (opa, opal, interval) = match &source.kind {
+            SourceKind::Opal(opal) => (known(&opal.opa_url, &opal.opa_token), Some(opal), None),
+            SourceKind::Opa(opa) => {
+                let access = known(&Some(opa.url.clone()), &opa.token);
+                (access, None, Some(opa.poll_interval))
+            }
+        };
+        Source {
+            discovers: opa.is_none(),
+            registers: opal.is_some() && mode == Mode::Serve,
+            passes: Passes::new(opal.is_some_and(|opal| opal.wait_until_ready), places),
+            interval: match mode {
+                Mode::Serve => interval,
+                Mode::Sync { interval } => Some(interval),
+                Mode::Once { .. } => None,
+            },
+            opa,
+            discover: Task::default(),
+            register: Task::default(),
+            watch: Task::default(),
+            connecting: false,
+            has_registered: false,
+            suspicion: Backoff::default(),
+            suspect_after: None,
+        }
+    }
+
+    /// Whether it was discovered and registered with, once.
+    pub(super) fn is_connected(&self) -> bool {
+        self.opa.is_some() && (self.has_registered || !self.registers)
+    }
+
+    /// Whether its users cannot be asked for any more, in a single pass.
+    pub(super) fn has_given_up(&self) -> bool {
+        (self.opa.is_none() && self.discover.has_given_up()) || self.passes.ready.has_given_up()
+    }
+}
+
+impl Engine {
+    /// Discovers, then registers, then runs a pass.
+    pub(super) fn connect(&mut self, id: SourceId, now: Moment) {
+        self.sources[id].connecting = true;
+        self.sources[id]
+            .passes
+            .waiting
+            .get_or_insert(Cause::Connected);
+        match self.sources[id].discovers {
+            true => self.begin(Key::Discover(id)),
+            false => self.after_discovery(id, now),
+        }
+    }
+
+    fn after_discovery(&mut self, id: SourceId, now: Moment) {
+        match self.sources[id].registers {
+            true => self.begin(Key::Register(id)),
+            false => self.after_connecting(id, now),
+        }
+    }
+
+    fn after_connecting(&mut self, id: SourceId, now: Moment) {
+        self.sources[id].connecting = false;
+        self.try_pass(id, now);
+    }
+
+    /// Starts a task that needs no place, unless it is running.
+    pub(super) fn begin(&mut self, key: Key) {
+        let job = match key {
+            Key::Discover(source) => Job::Discover(source),
+            Key::Register(source) => Job::Register(source),
+            Key::Watch(source) => Job::Watch(source),
+            Key::Ready(_) | Key::Query(_) | Key::Apply(_) => return,
+        };
+        self.timers.cancel(Timer::Task(key));
+        let task = self.task(key);
+        if !task.is_running() {
+            task.state = State::Running;
+            self.urgent.push_back(job);
+        }
+    }
+
+    pub(super) fn discovered(
+        &mut self,
+        id: SourceId,
+        result: Result<Access, Failure>,
+        now: Moment,
+    ) {
+        let key = Key::Discover(id);
+        let moved = match result {
+            Ok(access) => {
+                self.succeeded(key);
+                if let Some(lifetime) = access.expires_in {
+                    let early = now.at + lifetime.mul_f64(0.9);
+                    self.timers.set(Timer::Task(key), early);
+                }
+                self.found_opa(id, access)
+            }
+            Err(failure) => {
+                self.failed(key, "discovery", failure, now);
+                false
+            }
+        };
+        if self.sources[id].connecting {
+            self.after_discovery(id, now);
+        } else if moved {
+            self.ask_for_pass(id, Cause::Moved, now);
+        }
+    }
+
+    /// Whether OPA is elsewhere than it was.
+    fn found_opa(&mut self, id: SourceId, access: Access) -> bool {
+        let source = &mut self.sources[id];
+        if source.opa.as_deref() == Some(&access) {
+            return false;
+        }
+        let opa = access.url.to_string();
+        source.opa = Some(Arc::new(access));
+        source.passes.ready_until = None;
+        let name = self.source_name(id);
+        self.notices.push(Notice::Discovered { name, opa });
+        true
+    }
+
+    pub(super) fn registered(&mut self, id: SourceId, result: Result<(), Failure>, now: Moment) {
+        let key = Key::Register(id);
+        match result {
+            Ok(()) => {
+                self.succeeded(key);
+                self.sources[id].has_registered = true;
+                self.timers.set(Timer::Task(Key::Watch(id)), now.at + WATCH);
+                let name = self.source_name(id);
+                self.notices.push(Notice::Registered { name });
+                // A change may have fallen between an earlier pass and now.
+                self.sources[id]
+                    .passes
+                    .waiting
+                    .get_or_insert(Cause::Connected);
+            }
+            Err(failure) => self.failed(key, "registration", failure, now),
+        }
+        if self.stopping {
+            self.leave(id);
+        } else {
+            self.after_connecting(id, now);
+        }
+    }
+
+    pub(super) fn watched(&mut self, id: SourceId, result: Result<bool, Failure>, now: Moment) {
+        let key = Key::Watch(id);
+        match result {
+            Ok(ours) => {
+                self.succeeded(key);
+                if ours {
+                    self.timers.set(Timer::Task(key), now.at + WATCH);
+                } else if !self.stopping {
+                    let name = self.source_name(id);
+                    self.notices.push(Notice::Lost { name });
+                    self.connect(id, now);
+                }
+            }
+            Err(failure) => self.failed(key, "watch", failure, now),
+        }
+    }
+
+    /// On shutdown: takes the registration back, as soon as none is in flight.
+    pub(super) fn leave(&mut self, id: SourceId) {
+        let source = &mut self.sources[id];
+        if source.registers && !source.register.is_running() {
+            source.registers = false;
+            self.urgent.push_back(Job::Leave(id));
+        }
+    }
+
+    pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.notices.push(Notice::Failing {
+                name: self.source_name(id),
+                what: "leaving",
+                failure,
+                count: 1,
+                retry_in: None,
+            });
+        }
+    }
+
+    /// OPA does not answer, or not to us: its address or token may have changed.
+    pub(super) fn suspect(&mut self, id: SourceId, failure: &Failure, now: Moment) {
+        if !failure.is_unreachable() && !failure.is_status(401) && !failure.is_status(403) {
+            return;
+        }
+        let source = &mut self.sources[id];
+        source.passes.ready_until = None;
+        let early = source.suspect_after.is_some_and(|after| now.at < after);
+        if source.discovers && source.discover.is_idle() && !early {
+            source.suspect_after = Some(now.at + source.suspicion.fail(None, now.chance));
+            self.begin(Key::Discover(id));
+        }
+    }
+
+    /// A query was answered: OPA is where it was thought to be.
+    pub(super) fn trust(&mut self, id: SourceId) {
+        self.sources[id].suspicion.reset();
+        self.sources[id].suspect_after = None;
+    }
+
+    pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {
+        if let Some(interval) = self.sources[id].interval {
+            self.timers.set(Timer::Poll(id), now.at + interval);
+        }
+    }
+
+    pub(super) fn source_name(&self, id: SourceId) -> String {
+        format!("source {}", self.config.sources[id].id)
+    }
+}

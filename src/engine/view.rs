@@ -1,0 +1,226 @@
+//! What the engine knows, for the status and the report.
+
+use std::time::Instant;
+
+use crate::job::{SourceId, ToggleId};
+use crate::plan::{Step, There};
+use crate::users::{Change, Users};
+
+use super::task::{State, Task, Trouble};
+use super::{Engine, Key, Mode, Timer};
+
+/// What was done, or would be done, about a toggle at the target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// It was created.
+    pub created: bool,
+    /// Its metadata were sent.
+    pub described: bool,
+    /// Its users were sent.
+    pub sent: Sent,
+}
+
+/// Which users were sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Sent {
+    /// None: the target had them.
+    #[default]
+    Nothing,
+    /// All, because it is not known what the target had.
+    Whole,
+    /// Those that differ from what the target had.
+    Change(Change),
+}
+
+impl Sent {
+    /// The change, where it is known.
+    pub fn known(self) -> Option<Change> {
+        match self {
+            Sent::Change(change) => Some(change),
+            Sent::Nothing | Sent::Whole => None,
+        }
+    }
+}
+
+/// A source, as it is now.
+#[derive(Clone, Debug)]
+pub struct SourceView {
+    /// Whether it was discovered, and registered with where that is wanted.
+    pub connected: bool,
+    /// Whether its OPA has not loaded everything, so that nothing is applied.
+    pub held: bool,
+    /// What goes wrong.
+    pub troubles: Vec<Trouble>,
+    /// When a pass last ended.
+    pub last_success: Option<Instant>,
+    /// When something that failed is tried again.
+    pub next_retry: Option<Instant>,
+}
+
+/// The states of a toggle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToggleState {
+    /// The target has the users that the policy allows.
+    InSync,
+    /// The users are not known yet.
+    Waiting,
+    /// The target is being asked, or told.
+    Syncing,
+    /// A request failed.
+    Failing,
+}
+
+/// A toggle, as it is now.
+#[derive(Clone, Debug)]
+pub struct ToggleView {
+    /// Its state.
+    pub state: ToggleState,
+    /// How many users the last good answer had.
+    pub users: Option<usize>,
+    /// What goes wrong.
+    pub troubles: Vec<Trouble>,
+    /// When it was last known to be in sync.
+    pub last_success: Option<Instant>,
+    /// When what failed is tried again.
+    pub next_retry: Option<Instant>,
+}
+
+/// The target, as it is now.
+#[derive(Clone, Debug)]
+pub struct TargetView {
+    /// Until when it wants to be left alone.
+    pub paused_until: Option<Instant>,
+}
+
+impl Engine {
+    /// Whether every source was discovered and registered with, and every toggle created, once.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// A source, as it is now.
+    pub fn source(&self, id: SourceId) -> SourceView {
+        let source = &self.sources[id];
+        let tasks = [
+            (&source.discover, Key::Discover(id)),
+            (&source.register, Key::Register(id)),
+            (&source.watch, Key::Watch(id)),
+            (&source.passes.ready, Key::Ready(id)),
+        ];
+        SourceView {
+            connected: source.is_connected(),
+            held: source.passes.held_since.is_some(),
+            troubles: troubles(tasks.iter().map(|(task, _)| *task)),
+            last_success: source.passes.last,
+            next_retry: self.next_retry(tasks),
+        }
+    }
+
+    /// A toggle, as it is now.
+    pub fn toggle(&self, id: ToggleId) -> ToggleView {
+        let toggle = &self.toggles[id];
+        let tasks = [
+            (&toggle.query, Key::Query(id)),
+            (&toggle.apply, Key::Apply(id)),
+        ];
+        let troubles = troubles(tasks.iter().map(|(task, _)| *task));
+        let wanted = toggle.wanted.as_deref();
+        let state = if !troubles.is_empty() {
+            ToggleState::Failing
+        } else if wanted.is_none() {
+            ToggleState::Waiting
+        } else if toggle.there.next_step(wanted, self.readable).is_some() {
+            ToggleState::Syncing
+        } else {
+            ToggleState::InSync
+        };
+        ToggleView {
+            state,
+            users: toggle.count,
+            troubles,
+            last_success: toggle.last_success,
+            next_retry: self.next_retry(tasks),
+        }
+    }
+
+    /// The target, as it is now.
+    pub fn target(&self) -> TargetView {
+        TargetView {
+            paused_until: self.paused.as_ref().map(|(end, _)| *end),
+        }
+    }
+
+    /// What a single pass did about a toggle, or would have done; its trouble where it failed.
+    ///
+    /// # Errors
+    ///
+    /// The trouble: the toggle's, or its source's, or that the run was ended before.
+    pub fn outcome(&self, id: ToggleId) -> Result<(Outcome, usize), Option<Trouble>> {
+        let toggle = &self.toggles[id];
+        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        let own = [&toggle.query, &toggle.apply];
+        let tasks = own
+            .into_iter()
+            .chain([&source.discover, &source.passes.ready]);
+        let trouble = troubles(tasks).into_iter().next();
+        let Some(wanted) = &toggle.wanted else {
+            return Err(trouble);
+        };
+        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
+        match toggle.there.next_step(Some(wanted), self.readable) {
+            _ if toggle.apply.trouble.is_some() => Err(trouble),
+            None => Ok((toggle.outcome.clone(), wanted.len())),
+            Some(step) if dry_run && step != Step::Read => {
+                Ok((self.would(&toggle.there, wanted), wanted.len()))
+            }
+            Some(_) => Err(self.pause_trouble().or(trouble)),
+        }
+    }
+
+    /// What a run that is not dry would do next.
+    fn would(&self, there: &There, wanted: &Users) -> Outcome {
+        let nobody = Users::default();
+        let known = match there {
+            There::Absent => Some(&nobody),
+            _ => there.users().map(AsRef::as_ref),
+        };
+        let sent = match known.map(|known| wanted.change_from(known)) {
+            None => Sent::Whole,
+            Some(change) if change.is_empty() => Sent::Nothing,
+            Some(change) => Sent::Change(change),
+        };
+        Outcome {
+            created: *there == There::Absent,
+            described: matches!(
+                there,
+                There::Present {
+                    described: false,
+                    ..
+                }
+            ),
+            sent,
+        }
+    }
+
+    fn pause_trouble(&self) -> Option<Trouble> {
+        let (_, failure) = self.paused.as_ref()?;
+        Some(Trouble {
+            what: "update",
+            failure: failure.clone(),
+            count: 1,
+        })
+    }
+
+    fn next_retry<const N: usize>(&self, tasks: [(&Task, Key); N]) -> Option<Instant> {
+        let waiting = tasks
+            .iter()
+            .filter(|(task, _)| matches!(task.state, State::Waiting { .. }));
+        waiting
+            .filter_map(|(_, key)| self.timers.get(Timer::Task(*key)))
+            .min()
+    }
+}
+
+fn troubles<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<Trouble> {
+    tasks.filter_map(|task| task.trouble.clone()).collect()
+}

@@ -1,0 +1,386 @@
+//! Requests to OPAL, OPA and the target: the only place that names ureq.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use http::{Method, Uri, header};
+use serde::{Deserialize, Serialize};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Proxy};
+
+use crate::address::is_loopback;
+use crate::config::Tls;
+use crate::error::{Failure, Kind, quote};
+use crate::secret::Secret;
+
+/// The most that is read of an answer, in bytes.
+const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
+
+/// Makes requests to one peer, over connections that are kept.
+pub struct Client {
+    direct: Agent,
+    /// Through the proxy of the environment; never used for this machine itself.
+    proxied: Option<Agent>,
+    timeout: Duration,
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Method,
+    /// The URL, without user name and password.
+    pub url: String,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<&'a Secret>,
+    /// More headers.
+    pub headers: &'a [(String, Secret)],
+    /// The body and its content type.
+    pub body: Option<(&'static str, Vec<u8>)>,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// How long the remote asks us to wait.
+    pub pause: Option<Duration>,
+    /// Which request it answers.
+    asked: String,
+}
+
+impl<'a> Request<'a> {
+    /// A request without a body.
+    pub fn new(method: Method, url: String) -> Request<'a> {
+        Request {
+            method,
+            url,
+            authorization: None,
+            headers: &[],
+            body: None,
+        }
+    }
+
+    /// The same with an `Authorization` header.
+    pub fn authorized(self, authorization: Option<&'a Secret>) -> Request<'a> {
+        Request {
+            authorization,
+            ..self
+        }
+    }
+
+    /// The same with a JSON body.
+    pub fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            let words = format!("{self}: failed to write its body as JSON: {error}");
+            Failure::new(Kind::Setup, words)
+        })?;
+        let body = Some(("application/json", body));
+        Ok(Request { body, ..self })
+    }
+}
+
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.url)
+    }
+}
+
+impl Client {
+    /// A client whose requests take `timeout` at most, whole, with up to `connections` at once.
+    ///
+    /// # Errors
+    ///
+    /// Says which certificate or key cannot be used.
+    pub fn new(timeout: Duration, connections: usize, tls: &Tls) -> Result<Client, String> {
+        let tls = tls_config(tls)?;
+        let agent = |proxy: Option<Proxy>| {
+            let config = Agent::config_builder()
+                .timeout_global(Some(timeout))
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .max_idle_connections(connections)
+                .max_idle_connections_per_host(connections)
+                .user_agent(concat!("optoggles/", env!("CARGO_PKG_VERSION")))
+                .tls_config(tls.clone())
+                .proxy(proxy)
+                .build();
+            Agent::with_parts(config, DefaultConnector::default(), Lookup::default())
+        };
+        Ok(Client {
+            direct: agent(None),
+            proxied: Proxy::try_from_env().map(|proxy| agent(Some(proxy))),
+            timeout,
+        })
+    }
+
+    /// Sends a request, and reads the answer whole.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no whole answer. An answer of any status is one.
+    pub fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
+        let start = Instant::now();
+        let asked = request.to_string();
+        let result = self.exchange(request, &asked);
+        let took = start.elapsed();
+        match &result {
+            Ok(answer) => log::debug!("request {asked} status={} took={took:?}", answer.status),
+            Err(failure) => log::debug!("request {asked} failed={:?} took={took:?}", failure.kind),
+        }
+        result
+    }
+
+    fn exchange(&self, request: Request<'_>, asked: &str) -> Result<Answer, Failure> {
+        let uri: Uri = request.url.parse().map_err(|_| {
+            let words = format!("{asked}: this is not a valid URL");
+            Failure::new(Kind::Setup, words)
+        })?;
+        let to_us = uri.host().is_some_and(is_loopback);
+        let agent = match &self.proxied {
+            Some(proxied) if !to_us => proxied,
+            _ => &self.direct,
+        };
+        let mut builder = http::Request::builder().method(request.method).uri(uri);
+        for (name, value) in request.headers {
+            builder = builder.header(name, value.expose());
+        }
+        if let Some(authorization) = request.authorization {
+            builder = builder.header(header::AUTHORIZATION, authorization.expose());
+        }
+        let sent = match request.body {
+            Some((content_type, body)) => {
+                let builder = builder.header(header::CONTENT_TYPE, content_type);
+                builder.body(body).map(|request| agent.run(request))
+            }
+            None => builder.body(()).map(|request| agent.run(request)),
+        };
+        let sent = sent.map_err(|_| {
+            let words = format!("{asked}: a header holds what no header may hold");
+            Failure::new(Kind::Setup, words)
+        })?;
+        let failed = |error| self.failure(asked, error);
+        let mut response = sent.map_err(failed)?;
+        let pause = pause(response.headers(), SystemTime::now());
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
+        Ok(Answer {
+            status,
+            body: body.read_to_vec().map_err(failed)?,
+            pause,
+            asked: asked.to_owned(),
+        })
+    }
+
+    fn failure(&self, asked: &str, error: ureq::Error) -> Failure {
+        let timeout = humantime::format_duration(self.timeout);
+        let (kind, words) = match error {
+            ureq::Error::Timeout(_) => {
+                let words = format!("no answer within {timeout} (http_timeout)");
+                (Kind::Timeout, words)
+            }
+            ureq::Error::HostNotFound => (Kind::Lookup, "the host is not known".into()),
+            ureq::Error::BodyExceedsLimit(limit) => {
+                let words = format!("its answer is larger than {} MiB", limit >> 20);
+                (Kind::Answer, words)
+            }
+            // These print the URL, or a proxy's, with the password in it.
+            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
+                (Kind::Setup, "this is not a valid URL".into())
+            }
+            ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
+                let words = "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) failed";
+                (Kind::Refused, words.into())
+            }
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
+                (Kind::Tls, format!("TLS failed: {error}"))
+            }
+            ureq::Error::Io(error) => io_failure(&error),
+            ureq::Error::Protocol(error) => {
+                let words = format!(
+                    "its answer is not HTTP: {}",
+                    quote(error.to_string().as_bytes())
+                );
+                (Kind::Answer, words)
+            }
+            other => (Kind::Lost, quote(other.to_string().as_bytes())),
+        };
+        Failure::new(kind, format!("{asked}: {words}"))
+    }
+}
+
+impl Answer {
+    /// The answer itself, where it is a 2xx.
+    ///
+    /// # Errors
+    ///
+    /// With the remote's words, where it has another status.
+    pub fn success(self) -> Result<Answer, Failure> {
+        match self.status {
+            200..=299 => Ok(self),
+            _ => Err(self.failure()),
+        }
+    }
+
+    /// The failure that an answer with an unexpected status is.
+    pub fn failure(&self) -> Failure {
+        self.failure_saying(&quote(&self.body))
+    }
+
+    /// The same with the remote's words picked out of its answer.
+    pub fn failure_saying(&self, said: &str) -> Failure {
+        let mut words = format!("{} answered {}", self.asked, self.status);
+        if !said.is_empty() {
+            words.push_str(&format!(": {said}"));
+        }
+        if let Some(advice) = advice(self.status) {
+            words.push_str(&format!(" ({advice})"));
+        }
+        Failure {
+            pause: self.pause,
+            ..Failure::new(Kind::Status(self.status), words)
+        }
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Says where it is not what it should be, without quoting it.
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let place = format!("line {} column {}", error.line(), error.column());
+            let what = match error.classify() {
+                serde_json::error::Category::Data => "does not hold what it should",
+                _ if error.is_eof() => "is cut off",
+                _ => "is not JSON",
+            };
+            self.misfit(format!("{what} ({place})"))
+        })
+    }
+
+    /// An answer that is not what it should be.
+    pub fn misfit(&self, what: impl fmt::Display) -> Failure {
+        let words = format!("the answer to {} {what}", self.asked);
+        Failure::new(Kind::Answer, words)
+    }
+}
+
+fn advice(status: u16) -> Option<&'static str> {
+    match status {
+        300..=399 => Some("redirects are not followed: configure the address it leads to"),
+        401 => Some("the token is missing or wrong"),
+        403 => Some("the token does not allow this"),
+        _ => None,
+    }
+}
+
+fn io_failure(error: &io::Error) -> (Kind, String) {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            let words = "connection refused: nothing listens there (is it running, and is the \
+                         address right?)";
+            (Kind::Refused, words.into())
+        }
+        ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
+        ErrorKind::InvalidData => {
+            let words = format!("TLS failed: {error} (is the certificate's authority in ca_file?)");
+            (Kind::Tls, words)
+        }
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+            (Kind::Lost, format!("the connection was lost: {error}"))
+        }
+        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
+            Kind::Refused,
+            format!("the host cannot be reached: {error}"),
+        ),
+        // A name that is not found has no kind of its own.
+        _ if error.raw_os_error().is_none() => {
+            (Kind::Lookup, format!("the host was not found: {error}"))
+        }
+        _ => (Kind::Lost, error.to_string()),
+    }
+}
+
+/// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
+/// or LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970. What is past asks for nothing.
+fn pause(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let retry_after = text("retry-after").and_then(|value| match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .ok(),
+    });
+    let reset = text("x-ratelimit-reset").and_then(|value| {
+        let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
+        reset.duration_since(now).ok()
+    });
+    retry_after.max(reset).filter(|pause| !pause.is_zero())
+}
+
+fn tls_config(tls: &Tls) -> Result<TlsConfig, String> {
+    let mut config = TlsConfig::builder();
+    if let Some(ca) = &tls.ca {
+        config = config.root_certs(RootCerts::new_with_certs(&certificates(ca, "ca_file")?));
+    }
+    if let Some(identity) = &tls.identity {
+        let chain = certificates(&identity.cert, "cert_file")?;
+        let key = PrivateKey::from_pem(identity.key.expose().as_bytes());
+        let key = key.map_err(|_| "key_file holds no private key in PEM")?;
+        config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+    }
+    Ok(config.build())
+}
+
+fn certificates(pem: &str, name: &str) -> Result<Vec<Certificate<'static>>, String> {
+    let items: Result<Vec<PemItem>, _> = parse_pem(pem.as_bytes()).collect();
+    let items = items.map_err(|_| format!("{name} is not PEM"))?;
+    let certificates: Vec<_> = items
+        .into_iter()
+        .filter_map(|item| match item {
+            PemItem::Certificate(certificate) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    match certificates.is_empty() {
+        true => Err(format!("{name} holds no certificate in PEM")),
+        false => Ok(certificates),
+    }
+}
+
+/// Looks hosts up. IP addresses need no lookup: for these, ureq's own resolver would start a thread
+/// for each request, because there is a timeout.
+#[derive(Debug, Default)]
+struct Lookup(DefaultResolver);
+
+impl Resolver for Lookup {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let host = uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match bare.parse() {
+            Ok(ip) => {
+                let mut addresses = self.empty();
+                addresses.push(SocketAddr::new(ip, port));
+                Ok(addresses)
+            }
+            Err(_) => self.0.resolve(uri, config, timeout),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! All that is asked over the network: the request threads do their jobs here.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::job::{Done, Job};
+use crate::secret::Secret;
+use crate::source::Source;
+use crate::target::{self, Target};
+
+/// The sources and the target of a configuration.
+pub struct Peers {
+    config: Arc<Config>,
+    sources: Vec<Source>,
+    target: Box<dyn Target>,
+}
+
+impl Peers {
+    /// The peers of a configuration; OPAL is to call back with `callback_token`.
+    ///
+    /// # Errors
+    ///
+    /// Says what of the configuration cannot be used.
+    pub fn new(config: Arc<Config>, callback_token: &Secret) -> Result<Peers, String> {
+        let sources = config.sources.iter();
+        let sources = sources.map(|source| Source::new(source, &config, callback_token));
+        Ok(Peers {
+            sources: sources.collect::<Result<_, _>>()?,
+            target: target::open(&config)?,
+            config,
+        })
+    }
+
+    /// Whether the target can be read.
+    pub fn is_target_readable(&self) -> bool {
+        self.target.is_readable()
+    }
+
+    /// Does a job. It blocks, for as long as `http_timeout` for each request.
+    pub fn perform(&self, job: Job) -> Done {
+        let toggles = &self.config.toggles;
+        match job {
+            Job::Discover(id) => Done::Discover(id, self.sources[id].discover()),
+            Job::Register(id) => Done::Register(id, self.sources[id].register()),
+            Job::Watch(id) => Done::Watch(id, self.sources[id].watch()),
+            Job::Leave(id) => Done::Leave(id, self.sources[id].leave()),
+            Job::Ready(id, opa) => Done::Ready(id, self.sources[id].ready(&opa)),
+            Job::Query(id, opa) => {
+                let rule = &toggles[id].users_policy;
+                Done::Query(id, self.sources[rule.source].query(&opa, rule))
+            }
+            Job::Read(id) => Done::Read(id, self.target.read(&toggles[id])),
+            Job::Create(id) => Done::Create(id, self.target.create(&toggles[id])),
+            Job::Describe(id) => Done::Describe(id, self.target.describe(&toggles[id])),
+            Job::Update(id, users) => Done::Update(id, self.target.update(&toggles[id], &users)),
+        }
+    }
+}

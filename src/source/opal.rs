@@ -1,0 +1,240 @@
+//! The OPAL client's API.
+
+use std::time::Duration;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::config;
+use crate::error::{Failure, Kind};
+use crate::http::{Client, Request};
+use crate::job::Access;
+use crate::secret::Secret;
+
+/// An OPAL client, and our registration with it.
+pub(super) struct Opal {
+    config: config::Opal,
+    authorization: Option<Secret>,
+    key: String,
+    callback: Callback,
+}
+
+/// Where OPAL is to call, and what it has to bring along.
+struct Callback {
+    url: String,
+    authorization: Secret,
+}
+
+/// The answer of `GET /policy-store/config`.
+#[derive(Deserialize)]
+struct PolicyStore {
+    url: String,
+    #[serde(default)]
+    auth_type: Option<String>,
+    token: Option<String>,
+    oauth_client_id: Option<String>,
+    oauth_client_secret: Option<String>,
+    oauth_server: Option<String>,
+}
+
+/// The answer of an OAuth server (RFC 6749, 4.4.3).
+#[derive(Deserialize)]
+struct Grant {
+    access_token: String,
+    expires_in: Option<f64>,
+}
+
+/// A callback's entry, as far as we write and read it. What else is in an answer is users' data.
+#[derive(Deserialize, Serialize)]
+struct Entry {
+    #[serde(default)]
+    key: String,
+    url: String,
+    config: EntryConfig,
+}
+
+#[derive(Deserialize, Serialize)]
+struct EntryConfig {
+    #[serde(default)]
+    method: String,
+    #[serde(default)]
+    headers: EntryHeaders,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+struct EntryHeaders {
+    #[serde(rename = "Authorization", default)]
+    authorization: String,
+}
+
+impl Opal {
+    pub(super) fn new(id: &str, opal: &config::Opal, callback_token: &Secret) -> Opal {
+        let bearer = Secret::new(format!("Bearer {}", callback_token.expose()));
+        Opal {
+            authorization: Access::bearer(opal.url.clone(), opal.token.as_ref()).authorization,
+            key: registration_key(id, &opal.instance),
+            callback: Callback {
+                url: opal.advertised_address.join(["opa_update", id]),
+                authorization: bearer,
+            },
+            config: opal.clone(),
+        }
+    }
+
+    /// Where OPA is, and with what authorization it can be asked.
+    pub(super) fn discover(&self, client: &Client) -> Result<Access, Failure> {
+        let answer = client.send(self.request(Method::GET, ["policy-store", "config"]))?;
+        let store: PolicyStore = answer.success()?.json()?;
+        let url = Address::parse(&store.url).map_err(|error| {
+            let words = format!("OPAL names an OPA whose address cannot be used: {error}");
+            Failure::new(Kind::Answer, words)
+        })?;
+        // OPA is on OPAL's own host then, which is ours only if OPAL is here too.
+        let url = match url.is_loopback() && !self.config.url.is_loopback() {
+            true => url.at_host(self.config.url.host()),
+            false => url,
+        };
+        self.authorize(client, url, &store)
+    }
+
+    fn authorize(
+        &self,
+        client: &Client,
+        url: Address,
+        store: &PolicyStore,
+    ) -> Result<Access, Failure> {
+        if let Some(token) = &self.config.opa_token {
+            return Ok(Access::bearer(url, Some(token)));
+        }
+        match store.auth_type.as_deref().unwrap_or("none") {
+            "none" => Ok(Access::bearer(url, None)),
+            "token" => {
+                let token = store
+                    .token
+                    .as_ref()
+                    .ok_or_else(|| withheld("OPA's token", "set opa_token on the source"))?;
+                Ok(Access::bearer(url, Some(&Secret::new(token))))
+            }
+            "oauth" => grant(client, url, store),
+            "tls" if self.config.tls.identity.is_some() => Ok(Access::bearer(url, None)),
+            "tls" => {
+                let words = "OPA wants a client certificate: set cert_file and key_file on the \
+                             source";
+                Err(Failure::new(Kind::Setup, words))
+            }
+            _ => {
+                let words = "OPAL names an authorization for OPA that is not known here (known \
+                             are none, token, oauth and tls): set opa_token on the source";
+                Err(Failure::new(Kind::Setup, words))
+            }
+        }
+    }
+
+    pub(super) fn register(&self, client: &Client) -> Result<(), Failure> {
+        let entry = Entry {
+            key: self.key.clone(),
+            url: self.callback.url.clone(),
+            config: EntryConfig {
+                method: "post".to_owned(),
+                headers: EntryHeaders {
+                    authorization: self.callback.authorization.expose().to_owned(),
+                },
+            },
+        };
+        let request = self.request(Method::POST, ["callbacks"]).json(&entry)?;
+        client.send(request)?.success().map(drop)
+    }
+
+    /// Whether our registration is there, and leads to us with the right token.
+    pub(super) fn is_registered(&self, client: &Client) -> Result<bool, Failure> {
+        let answer = client.send(self.entry(Method::GET))?;
+        if answer.status == 404 {
+            return Ok(false);
+        }
+        let answer = answer.success()?;
+        let ours = answer.json::<Entry>().is_ok_and(|entry| {
+            let presented = entry.config.headers.authorization;
+            entry.url == self.callback.url && self.callback.authorization.matches(&presented)
+        });
+        Ok(ours)
+    }
+
+    pub(super) fn leave(&self, client: &Client) -> Result<(), Failure> {
+        if !self.is_registered(client)? {
+            return Ok(());
+        }
+        let answer = client.send(self.entry(Method::DELETE))?;
+        match answer.status {
+            404 => Ok(()),
+            _ => answer.success().map(drop),
+        }
+    }
+
+    fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> Request<'_> {
+        let url = self.config.url.join(path);
+        Request::new(method, url).authorized(self.authorization.as_ref())
+    }
+
+    /// The key's characters need no encoding, and OPAL need not decode them.
+    fn entry(&self, method: Method) -> Request<'_> {
+        let url = format!("{}/{}", self.config.url.join(["callbacks"]), self.key);
+        Request::new(method, url).authorized(self.authorization.as_ref())
+    }
+}
+
+/// The key of our registration: always the same, so that a restart replaces it. A slash in it would
+/// never be found again by OPAL.
+fn registration_key(id: &str, instance: &str) -> String {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "._:-".contains(character);
+    let clean = |character| if allowed(character) { character } else { '-' };
+    format!("optoggles:{id}:{instance}")
+        .chars()
+        .map(clean)
+        .collect()
+}
+
+/// An OAuth client-credentials grant (RFC 6749, 4.4).
+fn grant(client: &Client, url: Address, store: &PolicyStore) -> Result<Access, Failure> {
+    let (Some(server), Some(id), Some(secret)) = (
+        &store.oauth_server,
+        &store.oauth_client_id,
+        &store.oauth_client_secret,
+    ) else {
+        return Err(withheld(
+            "the OAuth client's secret",
+            "set opa_token on the source",
+        ));
+    };
+    let server = Address::parse(server).map_err(|error| {
+        let words = format!("OPAL names an OAuth server whose address cannot be used: {error}");
+        Failure::new(Kind::Answer, words)
+    })?;
+    let basic = crate::address::basic(id, secret);
+    let mut request = Request::new(Method::POST, server.to_string()).authorized(Some(&basic));
+    let form = b"grant_type=client_credentials".to_vec();
+    request.body = Some(("application/x-www-form-urlencoded", form));
+    let grant: Grant = client.send(request)?.success()?.json()?;
+    let lifetime = grant.expires_in.map(Duration::try_from_secs_f64);
+    Ok(Access {
+        expires_in: lifetime.and_then(Result::ok),
+        ..Access::bearer(url, Some(&Secret::new(grant.access_token)))
+    })
+}
+
+fn withheld(what: &str, advice: &str) -> Failure {
+    let words =
+        format!("OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): {advice}");
+    Failure::new(Kind::Setup, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registrations_key_has_only_characters_that_opal_finds_again() {
+        let key = registration_key("example-opal", "https://ö.example.com:8080/a");
+        assert_eq!(key, "optoggles:example-opal:https:----.example.com:8080-a");
+    }
+}

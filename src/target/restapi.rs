@@ -1,0 +1,156 @@
+//! A system of the user's own, behind a small REST API.
+
+use std::sync::Arc;
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Target;
+use crate::config::{self, Config, Tls, Toggle};
+use crate::error::Failure;
+use crate::http::{Client, Request};
+use crate::job::Created;
+use crate::plan::There;
+use crate::users::Users;
+
+pub(super) struct RestApi {
+    config: config::RestApi,
+    client: Client,
+}
+
+/// The body that creates a toggle.
+#[derive(Serialize)]
+struct NewToggle<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    spec: &'a Map<String, Value>,
+}
+
+/// The body that sets a toggle's users.
+#[derive(Serialize)]
+struct UsersOnly<'a> {
+    users: &'a Users,
+}
+
+impl RestApi {
+    pub(super) fn new(restapi: &config::RestApi, config: &Config) -> Result<RestApi, String> {
+        Ok(RestApi {
+            config: restapi.clone(),
+            client: Client::new(config.http_timeout, config.concurrency, &Tls::default())?,
+        })
+    }
+
+    fn request(&self, method: Method, key: Option<&str>) -> Request<'_> {
+        let endpoint = &self.config.endpoint_url;
+        Request {
+            headers: &self.config.extra_headers,
+            ..Request::new(method, endpoint.join(key)).authorized(self.authorization())
+        }
+    }
+
+    /// The user name and password of `endpoint_url`, unless a header of the user's says otherwise.
+    fn authorization(&self) -> Option<&crate::secret::Secret> {
+        let mut names = self.config.extra_headers.iter().map(|(name, _)| name);
+        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
+        self.config.endpoint_url.authorization().filter(|_| !given)
+    }
+}
+
+impl Target for RestApi {
+    fn is_readable(&self) -> bool {
+        self.config.read
+    }
+
+    fn read(&self, toggle: &Toggle) -> Result<There, Failure> {
+        let answer = self
+            .client
+            .send(self.request(Method::GET, Some(&toggle.key)))?;
+        if answer.status == 404 {
+            return Ok(There::Absent);
+        }
+        let answer = answer.success()?;
+        let found: Map<String, Value> = answer.json()?;
+        let users = match found.get("users") {
+            None | Some(Value::Null) => Some(Users::default()),
+            // What somebody put there that is no list of users is replaced by one.
+            Some(listed) => Users::deserialize(listed).ok(),
+        };
+        let follows = |(name, value): (&String, &Value)| {
+            found.get(name).is_some_and(|known| same(known, value))
+        };
+        Ok(There::Present {
+            described: toggle.spec.iter().all(follows),
+            users: users.map(Arc::new),
+        })
+    }
+
+    fn create(&self, toggle: &Toggle) -> Result<Created, Failure> {
+        let body = NewToggle {
+            key: &toggle.key,
+            spec: &toggle.spec,
+        };
+        let answer = self
+            .client
+            .send(self.request(Method::POST, None).json(&body)?)?;
+        match answer.status {
+            409 => Ok(Created::Existed),
+            _ => answer.success().map(|_| Created::New),
+        }
+    }
+
+    fn describe(&self, toggle: &Toggle) -> Result<(), Failure> {
+        if toggle.spec.is_empty() {
+            return Ok(());
+        }
+        let request = self.request(Method::PATCH, Some(&toggle.key));
+        self.client
+            .send(request.json(&toggle.spec)?)?
+            .success()
+            .map(drop)
+    }
+
+    fn update(&self, toggle: &Toggle, users: &Users) -> Result<(), Failure> {
+        let request = self.request(Method::PATCH, Some(&toggle.key));
+        self.client
+            .send(request.json(&UsersOnly { users })?)?
+            .success()
+            .map(drop)
+    }
+}
+
+/// Whether two values are the same to a server that knows one type of numbers only.
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => {
+            left == right || left.as_f64() == right.as_f64()
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(left, right)| same(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            let found = |(name, value)| right.get(name).is_some_and(|other| same(value, other));
+            left.len() == right.len() && left.iter().all(found)
+        }
+        _ => left == right,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_the_same_however_they_are_written() {
+        assert!(same(&json!({"a": [1, 2.5]}), &json!({"a": [1.0, 2.5]})));
+        assert!(!same(&json!({"a": [1, 2]}), &json!({"a": [1]})));
+        assert!(!same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
+        assert!(!same(&json!("1"), &json!(1)));
+    }
+}
