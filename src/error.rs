@@ -54,6 +54,11 @@ impl Failure {
         }
     }
 
+    /// The same with the wait that the remote asks for.
+    pub fn pausing(self, pause: Option<Duration>) -> Failure {
+        Failure { pause, ..self }
+    }
+
     /// The failure in words that hold nothing of what the remote said.
     pub fn reason(&self) -> String {
         match self.kind {

@@ -1,13 +1,14 @@
 //! Requests to OPAL, OPA and the target: the only place that names ureq.
 
+mod failure;
+mod tls;
+
 use std::fmt;
-use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Uri, header};
 use serde::{Deserialize, Serialize};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy};
@@ -100,7 +101,7 @@ impl Client {
     ///
     /// Says which certificate or key cannot be used.
     pub fn new(timeout: Duration, connections: usize, tls: &Tls) -> Result<Client, String> {
-        let tls = tls_config(tls)?;
+        let tls = tls::config(tls)?;
         let agent = |proxy: Option<Proxy>| {
             let config = Agent::config_builder()
                 .timeout_global(Some(timeout))
@@ -167,7 +168,7 @@ impl Client {
             let words = format!("{asked}: a header holds what no header may hold");
             Failure::new(Kind::Setup, words)
         })?;
-        let failed = |error| self.failure(asked, error);
+        let failed = |error| failure::describe(asked, error, self.timeout);
         let mut response = sent.map_err(failed)?;
         let pause = pause(response.headers(), SystemTime::now());
         let status = response.status().as_u16();
@@ -178,42 +179,6 @@ impl Client {
             pause,
             asked: asked.to_owned(),
         })
-    }
-
-    fn failure(&self, asked: &str, error: ureq::Error) -> Failure {
-        let timeout = humantime::format_duration(self.timeout);
-        let (kind, words) = match error {
-            ureq::Error::Timeout(_) => {
-                let words = format!("no answer within {timeout} (http_timeout)");
-                (Kind::Timeout, words)
-            }
-            ureq::Error::HostNotFound => (Kind::Lookup, "the host is not known".into()),
-            ureq::Error::BodyExceedsLimit(limit) => {
-                let words = format!("its answer is larger than {} MiB", limit >> 20);
-                (Kind::Answer, words)
-            }
-            // These print the URL, or a proxy's, with the password in it.
-            ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
-                (Kind::Setup, "this is not a valid URL".into())
-            }
-            ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
-                let words = "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) failed";
-                (Kind::Refused, words.into())
-            }
-            ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
-                (Kind::Tls, format!("TLS failed: {error}"))
-            }
-            ureq::Error::Io(error) => io_failure(&error),
-            ureq::Error::Protocol(error) => {
-                let words = format!(
-                    "its answer is not HTTP: {}",
-                    quote(error.to_string().as_bytes())
-                );
-                (Kind::Answer, words)
-            }
-            other => (Kind::Lost, quote(other.to_string().as_bytes())),
-        };
-        Failure::new(kind, format!("{asked}: {words}"))
     }
 }
 
@@ -244,10 +209,7 @@ impl Answer {
         if let Some(advice) = advice(self.status) {
             words.push_str(&format!(" ({advice})"));
         }
-        Failure {
-            pause: self.pause,
-            ..Failure::new(Kind::Status(self.status), words)
-        }
+        Failure::new(Kind::Status(self.status), words).pausing(self.pause)
     }
 
     /// The body as JSON.
@@ -283,33 +245,6 @@ fn advice(status: u16) -> Option<&'static str> {
     }
 }
 
-fn io_failure(error: &io::Error) -> (Kind, String) {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => {
-            let words = "connection refused: nothing listens there (is it running, and is the \
-                         address right?)";
-            (Kind::Refused, words.into())
-        }
-        ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
-        ErrorKind::InvalidData => {
-            let words = format!("TLS failed: {error} (is the certificate's authority in ca_file?)");
-            (Kind::Tls, words)
-        }
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            (Kind::Lost, format!("the connection was lost: {error}"))
-        }
-        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
-            Kind::Refused,
-            format!("the host cannot be reached: {error}"),
-        ),
-        // A name that is not found has no kind of its own.
-        _ if error.raw_os_error().is_none() => {
-            (Kind::Lookup, format!("the host was not found: {error}"))
-        }
-        _ => (Kind::Lost, error.to_string()),
-    }
-}
-
 /// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
 /// or LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970. What is past asks for nothing.
 fn pause(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -326,36 +261,6 @@ fn pause(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
         reset.duration_since(now).ok()
     });
     retry_after.max(reset).filter(|pause| !pause.is_zero())
-}
-
-fn tls_config(tls: &Tls) -> Result<TlsConfig, String> {
-    let mut config = TlsConfig::builder();
-    if let Some(ca) = &tls.ca {
-        config = config.root_certs(RootCerts::new_with_certs(&certificates(ca, "ca_file")?));
-    }
-    if let Some(identity) = &tls.identity {
-        let chain = certificates(&identity.cert, "cert_file")?;
-        let key = PrivateKey::from_pem(identity.key.expose().as_bytes());
-        let key = key.map_err(|_| "key_file holds no private key in PEM")?;
-        config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
-    }
-    Ok(config.build())
-}
-
-fn certificates(pem: &str, name: &str) -> Result<Vec<Certificate<'static>>, String> {
-    let items: Result<Vec<PemItem>, _> = parse_pem(pem.as_bytes()).collect();
-    let items = items.map_err(|_| format!("{name} is not PEM"))?;
-    let certificates: Vec<_> = items
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    match certificates.is_empty() {
-        true => Err(format!("{name} holds no certificate in PEM")),
-        false => Ok(certificates),
-    }
 }
 
 /// Looks hosts up. IP addresses need no lookup: for these, ureq's own resolver would start a thread

@@ -1,0 +1,67 @@
+//! ureq's errors in kinds and words.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use crate::error::{Failure, Kind, quote};
+
+/// What went wrong with a request that got no whole answer.
+pub(super) fn describe(asked: &str, error: ureq::Error, timeout: Duration) -> Failure {
+    let (kind, words) = match error {
+        ureq::Error::Timeout(_) => {
+            let timeout = humantime::format_duration(timeout);
+            let words = format!("no answer within {timeout} (http_timeout)");
+            (Kind::Timeout, words)
+        }
+        ureq::Error::HostNotFound => (Kind::Lookup, "the host is not known".into()),
+        ureq::Error::BodyExceedsLimit(limit) => {
+            let words = format!("its answer is larger than {} MiB", limit >> 20);
+            (Kind::Answer, words)
+        }
+        // These print the URL, or a proxy's, with the password in it.
+        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
+            (Kind::Setup, "this is not a valid URL".into())
+        }
+        ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
+            let words = "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) failed";
+            (Kind::Refused, words.into())
+        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
+            (Kind::Tls, format!("TLS failed: {error}"))
+        }
+        ureq::Error::Io(error) => describe_io(&error),
+        ureq::Error::Protocol(error) => {
+            let error = quote(error.to_string().as_bytes());
+            (Kind::Answer, format!("its answer is not HTTP: {error}"))
+        }
+        other => (Kind::Lost, quote(other.to_string().as_bytes())),
+    };
+    Failure::new(kind, format!("{asked}: {words}"))
+}
+
+fn describe_io(error: &io::Error) -> (Kind, String) {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            let words = "connection refused: nothing listens there (is it running, and is the \
+                         address right?)";
+            (Kind::Refused, words.into())
+        }
+        ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
+        ErrorKind::InvalidData => {
+            let words = format!("TLS failed: {error} (is the certificate's authority in ca_file?)");
+            (Kind::Tls, words)
+        }
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+            (Kind::Lost, format!("the connection was lost: {error}"))
+        }
+        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
+            Kind::Refused,
+            format!("the host cannot be reached: {error}"),
+        ),
+        // A name that is not found has no kind of its own.
+        _ if error.raw_os_error().is_none() => {
+            (Kind::Lookup, format!("the host was not found: {error}"))
+        }
+        _ => (Kind::Lost, error.to_string()),
+    }
+}

@@ -1,0 +1,36 @@
+//! Certificates and keys of the configuration, for ureq.
+
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+use crate::config::Tls;
+
+/// Everything is checked here: ureq ignores roots that do not parse.
+pub(super) fn config(tls: &Tls) -> Result<TlsConfig, String> {
+    let mut config = TlsConfig::builder();
+    if let Some(ca) = &tls.ca {
+        config = config.root_certs(RootCerts::new_with_certs(&certificates(ca, "ca_file")?));
+    }
+    if let Some(identity) = &tls.identity {
+        let chain = certificates(&identity.cert, "cert_file")?;
+        let key = PrivateKey::from_pem(identity.key.expose().as_bytes());
+        let key = key.map_err(|_| "key_file holds no private key in PEM")?;
+        config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+    }
+    Ok(config.build())
+}
+
+fn certificates(pem: &str, name: &str) -> Result<Vec<Certificate<'static>>, String> {
+    let items: Result<Vec<PemItem>, _> = parse_pem(pem.as_bytes()).collect();
+    let items = items.map_err(|_| format!("{name} is not PEM"))?;
+    let certificates: Vec<_> = items
+        .into_iter()
+        .filter_map(|item| match item {
+            PemItem::Certificate(certificate) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    match certificates.is_empty() {
+        true => Err(format!("{name} holds no certificate in PEM")),
+        false => Ok(certificates),
+    }
+}
