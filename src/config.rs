@@ -2,6 +2,17 @@
 //!
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
+mod check;
+mod interpolate;
+mod lines;
+pub mod load;
+mod nearest;
+mod pem;
+mod problem;
+mod reader;
+pub mod report;
+mod table;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -26,6 +37,46 @@ pub struct Config {
     pub target: Target,
     /// The toggles, in the order of the file.
     pub toggles: Vec<Toggle>,
+}
+
+impl Config {
+    /// The same for these toggles alone, all where none is named, and for the sources they use.
+    ///
+    /// # Errors
+    ///
+    /// Names a key that no toggle has.
+    pub fn only(mut self, keys: &[String]) -> Result<Config, String> {
+        let known: Vec<&str> = self
+            .toggles
+            .iter()
+            .map(|toggle| toggle.key.as_str())
+            .collect();
+        if let Some(key) = keys.iter().find(|key| !known.contains(&key.as_str())) {
+            let known = known.join(", ");
+            return Err(format!(
+                "there is no toggle {key} in the configuration (there are: {known})"
+            ));
+        }
+        self.toggles
+            .retain(|toggle| keys.is_empty() || keys.contains(&toggle.key));
+        let used = |id| {
+            self.toggles
+                .iter()
+                .any(|toggle| toggle.users_policy.source == id)
+        };
+        let used: Vec<usize> = (0..self.sources.len()).filter(|id| used(*id)).collect();
+        for toggle in &mut self.toggles {
+            let rule = &mut toggle.users_policy;
+            rule.source = used
+                .iter()
+                .position(|id| *id == rule.source)
+                .unwrap_or_default();
+        }
+        let mut id = 0..;
+        self.sources
+            .retain(|_| id.next().is_some_and(|id| used.contains(&id)));
+        Ok(self)
+    }
 }
 
 /// An address to listen at.

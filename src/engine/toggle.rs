@@ -264,7 +264,7 @@ impl Engine {
         if std::mem::take(&mut toggle.unsure) {
             self.timers.set(Timer::Confirm(id), now.at + CONFIRM);
         }
-        let change = change.known();
+        let change = change.as_change().cloned();
         self.notices.push(Notice::Updated {
             name,
             users,

@@ -34,7 +34,7 @@ pub enum Sent {
 
 impl Sent {
     /// The change, where it is known.
-    pub fn known(self) -> Option<Change> {
+    pub fn as_change(&self) -> Option<&Change> {
         match self {
             Sent::Change(change) => Some(change),
             Sent::Nothing | Sent::Whole => None,

@@ -1,0 +1,115 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// The longest duration that is taken, so that times never overflow.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Keeps feature flags in step with authorization policy.
+///
+/// A rule in OPA names the users that may use a feature; optoggles keeps the feature's toggle on for
+/// exactly these users, and follows every change, because the OPAL client calls it back.
+#[derive(Debug, Parser)]
+#[command(name = "optoggles", version, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
+    /// /etc/optoggles/optoggles.toml]
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Say more in the log; twice: everything [default: $OPTOGGLES_LOG, else info]
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Log errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Keep the toggles in sync, live: listen for OPAL's callbacks, answer health checks
+    Serve,
+    /// Sync the toggles from here, without listening
+    Sync(Sync),
+    /// Check the configuration file
+    CheckConfig,
+}
+
+/// The options of `sync`.
+#[derive(Args, Debug)]
+pub struct Sync {
+    /// One pass, then exit (for cron and CI)
+    #[arg(long)]
+    pub once: bool,
+    /// One pass that only prints what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: exit with status 3 if anything would change
+    #[arg(long, requires = "dry_run")]
+    pub exit_code: bool,
+    /// Only this toggle; can be given several times
+    #[arg(long = "toggle", value_name = "KEY")]
+    pub toggles: Vec<String>,
+    /// For one pass: start no retry that would come later than this
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Time between passes [default: resync_interval of the configuration]
+    #[arg(long, value_name = "DURATION", value_parser = interval,
+          conflicts_with_all = ["once", "dry_run"])]
+    pub interval: Option<Duration>,
+    /// How to print what one pass did
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// The formats of a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A line for each toggle, and a summary
+    #[default]
+    Human,
+    /// One JSON document
+    Json,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write it as in 30s, 5m or 1h30m"))?;
+    match duration <= LONGEST {
+        true => Ok(duration),
+        false => Err("that is longer than a year".into()),
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("there must be some time between passes".into()),
+        interval => Ok(interval),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_written_with_their_unit() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("90").unwrap_err().contains("30s"));
+        assert!(duration("2y").is_err());
+        assert!(interval("0s").is_err());
+    }
+}

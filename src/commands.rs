@@ -1,0 +1,173 @@
+//! The commands, and what they have in common: start the log, read the configuration, run the
+//! worker until a signal comes.
+
+mod check_config;
+mod serve;
+mod sync;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::bounded;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Config, load};
+use crate::engine::{Engine, Mode};
+use crate::logging;
+use crate::peers::Peers;
+use crate::secret::Secret;
+use crate::status::Status;
+use crate::worker::{Bells, Worker};
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is done.
+    Done = 0,
+    /// A toggle, a source or the target failed.
+    Failed = 1,
+    /// The command line or the configuration is invalid.
+    Invalid = 2,
+    /// `sync --dry-run --exit-code` found differences.
+    Differences = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs a command line.
+pub fn run(cli: &Cli) -> Exit {
+    match try_run(cli) {
+        Ok(exit) => exit,
+        Err(Stop { exit, words }) => {
+            complain(&words);
+            exit
+        }
+    }
+}
+
+/// Why a command cannot go on, in words for the user.
+struct Stop {
+    exit: Exit,
+    words: String,
+}
+
+impl Stop {
+    fn invalid(words: impl ToString) -> Stop {
+        Stop {
+            exit: Exit::Invalid,
+            words: words.to_string(),
+        }
+    }
+
+    fn failed(words: impl ToString) -> Stop {
+        Stop {
+            exit: Exit::Failed,
+            words: words.to_string(),
+        }
+    }
+}
+
+fn try_run(cli: &Cli) -> Result<Exit, Stop> {
+    let env = |name: &str| std::env::var(name).ok();
+    logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
+    let loaded = load::load(cli.config.as_deref(), &env).map_err(Stop::invalid)?;
+    let warnings = loaded.warnings.to_string();
+    if !warnings.is_empty() && !cli.quiet {
+        complain(&warnings);
+    }
+    match &cli.command {
+        Command::Serve => serve::run(loaded.config),
+        Command::Sync(options) => sync::run(loaded.config, options, cli.verbose > 0),
+        Command::CheckConfig => check_config::run(&loaded.config),
+    }
+}
+
+/// A worker that has not started, and what it is connected with.
+struct Machine {
+    worker: Worker,
+    status: Arc<Status>,
+    bells: Arc<Bells>,
+    signals: Signals,
+    stop: crossbeam_channel::Sender<()>,
+}
+
+impl Machine {
+    /// Puts the parts together for a configuration.
+    fn new(config: &Arc<Config>, mode: Mode, callback_token: &Secret) -> Result<Machine, Stop> {
+        let peers = Peers::new(Arc::clone(config), callback_token).map_err(Stop::invalid)?;
+        let signals = Signals::new([SIGTERM, SIGINT])
+            .map_err(|error| Stop::failed(format!("failed to listen for signals: {error}")))?;
+        let status = Arc::new(Status::new(config, Instant::now()));
+        let engine = Engine::new(Arc::clone(config), mode, peers.is_target_readable());
+        let (stop, stopped) = bounded(1);
+        let sources = config.sources.len();
+        let worker = Worker::new(
+            engine,
+            Arc::new(peers),
+            sources,
+            Arc::clone(&status),
+            stopped,
+        );
+        Ok(Machine {
+            bells: worker.bells(),
+            worker,
+            status,
+            signals,
+            stop,
+        })
+    }
+
+    /// Runs until the worker has finished, or a signal stops it; then `on_stop` is called. A second
+    /// signal ends the process at once.
+    fn run(mut self, on_stop: impl FnOnce()) -> Result<Engine, Stop> {
+        let handle = self.signals.handle();
+        let work = move || {
+            let engine = self.worker.run();
+            handle.close();
+            engine
+        };
+        let thread = thread::Builder::new().name("worker".into()).spawn(work);
+        let thread = thread
+            .map_err(|error| Stop::failed(format!("failed to start the worker thread: {error}")))?;
+        let mut on_stop = Some(on_stop);
+        for signal in &mut self.signals {
+            let Some(on_stop) = on_stop.take() else {
+                std::process::exit(Exit::Failed as i32);
+            };
+            log::info!("stopping signal={signal}");
+            // Where it is full, or nobody listens any more, the worker is ending already.
+            let _ = self.stop.try_send(());
+            on_stop();
+        }
+        // A panic there would have ended the process.
+        thread
+            .join()
+            .map_err(|_| Stop::failed("the worker thread failed"))
+    }
+}
+
+/// Writes to stderr. Where that is closed, there is nobody to tell.
+fn complain(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", words.trim_end());
+}
+
+/// Writes a command's result to stdout. That nobody reads it to its end is no failure.
+fn print(words: &str) -> Result<(), Stop> {
+    let mut stdout = std::io::stdout().lock();
+    let written = writeln!(stdout, "{}", words.trim_end()).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Stop::failed(format!("failed to write the result: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,73 @@
+//! `optoggles serve`: the daemon.
+
+use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+
+use super::{Exit, Machine, Stop};
+use crate::config::{Bind, Config};
+use crate::engine::Mode;
+use crate::secret::Secret;
+use crate::server::gate::{self, Gate, Inner, Limits};
+use crate::server::{self, Routes};
+
+/// Keeps the toggles in sync until a signal comes.
+pub(super) fn run(config: Config) -> Result<Exit, Stop> {
+    let config = Arc::new(config);
+    let token = callback_token()?;
+    let listener = listen(&config.bind)?;
+    let machine = Machine::new(&config, Mode::Serve, &token)?;
+    let routes = Routes::new(
+        Arc::clone(&config),
+        token,
+        Arc::clone(&machine.bells),
+        Arc::clone(&machine.status),
+    );
+    let gate = open_gate(listener, routes)
+        .map_err(|error| Stop::failed(format!("failed to start the HTTP server: {error}")))?;
+    machine.run(|| gate.close())?;
+    log::info!("stopped");
+    Ok(Exit::Done)
+}
+
+fn open_gate(listener: TcpListener, routes: Routes) -> std::io::Result<Gate> {
+    let address = listener.local_addr()?;
+    let (inner, behind) = Inner::bind()?;
+    server::start(behind, routes, |words| broken(words))?;
+    let gate = gate::open(listener, inner, Limits::of_this_process(), |words| {
+        broken(&words)
+    })?;
+    log::info!("listening address={address}");
+    Ok(gate)
+}
+
+/// Half-alive is worse than gone: whoever runs the daemon starts it again.
+fn broken(words: &str) {
+    log::error!("{words}");
+    std::process::exit(Exit::Failed as i32);
+}
+
+fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
+    let listener = match bind.host.as_str() {
+        // Every interface, of IPv4 too where the system has both; where it has no IPv6, that alone.
+        "" => TcpListener::bind(("::", bind.port))
+            .or_else(|_| TcpListener::bind(("0.0.0.0", bind.port))),
+        host => (host, bind.port)
+            .to_socket_addrs()
+            .and_then(|addresses| TcpListener::bind(addresses.collect::<Vec<_>>().as_slice())),
+    };
+    listener.map_err(|error| {
+        let Bind { host, port } = bind;
+        Stop::failed(format!(
+            "failed to listen at {host}:{port}: {error}; `bind` in the configuration says where"
+        ))
+    })
+}
+
+/// 256 random bits: new at each start, one for the process.
+fn callback_token() -> Result<Secret, Stop> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Stop::failed(format!("failed to make a callback token: {error}")))?;
+    let hex = random.iter().map(|byte| format!("{byte:02x}"));
+    Ok(Secret::new(hex.collect::<String>()))
+}

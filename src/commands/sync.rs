@@ -1,0 +1,52 @@
+//! `optoggles sync`: one pass, or a pass every interval, without listening.
+
+mod report;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Exit, Machine, Stop, print};
+use crate::cli::{Format, Sync};
+use crate::config::Config;
+use crate::engine::Mode;
+use crate::secret::Secret;
+use report::Report;
+
+/// Syncs as the options say.
+pub(super) fn run(config: Config, options: &Sync, verbose: bool) -> Result<Exit, Stop> {
+    let config = Arc::new(config.only(&options.toggles).map_err(Stop::invalid)?);
+    let start = Instant::now();
+    let mode = mode(&config, options, start)?;
+    // Nobody calls back, so that no token is needed.
+    let engine = Machine::new(&config, mode, &Secret::new(""))?.run(|| {})?;
+    let Mode::Once { dry_run, .. } = mode else {
+        log::info!("stopped");
+        return Ok(Exit::Done);
+    };
+    let report = Report::new(&config, &engine, dry_run, start.elapsed());
+    print(&match options.format {
+        Format::Human => report.human(verbose),
+        Format::Json => report.json(verbose),
+    })?;
+    Ok(if report.has_failures() {
+        Exit::Failed
+    } else if options.exit_code && report.has_differences() {
+        Exit::Differences
+    } else {
+        Exit::Done
+    })
+}
+
+fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {
+    if options.once || options.dry_run {
+        return Ok(Mode::Once {
+            until: now + options.timeout,
+            dry_run: options.dry_run,
+        });
+    }
+    let interval = options.interval.or(config.resync_interval);
+    let interval = interval.ok_or_else(|| {
+        Stop::invalid("resync_interval is 0s: say with --interval how often to sync, or use --once")
+    })?;
+    Ok(Mode::Sync { interval })
+}

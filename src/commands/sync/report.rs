@@ -1,0 +1,267 @@
+//! What one pass did, or would do, for people and for programs.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::engine::{Engine, Outcome, Sent};
+use crate::users::{Change, Users};
+
+/// What one pass did.
+pub(super) struct Report {
+    dry_run: bool,
+    took: Duration,
+    rows: Vec<Row>,
+}
+
+/// What it did about one toggle.
+struct Row {
+    key: String,
+    result: Result<(Outcome, usize), String>,
+}
+
+/// The results, as they are counted in the summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Created,
+    Updated,
+    /// Updated, where it is not known what the target had.
+    Set,
+    Unchanged,
+    Failed,
+}
+
+/// The whole, as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    dry_run: bool,
+    seconds: f64,
+    summary: Summary,
+    toggles: Vec<Line<'a>>,
+}
+
+#[derive(Default, Serialize)]
+struct Summary {
+    toggles: usize,
+    created: usize,
+    updated: usize,
+    unchanged: usize,
+    failed: usize,
+}
+
+/// A toggle, as JSON. What is not known is null.
+#[derive(Serialize)]
+struct Line<'a> {
+    key: &'a str,
+    result: Verdict,
+    users: Option<usize>,
+    added: Option<usize>,
+    removed: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added_users: Option<&'a Users>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_users: Option<&'a Users>,
+    error: Option<&'a str>,
+}
+
+impl Report {
+    pub(super) fn new(config: &Config, engine: &Engine, dry_run: bool, took: Duration) -> Report {
+        let row = |(id, toggle): (usize, &crate::config::Toggle)| Row {
+            key: toggle.key.clone(),
+            result: engine.outcome(id).map_err(|trouble| match trouble {
+                Some(trouble) => trouble.failure.to_string(),
+                None => "stopped before it was done".to_owned(),
+            }),
+        };
+        Report {
+            dry_run,
+            took,
+            rows: config.toggles.iter().enumerate().map(row).collect(),
+        }
+    }
+
+    pub(super) fn has_failures(&self) -> bool {
+        self.rows.iter().any(|row| row.verdict() == Verdict::Failed)
+    }
+
+    /// Whether anything changed, or would; what is not known counts.
+    pub(super) fn has_differences(&self) -> bool {
+        let calm = [Verdict::Unchanged, Verdict::Failed];
+        self.rows.iter().any(|row| !calm.contains(&row.verdict()))
+    }
+
+    /// One line a toggle, and a summary line. `verbose` adds who comes and goes.
+    pub(super) fn human(&self, verbose: bool) -> String {
+        let width = |text: &dyn Fn(&Row) -> String| {
+            let widths = self.rows.iter().map(|row| text(row).chars().count());
+            widths.max().unwrap_or_default()
+        };
+        let keys = width(&|row| row.key.clone());
+        let changes = width(&Row::change);
+        let counts = width(&Row::count);
+        let mut text = String::new();
+        for row in &self.rows {
+            let (key, change, count) = (&row.key, row.change(), row.count());
+            // Writing to a string does not fail.
+            let _ = match &row.result {
+                Ok((_, users)) => {
+                    let word = if *users == 1 { "user " } else { "users" };
+                    let result = self.words(row.verdict());
+                    writeln!(
+                        text,
+                        "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
+                    )
+                }
+                Err(error) => writeln!(text, "{key:keys$}   failed: {error}"),
+            };
+            if verbose {
+                row.names(&mut text);
+            }
+        }
+        text + &self.summary_line()
+    }
+
+    /// The same facts as one JSON document.
+    pub(super) fn json(&self, verbose: bool) -> String {
+        let document = Document {
+            dry_run: self.dry_run,
+            seconds: self.took.as_secs_f64(),
+            summary: self.summary(),
+            toggles: self.rows.iter().map(|row| row.line(verbose)).collect(),
+        };
+        serde_json::to_string_pretty(&document).unwrap_or_default()
+    }
+
+    fn words(&self, verdict: Verdict) -> String {
+        let word = match verdict {
+            Verdict::Created => "created",
+            Verdict::Updated => "updated",
+            Verdict::Set => "set",
+            Verdict::Unchanged => "unchanged",
+            Verdict::Failed => "failed",
+        };
+        match verdict {
+            Verdict::Created | Verdict::Updated | Verdict::Set if self.dry_run => {
+                format!("would be {word}")
+            }
+            _ => word.to_owned(),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let mut summary = Summary {
+            toggles: self.rows.len(),
+            ..Summary::default()
+        };
+        for row in &self.rows {
+            *match row.verdict() {
+                Verdict::Created => &mut summary.created,
+                Verdict::Updated | Verdict::Set => &mut summary.updated,
+                Verdict::Unchanged => &mut summary.unchanged,
+                Verdict::Failed => &mut summary.failed,
+            } += 1;
+        }
+        summary
+    }
+
+    fn summary_line(&self) -> String {
+        let summary = self.summary();
+        let counts = [
+            (summary.created, Verdict::Created),
+            (summary.updated, Verdict::Updated),
+            (summary.unchanged, Verdict::Unchanged),
+            (summary.failed, Verdict::Failed),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<String> = counts
+            .map(|(count, verdict)| format!("{count} {}", self.words(verdict)))
+            .collect();
+        let ending = if summary.toggles == 1 { "" } else { "s" };
+        let colon = if counts.is_empty() { "" } else { ": " };
+        let (toggles, counts, took) = (summary.toggles, counts.join(", "), self.took.as_secs_f64());
+        format!("{toggles} toggle{ending}{colon}{counts} ({took:.2}s)")
+    }
+}
+
+impl Row {
+    fn verdict(&self) -> Verdict {
+        match &self.result {
+            Err(_) => Verdict::Failed,
+            Ok((outcome, _)) if outcome.created => Verdict::Created,
+            Ok((outcome, _)) => match outcome.sent {
+                Sent::Whole => Verdict::Set,
+                Sent::Change(_) => Verdict::Updated,
+                Sent::Nothing if outcome.described => Verdict::Updated,
+                Sent::Nothing => Verdict::Unchanged,
+            },
+        }
+    }
+
+    /// Such as `+1 -2`; `=` where nobody comes or goes, `?` where that is not known.
+    fn change(&self) -> String {
+        match &self.result {
+            Err(_) => String::new(),
+            Ok((Outcome { sent, .. }, _)) => match sent {
+                Sent::Nothing => "=".into(),
+                Sent::Whole => "?".into(),
+                Sent::Change(Change { added, removed }) => {
+                    let parts = [('+', added.len()), ('-', removed.len())];
+                    let parts = parts.into_iter().filter(|(_, count)| *count > 0);
+                    let parts: Vec<String> = parts
+                        .map(|(sign, count)| format!("{sign}{count}"))
+                        .collect();
+                    parts.join(" ")
+                }
+            },
+        }
+    }
+
+    fn count(&self) -> String {
+        match &self.result {
+            Ok((_, users)) => users.to_string(),
+            Err(_) => String::new(),
+        }
+    }
+
+    fn known_change(&self) -> Option<&Change> {
+        match &self.result {
+            Ok((Outcome { sent, .. }, _)) => sent.as_change(),
+            Err(_) => None,
+        }
+    }
+
+    fn names(&self, text: &mut String) {
+        let Some(change) = self.known_change() else {
+            return;
+        };
+        for (sign, users) in [('+', &change.added), ('-', &change.removed)] {
+            for user in users.iter() {
+                let _ = writeln!(text, "  {sign} {}", user.escape_debug());
+            }
+        }
+    }
+
+    fn line(&self, verbose: bool) -> Line<'_> {
+        let change = self.known_change();
+        let nothing = matches!(&self.result, Ok((outcome, _)) if outcome.sent == Sent::Nothing);
+        let count = |users: fn(&Change) -> &Users| {
+            change
+                .map(|change| users(change).len())
+                .or(nothing.then_some(0))
+        };
+        let names = change.filter(|_| verbose);
+        Line {
+            key: &self.key,
+            result: self.verdict(),
+            users: self.result.as_ref().ok().map(|(_, users)| *users),
+            added: count(|change| &change.added),
+            removed: count(|change| &change.removed),
+            added_users: names.map(|change| &change.added),
+            removed_users: names.map(|change| &change.removed),
+            error: self.result.as_ref().err().map(String::as_str),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Every problem of a configuration in one run, and the configuration itself if there are none.
+
+mod policy;
+mod sources;
+mod spec;
+mod syntax;
+mod target;
+mod tls;
+mod toggles;
+mod values;
+
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use crate::config::interpolate::Surroundings;
+use crate::config::problem::{Problem, Severity};
+use crate::config::reader::Context;
+use crate::config::table::Table;
+use crate::config::{Bind, Config};
+
+const RESYNC_INTERVAL: Duration = Duration::from_secs(5 * 60);
+const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
+const CONCURRENCY: usize = 8;
+
+/// Checks the text of a configuration.
+///
+/// The configuration is there exactly if no problem is an error. The problems are in the order of
+/// the file.
+pub(super) fn check(text: &str, around: &Surroundings) -> (Option<Config>, Vec<Problem>) {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut cx = Context {
+        around,
+        problems: Vec::new(),
+    };
+    let config = read(Table::root(tree.get_ref()), &mut cx);
+    let mut problems = syntax::merge(text, &errors, cx.problems);
+    problems.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
+    let is_right = problems
+        .iter()
+        .all(|problem| problem.severity != Severity::Error);
+    (config.filter(|_| is_right), problems)
+}
+
+/// Reads everything before it gives up on anything, so that all problems are found. What is wrong
+/// or left out has its default here; `check` drops the whole where something was wrong.
+fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
+    let bind = root
+        .optional("bind")
+        .and_then(|node| values::bind(cx, &node));
+    let resync_interval = match root.optional("resync_interval") {
+        None => Some(RESYNC_INTERVAL),
+        Some(node) => values::interval(cx, &node),
+    };
+    let http_timeout = root.optional("http_timeout");
+    let http_timeout = http_timeout.and_then(|node| values::duration(cx, &node));
+    let concurrency = root.optional("concurrency");
+    let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256));
+    let sources = sources::read(&mut root, cx);
+    let (target_type, target) = target::read(&mut root, cx);
+    let toggles = toggles::read(&mut root, cx, &sources, target_type);
+    root.finish(cx, &[]);
+    Some(Config {
+        bind: bind.unwrap_or_else(|| Bind {
+            host: "0.0.0.0".into(),
+            port: 8080,
+        }),
+        resync_interval,
+        http_timeout: http_timeout.unwrap_or(HTTP_TIMEOUT),
+        concurrency: concurrency
+            .and_then(|number| usize::try_from(number).ok())
+            .unwrap_or(CONCURRENCY),
+        sources: sources.list,
+        target: target?,
+        toggles,
+    })
+}
+
+#[cfg(test)]
+mod tests;

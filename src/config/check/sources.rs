@@ -1,0 +1,224 @@
+//! `[[sources]]`.
+
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::config::check::{tls, values};
+use crate::config::problem::Problem;
+use crate::config::reader::{Context, Node, Text};
+use crate::config::table::{Hint, Table};
+use crate::config::{Opa, Opal, Source, SourceKind};
+use crate::secret::Secret;
+
+/// The sources, with what toggles need to name them.
+#[derive(Default)]
+pub(super) struct Sources {
+    /// Those that are right: all of them, unless a problem was reported.
+    pub(super) list: Vec<Source>,
+    /// Every id, in the order of the file.
+    pub(super) ids: Vec<Id>,
+    /// Whether some id could not be read, so that toggles may well name what is not in `ids`.
+    pub(super) ids_are_in_doubt: bool,
+}
+
+/// The id of a source.
+pub(super) struct Id {
+    pub(super) text: Text,
+    is_good: bool,
+}
+
+impl Id {
+    /// The id, where it can be suggested: what was interpolated is not for everybody's eyes.
+    pub(super) fn suggestion(&self) -> Option<&str> {
+        (self.is_good && self.text.inline).then_some(&*self.text.value)
+    }
+}
+
+/// How a type of source is read.
+struct Type {
+    read: fn(&mut Table, &mut Context) -> Option<SourceKind>,
+    hints: &'static [Hint],
+}
+
+const OPAL: Type = Type {
+    read: opal,
+    hints: OPAL_HINTS,
+};
+const OPA: Type = Type {
+    read: opa,
+    hints: OPA_HINTS,
+};
+
+/// The types of sources, by name.
+const TYPES: &[(&str, Type)] = &[("opal", OPAL), ("opa", OPA)];
+
+const OPAL_HINTS: &[Hint] = &[(
+    "poll_interval",
+    None,
+    "only sources of type `opa` are polled: OPAL calls, and `resync_interval` is for the rest",
+)];
+
+const ONLY_OPAL: &str = "only sources of type `opal` have it";
+const OPA_HINTS: &[Hint] = &[
+    ("advertised_address", None, ONLY_OPAL),
+    ("instance", None, ONLY_OPAL),
+    ("wait_until_ready", None, ONLY_OPAL),
+    ("opa_url", Some("url"), "with type `opa`, write `url`"),
+    ("opa_token", Some("token"), "with type `opa`, write `token`"),
+];
+
+/// Reads `sources` from the file's top.
+pub(super) fn read(root: &mut Table, cx: &mut Context) -> Sources {
+    let mut sources = Sources::default();
+    let node = root.optional("sources");
+    let tables = node.as_ref().map(|node| cx.tables(node));
+    if node.as_ref().is_none_or(Node::is_empty_list) {
+        let at = node.map(|node| node.place).unwrap_or_default();
+        let help = "add a table `[[sources]]` with an `id`, a `url` and an `advertised_address`";
+        cx.report(Problem::error("no-sources", &at, "there are no sources").help(help));
+    }
+    for table in tables.into_iter().flatten() {
+        let source = source(table, cx, &mut sources);
+        sources.list.extend(source);
+    }
+    sources.ids_are_in_doubt |= sources.ids.is_empty();
+    sources
+}
+
+fn source(mut table: Table, cx: &mut Context, sources: &mut Sources) -> Option<Source> {
+    let id = table
+        .required(
+            "id",
+            "write `id = \"my-source\"`: toggles name their source by it",
+        )
+        .and_then(|node| id(cx, &node, sources));
+    sources.ids_are_in_doubt |= id.is_none();
+    let kind = match table.optional("type") {
+        None => Some(&OPAL),
+        Some(node) => cx.one_of(&node, "type of source", TYPES),
+    };
+    let Some(kind) = kind else {
+        // Which keys there are depends on the type.
+        table.finish_early(cx, &[]);
+        return None;
+    };
+    let read = (kind.read)(&mut table, cx);
+    table.finish(cx, kind.hints);
+    Some(Source {
+        id: id?,
+        kind: read?,
+    })
+}
+
+fn id(cx: &mut Context, node: &Node, sources: &mut Sources) -> Option<String> {
+    let text = cx.text(node)?;
+    let id = text.value.clone();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_good = id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.chars().all(is_plain);
+    if !is_good {
+        let message = format!("{} is no id of a source", text.quoted());
+        let help = "an id is letters, digits, `.`, `_` and `-`, and begins with a letter or digit";
+        cx.report(Problem::error("invalid-id", &text.place, message).help(help));
+    }
+    if let Some(first) = sources.ids.iter().find(|first| first.text.value == id) {
+        let message = format!("there are two sources with the id {}", text.quoted());
+        let problem = Problem::error("duplicate-id", &text.place, message);
+        cx.report(problem.related("the first one is here", &first.text.place));
+    } else {
+        sources.ids.push(Id { text, is_good });
+    }
+    Some(id)
+}
+
+fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
+    let url = url(
+        table,
+        cx,
+        "write the OPAL client's address, such as \"http://opal-client:7000\"",
+    );
+    let token = token_of(table, cx, "token", url.as_ref());
+    let advertised = table
+        .required(
+            "advertised_address",
+            "write the host and port at which OPAL reaches us, such as \"optoggles:8080\"",
+        )
+        .and_then(|node| values::advertised_address(cx, &node));
+    if let (Some(url), Some((advertised, text))) = (&url, &advertised) {
+        warn_if_unreachable(cx, url, advertised, text);
+    }
+    let instance = table.optional("instance").map(|node| instance(cx, &node));
+    let opa_url = table
+        .optional("opa_url")
+        .and_then(|node| values::address(cx, &node, OPA_EXAMPLE));
+    let opa_token = token_of(table, cx, "opa_token", opa_url.as_ref());
+    let wait = table.optional("wait_until_ready");
+    let wait_until_ready = wait.and_then(|node| cx.boolean(&node)).unwrap_or(true);
+    let tls = tls::read(table, cx);
+    let (advertised_address, text) = advertised?;
+    Some(SourceKind::Opal(Opal {
+        url: url?,
+        token,
+        advertised_address,
+        instance: instance.unwrap_or(Some(text.value))?,
+        opa_url,
+        opa_token,
+        wait_until_ready,
+        tls,
+    }))
+}
+
+fn opa(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
+    const POLL_INTERVAL: Duration = Duration::from_secs(10);
+    let url = url(table, cx, OPA_EXAMPLE);
+    let token = token_of(table, cx, "token", url.as_ref());
+    let poll = table.optional("poll_interval");
+    let poll_interval = poll.and_then(|node| values::duration(cx, &node));
+    let tls = tls::read(table, cx);
+    Some(SourceKind::Opa(Opa {
+        url: url?,
+        token,
+        poll_interval: poll_interval.unwrap_or(POLL_INTERVAL),
+        tls,
+    }))
+}
+
+const OPA_EXAMPLE: &str = "write OPA's address, such as \"http://opa:8181\"";
+
+fn url(table: &mut Table, cx: &mut Context, example: &'static str) -> Option<Address> {
+    let node = table.required("url", example)?;
+    values::address(cx, &node, example)
+}
+
+/// A token, with a warning if it travels to `address` unencrypted.
+fn token_of(
+    table: &mut Table,
+    cx: &mut Context,
+    key: &'static str,
+    address: Option<&Address>,
+) -> Option<Secret> {
+    let node = table.optional(key)?;
+    let token = values::token(cx, &node)?;
+    if let Some(address) = address {
+        values::warn_if_plain(cx, &node.place, &format!("`{key}`"), address);
+    }
+    Some(token)
+}
+
+fn instance(cx: &mut Context, node: &Node) -> Option<String> {
+    let text = cx.text(node)?;
+    if text.value.is_empty() {
+        let problem = Problem::error("empty", &text.place, "`instance` is empty");
+        cx.report(problem.help("leave `instance` out unless replicas share one address"));
+        return None;
+    }
+    Some(text.value)
+}
+
+fn warn_if_unreachable(cx: &mut Context, url: &Address, advertised: &Address, text: &Text) {
+    let is_any = matches!(advertised.host(), "0.0.0.0" | "[::]");
+    if (advertised.is_loopback() && !url.is_loopback()) || is_any {
+        let message = "OPAL on another host cannot reach this `advertised_address`";
+        let problem = Problem::warning("unreachable-address", &text.place, message);
+        cx.report(problem.help("write the name or address that this machine has for OPAL's host"));
+    }
+}

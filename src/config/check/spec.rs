@@ -1,0 +1,64 @@
+//! A toggle's `spec`, which becomes JSON.
+
+use serde_json::{Map, Number, Value};
+use toml::de::{DeFloat, DeInteger, DeValue};
+
+use crate::config::problem::Problem;
+use crate::config::reader::{Context, Node};
+use crate::config::table::Table;
+
+/// A table as JSON, its strings interpolated; none if something in it was reported.
+///
+/// The TOML parser bounds how deep tables go, so this may follow them down.
+pub(super) fn object(table: &Table, cx: &mut Context) -> Option<Map<String, Value>> {
+    let members: Vec<_> = table
+        .members()
+        .iter()
+        .map(|(key, node)| Some((key.name.clone(), json(node, cx)?)))
+        .collect();
+    // Every member is looked at before the first that is wrong ends it.
+    members.into_iter().collect()
+}
+
+fn json(node: &Node, cx: &mut Context) -> Option<Value> {
+    match node.value {
+        DeValue::String(_) => cx.text(node).map(|text| Value::String(text.value)),
+        DeValue::Integer(integer) => whole(integer).or_else(|| {
+            let help = "write it as a string, in quotes";
+            refuse(node, cx, "JSON cannot hold an integer of this size", help)
+        }),
+        DeValue::Float(float) => real(float).or_else(|| {
+            let help = "write it as a string, in quotes, or leave it out";
+            refuse(node, cx, "JSON cannot hold this number", help)
+        }),
+        DeValue::Boolean(boolean) => Some(Value::Bool(*boolean)),
+        DeValue::Datetime(date) => Some(Value::String(date.to_string())),
+        DeValue::Array(_) => {
+            let elements = node.elements();
+            let values: Vec<_> = elements.iter().map(|node| json(node, cx)).collect();
+            values.into_iter().collect::<Option<_>>().map(Value::Array)
+        }
+        DeValue::Table(_) => {
+            let table = cx.table(node, "")?;
+            object(&table, cx).map(Value::Object)
+        }
+    }
+}
+
+fn refuse(node: &Node, cx: &mut Context, message: &str, help: &str) -> Option<Value> {
+    cx.report(Problem::error("not-json", &node.place, message).help(help));
+    None
+}
+
+fn whole(integer: &DeInteger) -> Option<Value> {
+    let (digits, radix) = (integer.as_str(), integer.radix());
+    let signed = i64::from_str_radix(digits, radix).map(Number::from);
+    let number = signed.or_else(|_| u64::from_str_radix(digits, radix).map(Number::from));
+    number.ok().map(Value::Number)
+}
+
+/// None for `nan`, `inf`, and what is too large to be anything else.
+fn real(float: &DeFloat) -> Option<Value> {
+    let number = float.as_str().parse().ok().and_then(Number::from_f64);
+    number.map(Value::Number)
+}

@@ -1,0 +1,185 @@
+//! `[target]`.
+
+use http::HeaderName;
+
+use crate::config::check::values;
+use crate::config::problem::{Place, Problem, quote};
+use crate::config::reader::{Context, Node};
+use crate::config::table::{Hint, Table};
+use crate::config::{RestApi, Target};
+use crate::secret::Secret;
+
+/// How a type of target is read, and what it wants in a `spec`.
+pub(super) struct Type {
+    read: fn(&mut Table, &mut Context) -> Option<Target>,
+    pub(super) check_spec: fn(&Table, &mut Context),
+    hints: &'static [Hint],
+}
+
+const RESTAPI: Type = Type {
+    read: restapi,
+    check_spec: check_restapi_spec,
+    hints: RESTAPI_HINTS,
+};
+
+/// The types of targets, by name.
+const TYPES: &[(&str, Type)] = &[("restapi", RESTAPI)];
+
+const RESTAPI_HINTS: &[Hint] = &[
+    TARGET_TYPE,
+    TARGET_SPEC,
+    (
+        "token",
+        None,
+        "write it as a header: `extra_headers = { Authorization = \"Bearer ${NAME}\" }`",
+    ),
+    ("url", Some("endpoint_url"), "write `endpoint_url`"),
+];
+
+/// OPToggles' words for what is called otherwise here.
+const TARGET_TYPE: Hint = ("targetType", Some("type"), "write `type`");
+const TARGET_SPEC: Hint = (
+    "targetSpec",
+    None,
+    "write what stands in it as keys of `[target]` itself",
+);
+
+/// Headers that the HTTP client writes itself: a second one would contradict it.
+const FRAMING: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Reads `target` from the file's top: what its type is, and the target itself if it is right.
+pub(super) fn read(root: &mut Table, cx: &mut Context) -> (Option<&'static Type>, Option<Target>) {
+    let Some(node) = root.optional("target") else {
+        let help = "add a table `[target]` with its `type`: where the toggles are";
+        let problem = Problem::error("no-target", &Place::default(), "there is no `[target]`");
+        cx.report(problem.help(help));
+        return (None, None);
+    };
+    let Some(mut table) = cx.table(&node, "write `[target]` above its keys, with one bracket")
+    else {
+        return (None, None);
+    };
+    let Some(name) = table.required("type", "write `type = \"restapi\"`") else {
+        // Which keys there are depends on the type; only what stands for the type itself can be told.
+        table.finish_early(cx, &[TARGET_TYPE, TARGET_SPEC]);
+        return (None, None);
+    };
+    let Some(kind) = cx.one_of(&name, "type of target", TYPES) else {
+        return (None, None);
+    };
+    let target = (kind.read)(&mut table, cx);
+    table.finish(cx, kind.hints);
+    (Some(kind), target)
+}
+
+fn restapi(table: &mut Table, cx: &mut Context) -> Option<Target> {
+    const EXAMPLE: &str = "write the address of the collection of toggles, such as \
+                           \"https://flags.example.com/api/toggles\"";
+    let endpoint_url = table
+        .required("endpoint_url", EXAMPLE)
+        .and_then(|node| values::address(cx, &node, EXAMPLE));
+    let extra_headers = table.optional("extra_headers");
+    let extra_headers = extra_headers
+        .map(|node| headers(cx, &node))
+        .unwrap_or_default();
+    let read = table.optional("read").and_then(|node| cx.boolean(&node));
+    if let Some(endpoint) = &endpoint_url {
+        for (name, _, place) in extra_headers.iter().filter(|(name, ..)| is_secret(name)) {
+            values::warn_if_plain(cx, place, &format!("the header {}", quote(name)), endpoint);
+        }
+    }
+    Some(Target::RestApi(RestApi {
+        endpoint_url: endpoint_url?,
+        extra_headers: extra_headers
+            .into_iter()
+            .map(|(name, value, _)| (name, value))
+            .collect(),
+        read: read.unwrap_or(false),
+    }))
+}
+
+fn headers(cx: &mut Context, node: &Node) -> Vec<(String, Secret, Place)> {
+    let example = "write `extra_headers = { Authorization = \"Bearer ${NAME}\" }`";
+    let Some(table) = cx.table(node, example) else {
+        return Vec::new();
+    };
+    let mut headers = Vec::new();
+    let mut seen: Vec<Place> = Vec::new();
+    for (key, value) in table.members() {
+        let good = check_header_name(cx, &key, &seen);
+        let value = header(cx, &value);
+        if let (true, Some(value)) = (good, value) {
+            headers.push((key.name.clone(), value, key.clone()));
+        }
+        seen.push(key);
+    }
+    headers
+}
+
+fn header(cx: &mut Context, node: &Node) -> Option<Secret> {
+    let text = cx.text(node)?;
+    let value = values::header_value(cx, &text)?;
+    if is_secret(&node.place.name) {
+        let what = format!("the value of {}", quote(&node.place.name));
+        values::warn_if_inline(cx, &text, &what);
+    }
+    Some(value)
+}
+
+fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
+    let name = &key.name;
+    let quoted = quote(name);
+    let first = seen
+        .iter()
+        .find(|seen| seen.name.eq_ignore_ascii_case(name));
+    let problem = if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        Problem::error(
+            "invalid-header",
+            key,
+            format!("{quoted} is no name of a header"),
+        )
+        .help("a header's name is letters, digits and `-`")
+    } else if FRAMING
+        .iter()
+        .any(|framing| framing.eq_ignore_ascii_case(name))
+    {
+        let message = format!("the header {quoted} cannot be set: each request has its own");
+        Problem::error("reserved-header", key, message)
+    } else if let Some(first) = first {
+        let message = format!("the header {quoted} is set twice: case does not count");
+        Problem::error("duplicate-header", key, message).related("the first one is here", first)
+    } else {
+        return true;
+    };
+    cx.report(problem);
+    false
+}
+
+/// Whether a header's name says that its value lets somebody in.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "token", "secret", "key", "password", "cookie"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
+fn check_restapi_spec(spec: &Table, cx: &mut Context) {
+    for (key, _) in spec.members() {
+        if matches!(&*key.name, "key" | "users") {
+            let message = format!("`{}` in a `spec` would override the toggle's own", key.name);
+            let problem = Problem::error("reserved-key", &key, message);
+            cx.report(problem.help("give it another name"));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A right file, in which each test makes some mistakes.
+
+mod any;
+mod right;
+mod secrets;
+mod wrong;
+
+use std::io;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::config::check::check;
+use crate::config::interpolate::Surroundings;
+use crate::config::report::{Problem, Report};
+
+/// What must never show.
+const SECRET: &str = "hunter2";
+
+/// A configuration without a problem, although secrets stand everywhere.
+const RIGHT: &str = r#"bind = ":8080"
+[[sources]]
+id = "opal"
+url = "http://ann:hunter2@localhost:7000"
+token = "hunter2"
+advertised_address = "localhost:8080"
+opa_token = "${TOKEN}"
+[target]
+type = "restapi"
+endpoint_url = "https://flags.example.com/api"
+extra_headers = { Authorization = "Bearer hunter2" }
+[[toggles]]
+key = "us"
+users_policy = { source = "opal", package = "app.rbac", rule = "us_users" }
+[toggles.spec]
+name = "US ${TOKEN}"
+"#;
+
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIBhunter2A\n-----END PRIVATE KEY-----\n";
+
+fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
+    let around = Surroundings {
+        folder: Path::new("/conf"),
+        env: &|name| match name {
+            "TOKEN" => Some(SECRET.into()),
+            "LINES" => Some(format!("{SECRET}\n{SECRET}")),
+            "TYPE" => Some("restapi".into()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        },
+        read: &|path| match path.to_str() {
+            Some("/conf/cert.pem") => Ok(CERTIFICATE.into()),
+            Some("/conf/key.pem") => Ok(KEY.into()),
+            Some("/conf/token") => Ok(SECRET.into()),
+            Some("/conf/folder") => Err(io::ErrorKind::IsADirectory.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        },
+        open_to_others,
+    };
+    check(text, &around)
+}
+
+/// `RIGHT` with one piece of it replaced.
+fn with(from: &str, to: &str) -> String {
+    assert_eq!(RIGHT.matches(from).count(), 1, "{from:?} is there once");
+    RIGHT.replacen(from, to, 1)
+}
+
+/// The problems as the user sees them, without the file's name.
+fn shown(text: &str, problems: &[Problem]) -> String {
+    let report = Report::new("o.toml".into(), text.into(), problems.to_vec());
+    report.to_string().replace("o.toml:", "")
+}
+
+/// The problems' lines without their help.
+fn lines(text: &str, problems: &[Problem]) -> Vec<String> {
+    let shown = shown(text, problems);
+    let lines = shown.lines().filter(|line| !line.starts_with("  "));
+    lines.map(|line| line.replace(": error:", "")).collect()
+}

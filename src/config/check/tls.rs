@@ -1,0 +1,54 @@
+//! `ca_file`, `cert_file` and `key_file`.
+
+use crate::config::pem;
+use crate::config::problem::{Place, Problem};
+use crate::config::reader::Context;
+use crate::config::table::Table;
+use crate::config::{Identity, Tls};
+use crate::secret::Secret;
+
+/// Reads the three keys, and the files that they name.
+pub(super) fn read(table: &mut Table, cx: &mut Context) -> Tls {
+    let ca = pem_file(table, cx, "ca_file", pem::check_certificates);
+    let cert = pem_file(table, cx, "cert_file", pem::check_certificates);
+    let key = pem_file(table, cx, "key_file", pem::check_private_key);
+    let (lonely, lacks) = match (&cert, &key) {
+        (Some((at, _)), None) => (Some(at), "key_file"),
+        (None, Some((at, _))) => (Some(at), "cert_file"),
+        _ => (None, ""),
+    };
+    if let Some(at) = lonely {
+        let message = format!("`{}` needs `{lacks}` beside it", at.name);
+        cx.report(Problem::error("missing-key", at, message));
+    }
+    let content = |file: Option<(Place, Option<String>)>| file.and_then(|(_, content)| content);
+    let identity = content(cert).zip(content(key)).map(|(cert, key)| Identity {
+        cert,
+        key: Secret::new(key),
+    });
+    Tls {
+        ca: content(ca),
+        identity,
+    }
+}
+
+/// The place of a key that names a PEM file, and the file's content if it is right.
+fn pem_file(
+    table: &mut Table,
+    cx: &mut Context,
+    key: &'static str,
+    check: fn(&str) -> Result<(), pem::Refusal>,
+) -> Option<(Place, Option<String>)> {
+    let node = table.optional(key)?;
+    let content = cx.file(&node).filter(|content| match check(content) {
+        Ok(()) => true,
+        Err((what, help)) => {
+            let message = format!("the file of `{key}` {what}");
+            let mut problem = Problem::error("invalid-pem", &node.place, message);
+            problem.help = help.map(str::to_owned);
+            cx.report(problem);
+            false
+        }
+    });
+    Some((node.place, content))
+}

@@ -1,0 +1,152 @@
+//! `[[toggles]]`.
+
+use crate::config::check::sources::{Id, Sources};
+use crate::config::check::{policy, spec, target};
+use crate::config::nearest::suggest;
+use crate::config::problem::{Place, Problem};
+use crate::config::reader::{Context, Node};
+use crate::config::table::Table;
+use crate::config::{Rule, Toggle};
+
+const USERS_POLICY: &str =
+    "write `users_policy = { source = \"…\", package = \"app.rbac\", rule = \"us_users\" }`";
+
+/// Reads `toggles` from the file's top.
+pub(super) fn read(
+    root: &mut Table,
+    cx: &mut Context,
+    sources: &Sources,
+    target: Option<&target::Type>,
+) -> Vec<Toggle> {
+    let node = root.optional("toggles");
+    if node.as_ref().is_none_or(Node::is_empty_list) {
+        let at = node.map(|node| node.place).unwrap_or_default();
+        let help = "add a table `[[toggles]]` with a `key` and its `users_policy`";
+        cx.report(Problem::warning("no-toggles", &at, "there are no toggles").help(help));
+        return Vec::new();
+    }
+    let mut seen = Seen {
+        sources,
+        target,
+        keys: Vec::new(),
+        used: Vec::new(),
+    };
+    let tables = node.map(|node| cx.tables(&node)).unwrap_or_default();
+    let count = tables.len();
+    let toggles = tables
+        .into_iter()
+        .filter_map(|table| seen.toggle(table, cx))
+        .collect();
+    // A toggle whose source is not known may well mean one that seems not to be used.
+    if count > 0 && seen.used.len() == count {
+        warn_of_unused(cx, sources, &seen.used);
+    }
+    toggles
+}
+
+fn warn_of_unused(cx: &mut Context, sources: &Sources, used: &[usize]) {
+    for (index, id) in sources.ids.iter().enumerate() {
+        if !used.contains(&index) {
+            let message = format!("no toggle uses the source {}", id.text.quoted());
+            cx.report(Problem::warning("unused-source", &id.text.place, message));
+        }
+    }
+}
+
+/// What the toggles may refer to, and what those so far have taken.
+struct Seen<'a> {
+    sources: &'a Sources,
+    target: Option<&'a target::Type>,
+    /// The keys so far.
+    keys: Vec<(String, Place)>,
+    /// The sources of the toggles so far.
+    used: Vec<usize>,
+}
+
+impl Seen<'_> {
+    fn toggle(&mut self, mut table: Table, cx: &mut Context) -> Option<Toggle> {
+        let key = table
+            .required(
+                "key",
+                "write `key = \"my-feature\"`: the toggle's key at the target",
+            )
+            .and_then(|node| self.key(cx, &node));
+        let users_policy = table
+            .required("users_policy", USERS_POLICY)
+            .and_then(|node| self.users_policy(cx, &node));
+        let spec = match table.optional("spec") {
+            None => Some(serde_json::Map::new()),
+            Some(node) => cx
+                .table(&node, "write `[toggles.spec]` above its keys")
+                .and_then(|table| {
+                    if let Some(target) = self.target {
+                        (target.check_spec)(&table, cx);
+                    }
+                    spec::object(&table, cx)
+                }),
+        };
+        table.finish(cx, &[]);
+        Some(Toggle {
+            key: key?,
+            users_policy: users_policy?,
+            spec: spec?,
+        })
+    }
+
+    fn key(&mut self, cx: &mut Context, node: &Node) -> Option<String> {
+        let text = cx.text(node)?;
+        let problem = if text.value.is_empty() {
+            Problem::error("empty", &text.place, "the toggle's `key` is empty")
+        } else if text.value.chars().any(char::is_control) {
+            let message = format!("the key {} holds a control character", text.quoted());
+            Problem::error("invalid-key", &text.place, message)
+        } else if let Some((_, first)) = self.keys.iter().find(|(key, _)| *key == text.value) {
+            let message = format!("there are two toggles with the key {}", text.quoted());
+            Problem::error("duplicate-key", &text.place, message)
+                .related("the first one is here", first)
+        } else {
+            self.keys.push((text.value.clone(), text.place));
+            return Some(text.value);
+        };
+        cx.report(problem);
+        None
+    }
+
+    fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {
+        let mut table = cx.table(node, USERS_POLICY)?;
+        let source = table
+            .required("source", "write the `id` of one of the sources")
+            .and_then(|node| self.source(cx, &node));
+        self.used.extend(source);
+        let package = table.required("package", "write the rule's package, such as \"app.rbac\"");
+        let package = package.and_then(|node| policy::package(cx, &node));
+        let rule = table.required(
+            "rule",
+            "write the rule's name, such as \"us_users\": it is no part of `package`",
+        );
+        let rule = rule.and_then(|node| policy::rule(cx, &node));
+        table.finish(cx, &[]);
+        Some(Rule {
+            source: source?,
+            package: package?,
+            rule: rule?,
+        })
+    }
+
+    fn source(&self, cx: &mut Context, node: &Node) -> Option<usize> {
+        let text = cx.text(node)?;
+        let ids = &self.sources.ids;
+        let index = ids.iter().position(|id| id.text.value == text.value);
+        if index.is_none() {
+            let known: Vec<&str> = ids.iter().filter_map(Id::suggestion).collect();
+            let (near, help) = suggest(&text.value, &known);
+            if near.is_some() || !self.sources.ids_are_in_doubt {
+                let message = format!("there is no source with the id {}", text.quoted());
+                let mut problem = Problem::error("unknown-source", &text.place, message);
+                problem.help = help;
+                cx.report(problem);
+            }
+        }
+        index
+    }
+}

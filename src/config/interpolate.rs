@@ -1,0 +1,216 @@
+//! `${NAME}`, `${file:PATH}` and `$${` in the strings of the configuration.
+
+use std::io;
+use std::path::Path;
+
+use crate::config::problem::quote;
+
+/// What the configuration may ask of the world around its file.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// The folder of the configuration file, to which its paths are relative.
+    pub(super) folder: &'a Path,
+    /// The value of an environment variable.
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    /// The content of a file.
+    pub(super) read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Whether everybody on this machine can read the configuration file.
+    pub(super) open_to_others: bool,
+}
+
+/// A string with its references replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub(super) value: String,
+    /// Whether any of it came from outside the file.
+    pub(super) from_outside: bool,
+}
+
+/// Why a reference, or a file that a key names, could not be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// Replaces every reference in `text`; what comes in is not looked at again.
+pub(super) fn interpolate(text: &str, around: &Surroundings) -> Result<Filled, Vec<Fault>> {
+    let mut filled = Filled {
+        value: String::with_capacity(text.len()),
+        from_outside: false,
+    };
+    let mut faults = Vec::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        let (before, reference) = rest.split_at(dollar);
+        filled.value.push_str(before);
+        if let Some(after) = reference.strip_prefix("$${") {
+            filled.value.push_str("${");
+            rest = after;
+        } else if let Some(inside) = reference.strip_prefix("${") {
+            let Some((name, after)) = inside.split_once('}') else {
+                faults.push(unclosed());
+                break;
+            };
+            filled.from_outside = true;
+            match look_up(name, around) {
+                Ok(value) => filled.value.push_str(&value),
+                Err(fault) => faults.push(fault),
+            }
+            rest = after;
+        } else {
+            filled.value.push('$');
+            rest = &reference[1..];
+        }
+    }
+    filled.value.push_str(rest);
+    if faults.is_empty() {
+        Ok(filled)
+    } else {
+        Err(faults)
+    }
+}
+
+/// The text of a file, which messages call `shown`.
+pub(super) fn read_text(path: &str, shown: &str, around: &Surroundings) -> Result<String, Fault> {
+    let unreadable = |why: &str| Fault {
+        code: "unreadable-file",
+        message: format!("cannot read {shown}: {why}"),
+        help: None,
+    };
+    if path.is_empty() {
+        return Err(unreadable("the path is empty"));
+    }
+    match (around.read)(&around.folder.join(path)) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new(path).is_relative() => {
+            Err(Fault {
+                help: Some("paths are relative to the folder of the configuration file".into()),
+                ..unreadable("there is no such file")
+            })
+        }
+        Err(error) => Err(unreadable(&why(&error))),
+    }
+}
+
+/// What went wrong with a file, without the numbers of the operating system.
+pub(super) fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::IsADirectory => "it is a folder".into(),
+        _ => error.to_string(),
+    }
+}
+
+fn look_up(name: &str, around: &Surroundings) -> Result<String, Fault> {
+    if let Some(path) = name.strip_prefix("file:") {
+        let mut text = read_text(path, &quote(path), around)?;
+        if text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        return Ok(text);
+    }
+    if !is_variable_name(name) {
+        return Err(Fault {
+            code: "invalid-reference",
+            message: format!("{} is no name of an environment variable", quote(name)),
+            help: Some(
+                "write `${NAME}` or `${file:PATH}`; for the characters `${` themselves, `$${`"
+                    .into(),
+            ),
+        });
+    }
+    (around.env)(name).ok_or_else(|| Fault {
+        code: "missing-variable",
+        message: format!("the environment variable {} is not set", quote(name)),
+        help: None,
+    })
+}
+
+fn unclosed() -> Fault {
+    Fault {
+        code: "invalid-reference",
+        message: "`${` without a closing `}`".into(),
+        help: Some("close it, or write `$${` for the characters `${` themselves".into()),
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(text: &str) -> Result<Filled, Vec<Fault>> {
+        interpolate(
+            text,
+            &Surroundings {
+                folder: Path::new("/etc/optoggles"),
+                env: &|name| match name {
+                    "TOKEN" => Some("s3".into()),
+                    "NESTED" => Some("${TOKEN}\"".into()),
+                    _ => None,
+                },
+                read: &|path| match path.to_str() {
+                    Some("/etc/optoggles/token") => Ok(b"one\ntwo\r\n".to_vec()),
+                    Some("/run/two-lines") => Ok(b"x\n\n".to_vec()),
+                    Some("/run/binary") => Ok(vec![0xff]),
+                    _ => Err(io::ErrorKind::NotFound.into()),
+                },
+                open_to_others: false,
+            },
+        )
+    }
+
+    #[test]
+    fn references_are_replaced_and_not_looked_at_again() {
+        for (text, value) in [
+            ("Bearer ${TOKEN}!", "Bearer s3!"),
+            ("${TOKEN}${TOKEN}", "s3s3"),
+            ("${NESTED}", "${TOKEN}\""),
+            ("${file:token}", "one\ntwo"),
+            ("${file:/run/two-lines}", "x\n"),
+        ] {
+            let filled = fill(text).unwrap();
+            assert_eq!((filled.value.as_str(), filled.from_outside), (value, true));
+        }
+    }
+
+    #[test]
+    fn dollars_that_are_no_references_stay() {
+        for (text, value) in [
+            ("5$", "5$"),
+            ("$TOKEN $$", "$TOKEN $$"),
+            ("$${TOKEN}", "${TOKEN}"),
+            ("$$${TOKEN}", "$${TOKEN}"),
+            ("é$", "é$"),
+        ] {
+            let filled = fill(text).unwrap();
+            assert_eq!((filled.value.as_str(), filled.from_outside), (value, false));
+        }
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named() {
+        let faults = fill("${ONE} ${file:two} ${TOKEN:-three} ${file:/run/binary} ${").unwrap_err();
+        let messages: Vec<&str> = faults.iter().map(|fault| &*fault.message).collect();
+        assert_eq!(
+            messages,
+            [
+                "the environment variable `ONE` is not set",
+                "cannot read `two`: there is no such file",
+                "`TOKEN:-three` is no name of an environment variable",
+                "cannot read `/run/binary`: it is not UTF-8 text",
+                "`${` without a closing `}`",
+            ]
+        );
+    }
+}

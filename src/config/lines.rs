@@ -1,0 +1,30 @@
+//! Where the lines of a text begin.
+
+/// The lines of a text, found once so that many places can be looked up.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Lines {
+    /// The byte at which each line begins; the first is 0.
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    pub(super) fn new(text: &str) -> Lines {
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let after = newlines.map(|(offset, _)| offset + 1);
+        Lines {
+            starts: std::iter::once(0).chain(after).collect(),
+        }
+    }
+
+    /// The line that a byte is on, counted from 0.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        let begun = self.starts.partition_point(|start| *start <= offset);
+        begun.saturating_sub(1)
+    }
+
+    /// The byte at which the line of another byte begins.
+    pub(super) fn start(&self, offset: usize) -> usize {
+        let start = self.starts.get(self.line(offset));
+        start.copied().unwrap_or_default()
+    }
+}

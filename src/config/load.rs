@@ -1,0 +1,189 @@
+//! Finds the configuration file and reads it.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::config::check::check;
+use crate::config::interpolate::{Surroundings, why};
+use crate::config::problem::{Place, Problem};
+use crate::config::report::Report;
+
+/// Where a configuration file is looked for when none is named.
+const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];
+
+/// The environment variable that names the configuration file.
+const VARIABLE: &str = "OPTOGGLES_CONFIG";
+
+/// A configuration that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What is probably not meant: warnings alone, often none.
+    pub warnings: Report,
+}
+
+/// Why there is no configuration. Its `Display` tells the user everything, on one or more lines.
+#[derive(Debug)]
+pub enum LoadError {
+    /// There is no file at any of these places.
+    NotFound {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+        /// What named the place, such as `-c`; none: it is one of the usual places.
+        named_by: Option<&'static str>,
+    },
+    /// There is a file, and it cannot be read.
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The file was read, and at least one of its problems is an error.
+    Invalid(Report),
+}
+
+/// Reads the configuration from the file that `-c` names, else from the one that
+/// `$OPTOGGLES_CONFIG` names, else from the first of the usual places that has one.
+///
+/// # Errors
+///
+/// Where there is no file, it cannot be read, or what it says is wrong.
+pub fn load(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, LoadError> {
+    let variable = env(VARIABLE).filter(|path| !path.is_empty());
+    let (candidates, named_by) = match (explicit, variable) {
+        (Some(path), _) => (vec![path.to_owned()], Some("-c")),
+        (None, Some(path)) => (vec![path.into()], Some("$OPTOGGLES_CONFIG")),
+        (None, None) => (USUAL.map(PathBuf::from).to_vec(), None),
+    };
+    load_first(candidates, named_by, env)
+}
+
+fn load_first(
+    candidates: Vec<PathBuf>,
+    named_by: Option<&'static str>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, LoadError> {
+    for path in &candidates {
+        match read(path) {
+            Ok((bytes, open_to_others)) => {
+                return parse(path.clone(), bytes, open_to_others, env);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => {
+                let file = path.clone();
+                return Err(LoadError::Unreadable { file, cause });
+            }
+        }
+    }
+    Err(LoadError::NotFound {
+        looked: candidates,
+        named_by,
+    })
+}
+
+/// The content of a file, and whether everybody on this machine can read it.
+fn read(path: &Path) -> io::Result<(Vec<u8>, bool)> {
+    let mut file = File::open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok((bytes, is_open_to_others(&file)?))
+}
+
+#[cfg(unix)]
+fn is_open_to_others(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    /// Read permission for those who are neither the owner nor of the group.
+    const OTHERS_READ: u32 = 0o004;
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+fn parse(
+    file: PathBuf,
+    bytes: Vec<u8>,
+    open_to_others: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, LoadError> {
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => return Err(LoadError::Invalid(not_utf8(file, error))),
+    };
+    let around = Surroundings {
+        folder: file.parent().unwrap_or(Path::new("")),
+        env,
+        read: &|path| std::fs::read(path),
+        open_to_others,
+    };
+    let (config, problems) = check(&text, &around);
+    let report = Report::new(file, text, problems);
+    match config {
+        Some(config) => Ok(Loaded {
+            config,
+            warnings: report,
+        }),
+        None => Err(LoadError::Invalid(report)),
+    }
+}
+
+/// A report that shows where the text ends to be text.
+fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error) -> Report {
+    let end = error.utf8_error().valid_up_to();
+    let mut bytes = error.into_bytes();
+    bytes.truncate(end);
+    let at = Place {
+        span: end..end,
+        ..Place::default()
+    };
+    let problem = Problem::error("not-utf8", &at, "the file is not UTF-8 text from here on");
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Report::new(file, text, vec![problem.help("save it as UTF-8")])
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::NotFound { looked, named_by } => {
+                let looked: Vec<String> = looked
+                    .iter()
+                    .map(|path| format!("`{}`", path.display()))
+                    .collect();
+                let looked = looked.join(" and ");
+                match named_by {
+                    Some(by) => write!(f, "there is no configuration file {looked} ({by})"),
+                    None => write!(
+                        f,
+                        "there is no configuration file: looked for {looked}\n  \
+                         help: name one with -c or ${VARIABLE}"
+                    ),
+                }
+            }
+            LoadError::Unreadable { file, cause } => {
+                let why = why(cause);
+                write!(
+                    f,
+                    "cannot read the configuration file `{}`: {why}",
+                    file.display()
+                )
+            }
+            LoadError::Invalid(report) => report.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+#[cfg(test)]
+mod tests;

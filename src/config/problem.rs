@@ -1,0 +1,105 @@
+//! What can be wrong with a configuration, and where.
+
+use std::ops::Range;
+
+/// One thing that is wrong with the configuration.
+///
+/// The texts are fit to be shown: they name keys, and quote no value that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it keeps the program from starting.
+    pub severity: Severity,
+    /// What kind of problem it is: kebab-case, and the same in every version.
+    pub code: &'static str,
+    /// What is wrong: lowercase, without a full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// The bytes of the file that it is about.
+    pub span: Range<usize>,
+    /// Another place that has to do with it, such as the first of two equal ids.
+    pub related: Option<Related>,
+    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file
+    /// and where the file cannot be understood.
+    pub key: String,
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration cannot be used.
+    Error,
+    /// It can be used, and is probably not what was meant.
+    Warning,
+}
+
+/// A second place in the file that explains a problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// What is there.
+    pub message: String,
+    /// The bytes of the file.
+    pub span: Range<usize>,
+}
+
+/// Where a value or key stands: in the file, and in the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) span: Range<usize>,
+    /// The whole path, such as `sources[0].url`.
+    pub(super) key: String,
+    /// Its last part, such as `url`, as messages call it.
+    pub(super) name: String,
+}
+
+impl Problem {
+    pub(super) fn error(code: &'static str, at: &Place, message: impl Into<String>) -> Problem {
+        Problem {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            help: None,
+            span: at.span.clone(),
+            related: None,
+            key: at.key.clone(),
+        }
+    }
+
+    pub(super) fn warning(code: &'static str, at: &Place, message: impl Into<String>) -> Problem {
+        Problem {
+            severity: Severity::Warning,
+            ..Problem::error(code, at, message)
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn related(mut self, message: impl Into<String>, at: &Place) -> Problem {
+        self.related = Some(Related {
+            message: message.into(),
+            span: at.span.clone(),
+        });
+        self
+    }
+}
+
+/// Text from the file, fit for a message: in backticks, on one line, and not long.
+pub(super) fn quote(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut quoted = String::from("`");
+    for c in text.chars().take(LONGEST) {
+        if c.is_control() {
+            quoted.extend(c.escape_default());
+        } else {
+            quoted.push(c);
+        }
+    }
+    if text.chars().nth(LONGEST).is_some() {
+        quoted.push('…');
+    }
+    quoted.push('`');
+    quoted
+}

@@ -1,0 +1,211 @@
+//! The tiny_http thread: routes and nothing else.
+
+pub mod gate;
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use serde::Serialize;
+use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
+
+use crate::config::Config;
+use crate::secret::Secret;
+use crate::status::{Health, Report, Status};
+use crate::worker::Bells;
+
+/// What the routes need.
+pub struct Routes {
+    config: Arc<Config>,
+    callback_token: Secret,
+    bells: Arc<Bells>,
+    status: Arc<Status>,
+}
+
+/// An answer: always JSON.
+#[derive(Debug, PartialEq, Eq)]
+struct Reply {
+    status: u16,
+    body: String,
+    /// What else it says in its headers.
+    header: Option<(&'static str, &'static str)>,
+}
+
+/// Answers requests, on a thread named `http`, until the listener is gone. That is reported to
+/// `broken`, as is a worker that is gone: the process is of no use then.
+///
+/// # Errors
+///
+/// Where the server or its thread cannot be started.
+pub fn start(
+    listener: impl Into<tiny_http::Listener>,
+    routes: Routes,
+    broken: impl Fn(&str) + Send + 'static,
+) -> io::Result<()> {
+    let server = Server::from_listener(listener, None).map_err(io::Error::other)?;
+    let thread = thread::Builder::new().name("http".into());
+    let serve = move || {
+        loop {
+            match server.recv() {
+                Ok(request) => routes.handle(request, &broken),
+                Err(error) => return broken(&format!("the HTTP server has ended: {error}")),
+            }
+        }
+    };
+    thread.spawn(serve).map(drop)
+}
+
+impl Routes {
+    /// The routes of a daemon; callbacks have to bring `callback_token` along.
+    pub fn new(
+        config: Arc<Config>,
+        callback_token: Secret,
+        bells: Arc<Bells>,
+        status: Arc<Status>,
+    ) -> Routes {
+        Routes {
+            config,
+            callback_token,
+            bells,
+            status,
+        }
+    }
+
+    fn handle(&self, request: Request, broken: &impl Fn(&str)) {
+        let authorization = request
+            .headers()
+            .iter()
+            .find(|header| header.field.equiv("Authorization"));
+        let authorization = authorization.map(|header| header.value.as_str().to_owned());
+        let reply = self.route(
+            request.method(),
+            request.url(),
+            authorization.as_deref(),
+            broken,
+        );
+        log::debug!(
+            "answered {} {:?} status={}",
+            request.method(),
+            request.url(),
+            reply.status
+        );
+        // Where the client has gone, nobody needs the answer.
+        let _ = request.respond(reply.into());
+    }
+
+    fn route(
+        &self,
+        method: &Method,
+        url: &str,
+        authorization: Option<&str>,
+        broken: &impl Fn(&str),
+    ) -> Reply {
+        let path = url.split('?').next().unwrap_or_default();
+        if let Some(source) = path.strip_prefix("/opa_update/") {
+            return match method {
+                Method::Post => self.callback(source, authorization, broken),
+                _ => Reply::not_allowed("POST"),
+            };
+        }
+        let known = match path {
+            "/health/live" => Reply::health(Health::Ok),
+            "/health/started" if self.status.is_started() => Reply::health(Health::Ok),
+            "/health/started" => Reply::health(Health::Starting),
+            "/health" => Reply::report(&self.status.report()),
+            "/status" => Reply::new(200, self.status.to_json(Instant::now())),
+            _ => return Reply::error(404, "there is nothing here"),
+        };
+        match method {
+            Method::Get | Method::Head => known,
+            _ => Reply::not_allowed("GET, HEAD"),
+        }
+    }
+
+    fn callback(&self, source: &str, authorization: Option<&str>, broken: &impl Fn(&str)) -> Reply {
+        let presented = authorization.and_then(bearer).unwrap_or_default();
+        if !self.callback_token.matches(presented) {
+            let header = Some(("WWW-Authenticate", "Bearer"));
+            let reply = Reply::error(401, "the callback token is missing or wrong");
+            return Reply { header, ..reply };
+        }
+        let Some(id) = self
+            .config
+            .sources
+            .iter()
+            .position(|known| known.id == source)
+        else {
+            return Reply::error(404, "there is no such source");
+        };
+        if self.bells.ring(id).is_err() {
+            broken("the worker has ended");
+        }
+        Reply::new(202, "{}".into())
+    }
+}
+
+impl Reply {
+    fn new(status: u16, body: String) -> Reply {
+        Reply {
+            status,
+            body,
+            header: None,
+        }
+    }
+
+    fn json(status: u16, body: &impl Serialize) -> Reply {
+        Reply::new(status, serde_json::to_string(body).unwrap_or_default())
+    }
+
+    fn error(status: u16, words: &str) -> Reply {
+        Reply::json(status, &serde_json::json!({ "error": words }))
+    }
+
+    fn not_allowed(allow: &'static str) -> Reply {
+        let header = Some(("Allow", allow));
+        let reply = Reply::error(405, "this route does not know this method");
+        Reply { header, ..reply }
+    }
+
+    fn health(status: Health) -> Reply {
+        let reasons = Vec::new();
+        Reply::report(&Report { status, reasons })
+    }
+
+    fn report(report: &Report) -> Reply {
+        let status = match report.status {
+            Health::Ok => 200,
+            Health::Starting => 503,
+            Health::Failing => 500,
+        };
+        Reply::json(status, report)
+    }
+}
+
+impl From<Reply> for Response<io::Cursor<Vec<u8>>> {
+    fn from(reply: Reply) -> Self {
+        let named = [
+            ("Content-Type", "application/json"),
+            ("Cache-Control", "no-store"),
+        ];
+        let headers = named.into_iter().chain(reply.header);
+        let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
+        let length = reply.body.len();
+        let body = io::Cursor::new(reply.body.into_bytes());
+        Response::new(
+            StatusCode(reply.status),
+            headers.collect(),
+            body,
+            Some(length),
+            None,
+        )
+        // Never chunked: an HTTP/1.0 client would not understand it.
+        .with_chunked_threshold(usize::MAX)
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750); the scheme's case does not matter.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,94 @@
+//! The engine's notices, in the log: one line each.
+
+use std::time::Duration;
+
+use log::{Level, log_enabled};
+
+use crate::engine::Notice;
+use crate::users::{Change, Users};
+
+/// Under what name lines stand in the log.
+const LOG: &str = "optoggles";
+
+/// Writes notices to the log.
+pub(super) fn tell(notices: Vec<Notice>) {
+    notices.into_iter().for_each(tell_one);
+}
+
+fn tell_one(notice: Notice) {
+    match notice {
+        Notice::Discovered { name, opa } => {
+            log::info!(target: LOG, "discovered {} opa={opa}", field(&name))
+        }
+        Notice::Registered { name } => log::info!(target: LOG, "registered {}", field(&name)),
+        Notice::Lost { name } => {
+            log::warn!(target: LOG, "registration gone, registering again {}", field(&name));
+        }
+        Notice::Held { name } => {
+            log::warn!(target: LOG, "OPA is not ready, nothing is applied {}", field(&name));
+        }
+        Notice::Pass {
+            name,
+            cause,
+            toggles,
+            changed,
+            failed,
+            late,
+            took,
+        } => log::info!(target: LOG,
+            "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} late={late} \
+             took={}",
+            field(&name),
+            duration(took),
+        ),
+        Notice::Created { name } => log::info!(target: LOG, "created {}", field(&name)),
+        Notice::Updated {
+            name,
+            users,
+            change,
+        } => tell_update(&name, &users, change.as_ref()),
+        Notice::Failing {
+            name,
+            what,
+            failure,
+            count,
+            retry_in,
+        } => {
+            let retry = retry_in.map_or("never".into(), duration);
+            log::warn!(target: LOG,
+                "{what} failed {} count={count} retry_in={retry}: {failure}",
+                field(&name)
+            );
+        }
+        Notice::Mended { name, what, count } => {
+            log::info!(target: LOG, "{what} works again {} failures={count}", field(&name));
+        }
+        Notice::Paused { wait } => log::warn!(target: LOG, "paused target wait={}", duration(wait)),
+    }
+}
+
+fn tell_update(name: &str, users: &Users, change: Option<&Change>) {
+    let (name, count) = (field(name), users.len());
+    let Some(change) = change else {
+        return log::info!(target: LOG, "updated {name} users={count}");
+    };
+    let (added, removed) = (change.added.len(), change.removed.len());
+    log::info!(target: LOG, "updated {name} users={count} added={added} removed={removed}");
+    if log_enabled!(Level::Trace) {
+        let (added, removed) = (names(&change.added), names(&change.removed));
+        log::trace!(target: LOG, "updated {name} added={added:?} removed={removed:?}");
+    }
+}
+
+fn names(users: &Users) -> Vec<&str> {
+    users.iter().collect()
+}
+
+/// `toggle us-feature` as `toggle=us-feature`.
+fn field(name: &str) -> String {
+    name.replacen(' ', "=", 1)
+}
+
+fn duration(duration: Duration) -> String {
+    format!("{:.3}s", duration.as_secs_f64())
+}
