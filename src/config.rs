@@ -13,6 +13,7 @@ mod reader;
 pub mod report;
 mod table;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -98,6 +99,10 @@ pub struct Source {
 }
 
 /// The kinds of sources.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few sources, and they are read once"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceKind {
     /// An OPAL client and the OPA that it manages.
@@ -177,7 +182,7 @@ pub struct RestApi {
 }
 
 /// One feature flag.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Toggle {
     /// Its key at the target, unique.
     pub key: String,
@@ -185,6 +190,17 @@ pub struct Toggle {
     pub users_policy: Rule,
     /// What the target needs to create it.
     pub spec: Map<String, Value>,
+}
+
+impl fmt::Debug for Toggle {
+    /// Leaves the values of `spec` out: interpolation can bring secrets there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toggle")
+            .field("key", &self.key)
+            .field("users_policy", &self.users_policy)
+            .field("spec", &self.spec.keys().collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// A rule of a source's policy.

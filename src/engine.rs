@@ -4,10 +4,12 @@
 //! its toggles. A toggle has two tasks that never wait for each other: its query at the source, and
 //! its next step at the target. Per toggle at most one request of each is in flight.
 
+mod event;
 mod notice;
 mod pass;
 mod places;
 mod source;
+mod step;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -16,8 +18,9 @@ mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+pub use event::{Event, Mode, Thing};
 pub use notice::{Cause, Notice};
 pub use pass::PATIENCE;
 pub use places::{HANGING, PROMPT};
@@ -26,82 +29,12 @@ pub use view::{Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{Done, Job, SourceId, ToggleId};
-use crate::schedule::{LONGEST_PAUSE, Timers};
+use crate::job::{Done, Job, ToggleId};
+use crate::schedule::Timers;
 use places::Places;
 use source::Source;
-use task::Task;
+use task::{Key, Timer};
 use toggle::Toggle;
-
-/// What an engine is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// `serve`: called back by OPAL.
-    Serve,
-    /// `sync`: a pass every interval.
-    Sync {
-        /// Time between passes.
-        interval: Duration,
-    },
-    /// `sync --once`, `sync --dry-run`: one pass, then finished.
-    Once {
-        /// No retry starts later.
-        until: Instant,
-        /// Whether nothing may be changed at the target.
-        dry_run: bool,
-    },
-}
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// OPAL called back.
-    Callback(SourceId),
-    /// A job has ended.
-    Done(Done),
-    /// Time has passed.
-    Time,
-    /// The program is to end: no new requests, but those that say goodbye.
-    Stop,
-}
-
-/// A row of the status that can have changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Thing {
-    /// A source.
-    Source(SourceId),
-    /// A toggle.
-    Toggle(ToggleId),
-    /// The target.
-    Target,
-}
-
-/// The tasks; each has a timer for its retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Discover(SourceId),
-    Register(SourceId),
-    Watch(SourceId),
-    Ready(SourceId),
-    Query(ToggleId),
-    Apply(ToggleId),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
-    /// A task is due.
-    Task(Key),
-    /// The running pass has had its time, and another is waiting.
-    Patience(SourceId),
-    /// A source is due for a pass.
-    Poll(SourceId),
-    /// A toggle whose request was lost is due for another look.
-    Confirm(ToggleId),
-    /// A resync is due.
-    Resync,
-    /// The target's pause has ended.
-    Target,
-}
 
 /// Owns all that the program knows. One thread owns the engine.
 pub struct Engine {
@@ -307,85 +240,6 @@ impl Engine {
         match self.mode {
             Mode::Once { until, .. } => Some(until),
             _ => None,
-        }
-    }
-
-    fn task(&mut self, key: Key) -> &mut Task {
-        match key {
-            Key::Discover(source) => &mut self.sources[source].discover,
-            Key::Register(source) => &mut self.sources[source].register,
-            Key::Watch(source) => &mut self.sources[source].watch,
-            Key::Ready(source) => &mut self.sources[source].passes.ready,
-            Key::Query(toggle) => &mut self.toggles[toggle].query,
-            Key::Apply(toggle) => &mut self.toggles[toggle].apply,
-        }
-    }
-
-    fn name(&self, key: Key) -> String {
-        match key {
-            Key::Query(toggle) | Key::Apply(toggle) => self.toggle_name(toggle),
-            Key::Discover(source)
-            | Key::Register(source)
-            | Key::Watch(source)
-            | Key::Ready(source) => self.source_name(source),
-        }
-    }
-
-    /// A task has succeeded.
-    fn succeeded(&mut self, key: Key) {
-        self.timers.cancel(Timer::Task(key));
-        self.touched.insert(thing(key));
-        if let Some(trouble) = self.task(key).succeed() {
-            let (name, what, count) = (self.name(key), trouble.what, trouble.count);
-            self.notices.push(Notice::Mended { name, what, count });
-        }
-    }
-
-    /// A task has failed: its retry is set, where there will be one.
-    fn failed(&mut self, key: Key, what: &'static str, failure: Failure, now: Moment) {
-        let until = self.until();
-        let retry_in = self.task(key).fail(what, failure.clone(), now, until);
-        if let Some(wait) = retry_in {
-            self.timers.set(Timer::Task(key), now.at + wait);
-        }
-        self.touched.insert(thing(key));
-        let count = self
-            .task(key)
-            .trouble
-            .as_ref()
-            .map_or(1, |trouble| trouble.count);
-        if count.is_power_of_two() {
-            let name = self.name(key);
-            self.notices.push(Notice::Failing {
-                name,
-                what,
-                failure,
-                count,
-                retry_in,
-            });
-        }
-    }
-
-    /// The target wants to be left alone (429): the whole of it.
-    fn pause_target(&mut self, failure: &Failure, now: Moment) {
-        let Some(wait) = failure.pause.filter(|_| failure.is_status(429)) else {
-            return;
-        };
-        let end = now.at + wait.min(LONGEST_PAUSE);
-        if self.paused.as_ref().is_none_or(|(known, _)| *known < end) {
-            self.paused = Some((end, failure.clone()));
-            self.timers.set(Timer::Target, end);
-            self.notices.push(Notice::Paused { wait });
-            self.touched.insert(Thing::Target);
-        }
-    }
-}
-
-fn thing(key: Key) -> Thing {
-    match key {
-        Key::Query(toggle) | Key::Apply(toggle) => Thing::Toggle(toggle),
-        Key::Discover(source) | Key::Register(source) | Key::Watch(source) | Key::Ready(source) => {
-            Thing::Source(source)
         }
     }
 }

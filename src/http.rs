@@ -21,6 +21,10 @@ use crate::secret::Secret;
 /// The most that is read of an answer, in bytes.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
+/// The size of each of the two buffers that a connection keeps, in bytes. ureq's own 128 KiB would
+/// make up most of the program's memory.
+const BUFFER: usize = 32 * 1024;
+
 /// Makes requests to one peer, over connections that are kept.
 pub struct Client {
     direct: Agent,
@@ -108,6 +112,9 @@ impl Client {
                 .http_status_as_error(false)
                 .max_redirects(0)
                 .max_redirects_will_error(false)
+                .input_buffer_size(BUFFER)
+                .output_buffer_size(BUFFER)
+                .max_response_header_size(BUFFER / 2)
                 .max_idle_connections(connections)
                 .max_idle_connections_per_host(connections)
                 .user_agent(concat!("optoggles/", env!("CARGO_PKG_VERSION")))

@@ -32,7 +32,7 @@ pub(super) fn run(config: Config) -> Result<Exit, Stop> {
 fn open_gate(listener: TcpListener, routes: Routes) -> std::io::Result<Gate> {
     let address = listener.local_addr()?;
     let (inner, behind) = Inner::bind()?;
-    server::start(behind, routes, |words| broken(words))?;
+    server::start(behind, routes, broken)?;
     let gate = gate::open(listener, inner, Limits::of_this_process(), |words| {
         broken(&words)
     })?;

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Failure;
+use crate::job::{SourceId, ToggleId};
 use crate::schedule::Backoff;
+
+use super::{Engine, Notice, Thing};
 
 /// The moment at which an event is handled: time and randomness come in from outside.
 #[derive(Clone, Copy, Debug)]
@@ -105,5 +108,99 @@ impl Task {
             count,
         });
         (!hopeless).then_some(wait)
+    }
+}
+
+/// The tasks; each has a timer for its retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    Discover(SourceId),
+    Register(SourceId),
+    Watch(SourceId),
+    Ready(SourceId),
+    Query(ToggleId),
+    Apply(ToggleId),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// A task is due.
+    Task(Key),
+    /// The running pass has had its time, and another is waiting.
+    Patience(SourceId),
+    /// A source is due for a pass.
+    Poll(SourceId),
+    /// A toggle whose request was lost is due for another look.
+    Confirm(ToggleId),
+    /// A resync is due.
+    Resync,
+    /// The target's pause has ended.
+    Target,
+}
+
+impl Engine {
+    pub(super) fn task(&mut self, key: Key) -> &mut Task {
+        match key {
+            Key::Discover(source) => &mut self.sources[source].discover,
+            Key::Register(source) => &mut self.sources[source].register,
+            Key::Watch(source) => &mut self.sources[source].watch,
+            Key::Ready(source) => &mut self.sources[source].passes.ready,
+            Key::Query(toggle) => &mut self.toggles[toggle].query,
+            Key::Apply(toggle) => &mut self.toggles[toggle].apply,
+        }
+    }
+
+    pub(super) fn name(&self, key: Key) -> String {
+        match key {
+            Key::Query(toggle) | Key::Apply(toggle) => self.toggle_name(toggle),
+            Key::Discover(source)
+            | Key::Register(source)
+            | Key::Watch(source)
+            | Key::Ready(source) => self.source_name(source),
+        }
+    }
+
+    /// A task has succeeded.
+    pub(super) fn succeeded(&mut self, key: Key) {
+        self.timers.cancel(Timer::Task(key));
+        self.touched.insert(thing(key));
+        if let Some(trouble) = self.task(key).succeed() {
+            let (name, what, count) = (self.name(key), trouble.what, trouble.count);
+            self.notices.push(Notice::Mended { name, what, count });
+        }
+    }
+
+    /// A task has failed: its retry is set, where there will be one.
+    pub(super) fn failed(&mut self, key: Key, what: &'static str, failure: Failure, now: Moment) {
+        let until = self.until();
+        let retry_in = self.task(key).fail(what, failure.clone(), now, until);
+        if let Some(wait) = retry_in {
+            self.timers.set(Timer::Task(key), now.at + wait);
+        }
+        self.touched.insert(thing(key));
+        let count = self
+            .task(key)
+            .trouble
+            .as_ref()
+            .map_or(1, |trouble| trouble.count);
+        if count.is_power_of_two() {
+            let name = self.name(key);
+            self.notices.push(Notice::Failing {
+                name,
+                what,
+                failure,
+                count,
+                retry_in,
+            });
+        }
+    }
+}
+
+fn thing(key: Key) -> Thing {
+    match key {
+        Key::Query(toggle) | Key::Apply(toggle) => Thing::Toggle(toggle),
+        Key::Discover(source) | Key::Register(source) | Key::Watch(source) | Key::Ready(source) => {
+            Thing::Source(source)
+        }
     }
 }
