@@ -1,22 +1,22 @@
 //! Requests to OPAL, OPA and the target: the only place that names ureq.
 
 mod failure;
+mod lookup;
 mod tls;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{Method, Uri, header};
 use serde::{Deserialize, Serialize};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
 use crate::address::is_loopback;
 use crate::config::Tls;
 use crate::error::{Failure, Kind, quote};
 use crate::secret::Secret;
+use lookup::Lookup;
 
 /// The most that is read of an answer, in bytes.
 const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub headers: &'a [(String, Secret)],
     /// The body and its content type.
     pub body: Option<(&'static str, Vec<u8>)>,
+    /// A secret in the body: like those in the headers, it is taken out of the remote's words.
+    pub secret: Option<&'a Secret>,
 }
 
 /// An answer, whatever its status.
@@ -53,7 +55,8 @@ pub struct Request<'a> {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The whole body.
+    /// The whole body. Where the status is not a 2xx, the request's secrets are taken out of it:
+    /// some servers repeat what they refuse.
     pub body: Vec<u8>,
     /// How long the remote asks us to wait.
     pub pause: Option<Duration>,
@@ -70,6 +73,7 @@ impl<'a> Request<'a> {
             authorization: None,
             headers: &[],
             body: None,
+            secret: None,
         }
     }
 
@@ -89,6 +93,25 @@ impl<'a> Request<'a> {
         })?;
         let body = Some(("application/json", body));
         Ok(Request { body, ..self })
+    }
+}
+
+impl Request<'_> {
+    /// What must not be repeated: each secret, and what stands behind the scheme in it.
+    fn secrets(&self) -> Vec<String> {
+        let headers = self.headers.iter().map(|(_, value)| value);
+        let secrets = headers
+            .chain(self.authorization)
+            .chain(self.secret)
+            .map(Secret::expose);
+        let parts = secrets.flat_map(|secret| {
+            let token = secret.split_once(' ').map(|(_, token)| token.trim());
+            [Some(secret), token].into_iter().flatten()
+        });
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -152,6 +175,7 @@ impl Client {
             let words = format!("{asked}: this is not a valid URL");
             Failure::new(Kind::Setup, words)
         })?;
+        let secrets = request.secrets();
         let to_us = uri.host().is_some_and(is_loopback);
         let agent = match &self.proxied {
             Some(proxied) if !to_us => proxied,
@@ -180,13 +204,23 @@ impl Client {
         let pause = pause(response.headers(), SystemTime::now());
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
+        let mut body = body.read_to_vec().map_err(failed)?;
+        if !(200..300).contains(&status) {
+            body = redact(&body, &secrets);
+        }
         Ok(Answer {
             status,
-            body: body.read_to_vec().map_err(failed)?,
+            body,
             pause,
             asked: asked.to_owned(),
         })
     }
+}
+
+fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
+    let redact = |text: String, secret: &String| text.replace(secret, "[redacted]");
+    let text = String::from_utf8_lossy(body).into_owned();
+    secrets.iter().fold(text, redact).into_bytes()
 }
 
 impl Answer {
@@ -268,31 +302,4 @@ fn pause(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
         reset.duration_since(now).ok()
     });
     retry_after.max(reset).filter(|pause| !pause.is_zero())
-}
-
-/// Looks hosts up. IP addresses need no lookup: for these, ureq's own resolver would start a thread
-/// for each request, because there is a timeout.
-#[derive(Debug, Default)]
-struct Lookup(DefaultResolver);
-
-impl Resolver for Lookup {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &ureq::config::Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let https = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse() {
-            Ok(ip) => {
-                let mut addresses = self.empty();
-                addresses.push(SocketAddr::new(ip, port));
-                Ok(addresses)
-            }
-            Err(_) => self.0.resolve(uri, config, timeout),
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::status::{Clocks, Status};
 use pool::Pool;
 
 /// How long requests in flight may take to end on shutdown. The whole of it takes 10 s at most.
-const GOODBYE: Duration = Duration::from_secs(9);
+const GOODBYE: Duration = Duration::from_secs(8);
 
 /// How long to wait where nothing is due: any long time will do.
 const LONG: Duration = Duration::from_secs(3600);

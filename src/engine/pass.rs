@@ -247,8 +247,9 @@ impl Engine {
             let Some(toggle) = passes.queries.pop_front() else {
                 continue;
             };
-            passes.places.take(toggle, now);
-            self.toggles[toggle].query.state = State::Running;
+            let query = &mut self.toggles[toggle].query;
+            passes.places.take(toggle, now, query.hung());
+            query.state = State::Running;
             return Some(Job::Query(toggle, Arc::clone(opa)));
         }
         None

@@ -16,6 +16,7 @@ pub const HANGING: usize = 64;
 #[derive(Debug)]
 pub(super) struct Places {
     limit: usize,
+    /// Who is out, and when it gives its place away.
     taken: Vec<(ToggleId, Instant)>,
 }
 
@@ -34,12 +35,13 @@ impl Places {
     /// When a place becomes free although no request ends.
     pub(super) fn next_free(&self, now: Instant) -> Option<Instant> {
         let room = self.taken.len() < self.limit + HANGING;
-        let first = self.prompt(now).min()?;
-        room.then_some(first + PROMPT)
+        self.prompt(now).min().filter(|_| room)
     }
 
-    pub(super) fn take(&mut self, toggle: ToggleId, now: Instant) {
-        self.taken.push((toggle, now));
+    /// Takes a place; what hung the last time is thought to hang again, and takes none.
+    pub(super) fn take(&mut self, toggle: ToggleId, now: Instant, hung: bool) {
+        self.taken
+            .push((toggle, if hung { now } else { now + PROMPT }));
     }
 
     pub(super) fn release(&mut self, toggle: ToggleId) {
@@ -47,8 +49,8 @@ impl Places {
     }
 
     fn prompt(&self, now: Instant) -> impl Iterator<Item = Instant> {
-        let since = self.taken.iter().map(|(_, since)| *since);
-        since.filter(move |since| *since + PROMPT > now)
+        let until = self.taken.iter().map(|(_, until)| *until);
+        until.filter(move |until| *until > now)
     }
 }
 
@@ -60,8 +62,8 @@ mod tests {
     fn a_request_that_hangs_gives_its_place_to_another() {
         let start = Instant::now();
         let mut places = Places::new(2);
-        places.take(0, start);
-        places.take(1, start + PROMPT / 2);
+        places.take(0, start, false);
+        places.take(1, start + PROMPT / 2, false);
         assert!(!places.is_free(start + PROMPT / 2));
         assert_eq!(places.next_free(start + PROMPT / 2), Some(start + PROMPT));
         assert!(places.is_free(start + PROMPT));
@@ -70,10 +72,18 @@ mod tests {
     }
 
     #[test]
+    fn what_hung_the_last_time_takes_no_place_from_the_others() {
+        let start = Instant::now();
+        let mut places = Places::new(1);
+        places.take(0, start, true);
+        assert!(places.is_free(start));
+    }
+
+    #[test]
     fn the_number_of_requests_that_hang_is_bounded() {
         let start = Instant::now();
         let mut places = Places::new(2);
-        (0..2 + HANGING).for_each(|toggle| places.take(toggle, start));
+        (0..2 + HANGING).for_each(|toggle| places.take(toggle, start, false));
         assert!(!places.is_free(start + 2 * PROMPT));
         assert_eq!(places.next_free(start), None);
         places.release(7);

@@ -71,7 +71,7 @@ impl Engine {
             let toggle = &mut self.toggles[id];
             toggle.apply.state = State::Running;
             toggle.recheck = false;
-            self.places.take(id, now);
+            self.places.take(id, now, toggle.apply.hung());
             return Some(match step {
                 Step::Read => Job::Read(id),
                 Step::Create => Job::Create(id),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::job::{SourceId, ToggleId};
 use crate::schedule::Backoff;
 
@@ -66,6 +66,12 @@ impl Task {
 
     pub(super) fn has_given_up(&self) -> bool {
         self.state == State::GivenUp
+    }
+
+    /// Whether its last try got no answer in time.
+    pub(super) fn hung(&self) -> bool {
+        let hung = |trouble: &Trouble| trouble.failure.kind == Kind::Timeout;
+        self.trouble.as_ref().is_some_and(hung)
     }
 
     /// Whether it waits for its retry, and the remote did not ask for the wait.

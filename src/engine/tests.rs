@@ -1,1 +1,228 @@
+//! Events in, jobs out: no test here sleeps or asks for the time twice.
 
+mod connecting;
+mod model;
+mod passes;
+mod single_pass;
+mod steps;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Map;
+
+use super::{Engine, Event, Mode, Moment, Notice};
+use crate::address::Address;
+use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
+use crate::error::{Failure, Kind};
+use crate::job::{Access, Created, Done, Job, Readiness};
+use crate::plan::There;
+use crate::users::Users;
+
+/// An engine on a bench: time passes when the test says so, and jobs are answered by hand.
+struct Bench {
+    engine: Engine,
+    now: Instant,
+}
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+fn opal() -> SourceKind {
+    SourceKind::Opal(config::Opal {
+        url: address("http://opal:7000"),
+        token: None,
+        advertised_address: address("http://us:8080"),
+        instance: "us".into(),
+        opa_url: None,
+        opa_token: None,
+        wait_until_ready: false,
+        tls: Tls::default(),
+    })
+}
+
+fn opa() -> SourceKind {
+    SourceKind::Opa(config::Opa {
+        url: address("http://opa:8181"),
+        token: None,
+        poll_interval: Duration::from_secs(3600),
+        tls: Tls::default(),
+    })
+}
+
+/// A configuration with these sources, and toggles that use these sources, by index.
+fn config(sources: Vec<SourceKind>, toggles: &[usize]) -> Config {
+    let source = |(id, kind)| config::Source {
+        id: format!("source-{id}"),
+        kind,
+    };
+    let toggle = |(id, source): (usize, &usize)| Toggle {
+        key: format!("toggle-{id}"),
+        users_policy: Rule {
+            source: *source,
+            package: "app".into(),
+            rule: format!("rule_{id}"),
+        },
+        spec: Map::new(),
+    };
+    Config {
+        bind: Bind {
+            host: String::new(),
+            port: 0,
+        },
+        resync_interval: Some(Duration::from_secs(300)),
+        http_timeout: Duration::from_secs(10),
+        concurrency: 8,
+        sources: sources.into_iter().enumerate().map(source).collect(),
+        target: config::Target::RestApi(config::RestApi {
+            endpoint_url: address("http://flags"),
+            extra_headers: Vec::new(),
+            read: false,
+        }),
+        toggles: toggles.iter().enumerate().map(toggle).collect(),
+    }
+}
+
+fn users(keys: &[&str]) -> Users {
+    keys.iter().copied().collect()
+}
+
+fn access() -> Access {
+    Access::bearer(address("http://opa:8181"), None)
+}
+
+fn failure(kind: Kind) -> Failure {
+    Failure::new(kind, "it failed")
+}
+
+fn present(keys: &[&str]) -> There {
+    There::Present {
+        described: true,
+        users: Some(Arc::new(users(keys))),
+    }
+}
+
+/// A job in short: `update 0 a b`.
+fn short(job: &Job) -> String {
+    match job {
+        Job::Discover(id) => format!("discover {id}"),
+        Job::Register(id) => format!("register {id}"),
+        Job::Watch(id) => format!("watch {id}"),
+        Job::Leave(id) => format!("leave {id}"),
+        Job::Ready(id, _) => format!("ready {id}"),
+        Job::Query(id, _) => format!("query {id}"),
+        Job::Read(id) => format!("read {id}"),
+        Job::Create(id) => format!("create {id}"),
+        Job::Describe(id) => format!("describe {id}"),
+        Job::Update(id, users) => {
+            let keys: Vec<&str> = users.iter().collect();
+            format!("update {id} {}", keys.join(" "))
+        }
+    }
+}
+
+impl Bench {
+    /// A daemon whose target can be read.
+    fn serve(config: Config) -> Bench {
+        Bench::new(config, Mode::Serve, true)
+    }
+
+    fn new(config: Config, mode: Mode, readable: bool) -> Bench {
+        Bench::started_at(Instant::now(), config, mode, readable)
+    }
+
+    fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
+        let mut bench = Bench {
+            engine: Engine::new(Arc::new(config), mode, readable),
+            now,
+        };
+        bench.engine.start(bench.moment());
+        bench
+    }
+
+    /// One OPA and as many toggles: all in sync with nobody.
+    fn in_sync(toggles: usize, readable: bool) -> Bench {
+        Bench::settled(config(vec![opa()], &vec![0; toggles]), readable)
+    }
+
+    /// A daemon that is in sync with rules that allow nobody.
+    fn settled(config: Config, readable: bool) -> Bench {
+        let mut bench = Bench::new(config, Mode::Serve, readable);
+        let now = bench.moment();
+        while let Some(job) = bench.engine.next_job(now) {
+            bench.done(match job {
+                Job::Query(id, _) => Done::Query(id, Ok(Users::default())),
+                Job::Read(id) => Done::Read(id, Ok(present(&[]))),
+                Job::Create(id) => Done::Create(id, Ok(Created::New)),
+                Job::Update(id, _) => Done::Update(id, Ok(())),
+                other => panic!("{} was not expected", short(&other)),
+            });
+        }
+        bench
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            at: self.now,
+            chance: 0.0,
+        }
+    }
+
+    /// Takes all jobs that can be done now.
+    fn jobs(&mut self) -> Vec<String> {
+        let now = self.moment();
+        let jobs = std::iter::from_fn(|| self.engine.next_job(now));
+        jobs.map(|job| short(&job)).collect()
+    }
+
+    fn done(&mut self, done: Done) {
+        let now = self.moment();
+        self.engine.handle(Event::Done(done), now);
+    }
+
+    fn callback(&mut self, source: usize) {
+        let now = self.moment();
+        self.engine.handle(Event::Callback(source), now);
+    }
+
+    /// Lets time pass, ringing every timer on the way.
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.engine.next_time(self.now).filter(|next| *next <= end) {
+            self.now = next.max(self.now);
+            let now = self.moment();
+            self.engine.handle(Event::Time, now);
+            if self
+                .engine
+                .next_time(self.now)
+                .is_some_and(|next| next <= self.now)
+            {
+                break;
+            }
+        }
+        self.now = end;
+        let now = self.moment();
+        self.engine.handle(Event::Time, now);
+    }
+
+    fn millis(&mut self, millis: u64) {
+        self.wait(Duration::from_millis(millis));
+    }
+
+    /// How long until something is due.
+    fn next_in(&self) -> Option<Duration> {
+        let next = self.engine.next_time(self.now)?;
+        Some(next.saturating_duration_since(self.now))
+    }
+
+    fn notices(&mut self) -> Vec<Notice> {
+        self.engine.take_notices()
+    }
+
+    fn is_failing(&self) -> bool {
+        let sources = (0..self.engine.sources.len()).map(|id| self.engine.source(id).troubles);
+        let toggles = (0..self.engine.toggles.len()).map(|id| self.engine.toggle(id).troubles);
+        sources.chain(toggles).any(|troubles| !troubles.is_empty())
+    }
+}

@@ -142,7 +142,10 @@ impl Opal {
                 },
             },
         };
-        let request = self.request(Method::POST, ["callbacks"]).json(&entry)?;
+        let request = Request {
+            secret: Some(&self.callback.authorization),
+            ..self.request(Method::POST, ["callbacks"]).json(&entry)?
+        };
         client.send(request)?.success().map(drop)
     }
 
@@ -235,6 +238,6 @@ mod tests {
     #[test]
     fn the_registrations_key_has_only_characters_that_opal_finds_again() {
         let key = registration_key("example-opal", "https://ö.example.com:8080/a");
-        assert_eq!(key, "optoggles:example-opal:https:----.example.com:8080-a");
+        assert_eq!(key, "optoggles:example-opal:https:---.example.com:8080-a");
     }
 }

@@ -190,9 +190,9 @@ impl Row {
     fn verdict(&self) -> Verdict {
         match &self.result {
             Err(_) => Verdict::Failed,
-            Ok((outcome, _)) if outcome.created => Verdict::Created,
             Ok((outcome, _)) => match outcome.sent {
                 Sent::Whole => Verdict::Set,
+                _ if outcome.created => Verdict::Created,
                 Sent::Change(_) => Verdict::Updated,
                 Sent::Nothing if outcome.described => Verdict::Updated,
                 Sent::Nothing => Verdict::Unchanged,

@@ -142,11 +142,8 @@ impl Crowd {
 impl State {
     /// Shuts the one connection that loses least, unless one is on its way out already.
     fn make_room(&mut self) {
-        if self
-            .members
-            .iter()
-            .any(|member| member.phase == Phase::Shut)
-        {
+        let is_shut = |member: &Member| member.phase == Phase::Shut;
+        if self.members.iter().any(is_shut) {
             return;
         }
         for phase in LEAVE {
@@ -171,12 +168,15 @@ impl Member {
     /// Whether it is in this phase and waits for its client. Where the client has done its part, it
     /// waits for its own thread alone, which may have been started a moment ago.
     fn is_stuck_in(&self, phase: Phase) -> bool {
+        if self.phase != phase {
+            return false;
+        }
         let done = match phase {
             Phase::Writing => PollFlags::OUT,
             _ => PollFlags::IN,
         };
         let mut wait = [PollFd::new(&*self.stream, done)];
-        self.phase == phase && matches!(poll(&mut wait, Some(&Timespec::default())), Ok(0))
+        matches!(poll(&mut wait, Some(&Timespec::default())), Ok(0))
     }
 
     /// Makes its thread end: what it waits for fails or ends.

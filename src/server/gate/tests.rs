@@ -15,6 +15,7 @@ use super::{Gate, Inner, InnerListener, Limits, open};
 mod bodies;
 mod closing;
 mod crowded;
+#[cfg(target_os = "linux")]
 mod descriptors;
 mod heads;
 

@@ -88,3 +88,20 @@ fn a_client_that_asks_before_it_sends_its_body_need_not_send_it() {
     let request = post("Content-Length: 5000\r\nExpect: 100-continue");
     assert_eq!(status(&fixture.ask(request)), "202");
 }
+
+#[test]
+fn who_is_refused_may_finish_sending_and_reads_the_answer() {
+    let fixture = Fixture::new(Limits {
+        linger_time: PATIENCE * 2,
+        ..Limits::default()
+    });
+    let mut client = fixture.connect();
+    client.write_all(b"POST / HTTP/2.0\r\n").unwrap();
+    let mut first = [0; 1];
+    client.read_exact(&mut first).unwrap();
+    for _ in 0..100 {
+        client.write_all(&[b'x'; 1024]).unwrap();
+    }
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert!(read(&mut client).unwrap().starts_with("TTP/1.1 505 "));
+}

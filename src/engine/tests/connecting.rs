@@ -1,0 +1,256 @@
+//! Discovery, registration, the watch, readiness, leaving.
+
+use super::*;
+
+fn waiting_opal() -> SourceKind {
+    match opal() {
+        SourceKind::Opal(opal) => SourceKind::Opal(config::Opal {
+            wait_until_ready: true,
+            ..opal
+        }),
+        other => other,
+    }
+}
+
+/// An OPAL source with one toggle, which the target has with nobody.
+fn connected(kind: SourceKind) -> Bench {
+    let mut bench = Bench::serve(config(vec![kind], &[0]));
+    assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
+    bench.done(Done::Read(0, Ok(present(&[]))));
+    bench.done(Done::Discover(0, Ok(access())));
+    assert_eq!(bench.jobs(), ["register 0"]);
+    bench.done(Done::Register(0, Ok(())));
+    bench
+}
+
+#[test]
+fn a_source_is_discovered_then_registered_with_then_queried() {
+    let mut bench = connected(opal());
+    assert!(bench.engine.is_started());
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn passes_run_although_registration_fails_and_again_when_it_succeeds() {
+    let mut bench = Bench::serve(config(vec![opal()], &[0]));
+    bench.jobs();
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.jobs();
+    bench.done(Done::Register(0, Err(failure(Kind::Refused))));
+    assert!(bench.is_failing() && !bench.engine.is_started());
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(Users::default())));
+    bench.millis(500);
+    assert_eq!(bench.jobs(), ["register 0"]);
+    bench.done(Done::Register(0, Ok(())));
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn discovery_is_retried_after_the_waits_of_the_design() {
+    let mut bench = Bench::serve(config(vec![opal()], &[]));
+    for wait in [500, 1000, 2000, 4000, 8000, 16_000, 16_000] {
+        assert_eq!(bench.jobs().first().unwrap(), "discover 0");
+        bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
+        // The first failure lets the registration be tried; it succeeds.
+        if bench.jobs() == ["register 0"] {
+            bench.done(Done::Register(0, Ok(())));
+        }
+        bench.millis(wait - 1);
+        assert!(
+            !bench.jobs().contains(&"discover 0".to_owned()),
+            "before {wait}"
+        );
+        bench.millis(1);
+    }
+}
+
+#[test]
+fn a_registration_that_is_gone_is_made_again_and_followed_by_a_pass() {
+    let mut bench = connected(opal());
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(Users::default())));
+    bench.millis(30_000);
+    assert_eq!(bench.jobs(), ["watch 0"]);
+    bench.done(Done::Watch(0, Ok(true)));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.millis(30_000);
+    assert_eq!(bench.jobs(), ["watch 0"]);
+    bench.done(Done::Watch(0, Ok(false)));
+    assert_eq!(bench.jobs(), ["discover 0"]);
+    bench.done(Done::Discover(0, Ok(access())));
+    assert_eq!(bench.jobs(), ["register 0"]);
+    bench.done(Done::Register(0, Ok(())));
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn a_watch_that_fails_is_repeated_like_any_failure_and_fails_the_health() {
+    let mut bench = connected(opal());
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(Users::default())));
+    bench.millis(30_000);
+    bench.jobs();
+    bench.done(Done::Watch(0, Err(failure(Kind::Refused))));
+    assert!(bench.is_failing());
+    bench.millis(500);
+    assert_eq!(bench.jobs(), ["watch 0"]);
+    bench.done(Done::Watch(0, Ok(true)));
+    assert!(!bench.is_failing());
+}
+
+#[test]
+fn an_opa_that_does_not_answer_is_looked_for_and_queried_where_it_is() {
+    let mut bench = connected(opal());
+    bench.jobs();
+    bench.done(Done::Query(0, Err(failure(Kind::Refused))));
+    assert_eq!(bench.jobs(), ["discover 0"]);
+    let elsewhere = Access::bearer(address("http://other:8181"), None);
+    bench.done(Done::Discover(0, Ok(elsewhere)));
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn an_opa_that_stays_away_is_not_looked_for_at_every_query() {
+    let config = config(vec![opal()], &[0; 50]);
+    let mut bench = Bench::serve(Config {
+        concurrency: 50,
+        ..config
+    });
+    bench.jobs();
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.jobs();
+    bench.done(Done::Register(0, Ok(())));
+    bench.jobs();
+    let mut discoveries = 0;
+    for id in 0..50 {
+        bench.done(Done::Query(id, Err(failure(Kind::Refused))));
+        if bench.jobs().contains(&"discover 0".to_owned()) {
+            discoveries += 1;
+            bench.done(Done::Discover(0, Ok(access())));
+        }
+    }
+    assert_eq!(discoveries, 1);
+}
+
+#[test]
+fn an_authorization_that_expires_is_renewed_before() {
+    let mut bench = Bench::serve(config(vec![opal()], &[]));
+    bench.jobs();
+    let expires_in = Some(Duration::from_secs(100));
+    bench.done(Done::Discover(
+        0,
+        Ok(Access {
+            expires_in,
+            ..access()
+        }),
+    ));
+    bench.jobs();
+    bench.done(Done::Register(0, Ok(())));
+    bench.millis(89_999);
+    assert!(!bench.jobs().contains(&"discover 0".to_owned()));
+    bench.millis(1);
+    assert!(bench.jobs().contains(&"discover 0".to_owned()));
+}
+
+#[test]
+fn nothing_is_queried_while_opa_is_not_ready() {
+    let mut bench = connected(waiting_opal());
+    for _ in 0..3 {
+        assert_eq!(bench.jobs(), ["ready 0"]);
+        bench.done(Done::Ready(0, Ok(Readiness::NotReady)));
+        assert_eq!(bench.jobs(), Vec::<String>::new());
+        assert!(!bench.is_failing());
+        bench.millis(2000);
+    }
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn a_hold_that_lasts_a_minute_is_a_failure_that_says_the_way_out() {
+    let mut bench = connected(waiting_opal());
+    for _ in 0..40 {
+        bench.jobs();
+        bench.done(Done::Ready(0, Ok(Readiness::NotReady)));
+        bench.millis(2000);
+    }
+    let troubles = bench.engine.source(0).troubles;
+    assert!(
+        troubles[0]
+            .failure
+            .to_string()
+            .contains("wait_until_ready = false")
+    );
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    assert!(!bench.is_failing());
+}
+
+#[test]
+fn after_a_query_failed_opa_is_asked_again_if_it_is_ready() {
+    let mut bench = connected(waiting_opal());
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Err(failure(Kind::Lost))));
+    bench.jobs();
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.millis(500);
+    assert_eq!(
+        bench.jobs(),
+        ["ready 0"],
+        "it may have been restarted, and hold nothing"
+    );
+    bench.done(Done::Ready(0, Ok(Readiness::NotReady)));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+}
+
+#[test]
+fn a_long_pass_asks_every_second_if_opa_is_still_ready() {
+    let mut bench = Bench::serve(Config {
+        concurrency: 1,
+        ..config(vec![waiting_opal()], &[0, 0])
+    });
+    bench.jobs();
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.jobs();
+    bench.done(Done::Register(0, Ok(())));
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.millis(1500);
+    bench.done(Done::Query(0, Ok(Users::default())));
+    let jobs = bench.jobs();
+    assert!(
+        jobs.contains(&"ready 0".into()) && !jobs.contains(&"query 1".into()),
+        "{jobs:?}"
+    );
+}
+
+#[test]
+fn on_shutdown_registrations_are_taken_back_and_nothing_else_is_begun() {
+    let mut bench = connected(opal());
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    let now = bench.moment();
+    bench.engine.handle(Event::Stop, now);
+    assert_eq!(bench.jobs(), ["leave 0"]);
+    assert!(!bench.engine.is_idle());
+    bench.done(Done::Leave(0, Ok(())));
+    assert!(bench.engine.is_idle());
+}
+
+#[test]
+fn a_registration_in_flight_on_shutdown_is_taken_back_too() {
+    let mut bench = Bench::serve(config(vec![opal()], &[]));
+    bench.jobs();
+    bench.done(Done::Discover(0, Ok(access())));
+    assert_eq!(bench.jobs(), ["register 0"]);
+    let now = bench.moment();
+    bench.engine.handle(Event::Stop, now);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.done(Done::Register(0, Ok(())));
+    assert_eq!(bench.jobs(), ["leave 0"]);
+}

@@ -1,0 +1,142 @@
+//! Passes and callbacks.
+
+use super::super::{PATIENCE, PROMPT};
+use super::*;
+
+#[test]
+fn a_callback_after_which_the_users_are_the_same_sends_nothing() {
+    let mut bench = Bench::in_sync(2, true);
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["query 0", "query 1"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(1, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
+fn callbacks_during_a_pass_cause_exactly_one_more() {
+    let mut bench = Bench::in_sync(1, true);
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["query 0"]);
+    for _ in 0..100 {
+        bench.callback(0);
+        bench.millis(10);
+        assert_eq!(bench.jobs(), Vec::<String>::new());
+    }
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.millis(100);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+}
+
+#[test]
+fn a_query_that_hangs_delays_no_other_toggles_next_pass() {
+    let mut bench = Bench::in_sync(2, true);
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(1, Ok(users(&[]))));
+    bench.callback(0);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.wait(PATIENCE);
+    assert_eq!(bench.jobs(), ["query 1"]);
+    bench.done(Done::Query(1, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 1 eve"]);
+    bench.done(Done::Query(0, Err(failure(Kind::Timeout))));
+    assert_eq!(bench.jobs(), ["query 0"], "it missed a callback");
+}
+
+#[test]
+fn a_source_that_hangs_does_not_delay_another() {
+    let toggles: Vec<usize> = (0..40).map(|toggle| usize::from(toggle >= 20)).collect();
+    let mut bench = Bench::serve(config(vec![opa(), opa()], &toggles));
+    let jobs = bench.jobs();
+    let of = |from: usize| {
+        let ids = from..from + 20;
+        jobs.iter()
+            .filter(|job| ids.clone().any(|id| **job == format!("query {id}")))
+            .count()
+    };
+    assert_eq!((of(0), of(20)), (8, 8));
+}
+
+#[test]
+fn as_many_requests_are_in_flight_as_concurrency_says() {
+    let mut bench = Bench::in_sync(20, true);
+    bench.callback(0);
+    assert_eq!(bench.jobs().len(), 8);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), ["query 8"]);
+}
+
+#[test]
+fn requests_that_hang_give_their_places_to_others() {
+    let mut bench = Bench::in_sync(20, true);
+    bench.callback(0);
+    assert_eq!(bench.jobs().len(), 8);
+    assert_eq!(bench.next_in(), Some(PROMPT));
+    bench.wait(PROMPT);
+    assert_eq!(bench.jobs().len(), 8);
+}
+
+#[test]
+fn an_opa_without_opal_is_polled() {
+    let polled = match opa() {
+        SourceKind::Opa(opa) => SourceKind::Opa(config::Opa {
+            poll_interval: Duration::from_secs(10),
+            ..opa
+        }),
+        other => other,
+    };
+    let mut bench = Bench::settled(config(vec![polled], &[0]), true);
+    bench.millis(9_999);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.millis(1);
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.millis(10_000);
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn a_resync_reads_what_can_be_read_and_repairs_it() {
+    let mut bench = Bench::in_sync(1, true);
+    bench.wait(Duration::from_secs(300));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["read 0"]);
+    bench.done(Done::Read(0, Ok(present(&["mallory"]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
+fn a_resync_sends_again_what_cannot_be_read() {
+    let mut bench = Bench::in_sync(1, false);
+    bench.wait(Duration::from_secs(300));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), ["describe 0"]);
+    bench.done(Done::Describe(0, Ok(())));
+    assert_eq!(bench.jobs(), ["update 0 "]);
+}
+
+#[test]
+fn a_pass_tells_how_many_toggles_it_asked_for() {
+    let mut bench = Bench::in_sync(2, true);
+    bench.notices();
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(1, Err(failure(Kind::Undefined))));
+    let pass = bench.notices().into_iter().find_map(|notice| match notice {
+        Notice::Pass {
+            toggles,
+            changed,
+            failed,
+            late,
+            ..
+        } => Some((toggles, changed, failed, late)),
+        _ => None,
+    });
+    assert_eq!(pass, Some((2, 1, 1, 0)));
+}
