@@ -1,1 +1,16 @@
-fn main() {}
+//! The integration tests: the real executable against stand-ins on loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that fails should fail loudly, where it stands"
+)]
+
+mod support;
+
+mod half_a_minute;
+mod secrets;
+mod serve;
+mod stand_ins;
+mod sync;

@@ -1,0 +1,85 @@
+//! What is seen only after half a minute; all of it waits at the same time.
+//!
+//! The name of this file is the first of all tests: it starts first, and the others do not wait for it.
+
+use std::time::Duration;
+
+use crate::support::store::patch_of;
+use crate::support::{Fault, World};
+
+/// A watch comes every 30 s.
+const WATCHED: Duration = Duration::from_secs(36);
+
+fn serving() -> World {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world
+}
+
+/// OPAL's client was restarted: it forgot us, and what changed meanwhile nobody told us.
+fn an_opal_that_was_restarted_is_registered_with_again() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let keys = world.opal.keys();
+    world.opal.restart();
+    world.opa.allow("us", &["bob"]);
+    world
+        .stage
+        .wait_within(WATCHED, "it is registered again", || {
+            world.opal.keys() == keys
+        });
+    world.wait_for_users("us", &["bob"]);
+    world.change("us", &["cid"]);
+    world.wait_for_users("us", &["cid"]);
+    daemon.wait_healthy();
+}
+
+/// The registration leads to somebody else.
+fn a_registration_that_is_not_ours_any_more_is_replaced() {
+    let world = serving();
+    let _daemon = world.serve_in_step();
+    let key = world.opal.keys().concat();
+    let url = world.opal.url_of(&key);
+    world.opal.take_over(&key);
+    world.stage.wait_within(WATCHED, "it is ours again", || {
+        world.opal.url_of(&key) == url
+    });
+}
+
+/// OPAL cannot say whether we are registered.
+fn a_watch_that_fails_is_seen_and_tried_again() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let watch = "GET /callbacks/*";
+    world.opal.http.next(2, watch, Fault::status(500));
+    let failing = || daemon.health() == 500;
+    world.stage.wait_within(WATCHED, "the watch fails", failing);
+    daemon.wait_healthy();
+    assert_eq!(world.opal.http.count(watch), 3);
+    assert_eq!(world.opal.http.count("POST /callbacks"), 1);
+}
+
+/// The lost update is applied late, over the newer one.
+fn what_a_lost_update_did_late_is_put_right() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    world.store.http.next(1, &patch_of("us"), Fault::Reset);
+    world.change("us", &["bob"]);
+    daemon.wait_failing();
+    daemon.wait_healthy();
+    world.store.put("us", &["late"]);
+    world.stage.wait_within(WATCHED, "bob is put back", || {
+        world.store.has("us", &["bob"])
+    });
+    assert_eq!(world.updates("us"), 4);
+}
+
+#[test]
+fn opal_is_watched_and_lost_updates_are_sent_once_more() {
+    std::thread::scope(|scope| {
+        scope.spawn(an_opal_that_was_restarted_is_registered_with_again);
+        scope.spawn(a_registration_that_is_not_ours_any_more_is_replaced);
+        scope.spawn(a_watch_that_fails_is_seen_and_tried_again);
+        scope.spawn(what_a_lost_update_did_late_is_put_right);
+    });
+}

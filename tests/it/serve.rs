@@ -1,0 +1,10 @@
+//! `optoggles serve`.
+
+mod callbacks;
+mod isolation;
+mod readiness;
+mod resync;
+mod retries;
+mod routes;
+mod shutdown;
+mod startup;

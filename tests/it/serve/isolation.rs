@@ -1,0 +1,149 @@
+//! Nothing waits for anything else.
+
+use std::time::Duration;
+
+use crate::support::opa::{Opa, query_of};
+use crate::support::opal::Opal;
+use crate::support::store::patch_of;
+use crate::support::{Fault, World};
+
+/// The most by which a request that hangs may delay another.
+const DELAY: Duration = Duration::from_millis(50);
+
+/// Changes a toggle some times; the quickest way from the callback to the target must be quick.
+///
+/// The quickest, because the machine that runs the tests has other things to do as well.
+#[track_caller]
+fn is_updated_promptly(world: &World, opa: &Opa, opal: &Opal, key: &str) {
+    let times = (0..5).map(|round| {
+        let user = format!("user-{round}");
+        opa.allow(key, &[&user]);
+        let start = std::time::Instant::now();
+        assert_eq!(opal.call_back()[0].status, 202);
+        world.wait_for_users(key, &[&user]);
+        let seen = world.store.http.seen(&patch_of(key));
+        seen.last()
+            .unwrap()
+            .received
+            .saturating_duration_since(start)
+    });
+    let quickest = times.min().unwrap();
+    assert!(quickest < DELAY, "{key} took {quickest:?} at best");
+}
+
+#[test]
+fn a_target_that_hangs_for_one_toggle_delays_no_other() {
+    let world = World::of(&["stuck", "us"]).build();
+    world.opa.allow("stuck", &["ann"]);
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    world.store.http.always(&patch_of("stuck"), Fault::Hang);
+    world.opa.allow("stuck", &["bob"]);
+    is_updated_promptly(&world, &world.opa, &world.opal, "us");
+    assert_eq!(world.updates("stuck"), 2, "at most one is in flight");
+}
+
+#[test]
+fn a_rule_that_hangs_delays_no_other() {
+    let world = World::of(&["stuck", "us"]).build();
+    world.opa.allow("stuck", &["ann"]);
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    world.opa.http.always(&query_of("stuck"), Fault::Hang);
+    is_updated_promptly(&world, &world.opa, &world.opal, "us");
+}
+
+#[test]
+fn a_source_that_hangs_or_fails_delays_no_other() {
+    for fault in [Fault::Hang, Fault::status(503)] {
+        let world = World::of(&["us"]).and_other(&["beta"]).build();
+        let other = world.other.as_ref().unwrap();
+        world.opa.allow("us", &["ann"]);
+        other.opa.allow("beta", &["ann"]);
+        let _daemon = world.serve_in_step();
+        for server in [&world.opa.http, &world.opal.http] {
+            server.always("*", fault.clone());
+        }
+        let queries = world.queries("us");
+        world.opal.call_back();
+        world.wait_until("the source is asked", || {
+            world.opa.http.count("*") > 0 && world.queries("us") >= queries
+        });
+        is_updated_promptly(&world, &other.opa, &other.opal, "beta");
+    }
+}
+
+#[test]
+fn more_toggles_that_hang_than_requests_allowed_at_once_do_not_stop_the_rest() {
+    let keys: Vec<String> = (0..12).map(|number| format!("stuck-{number}")).collect();
+    let mut all: Vec<&str> = keys.iter().map(String::as_str).collect();
+    all.push("us");
+    let world = World::of(&all).setting("concurrency = 2").build();
+    for key in &all {
+        world.opa.allow(key, &["ann"]);
+    }
+    let daemon = world.serve_in_step();
+    for key in &keys {
+        world.store.http.always(&patch_of(key), Fault::Hang);
+        world.opa.allow(key, &["bob"]);
+    }
+    world.change("us", &["bob"]);
+    world.wait_for_users("us", &["bob"]);
+    assert_eq!(daemon.get("/health/live").status, 200);
+}
+
+#[test]
+fn a_failing_toggle_does_not_stop_the_others_and_is_named() {
+    let world = World::of(&["broken", "us"]).build();
+    world.opa.allow("broken", &["ann"]);
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    world
+        .store
+        .http
+        .always(&patch_of("broken"), Fault::status(500));
+    world.opa.allow("broken", &["bob"]);
+    world.change("us", &["bob"]);
+    world.wait_for_users("us", &["bob"]);
+    daemon.wait_failing();
+    let health = daemon.get("/health").text();
+    assert!(
+        health.contains("broken") && health.contains("500"),
+        "{health}"
+    );
+    assert_eq!(daemon.get("/health/started").status, 200);
+    assert_eq!(daemon.toggle("us")["state"], "in sync");
+    let broken = daemon.toggle("broken");
+    assert_eq!(broken["state"], "failing");
+    assert!(
+        broken["last_error"].is_string() && broken["next_retry"].is_string(),
+        "{broken}"
+    );
+    world.store.http.heal();
+    world.wait_for_users("broken", &["bob"]);
+    daemon.wait_healthy();
+}
+
+#[test]
+fn a_request_that_hangs_ends_at_http_timeout_and_is_a_failure() {
+    let world = World::of(&["us"])
+        .setting("http_timeout = \"500ms\"")
+        .build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    world.store.http.next(1, &patch_of("us"), Fault::Hang);
+    world.change("us", &["bob"]);
+    daemon.wait_failing();
+    world.wait_for_users("us", &["bob"]);
+    daemon.wait_healthy();
+    let seen = world.store.http.seen(&patch_of("us"));
+    let wait = seen[2].received.duration_since(seen[1].received);
+    assert!(
+        wait > Duration::from_millis(900),
+        "timeout and backoff: {wait:?}"
+    );
+    assert!(
+        wait < Duration::from_millis(1500),
+        "timeout and backoff: {wait:?}"
+    );
+}

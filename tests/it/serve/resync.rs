@@ -1,0 +1,115 @@
+//! Changes made by hand, and requests whose outcome is not known.
+
+use crate::support::store::patch_of;
+use crate::support::{Fault, World};
+
+const EVERY_SECOND: &str = "resync_interval = \"1s\"";
+
+#[test]
+fn a_resync_puts_back_what_was_changed_by_hand() {
+    let world = World::of(&["us", "tax"])
+        .readable()
+        .setting(EVERY_SECOND)
+        .build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("tax", &["ann"]);
+    let _daemon = world.serve_in_step();
+    let before = world.updates("tax");
+    world.store.put("us", &["ann", "mallory"]);
+    world.wait_for_users("us", &["ann"]);
+    world.store.delete("us");
+    world.wait_for_users("us", &["ann"]);
+    assert_eq!(
+        world.updates("tax"),
+        before,
+        "it was read, and nothing differed"
+    );
+    assert!(world.store.http.count("GET /api/toggles/tax") >= 2);
+}
+
+#[test]
+fn a_resync_sends_again_what_cannot_be_read() {
+    let world = World::of(&["us"])
+        .setting(EVERY_SECOND)
+        .spec("us", "name = \"US\"")
+        .build();
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    world.store.put("us", &["mallory"]);
+    world.wait_for_users("us", &["ann"]);
+    world.store.delete("us");
+    world.wait_for_users("us", &["ann"]);
+    assert_eq!(world.store.http.count("GET *"), 0);
+}
+
+#[test]
+fn zero_turns_resyncs_off() {
+    let never = "resync_interval = \"0s\"";
+    let world = World::of(&["us"]).setting(never).build();
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    let before = world.store.http.count("*");
+    world.stays("no resync", || world.store.http.count("*") == before);
+}
+
+#[test]
+fn an_update_whose_outcome_is_not_known_is_read_where_that_can_be_done() {
+    for fault in [Fault::Reset, Fault::Close] {
+        let world = World::of(&["us"]).readable().build();
+        world.opa.allow("us", &["ann"]);
+        let daemon = world.serve_in_step();
+        let before = world.store.http.count("*");
+        world.store.http.next(1, &patch_of("us"), fault);
+        world.change("us", &["bob"]);
+        daemon.wait_failing();
+        daemon.wait_healthy();
+        assert!(world.store.has("us", &["bob"]));
+        let sent = world.store.http.lines("*").split_off(before);
+        assert_eq!(
+            sent,
+            [
+                r#"PATCH /api/toggles/us {"users":["bob"]}"#,
+                "GET /api/toggles/us",
+            ]
+        );
+    }
+}
+
+#[test]
+fn an_update_whose_outcome_is_not_known_is_sent_again_where_it_cannot_be_read() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    world.store.http.next(1, &patch_of("us"), Fault::Reset);
+    world.change("us", &["bob"]);
+    daemon.wait_failing();
+    daemon.wait_healthy();
+    let users = |user: &str| vec![user.to_owned()];
+    assert_eq!(world.sent("us"), [users("ann"), users("bob"), users("bob")]);
+}
+
+#[test]
+fn a_lost_update_is_not_taken_for_done_when_the_old_users_come_back() {
+    for plan in [World::of(&["us"]), World::of(&["us"]).readable()] {
+        let world = plan.build();
+        world.opa.allow("us", &["ann"]);
+        let _daemon = world.serve_in_step();
+        world.store.http.next(1, &patch_of("us"), Fault::Reset);
+        world.change("us", &["ann", "bob"]);
+        world.wait_until("it is lost", || world.store.has("us", &["ann", "bob"]));
+        // What the target had before is wanted again: it has to be told.
+        world.change("us", &["ann"]);
+        world.wait_for_users("us", &["ann"]);
+    }
+}
+
+#[test]
+fn a_create_whose_outcome_is_not_known_is_tried_again_and_is_no_error_then() {
+    let world = World::of(&["us"]).spec("us", "name = \"US\"").build();
+    world.opa.allow("us", &["ann"]);
+    world.store.http.next(1, "POST *", Fault::Reset);
+    let daemon = world.serve();
+    world.wait_for_users("us", &["ann"]);
+    daemon.wait_healthy();
+    assert_eq!(world.store.http.count("POST *"), 2);
+}

@@ -1,0 +1,160 @@
+//! The routes, and who may use them.
+
+use serde_json::Value;
+
+use crate::support::World;
+use crate::support::program::Daemon;
+
+fn serving() -> (World, Daemon) {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann-who-is-not-shown"]);
+    let daemon = world.serve_in_step();
+    (world, daemon)
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_callback_needs_the_token() {
+    let (world, daemon) = serving();
+    let authorization = world.opal.authorization();
+    let token = authorization.strip_prefix("Bearer ").unwrap();
+    let queries = world.queries("us");
+    let wrong = [
+        format!("{authorization}x"),
+        authorization[..authorization.len() - 1].to_owned(),
+        "Bearer ".to_owned(),
+        format!("Basic {token}"),
+        token.to_owned(),
+    ];
+    for value in &wrong {
+        let answer = daemon.post("/opa_update/main", &[("authorization", value)]);
+        assert_eq!(answer.status, 401, "a wrong token");
+    }
+    assert_eq!(daemon.post("/opa_update/main", &[]).status, 401);
+    assert_eq!(daemon.post("/opa_update/unknown", &[]).status, 401);
+    assert_eq!(world.queries("us"), queries);
+    let headers = [("authorization", authorization.as_str())];
+    assert_eq!(daemon.post("/opa_update/unknown", &headers).status, 404);
+    let answer = daemon.post("/opa_update/main", &headers);
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.text(), "{}");
+    world.wait_until("a pass runs", || world.queries("us") == queries + 1);
+}
+
+#[test]
+fn the_token_is_another_one_at_each_start() {
+    let (world, daemon) = serving();
+    let first = world.opal.authorization();
+    daemon.terminate().exits(0);
+    let _daemon = world.serve_in_step();
+    assert_ne!(world.opal.authorization(), first);
+}
+
+#[test]
+fn every_route_answers_get_and_head() {
+    let (_world, daemon) = serving();
+    for path in ["/health/live", "/health/started", "/health", "/status"] {
+        answers(&daemon, path);
+    }
+    assert_eq!(json(&daemon.get("/health").text())["status"], "ok");
+}
+
+/// `GET` gives something that names no user, `HEAD` the same without the body.
+#[track_caller]
+fn answers(daemon: &Daemon, path: &str) {
+    let get = daemon.get(path);
+    assert_eq!(get.status, 200, "{path}");
+    assert!(!get.body.is_empty(), "{path}");
+    let head = daemon.request("HEAD", path, &[]);
+    assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+    assert_eq!(head.header("content-type"), get.header("content-type"));
+    assert!(!get.text().contains("ann-who"), "{path} names users");
+}
+
+#[test]
+fn another_method_is_405_with_allow_and_another_path_404() {
+    let (_world, daemon) = serving();
+    for path in ["/health", "/health/live", "/health/started", "/status"] {
+        let answer = daemon.post(path, &[]);
+        assert_eq!(answer.status, 405, "{path}");
+        let allow = answer.header("allow").unwrap_or_default();
+        assert!(
+            allow.contains("GET") && allow.contains("HEAD"),
+            "{path}: {allow}"
+        );
+    }
+    let answer = daemon.get("/opa_update/main");
+    assert_eq!(answer.status, 405);
+    assert_eq!(answer.header("allow"), Some("POST"));
+    for path in ["/nope", "/health/nope", "/opa_update", "/status/x"] {
+        assert_eq!(daemon.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn status_tells_what_there_is_to_know() {
+    let (world, daemon) = serving();
+    let status = daemon.status();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert!(status["uptime_seconds"].is_number(), "{status}");
+    assert_eq!(status["status"], "ok");
+    let source = &status["sources"][0];
+    assert_eq!(
+        (&source["id"], &source["type"]),
+        (&"main".into(), &"opal".into())
+    );
+    assert!(source["last_success"].is_string(), "{source}");
+    assert!(source["last_error"].is_null() && source["next_retry"].is_null());
+    assert_eq!(status["target"]["type"], "restapi");
+    let toggle = &status["toggles"][0];
+    assert_eq!(
+        (&toggle["key"], &toggle["source"]),
+        (&"us".into(), &"main".into())
+    );
+    assert_eq!(
+        (&toggle["state"], &toggle["users"]),
+        (&"in sync".into(), &1.into())
+    );
+    assert!(toggle["last_success"].is_string(), "{toggle}");
+    assert!(toggle["last_error"].is_null() && toggle["next_retry"].is_null());
+    world.opa.undefine("us");
+    world.opal.call_back();
+    world.wait_until("us fails", || daemon.toggle("us")["state"] == "failing");
+    let toggle = daemon.toggle("us");
+    assert!(toggle["last_error"].is_string(), "{toggle}");
+    assert!(toggle["next_retry"].is_string(), "{toggle}");
+    assert_eq!(daemon.status()["status"], "failing");
+}
+
+#[test]
+fn reasons_name_the_object_and_the_failure_and_not_the_remotes_words() {
+    let (world, daemon) = serving();
+    let words = serde_json::json!({"message": "ann-who-is-not-shown is the matter"});
+    let answer = crate::support::Answer::json(500, &words);
+    world
+        .store
+        .http
+        .always("PATCH *", crate::support::Fault::Answer(answer));
+    world.change("us", &["bob"]);
+    daemon.wait_failing();
+    let health = daemon.get("/health");
+    assert_eq!(health.header("content-type"), Some("application/json"));
+    let body = json(&health.text());
+    assert_eq!(body["status"], "failing");
+    let reasons = body["reasons"].to_string();
+    assert!(
+        reasons.contains("us") && reasons.contains("500"),
+        "{reasons}"
+    );
+    for path in ["/health", "/status", "/metrics", "/"] {
+        let text = daemon.get(path).text();
+        assert!(
+            !text.contains("matter") && !text.contains("ann-who"),
+            "{path}: {text}"
+        );
+    }
+}

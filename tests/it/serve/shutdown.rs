@@ -1,0 +1,154 @@
+//! Being told to stop.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::store::patch_of;
+use crate::support::{Fault, Hold, Server, World};
+
+fn serving() -> World {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world
+}
+
+#[test]
+fn either_signal_unregisters_and_exits_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let world = serving();
+        let daemon = world.serve_in_step();
+        let start = Instant::now();
+        daemon.process.signal(signal);
+        daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "nothing to wait for"
+        );
+        assert!(world.opal.keys().is_empty());
+        assert_eq!(world.opal.http.count("DELETE *"), 1);
+    }
+}
+
+#[test]
+fn all_sources_are_left() {
+    let world = World::of(&["us"]).and_other(&["beta"]).build();
+    let other = world.other.as_ref().unwrap();
+    world.opa.allow("us", &["ann"]);
+    other.opa.allow("beta", &["ann"]);
+    let daemon = world.serve_in_step();
+    // Both wait for each other: only a program that leaves all at once gets away.
+    let hold = Hold::new(&world.stage);
+    world
+        .opal
+        .http
+        .always("GET /callbacks/*", Fault::Hold(hold.clone()));
+    other
+        .opal
+        .http
+        .always("GET /callbacks/*", Fault::Hold(hold.clone()));
+    daemon.process.signal(Signal::TERM);
+    let asked = |server: &Server| server.count("GET /callbacks/*") == 1;
+    world.wait_until("both are asked", || {
+        asked(&world.opal.http) && asked(&other.opal.http)
+    });
+    hold.release();
+    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+    assert!(world.opal.keys().is_empty() && other.opal.keys().is_empty());
+}
+
+#[test]
+fn a_registration_of_somebody_else_is_left_alone() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let key = world.opal.keys().concat();
+    world.opal.take_over(&key);
+    daemon.terminate().exits(0);
+    assert_eq!(world.opal.keys(), [key]);
+    assert_eq!(world.opal.http.count("DELETE *"), 0);
+}
+
+#[test]
+fn an_opal_that_hangs_delays_the_end_by_less_than_ten_seconds() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    world.opal.http.always("*", Fault::Hang);
+    daemon.terminate().exits(0);
+}
+
+#[test]
+fn an_opal_that_is_down_delays_the_end_hardly_at_all() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    world.opal.http.stop();
+    daemon.process.signal(Signal::TERM);
+    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    world.opal.http.always("*", Fault::Hang);
+    let before = world.opal.http.count("*");
+    daemon.process.signal(Signal::TERM);
+    world.wait_until("OPAL hangs", || world.opal.http.count("*") > before);
+    assert!(daemon.process.is_running());
+    daemon.process.signal(Signal::TERM);
+    daemon.process.wait_exit(Duration::from_secs(1));
+}
+
+#[test]
+fn requests_in_flight_end_before_the_program_does() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let hold = Hold::new(&world.stage);
+    world
+        .store
+        .http
+        .next(1, &patch_of("us"), Fault::Hold(hold.clone()));
+    world.change("us", &["bob"]);
+    world.wait_until("an update is in flight", || world.updates("us") == 2);
+    daemon.process.signal(Signal::TERM);
+    world.wait_until("it has left OPAL", || world.opal.keys().is_empty());
+    world.stays("it waits for the update", || daemon.process.is_running());
+    hold.release();
+    let output = daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+    assert_eq!(
+        world.store.http.answered(&patch_of("us")),
+        2,
+        "{}",
+        output.picture()
+    );
+}
+
+#[test]
+fn a_program_that_has_not_started_ends_as_well() {
+    let world = serving();
+    for server in [&world.opal.http, &world.opa.http, &world.store.http] {
+        server.stop();
+    }
+    let daemon = world.serve();
+    daemon.wait_failing();
+    daemon.process.signal(Signal::TERM);
+    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+}
+
+#[test]
+fn it_stops_listening_first() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let hold = Hold::new(&world.stage);
+    world
+        .opal
+        .http
+        .always("* /callbacks/*", Fault::Hold(hold.clone()));
+    let before = world.opal.http.count("* /callbacks/*");
+    daemon.process.signal(Signal::TERM);
+    world.wait_until("it takes its leave", || {
+        world.opal.http.count("* /callbacks/*") > before
+    });
+    world.wait_until("connections are refused", || daemon.refuses());
+    hold.release();
+    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+}

@@ -1,0 +1,179 @@
+//! Starting while nothing else is there yet.
+
+use serde_json::json;
+
+use crate::support::opa::Opa;
+use crate::support::world::{Other, World};
+use crate::support::{Fault, Server};
+
+fn three(world: &World) -> [&Server; 3] {
+    [&world.opal.http, &world.opa.http, &world.store.http]
+}
+
+fn comes_up_in(order: [usize; 3]) {
+    let world = World::of(&["us", "tax"])
+        .spec("us", "name = \"US\"")
+        .build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("tax", &["bob"]);
+    three(&world).iter().for_each(|server| server.stop());
+    let daemon = world.serve();
+    daemon.wait_failing();
+    assert_eq!(daemon.get("/health/live").status, 200);
+    assert_eq!(daemon.get("/health/started").status, 503);
+    assert_ne!(daemon.toggle("us")["state"], "in sync");
+    for server in &order[..2] {
+        three(&world)[*server].start();
+        assert_eq!(daemon.get("/health/live").status, 200);
+        assert_eq!(daemon.health(), 500);
+    }
+    three(&world)[order[2]].start();
+    world.wait_for_users("us", &["ann"]);
+    world.wait_for_users("tax", &["bob"]);
+    daemon.wait_healthy();
+    assert_eq!(daemon.get("/health/started").status, 200);
+    assert_eq!(world.store.toggle("us").unwrap()["name"], "US");
+    assert_eq!(daemon.toggle("tax")["state"], "in sync");
+}
+
+#[test]
+fn everything_may_come_up_later_and_in_any_order() {
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
+    std::thread::scope(|scope| {
+        for order in orders {
+            scope.spawn(move || comes_up_in(order));
+        }
+    });
+}
+
+#[test]
+fn opal_is_registered_with_before_the_first_query() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    let registered = &world.opal.http.seen("POST /callbacks")[0];
+    let queried = &world.opa.http.seen("GET /v1/data/app/*")[0];
+    assert!(registered.answered.unwrap() <= queried.received);
+    let key = world.opal.keys().concat();
+    let address = key.strip_prefix("optoggles:main:").unwrap();
+    let url = format!("http://{address}/opa_update/main");
+    assert_eq!(world.opal.url_of(&key), Some(url));
+    assert_eq!(registered.request.json()["config"]["method"], "post");
+    assert!(world.opal.authorization().len() > "Bearer ".len() + 256 / 8);
+    drop(daemon);
+}
+
+#[test]
+fn an_instance_tells_replicas_apart_and_has_no_characters_that_opal_cannot_find() {
+    let instance = "instance = \"a/b c\"";
+    let world = World::of(&["us"]).source_setting(instance).build();
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    assert_eq!(world.opal.keys(), ["optoggles:main:a-b-c"]);
+}
+
+#[test]
+fn opal_is_not_asked_for_an_opa_that_is_configured() {
+    let opa = "opa_url = \"{opa}\"\nopa_token = \"${OPA_TOKEN}\"";
+    let world = World::of(&["us"]).source_setting(opa).build();
+    world.opal.set_config(json!({"detail": "deprecated"}));
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    assert_eq!(world.opal.http.count("GET /policy-store/config"), 0);
+    assert_eq!(world.opal.keys().len(), 1);
+}
+
+#[test]
+fn an_opa_that_has_moved_is_found_again() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    let moved = Opa::start(&world.stage, None);
+    moved.allow("us", &["bob"]);
+    let url = moved.http.url();
+    world
+        .opal
+        .set_config(json!({"type": "OPA", "url": url, "auth_type": "none"}));
+    world.opa.http.stop();
+    world.opal.call_back();
+    world.wait_for_users("us", &["bob"]);
+    daemon.wait_healthy();
+    let queries = moved.http.seen("GET /v1/data/app/*");
+    assert_eq!(queries[0].request.header("authorization"), None);
+}
+
+#[test]
+fn a_toggle_whose_rule_is_undefined_is_created_and_fails() {
+    let world = World::of(&["us", "tax"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve();
+    let started = || daemon.get("/health/started").status == 200;
+    world.wait_until("everything is created", started);
+    daemon.wait_failing();
+    world.wait_until("tax fails", || daemon.toggle("tax")["state"] == "failing");
+    assert!(world.store.toggle("tax").is_some());
+    assert_eq!(world.updates("tax"), 0);
+    let health = daemon.get("/health").text();
+    assert!(health.contains("tax"), "{health}");
+    world.change("tax", &["ann"]);
+    daemon.wait_healthy();
+}
+
+#[test]
+fn health_is_500_from_a_failed_creation_and_503_before_anything_is_known() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.store.http.always("POST *", Fault::Hang);
+    let daemon = world.serve();
+    world.wait_until("the creation hangs", || {
+        world.store.http.count("POST *") > 0
+    });
+    assert_eq!(daemon.health(), 503);
+    let health = daemon.get("/health").text();
+    assert!(health.contains(r#""starting""#), "{health}");
+    world.store.http.heal();
+    world.store.http.always("POST *", Fault::status(500));
+    world.store.http.stop();
+    world.store.http.start();
+    daemon.wait_failing();
+    assert_eq!(daemon.get("/health/started").status, 503);
+    world.store.http.heal();
+    daemon.wait_healthy();
+}
+
+#[test]
+fn a_source_that_is_down_does_not_keep_another_from_starting() {
+    let world = World::of(&["us"]).and_other(&["beta"]).build();
+    world.opal.http.stop();
+    let Some(Other { opa, opal }) = &world.other else {
+        panic!("there is another source");
+    };
+    opa.allow("beta", &["ann"]);
+    let daemon = world.serve();
+    world.wait_for_users("beta", &["ann"]);
+    world.wait_until("beta is in sync", || {
+        daemon.toggle("beta")["state"] == "in sync"
+    });
+    assert_eq!(daemon.get("/health/started").status, 503);
+    opa.allow("beta", &["bob"]);
+    assert_eq!(opal.call_back()[0].status, 202);
+    world.wait_for_users("beta", &["bob"]);
+}
+
+#[test]
+fn an_opa_without_opal_is_asked_again_and_again() {
+    let poll = "poll_interval = \"1s\"";
+    let world = World::of(&["us"]).plain_opa().source_setting(poll).build();
+    world.opa.allow("us", &["ann"]);
+    let _daemon = world.serve_in_step();
+    world.opa.allow("us", &["bob"]);
+    world.wait_for_users("us", &["bob"]);
+    assert_eq!(world.opal.http.count("*"), 0);
+}

@@ -1,0 +1,42 @@
+//! A small HTTP/1.1 client: one request a connection, for the tests and for OPAL's callbacks.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use super::stage::LIMIT;
+use super::wire::{Answer, invalid, owned_headers};
+
+/// Sends a request and reads the answer to the end of the connection.
+pub(crate) fn request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+    stream.write_all(&[head.as_bytes(), body].concat())?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    parse(&bytes)
+}
+
+fn parse(bytes: &[u8]) -> io::Result<Answer> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let Ok(httparse::Status::Complete(end)) = parsed.parse(bytes) else {
+        return Err(invalid("answer"));
+    };
+    Ok(Answer {
+        status: parsed.code.unwrap_or_default(),
+        headers: owned_headers(parsed.headers),
+        body: bytes[end..].to_vec(),
+    })
+}

@@ -1,0 +1,132 @@
+//! What goes wrong, and for which requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::wire::{Answer, Request};
+use super::{Stage, lock};
+
+/// How a stand-in misbehaves. Except with `Answer` and `Hang`, what was asked for is done first.
+#[derive(Clone)]
+pub(crate) enum Fault {
+    /// This answer, and nothing is done.
+    Answer(Answer),
+    /// What this makes of the request, and nothing is done.
+    Reply(Arc<dyn Fn(&Request) -> Answer + Send + Sync>),
+    /// No answer ever, and nothing is done.
+    Hang,
+    /// The answer comes after this time.
+    Delay(Duration),
+    /// The answer comes when the test lets it.
+    Hold(Hold),
+    /// The connection breaks in the middle of the answer.
+    Reset,
+    /// The connection is closed in the middle of the body.
+    Truncate,
+    /// The connection is closed without an answer.
+    Close,
+    /// These bytes come instead of the answer, and then the connection is closed.
+    Raw(Vec<u8>),
+}
+
+impl Fault {
+    /// A status with a body that explains it in OPA's way.
+    pub(crate) fn status(status: u16) -> Fault {
+        let code = format!("code_{status}");
+        let body = json!({ "code": code, "message": format!("stand-in says {status}") });
+        Fault::Answer(Answer::json(status, &body))
+    }
+
+    /// A status with `Retry-After`.
+    pub(crate) fn retry_after(status: u16, seconds: &str) -> Fault {
+        let answer = Answer::json(status, &json!({ "message": "not now" }));
+        Fault::Answer(answer.with("retry-after", seconds))
+    }
+
+    /// An answer that is made from the request.
+    pub(crate) fn reply(reply: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Fault {
+        Fault::Reply(Arc::new(reply))
+    }
+
+    /// Whether what was asked for is left undone.
+    pub(crate) fn is_instead(&self) -> bool {
+        matches!(self, Fault::Answer(_) | Fault::Reply(_) | Fault::Hang)
+    }
+}
+
+/// Keeps answers back until it is released or dropped for good.
+#[derive(Clone)]
+pub(crate) struct Hold {
+    stage: Stage,
+    open: Arc<AtomicBool>,
+}
+
+impl Hold {
+    /// A closed one.
+    pub(crate) fn new(stage: &Stage) -> Hold {
+        Hold {
+            stage: stage.clone(),
+            open: Arc::default(),
+        }
+    }
+
+    /// Lets go of what is held, and holds no more.
+    pub(crate) fn release(&self) {
+        self.open.store(true, Ordering::SeqCst);
+        self.stage.ring();
+    }
+
+    /// Whether it was released.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
+    }
+}
+
+/// Which requests are meant: `METHOD PATH`, either of them `*`, a path also `/prefix/*`.
+pub(crate) fn is_meant(which: &str, request: &Request) -> bool {
+    let (method, path) = which.split_once(' ').unwrap_or((which, "*"));
+    let path_fits = match path.strip_suffix('*') {
+        Some(prefix) => request.path.starts_with(prefix),
+        None => request.path == path,
+    };
+    path_fits && (method == "*" || method == request.method)
+}
+
+/// The faults that a stand-in has now.
+#[derive(Default)]
+pub(crate) struct Faults(std::sync::Mutex<Vec<Planned>>);
+
+struct Planned {
+    which: String,
+    left: Option<usize>,
+    fault: Fault,
+}
+
+impl Faults {
+    /// Adds one, for the next `times` requests that are meant, or for all.
+    pub(crate) fn plan(&self, which: &str, times: Option<usize>, fault: Fault) {
+        lock(&self.0).push(Planned {
+            which: which.to_owned(),
+            left: times,
+            fault,
+        });
+    }
+
+    /// Everything is well again.
+    pub(crate) fn clear(&self) {
+        lock(&self.0).clear();
+    }
+
+    /// The first fault that this request meets; it counts as used.
+    pub(crate) fn take(&self, request: &Request) -> Option<Fault> {
+        let mut faults = lock(&self.0);
+        let met = faults
+            .iter_mut()
+            .find(|planned| planned.left != Some(0) && is_meant(&planned.which, request))?;
+        met.left = met.left.map(|left| left - 1);
+        Some(met.fault.clone())
+    }
+}

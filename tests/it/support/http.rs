@@ -1,0 +1,219 @@
+//! A small HTTP/1.1 server on loopback that records what it is asked, and misbehaves on request.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::fault::{Fault, Faults};
+use super::record::Record;
+use super::wire::{Answer, Incoming, Request};
+use super::{Stage, lock};
+
+/// For ever, as far as a test goes: its stand-ins are dropped before.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// What a stand-in answers where nothing is wrong.
+pub(crate) type Handler = Box<dyn Fn(&Request) -> Answer + Send + Sync>;
+
+/// A server on a port of its own, which it keeps when it is stopped and started again.
+pub(crate) struct Server {
+    pub(super) shared: Arc<Shared>,
+    running: Mutex<Option<Running>>,
+}
+
+pub(super) struct Shared {
+    name: String,
+    stage: Stage,
+    address: SocketAddr,
+    handler: Handler,
+    faults: Faults,
+    pub(super) record: Record,
+}
+
+struct Running {
+    stop: Arc<Stop>,
+    acceptor: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Stop {
+    stopped: AtomicBool,
+    connections: Mutex<HashMap<usize, TcpStream>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Starts one; the name is for the picture.
+    pub(crate) fn start_new(stage: &Stage, name: &str, handler: Handler) -> Server {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            stage: stage.clone(),
+            address: listener.local_addr().unwrap(),
+            handler,
+            faults: Faults::default(),
+            record: Record::new(),
+        });
+        let weak = Arc::downgrade(&shared);
+        stage.add_picture(move || weak.upgrade().map(|shared| shared.picture()));
+        let running = Mutex::new(Some(run(&shared, listener)));
+        Server { shared, running }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.shared.address)
+    }
+
+    /// Breaks every connection; from here on connections are refused.
+    pub(crate) fn stop(&self) {
+        let Some(running) = lock(&self.running).take() else {
+            return;
+        };
+        running.stop.stopped.store(true, Ordering::SeqCst);
+        self.shared.stage.ring();
+        // The acceptor waits for a connection: this is the one that ends it.
+        drop(TcpStream::connect(self.shared.address));
+        running.acceptor.join().unwrap();
+        for stream in lock(&running.stop.connections).values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        for thread in lock(&running.stop.threads).drain(..) {
+            let _ = thread.join();
+        }
+    }
+
+    /// Listens again, at the same port.
+    pub(crate) fn start(&self) {
+        let mut listener = None;
+        self.shared.stage.wait_until("the port is free", || {
+            listener = TcpListener::bind(self.shared.address).ok();
+            listener.is_some()
+        });
+        let running = listener.map(|listener| run(&self.shared, listener));
+        *lock(&self.running) = running;
+    }
+
+    /// The next so many requests of this kind (`"PATCH /toggles/x"`, `"GET *"`) meet the fault.
+    pub(crate) fn next(&self, times: usize, which: &str, fault: Fault) {
+        self.shared.faults.plan(which, Some(times), fault);
+    }
+
+    /// All requests of this kind meet the fault, until [`Server::heal`].
+    pub(crate) fn always(&self, which: &str, fault: Fault) {
+        self.shared.faults.plan(which, None, fault);
+    }
+
+    /// No fault is met from here on.
+    pub(crate) fn heal(&self) {
+        self.shared.faults.clear();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(shared: &Arc<Shared>, listener: TcpListener) -> Running {
+    let stop = Arc::new(Stop::default());
+    let acceptor = std::thread::spawn({
+        let (shared, stop) = (shared.clone(), stop.clone());
+        move || accept(&shared, &stop, &listener)
+    });
+    Running { stop, acceptor }
+}
+
+fn accept(shared: &Arc<Shared>, stop: &Arc<Stop>, listener: &TcpListener) {
+    for number in 0.. {
+        let Ok((stream, _)) = listener.accept() else {
+            continue;
+        };
+        if stop.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        let _ = stream.set_nodelay(true);
+        lock(&stop.connections).insert(number, stream.try_clone().unwrap());
+        let thread = std::thread::spawn({
+            let (shared, stop) = (shared.clone(), stop.clone());
+            move || {
+                let _ = shared.converse(&stop, &stream);
+                // Only when both are dropped is the socket closed, with a reset where one is due.
+                lock(&stop.connections).remove(&number);
+            }
+        });
+        lock(&stop.threads).push(thread);
+    }
+}
+
+impl Shared {
+    fn converse(&self, stop: &Stop, stream: &TcpStream) -> io::Result<()> {
+        while let Some(incoming) = Incoming::read(stream.try_clone()?)? {
+            let number = self.record.receive(incoming.request.clone());
+            let result = self.respond(stop, number, incoming);
+            self.record.end(number);
+            self.stage.ring();
+            if !result? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whether the connection can be used for another request.
+    fn respond(&self, stop: &Stop, number: usize, incoming: Incoming) -> io::Result<bool> {
+        let fault = self.faults.take(&incoming.request);
+        let instead = fault.as_ref().is_some_and(Fault::is_instead);
+        let own = (!instead).then(|| (self.handler)(&incoming.request));
+        self.stage.ring();
+        let bytes = own.as_ref().map(Answer::bytes).unwrap_or_default();
+        let stopped = || stop.stopped.load(Ordering::SeqCst);
+        let answer = match (fault, own) {
+            (Some(Fault::Answer(answer)), _) => answer,
+            (Some(Fault::Reply(reply)), _) => reply(&incoming.request),
+            (Some(Fault::Delay(time)), Some(own)) if !self.stage.wait(time, stopped) => own,
+            (Some(Fault::Hold(hold)), Some(own)) => {
+                let end = || stopped() || hold.is_open();
+                self.stage.wait(FOR_EVER, end);
+                own
+            }
+            (Some(Fault::Reset), _) => {
+                incoming.reset(&bytes[..bytes.len() / 2])?;
+                return Ok(false);
+            }
+            (Some(Fault::Truncate), _) => {
+                incoming.finish()?.write_all(&bytes[..bytes.len() - 1])?;
+                return Ok(false);
+            }
+            (Some(Fault::Raw(raw)), _) => {
+                incoming.finish()?.write_all(&raw)?;
+                return Ok(false);
+            }
+            (Some(Fault::Hang), _) => {
+                self.stage.wait(FOR_EVER, stopped);
+                return Ok(false);
+            }
+            (None, Some(own)) => own,
+            _ => return incoming.finish().map(|_| false),
+        };
+        let keep = incoming.request.header("connection") != Some("close");
+        let mut stream = incoming.finish()?;
+        self.record.settle(number, answer.status);
+        stream.write_all(&answer.bytes())?;
+        Ok(keep)
+    }
+
+    fn picture(&self) -> String {
+        format!("== {} at {}: {}", self.name, self.address, self.record)
+    }
+}

@@ -1,0 +1,197 @@
+//! Runs the real executable, hermetically: its own directory, a cleared environment.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::output::Output;
+use super::process::Process;
+use super::wire::Answer;
+use super::{Stage, client, lock};
+
+/// No run takes longer.
+const RUN_LIMIT: Duration = Duration::from_secs(30);
+
+/// What the log says before the address at which the program listens.
+const LISTENING: &str = "listening address=";
+
+/// Ports that were given out: none is given out twice.
+static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// The program with a configuration, ready to run.
+pub(crate) struct Program {
+    stage: Stage,
+    dir: TempDir,
+    config: String,
+    env: Vec<(String, String)>,
+}
+
+impl Program {
+    /// A configuration in which `{port}` stands for the port to listen at, and an environment.
+    pub(crate) fn new(stage: &Stage, config: &str, env: &[(&str, &str)]) -> Program {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        Program {
+            stage: stage.clone(),
+            dir: TempDir::new().unwrap(),
+            config: config.to_owned(),
+            env: env.iter().map(owned).collect(),
+        }
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.spawn(args).wait_exit(RUN_LIMIT)
+    }
+
+    /// Starts it without waiting for anything.
+    pub(crate) fn spawn(&self, args: &[&str]) -> Process {
+        self.spawn_at(free_port(), args)
+    }
+
+    /// Starts `serve` and waits until it listens.
+    #[track_caller]
+    pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
+        loop {
+            let port = free_port();
+            let process = self.spawn_at(port, &[args, &["serve"]].concat());
+            let listens = || process.stderr().contains(LISTENING);
+            self.stage.wait_until("the program listens or ends", || {
+                listens() || !process.is_running()
+            });
+            if listens() {
+                let stage = self.stage.clone();
+                return Daemon::new(stage, process);
+            }
+            let taken = process.stderr().to_lowercase().contains("in use");
+            if !taken {
+                self.stage.fail("serve ended instead of listening");
+            }
+        }
+    }
+
+    fn spawn_at(&self, port: u16, args: &[&str]) -> Process {
+        let config = self.config.replace("{port}", &port.to_string());
+        std::fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
+        command.args(args).current_dir(self.dir.path()).env_clear();
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        // Measured coverage is written where this says.
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
+        Process::spawn(&self.stage, command)
+    }
+}
+
+/// `serve`, listening.
+pub(crate) struct Daemon {
+    pub(crate) process: Process,
+    stage: Stage,
+    address: SocketAddr,
+}
+
+impl Daemon {
+    fn new(stage: Stage, process: Process) -> Daemon {
+        let stderr = process.stderr();
+        let (_, rest) = stderr.split_once(LISTENING).unwrap();
+        let address = rest.split_whitespace().next().unwrap();
+        Daemon {
+            address: address.trim_matches('"').parse().unwrap(),
+            process,
+            stage,
+        }
+    }
+
+    /// `GET` of a route.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[])
+    }
+
+    /// `POST` with a body such as OPAL sends.
+    #[track_caller]
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request("POST", path, headers)
+    }
+
+    /// Any request; a body goes along with `POST` only.
+    #[track_caller]
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let body: &[u8] = if method == "POST" {
+            br#"{"reports":[]}"#
+        } else {
+            b""
+        };
+        let answer = client::request(self.address, method, path, headers, body);
+        match answer {
+            Ok(answer) => {
+                self.process.add_answer(&answer.text());
+                answer
+            }
+            Err(error) => self.stage.fail(&format!("{method} {path}: {error}")),
+        }
+    }
+
+    /// Whether nobody listens there any more.
+    pub(crate) fn refuses(&self) -> bool {
+        TcpStream::connect(self.address).is_err()
+    }
+
+    /// The status of `GET /health`.
+    #[track_caller]
+    pub(crate) fn health(&self) -> u16 {
+        self.get("/health").status
+    }
+
+    /// `GET /status` as JSON.
+    #[track_caller]
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_slice(&self.get("/status").body).unwrap()
+    }
+
+    /// What `/status` says of a toggle.
+    #[track_caller]
+    pub(crate) fn toggle(&self, key: &str) -> Value {
+        let status = self.status();
+        let toggles = status["toggles"].as_array().unwrap();
+        let found = toggles.iter().find(|toggle| toggle["key"] == key);
+        found.cloned().unwrap_or(Value::Null)
+    }
+
+    /// Waits until `/health` says 200.
+    #[track_caller]
+    pub(crate) fn wait_healthy(&self) {
+        let healthy = || self.health() == 200;
+        self.stage.wait_until("/health is 200", healthy);
+    }
+
+    /// Waits until `/health` says 500.
+    #[track_caller]
+    pub(crate) fn wait_failing(&self) {
+        let failing = || self.health() == 500;
+        self.stage.wait_until("/health is 500", failing);
+    }
+
+    /// Asks it to end, and waits until it has.
+    #[track_caller]
+    pub(crate) fn terminate(&self) -> Output {
+        self.process.signal(Signal::TERM);
+        self.process.wait_exit(Duration::from_millis(10_500))
+    }
+}
+
+/// A port that nobody listens at; whoever takes it in the meantime makes the program say so.
+fn free_port() -> u16 {
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if lock(&PORTS).insert(port) {
+            return port;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A stand-in for a REST target.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+
+use super::wire::{Answer, Request};
+use super::{Server, Stage, lock};
+
+/// The path of the collection.
+const TOGGLES: &str = "/api/toggles";
+
+/// A small server that holds toggles as JSON objects.
+pub(crate) struct Store {
+    pub(crate) http: Server,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    token: Option<String>,
+    toggles: BTreeMap<String, Map<String, Value>>,
+    /// The answer to a create of what is there: 409, but json-server says 500.
+    conflict: u16,
+    /// The answer to every GET, where the server has none.
+    unreadable: Option<u16>,
+}
+
+impl Store {
+    /// An empty one that wants this token.
+    pub(crate) fn start(stage: &Stage, token: Option<&str>) -> Store {
+        let state = Arc::new(Mutex::new(State {
+            token: token.map(str::to_owned),
+            toggles: BTreeMap::new(),
+            conflict: 409,
+            unreadable: None,
+        }));
+        let handler = {
+            let state = state.clone();
+            Box::new(move |request: &Request| lock(&state).answer(request))
+        };
+        Store {
+            http: Server::start_new(stage, "target", handler),
+            state,
+        }
+    }
+
+    /// What the configuration calls `endpoint_url`.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{TOGGLES}", self.http.url())
+    }
+
+    /// Someone puts a toggle there, or changes its users, by hand.
+    pub(crate) fn put(&self, key: &str, users: &[&str]) {
+        self.put_members(key, json!({ "users": users }));
+    }
+
+    /// The same with any members.
+    pub(crate) fn put_members(&self, key: &str, members: Value) {
+        let mut state = lock(&self.state);
+        let toggle = state.toggles.entry(key.to_owned()).or_default();
+        toggle.insert("key".to_owned(), json!(key));
+        if let Value::Object(members) = members {
+            toggle.extend(members);
+        }
+    }
+
+    /// Someone deletes a toggle.
+    pub(crate) fn delete(&self, key: &str) {
+        lock(&self.state).toggles.remove(key);
+    }
+
+    /// The answer to a create of what is there already.
+    pub(crate) fn set_conflict(&self, status: u16) {
+        lock(&self.state).conflict = status;
+    }
+
+    /// The answer to every GET: this server has none.
+    pub(crate) fn set_unreadable(&self, status: u16) {
+        lock(&self.state).unreadable = Some(status);
+    }
+
+    /// A toggle as it is there.
+    pub(crate) fn toggle(&self, key: &str) -> Option<Map<String, Value>> {
+        lock(&self.state).toggles.get(key).cloned()
+    }
+
+    /// The users that a toggle has there; none: no toggle, or never any users.
+    pub(crate) fn users(&self, key: &str) -> Option<Vec<String>> {
+        let users = self.toggle(key)?.remove("users")?;
+        serde_json::from_value(users).ok()
+    }
+
+    /// Whether a toggle has exactly these users there.
+    pub(crate) fn has(&self, key: &str, users: &[&str]) -> bool {
+        self.users(key).is_some_and(|there| there == users)
+    }
+}
+
+impl State {
+    fn answer(&mut self, request: &Request) -> Answer {
+        if !request.may(self.token.as_deref()) {
+            return Answer::json(401, &json!({"message": "who are you?"}));
+        }
+        if request.header("content-length").is_none() && request.method != "GET" {
+            return Answer::json(411, &json!({"message": "length required"}));
+        }
+        let key = request.path.strip_prefix(TOGGLES);
+        match (request.method.as_str(), key) {
+            ("POST", Some("")) => self.create(request.json()),
+            (method, Some(key)) if key.len() > 1 => {
+                let key = percent_decode_str(&key[1..]).decode_utf8_lossy();
+                match method {
+                    "GET" => self.read(&key),
+                    "PATCH" => self.update(&key, request.json()),
+                    _ => Answer::json(405, &json!({})),
+                }
+            }
+            _ => Answer::json(404, &json!({"message": "no such route"})),
+        }
+    }
+
+    fn create(&mut self, body: Value) -> Answer {
+        let (Some(key), Some(object)) = (body["key"].as_str(), body.as_object()) else {
+            return Answer::json(400, &json!({"message": "no key"}));
+        };
+        if self.toggles.contains_key(key) {
+            return Answer::json(self.conflict, &json!({"message": "it is there"}));
+        }
+        self.toggles.insert(key.to_owned(), object.clone());
+        Answer::json(201, &body)
+    }
+
+    fn read(&self, key: &str) -> Answer {
+        match (self.unreadable, self.toggles.get(key)) {
+            (Some(status), _) => Answer::json(status, &json!({"message": "no GET here"})),
+            (None, Some(toggle)) => Answer::json(200, &json!(toggle)),
+            (None, None) => Answer::json(404, &json!({"message": "no such toggle"})),
+        }
+    }
+
+    fn update(&mut self, key: &str, body: Value) -> Answer {
+        let (Some(toggle), Value::Object(members)) = (self.toggles.get_mut(key), body) else {
+            return Answer::json(404, &json!({"message": "no such toggle"}));
+        };
+        toggle.extend(members);
+        Answer::json(200, &json!(toggle))
+    }
+}
+
+/// The path of a toggle, as it appears in the store's log; the key without characters to encode.
+pub(crate) fn path_of(key: &str) -> String {
+    format!("{TOGGLES}/{key}")
+}
+
+/// An update of a toggle, as it appears in the store's log.
+pub(crate) fn patch_of(key: &str) -> String {
+    format!("PATCH {}", path_of(key))
+}

@@ -1,0 +1,7 @@
+//! `optoggles sync`.
+
+mod answers;
+mod failures;
+mod options;
+mod report;
+mod requests;

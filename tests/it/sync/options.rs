@@ -1,0 +1,143 @@
+//! The options of `sync`, and the configuration that it wants.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::World;
+
+fn differing() -> World {
+    let world = World::of(&["us", "new", "same"]).readable().build();
+    world.store.put("us", &["ann"]);
+    world.store.put("same", &["ann"]);
+    world.opa.allow("us", &["bob"]);
+    world.opa.allow("new", &["bob"]);
+    world.opa.allow("same", &["ann"]);
+    world
+}
+
+#[test]
+fn a_dry_run_prints_what_would_change_and_writes_nothing() {
+    let world = differing();
+    for args in [&["--dry-run", "--once"][..], &["--dry-run"][..]] {
+        let output = world.program.run(&[&["sync"], args].concat()).exits(0);
+        let output = output.reports("us +1 -1 1 user would be updated");
+        let output = output.reports("new +1 1 user would be created");
+        output.reports("same = 1 user unchanged");
+    }
+    let lines = world.store.http.lines("*");
+    assert!(
+        lines.iter().all(|line| line.starts_with("GET ")),
+        "{lines:?}"
+    );
+    assert!(world.store.has("us", &["ann"]));
+}
+
+#[test]
+fn a_dry_run_tells_a_target_that_cannot_be_read_nothing_at_all() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let output = world.sync(&["--dry-run"]).exits(0);
+    output.reports("us ? 1 user would be set");
+    assert_eq!(world.store.http.count("*"), 0);
+}
+
+#[test]
+fn a_dry_run_exits_3_where_anything_would_change_and_1_where_something_failed() {
+    let world = differing();
+    let args = ["--dry-run", "--exit-code"];
+    world.sync(&args).exits(3);
+    world
+        .sync(&[&args[..], &["--toggle", "same"]].concat())
+        .exits(0);
+    world.sync(&["--dry-run"]).exits(0);
+    world.opa.undefine("same");
+    world.sync(&args).exits(1);
+    let blind = World::of(&["us"]).build();
+    blind.opa.allow("us", &["ann"]);
+    blind.sync(&args).exits(3);
+}
+
+#[test]
+fn only_the_toggles_that_are_named_are_looked_at() {
+    let world = World::of(&["us", "tax", "beta"]).build();
+    for key in ["us", "tax", "beta"] {
+        world.store.put(key, &[]);
+        world.opa.allow(key, &["ann"]);
+    }
+    let output = world.sync(&["--toggle", "us", "--toggle", "beta"]).exits(0);
+    output.sums_up("2 toggles: 2 updated").says_not("tax");
+    assert_eq!((world.queries("us"), world.queries("beta")), (1, 1));
+    assert_eq!((world.queries("tax"), world.updates("tax")), (0, 0));
+}
+
+#[test]
+fn an_unknown_toggle_is_an_error_before_anything_is_asked() {
+    let world = World::of(&["us-feature"]).build();
+    let output = world.sync(&["--toggle", "us-featur"]).exits(2);
+    output.complains("us-featur");
+    assert_eq!(world.opal.http.count("*") + world.store.http.count("*"), 0);
+}
+
+#[test]
+fn an_invalid_configuration_or_command_line_exits_2() {
+    let world = World::of(&["us"])
+        .setting("resync_intervall = \"5m\"")
+        .build();
+    let output = world.sync(&[]).exits(2);
+    let output = output.complains("optoggles.toml:2");
+    output.complains("resync_interval");
+    assert_eq!(world.opal.http.count("*"), 0);
+    let world = World::of(&["us"]).build();
+    for args in [
+        &["sync", "--once", "--timeout", "soon"][..],
+        &["sync", "--once", "--format", "xml"],
+        &["-c", "nowhere.toml", "sync", "--once"],
+        &["flap"],
+    ] {
+        world.program.run(args).exits(2);
+    }
+}
+
+#[test]
+fn sync_does_not_register_with_opal() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.sync(&[]).exits(0);
+    let lines = world.opal.http.lines("*");
+    assert_eq!(lines, ["GET /policy-store/config"]);
+}
+
+#[test]
+fn without_once_a_pass_runs_every_interval_until_it_is_told_to_stop() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let process = world.spawn_sync(&["--interval", "200ms"]);
+    world.wait_for_users("us", &["ann"]);
+    world.opa.allow("us", &["bob"]);
+    world.wait_for_users("us", &["bob"]);
+    world.wait_until("passes go on", || world.queries("us") >= 4);
+    process.signal(Signal::TERM);
+    process.wait_exit(Duration::from_secs(2)).exits(0);
+    assert_eq!(
+        world.sent("us").len(),
+        2,
+        "unchanged users are not sent again"
+    );
+    assert!(world.opal.keys().is_empty());
+}
+
+#[test]
+fn no_more_requests_are_in_flight_than_allowed() {
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    let world = World::of(&keys).setting("concurrency = 2").build();
+    for key in keys {
+        world.opa.allow(key, &["ann"]);
+    }
+    let slow = || crate::support::Fault::Delay(Duration::from_millis(50));
+    world.opa.http.always("*", slow());
+    world.store.http.always("*", slow());
+    world.sync(&[]).exits(0);
+    assert_eq!(world.opa.http.max_in_flight(), 2);
+    assert_eq!(world.store.http.max_in_flight(), 2);
+}

@@ -1,0 +1,179 @@
+//! What `sync` prints.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+fn many(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("user-{number:04}"))
+        .collect()
+}
+
+fn slices(users: &[String]) -> Vec<&str> {
+    users.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn each_toggle_has_a_line_in_columns_and_a_summary_ends_it() {
+    let keys = ["us-feature", "billing-feature", "beta-feature"];
+    let world = World::of(&keys).readable().build();
+    let users = many(1043);
+    world.store.put("us-feature", &slices(&users));
+    world
+        .opa
+        .allow("us-feature", &[&slices(&users[2..]), &["zoe"][..]].concat());
+    for key in ["billing-feature", "beta-feature"] {
+        world.store.put(key, &["ann", "bob", "cid"]);
+    }
+    world.opa.allow("billing-feature", &["ann", "bob", "cid"]);
+    let output = world.sync(&[]).exits(1);
+    let output = output.sums_up("3 toggles: 1 updated, 1 unchanged, 1 failed");
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(
+        lines[..3],
+        [
+            "us-feature        +1 -2   1042 users   updated",
+            "billing-feature   =          3 users   unchanged",
+            "beta-feature      failed: rule data.app.rbac.beta_feature is undefined",
+        ]
+    );
+    assert!(world.store.has("beta-feature", &["ann", "bob", "cid"]));
+}
+
+#[test]
+fn what_a_target_had_that_cannot_be_read_is_not_known() {
+    let world = World::of(&["rest-feature"]).build();
+    world.store.put("rest-feature", &["eve"]);
+    world.opa.allow("rest-feature", &slices(&many(17)));
+    let output = world.sync(&[]).exits(0);
+    output
+        .reports("rest-feature ? 17 users set")
+        .sums_up("1 toggle: 1 updated");
+}
+
+#[test]
+fn a_toggle_that_a_readable_target_did_not_have_is_created() {
+    let world = World::of(&["rest-feature"]).readable().build();
+    world.opa.allow("rest-feature", &["ann", "bob", "cid"]);
+    let output = world.sync(&[]).exits(0);
+    output
+        .reports("rest-feature +3 3 users created")
+        .sums_up("1 toggle: 1 created");
+    assert!(world.store.has("rest-feature", &["ann", "bob", "cid"]));
+}
+
+#[test]
+fn a_toggle_that_a_target_did_not_have_that_cannot_be_read_is_set() {
+    let world = World::of(&["rest-feature"]).build();
+    world.opa.allow("rest-feature", &["ann", "bob", "cid"]);
+    let output = world.sync(&[]).exits(0);
+    output
+        .reports("rest-feature ? 3 users set")
+        .sums_up("1 toggle: 1 updated");
+}
+
+#[test]
+fn one_user_is_a_user_and_nobody_is_a_valid_answer() {
+    let world = World::of(&["one", "none"]).readable().build();
+    world.store.put("one", &["ann", "bob"]);
+    world.store.put("none", &["ann", "bob"]);
+    world.opa.allow("one", &["ann"]);
+    world.opa.allow("none", &[]);
+    let output = world.sync(&[]).exits(0);
+    let output = output.sums_up("2 toggles: 2 updated");
+    output.reports("none -2 0 users updated");
+    assert!(world.store.has("one", &["ann"]));
+    assert!(world.store.has("none", &[]));
+}
+
+#[test]
+fn a_second_sync_changes_nothing() {
+    let world = World::of(&["us", "tax"])
+        .readable()
+        .spec("us", "name = \"US\"")
+        .build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("tax", &[]);
+    world.sync(&[]).exits(0);
+    let before = world.store.http.count("*");
+    let output = world.sync(&[]).exits(0).sums_up("2 toggles: 2 unchanged");
+    output.reports("us = 1 user unchanged");
+    let after = world.store.http.lines("*").split_off(before);
+    assert!(
+        after.iter().all(|line| line.starts_with("GET ")),
+        "{after:?}"
+    );
+    assert_eq!(after.len(), 2);
+}
+
+#[test]
+fn verbose_names_who_comes_and_goes_and_otherwise_nobody_is_named() {
+    let world = World::of(&["us"]).readable().build();
+    let change = || {
+        world.store.put("us", &["stays-here", "goes-away"]);
+        world.opa.allow("us", &["stays-here", "comes-new"]);
+    };
+    change();
+    let quiet = world.sync(&[]).exits(0);
+    let quiet = quiet.says_not("goes-away").says_not("comes-new");
+    assert!(!quiet.stderr.contains("comes-new"), "{}", quiet.picture());
+    change();
+    let verbose = world.program.run(&["-v", "sync", "--once"]).exits(0);
+    verbose
+        .says("goes-away")
+        .says("comes-new")
+        .says_not("stays-here");
+}
+
+#[test]
+fn json_has_the_same_facts() {
+    let world = World::of(&["us", "same", "new", "broken"])
+        .readable()
+        .build();
+    world.store.put("us", &["ann", "bob", "cid"]);
+    world.opa.allow("us", &["ann", "dan"]);
+    world.store.put("same", &["ann"]);
+    world.opa.allow("same", &["ann"]);
+    world.opa.allow("new", &["ann"]);
+    let output = world.sync(&["--format", "json"]).exits(1);
+    let document = output.json();
+    let toggle = |key: &str| {
+        let toggles = document["toggles"].as_array().unwrap();
+        let found = toggles.iter().find(|toggle| toggle["key"] == key);
+        found.unwrap_or(&Value::Null).clone()
+    };
+    let us = toggle("us");
+    assert_eq!(us["result"], "updated", "{}", output.picture());
+    let numbers = [&us["added"], &us["removed"], &us["users"]];
+    assert_eq!(numbers, [&json!(1), &json!(2), &json!(2)]);
+    assert_eq!(toggle("same")["result"], "unchanged");
+    assert_eq!(toggle("new")["result"], "created");
+    assert_eq!(toggle("broken")["result"], "failed");
+    let error = toggle("broken")["error"].as_str().unwrap().to_owned();
+    assert!(
+        error.contains("data.app.rbac.broken is undefined"),
+        "{error}"
+    );
+    let summary = json!({"created": 1, "updated": 1, "unchanged": 1, "failed": 1});
+    for (name, count) in summary.as_object().unwrap() {
+        assert_eq!(
+            &document["summary"][name],
+            count,
+            "{name}: {}",
+            output.picture()
+        );
+    }
+}
+
+#[test]
+fn what_is_not_known_is_not_in_the_json_either() {
+    let world = World::of(&["us"]).build();
+    world.store.put("us", &["eve"]);
+    world.opa.allow("us", &["ann"]);
+    let document = world.sync(&["--format", "json"]).exits(0).json();
+    let us = &document["toggles"][0];
+    assert_eq!(us["result"], "set");
+    assert_eq!(us["users"], 1);
+    assert!(us["added"].is_null() && us["removed"].is_null(), "{us}");
+}

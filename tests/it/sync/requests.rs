@@ -1,0 +1,158 @@
+//! Which requests a REST target sees.
+
+use serde_json::json;
+
+use crate::support::world::FLAGS_TOKEN;
+use crate::support::{World, owned};
+
+const SPEC: &str = "name = \"US\"\ntags = [\"a\", \"b\"]";
+
+#[test]
+fn a_new_toggle_is_created_and_then_gets_its_users_sorted() {
+    let world = World::of(&["us"]).spec("us", SPEC).build();
+    world.opa.allow("us", &["bob", "ann", "bob", "Zoe"]);
+    world.sync(&[]).exits(0);
+    assert_eq!(
+        world.store.http.lines("*"),
+        [
+            r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#,
+            r#"PATCH /api/toggles/us {"users":["Zoe","ann","bob"]}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_toggle_that_exists_gets_its_spec_and_its_users() {
+    let world = World::of(&["us"]).spec("us", SPEC).build();
+    world.store.put("us", &["eve"]);
+    world.opa.allow("us", &["ann"]);
+    world.sync(&[]).exits(0);
+    assert_eq!(
+        world.store.http.lines("*"),
+        [
+            r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#,
+            r#"PATCH /api/toggles/us {"name":"US","tags":["a","b"]}"#,
+            r#"PATCH /api/toggles/us {"users":["ann"]}"#,
+        ]
+    );
+}
+
+#[test]
+fn an_empty_spec_is_not_sent() {
+    let world = World::of(&["us"]).build();
+    world.store.put("us", &["eve"]);
+    world.opa.allow("us", &[]);
+    world.sync(&[]).exits(0);
+    assert_eq!(
+        world.store.http.lines("*"),
+        [
+            r#"POST /api/toggles {"key":"us"}"#,
+            r#"PATCH /api/toggles/us {"users":[]}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_readable_target_is_read_first_and_a_missing_toggle_created() {
+    let world = World::of(&["us"]).readable().spec("us", SPEC).build();
+    world.opa.allow("us", &["ann"]);
+    world.sync(&[]).exits(0);
+    assert_eq!(
+        world.store.http.lines("*"),
+        [
+            "GET /api/toggles/us",
+            r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#,
+            r#"PATCH /api/toggles/us {"users":["ann"]}"#,
+        ]
+    );
+}
+
+#[test]
+fn a_readable_target_is_only_told_what_differs() {
+    let keys = ["same", "order", "users", "spec", "nobody"];
+    let mut plan = World::of(&keys).readable();
+    for key in keys {
+        plan = plan.spec(key, SPEC);
+    }
+    let world = plan.build();
+    let there = |users: &[&str]| json!({"name": "US", "tags": ["a", "b"], "users": users});
+    world.store.put_members("same", there(&["ann", "bob"]));
+    world.store.put_members("order", there(&["bob", "ann"]));
+    world.store.put_members("users", there(&["ann", "eve"]));
+    world
+        .store
+        .put_members("spec", json!({"name": "Old", "users": ["ann", "bob"]}));
+    world
+        .store
+        .put_members("nobody", json!({"name": "US", "tags": ["a", "b"]}));
+    for key in keys {
+        world.opa.allow(key, &["ann", "bob"]);
+    }
+    world.opa.allow("nobody", &[]);
+    world.sync(&[]).exits(0);
+    for key in ["same", "order", "nobody"] {
+        assert_eq!(world.updates(key), 0, "{key}: nothing differs");
+    }
+    assert_eq!(
+        world.store.http.lines("* /api/toggles/users"),
+        [
+            "GET /api/toggles/users",
+            r#"PATCH /api/toggles/users {"users":["ann","bob"]}"#,
+        ]
+    );
+    assert_eq!(world.store.toggle("spec").unwrap()["name"], "US");
+    assert_eq!(world.store.users("spec"), Some(owned(&["ann", "bob"])));
+    assert_eq!(world.store.http.count("POST *"), 0);
+}
+
+#[test]
+fn keys_are_percent_encoded_in_paths_and_nowhere_else() {
+    let key = "a b/c%é";
+    let world = World::of(&[key]).readable().build();
+    world.opa.allow(key, &["ann"]);
+    world.sync(&[]).exits(0);
+    let path = "/api/toggles/a%20b%2Fc%25%C3%A9";
+    assert_eq!(
+        world.store.http.lines("*"),
+        [
+            format!("GET {path}"),
+            format!("POST /api/toggles {}", json!({ "key": key })),
+            format!("PATCH {path} {}", json!({ "users": ["ann"] })),
+        ]
+    );
+}
+
+#[test]
+fn every_request_has_its_length_its_type_and_the_extra_headers() {
+    let world = World::of(&["us", "tax"]).spec("us", SPEC).build();
+    world.store.put("us", &[]);
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("tax", &["ann"]);
+    world.sync(&[]).exits(0);
+    let seen = world.store.http.seen("*");
+    assert_eq!(seen.len(), 5);
+    for request in seen.iter().map(|seen| &seen.request) {
+        let length = request.body.len().to_string();
+        assert_eq!(request.header("content-length"), Some(length.as_str()));
+        assert_eq!(request.header("transfer-encoding"), None);
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        assert!(request.may(Some(FLAGS_TOKEN)));
+    }
+}
+
+#[test]
+fn the_answers_of_a_create_and_an_update_may_be_any_2xx_with_any_body() {
+    let world = World::of(&["us", "tax"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("tax", &["ann"]);
+    let raw = |text: &str| crate::support::Fault::Raw(text.as_bytes().to_vec());
+    let empty = "HTTP/1.1 204 No Content\r\n\r\n";
+    let html = "HTTP/1.1 202 Accepted\r\ncontent-length: 6\r\n\r\n<html>";
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    world.store.http.next(1, "POST *", raw(html));
+    world.store.http.next(1, "POST *", raw(empty));
+    world.store.http.next(1, "PATCH *", raw(empty));
+    world.store.http.next(1, "PATCH *", raw(chunked));
+    world.sync(&[]).exits(0);
+    assert_eq!(world.store.http.count("*"), 4);
+}
