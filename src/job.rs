@@ -39,13 +39,15 @@ impl Access {
     }
 }
 
-/// What OPA says of itself.
+/// What is known of an OPA's readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It has loaded everything, or does not tell.
+    /// It has loaded everything.
     Ready,
     /// It has not: its answers can be empty sets.
     NotReady,
+    /// It does not tell: it does not have OPAL's health policy, or not yet.
+    Untold,
 }
 
 /// What creating a toggle came to.

@@ -75,13 +75,27 @@ impl Source {
         self.opal()?.leave(&self.client)
     }
 
-    /// Whether OPA has loaded everything.
+    /// Whether OPA has loaded everything, as far as OPAL, and OPA itself, tell.
+    ///
+    /// OPAL's health policy in OPA can be wrong both ways: it can stay false although all is loaded,
+    /// and then OPAL itself knows; and it can be true of the OPA that was there before.
     ///
     /// # Errors
     ///
     /// Where OPA does not answer.
     pub fn ready(&self, opa: &Access) -> Result<Readiness, Failure> {
-        opa::ready(&self.client, opa)
+        let told = opa::ready(&self.client, opa)?;
+        let opal_is_ready = || {
+            self.opal
+                .as_ref()
+                .is_some_and(|opal| opal.is_ready(&self.client))
+        };
+        Ok(match told {
+            None => Readiness::Untold,
+            Some(false) if !opal_is_ready() => Readiness::NotReady,
+            Some(_) if opa::lacks_data(&self.client, opa) => Readiness::NotReady,
+            Some(_) => Readiness::Ready,
+        })
     }
 
     /// The users that a rule allows.

@@ -17,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_millis(25);
 
 /// How long one answer about its readiness is taken for OPA's state. Short, because an OPA that is
 /// restarted in the middle of a pass answers empty sets.
-const READY: Duration = Duration::from_secs(1);
+const READY: Duration = Duration::from_millis(250);
 
 /// How long to wait at least, and at most, before asking an OPA again that is not ready.
 const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
@@ -35,6 +35,8 @@ pub(super) struct Passes {
     pub(super) ready_until: Option<Instant>,
     pub(super) held_since: Option<Instant>,
     asks_if_ready: bool,
+    /// OPA has told its readiness once: if it no longer does, it was restarted.
+    tells: bool,
     running: Option<Pass>,
     /// How many have begun.
     count: u64,
@@ -62,6 +64,7 @@ impl Passes {
             ready_until: None,
             held_since: None,
             asks_if_ready,
+            tells: false,
             running: None,
             count: 0,
             queries: VecDeque::new(),
@@ -191,21 +194,29 @@ impl Engine {
         result: Result<Readiness, Failure>,
         now: Moment,
     ) {
-        match result {
-            Ok(Readiness::Ready) => {
-                self.succeeded(Key::Ready(id));
-                if self.sources[id].passes.held_since.take().is_some() {
-                    // What was asked before OPA was restarted is out of date.
-                    self.ask_for_pass(id, Cause::Ready, now);
-                }
-                self.sources[id].passes.ready_until = Some(now.at + READY);
-            }
-            Ok(Readiness::NotReady) => self.hold(id, now),
+        let readiness = match result {
+            Ok(readiness) => readiness,
             Err(failure) => {
                 self.suspect(id, &failure, now);
-                self.failed(Key::Ready(id), "readiness query", failure, now);
+                return self.failed(Key::Ready(id), "readiness query", failure, now);
             }
+        };
+        let tells = &mut self.sources[id].passes.tells;
+        let ready = match readiness {
+            Readiness::Ready => true,
+            Readiness::NotReady => false,
+            Readiness::Untold => !*tells,
+        };
+        *tells |= readiness != Readiness::Untold;
+        if !ready {
+            return self.hold(id, now);
         }
+        self.succeeded(Key::Ready(id));
+        if self.sources[id].passes.held_since.take().is_some() {
+            // What was asked before OPA was restarted is out of date.
+            self.ask_for_pass(id, Cause::Ready, now);
+        }
+        self.sources[id].passes.ready_until = Some(now.at + READY);
     }
 
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
@@ -218,9 +229,10 @@ impl Engine {
         }
         let held = now.at - *passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
-            let words = "OPA has not loaded its policy and data yet (system/opal/ready is false): \
-                         nothing is applied; where OPAL loads no data at all, set \
-                         wait_until_ready = false on the source";
+            let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, \
+                         or nothing was written to its data since it was started): nothing is \
+                         applied; where OPAL loads no data at all, set wait_until_ready = false \
+                         on the source";
             let failure = Failure::new(Kind::NotReady, words);
             self.failed(Key::Ready(id), "readiness query", failure, now);
         }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::config::Rule;
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Access, Readiness};
+use crate::job::Access;
 use crate::users::{Users, describe_wrong};
 
 /// The rule of OPAL's health policy that tells whether policy and data were loaded.
@@ -53,14 +53,45 @@ pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users,
     }
 }
 
-/// Whether OPA has loaded everything. Where it has no health policy of OPAL's, it does not tell.
-pub(super) fn ready(client: &Client, opa: &Access) -> Result<Readiness, Failure> {
+/// Whether OPAL's health policy says that OPA has loaded everything; none where there is no such
+/// policy.
+pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failure> {
     let answer = get(client, opa, READY)?;
-    let ready = answer.json::<Data<bool>>()?.result;
-    Ok(match ready {
-        Some(false) => Readiness::NotReady,
-        Some(true) | None => Readiness::Ready,
-    })
+    Ok(answer.json::<Data<bool>>()?.result)
+}
+
+/// Whether OPA has certainly received no data since it was started.
+///
+/// An OPA that is restarted under a running OPAL client gets its policy back first, and with it the
+/// word that all is ready, which was true of its predecessor. Its metrics tell: nothing was written
+/// to its data. Where they tell nothing, this is false.
+pub(super) fn lacks_data(client: &Client, opa: &Access) -> bool {
+    let request = Request::new(Method::GET, opa.url.join(["metrics"]));
+    let answer = client.send(request.authorized(opa.authorization.as_ref()));
+    let answer = answer.and_then(Answer::success);
+    answer.is_ok_and(|answer| shows_no_write(&String::from_utf8_lossy(&answer.body)))
+}
+
+/// Whether OPA's metrics count requests to its data, and none of them wrote any.
+fn shows_no_write(metrics: &str) -> bool {
+    let mut counted = false;
+    for line in metrics.lines() {
+        let Some((labels, count)) = line
+            .strip_prefix("http_request_duration_seconds_count{")
+            .and_then(|rest| rest.split_once("} "))
+        else {
+            continue;
+        };
+        if !labels.contains("handler=\"v1/data\"") || count.trim() == "0" {
+            continue;
+        }
+        counted = true;
+        let writes = ["method=\"put\"", "method=\"patch\""];
+        if labels.contains("code=\"2") && writes.iter().any(|write| labels.contains(write)) {
+            return false;
+        }
+    }
+    counted
 }
 
 fn get<'a>(
@@ -93,4 +124,30 @@ where
     T: Deserialize<'de>,
 {
     T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: &str =
+        "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",method=\"get\"} 7";
+    const WRITTEN: &str =
+        "http_request_duration_seconds_count{code=\"204\",handler=\"v1/data\",method=\"put\"} 1";
+    const REFUSED: &str =
+        "http_request_duration_seconds_count{code=\"400\",handler=\"v1/data\",method=\"patch\"} 1";
+    const POLICY: &str = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/policies\",method=\"put\"} 3";
+
+    #[test]
+    fn metrics_tell_of_an_opa_that_got_no_data() {
+        assert!(shows_no_write(&[READ, POLICY, REFUSED].join("\n")));
+        assert!(!shows_no_write(&[READ, WRITTEN, POLICY].join("\n")));
+    }
+
+    #[test]
+    fn metrics_that_do_not_count_requests_tell_nothing() {
+        assert!(!shows_no_write(""));
+        assert!(!shows_no_write("<html>not found</html>"));
+        assert!(!shows_no_write(POLICY));
+    }
 }

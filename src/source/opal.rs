@@ -174,6 +174,12 @@ impl Opal {
         }
     }
 
+    /// Whether OPAL says that it has loaded policy and data into OPA.
+    pub(super) fn is_ready(&self, client: &Client) -> bool {
+        let answer = client.send(self.request(Method::GET, ["ready"]));
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
     fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> Request<'_> {
         let url = self.config.url.join(path);
         Request::new(method, url).authorized(self.authorization.as_ref())

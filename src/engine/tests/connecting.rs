@@ -169,6 +169,29 @@ fn nothing_is_queried_while_opa_is_not_ready() {
 }
 
 #[test]
+fn an_opa_that_never_tells_if_it_is_ready_is_believed() {
+    let mut bench = connected(waiting_opal());
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(Readiness::Untold)));
+    assert_eq!(bench.jobs(), ["query 0"]);
+}
+
+#[test]
+fn an_opa_that_no_longer_tells_was_restarted_and_is_not_ready() {
+    let mut bench = connected(waiting_opal());
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.jobs();
+    bench.done(Done::Update(0, Ok(())));
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["ready 0"]);
+    bench.done(Done::Ready(0, Ok(Readiness::Untold)));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+}
+
+#[test]
 fn a_hold_that_lasts_a_minute_is_a_failure_that_says_the_way_out() {
     let mut bench = connected(waiting_opal());
     for _ in 0..40 {
@@ -208,7 +231,7 @@ fn after_a_query_failed_opa_is_asked_again_if_it_is_ready() {
 }
 
 #[test]
-fn a_long_pass_asks_every_second_if_opa_is_still_ready() {
+fn a_long_pass_asks_again_if_opa_is_still_ready() {
     let mut bench = Bench::serve(Config {
         concurrency: 1,
         ..config(vec![waiting_opal()], &[0, 0])

@@ -1,0 +1,13 @@
+"""The list of checks: each a sentence and a function that takes the lab."""
+
+CHECKS = []
+
+
+def check(sentence):
+    """Adds a function to the list, under the sentence that it makes true."""
+
+    def add(function):
+        CHECKS.append((sentence, function))
+        return function
+
+    return add

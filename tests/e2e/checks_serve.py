@@ -1,0 +1,76 @@
+"""The daemon while all is well: changes arrive at once, and nothing leaks."""
+
+import re
+
+import web
+from checks import check
+from lab import LIVE, SOURCE
+from processes import expect, wait_for
+from world import US_USERS
+
+# Where people and machines look at a running optoggles.
+_PAGES = ("/", "/status", "/metrics", "/health", "/health/live", "/health/started")
+
+
+@check("serve becomes started and healthy, and registers one callback")
+def serve_starts(lab):
+    lab.serve.start()
+    wait_for("/health/started to answer 200", lambda: lab.health("/health/started"), (200).__eq__)
+    lab.wait_until_right(10)
+    key, callback = next(iter(lab.stack.callbacks().items()))
+    expect(key.startswith(f"optoggles:{SOURCE}:"), f"optoggles:{SOURCE}:…", key)
+    expect(callback["url"] == f"{lab.url}/opa_update/{SOURCE}", "our route", callback["url"])
+
+
+@check(f"a data update reaches the target within {LIVE:g} s")
+def data_update(lab):
+    lab.change_data()
+    lab.wait_for_target(LIVE)
+
+
+@check(f"a policy commit reaches the target within {LIVE:g} s of reaching OPA")
+def policy_commit(lab):
+    for countries in (["FR"], ["US"]):
+        lab.stack.world.commit_countries(countries)
+        lab.stack.wait_for_opa(20)
+        lab.wait_for_target(LIVE)
+
+
+@check("a burst of data updates ends with the last one at the target")
+def burst(lab):
+    for step in range(30):
+        last = {"country": ("FR", "US")[step % 2], "step": step}
+        lab.stack.move("bob", last)
+    wait_for(f"OPA to have {last}", lambda: lab.stack.location("bob"), last.__eq__)
+    lab.wait_for_target(LIVE)
+
+
+@check("an update that changes nobody's toggles sends nothing to the target")
+def irrelevant_update(lab):
+    lab.wait_until_right()
+    before = len(_updates(lab))
+    lab.stack.publish("/weather", {"sky": "blue"})
+    lab.change_data()
+    lab.wait_for_target(LIVE)
+    # The target writes its log a moment after it has answered.
+    wanted = [f"PATCH /toggles/{US_USERS} 200"]
+    wait_for(wanted, lambda: _updates(lab)[before:], wanted.__eq__, 2)
+
+
+@check("no page of optoggles shows a user or a secret")
+def pages(lab):
+    for page in _PAGES:
+        status, body = web.call("GET", f"{lab.url}{page}")
+        expect(status == 200, f"{page} to answer 200", status)
+        _expect_discreet(lab, page, str(body))
+
+
+def _updates(lab):
+    """The updates that the target has answered, by its log."""
+    return re.findall(r"^(?:PATCH|POST) \S+ \d+", lab.stack.target.text(), re.MULTILINE)
+
+
+def _expect_discreet(lab, page, body):
+    for user in lab.stack.world.directory.users:
+        expect(not re.search(rf"\b{user}\b", body), f"{page} not to name {user}", body)
+    expect(not any(secret in body for secret in lab.secrets), f"no secret on {page}", "one")

@@ -1,0 +1,175 @@
+"""The program under test, beside the stack: its configuration, its commands, its daemon."""
+
+import json
+import secrets
+import subprocess
+import threading
+from dataclasses import dataclass
+
+import web
+from processes import Service, Unmet, clean_environment, expect, wait_for
+from stack import PACKAGE, RULES
+
+SOURCE = "example-opal"
+
+# How long a change may take to the target once OPAL has called, and how long the whole may take
+# to be right again after an outage: the registration is looked at every 30 s.
+LIVE = 2.0
+RECOVERY = 45.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a command of optoggles ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self):
+        return f"exit {self.code}\n{self.out}{self.err}"
+
+
+class Lab:
+    """optoggles beside a running stack."""
+
+    def __init__(self, binary, stack):
+        self.stack = stack
+        self.binary = binary
+        self.url = f"http://127.0.0.1:{stack.optoggles_port}"
+        # What must never be shown: the configured secret, and each callback token once seen.
+        self.secrets = {secrets.token_hex(16)}
+        self._env = {"FLAGS_TOKEN": next(iter(self.secrets))}
+        self.commands_log = stack.folder / "optoggles-commands.log"
+        self.config = self.write_config("optoggles.toml", RULES)
+        command = [binary, "-c", self.config, "-vv", "serve"]
+        self.serve = Service("optoggles-serve", command, self._env, stack.folder)
+
+    def write_config(self, name, rules):
+        """Writes a configuration with a toggle for each rule and returns its path."""
+        stack = self.stack
+        address = f"127.0.0.1:{stack.optoggles_port}"
+        lines = [
+            f'bind = "{address}"',
+            "",
+            "[[sources]]",
+            f'id = "{SOURCE}"',
+            f'url = "{stack.opal_url}"',
+            f'advertised_address = "{address}"',
+            "",
+            "[target]",
+            'type = "restapi"',
+            f'endpoint_url = "{stack.target_url}/toggles"',
+            'extra_headers = { Authorization = "Bearer ${FLAGS_TOKEN}" }',
+            "read = true",
+        ]
+        for key, rule in rules.items():
+            policy = f'{{ source = "{SOURCE}", package = "{PACKAGE}", rule = "{rule}" }}'
+            lines += ["", "[[toggles]]", f'key = "{key}"', f"users_policy = {policy}"]
+            lines += ["[toggles.spec]", f'name = "The users of {rule}"']
+        path = stack.folder / name
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def run(self, *arguments, config=None):
+        """Runs a command of optoggles to its end."""
+        command = [str(self.binary), "-c", str(config or self.config), *arguments]
+        try:
+            done = subprocess.run(
+                command, env={**clean_environment(), **self._env}, cwd=self.stack.folder,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90, check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Unmet(f"{' '.join(arguments)} to end within 90 s", "it runs") from error
+        with self.commands_log.open("a") as log:
+            log.write(f"$ optoggles {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+            log.write(f"(exit {done.returncode})\n")
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def health(self, route="/health"):
+        """The status of a health route."""
+        self.serve.expect_running()
+        return web.status(f"{self.url}{route}")
+
+    def wait_for_health(self, wanted, limit=RECOVERY):
+        """Waits until /health answers `wanted`."""
+        return wait_for(f"/health to answer {wanted}", self.health, wanted.__eq__, limit)[1]
+
+    def wait_for_target(self, limit):
+        """Waits until the target has exactly the users of the rules; returns the seconds."""
+        wanted = self.stack.world.users_of_toggles()
+        return wait_for(f"the target to have {wanted}", self.stack.toggles, wanted.__eq__, limit)[1]
+
+    def change_data(self):
+        """Moves eve in or out of us-feature, waits until OPA knows, returns all users."""
+        self.stack.move("eve")
+        self.stack.wait_for_opa(5)
+        return self.stack.world.users_of_toggles()
+
+    def picture(self):
+        """What a check of the whole compares: rules, target, health."""
+        return {
+            "rules": self.stack.rules(),
+            "target": self.stack.toggles(),
+            "/health": self.health(),
+            "callbacks": len(self.stack.callbacks()),
+        }
+
+    def wait_until_right(self, limit=RECOVERY):
+        """Waits until OPA, the target, the health and the registration are as they should be."""
+        users = self.stack.world.users_of_toggles()
+        wanted = {"rules": users, "target": users, "/health": 200, "callbacks": 1}
+        took = wait_for(json.dumps(wanted), self.picture, wanted.__eq__, limit)[1]
+        self.learn_callback_token()
+        return took
+
+    def learn_callback_token(self):
+        """Remembers the token that OPAL was given for its callbacks, to look for it in logs."""
+        for one in self.stack.callbacks().values():
+            bearer = one["config"]["headers"]["Authorization"]
+            expect(bearer.startswith("Bearer "), "a bearer token in the registration", one["url"])
+            self.secrets.add(bearer.removeprefix("Bearer "))
+
+    def bring_everything_up(self):
+        """Where a check about outages begins, whatever the one before it left behind."""
+        self.stack.world.directory.delay = 0.0
+        self.stack.start()
+        self.serve.start()
+        self.wait_until_right()
+
+    def stop(self):
+        """Ends the daemon, if it runs."""
+        self.serve.kill()
+
+
+class Watch:
+    """Looks at the target all the time and keeps every state in which it was seen."""
+
+    def __init__(self, stack):
+        self._stack = stack
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self.states = []
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+
+    def expect_only(self, *allowed):
+        """Fails if the target was seen in any other state."""
+        others = [state for state in self.states if state not in allowed]
+        expect(not others, f"the target never to have anything but {allowed}", others)
+        expect(self.states, "the target to be seen at all", "nothing")
+
+    def _look(self):
+        while not self._done.wait(0.02):
+            try:
+                state = self._stack.toggles()
+            except OSError:
+                continue
+            if not self.states or self.states[-1] != state:
+                self.states.append(state)

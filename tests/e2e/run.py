@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Runs optoggles against a real OPAL server, OPAL client, OPA and REST server, on loopback.
+
+    python3 tests/e2e/run.py --bin target/release/optoggles
+
+The programs it needs are installed into ${OPTOGGLES_E2E_CACHE:-~/.cache/optoggles-e2e} once.
+Prints a line for each check and, last, "N passed, N failed"; exits 0 only if none failed.
+"""
+
+import argparse
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # the tree stays as it was
+
+# pylint: disable=wrong-import-position
+import tools
+# The order of these is the order of the checks.
+import checks_sync  # pylint: disable=unused-import
+import checks_serve  # pylint: disable=unused-import
+import checks_outages  # pylint: disable=unused-import
+from checks import CHECKS
+from lab import Lab
+from processes import Unmet
+from stack import Stack
+
+# For everything after the tools are there. A run takes about half of it.
+LIMIT = 600
+
+
+class Report:
+    """Prints each check as it ends and counts."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+
+    def attempt(self, sentence, function, picture=lambda: None):
+        """Runs one check; whether it held."""
+        start = time.monotonic()
+        try:
+            function()
+        except Exception as error:  # pylint: disable=broad-exception-caught
+            self._line("FAIL", sentence, start)
+            self.failed += 1
+            _explain(error)
+            picture()
+            return False
+        self._line("ok  ", sentence, start)
+        self.passed += 1
+        return True
+
+    def _line(self, word, sentence, start):
+        print(f"{word} {sentence} ({time.monotonic() - start:.1f} s)", flush=True)
+
+
+def main():
+    """Parses the command line, runs all, says how it went."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
+    binary = parser.parse_args().bin.absolute()
+    if not binary.is_file():
+        parser.error(f"no such file: {binary}")
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, _interrupt)
+    report = Report()
+    try:
+        _run(report, binary)
+    except KeyboardInterrupt as why:
+        report.failed += 1
+        print(f"FAIL interrupted {why}")
+    print(f"{report.passed} passed, {report.failed} failed", flush=True)
+    return 1 if report.failed else 0
+
+
+def _run(report, binary):
+    installed = []
+    if not report.attempt(
+        "the tools are installed", lambda: installed.append(tools.install(tools.cache_folder()))
+    ):
+        return
+    signal.alarm(LIMIT)
+    folder = Path(tempfile.mkdtemp(prefix="optoggles-e2e-"))
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.push(lambda error, *_: _put_away(folder, report.failed or error))
+        stack = Stack(installed[0], folder)
+        at_the_end.callback(stack.stop)
+        lab = Lab(binary, stack)
+        at_the_end.callback(lab.stop)
+        if report.attempt("OPAL, OPA and the target are up", stack.start, lambda: _logs(lab)):
+            for sentence, function in CHECKS:
+                report.attempt(sentence, lambda: function(lab), lambda: _logs(lab))
+        signal.alarm(0)
+
+
+def _put_away(folder, failed):
+    if failed:
+        print(f"     everything is kept in {folder}")
+    else:
+        shutil.rmtree(folder)
+
+
+def _explain(error):
+    if isinstance(error, Unmet):
+        _indented(f"expected: {error.expected}")
+        _indented(f"seen:     {error.seen}")
+    elif isinstance(error, tools.ToolError):
+        _indented(error)
+    else:
+        _indented("".join(traceback.format_exception(error)))
+
+
+def _logs(lab):
+    """The end of every log, for a person to find out what happened."""
+    for service in (lab.serve, *reversed(lab.stack.services)):
+        _indented(f"---- {service.log.name}, the end of it:")
+        _indented(service.tail())
+
+
+def _indented(text):
+    print("\n".join(f"     {line}" for line in str(text).splitlines()), flush=True)
+
+
+def _interrupt(number, _frame):
+    raise KeyboardInterrupt(f"by {signal.Signals(number).name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The systems that optoggles stands between: OPAL with its OPA, and the REST target."""
+
+import json
+
+import web
+from processes import Service, Unmet, free_ports, wait_for
+from world import BILLING_USERS, US_USERS, World, git_settings
+
+PACKAGE = "app.rbac"
+RULES = {US_USERS: "us_users", BILLING_USERS: "billing_users"}
+
+
+class Stack:
+    """OPAL server, OPAL client (which runs OPA) and target, each started and killed by itself."""
+
+    def __init__(self, tools, folder):
+        self.folder = folder
+        ports = free_ports(6)
+        self.optoggles_port = ports.pop()
+        self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (
+            f"http://127.0.0.1:{ports.pop()}" for _ in range(4)
+        )
+        self.world = World(folder, ports.pop())
+        self._database = folder / "db.json"
+        self._database.write_text(json.dumps({"toggles": []}))
+        self.opal_server = self._opal_server(tools)
+        self.opal_client = self._opal_client(tools)
+        self.target = self._target(tools)
+
+    @property
+    def services(self):
+        """All of them, in the order in which to start them."""
+        return [self.target, self.opal_server, self.opal_client]
+
+    def start(self):
+        """Starts what does not run and waits until it is of use."""
+        self.target.start()
+        self.opal_server.start()
+        wait_for("the target to answer", self.toggles, lambda _: True, 20)
+        wait_for("opal-server to answer", lambda: web.status(f"{self.opal_server_url}/healthcheck"),
+                 lambda status: status == 200, 60)
+        self.opal_client.start()
+        self.wait_for_opa(60)
+
+    def stop(self):
+        """Ends all of it."""
+        for service in reversed(self.services):
+            service.kill()
+        self.world.directory.close()
+
+    def wait_for_opa(self, limit):
+        """Waits until OPAL is ready and OPA's rules say what they should; returns the seconds."""
+        # OPA's own system.opal.ready is not asked: OPAL writes it after each load, and of two
+        # loads that end together the older answer, false, can be the one that stays.
+        wait_for("OPAL to be ready", self.ready, (200).__eq__, limit)
+        wanted = self.world.users_of_toggles()
+        return wait_for(f"the rules to say {wanted}", self.rules, wanted.__eq__, limit)[1]
+
+    def ready(self):
+        """What the OPAL client says: 200 once it has loaded a policy and data."""
+        return web.status(f"{self.opal_url}/ready")
+
+    def make_readiness_stale(self):
+        """Leaves "not ready" in OPA, as OPAL itself sometimes does when two loads end together."""
+        policy = f"{self.opa_url}/v1/policies/engine/healthcheck/opal.rego"
+        text = web.get(policy)["result"]["raw"]
+        stale = text.replace("default ready = true", "default ready = false")
+        web.call("PUT", policy, stale)
+        said = web.get(f"{self.opa_url}/v1/data/system/opal/ready")["result"]
+        if said is not False:
+            raise Unmet("OPA to say that it is not ready", said)
+
+    def opa_answers(self):
+        """Whether OPA can be reached."""
+        try:
+            return web.status(f"{self.opa_url}/health") == 200
+        except OSError:
+            return False
+
+    def rules(self):
+        """What OPA answers for each toggle; None for an undefined rule."""
+        base = f"{self.opa_url}/v1/data/{PACKAGE.replace('.', '/')}"
+        return {key: web.get(f"{base}/{rule}").get("result") for key, rule in RULES.items()}
+
+    def location(self, user):
+        """Where OPA thinks that the user is."""
+        return web.get(f"{self.opa_url}/v1/data/users/{user}/location").get("result")
+
+    def toggles(self):
+        """The users of each toggle at the target."""
+        held = web.get(f"{self.target_url}/toggles")
+        return {toggle["key"]: toggle.get("users") for toggle in held}
+
+    def callbacks(self):
+        """The callbacks that optoggles has registered, by key, with all that OPAL shows."""
+        listed = web.get(f"{self.opal_url}/callbacks")
+        return {one["key"]: one for one in listed if one["key"].startswith("optoggles:")}
+
+    def move(self, user, location=None):
+        """A user moves: the directory knows it, and it is published through opal-server."""
+        location = self.world.directory.move(user, location)
+        self.publish(f"/users/{user}/location", location)
+
+    def publish(self, path, data):
+        """A data update: OPAL puts `data` at `path` in OPA and then tells its callbacks."""
+        entry = {
+            "url": "", "data": data, "topics": ["policy_data"],
+            "dst_path": path, "save_method": "PUT",
+        }
+        update = {"entries": [entry], "reason": f"a change at {path}"}
+        status, answer = web.call("POST", f"{self.opal_server_url}/data/config", update)
+        if status != 200:
+            raise Unmet("opal-server to take a data update", f"{status} {answer}")
+
+    def _opal_server(self, tools):
+        port = self.opal_server_url.rpartition(":")[2]
+        users = {"url": self.world.directory.url, "topics": ["policy_data"], "dst_path": "/users"}
+        env = {
+            **git_settings(),
+            "OPAL_SERVER_HOST": "127.0.0.1",
+            "OPAL_SERVER_BIND_PORT": port,
+            "OPAL_WS_LOCAL_URL": f"ws://127.0.0.1:{port}/ws",
+            "OPAL_POLICY_REPO_URL": self.world.repository.as_uri(),
+            "OPAL_POLICY_REPO_MAIN_BRANCH": "master",
+            "OPAL_POLICY_REPO_POLLING_INTERVAL": 2,
+            "OPAL_POLICY_REPO_CLONE_PATH": self.folder / "clone",
+            "OPAL_LEADER_LOCK_FILE_PATH": self.folder / "leader.lock",
+            "OPAL_DATA_CONFIG_SOURCES": json.dumps({"config": {"entries": [users]}}),
+            "OPAL_LOG_COLORIZE": False,
+            "UVICORN_NUM_WORKERS": 1,
+        }
+        command = [tools.opal_server, "run", "--engine-type", "uvicorn"]
+        return Service("opal-server", command, env, self.folder)
+
+    def _opal_client(self, tools):
+        env = {
+            "OPAL_SERVER_URL": self.opal_server_url,
+            "OPAL_CLIENT_API_SERVER_HOST": "127.0.0.1",
+            "OPAL_CLIENT_API_SERVER_PORT": self.opal_url.rpartition(":")[2],
+            "OPAL_POLICY_STORE_URL": self.opa_url,
+            "OPAL_INLINE_OPA_EXEC_PATH": tools.opa,
+            "OPAL_INLINE_OPA_CONFIG": json.dumps({"addr": self.opa_url.partition("//")[2]}),
+            "OPAL_SHOULD_REPORT_ON_DATA_UPDATES": True,
+            "OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED": True,
+            "OPAL_LOG_COLORIZE": False,
+        }
+        command = [tools.opal_client, "run", "--engine-type", "uvicorn"]
+        return Service("opal-client", command, env, self.folder)
+
+    def _target(self, tools):
+        port = self.target_url.rpartition(":")[2]
+        command = [tools.json_server, "--host", "127.0.0.1", "--port", port, "--id", "key"]
+        looks = r"GET /toggles 200"  # our own, many a second
+        return Service("json-server", [*command, self._database], {}, self.folder, looks)

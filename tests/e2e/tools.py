@@ -1,0 +1,156 @@
+"""The programs that the tests run against, each installed once into a cache folder.
+
+A tool lives in a folder named after its version and has a stamp there that says how it was
+installed. The stamp is written last: an install that was cut short is done again.
+"""
+
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+OPA = "1.9.0"
+OPAL = "0.9.9"
+JSON_SERVER = "0.17"
+
+# What must be there already, and how Debian and Ubuntu install it.
+NEEDED = {
+    "git": "apt-get install git",
+    "go": "apt-get install golang-go",
+    "node": "apt-get install nodejs",
+    "npm": "apt-get install npm",
+    "ps": "apt-get install procps",
+}
+NEEDED_PYTHON = "apt-get install python3.11 python3.11-venv"
+
+INSTALL_LIMIT = 900
+
+
+class ToolError(Exception):
+    """A tool is missing or could not be installed; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where the installed programs are."""
+
+    opa: Path
+    opal_server: Path
+    opal_client: Path
+    json_server: Path
+
+
+def cache_folder():
+    """The folder of the installed tools, outside the source tree."""
+    chosen = os.environ.get("OPTOGGLES_E2E_CACHE")
+    if chosen:
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "optoggles-e2e"
+
+
+def install(cache):
+    """Installs what is not there yet, all at once, and returns where everything is."""
+    _require_installers()
+    opa = cache / f"opa-{OPA}"
+    opal = cache / f"opal-{OPAL}"
+    json_server = cache / f"json-server-{JSON_SERVER}"
+    recipes = [
+        _Recipe(opa, _opa_commands(), {"GOBIN": str(opa)}),
+        _Recipe(opal, _opal_commands(opal), {}),
+        _Recipe(json_server, _json_server_commands(json_server), {}),
+    ]
+    with concurrent.futures.ThreadPoolExecutor(len(recipes)) as pool:
+        for done in [pool.submit(recipe.run) for recipe in recipes]:
+            done.result()
+    return Tools(
+        opa=opa / "opa",
+        opal_server=opal / "bin" / "opal-server",
+        opal_client=opal / "bin" / "opal-client",
+        json_server=json_server / "node_modules" / ".bin" / "json-server",
+    )
+
+
+def _opa_commands():
+    return [["go", "install", f"github.com/open-policy-agent/opa@v{OPA}"]]
+
+
+def _opal_commands(folder):
+    # OPAL wants pydantic 1, and FastAPI 0.125 is the last that takes it. Left to itself, pip
+    # tries every newer FastAPI against every pydantic before it finds that out: minutes.
+    packages = [f"opal-server=={OPAL}", f"opal-client=={OPAL}", "fastapi<0.126"]
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    return [
+        [_python_for_opal(), "-m", "venv", str(folder)],
+        [*pip, "install", "--only-binary=:all:", *packages],
+    ]
+
+
+def _json_server_commands(folder):
+    quiet = ["--no-audit", "--no-fund", "--no-update-notifier"]
+    return [["npm", "install", *quiet, "--prefix", str(folder), f"json-server@{JSON_SERVER}"]]
+
+
+def _python_for_opal():
+    """The newest Python for which opal-server's pygit2 has wheels."""
+    here = sys.version_info[:2]
+    if (3, 10) <= here <= (3, 12):
+        return sys.executable
+    for minor in (12, 11, 10):
+        found = shutil.which(f"python3.{minor}")
+        if found:
+            return found
+    raise ToolError(
+        f"missing: Python 3.10 to 3.12, which opal-server {OPAL} needs "
+        f"(this is {here[0]}.{here[1]})\n  {NEEDED_PYTHON}"
+    )
+
+
+def _require_installers():
+    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
+    if missing:
+        lines = [f"missing: {tool}\n  {NEEDED[tool]}" for tool in missing]
+        raise ToolError("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How one folder of the cache comes to be."""
+
+    folder: Path
+    commands: list
+    env: dict
+
+    def run(self):
+        stamp = self.folder / ".installed"
+        recipe = "\n".join(" ".join(command) for command in self.commands) + "\n"
+        if stamp.is_file() and stamp.read_text() == recipe:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        for command in self.commands:
+            self._run_one(command)
+        stamp.write_text(recipe)
+
+    def _run_one(self, command):
+        print(f"     installing: {' '.join(command)}", flush=True)
+        try:
+            done = subprocess.run(
+                command,
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=INSTALL_LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as too_slow:
+            raise ToolError(f"not done after {INSTALL_LIMIT} s: {' '.join(command)}") from too_slow
+        if done.returncode != 0:
+            tail = "\n".join(done.stdout.splitlines()[-20:])
+            hint = f"\n  {NEEDED_PYTHON}" if "venv" in command else ""
+            raise ToolError(f"failed ({done.returncode}): {' '.join(command)}\n{tail}{hint}")

@@ -1,0 +1,146 @@
+"""What OPAL loads: the policy, from a git repository, and the users, from a directory."""
+
+import copy
+import http.server
+import json
+import os
+import subprocess
+import threading
+import time
+
+US_USERS = "us-feature"
+BILLING_USERS = "billing-feature"
+
+_USERS = {
+    "alice": {"location": {"country": "US"}, "roles": ["admin", "billing"]},
+    "bob": {"location": {"country": "US"}, "roles": ["employee"]},
+    "eve": {"location": {"country": "IL"}, "roles": ["billing"]},
+}
+
+_POLICY = """\
+package app.rbac
+
+import rego.v1
+
+us_users contains user if {{
+	some user
+	data.users[user].location.country in {countries}
+}}
+
+billing_users contains user if {{
+	some user
+	"billing" in data.users[user].roles
+}}
+"""
+
+
+class World:
+    """The policy and the users as they should be, and so the users of each toggle."""
+
+    def __init__(self, folder, port):
+        self.repository = folder / "policy"
+        self.directory = Directory(port)
+        self.countries = ["US"]
+        self._make_repository()
+
+    def users_of_toggles(self):
+        """What the rules must say, worked out here and not by OPA."""
+        users = self.directory.users
+        return {
+            US_USERS: sorted(
+                name for name, user in users.items()
+                if user["location"]["country"] in self.countries
+            ),
+            BILLING_USERS: sorted(
+                name for name, user in users.items() if "billing" in user["roles"]
+            ),
+        }
+
+    def commit_countries(self, countries):
+        """A policy change: users of these countries count as us_users from now on."""
+        self.countries = list(countries)
+        self._write_policy()
+        self._git("commit", "--quiet", "--all", "--message", f"Countries: {countries}")
+
+    def _make_repository(self):
+        self.repository.mkdir()
+        self._git("init", "--quiet")
+        self._git("symbolic-ref", "HEAD", "refs/heads/master")
+        self._write_policy()
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", "The rules")
+
+    def _write_policy(self):
+        countries = "{" + ", ".join(json.dumps(country) for country in self.countries) + "}"
+        (self.repository / "rbac.rego").write_text(_POLICY.format(countries=countries))
+
+    def _git(self, *arguments):
+        who = {}
+        for role in ("AUTHOR", "COMMITTER"):
+            who[f"GIT_{role}_NAME"] = "e2e"
+            who[f"GIT_{role}_EMAIL"] = "e2e@localhost"
+        subprocess.run(
+            ["git", *arguments],
+            cwd=self.repository, env={**os.environ, **git_settings(), **who},
+            check=True, timeout=30,
+        )
+
+
+class Directory:
+    """The users, served on loopback: OPAL's data source."""
+
+    def __init__(self, port):
+        self.url = f"http://127.0.0.1:{port}/users"
+        self.users = copy.deepcopy(_USERS)
+        # Seconds that each answer takes. While OPAL waits, OPA has the policy and no users.
+        self.delay = 0.0
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def move(self, user, location=None):
+        """Moves a user, in or out of the US unless told where to, and returns the location.
+
+        Nobody hears of it: OPAL sees it when it next asks for the users.
+        """
+        if location is None:
+            inside = self.users[user]["location"]["country"] == "US"
+            location = {"country": "FR" if inside else "US"}
+        self.users[user]["location"] = location
+        return location
+
+    def close(self):
+        """Stops serving."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self):
+        directory = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            """Answers every GET with all users."""
+
+            def do_GET(self):  # pylint: disable=invalid-name
+                time.sleep(directory.delay)
+                body = json.dumps(directory.users).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):  # pylint: disable=arguments-differ
+                pass
+
+        return Handler
+
+
+def git_settings():
+    """Lets git read the repository whoever owns it, and ignores what the machine has set."""
+    return {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
