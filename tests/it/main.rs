@@ -10,6 +10,7 @@
 mod support;
 
 mod half_a_minute;
+mod house;
 mod secrets;
 mod serve;
 mod stand_ins;

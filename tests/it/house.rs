@@ -1,0 +1,79 @@
+//! The invariants of the house that can be read off its files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Files of `src` without tests, by their path below it, with their code.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = rust_files(&root).into_iter().map(|path| {
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        (name, code.to_owned())
+    });
+    let of_program = |(name, _): &(String, String)| !name.contains("tests");
+    files.filter(of_program).collect()
+}
+
+#[test]
+fn only_http_names_ureq_and_only_the_server_names_tiny_http() {
+    for (name, code) in sources() {
+        let uses = |krate: &str| code.contains(&format!("{krate}::"));
+        assert!(
+            !uses("ureq") || name.starts_with("http"),
+            "{name} names ureq"
+        );
+        assert!(
+            !uses("tiny_http") || name.starts_with("server"),
+            "{name} names tiny_http"
+        );
+    }
+}
+
+#[test]
+fn the_pure_modules_do_no_io_and_read_no_clock() {
+    for (name, code) in sources() {
+        let pure = ["engine", "plan.rs", "users.rs", "schedule.rs", "job.rs"];
+        if !pure.iter().any(|module| name.starts_with(module)) {
+            continue;
+        }
+        for word in [
+            "Instant::now",
+            "SystemTime",
+            "std::fs",
+            "std::net",
+            "thread",
+            "getrandom",
+            "log::",
+        ] {
+            assert!(!code.contains(word), "{name} uses {word}");
+        }
+    }
+}
+
+#[test]
+fn no_file_of_the_program_is_too_long_to_be_read() {
+    for (name, code) in sources() {
+        assert!(
+            code.lines().count() <= 300,
+            "{name} has {} lines",
+            code.lines().count()
+        );
+    }
+}
