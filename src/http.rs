@@ -2,10 +2,11 @@
 
 mod failure;
 mod lookup;
+mod pause;
 mod tls;
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
 use serde::{Deserialize, Serialize};
@@ -201,7 +202,7 @@ impl Client {
         })?;
         let failed = |error| failure::describe(asked, error, self.timeout);
         let mut response = sent.map_err(failed)?;
-        let pause = pause(response.headers(), SystemTime::now());
+        let pause = pause::asked_for(response.headers(), SystemTime::now());
         let status = response.status().as_u16();
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
@@ -284,22 +285,4 @@ fn advice(status: u16) -> Option<&'static str> {
         403 => Some("the token does not allow this"),
         _ => None,
     }
-}
-
-/// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
-/// or LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970. What is past asks for nothing.
-fn pause(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let retry_after = text("retry-after").and_then(|value| match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(value)
-            .ok()?
-            .duration_since(now)
-            .ok(),
-    });
-    let reset = text("x-ratelimit-reset").and_then(|value| {
-        let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
-        reset.duration_since(now).ok()
-    });
-    retry_after.max(reset).filter(|pause| !pause.is_zero())
 }

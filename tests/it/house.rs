@@ -58,7 +58,7 @@ fn the_pure_modules_do_no_io_and_read_no_clock() {
             "SystemTime",
             "std::fs",
             "std::net",
-            "thread",
+            "thread::",
             "getrandom",
             "log::",
         ] {
