@@ -1,6 +1,9 @@
 //! OPA says whether it has loaded everything.
 
+use serde_json::json;
+
 use crate::support::opa::READY;
+use crate::support::wire::Answer;
 use crate::support::{Fault, World};
 
 #[test]
@@ -109,4 +112,45 @@ fn a_source_that_is_not_ready_holds_no_other() {
     let _daemon = world.serve();
     world.wait_for_users("beta", &["ann"]);
     assert_eq!(world.updates("us"), 0);
+}
+
+#[test]
+fn an_opa_to_which_nothing_was_written_is_not_ready_whatever_it_says() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.set_ready(Some(true));
+    let daemon = world.serve_in_step();
+    // OPA is restarted under OPAL: the policy and its `true` are back, the data is not.
+    let metrics = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",\
+                   method=\"get\"} 3\n";
+    let metrics = Answer {
+        body: metrics.into(),
+        ..Answer::json(200, &json!({}))
+    };
+    world
+        .opa
+        .http
+        .always("GET /metrics", Fault::Answer(metrics));
+    world.opa.allow("us", &[]);
+    let asked = world.opa.http.answered("GET /metrics");
+    world.opal.call_back();
+    world.wait_until("OPA's metrics were asked for", || {
+        world.opa.http.answered("GET /metrics") > asked
+    });
+    world.stays("nothing is taken away", || world.store.has("us", &["ann"]));
+    world.opa.http.heal();
+    world.change("us", &["ann", "bob"]);
+    world.wait_for_users("us", &["ann", "bob"]);
+    daemon.wait_healthy();
+}
+
+#[test]
+fn opal_is_believed_where_opas_false_is_out_of_date() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.set_ready(Some(false));
+    world.opal.http.always("GET /ready", Fault::status(200));
+    let daemon = world.serve();
+    world.wait_for_users("us", &["ann"]);
+    daemon.wait_healthy();
 }
