@@ -1,0 +1,81 @@
+//! Sets of users: from JSON, into JSON, and what differs.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn set(users: &Users) -> BTreeSet<&str> {
+    users.iter().collect()
+}
+
+fn wrong(json: &str) -> String {
+    assert!(serde_json::from_str::<Users>(json).is_err(), "{json}");
+    describe_wrong(serde_json::from_str(json).unwrap())
+}
+
+#[test]
+fn users_are_sorted_and_without_duplicates() {
+    let users: Users = serde_json::from_str(r#"["eve", "al\u00efce", "eve", "bob"]"#).unwrap();
+    assert_eq!(users.iter().collect::<Vec<_>>(), ["alïce", "bob", "eve"]);
+    assert_eq!(users.len(), 3);
+    assert_eq!(
+        serde_json::to_string(&users).unwrap(),
+        r#"["alïce","bob","eve"]"#
+    );
+}
+
+#[test]
+fn nobody_is_a_set_of_users() {
+    let users: Users = serde_json::from_str("[]").unwrap();
+    assert!(users.is_empty());
+    assert_eq!(users, Users::default());
+}
+
+#[test]
+fn what_is_no_list_of_users_is_described_by_its_types_alone() {
+    assert_eq!(
+        wrong("{\"a\": 1}"),
+        "it is an object, not a list of strings"
+    );
+    assert_eq!(wrong("null"), "it is null, not a list of strings");
+    assert_eq!(wrong("true"), "it is a boolean, not a list of strings");
+    assert_eq!(wrong("-1"), "it is a number, not a list of strings");
+    assert_eq!(wrong("\"eve\""), "it is a string, not a list of strings");
+    assert_eq!(
+        wrong("[\"a\", [1], 2]"),
+        "element 1 is an array, not a string"
+    );
+}
+
+#[test]
+fn users_do_not_print_their_names() {
+    let users: Users = ["eve"].into_iter().collect();
+    assert_eq!(format!("{users:?}"), "1 users");
+}
+
+proptest! {
+    #[test]
+    fn a_change_is_the_difference_of_the_sets(
+        wanted in prop::collection::vec("[a-e]{0,3}", 0..12),
+        there in prop::collection::vec("[a-e]{0,3}", 0..12),
+    ) {
+        let wanted: Users = wanted.iter().map(String::as_str).collect();
+        let there: Users = there.iter().map(String::as_str).collect();
+        let change = wanted.change_from(&there);
+
+        let added: BTreeSet<_> = set(&wanted).difference(&set(&there)).copied().collect();
+        let removed: BTreeSet<_> = set(&there).difference(&set(&wanted)).copied().collect();
+        prop_assert_eq!(set(&change.added), added);
+        prop_assert_eq!(set(&change.removed), removed);
+        prop_assert_eq!(change.is_empty(), wanted == there);
+    }
+
+    #[test]
+    fn users_survive_json(keys in prop::collection::vec(".*", 0..12)) {
+        let users: Users = keys.iter().map(String::as_str).collect();
+        let json = serde_json::to_vec(&users).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<Users>(&json).unwrap(), users);
+    }
+}
