@@ -38,7 +38,7 @@ pub enum Command {
     /// Sync the toggles from here, without listening
     Sync(Sync),
     /// Check the configuration file
-    CheckConfig,
+    CheckConfig(CheckConfig),
 }
 
 /// The options of `sync`.
@@ -68,10 +68,24 @@ pub struct Sync {
     pub format: Format,
 }
 
+/// The options of `check-config`.
+#[derive(Args, Debug)]
+pub struct CheckConfig {
+    /// Also ask every source and the target, and report each answer; nothing is changed there
+    #[arg(long)]
+    pub online: bool,
+    /// Warnings count as errors
+    #[arg(long)]
+    pub strict: bool,
+    /// How to print what is wrong
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
 /// The formats of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A line for each toggle, and a summary
+    /// For people
     #[default]
     Human,
     /// One JSON document

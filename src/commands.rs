@@ -5,7 +5,7 @@ mod check_config;
 mod serve;
 mod sync;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -16,7 +16,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::{Cli, Command};
-use crate::config::{Config, load};
+use crate::config::Config;
+use crate::config::load::{self, LoadError, Loaded};
+use crate::config::report::Report;
 use crate::engine::{Engine, Mode};
 use crate::logging;
 use crate::peers::Peers;
@@ -79,15 +81,37 @@ impl Stop {
 fn try_run(cli: &Cli) -> Result<Exit, Stop> {
     let env = |name: &str| std::env::var(name).ok();
     logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
-    let loaded = load::load(cli.config.as_deref(), &env).map_err(Stop::invalid)?;
-    let warnings = loaded.warnings.to_string();
-    if !warnings.is_empty() && !cli.quiet {
-        complain(&warnings);
-    }
+    let loaded = load::load(cli.config.as_deref(), &env);
     match &cli.command {
-        Command::Serve => serve::run(loaded.config),
-        Command::Sync(options) => sync::run(loaded.config, options, cli.verbose > 0),
-        Command::CheckConfig => check_config::run(&loaded.config),
+        Command::Serve => serve::run(usable(loaded, cli.quiet)?),
+        Command::Sync(options) => sync::run(usable(loaded, cli.quiet)?, options, cli.verbose > 0),
+        Command::CheckConfig(options) => check_config::run(loaded, options),
+    }
+}
+
+/// The configuration, after its warnings were shown.
+fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<Config, Stop> {
+    match loaded {
+        Ok(Loaded { config, warnings }) => {
+            if !quiet && !warnings.problems().is_empty() {
+                complain(&shown(&warnings));
+            }
+            Ok(config)
+        }
+        Err(LoadError::Invalid(report)) => Err(Stop::invalid(shown(&report))),
+        Err(error) => Err(Stop::invalid(error)),
+    }
+}
+
+/// A report as it goes to stderr: with colours where that is a terminal which has any, unless
+/// `NO_COLOR` is set (no-color.org).
+fn shown(report: &Report) -> String {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    if std::io::stderr().is_terminal() && !is_dumb && !is_set("NO_COLOR") {
+        report.colored()
+    } else {
+        report.to_string()
     }
 }
 

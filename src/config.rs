@@ -5,6 +5,7 @@
 mod check;
 mod interpolate;
 mod lines;
+mod mask;
 pub mod load;
 mod nearest;
 mod pem;
@@ -168,6 +169,15 @@ pub struct Identity {
 pub enum Target {
     /// `type = "restapi"`.
     RestApi(RestApi),
+}
+
+impl Target {
+    /// Its `type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Target::RestApi(_) => "restapi",
+        }
+    }
 }
 
 /// A system of the user's own, behind a small REST API.

@@ -54,6 +54,14 @@ impl Failure {
         }
     }
 
+    /// OPA has not loaded everything, and that has lasted, or nobody can wait for it.
+    pub fn not_ready() -> Failure {
+        let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
+                     nothing was written to its data since it was started): nothing is applied; \
+                     where OPAL loads no data at all, set wait_until_ready = false on the source";
+        Failure::new(Kind::NotReady, words)
+    }
+
     /// The same with the wait that the remote asks for.
     pub fn pausing(self, pause: Option<Duration>) -> Failure {
         Failure { pause, ..self }

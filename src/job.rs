@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::config::SourceKind;
 use crate::error::Failure;
 use crate::plan::There;
 use crate::secret::Secret;
@@ -27,6 +28,15 @@ pub struct Access {
 }
 
 impl Access {
+    /// OPA as the configuration knows it; none where OPAL is to be asked.
+    pub fn configured(source: &SourceKind) -> Option<Access> {
+        let (url, token) = match source {
+            SourceKind::Opal(opal) => (opal.opa_url.as_ref()?, &opal.opa_token),
+            SourceKind::Opa(opa) => (&opa.url, &opa.token),
+        };
+        Some(Access::bearer(url.clone(), token.as_ref()))
+    }
+
     /// OPA at an address, asked with a bearer token where there is one, else with the user name
     /// and password of the address.
     pub fn bearer(url: Address, token: Option<&Secret>) -> Access {

@@ -66,6 +66,15 @@ impl Source {
         self.opal()?.is_registered(&self.client)
     }
 
+    /// Whether OPAL calls our address, because this program or an earlier one asked for it.
+    ///
+    /// # Errors
+    ///
+    /// Where OPAL does not tell.
+    pub fn is_called_back(&self) -> Result<bool, Failure> {
+        self.opal()?.leads_here(&self.client)
+    }
+
     /// Takes our registration back, if it is still ours.
     ///
     /// # Errors
@@ -96,6 +105,15 @@ impl Source {
             Some(_) if opa::lacks_data(&self.client, opa) => Readiness::NotReady,
             Some(_) => Readiness::Ready,
         })
+    }
+
+    /// Whether OPA answers at all: asks it for what costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where OPA does not answer, or refuses.
+    pub fn reach(&self, opa: &Access) -> Result<(), Failure> {
+        opa::ready(&self.client, opa).map(drop)
     }
 
     /// The users that a rule allows.

@@ -41,6 +41,10 @@ pub trait Target: Send + Sync {
     ///
     /// Where the target refuses; 404 where the toggle is not there.
     fn update(&self, toggle: &Toggle, users: &Users) -> Result<(), Failure>;
+
+    /// Asks the target for all that the configuration takes for granted of it, without writing
+    /// anything: what was looked at, in a word or two, and what was found.
+    fn check(&self, toggles: &[Toggle]) -> Vec<(String, Result<String, Failure>)>;
 }
 
 /// The target of the configuration.

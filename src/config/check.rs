@@ -14,6 +14,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::config::interpolate::Surroundings;
+use crate::config::mask::{self, Cut};
 use crate::config::problem::{Problem, Severity};
 use crate::config::reader::Context;
 use crate::config::table::Table;
@@ -23,11 +24,18 @@ const RESYNC_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 const CONCURRENCY: usize = 8;
 
+/// What came of checking a configuration.
+pub(super) struct Checked {
+    /// There exactly if no problem is an error.
+    pub(super) config: Option<Config>,
+    /// In the order of the file.
+    pub(super) problems: Vec<Problem>,
+    /// What of the text must not be shown with the problems.
+    pub(super) cuts: Vec<Cut>,
+}
+
 /// Checks the text of a configuration.
-///
-/// The configuration is there exactly if no problem is an error. The problems are in the order of
-/// the file.
-pub(super) fn check(text: &str, around: &Surroundings) -> (Option<Config>, Vec<Problem>) {
+pub(super) fn check(text: &str, around: &Surroundings) -> Checked {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let mut cx = Context {
         around,
@@ -39,7 +47,16 @@ pub(super) fn check(text: &str, around: &Surroundings) -> (Option<Config>, Vec<P
     let is_right = problems
         .iter()
         .all(|problem| problem.severity != Severity::Error);
-    (config.filter(|_| is_right), problems)
+    let cuts = if problems.is_empty() {
+        Vec::new()
+    } else {
+        mask::cuts(text, tree.get_ref(), &problems)
+    };
+    Checked {
+        config: config.filter(|_| is_right),
+        problems,
+        cuts,
+    }
 }
 
 /// Reads everything before it gives up on anything, so that all problems are found. What is wrong

@@ -27,4 +27,10 @@ impl Lines {
         let start = self.starts.get(self.line(offset));
         start.copied().unwrap_or_default()
     }
+
+    /// The bytes of a line, counted from 0, of a text of this length; with its line break.
+    pub(super) fn span(&self, line: usize, length: usize) -> std::ops::Range<usize> {
+        let start = |line: usize| self.starts.get(line).copied().unwrap_or(length);
+        start(line)..start(line + 1)
+    }
 }

@@ -1,15 +1,20 @@
 //! Finds the configuration file and reads it.
 
-use std::fmt;
+mod error;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
+
 use crate::config::Config;
 use crate::config::check::check;
-use crate::config::interpolate::{Surroundings, why};
+use crate::config::interpolate::Surroundings;
+use crate::config::mask;
 use crate::config::problem::{Place, Problem};
 use crate::config::report::Report;
+pub use error::LoadError;
 
 /// Where a configuration file is looked for when none is named.
 const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];
@@ -24,27 +29,6 @@ pub struct Loaded {
     pub config: Config,
     /// What is probably not meant: warnings alone, often none.
     pub warnings: Report,
-}
-
-/// Why there is no configuration. Its `Display` tells the user everything, on one or more lines.
-#[derive(Debug)]
-pub enum LoadError {
-    /// There is no file at any of these places.
-    NotFound {
-        /// Where it was looked for.
-        looked: Vec<PathBuf>,
-        /// What named the place, such as `-c`; none: it is one of the usual places.
-        named_by: Option<&'static str>,
-    },
-    /// There is a file, and it cannot be read.
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// The file was read, and at least one of its problems is an error.
-    Invalid(Report),
 }
 
 /// Reads the configuration from the file that `-c` names, else from the one that
@@ -119,7 +103,7 @@ fn parse(
 ) -> Result<Loaded, LoadError> {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        Err(error) => return Err(LoadError::Invalid(not_utf8(file, error))),
+        Err(error) => return Err(LoadError::Invalid(Box::new(not_utf8(file, error)))),
     };
     let around = Surroundings {
         folder: file.parent().unwrap_or(Path::new("")),
@@ -127,14 +111,14 @@ fn parse(
         read: &|path| std::fs::read(path),
         open_to_others,
     };
-    let (config, problems) = check(&text, &around);
-    let report = Report::new(file, text, problems);
-    match config {
+    let checked = check(&text, &around);
+    let report = Report::new(file, text, checked.problems, &checked.cuts);
+    match checked.config {
         Some(config) => Ok(Loaded {
             config,
             warnings: report,
         }),
-        None => Err(LoadError::Invalid(report)),
+        None => Err(LoadError::Invalid(Box::new(report))),
     }
 }
 
@@ -149,41 +133,10 @@ fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error) -> Report {
     };
     let problem = Problem::error("not-utf8", &at, "the file is not UTF-8 text from here on");
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Report::new(file, text, vec![problem.help("save it as UTF-8")])
+    // Nothing of it has been parsed, so that only what is plainly harmless is shown.
+    let cuts = mask::cuts(&text, &DeTable::new(), &[]);
+    Report::new(file, text, vec![problem.help("save it as UTF-8")], &cuts)
 }
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LoadError::NotFound { looked, named_by } => {
-                let looked: Vec<String> = looked
-                    .iter()
-                    .map(|path| format!("`{}`", path.display()))
-                    .collect();
-                let looked = looked.join(" and ");
-                match named_by {
-                    Some(by) => write!(f, "there is no configuration file {looked} ({by})"),
-                    None => write!(
-                        f,
-                        "there is no configuration file: looked for {looked}\n  \
-                         help: name one with -c or ${VARIABLE}"
-                    ),
-                }
-            }
-            LoadError::Unreadable { file, cause } => {
-                let why = why(cause);
-                write!(
-                    f,
-                    "cannot read the configuration file `{}`: {why}",
-                    file.display()
-                )
-            }
-            LoadError::Invalid(report) => report.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 #[cfg(test)]
 mod tests;

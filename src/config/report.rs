@@ -1,19 +1,26 @@
 //! Shows the problems of a configuration, each at its place.
 
+mod entry;
+mod excerpt;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::lines::Lines;
+use crate::config::mask::{Cut, Masked};
 pub use crate::config::problem::{Problem, Related, Severity};
+pub use entry::Entry;
 
 /// The problems of one configuration file, in the order of the file.
 ///
-/// Its `Display` has a line for each problem, `optoggles.toml:12:8: error: …`, and its help below.
+/// Its `Display` shows each with its line, and in the end how many there are; it is empty where
+/// there are none. Secrets are taken out of the lines.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Report {
     file: PathBuf,
     text: String,
     lines: Lines,
+    masked: Masked,
     problems: Vec<Problem>,
 }
 
@@ -27,14 +34,24 @@ pub struct Position {
 }
 
 impl Report {
-    /// Puts problems together with the file that they are in and its text.
-    pub(super) fn new(file: PathBuf, text: String, problems: Vec<Problem>) -> Report {
+    /// Puts problems together with the file that they are in, its text, and what of that must not
+    /// be shown.
+    pub(super) fn new(file: PathBuf, text: String, problems: Vec<Problem>, cuts: &[Cut]) -> Report {
         Report {
             file,
             lines: Lines::new(&text),
+            masked: Masked::new(&text, cuts),
             text,
             problems,
         }
+    }
+
+    /// The same with warnings counted as errors.
+    pub fn strict(mut self) -> Report {
+        for problem in &mut self.problems {
+            problem.severity = Severity::Error;
+        }
+        self
     }
 
     /// The file that was read, as it was named.
@@ -58,28 +75,42 @@ impl Report {
         }
     }
 
-    fn place(&self, offset: usize) -> String {
-        let Position { line, column } = self.position(offset);
-        format!("{}:{line}:{column}", self.file.display())
+    /// What `Display` shows, with colours.
+    pub fn colored(&self) -> String {
+        self.human(true)
+    }
+
+    fn human(&self, colored: bool) -> String {
+        let mut blocks: Vec<String> = self
+            .problems
+            .iter()
+            .map(|problem| self.excerpt(problem, colored) + "\n\n")
+            .collect();
+        if !blocks.is_empty() {
+            blocks.push(format!("{}: {}", self.file.display(), self.count()));
+        }
+        blocks.concat()
+    }
+
+    /// Such as `2 errors, 1 warning`.
+    fn count(&self) -> String {
+        let of = |severity| {
+            let problems = self.problems.iter();
+            let number = problems
+                .filter(|problem| problem.severity == severity)
+                .count();
+            let ending = if number == 1 { "" } else { "s" };
+            (number > 0).then(|| format!("{number} {severity}{ending}"))
+        };
+        let counts = [of(Severity::Error), of(Severity::Warning)];
+        let counts: Vec<String> = counts.into_iter().flatten().collect();
+        counts.join(", ")
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            let place = self.place(problem.span.start);
-            write!(f, "{place}: {}: {}", problem.severity, problem.message)?;
-            if let Some(Related { message, span }) = &problem.related {
-                write!(f, "\n  note: {message}: {}", self.place(span.start))?;
-            }
-            if let Some(help) = &problem.help {
-                write!(f, "\n  help: {help}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.human(false))
     }
 }
 
@@ -100,61 +131,4 @@ impl fmt::Display for Severity {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(text: &str, problems: Vec<Problem>) -> Report {
-        Report::new("optoggles.toml".into(), text.into(), problems)
-    }
-
-    #[test]
-    fn positions_count_lines_and_characters_from_one() {
-        let report = report("\u{feff}a = 'é'\r\nbc = 1\n", Vec::new());
-        for (offset, line, column) in [
-            (0, 1, 1),
-            (3, 1, 1),
-            (8, 1, 6),
-            (9, 1, 6),
-            (10, 1, 7),
-            (13, 2, 1),
-            (15, 2, 3),
-            (20, 3, 1),
-            (999, 3, 1),
-        ] {
-            assert_eq!(
-                report.position(offset),
-                Position { line, column },
-                "{offset}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_problem_is_shown_with_its_place_and_its_help() {
-        let problem = Problem {
-            severity: Severity::Error,
-            code: "duplicate-id",
-            message: "there are two".into(),
-            help: Some("take one away".into()),
-            span: 6..7,
-            related: Some(Related {
-                message: "the first one is here".into(),
-                span: 0..1,
-            }),
-            key: "b".into(),
-        };
-        let warning = Problem {
-            severity: Severity::Warning,
-            help: None,
-            related: None,
-            ..problem.clone()
-        };
-        assert_eq!(
-            report("a = 1\nb = 2\n", vec![problem, warning]).to_string(),
-            "optoggles.toml:2:1: error: there are two\n  \
-               note: the first one is here: optoggles.toml:1:1\n  \
-               help: take one away\n\
-             optoggles.toml:2:1: warning: there are two"
-        );
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::job::{Job, Readiness, SourceId, ToggleId};
 
 use super::places::Places;
@@ -229,12 +229,7 @@ impl Engine {
         }
         let held = now.at - *passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
-            let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, \
-                         or nothing was written to its data since it was started): nothing is \
-                         applied; where OPAL loads no data at all, set wait_until_ready = false \
-                         on the source";
-            let failure = Failure::new(Kind::NotReady, words);
-            self.failed(Key::Ready(id), "readiness query", failure, now);
+            self.failed(Key::Ready(id), "readiness query", Failure::not_ready(), now);
         }
         let ready = &mut self.sources[id].passes.ready;
         if !ready.has_given_up() {

@@ -36,16 +36,10 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(source: &config::Source, mode: Mode, places: usize) -> Source {
-        let known = |url: &Option<_>, token: &Option<_>| {
-            let url = url.clone()?;
-            Some(Arc::new(Access::bearer(url, token.as_ref())))
-        };
-        let (opa, opal, interval) = match &source.kind {
-            SourceKind::Opal(opal) => (known(&opal.opa_url, &opal.opa_token), Some(opal), None),
-            SourceKind::Opa(opa) => {
-                let access = known(&Some(opa.url.clone()), &opa.token);
-                (access, None, Some(opa.poll_interval))
-            }
+        let opa = Access::configured(&source.kind).map(Arc::new);
+        let (opal, interval) = match &source.kind {
+            SourceKind::Opal(opal) => (Some(opal), None),
+            SourceKind::Opa(opa) => (None, Some(opa.poll_interval)),
         };
         Source {
             discovers: opa.is_none(),

@@ -151,16 +151,26 @@ impl Opal {
 
     /// Whether our registration is there, and leads to us with the right token.
     pub(super) fn is_registered(&self, client: &Client) -> Result<bool, Failure> {
-        let answer = client.send(self.entry(Method::GET))?;
-        if answer.status == 404 {
-            return Ok(false);
-        }
-        let answer = answer.success()?;
-        let ours = answer.json::<Entry>().is_ok_and(|entry| {
+        let ours = |entry: Entry| {
             let presented = entry.config.headers.authorization;
             entry.url == self.callback.url && self.callback.authorization.matches(&presented)
-        });
-        Ok(ours)
+        };
+        Ok(self.find(client)?.is_some_and(ours))
+    }
+
+    /// Whether a registration leads to our address, with whatever token: each start has its own.
+    pub(super) fn leads_here(&self, client: &Client) -> Result<bool, Failure> {
+        let here = |entry: Entry| entry.url == self.callback.url;
+        Ok(self.find(client)?.is_some_and(here))
+    }
+
+    /// What is registered under our key. What cannot be understood is none of ours.
+    fn find(&self, client: &Client) -> Result<Option<Entry>, Failure> {
+        let answer = client.send(self.entry(Method::GET))?;
+        match answer.status {
+            404 => Ok(None),
+            _ => Ok(answer.success()?.json().ok()),
+        }
     }
 
     pub(super) fn leave(&self, client: &Client) -> Result<(), Failure> {

@@ -49,6 +49,24 @@ impl RestApi {
         }
     }
 
+    /// Whether the server answers, as far as can be seen without writing.
+    fn reach(&self, toggles: &[Toggle]) -> Result<String, Failure> {
+        if let (true, Some(toggle)) = (self.config.read, toggles.first()) {
+            let key = &toggle.key;
+            let has = match self.read(toggle)? {
+                There::Absent => "has no",
+                _ => "has",
+            };
+            return Ok(format!("answers, and {has} toggle {key}"));
+        }
+        let answer = self.client.send(self.request(Method::HEAD, None))?;
+        match answer.status {
+            // The collection needs to answer nothing but POST.
+            404 | 405 | 501 => Ok(format!("answers ({} to HEAD)", answer.status)),
+            _ => answer.success().map(|_| "answers".into()),
+        }
+    }
+
     /// The user name and password of `endpoint_url`, unless a header of the user's says otherwise.
     fn authorization(&self) -> Option<&crate::secret::Secret> {
         let mut names = self.config.extra_headers.iter().map(|(name, _)| name);
@@ -116,6 +134,10 @@ impl Target for RestApi {
             .send(request.json(&UsersOnly { users })?)?
             .success()
             .map(drop)
+    }
+
+    fn check(&self, toggles: &[Toggle]) -> Vec<(String, Result<String, Failure>)> {
+        vec![("endpoint_url".into(), self.reach(toggles))]
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod check_config_online;
 mod half_a_minute;
 mod house;
 mod secrets;

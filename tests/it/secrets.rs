@@ -75,6 +75,16 @@ fn no_secret_is_printed_by_sync() {
 }
 
 #[test]
+fn no_secret_is_printed_by_check_config_online() {
+    let world = World::of(&["us"]).build();
+    let args = ["-vv", "check-config", "--online"];
+    for server in [&world.store.http, &world.opa.http, &world.opal.http] {
+        server.always("*", echo(400));
+        world.program.run(&args).exits(1);
+    }
+}
+
+#[test]
 fn no_secret_is_printed_with_an_invalid_configuration() {
     for setting in [
         "bind = \"${OPAL_TOKEN}\"",

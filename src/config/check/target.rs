@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use crate::config::check::values;
+use crate::config::mask::is_telling;
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::reader::{Context, Node};
 use crate::config::table::{Hint, Table};
@@ -95,7 +96,7 @@ fn restapi(table: &mut Table, cx: &mut Context) -> Option<Target> {
         .unwrap_or_default();
     let read = table.optional("read").and_then(|node| cx.boolean(&node));
     if let Some(endpoint) = &endpoint_url {
-        for (name, _, place) in extra_headers.iter().filter(|(name, ..)| is_secret(name)) {
+        for (name, _, place) in extra_headers.iter().filter(|(name, ..)| is_telling(name)) {
             values::warn_if_plain(cx, place, &format!("the header {}", quote(name)), endpoint);
         }
     }
@@ -130,7 +131,7 @@ fn headers(cx: &mut Context, node: &Node) -> Vec<(String, Secret, Place)> {
 fn header(cx: &mut Context, node: &Node) -> Option<Secret> {
     let text = cx.text(node)?;
     let value = values::header_value(cx, &text)?;
-    if is_secret(&node.place.name) {
+    if is_telling(&node.place.name) {
         let what = format!("the value of {}", quote(&node.place.name));
         values::warn_if_inline(cx, &text, &what);
     }
@@ -164,14 +165,6 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
     };
     cx.report(problem);
     false
-}
-
-/// Whether a header's name says that its value lets somebody in.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["auth", "token", "secret", "key", "password", "cookie"]
-        .iter()
-        .any(|word| name.contains(word))
 }
 
 fn check_restapi_spec(spec: &Table, cx: &mut Context) {

@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
-use crate::config::report::{Problem, Report};
+use crate::config::report::{Position, Problem, Related, Report};
 
 /// What must never show.
 const SECRET: &str = "hunter2";
@@ -57,7 +57,8 @@ fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
         },
         open_to_others,
     };
-    check(text, &around)
+    let checked = check(text, &around);
+    (checked.config, checked.problems)
 }
 
 /// `RIGHT` with one piece of it replaced.
@@ -66,10 +67,26 @@ fn with(from: &str, to: &str) -> String {
     RIGHT.replacen(from, to, 1)
 }
 
-/// The problems as the user sees them, without the file's name.
+/// The problems in short: without the lines of the file.
 fn shown(text: &str, problems: &[Problem]) -> String {
-    let report = Report::new("o.toml".into(), text.into(), problems.to_vec());
-    report.to_string().replace("o.toml:", "")
+    let report = Report::new("o.toml".into(), text.into(), problems.to_vec(), &[]);
+    let place = |offset| {
+        let Position { line, column } = report.position(offset);
+        format!("{line}:{column}")
+    };
+    let mut lines = Vec::new();
+    for problem in problems {
+        let place_of_it = place(problem.span.start);
+        let (severity, message) = (problem.severity, &problem.message);
+        lines.push(format!("{place_of_it}: {severity}: {message}"));
+        if let Some(Related { message, span }) = &problem.related {
+            lines.push(format!("  note: {message}: {}", place(span.start)));
+        }
+        if let Some(help) = &problem.help {
+            lines.push(format!("  help: {help}"));
+        }
+    }
+    lines.join("\n")
 }
 
 /// The problems' lines without their help.

@@ -207,9 +207,14 @@ impl Shared {
             _ => return incoming.finish().map(|_| false),
         };
         let keep = incoming.request.header("connection") != Some("close");
+        let is_head = incoming.request.method == "HEAD";
         let mut stream = incoming.finish()?;
         self.record.settle(number, answer.status);
-        stream.write_all(&answer.bytes())?;
+        let bytes = match is_head {
+            true => answer.head(),
+            false => answer.bytes(),
+        };
+        stream.write_all(&bytes)?;
         Ok(keep)
     }
 

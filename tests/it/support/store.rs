@@ -103,11 +103,13 @@ impl State {
         if !request.may(self.token.as_deref()) {
             return Answer::json(401, &json!({"message": "who are you?"}));
         }
-        if request.header("content-length").is_none() && request.method != "GET" {
+        let has_body = !["GET", "HEAD"].contains(&request.method.as_str());
+        if request.header("content-length").is_none() && has_body {
             return Answer::json(411, &json!({"message": "length required"}));
         }
         let key = request.path.strip_prefix(TOGGLES);
         match (request.method.as_str(), key) {
+            ("HEAD", Some("")) => Answer::json(200, &json!([])),
             ("POST", Some("")) => self.create(request.json()),
             (method, Some(key)) if key.len() > 1 => {
                 let key = percent_decode_str(&key[1..]).decode_utf8_lossy();

@@ -85,6 +85,11 @@ impl Answer {
 
     /// The bytes of the whole answer.
     pub(crate) fn bytes(&self) -> Vec<u8> {
+        [self.head(), self.body.clone()].concat()
+    }
+
+    /// The bytes of its head: all that a HEAD is answered with.
+    pub(crate) fn head(&self) -> Vec<u8> {
         let mut bytes = format!("HTTP/1.1 {} Stand-in\r\n", self.status).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend(format!("{name}: {value}\r\n").bytes());
@@ -93,7 +98,6 @@ impl Answer {
             bytes.extend(format!("content-length: {}\r\n", self.body.len()).bytes());
         }
         bytes.extend(b"\r\n");
-        bytes.extend(&self.body);
         bytes
     }
 }

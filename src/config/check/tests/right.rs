@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::config::check::Checked;
 use crate::config::{Bind, SourceKind, Target};
 
 fn read(text: &str) -> Config {
@@ -145,7 +146,9 @@ fn the_default_configuration_has_no_problem_once_its_variable_is_set() {
         read: &|_| Err(io::ErrorKind::NotFound.into()),
         open_to_others: true,
     };
-    let (config, problems) = check(text, &around);
+    let Checked {
+        config, problems, ..
+    } = check(text, &around);
     assert_eq!(shown(text, &problems), "");
     assert!(config.is_some());
 }

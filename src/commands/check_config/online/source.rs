@@ -1,0 +1,88 @@
+//! What a source is asked, in the order in which `serve` would.
+
+use super::{Answer, Place, in_parallel};
+use crate::commands::check_config::count;
+use crate::config::{Config, SourceKind};
+use crate::error::Failure;
+use crate::job::{Access, Readiness, SourceId, ToggleId};
+use crate::source::Source;
+
+/// Asks OPAL, then OPA, then OPA for the users of each toggle, as far as each lets us to the next.
+pub(super) fn ask(config: &Config, id: SourceId, source: &Source) -> Vec<Answer> {
+    let kind = &config.sources[id].kind;
+    let toggles: Vec<ToggleId> = (0..config.toggles.len())
+        .filter(|toggle| config.toggles[*toggle].users_policy.source == id)
+        .collect();
+    let opa = Access::configured(kind).map_or_else(|| source.discover(), Ok);
+    let mut answers = Vec::new();
+    let mut add = |asked: &str, result| answers.push((Place::Source(id), asked.to_owned(), result));
+    if let SourceKind::Opal(opal) = kind {
+        let knows = opal.opa_url.as_ref().map_or("", |_| "opa_url says that ");
+        let found = opa
+            .as_ref()
+            .map(|opa| format!("{knows}OPA is at {}", opa.url));
+        add("OPAL", found.map_err(Clone::clone));
+        add("callbacks", callbacks(source, opa.as_ref().err()));
+    }
+    let opa = opa.map_err(|failure| not_asked("OPAL", &failure));
+    let state = opa.as_ref().map_err(Clone::clone);
+    let state = state.and_then(|opa| state_of(source, kind, opa, !toggles.is_empty()));
+    let opa = match (opa, &state) {
+        (Ok(_), Err(failure)) => Err(not_asked("OPA", failure)),
+        (opa, _) => opa,
+    };
+    add("OPA", state);
+    let users = in_parallel(&toggles, config.concurrency, |toggle| {
+        let rule = &config.toggles[*toggle].users_policy;
+        let asked = format!("rule data.{}.{}", rule.package, rule.rule);
+        let users = opa.as_ref().map_err(Clone::clone);
+        let users = users.and_then(|opa| source.query(opa, rule));
+        let result = users.map(|users| count(users.len(), "user"));
+        (Place::Toggle(*toggle), asked, result)
+    });
+    answers.extend(users);
+    answers
+}
+
+/// Whether OPAL calls us back; `trouble` is what it failed with before.
+fn callbacks(source: &Source, trouble: Option<&Failure>) -> Result<String, Failure> {
+    if let Some(failure) = trouble.filter(|failure| failure.is_unreachable()) {
+        return Err(not_asked("OPAL", failure));
+    }
+    Ok(match source.is_called_back()? {
+        true => "registered".to_owned(),
+        false => "not registered (serve does that)".to_owned(),
+    })
+}
+
+/// Whether OPA answers, and has loaded everything where that is waited for.
+fn state_of(
+    source: &Source,
+    kind: &SourceKind,
+    opa: &Access,
+    has_rules: bool,
+) -> Result<String, Failure> {
+    let waits = matches!(kind, SourceKind::Opal(opal) if opal.wait_until_ready);
+    if !waits {
+        return match source.reach(opa) {
+            // It may keep this from us and not the rules: these tell.
+            Err(failure) if has_rules && failure.is_lasting() => Ok("answers".to_owned()),
+            reached => reached.map(|()| "answers".to_owned()),
+        };
+    }
+    match source.ready(opa)? {
+        Readiness::Ready => Ok("answers, and says that all is loaded".to_owned()),
+        Readiness::Untold => {
+            let words = "answers, but does not tell whether all is loaded (OPAL with \
+                         OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True makes it tell)";
+            Ok(words.to_owned())
+        }
+        Readiness::NotReady => Err(Failure::not_ready()),
+    }
+}
+
+/// Nobody was asked, because somebody before them failed.
+fn not_asked(who: &str, failure: &Failure) -> Failure {
+    let words = format!("not asked: {who} failed ({})", failure.reason());
+    Failure::new(failure.kind, words)
+}

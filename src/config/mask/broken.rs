@@ -1,0 +1,135 @@
+//! What may be shown of a line that the parser could not make sense of.
+
+use std::ops::Range;
+
+use crate::config::mask::values::around_host;
+use crate::config::mask::words::{Show, is_ours, show};
+
+/// A key of ours on the line, up to and with what separates it from its value.
+struct Assignment {
+    key: Range<usize>,
+    value: usize,
+    show: Show,
+}
+
+/// The parts of a line that must not be shown, as bytes of the line: what does not certainly belong
+/// to a key whose value may be seen.
+pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
+    let end = line.find('#').unwrap_or(line.len());
+    let (code, comment) = (line.get(..end).unwrap_or_default(), end..line.len());
+    let mut hidden = Vec::new();
+    let assignments = assignments(code);
+    let first = assignments.first().map_or(end, |first| first.key.start);
+    let head = code.get(..first).unwrap_or_default();
+    if !words(head).all(is_ours) {
+        hidden.push(0..first);
+    }
+    for (index, assignment) in assignments.iter().enumerate() {
+        if assignment.show == Show::Nothing {
+            // What looks like another key may be a part of the secret.
+            hidden.push(assignment.value..end);
+            break;
+        }
+        let next = assignments
+            .get(index + 1)
+            .map_or(end, |next| next.key.start);
+        let value = code.get(assignment.value..next).unwrap_or_default();
+        if !may_show(value, assignment.show) {
+            hidden.push(assignment.value..next);
+        }
+    }
+    hidden.push(comment);
+    let trimmed = hidden.into_iter().map(|part| trim(line, part));
+    trimmed.filter(|part| !part.is_empty()).collect()
+}
+
+/// A YAML line has `:` where TOML has `=`.
+fn assignments(code: &str) -> Vec<Assignment> {
+    let separator = if code.contains('=') { '=' } else { ':' };
+    let places = code.match_indices(separator);
+    places.filter_map(|(at, _)| assignment(code, at)).collect()
+}
+
+fn assignment(code: &str, separator: usize) -> Option<Assignment> {
+    let before = code.get(..separator)?.trim_end();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
+    let start = before.trim_end_matches(is_part).len();
+    let path = before.get(start..)?.replace(['"', '\''], "");
+    let shows: Vec<Show> = path.split('.').map(show).collect();
+    let is_secret = shows.contains(&Show::Nothing);
+    let last = path.rsplit('.').next()?;
+    (is_secret || is_ours(last)).then(|| Assignment {
+        key: start..before.len(),
+        value: separator + 1,
+        show: if is_secret { Show::Nothing } else { show(last) },
+    })
+}
+
+fn may_show(value: &str, show: Show) -> bool {
+    let is_certain = !value.contains('=') && !value.contains("-----BEGIN");
+    match show {
+        Show::Whole if !value.contains("://") => is_certain,
+        Show::Whole | Show::Address => {
+            let around = |c: char| c.is_whitespace() || "\"',{}".contains(c);
+            is_certain && around_host(value.trim_matches(around)).is_empty()
+        }
+        Show::Nothing | Show::NoText => words(value).next().is_none(),
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_between = |c: char| c.is_whitespace() || "[]{}=,.:-\"'".contains(c);
+    text.split(is_between).filter(|word| !word.is_empty())
+}
+
+fn trim(line: &str, part: Range<usize>) -> Range<usize> {
+    let text = line.get(part.clone()).unwrap_or_default();
+    let start = part.start + (text.len() - text.trim_start().len());
+    start..start + text.trim().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str) -> String {
+        let mut shown = line.to_owned();
+        for part in hidden(line).into_iter().rev() {
+            shown.replace_range(part, "…");
+        }
+        shown
+    }
+
+    #[test]
+    fn a_broken_line_shows_what_belongs_to_the_keys_without_secrets() {
+        for (line, expected) in [
+            ("[[sources]", "[[sources]"),
+            ("[toggles.spec", "[toggles.spec"),
+            ("id = \"a", "id = \"a"),
+            ("tokne = \"s3", "tokne = …"),
+            ("  token = s3 s4", "  token = …"),
+            ("id = \"a\" token = s3", "id = \"a\" token = …"),
+            ("x = { id = \"a\" y = \"s3\" }", "… id = …"),
+            ("x = s3=", "…"),
+            ("s3", "…"),
+            ("s3==", "…"),
+            ("url = http://opal:7000", "url = http://opal:7000"),
+            ("url = http://ann:s3@opal", "url = …"),
+            ("extra_headers.X-Y = s3 s4", "extra_headers.X-Y = …"),
+            ("extra_headers = { X = \"s3\" Y", "extra_headers = …"),
+            ("token = id = \"s3\"", "token = …"),
+            ("bind = 5 5 # was s3", "bind = 5 5 …"),
+            ("- id: a", "- id: a"),
+            ("  token: s3", "  token: …"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(line), expected);
+        }
+    }
+
+    #[test]
+    fn a_forgotten_comma_can_be_seen() {
+        let line = "users_policy = { source = \"a\" package = \"p\", rule = \"r\" }";
+        assert_eq!(shown(line), line);
+    }
+}

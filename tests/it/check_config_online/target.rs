@@ -1,0 +1,88 @@
+//! What the target says.
+
+use super::{findings, world_of};
+use crate::support::{Answer, Fault, World};
+
+/// What is said of the target in a world in which nothing else is wrong.
+#[track_caller]
+fn line(world: &World, status: i32) -> String {
+    let lines = findings(&world.check_online().exits(status));
+    let line = lines.last().unwrap();
+    let start = "target restapi endpoint_url ";
+    line.strip_prefix(start)
+        .expect("it is about the target")
+        .to_owned()
+}
+
+#[test]
+fn a_target_that_can_be_read_is_asked_for_the_first_toggle() {
+    let world = world_of(World::of(&["us", "tax"]).readable());
+    assert_eq!(line(&world, 0), "ok: answers, and has no toggle us");
+    world.store.put("us", &["eve"]);
+    assert_eq!(line(&world, 0), "ok: answers, and has toggle us");
+    assert_eq!(
+        world.store.http.lines("*"),
+        ["GET /api/toggles/us", "GET /api/toggles/us"]
+    );
+}
+
+#[test]
+fn a_target_that_should_be_readable_and_is_not_fails() {
+    let world = world_of(World::of(&["us"]).readable());
+    world.store.set_unreadable(405);
+    assert!(line(&world, 1).ends_with("answered 405: {\"message\":\"no GET here\"}"));
+    let html = Answer {
+        body: b"<html>".to_vec(),
+        ..Answer::json(200, &serde_json::Value::Null)
+    };
+    world.store.http.always("*", Fault::Answer(html));
+    assert!(line(&world, 1).contains("is not JSON"));
+}
+
+#[test]
+fn a_target_that_only_takes_posts_answers() {
+    let world = world_of(World::of(&["us"]));
+    for status in [404, 405, 501] {
+        world.store.http.next(1, "*", Fault::status(status));
+        let expected = format!("ok: answers ({status} to HEAD)");
+        assert_eq!(line(&world, 0), expected);
+    }
+    assert_eq!(world.store.http.lines("*"), ["HEAD /api/toggles"; 3]);
+}
+
+#[test]
+fn a_target_that_refuses_or_redirects_or_breaks_fails() {
+    let world = world_of(World::of(&["us"]));
+    let url = world.store.url();
+    for (status, advice) in [
+        (401, " (the token is missing or wrong)"),
+        (403, " (the token does not allow this)"),
+        (
+            302,
+            " (redirects are not followed: configure the address it leads to)",
+        ),
+        (400, ""),
+        (500, ""),
+    ] {
+        world.store.http.next(1, "*", Fault::status(status));
+        let expected = format!("failed: HEAD {url} answered {status}{advice}");
+        assert_eq!(line(&world, 1), expected);
+    }
+}
+
+#[test]
+fn a_target_that_is_down_fails_and_the_sources_are_still_asked() {
+    let world = world_of(World::of(&["us"]));
+    world.store.http.stop();
+    let lines = findings(&world.check_online().exits(1));
+    assert!(lines[4].contains("connection refused"), "{lines:?}");
+    assert!(lines[..4].iter().all(|line| line.contains(" ok: ")));
+}
+
+#[test]
+fn a_target_without_toggles_is_asked_whether_it_answers() {
+    for plan in [World::of(&[]), World::of(&[]).readable()] {
+        let world = world_of(plan);
+        assert_eq!(line(&world, 0), "ok: answers");
+    }
+}
