@@ -10,6 +10,7 @@
 mod support;
 
 mod check_config_online;
+mod check_config_options;
 mod half_a_minute;
 mod house;
 mod secrets;

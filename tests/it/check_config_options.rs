@@ -1,0 +1,197 @@
+//! What `check-config` prints in which form, and how it ends.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::Stage;
+use crate::support::output::Output;
+use crate::support::program::Program;
+
+/// Nothing is wrong with it.
+const RIGHT: &str = r#"[[sources]]
+id = "main"
+type = "opa"
+url = "http://opa:8181"
+[target]
+type = "restapi"
+endpoint_url = "https://flags.example.com"
+[[toggles]]
+key = "us"
+users_policy = { source = "main", package = "app.rbac", rule = "us_users" }
+"#;
+
+fn run(config: &str, args: &[&str]) -> Output {
+    Program::new(&Stage::new(), config, &[]).run(args)
+}
+
+/// One mistake.
+fn wrong() -> String {
+    RIGHT.replace("\"main\", package", "\"mian\", package")
+}
+
+/// One warning.
+fn doubtful() -> String {
+    format!("{RIGHT}[[sources]]\nid = \"other\"\ntype = \"opa\"\nurl = \"http://opa\"\n")
+}
+
+const REPORT: &str = "\
+optoggles.toml:10:27: error: there is no source with the id `mian`
+   |
+10 | users_policy = { source = \"mian\", package = \"app.rbac\", rule = \"us_users\" }
+   |                           ^^^^^^
+   |
+   = help: did you mean `main`?
+
+optoggles.toml: 1 error
+";
+
+#[test]
+fn a_right_file_is_answered_with_one_line() {
+    let output = run(RIGHT, &["check-config"]).exits(0);
+    let line = "optoggles.toml is right: 1 source, 1 toggle, target restapi\n";
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (line, ""));
+    let output = run(RIGHT, &["check-config", "--format", "json"]).exits(0);
+    assert_eq!((output.json(), output.stderr.as_str()), (json!([]), ""));
+}
+
+#[test]
+fn every_command_reports_a_wrong_file_in_the_same_way() {
+    for args in [
+        &["check-config"][..],
+        &["check-config", "--online"],
+        &["serve"],
+        &["-q", "sync", "--once"],
+        &["sync", "--dry-run"],
+        &["sync"],
+    ] {
+        let output = run(&wrong(), args).exits(2);
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("", REPORT)
+        );
+    }
+}
+
+#[test]
+fn programs_get_an_array_on_stdout() {
+    let output = run(&wrong(), &["check-config", "--format", "json"]).exits(2);
+    let expected = json!([{
+        "severity": "error",
+        "code": "unknown-source",
+        "message": "there is no source with the id `mian`",
+        "help": "did you mean `main`?",
+        "file": "optoggles.toml",
+        "line": 10,
+        "column": 27,
+        "end_line": 10,
+        "end_column": 33,
+        "key": "toggles[0].users_policy.source",
+    }]);
+    assert_eq!((output.json(), output.stderr.as_str()), (expected, ""));
+}
+
+#[test]
+fn programs_get_an_array_also_where_there_is_no_file() {
+    let output = run(
+        RIGHT,
+        &["-c", "other.toml", "check-config", "--format", "json"],
+    )
+    .exits(2);
+    let found = &output.json()[0];
+    assert_eq!(found["code"], "no-file");
+    assert_eq!(
+        (&found["file"], &found["line"]),
+        (&json!("other.toml"), &Value::Null)
+    );
+}
+
+#[test]
+fn warnings_count_as_errors_where_that_is_asked_for() {
+    let output = run(&doubtful(), &["check-config"]).exits(0);
+    output
+        .says("is right: 2 sources, 1 toggle, target restapi")
+        .complains("12:6: warning: no toggle uses the source `other`")
+        .complains("optoggles.toml: 1 warning");
+    let output = run(&doubtful(), &["check-config", "--strict"]).exits(2);
+    output
+        .says_not("is right")
+        .complains("12:6: error: no toggle uses the source `other`")
+        .complains("optoggles.toml: 1 error");
+    let args = ["check-config", "--strict", "--format", "json"];
+    let output = run(&doubtful(), &args).exits(2);
+    assert_eq!(output.json()[0]["severity"], "error");
+}
+
+#[test]
+fn programs_get_the_answers_of_sources_and_target_in_the_same_array() {
+    // Nobody listens at port 9 of this machine.
+    let config = RIGHT.replace("opa:8181", "127.0.0.1:9");
+    let config = config.replace("https://flags.example.com", "http://127.0.0.1:9");
+    let args = ["check-config", "--online", "--format", "json"];
+    let output = run(&config, &args).exits(1);
+    let found = output.json();
+    let keys: Vec<&Value> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| &f["key"])
+        .collect();
+    assert_eq!(keys, ["sources[0]", "toggles[0].users_policy", "target"]);
+    for finding in found.as_array().unwrap() {
+        assert_eq!(
+            (&finding["severity"], &finding["code"]),
+            (&json!("error"), &json!("online"))
+        );
+    }
+}
+
+/// What the program writes to stderr where that is a terminal.
+fn on_a_terminal(env: &[(&str, &str)]) -> String {
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("optoggles.toml"), wrong()).unwrap();
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap();
+    let side = File::options()
+        .write(true)
+        .open(name.to_str().unwrap())
+        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
+    command
+        .arg("check-config")
+        .current_dir(folder.path())
+        .env_clear();
+    command
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .stderr(side);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut shown = Vec::new();
+    let mut terminal = File::from(terminal);
+    // The end of a terminal is an error of its own.
+    if let Err(error) = terminal.read_to_end(&mut shown) {
+        assert_ne!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn there_are_colours_on_a_terminal_that_has_them_unless_they_are_not_wanted() {
+    let colored = on_a_terminal(&[("TERM", "xterm-256color")]);
+    assert!(colored.contains("\u{1b}["), "{colored:?}");
+    for env in [
+        &[("TERM", "xterm-256color"), ("NO_COLOR", "1")][..],
+        &[("TERM", "dumb")],
+        &[],
+    ] {
+        assert_eq!(on_a_terminal(env), REPORT, "{env:?}");
+    }
+}
