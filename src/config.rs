@@ -3,6 +3,7 @@
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
 mod check;
+mod elsewhere;
 mod interpolate;
 mod lines;
 mod mask;

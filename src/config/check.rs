@@ -1,5 +1,6 @@
 //! Every problem of a configuration in one run, and the configuration itself if there are none.
 
+mod mend;
 mod policy;
 mod sources;
 mod spec;
@@ -36,13 +37,16 @@ pub(super) struct Checked {
 
 /// Checks the text of a configuration.
 pub(super) fn check(text: &str, around: &Surroundings) -> Checked {
-    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mended = mend::mend(text);
+    let (tree, _) = DeTable::parse_recoverable(&mended.text);
     let mut cx = Context {
         around,
         problems: Vec::new(),
     };
     let config = read(Table::root(tree.get_ref()), &mut cx);
-    let mut problems = syntax::merge(text, &errors, cx.problems);
+    let pieces = mask::pieces(tree.get_ref(), mended.places(text));
+    let mut problems = syntax::merge(text, mended, cx.problems);
+    syntax::find_first_keys(text, &pieces, &mut problems);
     problems.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
     let is_right = problems
         .iter()
@@ -50,7 +54,7 @@ pub(super) fn check(text: &str, around: &Surroundings) -> Checked {
     let cuts = if problems.is_empty() {
         Vec::new()
     } else {
-        mask::cuts(text, tree.get_ref(), &problems)
+        mask::cuts(text, &pieces, &problems)
     };
     Checked {
         config: config.filter(|_| is_right),
@@ -72,7 +76,7 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
     let http_timeout = root.optional("http_timeout");
     let http_timeout = http_timeout.and_then(|node| values::duration(cx, &node));
     let concurrency = root.optional("concurrency");
-    let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256));
+    let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, 8));
     let sources = sources::read(&mut root, cx);
     let (target_type, target) = target::read(&mut root, cx);
     let toggles = toggles::read(&mut root, cx, &sources, target_type);

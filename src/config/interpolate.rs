@@ -31,7 +31,7 @@ pub(super) struct Filled {
 pub(super) struct Fault {
     pub(super) code: &'static str,
     pub(super) message: String,
-    pub(super) help: Option<String>,
+    pub(super) help: String,
 }
 
 /// Replaces every reference in `text`; what comes in is not looked at again.
@@ -74,23 +74,35 @@ pub(super) fn interpolate(text: &str, around: &Surroundings) -> Result<Filled, V
 
 /// The text of a file, which messages call `shown`.
 pub(super) fn read_text(path: &str, shown: &str, around: &Surroundings) -> Result<String, Fault> {
-    let unreadable = |why: &str| Fault {
+    let unreadable = |why: &str, help: &str| Fault {
         code: "unreadable-file",
         message: format!("cannot read {shown}: {why}"),
-        help: None,
+        help: help.into(),
     };
     if path.is_empty() {
-        return Err(unreadable("the path is empty"));
+        let help = "write the path of a file, for example `secrets/token.txt`";
+        return Err(unreadable("the path is empty", help));
     }
-    match (around.read)(&around.folder.join(path)) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && Path::new(path).is_relative() => {
-            Err(Fault {
-                help: Some("paths are relative to the folder of the configuration file".into()),
-                ..unreadable("there is no such file")
-            })
+    let bytes = (around.read)(&around.folder.join(path))
+        .map_err(|error| unreadable(&why(&error), what_to_do(&error, Path::new(path))))?;
+    String::from_utf8(bytes).map_err(|_| {
+        let help = "name a file of text, or save this one as UTF-8";
+        unreadable("it is not UTF-8 text", help)
+    })
+}
+
+fn what_to_do(error: &io::Error, path: &Path) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound if path.is_relative() => {
+            "create the file, or correct its path, which is relative to the folder of the \
+             configuration file"
         }
-        Err(error) => Err(unreadable(&why(&error))),
+        io::ErrorKind::NotFound => "create the file, or correct its path",
+        io::ErrorKind::PermissionDenied => {
+            "let the user that runs optoggles read it, for example with `chown` or `chmod`"
+        }
+        io::ErrorKind::IsADirectory => "add the name of a file in this folder to the path",
+        _ => "name a file that can be read",
     }
 }
 
@@ -116,27 +128,42 @@ fn look_up(name: &str, around: &Surroundings) -> Result<String, Fault> {
         return Ok(text);
     }
     if !is_variable_name(name) {
-        return Err(Fault {
-            code: "invalid-reference",
-            message: format!("{} is no name of an environment variable", quote(name)),
-            help: Some(
-                "write `${NAME}` or `${file:PATH}`; for the characters `${` themselves, `$${`"
-                    .into(),
-            ),
-        });
+        return Err(invalid(name));
     }
     (around.env)(name).ok_or_else(|| Fault {
         code: "missing-variable",
         message: format!("the environment variable {} is not set", quote(name)),
-        help: None,
+        help: format!(
+            "set it, for example `export {name}=…`, or take the value from a file: `${{file:PATH}}`"
+        ),
     })
+}
+
+/// What is no name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
+fn invalid(name: &str) -> Fault {
+    let variable = name.split(':').next().filter(|name| is_variable_name(name));
+    let (message, help) = match variable {
+        Some(variable) => (
+            format!("`${{{variable}:…}}` is no reference: there are no default values"),
+            format!("write `${{{variable}}}`, or `${{file:PATH}}` for what is in a file"),
+        ),
+        None => (
+            "what is between `${` and `}` is no name of an environment variable".into(),
+            "write `${NAME}` or `${file:PATH}`; for the characters `${` themselves, `$${`".into(),
+        ),
+    };
+    Fault {
+        code: "invalid-reference",
+        message,
+        help,
+    }
 }
 
 fn unclosed() -> Fault {
     Fault {
         code: "invalid-reference",
         message: "`${` without a closing `}`".into(),
-        help: Some("close it, or write `$${` for the characters `${` themselves".into()),
+        help: "close it, as in `${NAME}`, or write `$${` for the characters `${` themselves".into(),
     }
 }
 
@@ -207,7 +234,7 @@ mod tests {
             [
                 "the environment variable `ONE` is not set",
                 "cannot read `two`: there is no such file",
-                "`TOKEN:-three` is no name of an environment variable",
+                "`${TOKEN:…}` is no reference: there are no default values",
                 "cannot read `/run/binary`: it is not UTF-8 text",
                 "`${` without a closing `}`",
             ]

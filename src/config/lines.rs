@@ -1,5 +1,7 @@
 //! Where the lines of a text begin.
 
+use std::ops::Range;
+
 /// The lines of a text, found once so that many places can be looked up.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Lines {
@@ -22,15 +24,18 @@ impl Lines {
         begun.saturating_sub(1)
     }
 
+    /// The bytes of a line, counted from 0, without what ends it; the end of the text where there
+    /// are fewer lines.
+    pub(super) fn range(&self, text: &str, line: usize) -> Range<usize> {
+        let start = self.starts.get(line).copied().unwrap_or(text.len());
+        let rest = text.get(start..).unwrap_or_default();
+        let content = rest.lines().next().unwrap_or_default();
+        start..start + content.len()
+    }
+
     /// The byte at which the line of another byte begins.
     pub(super) fn start(&self, offset: usize) -> usize {
         let start = self.starts.get(self.line(offset));
         start.copied().unwrap_or_default()
-    }
-
-    /// The bytes of a line, counted from 0, of a text of this length; with its line break.
-    pub(super) fn span(&self, line: usize, length: usize) -> std::ops::Range<usize> {
-        let start = |line: usize| self.starts.get(line).copied().unwrap_or(length);
-        start(line)..start(line + 1)
     }
 }

@@ -6,8 +6,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use toml::de::DeTable;
-
 use crate::config::Config;
 use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
@@ -131,11 +129,13 @@ fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error) -> Report {
         span: end..end,
         ..Place::default()
     };
-    let problem = Problem::error("not-utf8", &at, "the file is not UTF-8 text from here on");
+    let message = "the file is not UTF-8 text from here on";
+    let help = "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`";
+    let problem = Problem::error("not-utf8", &at, message, help);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // Nothing of it has been parsed, so that only what is plainly harmless is shown.
-    let cuts = mask::cuts(&text, &DeTable::new(), &[]);
-    Report::new(file, text, vec![problem.help("save it as UTF-8")], &cuts)
+    let cuts = mask::cuts(&text, &[], &[]);
+    Report::new(file, text, vec![problem], &cuts)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use crate::config::lines::Lines;
 use crate::config::problem::Problem;
-use tree::Piece;
+pub(super) use tree::Piece;
 pub(super) use words::is_telling;
 
 /// A part of the file that is not shown, and what is shown instead.
@@ -86,18 +86,27 @@ impl Masked {
     }
 }
 
+/// The keys and single values of a file that was parsed, in order; `place` tells where in it
+/// something stands that was parsed.
+pub(super) fn pieces(root: &DeTable, place: impl Fn(Range<usize>) -> Range<usize>) -> Vec<Piece> {
+    let mut pieces = tree::pieces(root);
+    for (span, _) in &mut pieces {
+        *span = place(span.clone());
+    }
+    pieces
+}
+
 /// What of a file must not be shown, in order and each on one line: values of keys that are secret
 /// or not known, comments, and whatever the parser made no sense of.
-pub(super) fn cuts(text: &str, root: &DeTable, problems: &[Problem]) -> Vec<Cut> {
-    let pieces = tree::pieces(root);
+pub(super) fn cuts(text: &str, pieces: &[Piece], problems: &[Problem]) -> Vec<Cut> {
     let lines = Lines::new(text);
     let mut broken = broken_lines(&lines, problems);
     let mut cuts = Vec::new();
-    for (span, show) in &pieces {
+    for (span, show) in pieces {
         let hidden = values::hidden(text, span, *show).into_iter();
         cuts.extend(hidden.flat_map(|part| by_line(text, part)).map(Cut::secret));
     }
-    for gap in gaps(text.len(), &pieces) {
+    for gap in gaps(text.len(), pieces) {
         for part in by_line(text, gap) {
             let (code, comment) = split_comment(text, part);
             if text.get(code.clone()).is_some_and(is_unexplained) {
@@ -109,7 +118,7 @@ pub(super) fn cuts(text: &str, root: &DeTable, problems: &[Problem]) -> Vec<Cut>
     broken.sort_unstable();
     broken.dedup();
     for number in broken {
-        let span = lines.span(number, text.len());
+        let span = lines.range(text, number);
         let line = text.get(span.clone()).unwrap_or_default();
         let in_file = |part: Range<usize>| span.start + part.start..span.start + part.end;
         let hidden = broken::hidden(line).into_iter();

@@ -7,29 +7,41 @@ pub(super) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let wrong = letters(wrong);
+    let wrong: String = letters(wrong).collect();
+    let length = wrong.chars().count();
     known
         .into_iter()
-        .map(|word| {
-            let letters = letters(word);
-            let distance = strsim::damerau_levenshtein(&wrong, &letters);
-            (distance, letters.chars().count(), word)
+        .filter_map(|word| {
+            let limit = letters(word).count() / 3;
+            // Words of different lengths differ at least by that, and measuring takes its time.
+            let may_be_near = length.abs_diff(letters(word).count()) <= limit;
+            let measure =
+                || strsim::damerau_levenshtein(&wrong, &letters(word).collect::<String>());
+            let distance = may_be_near.then(measure)?;
+            (distance <= limit).then_some((distance, word))
         })
-        .filter(|&(distance, length, _)| distance <= length / 3)
-        .min_by_key(|&(distance, ..)| distance)
-        .map(|(.., word)| word)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, word)| word)
 }
 
 /// The help for a word that is not known: the nearest one, else all of them.
-pub(super) fn suggest<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, Option<String>) {
+pub(super) fn suggest<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, String) {
     let near = nearest(wrong, known.iter().copied());
     let help = match near {
-        Some(word) if letters(word) == letters(wrong) => Some(format!("write `{word}`")),
-        Some(word) => Some(format!("did you mean `{word}`?")),
-        None if known.is_empty() => None,
-        None => Some(format!("known here: {}", list(known))),
+        Some(word) if is_respelled(wrong, word) => format!("write `{word}`"),
+        Some(word) => format!("did you mean `{word}`?"),
+        None if known.is_empty() => "take it away".into(),
+        None => format!(
+            "take it away, or write one that is known here: {}",
+            list(known)
+        ),
     };
     (near, help)
+}
+
+/// Whether two words differ at most in what people vary: `usersPolicy` is `users_policy`.
+pub(super) fn is_respelled(word: &str, other: &str) -> bool {
+    letters(word).eq(letters(other))
 }
 
 /// Words in a row, each in backticks.
@@ -39,13 +51,12 @@ fn list(words: &[&str]) -> String {
 }
 
 /// A word without what people vary: the time taken grows with its length, so that is bounded.
-fn letters(word: &str) -> String {
+fn letters(word: &str) -> impl Iterator<Item = char> {
     const LONGEST: usize = 100;
     word.chars()
         .filter(|c| !matches!(c, '_' | '-'))
-        .flat_map(char::to_lowercase)
+        .map(|c| c.to_ascii_lowercase())
         .take(LONGEST)
-        .collect()
 }
 
 #[cfg(test)]
@@ -59,7 +70,7 @@ mod tests {
         for wrong in ["usersPolicy", "users-policy", "UsersPolicy"] {
             let (near, help) = suggest(wrong, KNOWN);
             assert_eq!(near, Some("users_policy"), "{wrong}");
-            assert_eq!(help.unwrap(), "write `users_policy`", "{wrong}");
+            assert_eq!(help, "write `users_policy`", "{wrong}");
         }
     }
 
@@ -77,6 +88,9 @@ mod tests {
     fn a_word_far_from_all_gets_the_list_of_them() {
         let (near, help) = suggest("colour", &["url", "token"]);
         assert_eq!(near, None);
-        assert_eq!(help.unwrap(), "known here: `url`, `token`");
+        assert_eq!(
+            help,
+            "take it away, or write one that is known here: `url`, `token`"
+        );
     }
 }

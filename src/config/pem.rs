@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 const DER_SEQUENCE: u8 = 0x30;
 
 /// Why a PEM file cannot be used: what is wrong, and what to do.
-pub(super) type Refusal = (&'static str, Option<&'static str>);
+pub(super) type Refusal = (&'static str, &'static str);
 
 /// Checks that there is a certificate, and that each one is whole.
 pub(super) fn check_certificates(text: &str) -> Result<(), Refusal> {
@@ -19,13 +19,16 @@ pub(super) fn check_certificates(text: &str) -> Result<(), Refusal> {
     if certificates.peek().is_none() {
         return Err((
             "holds no certificate",
-            Some("it has to be PEM, with a `BEGIN CERTIFICATE` line"),
+            "name a PEM file, which has a line `-----BEGIN CERTIFICATE-----`",
         ));
     }
     if certificates.all(|block| block.is_whole()) {
         Ok(())
     } else {
-        Err(("holds a damaged certificate", None))
+        Err((
+            "holds a damaged certificate",
+            "copy the file again, whole: `openssl x509 -noout -in FILE` has to accept it",
+        ))
     }
 }
 
@@ -35,19 +38,22 @@ pub(super) fn check_private_key(text: &str) -> Result<(), Refusal> {
     let Some(key) = key else {
         return Err((
             "holds no private key",
-            Some("it has to be PEM, with a `BEGIN PRIVATE KEY` line"),
+            "name a PEM file, which has a line `-----BEGIN PRIVATE KEY-----`",
         ));
     };
     if key.label.starts_with("ENCRYPTED") || key.body.contains("ENCRYPTED") {
         return Err((
             "holds an encrypted private key",
-            Some("decrypt it with `openssl pkey`, and guard the file by its permissions"),
+            "decrypt it with `openssl pkey -in FILE -out NEW`, and guard it with `chmod 600 NEW`",
         ));
     }
     if key.is_whole() {
         Ok(())
     } else {
-        Err(("holds a damaged private key", None))
+        Err((
+            "holds a damaged private key",
+            "copy the file again, whole: `openssl pkey -noout -in FILE` has to accept it",
+        ))
     }
 }
 

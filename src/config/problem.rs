@@ -13,8 +13,8 @@ pub struct Problem {
     pub code: &'static str,
     /// What is wrong: lowercase, without a full stop.
     pub message: String,
-    /// What to write instead.
-    pub help: Option<String>,
+    /// What to write instead: one line, what can be copied into the file in backticks.
+    pub help: String,
     /// The bytes of the file that it is about.
     pub span: Range<usize>,
     /// Another place that has to do with it, such as the first of two equal ids.
@@ -53,28 +53,33 @@ pub(super) struct Place {
 }
 
 impl Problem {
-    pub(super) fn error(code: &'static str, at: &Place, message: impl Into<String>) -> Problem {
+    pub(super) fn error(
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
         Problem {
             severity: Severity::Error,
             code,
             message: message.into(),
-            help: None,
+            help: help.into(),
             span: at.span.clone(),
             related: None,
             key: at.key.clone(),
         }
     }
 
-    pub(super) fn warning(code: &'static str, at: &Place, message: impl Into<String>) -> Problem {
+    pub(super) fn warning(
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
         Problem {
             severity: Severity::Warning,
-            ..Problem::error(code, at, message)
+            ..Problem::error(code, at, message, help)
         }
-    }
-
-    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
-        self.help = Some(help.into());
-        self
     }
 
     pub(super) fn related(mut self, message: impl Into<String>, at: &Place) -> Problem {

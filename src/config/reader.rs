@@ -60,6 +60,22 @@ impl<'t> Node<'t> {
             .collect()
     }
 
+    /// A value as it would stand between quotes, or within a list of one; none where it is more.
+    pub(super) fn plain(&self) -> Option<String> {
+        let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '`');
+        let text = match self.value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
+            DeValue::Float(float) => float.as_str().to_owned(),
+            DeValue::Boolean(boolean) => boolean.to_string(),
+            DeValue::Datetime(date) => date.to_string(),
+            DeValue::Array(array) if array.len() == 1 => self.elements().first()?.plain()?,
+            _ => return None,
+        };
+        let is_short = text.chars().count() <= 60;
+        Some(text).filter(|text| is_short && text.chars().all(is_plain))
+    }
+
     pub(super) fn is_empty_list(&self) -> bool {
         self.value.as_array().is_some_and(|list| list.is_empty())
     }
@@ -71,20 +87,20 @@ impl Context<'_> {
     }
 
     pub(super) fn report_fault(&mut self, at: &Place, fault: Fault) {
-        let mut problem = Problem::error(fault.code, at, fault.message);
-        problem.help = fault.help;
-        self.report(problem);
+        self.report(Problem::error(fault.code, at, fault.message, fault.help));
     }
 
+    /// A string that is no secret: who forgets its quotes is shown it with them.
     pub(super) fn text(&mut self, node: &Node) -> Option<Text> {
-        self.text_like(node, "write it in quotes")
+        let value = node.plain().unwrap_or_else(|| "…".into());
+        let help = format!("write `{} = \"{value}\"`", node.place.name);
+        self.text_like(node, &help)
     }
 
     /// A string of some kind; `help` is for who writes a number or the like instead.
     pub(super) fn text_like(&mut self, node: &Node, help: &str) -> Option<Text> {
         let Some(written) = node.value.as_str() else {
-            let is_plain = !(node.value.is_array() || node.value.is_table());
-            self.wrong_type(node, "a string", is_plain.then_some(help));
+            self.wrong_type(node, "a string", help);
             return None;
         };
         match interpolate(written, self.around) {
@@ -105,11 +121,12 @@ impl Context<'_> {
 
     /// The content of the file that a path names.
     pub(super) fn file(&mut self, node: &Node) -> Option<String> {
-        let path = self.text(node)?;
         let name = &node.place.name;
+        let path = self.text_like(node, &format!("write a path: `{name} = \"{name}.pem\"`"))?;
         if path.value.starts_with("-----BEGIN") {
             let message = format!("`{name}` must be the path of a file, not what is in it");
-            self.report(Problem::error("not-a-path", &node.place, message));
+            let help = format!("move it to a file, and write its path: `{name} = \"{name}.pem\"`");
+            self.report(Problem::error("not-a-path", &node.place, message, help));
             return None;
         }
         let content = read_text(&path.value, &path.quoted(), self.around);
@@ -121,32 +138,50 @@ impl Context<'_> {
     pub(super) fn boolean(&mut self, node: &Node) -> Option<bool> {
         let value = node.value.as_bool();
         if value.is_none() {
-            let help = node.value.is_str().then_some("write it without quotes");
-            self.wrong_type(node, "true or false", help);
+            let name = &node.place.name;
+            let help = match node.plain().unwrap_or_default().to_lowercase().as_str() {
+                "true" | "yes" | "on" | "1" => format!("write `{name} = true`"),
+                "false" | "no" | "off" | "0" => format!("write `{name} = false`"),
+                _ => format!("write `{name} = true` or `{name} = false`"),
+            };
+            self.wrong_type(node, "true or false", &help);
         }
         value
     }
 
-    pub(super) fn integer(&mut self, node: &Node, range: RangeInclusive<i64>) -> Option<i64> {
+    /// An integer; `default` is for who writes something that is no number at all.
+    pub(super) fn integer(
+        &mut self,
+        node: &Node,
+        range: RangeInclusive<i64>,
+        default: i64,
+    ) -> Option<i64> {
+        let name = &node.place.name;
+        let (low, high) = (*range.start(), *range.end());
         let Some(integer) = node.value.as_integer() else {
-            let help = node.value.is_str().then_some("write it without quotes");
-            self.wrong_type(node, "an integer", help);
+            let number = node.plain().and_then(|text| text.trim().parse().ok());
+            let meant = number.map_or(default, |number: f64| number as i64);
+            let help = format!("write `{name} = {}`", meant.clamp(low, high));
+            self.wrong_type(node, "an integer", &help);
             return None;
         };
         let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let value = value.filter(|value| range.contains(value));
-        if value.is_none() {
-            let (low, high) = range.into_inner();
-            let message = format!("`{}` must be from {low} to {high}", node.place.name);
-            self.report(Problem::error("out-of-range", &node.place, message));
+        let right = value.filter(|value| range.contains(value));
+        if right.is_none() {
+            let message = format!("`{name}` must be from {low} to {high}");
+            let is_low =
+                integer.as_str().starts_with('-') || value.is_some_and(|value| value < low);
+            let nearest = if is_low { low } else { high };
+            let help = format!("write `{name} = {nearest}`");
+            self.report(Problem::error("out-of-range", &node.place, message, help));
         }
-        value
+        right
     }
 
     pub(super) fn table<'t>(&mut self, node: &Node<'t>, example: &str) -> Option<Table<'t>> {
         let entries = node.value.as_table();
         if entries.is_none() {
-            self.wrong_type(node, "a table", Some(example));
+            self.wrong_type(node, "a table", example);
         }
         Some(Table::new(entries?, node.place.clone()))
     }
@@ -158,7 +193,7 @@ impl Context<'_> {
             node.place.name
         );
         if !node.value.is_array() {
-            self.wrong_type(node, "a list of tables", Some(&example));
+            self.wrong_type(node, "a list of tables", &example);
         }
         let elements = node.elements();
         let tables = elements
@@ -179,14 +214,13 @@ impl Context<'_> {
         if found.is_none() {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
             let message = format!("unknown {what} {}", text.quoted());
-            let mut problem = Problem::error("unknown-type", &text.place, message);
-            problem.help = suggest(&text.value, &names).1;
-            self.report(problem);
+            let help = suggest(&text.value, &names).1;
+            self.report(Problem::error("unknown-type", &text.place, message, help));
         }
         found.map(|(_, value)| value)
     }
 
-    fn wrong_type(&mut self, node: &Node, expected: &str, help: Option<&str>) {
+    fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
         let found = match node.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -197,8 +231,6 @@ impl Context<'_> {
             DeValue::Table(_) => "a table",
         };
         let message = format!("`{}` must be {expected}, not {found}", node.place.name);
-        let mut problem = Problem::error("wrong-type", &node.place, message);
-        problem.help = help.map(str::to_owned);
-        self.report(problem);
+        self.report(Problem::error("wrong-type", &node.place, message, help));
     }
 }

@@ -3,12 +3,10 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::nearest::suggest;
+use crate::config::elsewhere;
+use crate::config::nearest::{is_respelled, suggest};
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::reader::{Context, Node};
-
-/// Keys of the file's top, which TOML takes for part of a table when they come after its header.
-pub(super) const TOP: &[&str] = &["bind", "resync_interval", "http_timeout", "concurrency"];
 
 /// A table of the file; which of its keys are known is what was asked for until `finish`.
 pub(super) struct Table<'t> {
@@ -67,10 +65,12 @@ impl<'t> Table<'t> {
         self.close(cx, hints, |_| true);
     }
 
-    /// The same where most keys could not be asked for: of those, only the hints' are reported.
+    /// The same where most keys could not be asked for: of those, only the hints' are reported, and
+    /// those that are spelled otherwise wherever they are known.
     pub(super) fn finish_early(self, cx: &mut Context, hints: &[Hint]) {
         self.close(cx, hints, |key| {
-            hints.iter().any(|(wrong, ..)| *wrong == key)
+            let is_respelled = elsewhere::new_name(key).is_some_and(|name| name != key);
+            is_respelled || hints.iter().any(|hint| is_hint_for(hint, key))
         });
     }
 
@@ -82,34 +82,28 @@ impl<'t> Table<'t> {
             let (meant, help) = self.explain(&key.name, hints);
             // The key is there under a wrong name: that it is missing is no second mistake.
             self.missing.retain(|(name, _)| Some(*name) != meant);
-            let mut problem = Problem::error(
-                "unknown-key",
-                &key,
-                format!("unknown key {}", quote(&key.name)),
-            );
-            problem.help = help;
-            cx.report(problem);
+            let message = format!("unknown key {}", quote(&key.name));
+            cx.report(Problem::error("unknown-key", &key, message, help));
         }
         for (name, help) in &self.missing {
             let key = Place {
                 key: join(&self.place.key, name),
                 ..self.place.clone()
             };
-            let problem = Problem::error("missing-key", &key, format!("`{name}` is missing"));
-            cx.report(problem.help(*help));
+            let message = format!("`{name}` is missing");
+            cx.report(Problem::error("missing-key", &key, message, *help));
         }
     }
 
-    fn explain(&self, key: &str, hints: &[Hint]) -> (Option<&'static str>, Option<String>) {
-        if let Some((_, meant, help)) = hints.iter().find(|(wrong, ..)| *wrong == key) {
-            return (*meant, Some((*help).into()));
+    fn explain(&self, key: &str, hints: &[Hint]) -> (Option<&'static str>, String) {
+        if let Some((_, meant, help)) = hints.iter().find(|hint| is_hint_for(hint, key)) {
+            return (*meant, (*help).into());
         }
-        let at_top = self.place.key.is_empty();
-        if !at_top && TOP.contains(&key) {
-            let help = format!("`{key}` belongs to the top of the file, before the first [table]");
-            return (None, Some(help));
+        let is_known_here = self.known.iter().any(|known| is_respelled(key, known));
+        match elsewhere::help(key).filter(|_| !is_known_here) {
+            Some(help) => (None, help),
+            None => suggest(key, &self.known),
         }
-        suggest(key, &self.known)
     }
 
     pub(super) fn new(entries: &'t DeTable<'t>, place: Place) -> Table<'t> {
@@ -132,6 +126,11 @@ impl<'t> Table<'t> {
             },
         }
     }
+}
+
+/// A hint is for its key in every spelling: YAML has `opaUrl` where TOML has `opa_url`.
+fn is_hint_for((wrong, ..): &Hint, key: &str) -> bool {
+    is_respelled(wrong, key)
 }
 
 /// A path with one more key, quoted where TOML would want it quoted.

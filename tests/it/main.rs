@@ -11,6 +11,7 @@ mod support;
 
 mod check_config_online;
 mod check_config_options;
+mod check_config;
 mod half_a_minute;
 mod house;
 mod secrets;

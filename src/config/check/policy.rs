@@ -1,7 +1,7 @@
 //! References to Rego: which rule names the users.
 
 use crate::config::problem::Problem;
-use crate::config::reader::{Context, Node};
+use crate::config::reader::{Context, Node, Text};
 
 /// A package, its parts joined with dots: `foo["bar-baz"]` becomes `foo.bar-baz`.
 pub(super) fn package(cx: &mut Context, node: &Node) -> Option<String> {
@@ -9,9 +9,13 @@ pub(super) fn package(cx: &mut Context, node: &Node) -> Option<String> {
     let parts = package_parts(&text.value);
     if parts.is_none() {
         let message = format!("{} is no package of Rego", text.quoted());
-        let mut problem = Problem::error("invalid-package", &text.place, message);
-        problem.help = Some(package_help(&text.value).into());
-        cx.report(problem);
+        let help = package_help(&text);
+        cx.report(Problem::error(
+            "invalid-package",
+            &text.place,
+            message,
+            help,
+        ));
     }
     Some(parts?.join("."))
 }
@@ -23,26 +27,45 @@ pub(super) fn rule(cx: &mut Context, node: &Node) -> Option<String> {
         return Some(text.value);
     }
     let message = format!("{} is no name of a rule of Rego", text.quoted());
-    let help = if text.value.contains(['.', '/']) {
-        "write the last part alone: what stands before it is the `package`"
-    } else {
-        "a rule's name is letters, digits and `_`, and does not begin with a digit"
-    };
-    cx.report(Problem::error("invalid-rule", &text.place, message).help(help));
+    let help = rule_help(&text);
+    cx.report(Problem::error("invalid-rule", &text.place, message, help));
     None
 }
 
-fn package_help(package: &str) -> &'static str {
-    if package.starts_with("data.") || package.starts_with("data/") || package == "data" {
-        "leave out `data`: the package alone is enough"
-    } else if package.starts_with("package ") {
-        "leave out the word `package`"
-    } else if package.contains('/') {
-        "write dots instead of slashes"
-    } else if package.contains('-') {
-        "write a part with a `-` as in Rego: `foo[\"bar-baz\"]`"
+/// What may be meant by a package that is none; nothing of what was interpolated is repeated.
+fn package_help(text: &Text) -> String {
+    let package = text.value.trim();
+    let package = package.strip_prefix("package ").unwrap_or(package);
+    let dotted = package.replace('/', ".");
+    let dotted = dotted.trim_matches('.');
+    let dotted = dotted.strip_prefix("data.").unwrap_or(dotted);
+    let parts: Vec<String> = dotted.split('.').map(as_in_rego).collect();
+    let meant = parts.concat();
+    let meant = meant.strip_prefix('.').unwrap_or(&meant);
+    if text.inline && package_parts(meant).is_some() {
+        // A literal string, because of the quotes that can be in it.
+        let quote = if meant.contains('"') { '\'' } else { '"' };
+        format!("write `package = {quote}{meant}{quote}`")
     } else {
-        "a package is names with dots between them, such as \"app.rbac\""
+        "a package is names with dots between them: `package = \"app.rbac\"`".into()
+    }
+}
+
+/// A part of a package with what joins it to the one before: only a name may follow a dot.
+fn as_in_rego(part: &str) -> String {
+    match split_identifier(part) {
+        None | Some((_, "")) => format!(".{part}"),
+        Some((_, rest)) if rest.starts_with('[') => format!(".{part}"),
+        Some(_) => format!("[\"{part}\"]"),
+    }
+}
+
+/// What may be meant by a rule that is none.
+fn rule_help(text: &Text) -> String {
+    let last = text.value.rsplit(['.', '/']).next();
+    match last.filter(|last| text.inline && is_identifier(last)) {
+        Some(rule) => format!("write `rule = \"{rule}\"`: what stands before it is the `package`"),
+        None => "a rule's name is letters, digits and `_`, such as `rule = \"us_users\"`".into(),
     }
 }
 

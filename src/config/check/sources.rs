@@ -55,10 +55,11 @@ const TYPES: &[(&str, Type)] = &[("opal", OPAL), ("opa", OPA)];
 const OPAL_HINTS: &[Hint] = &[(
     "poll_interval",
     None,
-    "only sources of type `opa` are polled: OPAL calls, and `resync_interval` is for the rest",
+    "take it away: OPAL calls, and `resync_interval` is for the rest; sources of \
+     `type = \"opa\"` are polled",
 )];
 
-const ONLY_OPAL: &str = "only sources of type `opal` have it";
+const ONLY_OPAL: &str = "take it away: only sources of `type = \"opal\"` have it";
 const OPA_HINTS: &[Hint] = &[
     ("advertised_address", None, ONLY_OPAL),
     ("instance", None, ONLY_OPAL),
@@ -75,7 +76,12 @@ pub(super) fn read(root: &mut Table, cx: &mut Context) -> Sources {
     if node.as_ref().is_none_or(Node::is_empty_list) {
         let at = node.map(|node| node.place).unwrap_or_default();
         let help = "add a table `[[sources]]` with an `id`, a `url` and an `advertised_address`";
-        cx.report(Problem::error("no-sources", &at, "there are no sources").help(help));
+        cx.report(Problem::error(
+            "no-sources",
+            &at,
+            "there are no sources",
+            help,
+        ));
     }
     for table in tables.into_iter().flatten() {
         let source = source(table, cx, &mut sources);
@@ -110,19 +116,38 @@ fn source(mut table: Table, cx: &mut Context, sources: &mut Sources) -> Option<S
     })
 }
 
+fn is_id(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain)
+}
+
+/// What may be meant by an id that is none; nothing of what was interpolated is repeated.
+fn id_help(text: &Text) -> String {
+    let words = text
+        .value
+        .split(|c: char| !is_id(c.encode_utf8(&mut [0; 4])));
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let meant = words.join("-");
+    if text.inline && is_id(&meant) {
+        format!("an id is letters, digits, `.`, `_` and `-`: write `id = \"{meant}\"`")
+    } else {
+        "an id is letters, digits, `.`, `_` and `-`: write `id = \"my-source\"`".into()
+    }
+}
+
 fn id(cx: &mut Context, node: &Node, sources: &mut Sources) -> Option<String> {
     let text = cx.text(node)?;
     let id = text.value.clone();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let is_good = id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.chars().all(is_plain);
+    let is_good = is_id(&id);
     if !is_good {
         let message = format!("{} is no id of a source", text.quoted());
-        let help = "an id is letters, digits, `.`, `_` and `-`, and begins with a letter or digit";
-        cx.report(Problem::error("invalid-id", &text.place, message).help(help));
+        let help = id_help(&text);
+        cx.report(Problem::error("invalid-id", &text.place, message, help));
     }
     if let Some(first) = sources.ids.iter().find(|first| first.text.value == id) {
         let message = format!("there are two sources with the id {}", text.quoted());
-        let problem = Problem::error("duplicate-id", &text.place, message);
+        let help = "give it another id, or take one of the two sources away";
+        let problem = Problem::error("duplicate-id", &text.place, message, help);
         cx.report(problem.related("the first one is here", &first.text.place));
     } else {
         sources.ids.push(Id { text, is_good });
@@ -134,13 +159,13 @@ fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
     let url = url(
         table,
         cx,
-        "write the OPAL client's address, such as \"http://opal-client:7000\"",
+        "write the OPAL client's address, such as `url = \"http://opal-client:7000\"`",
     );
     let token = token_of(table, cx, "token", url.as_ref());
     let advertised = table
         .required(
             "advertised_address",
-            "write the host and port at which OPAL reaches us, such as \"optoggles:8080\"",
+            "write where OPAL reaches us, such as `advertised_address = \"optoggles:8080\"`",
         )
         .and_then(|node| values::advertised_address(cx, &node));
     if let (Some(url), Some((advertised, text))) = (&url, &advertised) {
@@ -149,7 +174,7 @@ fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
     let instance = table.optional("instance").map(|node| instance(cx, &node));
     let opa_url = table
         .optional("opa_url")
-        .and_then(|node| values::address(cx, &node, OPA_EXAMPLE));
+        .and_then(|node| values::address(cx, &node, OPA_URL_EXAMPLE));
     let opa_token = token_of(table, cx, "opa_token", opa_url.as_ref());
     let wait = table.optional("wait_until_ready");
     let wait_until_ready = wait.and_then(|node| cx.boolean(&node)).unwrap_or(true);
@@ -182,7 +207,8 @@ fn opa(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
     }))
 }
 
-const OPA_EXAMPLE: &str = "write OPA's address, such as \"http://opa:8181\"";
+const OPA_EXAMPLE: &str = "write OPA's address, such as `url = \"http://opa:8181\"`";
+const OPA_URL_EXAMPLE: &str = "write OPA's address, such as `opa_url = \"http://opa:8181\"`";
 
 fn url(table: &mut Table, cx: &mut Context, example: &'static str) -> Option<Address> {
     let node = table.required("url", example)?;
@@ -207,8 +233,13 @@ fn token_of(
 fn instance(cx: &mut Context, node: &Node) -> Option<String> {
     let text = cx.text(node)?;
     if text.value.is_empty() {
-        let problem = Problem::error("empty", &text.place, "`instance` is empty");
-        cx.report(problem.help("leave `instance` out unless replicas share one address"));
+        let help = "write `instance = \"a\"`, or leave it out unless replicas share one address";
+        cx.report(Problem::error(
+            "empty",
+            &text.place,
+            "`instance` is empty",
+            help,
+        ));
         return None;
     }
     Some(text.value)
@@ -218,7 +249,13 @@ fn warn_if_unreachable(cx: &mut Context, url: &Address, advertised: &Address, te
     let is_any = matches!(advertised.host(), "0.0.0.0" | "[::]");
     if (advertised.is_loopback() && !url.is_loopback()) || is_any {
         let message = "OPAL on another host cannot reach this `advertised_address`";
-        let problem = Problem::warning("unreachable-address", &text.place, message);
-        cx.report(problem.help("write the name or address that this machine has for OPAL's host"));
+        let help = "write the name or address that this machine has for OPAL's host, such as \
+                    `advertised_address = \"optoggles:8080\"`";
+        cx.report(Problem::warning(
+            "unreachable-address",
+            &text.place,
+            message,
+            help,
+        ));
     }
 }

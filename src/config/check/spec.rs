@@ -23,14 +23,12 @@ pub(super) fn object(table: &Table, cx: &mut Context) -> Option<Map<String, Valu
 fn json(node: &Node, cx: &mut Context) -> Option<Value> {
     match node.value {
         DeValue::String(_) => cx.text(node).map(|text| Value::String(text.value)),
-        DeValue::Integer(integer) => whole(integer).or_else(|| {
-            let help = "write it as a string, in quotes";
-            refuse(node, cx, "JSON cannot hold an integer of this size", help)
-        }),
-        DeValue::Float(float) => real(float).or_else(|| {
-            let help = "write it as a string, in quotes, or leave it out";
-            refuse(node, cx, "JSON cannot hold this number", help)
-        }),
+        DeValue::Integer(integer) => {
+            whole(integer).or_else(|| refuse(node, cx, "JSON cannot hold an integer of this size"))
+        }
+        DeValue::Float(float) => {
+            real(float).or_else(|| refuse(node, cx, "JSON cannot hold this number"))
+        }
         DeValue::Boolean(boolean) => Some(Value::Bool(*boolean)),
         DeValue::Datetime(date) => Some(Value::String(date.to_string())),
         DeValue::Array(_) => {
@@ -38,15 +36,16 @@ fn json(node: &Node, cx: &mut Context) -> Option<Value> {
             let values: Vec<_> = elements.iter().map(|node| json(node, cx)).collect();
             values.into_iter().collect::<Option<_>>().map(Value::Array)
         }
-        DeValue::Table(_) => {
-            let table = cx.table(node, "")?;
-            object(&table, cx).map(Value::Object)
+        DeValue::Table(entries) => {
+            object(&Table::new(entries, node.place.clone()), cx).map(Value::Object)
         }
     }
 }
 
-fn refuse(node: &Node, cx: &mut Context, message: &str, help: &str) -> Option<Value> {
-    cx.report(Problem::error("not-json", &node.place, message).help(help));
+fn refuse(node: &Node, cx: &mut Context, message: &str) -> Option<Value> {
+    let value = node.plain().unwrap_or_else(|| "…".into());
+    let help = format!("write it as a string: `\"{value}\"`");
+    cx.report(Problem::error("not-json", &node.place, message, help));
     None
 }
 

@@ -1,33 +1,53 @@
-//! What the TOML parser says, and what can still be trusted of the rest after it.
+//! Mistakes in the syntax of TOML, and what can still be trusted of the rest.
 
+mod said;
+mod words;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::de::Error;
 
+pub(super) use self::words::{is_pair, meant_header};
+use crate::config::check::mend::Mended;
 use crate::config::lines::Lines;
-use crate::config::problem::{Place, Problem, quote};
+use crate::config::mask::Piece;
+use crate::config::problem::{Place, Problem, Related, quote};
 
-/// How much of the file a syntax error makes unreadable.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Damage {
+/// A mistake in the syntax.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    /// The bytes of the file that it is about.
+    pub(super) at: Range<usize>,
+    /// How much of the file it hides.
+    pub(super) damage: Damage,
+    code: &'static str,
+    message: String,
+    help: String,
+}
+
+/// How much of the file a mistake makes unreadable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Damage {
     /// One value, which is there all the same.
     Value,
-    /// A line: keys may be lost, or have landed in another table.
-    Line,
-    /// What follows, up to the last error: it was taken for the inside of something not closed.
+    /// Lines of one table: keys may be lost.
+    Lines,
+    /// Keys may also have landed in another table.
     Rest,
 }
 
 /// How the parser's messages begin where only a value is hurt. A message that is not known here
 /// counts as worse, so that a new version of the parser costs findings but invents none.
 const VALUE_ONLY: &[&str] = &[
+    "carriage return",
     "duplicate key",
-    "extra comma",
     "integers with a radix",
     "invalid basic string",
     "invalid binary",
     "invalid boolean",
-    "invalid date-time",
+    "invalid comment character",
+    "invalid date",
     "invalid exponent",
     "invalid float",
     "invalid fraction",
@@ -35,117 +55,215 @@ const VALUE_ONLY: &[&str] = &[
     "invalid integer",
     "invalid literal string",
     "invalid mantissa",
+    "invalid multi-line",
     "invalid octal",
+    "invalid time",
+    "invalid value",
     "missing escaped value",
     "radix must be lowercase",
     "redundant",
     "string values must be quoted",
+    "too few unicode value digits",
     "unexpected leading zero",
     "unexpected sign",
     "`_` may only go between digits",
 ];
 
-/// Problems that come of something not being there, or being elsewhere.
-const OF_ABSENCE: &[&str] = &[
-    "missing-key",
-    "no-sources",
-    "no-target",
-    "no-toggles",
-    "unknown-key",
-    "unknown-source",
-    "unused-source",
-];
-
-/// How the parser's messages begin where an array or inline table goes on although its line is over.
-const SPILLS: &[&str] = &["missing assignment", "missing comma", "missing key for"];
-
-/// Turns the parser's errors into problems, and drops those of the checks' findings that may be
-/// nothing but their consequence.
-pub(super) fn merge(text: &str, errors: &[Error], mut found: Vec<Problem>) -> Vec<Problem> {
-    if errors.is_empty() {
-        return found;
+impl Mistake {
+    /// What the parser says, in other words.
+    pub(super) fn new(text: &str, lines: &Lines, error: &Error) -> Mistake {
+        let span = error.span().unwrap_or_default();
+        let start = text.floor_char_boundary(span.start);
+        let at = start..text.ceil_char_boundary(span.end).max(start);
+        // The message alone: the error's Display shows the line, and with it the value.
+        let said = error.message();
+        let damage = if VALUE_ONLY.iter().any(|begin| said.starts_with(begin)) {
+            Damage::Value
+        } else {
+            Damage::Lines
+        };
+        if said == "duplicate key" {
+            let key = quote(text.get(at.clone()).unwrap_or_default());
+            return Mistake {
+                at,
+                damage,
+                code: "duplicate-key",
+                message: format!("the key {key} is here twice"),
+                help: "take one of the two away".into(),
+            };
+        }
+        let line = lines.range(text, lines.line(start));
+        let place = words::place(said, &text[line.clone()]);
+        let at = place.map_or(at, |place| line.start + place.start..line.start + place.end);
+        let (message, help) = words::explain(said, &text[line.clone()], start - line.start);
+        Mistake {
+            at,
+            damage,
+            code: "syntax",
+            message,
+            help,
+        }
     }
+
+    /// A bracket or quotes without their other half.
+    pub(super) fn unclosed(text: &str, at: Range<usize>, closing: &str) -> Mistake {
+        let opening = &text[at.clone()];
+        Mistake {
+            at,
+            damage: Damage::Lines,
+            code: "syntax",
+            message: format!("this `{opening}` is not closed"),
+            help: format!("write `{closing}` where it ends"),
+        }
+    }
+}
+
+/// Turns mistakes into problems, and drops those of the checks' findings that may be nothing but
+/// their consequence. The findings have places in the mended text.
+pub(super) fn merge(text: &str, mended: Mended, mut found: Vec<Problem>) -> Vec<Problem> {
+    let place = mended.places(text);
+    for problem in &mut found {
+        problem.span = place(problem.span.clone());
+        if let Some(related) = &mut problem.related {
+            related.span = place(related.span.clone());
+        }
+    }
+    drop(place);
     let lines = Lines::new(text);
-    let mut syntax: Vec<(Damage, Problem)> = errors
-        .iter()
-        .map(|error| problem(text, &lines, error))
-        .collect();
-    syntax.sort_by_key(|(_, problem)| problem.span.start);
-    let keys_are_certain = syntax.iter().all(|(damage, _)| *damage == Damage::Value);
-    let swallowed = swallowed(&syntax);
-    found.retain(|problem| {
-        let is_certain = keys_are_certain || !OF_ABSENCE.contains(&problem.code);
-        let is_swallowed = swallowed.contains(&problem.span.start);
-        // What the whole file lacks is shown on its first line, and has nothing to do with that.
-        let is_hurt = !problem.key.is_empty() && is_hurt(&problem.span, &syntax, &lines);
-        is_certain && !is_swallowed && !is_hurt
-    });
-    // Several errors on one line are one mistake, of which the first one says most.
-    syntax.dedup_by_key(|(_, problem)| lines.line(problem.span.start));
-    found.extend(syntax.into_iter().map(|(_, problem)| problem));
+    let line = |mistake: &Mistake| lines.line(mistake.at.start);
+    // Several mistakes on one line are one, of which what was found first says most.
+    let mut mistakes = mended.mistakes;
+    mistakes.sort_by_key(line);
+    let doubts = Doubts::new(text, &lines, &mended.headers, &mistakes);
+    found.retain(|problem| !doubts.concern(problem));
+    mistakes.dedup_by_key(|mistake| line(mistake));
+    found.extend(mistakes.into_iter().map(Problem::from));
     found
 }
 
-/// From the first thing that is not closed to the last error.
-fn swallowed(syntax: &[(Damage, Problem)]) -> Range<usize> {
-    let unclosed = syntax.iter().find(|(damage, _)| *damage == Damage::Rest);
-    match (unclosed, syntax.last()) {
-        (Some((_, first)), Some((_, last))) => first.span.start..last.span.start + 1,
-        _ => 0..0,
+/// Adds to each key that is in a table twice where the first one is: the nearest before it of this
+/// name, because a table in between has keys of its own.
+pub(super) fn find_first_keys(text: &str, pieces: &[Piece], problems: &mut [Problem]) {
+    let duplicates = problems.iter_mut();
+    for problem in duplicates.filter(|problem| problem.code == "duplicate-key") {
+        let name = text.get(problem.span.clone()).unwrap_or_default();
+        let before = pieces.partition_point(|(span, _)| span.start < problem.span.start);
+        let mut nearest_first = pieces.iter().take(before).rev().map(|(span, _)| span);
+        let is_same = |span: &&Range<usize>| text.get((*span).clone()) == Some(name);
+        let first = nearest_first.find(is_same).cloned();
+        // Of two tables, the parser keeps the name of the second.
+        let first = first.or_else(|| table_before(text, problem.span.start, name));
+        if problem.related.is_none() {
+            problem.related = first.map(|span| Related {
+                message: "the first one is here".into(),
+                span,
+            });
+        }
     }
 }
 
-/// Whether an error is within a place, or on the line on which it begins.
-fn is_hurt(place: &Range<usize>, syntax: &[(Damage, Problem)], lines: &Lines) -> bool {
-    let from = lines.start(place.start);
-    let next = syntax.partition_point(|(_, error)| error.span.start < from);
-    syntax.get(next).is_some_and(|(_, error)| {
-        let at = error.span.start;
-        at <= place.end || lines.start(at) == from
-    })
+/// The name in the last header of this table before a place.
+fn table_before(text: &str, before: usize, name: &str) -> Option<Range<usize>> {
+    let header = text.get(..before)?.rfind(&format!("[{name}]"))?;
+    Some(header + 1..header + 1 + name.len())
 }
 
-fn problem(text: &str, lines: &Lines, error: &Error) -> (Damage, Problem) {
-    let span = error.span().unwrap_or_default();
-    let start = text.floor_char_boundary(span.start);
-    let end = text.ceil_char_boundary(span.end).max(start);
-    let at = Place {
-        span: start..end,
-        ..Place::default()
-    };
-    // The message alone: the error's Display shows the line, and with it the value.
-    let message = error.message();
-    let message = message
-        .strip_suffix(", expected nothing")
-        .unwrap_or(message);
-    let mut problem = if message == "duplicate key" {
-        let key = quote(text.get(start..end).unwrap_or_default());
-        Problem::error("duplicate-key", &at, format!("the key {key} is here twice"))
-    } else {
-        Problem::error("syntax", &at, message)
-    };
-    problem.help = help(message).map(str::to_owned);
-    let before = text.get(lines.start(start)..start).unwrap_or_default();
-    (damage(message, before.trim().is_empty()), problem)
-}
-
-fn help(message: &str) -> Option<&'static str> {
-    if message.starts_with("string values must be quoted") {
-        Some("put the value in double quotes")
-    } else if message.starts_with("key with no value") {
-        Some("write `key = value`")
-    } else {
-        None
+impl From<Mistake> for Problem {
+    fn from(mistake: Mistake) -> Problem {
+        let at = Place {
+            span: mistake.at,
+            ..Place::default()
+        };
+        Problem::error(mistake.code, &at, mistake.message, mistake.help)
     }
 }
 
-fn damage(message: &str, is_first_on_line: bool) -> Damage {
-    let begins = |starts: &[&str]| starts.iter().any(|start| message.starts_with(start));
-    if begins(VALUE_ONLY) {
-        Damage::Value
-    } else if begins(&["unclosed"]) || (begins(SPILLS) && is_first_on_line) {
-        Damage::Rest
-    } else {
-        Damage::Line
+/// What may come of mistakes in the syntax alone.
+struct Doubts<'a> {
+    text: &'a str,
+    lines: &'a Lines,
+    headers: &'a [usize],
+    /// Whether the keys of all tables may have got mixed up.
+    all: bool,
+    /// The tables that may lack keys.
+    tables: BTreeSet<usize>,
+    /// Whether the id of a source may be hidden, or be another than was meant.
+    ids: bool,
+    /// The lines with mistakes, in order.
+    hurt: Vec<usize>,
+}
+
+impl<'a> Doubts<'a> {
+    fn new(text: &'a str, lines: &'a Lines, headers: &'a [usize], mistakes: &[Mistake]) -> Self {
+        let mut doubts = Doubts {
+            text,
+            lines,
+            headers,
+            all: false,
+            tables: BTreeSet::new(),
+            ids: false,
+            hurt: Vec::new(),
+        };
+        for mistake in mistakes {
+            let line = lines.line(mistake.at.start);
+            let table = doubts.table(line);
+            doubts.all |= mistake.damage == Damage::Rest;
+            let hides_keys = mistake.damage != Damage::Value;
+            if hides_keys {
+                doubts.tables.insert(table);
+                if headers.binary_search(&line).is_ok() {
+                    // `[toggles` may have been `[toggles.spec]`, and part of the table before.
+                    doubts.tables.insert(table - 1);
+                }
+            }
+            let may_be_id = hides_keys || text[lines.range(text, line)].contains("id");
+            doubts.ids |= may_be_id && doubts.has_ids(table);
+            doubts.hurt.push(line);
+        }
+        doubts
+    }
+
+    /// Whether a finding may not be there once the syntax is right.
+    fn concern(&self, problem: &Problem) -> bool {
+        let table = self.table(self.lines.line(problem.span.start));
+        let of_absence = match problem.code {
+            // What the whole file lacks stands on its first line, and has nothing to do with that.
+            "no-sources" | "no-target" | "no-toggles" => {
+                return self.all || self.tables.contains(&0);
+            }
+            "unknown-source" | "unused-source" => self.all || self.ids,
+            // The keys within braces are on no other line.
+            "missing-key" if self.is_inline(problem) => self.all,
+            "missing-key" | "unknown-key" => self.all || self.tables.contains(&table),
+            _ => false,
+        };
+        of_absence || self.hurts(&problem.span)
+    }
+
+    /// The table that a line is in, counted from 1: before the first header it is 0.
+    fn table(&self, line: usize) -> usize {
+        self.headers.partition_point(|header| *header <= line)
+    }
+
+    /// Whether the ids of sources may stand in a table.
+    fn has_ids(&self, table: usize) -> bool {
+        let header = table
+            .checked_sub(1)
+            .and_then(|index| self.headers.get(index));
+        let header = header.map(|line| &self.text[self.lines.range(self.text, *line)]);
+        header.is_none_or(|header| header.contains("sources"))
+    }
+
+    /// Whether what a finding is about begins with a brace.
+    fn is_inline(&self, problem: &Problem) -> bool {
+        self.text[problem.span.start..].starts_with('{')
+    }
+
+    /// Whether a mistake is on one of the lines of a place.
+    fn hurts(&self, place: &Range<usize>) -> bool {
+        let first = self.lines.line(place.start);
+        let last = self.lines.line(place.end);
+        let next = self.hurt.partition_point(|line| *line < first);
+        self.hurt.get(next).is_some_and(|line| *line <= last)
     }
 }

@@ -3,6 +3,7 @@
 use http::HeaderName;
 
 use crate::config::check::values;
+use crate::config::elsewhere;
 use crate::config::mask::is_telling;
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::reader::{Context, Node};
@@ -39,11 +40,7 @@ const RESTAPI_HINTS: &[Hint] = &[
 
 /// OPToggles' words for what is called otherwise here.
 const TARGET_TYPE: Hint = ("targetType", Some("type"), "write `type`");
-const TARGET_SPEC: Hint = (
-    "targetSpec",
-    None,
-    "write what stands in it as keys of `[target]` itself",
-);
+const TARGET_SPEC: Hint = ("targetSpec", None, elsewhere::TARGET_SPEC);
 
 /// Headers that the HTTP client writes itself: a second one would contradict it.
 const FRAMING: &[&str] = &[
@@ -62,9 +59,14 @@ const FRAMING: &[&str] = &[
 /// Reads `target` from the file's top: what its type is, and the target itself if it is right.
 pub(super) fn read(root: &mut Table, cx: &mut Context) -> (Option<&'static Type>, Option<Target>) {
     let Some(node) = root.optional("target") else {
-        let help = "add a table `[target]` with its `type`: where the toggles are";
-        let problem = Problem::error("no-target", &Place::default(), "there is no `[target]`");
-        cx.report(problem.help(help));
+        let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
+        let message = "there is no `[target]`";
+        cx.report(Problem::error(
+            "no-target",
+            &Place::default(),
+            message,
+            help,
+        ));
         return (None, None);
     };
     let Some(mut table) = cx.table(&node, "write `[target]` above its keys, with one bracket")
@@ -72,7 +74,7 @@ pub(super) fn read(root: &mut Table, cx: &mut Context) -> (Option<&'static Type>
         return (None, None);
     };
     let Some(name) = table.required("type", "write `type = \"restapi\"`") else {
-        // Which keys there are depends on the type; only what stands for the type itself can be told.
+        // Which keys there are depends on the type: only those that no type has can be told.
         table.finish_early(cx, &[TARGET_TYPE, TARGET_SPEC]);
         return (None, None);
     };
@@ -86,7 +88,7 @@ pub(super) fn read(root: &mut Table, cx: &mut Context) -> (Option<&'static Type>
 
 fn restapi(table: &mut Table, cx: &mut Context) -> Option<Target> {
     const EXAMPLE: &str = "write the address of the collection of toggles, such as \
-                           \"https://flags.example.com/api/toggles\"";
+                           `endpoint_url = \"https://flags.example.com/api/toggles\"`";
     let endpoint_url = table
         .required("endpoint_url", EXAMPLE)
         .and_then(|node| values::address(cx, &node, EXAMPLE));
@@ -129,7 +131,8 @@ fn headers(cx: &mut Context, node: &Node) -> Vec<(String, Secret, Place)> {
 }
 
 fn header(cx: &mut Context, node: &Node) -> Option<Secret> {
-    let text = cx.text(node)?;
+    let help = "write the value in quotes, or keep it out of the file: `\"${NAME}\"`";
+    let text = cx.text_like(node, help)?;
     let value = values::header_value(cx, &text)?;
     if is_telling(&node.place.name) {
         let what = format!("the value of {}", quote(&node.place.name));
@@ -149,17 +152,20 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
             "invalid-header",
             key,
             format!("{quoted} is no name of a header"),
+            "a header's name is letters, digits and `-`, such as `X-Api-Key`",
         )
-        .help("a header's name is letters, digits and `-`")
     } else if FRAMING
         .iter()
         .any(|framing| framing.eq_ignore_ascii_case(name))
     {
         let message = format!("the header {quoted} cannot be set: each request has its own");
-        Problem::error("reserved-header", key, message)
+        let help = "take it away: the right one is sent without it";
+        Problem::error("reserved-header", key, message, help)
     } else if let Some(first) = first {
         let message = format!("the header {quoted} is set twice: case does not count");
-        Problem::error("duplicate-header", key, message).related("the first one is here", first)
+        let help = "take one of the two away";
+        Problem::error("duplicate-header", key, message, help)
+            .related("the first one is here", first)
     } else {
         return true;
     };
@@ -171,8 +177,11 @@ fn check_restapi_spec(spec: &Table, cx: &mut Context) {
     for (key, _) in spec.members() {
         if matches!(&*key.name, "key" | "users") {
             let message = format!("`{}` in a `spec` would override the toggle's own", key.name);
-            let problem = Problem::error("reserved-key", &key, message);
-            cx.report(problem.help("give it another name"));
+            let help = match &*key.name {
+                "key" => "take it away, or give it another name: the key is sent by itself",
+                _ => "take it away, or give it another name: the users are those of `users_policy`",
+            };
+            cx.report(Problem::error("reserved-key", &key, message, help));
         }
     }
 }

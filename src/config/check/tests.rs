@@ -82,9 +82,7 @@ fn shown(text: &str, problems: &[Problem]) -> String {
         if let Some(Related { message, span }) = &problem.related {
             lines.push(format!("  note: {message}: {}", place(span.start)));
         }
-        if let Some(help) = &problem.help {
-            lines.push(format!("  help: {help}"));
-        }
+        lines.push(format!("  help: {}", problem.help));
     }
     lines.join("\n")
 }

@@ -12,14 +12,19 @@ pub(super) fn read(table: &mut Table, cx: &mut Context) -> Tls {
     let ca = pem_file(table, cx, "ca_file", pem::check_certificates);
     let cert = pem_file(table, cx, "cert_file", pem::check_certificates);
     let key = pem_file(table, cx, "key_file", pem::check_private_key);
-    let (lonely, lacks) = match (&cert, &key) {
-        (Some((at, _)), None) => (Some(at), "key_file"),
-        (None, Some((at, _))) => (Some(at), "cert_file"),
-        _ => (None, ""),
+    let lonely = match (&cert, &key) {
+        (Some((at, _)), None) => Some((at, "key_file", "client.key")),
+        (None, Some((at, _))) => Some((at, "cert_file", "client.pem")),
+        _ => None,
     };
-    if let Some(at) = lonely {
+    if let Some((at, lacks, example)) = lonely {
         let message = format!("`{}` needs `{lacks}` beside it", at.name);
-        cx.report(Problem::error("missing-key", at, message));
+        let help = format!("write `{lacks} = \"{example}\"` beside it");
+        let missing = Place {
+            key: at.key.replace(&at.name, lacks),
+            ..at.clone()
+        };
+        cx.report(Problem::error("missing-key", &missing, message, help));
     }
     let content = |file: Option<(Place, Option<String>)>| file.and_then(|(_, content)| content);
     let identity = content(cert).zip(content(key)).map(|(cert, key)| Identity {
@@ -44,9 +49,7 @@ fn pem_file(
         Ok(()) => true,
         Err((what, help)) => {
             let message = format!("the file of `{key}` {what}");
-            let mut problem = Problem::error("invalid-pem", &node.place, message);
-            problem.help = help.map(str::to_owned);
-            cx.report(problem);
+            cx.report(Problem::error("invalid-pem", &node.place, message, help));
             false
         }
     });

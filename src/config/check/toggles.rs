@@ -22,7 +22,12 @@ pub(super) fn read(
     if node.as_ref().is_none_or(Node::is_empty_list) {
         let at = node.map(|node| node.place).unwrap_or_default();
         let help = "add a table `[[toggles]]` with a `key` and its `users_policy`";
-        cx.report(Problem::warning("no-toggles", &at, "there are no toggles").help(help));
+        cx.report(Problem::warning(
+            "no-toggles",
+            &at,
+            "there are no toggles",
+            help,
+        ));
         return Vec::new();
     }
     let mut seen = Seen {
@@ -47,8 +52,15 @@ pub(super) fn read(
 fn warn_of_unused(cx: &mut Context, sources: &Sources, used: &[usize]) {
     for (index, id) in sources.ids.iter().enumerate() {
         if !used.contains(&index) {
-            let message = format!("no toggle uses the source {}", id.text.quoted());
-            cx.report(Problem::warning("unused-source", &id.text.place, message));
+            let quoted = id.text.quoted();
+            let message = format!("no toggle uses the source {quoted}");
+            let help = format!("name {quoted} in the `users_policy` of a toggle, or take it away");
+            cx.report(Problem::warning(
+                "unused-source",
+                &id.text.place,
+                message,
+                help,
+            ));
         }
     }
 }
@@ -77,7 +89,10 @@ impl Seen<'_> {
         let spec = match table.optional("spec") {
             None => Some(serde_json::Map::new()),
             Some(node) => cx
-                .table(&node, "write `[toggles.spec]` above its keys")
+                .table(
+                    &node,
+                    "write `[toggles.spec]` above its keys, with one bracket",
+                )
                 .and_then(|table| {
                     if let Some(target) = self.target {
                         (target.check_spec)(&table, cx);
@@ -96,13 +111,16 @@ impl Seen<'_> {
     fn key(&mut self, cx: &mut Context, node: &Node) -> Option<String> {
         let text = cx.text(node)?;
         let problem = if text.value.is_empty() {
-            Problem::error("empty", &text.place, "the toggle's `key` is empty")
+            let help = "write the toggle's key at the target: `key = \"my-feature\"`";
+            Problem::error("empty", &text.place, "the toggle's `key` is empty", help)
         } else if text.value.chars().any(char::is_control) {
             let message = format!("the key {} holds a control character", text.quoted());
-            Problem::error("invalid-key", &text.place, message)
+            let help = "a key is one line of characters that show: `key = \"my-feature\"`";
+            Problem::error("invalid-key", &text.place, message, help)
         } else if let Some((_, first)) = self.keys.iter().find(|(key, _)| *key == text.value) {
             let message = format!("there are two toggles with the key {}", text.quoted());
-            Problem::error("duplicate-key", &text.place, message)
+            let help = "give it another key, or take one of the two toggles away";
+            Problem::error("duplicate-key", &text.place, message, help)
                 .related("the first one is here", first)
         } else {
             self.keys.push((text.value.clone(), text.place));
@@ -115,14 +133,20 @@ impl Seen<'_> {
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {
         let mut table = cx.table(node, USERS_POLICY)?;
         let source = table
-            .required("source", "write the `id` of one of the sources")
+            .required(
+                "source",
+                "write the `id` of one of the sources: `source = \"…\"`",
+            )
             .and_then(|node| self.source(cx, &node));
         self.used.extend(source);
-        let package = table.required("package", "write the rule's package, such as \"app.rbac\"");
+        let package = table.required(
+            "package",
+            "write the rule's package, such as `package = \"app.rbac\"`",
+        );
         let package = package.and_then(|node| policy::package(cx, &node));
         let rule = table.required(
             "rule",
-            "write the rule's name, such as \"us_users\": it is no part of `package`",
+            "write the rule's name, which is no part of `package`: `rule = \"us_users\"`",
         );
         let rule = rule.and_then(|node| policy::rule(cx, &node));
         table.finish(cx, &[]);
@@ -142,9 +166,7 @@ impl Seen<'_> {
             let (near, help) = suggest(&text.value, &known);
             if near.is_some() || !self.sources.ids_are_in_doubt {
                 let message = format!("there is no source with the id {}", text.quoted());
-                let mut problem = Problem::error("unknown-source", &text.place, message);
-                problem.help = help;
-                cx.report(problem);
+                cx.report(Problem::error("unknown-source", &text.place, message, help));
             }
         }
         index

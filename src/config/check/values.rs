@@ -19,8 +19,15 @@ const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 pub(super) fn duration(cx: &mut Context, node: &Node) -> Option<Duration> {
     let (duration, text) = duration_or_zero(cx, node)?;
     if duration.is_zero() {
-        let message = format!("`{}` must be more than zero", text.place.name);
-        cx.report(Problem::error("invalid-duration", &text.place, message));
+        let name = &text.place.name;
+        let message = format!("`{name}` must be more than zero");
+        let help = format!("write a number and its unit, such as `{name} = \"10s\"`");
+        cx.report(Problem::error(
+            "invalid-duration",
+            &text.place,
+            message,
+            help,
+        ));
         return None;
     }
     Some(duration)
@@ -34,7 +41,7 @@ pub(super) fn interval(cx: &mut Context, node: &Node) -> Option<Duration> {
 
 /// A URL of OPAL, OPA or the target.
 pub(super) fn address(cx: &mut Context, node: &Node, example: &str) -> Option<Address> {
-    let text = cx.text(node)?;
+    let text = cx.text_like(node, example)?;
     let address = parse_address(cx, &text, &text.value, example)?;
     if address.authorization().is_some() {
         let what = format!("the password in `{}`", text.place.name);
@@ -46,9 +53,9 @@ pub(super) fn address(cx: &mut Context, node: &Node, example: &str) -> Option<Ad
 
 /// The address at which OPAL reaches us, and its text: `host:port`, or a URL.
 pub(super) fn advertised_address(cx: &mut Context, node: &Node) -> Option<(Address, Text)> {
-    const EXAMPLE: &str = "write the host and port at which OPAL reaches us, such as \
-                           \"optoggles:8080\", or an http:// or https:// URL";
-    let text = cx.text(node)?;
+    const EXAMPLE: &str = "write the host and port at which OPAL reaches us, or a URL, such as \
+                           `advertised_address = \"optoggles:8080\"`";
+    let text = cx.text_like(node, EXAMPLE)?;
     let address = if text.value.contains("://") {
         parse_address(cx, &text, &text.value, EXAMPLE)?
     } else {
@@ -62,7 +69,12 @@ pub(super) fn advertised_address(cx: &mut Context, node: &Node) -> Option<(Addre
     };
     if address.authorization().is_some() {
         let why = "a callback cannot carry a user name and password";
-        invalid_address(cx, &text, why, "leave out what stands before the @");
+        invalid_address(
+            cx,
+            &text,
+            why,
+            "leave out what stands before the `@`, and the `@`",
+        );
         return None;
     }
     Some((address, text))
@@ -70,27 +82,40 @@ pub(super) fn advertised_address(cx: &mut Context, node: &Node) -> Option<(Addre
 
 /// `host:port`, of which the host may be missing.
 pub(super) fn bind(cx: &mut Context, node: &Node) -> Option<Bind> {
-    const HELP: &str = "write \"127.0.0.1:8080\", \"[::1]:8080\", or \":8080\" for every interface";
-    let text = cx.text_like(node, HELP)?;
+    let port = node.plain().filter(|text| text.parse::<u16>().is_ok());
+    let help = match port {
+        Some(port) => format!("write `bind = \":{port}\"` for every interface"),
+        None => "write a host and a port, such as `bind = \"127.0.0.1:8080\"`, or `:8080` for \
+                 every interface"
+            .into(),
+    };
+    let text = cx.text_like(node, &help)?;
     let bind = parse_bind(&text.value);
     if bind.is_none() {
         let message = format!("`{}` is not host:port: {}", text.place.name, text.quoted());
-        cx.report(Problem::error("invalid-address", &text.place, message).help(HELP));
+        cx.report(Problem::error(
+            "invalid-address",
+            &text.place,
+            message,
+            help,
+        ));
     }
     bind
 }
 
 /// A token: a secret that a header can carry.
 pub(super) fn token(cx: &mut Context, node: &Node) -> Option<Secret> {
-    let text = cx.text(node)?;
+    let name = &node.place.name;
+    let variable = name.to_uppercase();
+    let help = format!("write `{name} = \"${{{variable}}}\"`, and set that variable");
+    let text = cx.text_like(node, &help)?;
     if text.value.is_empty() {
-        let name = &text.place.name;
-        let help = format!("leave `{name}` out where no token is needed");
-        let problem = Problem::error("empty", &text.place, format!("`{name}` is empty"));
-        cx.report(problem.help(help));
+        let help = format!("{help}, or leave `{name}` out where no token is needed");
+        let message = format!("`{name}` is empty");
+        cx.report(Problem::error("empty", &text.place, message, help));
         return None;
     }
-    let what = format!("`{}`", text.place.name);
+    let what = format!("`{name}`");
     let token = header_value(cx, &text)?;
     warn_if_inline(cx, &text, &what);
     Some(token)
@@ -103,8 +128,8 @@ pub(super) fn header_value(cx: &mut Context, text: &Text) -> Option<Secret> {
             "`{}` holds characters that no header can carry",
             text.place.name
         );
-        let help = "headers hold printable ASCII characters: look for a line break";
-        cx.report(Problem::error("invalid-header", &text.place, message).help(help));
+        let help = "take out what is no printable ASCII character: look for a line break";
+        cx.report(Problem::error("invalid-header", &text.place, message, help));
         return None;
     }
     Some(Secret::new(text.value.clone()))
@@ -114,9 +139,13 @@ pub(super) fn header_value(cx: &mut Context, text: &Text) -> Option<Secret> {
 pub(super) fn warn_if_inline(cx: &mut Context, text: &Text, what: &str) {
     if text.inline && cx.around.open_to_others {
         let message = format!("{what} stands in a file that others can read");
-        let help = "write `${NAME}` or `${file:PATH}` instead, or take away others' permission \
-                    to read this file";
-        cx.report(Problem::warning("inline-secret", &text.place, message).help(help));
+        let help = "write `${NAME}` or `${file:PATH}` instead, or keep others out with `chmod o-r`";
+        cx.report(Problem::warning(
+            "inline-secret",
+            &text.place,
+            message,
+            help,
+        ));
     }
 }
 
@@ -124,26 +153,28 @@ pub(super) fn warn_if_inline(cx: &mut Context, text: &Text, what: &str) {
 pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Address) {
     if to.is_plain() && !to.is_loopback() {
         let message = format!("{what} travels unencrypted to another host");
-        let problem = Problem::warning("plain-secret", at, message);
-        cx.report(problem.help("use an https:// address"));
+        let help = "write an address that begins with `https://`, where the server has one";
+        cx.report(Problem::warning("plain-secret", at, message, help));
     }
 }
 
 fn duration_or_zero(cx: &mut Context, node: &Node) -> Option<(Duration, Text)> {
-    const HELP: &str = "write a number and its unit, such as \"10s\", \"5m\" or \"1h 30m\"";
-    let text = cx.text_like(node, HELP)?;
-    let name = &text.place.name;
+    let name = &node.place.name;
+    let seconds = node.plain().filter(|text| text.parse::<u32>().is_ok());
+    let example = seconds.map_or_else(|| "10s".into(), |seconds| format!("{seconds}s"));
+    let help = format!("write a number and its unit, such as `{name} = \"{example}\"`");
+    let text = cx.text_like(node, &help)?;
     let problem = match parse_duration(&text.value) {
         Some(duration) if duration.is_zero() || (SHORTEST..=LONGEST).contains(&duration) => {
             return Some((duration, text));
         }
         Some(_) => {
             let message = format!("`{name}` must be from 1ms to 1 year, not {}", text.quoted());
-            Problem::error("out-of-range", &text.place, message)
+            Problem::error("out-of-range", &text.place, message, help)
         }
         None => {
             let message = format!("`{name}` is not a duration: {}", text.quoted());
-            Problem::error("invalid-duration", &text.place, message).help(HELP)
+            Problem::error("invalid-duration", &text.place, message, help)
         }
     };
     cx.report(problem);
@@ -172,7 +203,12 @@ fn parse_address(cx: &mut Context, text: &Text, url: &str, help: &str) -> Option
 /// Says why without the text: it may hold a password.
 fn invalid_address(cx: &mut Context, text: &Text, why: &str, help: &str) {
     let message = format!("`{}` is no usable address: {why}", text.place.name);
-    cx.report(Problem::error("invalid-address", &text.place, message).help(help));
+    cx.report(Problem::error(
+        "invalid-address",
+        &text.place,
+        message,
+        help,
+    ));
 }
 
 fn parse_bind(text: &str) -> Option<Bind> {

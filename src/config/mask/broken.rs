@@ -18,6 +18,9 @@ pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
     let end = line.find('#').unwrap_or(line.len());
     let (code, comment) = (line.get(..end).unwrap_or_default(), end..line.len());
     let mut hidden = Vec::new();
+    if is_header(code) {
+        return Vec::new();
+    }
     let assignments = assignments(code);
     let first = assignments.first().map_or(end, |first| first.key.start);
     let head = code.get(..first).unwrap_or_default();
@@ -43,11 +46,28 @@ pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
     trimmed.filter(|part| !part.is_empty()).collect()
 }
 
-/// A YAML line has `:` where TOML has `=`.
+/// Whether a line is `[table]` or `[[table]]`, below one of ours.
+fn is_header(code: &str) -> bool {
+    let name = code.trim().trim_matches(['[', ']']);
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let first = name.split('.').next().unwrap_or_default();
+    code.trim_start().starts_with('[') && name.chars().all(is_bare) && is_ours(first)
+}
+
+/// A YAML line has `:` where TOML has `=`, and on some lines both were forgotten.
 fn assignments(code: &str) -> Vec<Assignment> {
     let separator = if code.contains('=') { '=' } else { ':' };
     let places = code.match_indices(separator);
-    places.filter_map(|(at, _)| assignment(code, at)).collect()
+    let found: Vec<_> = places.filter_map(|(at, _)| assignment(code, at)).collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let start = code.len() - code.trim_start().len();
+    let rest = code.get(start..).unwrap_or_default();
+    let word = rest.find(char::is_whitespace).map(|end| start + end);
+    word.and_then(|end| assignment(code, end))
+        .into_iter()
+        .collect()
 }
 
 fn assignment(code: &str, separator: usize) -> Option<Assignment> {
@@ -56,12 +76,13 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     let start = before.trim_end_matches(is_part).len();
     let path = before.get(start..)?.replace(['"', '\''], "");
     let shows: Vec<Show> = path.split('.').map(show).collect();
+    let last = *shows.last()?;
     let is_secret = shows.contains(&Show::Nothing);
-    let last = path.rsplit('.').next()?;
-    (is_secret || is_ours(last)).then(|| Assignment {
+    // What is not known is no key for sure, but may be a part of a value.
+    (is_secret || last != Show::NoText).then_some(Assignment {
         key: start..before.len(),
-        value: separator + 1,
-        show: if is_secret { Show::Nothing } else { show(last) },
+        value: (separator + 1).min(code.len()),
+        show: if is_secret { Show::Nothing } else { last },
     })
 }
 
@@ -111,6 +132,11 @@ mod tests {
             ("id = \"a\" token = s3", "id = \"a\" token = …"),
             ("x = { id = \"a\" y = \"s3\" }", "… id = …"),
             ("x = s3=", "…"),
+            ("[target.targetSpec]", "[target.targetSpec]"),
+            ("[s3]", "…"),
+            ("bind \":8080\"", "bind \":8080\""),
+            ("token s3 s4", "token …"),
+            ("export TOKEN=s3", "… TOKEN=…"),
             ("s3", "…"),
             ("s3==", "…"),
             ("url = http://opal:7000", "url = http://opal:7000"),

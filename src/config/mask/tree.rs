@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use crate::config::mask::words::{Show, show, show_in_spec};
 
 /// A key or a single value of the file: where it stands, and what may be shown of it.
-pub(super) type Piece = (Range<usize>, Show);
+pub(in crate::config) type Piece = (Range<usize>, Show);
 
 /// Where in the file a value stands, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]

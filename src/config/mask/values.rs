@@ -75,18 +75,28 @@ fn between_references(value: &str) -> Vec<Range<usize>> {
     hidden
 }
 
-/// The next `${NAME}` or `${file:PATH}` that is one by its letters.
+/// The next `${NAME}` or `${file:PATH}`. A default value, as shells have it, would be a secret.
 fn next_reference(value: &str, mut from: usize) -> Option<Range<usize>> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
     loop {
         let start = from + value.get(from..)?.find("${")?;
         from = start + "${".len();
         let name = value.get(from..)?;
-        let after = name.trim_start_matches(is_plain);
+        let after = match name.strip_prefix("file:") {
+            Some(path) => path.trim_start_matches(is_of_path),
+            None => name.trim_start_matches(is_of_name),
+        };
         if after.starts_with('}') {
             return Some(start..value.len() - after.len() + 1);
         }
     }
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn is_of_path(c: char) -> bool {
+    is_of_name(c) || "-./".contains(c)
 }
 
 #[cfg(test)]
@@ -114,6 +124,7 @@ mod tests {
             ("\"${A}s3${B}\"", "\"${A}…${B}\""),
             ("\"${A s3}${B}\"", "\"…${B}\""),
             ("\"${s3\"", "\"…\""),
+            ("\"${A:-s3}\"", "\"…\""),
         ] {
             assert_eq!(shown(value, Show::Nothing), expected);
         }

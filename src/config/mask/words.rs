@@ -4,7 +4,7 @@ use crate::config::nearest::nearest;
 
 /// What may be shown of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Show {
+pub(in crate::config) enum Show {
     /// All of it.
     Whole,
     /// All but a user name, a password, and what stands behind a `?`.
@@ -40,6 +40,7 @@ const WHOLE: &[&str] = &[
     "spec",
     "tags",
     "target",
+    "target_type",
     "toggles",
     "type",
     "users_policy",
@@ -74,12 +75,14 @@ pub(super) fn show(key: &str) -> Show {
     }
 }
 
-/// The same in a `spec`, which can hold any keys, and is sent to the target as it is.
+/// The same in a `spec`, which can hold any keys, and is sent to the target as it is. The names of
+/// users are not for everybody either.
 pub(super) fn show_in_spec(key: &str) -> Show {
-    if WHOLE.contains(&key) || !is_telling(key) {
-        Show::Whole
-    } else {
-        Show::Nothing
+    match key {
+        "proj_key" => Show::Whole,
+        "users" => Show::Nothing,
+        _ if is_telling(key) => Show::Nothing,
+        _ => Show::Whole,
     }
 }
 

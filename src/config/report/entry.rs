@@ -69,7 +69,7 @@ impl Report {
             },
             code: problem.code,
             message,
-            help: problem.help.clone(),
+            help: Some(problem.help.clone()),
             file: Some(self.file.display().to_string()),
             line: Some(start.line),
             column: Some(start.column),

@@ -18,7 +18,7 @@ impl Report {
         if !is_about_all(problem) {
             group = group.element(self.snippet(problem));
         }
-        let group = group.elements(problem.help.as_ref().map(|help| Level::HELP.message(help)));
+        let group = group.element(Level::HELP.message(&problem.help));
         let renderer = if colored {
             Renderer::styled()
         } else {
@@ -39,8 +39,9 @@ impl Report {
         let first = spans().map(|span| self.lines.line(span.start)).min();
         let last = spans().map(|span| self.lines.line(span.end)).max();
         let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
-        let window = self.lines.span(first, self.text.len()).start
-            ..self.lines.span(last, self.text.len()).end;
+        let first_line = self.lines.range(&self.text, first);
+        let last_line = self.lines.range(&self.text, last);
+        let window = first_line.start..last_line.end;
         let window = self.masked.span(&window);
         let shown = |span: &Range<usize>| {
             let span = self.masked.span(span);

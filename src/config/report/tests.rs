@@ -11,7 +11,7 @@ fn problem() -> Problem {
         severity: Severity::Error,
         code: "duplicate-id",
         message: "there are two".into(),
-        help: Some("take one away".into()),
+        help: "take one away".into(),
         span: 6..7,
         related: Some(Related {
             message: "the first one is here".into(),

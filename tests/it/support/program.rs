@@ -1,7 +1,10 @@
 //! Runs the real executable, hermetically: its own directory, a cleared environment.
 
 use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -44,6 +47,13 @@ impl Program {
         }
     }
 
+    /// Puts a copy of a file into the directory in which it runs, for everybody to read.
+    pub(crate) fn add_file(&self, path: &Path) {
+        let copy = self.dir.path().join(path.file_name().unwrap());
+        fs::copy(path, &copy).unwrap();
+        fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {
@@ -78,7 +88,7 @@ impl Program {
 
     fn spawn_at(&self, port: u16, args: &[&str]) -> Process {
         let config = self.config.replace("{port}", &port.to_string());
-        std::fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
+        fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
         command.args(args).current_dir(self.dir.path()).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));

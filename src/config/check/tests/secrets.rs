@@ -40,6 +40,17 @@ const MANGLED: &[&str] = &[
     "\"http://a:hunter2@b:c\"",
     "\"http://a:hunter2@\"",
     "\"http://a/?hunter2\"",
+    "\"${TOKEN:-hunter2}\"",
+    "\"${hunter2!}\"",
+    "${TOKEN:-hunter2}",
+    "“hunter2”",
+    "\n- hunter2",
+    "\nhunter2: hunter2",
+    "\nid: hunter2!",
+    "\nexport hunter2",
+    "\n[hunter2",
+    "\n[[hunter2]",
+    "7, \"hunter2\"",
 ];
 
 #[test]

@@ -48,29 +48,33 @@ users_policy = { source = "opla", package = "app/x" }
     assert_eq!(
         shown(text, &problems),
         r#"2:8: error: `bind` is not host:port: `8080`
-  help: write "127.0.0.1:8080", "[::1]:8080", or ":8080" for every interface
+  help: write `bind = ":8080"` for every interface
 5:7: error: `url` is no usable address: an address starts with http:// or https://
-  help: write the OPAL client's address, such as "http://opal-client:7000"
-6:9: error: string values must be quoted, expected literal string
-  help: put the value in double quotes
+  help: write the OPAL client's address, such as `url = "http://opal-client:7000"`
+6:9: error: a string has to be in quotes
+  help: write `token = "…"`
 7:1: error: unknown key `advertisedAddress`
   help: write `advertised_address`
 9:6: error: there are two sources with the id `opal`
   note: the first one is here: 4:6
+  help: give it another id, or take one of the two sources away
 11:22: error: `advertised_address` is no usable address: the port is missing
-  help: write the host and port at which OPAL reaches us, such as "optoggles:8080", or an http:// or https:// URL
+  help: write the host and port at which OPAL reaches us, or a URL, such as `advertised_address = "optoggles:8080"`
 13:1: error: unknown key `targetType`
   help: write `type`
+14:1: error: unknown key `endpointUrl`
+  help: write `endpoint_url` in `[target]`
 17:1: error: unknown key `usersPolicy`
   help: write `users_policy`
 19:7: error: there are two toggles with the key `a`
   note: the first one is here: 16:7
+  help: give it another key, or take one of the two toggles away
 20:16: error: `rule` is missing
-  help: write the rule's name, such as "us_users": it is no part of `package`
+  help: write the rule's name, which is no part of `package`: `rule = "us_users"`
 20:27: error: there is no source with the id `opla`
   help: did you mean `opal`?
 20:45: error: `app/x` is no package of Rego
-  help: write dots instead of slashes"#
+  help: write `package = "app.x"`"#
     );
 }
 
@@ -83,7 +87,7 @@ fn an_empty_file_lacks_everything() {
         "1:1: error: there are no sources\n  \
            help: add a table `[[sources]]` with an `id`, a `url` and an `advertised_address`\n\
          1:1: error: there is no `[target]`\n  \
-           help: add a table `[target]` with its `type`: where the toggles are\n\
+           help: add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`\n\
          1:1: warning: there are no toggles\n  \
            help: add a table `[[toggles]]` with a `key` and its `users_policy`"
     );

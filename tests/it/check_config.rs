@@ -1,0 +1,72 @@
+//! What `check-config` says about the wrong files of `tests/wrong`, each compared with what it said
+//! before: `SNAPSHOTS=overwrite cargo test` writes that down anew, to be read before it is kept.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use snapbox::{Assert, Data, IntoData};
+
+use crate::support::Stage;
+use crate::support::program::Program;
+
+/// What stands for every secret in the files.
+const SECRET: &str = "hunter2";
+
+/// The folder of the wrong files; `files` in it has what they name.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong")
+}
+
+/// The names of the folder's files with this ending, without it.
+fn names(ending: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder()).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|found| found == ending));
+    paths
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The program in a directory with all the files, and no variable but `TOKEN`.
+fn program() -> Program {
+    let stage = Stage::new();
+    stage.add_secret(SECRET);
+    let program = Program::new(&stage, "", &[("TOKEN", SECRET)]);
+    for name in names("toml") {
+        program.add_file(&folder().join(format!("{name}.toml")));
+    }
+    for entry in fs::read_dir(folder().join("files")).unwrap() {
+        program.add_file(&entry.unwrap().path());
+    }
+    program
+}
+
+/// All that a run leaves, as it stands in the snapshots.
+fn picture(program: &Program, name: &str) -> String {
+    let output = program.run(&["-c", &format!("{name}.toml"), "check-config"]);
+    let status = output.status.and_then(|status| status.code()).unwrap();
+    format!(
+        "exit status {status}\n--- stdout\n{}--- stderr\n{}",
+        output.stdout, output.stderr
+    )
+}
+
+#[test]
+fn each_wrong_file_is_answered_as_it_was_before() {
+    let program = program();
+    let assert = Assert::new().action_env(snapbox::assert::DEFAULT_ACTION_ENV);
+    let mut changed = Vec::new();
+    let files = names("toml");
+    for name in &files {
+        let path = folder().join(format!("{name}.txt"));
+        let expected = Data::read_from(&path, None).raw();
+        let actual = picture(&program, name).into_data();
+        if let Err(error) = assert.try_eq(Some(name), actual, expected) {
+            changed.push(error.to_string());
+        }
+    }
+    assert!(changed.is_empty(), "{}", changed.join("\n"));
+    assert_eq!(names("txt"), files, "each answer has its file");
+    assert!(files.len() >= 60, "{} files are too few", files.len());
+}
