@@ -70,3 +70,35 @@ fn each_wrong_file_is_answered_as_it_was_before() {
     assert_eq!(names("txt"), files, "each answer has its file");
     assert!(files.len() >= 60, "{} files are too few", files.len());
 }
+
+/// The codes in the first column of the README's table of them.
+fn documented_codes() -> BTreeSet<String> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let (_, table) = readme.split_once("| code | meaning |").unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').nth(1).unwrap());
+    let codes = cells.flat_map(|cell| cell.split(','));
+    codes
+        .map(|code| code.trim().trim_matches('`').to_owned())
+        .collect()
+}
+
+#[test]
+fn the_codes_of_all_wrong_files_are_those_of_the_readme() {
+    let program = program();
+    let mut codes = BTreeSet::new();
+    for name in names("toml") {
+        let file = format!("{name}.toml");
+        let output = program.run(&["-c", &file, "check-config", "--format", "json"]);
+        let found = output.json();
+        let found = found.as_array().unwrap().iter();
+        codes.extend(found.map(|found| found["code"].as_str().unwrap().to_owned()));
+    }
+    // These are of no file that can be read.
+    codes.extend(["no-file", "online"].map(str::to_owned));
+    assert_eq!(codes, documented_codes());
+}

@@ -39,6 +39,11 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICA
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIBhunter2A\n-----END PRIVATE KEY-----\n";
 
 fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
+    let (config, problems, _) = run_to_report(text, open_to_others);
+    (config, problems)
+}
+
+fn run_to_report(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>, Report) {
     let around = Surroundings {
         folder: Path::new("/conf"),
         env: &|name| match name {
@@ -58,7 +63,14 @@ fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
         open_to_others,
     };
     let checked = check(text, &around);
-    (checked.config, checked.problems)
+    let problems = checked.problems.clone();
+    let report = Report::new(
+        "o.toml".into(),
+        text.into(),
+        checked.problems,
+        &checked.cuts,
+    );
+    (checked.config, problems, report)
 }
 
 /// `RIGHT` with one piece of it replaced.

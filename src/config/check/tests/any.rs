@@ -201,7 +201,8 @@ fn a_large_file_that_is_none_of_ours_takes_no_ages() {
 }
 
 fn examine(text: &str, open_to_others: bool) {
-    let (config, problems) = run(text, open_to_others);
+    let (config, problems, report) = run_to_report(text, open_to_others);
+    assert_eq!(report.to_string().is_empty(), problems.is_empty());
     let has_errors = problems
         .iter()
         .any(|problem| problem.severity == Severity::Error);
