@@ -18,6 +18,19 @@ def check_config(lab):
     expect(run.code == 0, "exit 0", run)
 
 
+@check("check-config --online hears from OPAL, OPA, each rule and the target, and changes nothing")
+def check_config_online(lab):
+    run = lab.run("check-config", "--online")
+    expect(run.code == 0, "exit 0", run)
+    lines = run.out.splitlines()[1:]
+    expect(all(" ok: " in line for line in lines), "every answer ok", run)
+    for key, users in lab.stack.world.users_of_toggles().items():
+        line = next(line for line in lines if line.startswith(f"toggle {key} "))
+        expect(line.endswith(f" {len(users)} users"), f"{key}: {len(users)} users", run)
+    expect(any("not registered" in line for line in lines), "no callback registered", run)
+    expect(lab.stack.toggles() == {}, "an empty target", lab.stack.toggles())
+
+
 @check("sync --once --dry-run says what would be, and does nothing")
 def dry_run(lab):
     run = lab.run("sync", "--once", "--dry-run")
