@@ -131,7 +131,7 @@ impl Machine {
         let signals = Signals::new([SIGTERM, SIGINT])
             .map_err(|error| Stop::failed(format!("failed to listen for signals: {error}")))?;
         let status = Arc::new(Status::new(config, Instant::now()));
-        let engine = Engine::new(Arc::clone(config), mode, peers.is_target_readable());
+        let engine = Engine::new(Arc::clone(config), mode, peers.terms());
         let (stop, stopped) = bounded(1);
         let sources = config.sources.len();
         let worker = Worker::new(

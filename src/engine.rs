@@ -29,7 +29,7 @@ pub use view::{Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{Done, Job, ToggleId};
+use crate::job::{Done, Job, Terms, ToggleId};
 use crate::schedule::Timers;
 use places::Places;
 use source::Source;
@@ -40,7 +40,7 @@ use toggle::Toggle;
 pub struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    readable: bool,
+    terms: Terms,
     sources: Vec<Source>,
     toggles: Vec<Toggle>,
     /// Toggles with a step to take at the target.
@@ -59,19 +59,22 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for a configuration. `readable` tells whether its target can be read.
+    /// An engine for a configuration, whose target has these terms.
     ///
     /// Nothing happens before [`Engine::start`].
-    pub fn new(config: Arc<Config>, mode: Mode, readable: bool) -> Engine {
+    pub fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let places = config.concurrency;
         let source = |source| Source::new(source, mode, places);
         Engine {
             mode,
-            readable,
             sources: config.sources.iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             steps: VecDeque::new(),
-            places: Places::new(places),
+            places: match terms.at_once {
+                Some(limit) => Places::strict(limit.min(places)),
+                None => Places::new(places),
+            },
+            terms,
             paused: None,
             timers: Timers::default(),
             urgent: VecDeque::new(),
@@ -171,7 +174,7 @@ impl Engine {
             Done::Leave(source, result) => self.left(source, result),
             Done::Ready(source, result) => self.heard_if_ready(source, result, now),
             Done::Query(toggle, result) => self.queried(toggle, result, now),
-            Done::Read(toggle, result) => self.was_read(toggle, result, now),
+            Done::Read(results) => self.were_read(results, now),
             Done::Create(toggle, result) => self.was_created(toggle, result, now),
             Done::Describe(toggle, result) => self.was_described(toggle, result, now),
             Done::Update(toggle, result) => self.was_updated(toggle, result, now),
@@ -202,7 +205,11 @@ impl Engine {
 
     fn resync(&mut self, now: Moment) {
         for toggle in &mut self.toggles {
-            toggle.forget(self.readable);
+            toggle.forget(self.terms.readable);
+        }
+        if self.terms.readable {
+            // All at once, so that what can be read together is.
+            (0..self.toggles.len()).for_each(|id| self.advance(id, now));
         }
         for source in 0..self.sources.len() {
             self.ask_for_pass(source, Cause::Resync, now);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::config::SourceKind;
 use crate::error::Failure;
-use crate::plan::There;
+use crate::plan::{Present, There};
 use crate::secret::Secret;
 use crate::users::Users;
 
@@ -61,12 +61,24 @@ pub enum Readiness {
 }
 
 /// What creating a toggle came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Created {
-    /// It is new, and described.
-    New,
-    /// It was there.
-    Existed,
+    /// It is new, and so described.
+    New(Present),
+    /// It was there; as what, where that is known.
+    Existed(Option<Present>),
+}
+
+/// How a target wants to be dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether toggles can be read.
+    pub readable: bool,
+    /// How many requests it takes at once, and one at a time after a 429; none: as many as
+    /// `concurrency` says.
+    pub at_once: Option<usize>,
+    /// For each toggle a number: toggles of the same number are read in one job; none: alone.
+    pub batches: Vec<Option<usize>>,
 }
 
 /// One request, or a few that belong together, for a request thread.
@@ -84,14 +96,14 @@ pub enum Job {
     Ready(SourceId, Arc<Access>),
     /// Ask OPA for the users of a toggle.
     Query(ToggleId, Arc<Access>),
-    /// Read a toggle at the target.
-    Read(ToggleId),
+    /// Read toggles at the target.
+    Read(Vec<ToggleId>),
     /// Create it there.
     Create(ToggleId),
     /// Bring its metadata in line with its `spec`.
-    Describe(ToggleId),
+    Describe(ToggleId, There),
     /// Set its users.
-    Update(ToggleId, Arc<Users>),
+    Update(ToggleId, Arc<Users>, There),
 }
 
 /// What came of a job.
@@ -109,8 +121,8 @@ pub enum Done {
     Ready(SourceId, Result<Readiness, Failure>),
     /// The users that the rule allows.
     Query(ToggleId, Result<Users, Failure>),
-    /// What the target has.
-    Read(ToggleId, Result<There, Failure>),
+    /// What the target has of each toggle.
+    Read(Vec<(ToggleId, Result<There, Failure>)>),
     /// The toggle exists.
     Create(ToggleId, Result<Created, Failure>),
     /// Its metadata follow its `spec`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::job::{Done, Job};
+use crate::job::{Done, Job, Terms};
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::target::{self, Target};
@@ -31,9 +31,9 @@ impl Peers {
         })
     }
 
-    /// Whether the target can be read.
-    pub fn is_target_readable(&self) -> bool {
-        self.target.is_readable()
+    /// How the target wants to be dealt with.
+    pub fn terms(&self) -> Terms {
+        self.target.terms()
     }
 
     /// Does a job. It blocks, for as long as `http_timeout` for each request.
@@ -49,10 +49,12 @@ impl Peers {
                 let rule = &toggles[id].users_policy;
                 Done::Query(id, self.sources[rule.source].query(&opa, rule))
             }
-            Job::Read(id) => Done::Read(id, self.target.read(&toggles[id])),
-            Job::Create(id) => Done::Create(id, self.target.create(&toggles[id])),
-            Job::Describe(id) => Done::Describe(id, self.target.describe(&toggles[id])),
-            Job::Update(id, users) => Done::Update(id, self.target.update(&toggles[id], &users)),
+            Job::Read(ids) => Done::Read(self.target.read(&ids)),
+            Job::Create(id) => Done::Create(id, self.target.create(id)),
+            Job::Describe(id, there) => Done::Describe(id, self.target.describe(id, &there)),
+            Job::Update(id, users, there) => {
+                Done::Update(id, self.target.update(id, &users, &there))
+            }
         }
     }
 }

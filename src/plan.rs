@@ -1,8 +1,10 @@
 //! Users wanted and users there → what to do next at the target.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::users::Users;
+use crate::users::{Change, Users};
 
 /// What is known of a toggle at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,13 +15,32 @@ pub enum There {
     /// It is not there.
     Absent,
     /// It is there.
-    Present {
-        /// Whether its metadata follow `spec`.
-        described: bool,
-        /// Who has it, where that is known.
-        users: Option<Arc<Users>>,
-    },
+    Present(Present),
 }
+
+/// A toggle that is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Present {
+    /// Whether its metadata follow `spec`.
+    pub described: bool,
+    /// Who has it, in each environment that it is kept in; a target without environments is one.
+    pub environments: Vec<Environment>,
+    /// What the target wants to be reminded of when the toggle is changed.
+    pub memo: Memo,
+}
+
+/// A toggle in one environment of the target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Environment {
+    /// Who has the toggle, where that is known.
+    pub users: Option<Arc<Users>>,
+    /// Whether it is on for nobody else, whatever becomes of them: nothing but users can differ.
+    pub in_order: bool,
+}
+
+/// What a target knows of a toggle, and nobody else can make sense of.
+#[derive(Clone, Default)]
+pub struct Memo(Option<Arc<dyn Any + Send + Sync>>);
 
 /// One thing to do at the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +57,7 @@ pub enum Step {
 
 impl There {
     /// The next step, if there is one, towards a toggle that exists, follows its `spec`, and is on
-    /// for exactly the users that are wanted.
+    /// for exactly the users that are wanted, in every environment.
     ///
     /// `wanted` is none where the users are not known: then nothing is done about them. `readable`
     /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
@@ -44,11 +65,10 @@ impl There {
         match self {
             There::Unknown if readable => Some(Step::Read),
             There::Unknown | There::Absent => Some(Step::Create),
-            There::Present {
-                described: false, ..
-            } => Some(Step::Describe),
-            There::Present { users, .. } => {
-                (users.as_deref() != Some(wanted?)).then_some(Step::Update)
+            There::Present(present) if !present.described => Some(Step::Describe),
+            There::Present(present) => {
+                let wanted = wanted?;
+                (!present.is_on_for(wanted)).then_some(Step::Update)
             }
         }
     }
@@ -56,7 +76,10 @@ impl There {
     /// Forgets the users, after a request whose outcome is not known.
     pub fn forget_users(&mut self, readable: bool) {
         match self {
-            There::Present { users, .. } if !readable => *users = None,
+            There::Present(present) if !readable => {
+                let environments = present.environments.iter_mut();
+                environments.for_each(|environment| environment.users = None);
+            }
             _ => *self = There::Unknown,
         }
     }
@@ -65,17 +88,115 @@ impl There {
     /// again, the rest is sent again.
     pub fn forget(&mut self, readable: bool) {
         self.forget_users(readable);
-        if let There::Present { described, .. } = self {
-            *described = false;
+        if let There::Present(present) = self {
+            present.described = false;
         }
     }
 
-    /// Who has the toggle, where that is known.
-    pub fn users(&self) -> Option<&Arc<Users>> {
+    /// Who comes and who goes, in one environment or another, where these users are sent; none
+    /// where it is not known who has the toggle.
+    pub fn change_to(&self, wanted: &Users) -> Option<Change> {
         match self {
-            There::Present { users, .. } => users.as_ref(),
-            _ => None,
+            There::Unknown => None,
+            There::Absent => Some(wanted.change_from(&Users::default())),
+            There::Present(present) => present.change_to(wanted),
         }
+    }
+
+    /// Whether nothing but its users can differ from what is wanted.
+    pub fn is_in_order(&self) -> bool {
+        let in_order = |present: &Present| present.environments.iter().all(|it| it.in_order);
+        matches!(self, There::Present(present) if in_order(present))
+    }
+
+    /// The set that equals this one, if an environment has it.
+    pub fn same(&self, users: &Users) -> Option<&Arc<Users>> {
+        let There::Present(present) = self else {
+            return None;
+        };
+        let known = present.environments.iter();
+        let mut known = known.filter_map(|environment| environment.users.as_ref());
+        known.find(|known| ***known == *users)
+    }
+
+    /// Takes note that the users were sent, with success.
+    pub fn set_users(&mut self, users: &Arc<Users>) {
+        if let There::Present(present) = self {
+            for environment in &mut present.environments {
+                *environment = Environment::of(Arc::clone(users));
+            }
+        }
+    }
+}
+
+impl Present {
+    /// A toggle of a target without environments, with these users where they are known.
+    pub fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
+        let in_order = true;
+        Present {
+            described,
+            environments: vec![Environment { users, in_order }],
+            memo: Memo::default(),
+        }
+    }
+
+    fn is_on_for(&self, wanted: &Users) -> bool {
+        self.environments
+            .iter()
+            .all(|environment| environment.is_on_for(wanted))
+    }
+
+    fn change_to(&self, wanted: &Users) -> Option<Change> {
+        let mut changes = self
+            .environments
+            .iter()
+            .map(|environment| Some(wanted.change_from(environment.users.as_ref()?)));
+        let first = changes.next().unwrap_or_else(|| Some(Change::default()))?;
+        changes.try_fold(first, |all, change| Some(all.or(&change?)))
+    }
+}
+
+impl Environment {
+    /// One in which exactly these users have the toggle, and nothing else is to be done.
+    pub fn of(users: Arc<Users>) -> Environment {
+        Environment {
+            users: Some(users),
+            in_order: true,
+        }
+    }
+
+    /// Whether nothing is left to do for these users.
+    pub fn is_on_for(&self, wanted: &Users) -> bool {
+        self.in_order && self.users.as_deref() == Some(wanted)
+    }
+}
+
+impl Memo {
+    /// A memo of this.
+    pub fn new<T: Send + Sync + 'static>(content: T) -> Memo {
+        Memo(Some(Arc::new(content)))
+    }
+
+    /// What is in it, where it is of this type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.as_ref()?.downcast_ref()
+    }
+}
+
+/// Two memos are equal where they are the same.
+impl PartialEq for Memo {
+    fn eq(&self, other: &Memo) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Memo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Memo" } else { "no Memo" })
     }
 }
 
@@ -93,26 +214,37 @@ mod tests {
     fn apply(step: Step, truth: &There, wanted: &Arc<Users>) -> There {
         match step {
             Step::Read => truth.clone(),
-            Step::Create => There::Present {
-                described: true,
-                users: Some(Arc::default()),
-            },
-            Step::Describe => There::Present {
-                described: true,
-                users: truth.users().cloned(),
-            },
-            Step::Update => There::Present {
-                described: true,
-                users: Some(Arc::clone(wanted)),
-            },
+            Step::Create => present(true, &[], false),
+            Step::Describe => {
+                let mut truth = truth.clone();
+                if let There::Present(present) = &mut truth {
+                    present.described = true;
+                }
+                truth
+            }
+            Step::Update => {
+                let mut truth = truth.clone();
+                truth.set_users(wanted);
+                truth
+            }
         }
     }
 
-    fn present(described: bool, keys: &[String]) -> There {
-        There::Present {
-            described,
+    fn present(described: bool, keys: &[String], in_order: bool) -> There {
+        let environment = Environment {
             users: Some(users(keys)),
-        }
+            in_order,
+        };
+        let other = Environment::of(Arc::default());
+        There::Present(Present {
+            described,
+            environments: vec![environment, other],
+            memo: Memo::default(),
+        })
+    }
+
+    fn plain(described: bool, keys: &[String]) -> There {
+        There::Present(Present::plain(described, Some(users(keys))))
     }
 
     #[test]
@@ -122,33 +254,50 @@ mod tests {
         assert_eq!(There::Absent.next_step(None, true), Some(Step::Create));
         let eve = ["eve".to_owned()];
         assert_eq!(
-            present(false, &eve).next_step(None, true),
+            plain(false, &eve).next_step(None, true),
             Some(Step::Describe)
         );
-        assert_eq!(present(true, &eve).next_step(None, true), None);
+        assert_eq!(plain(true, &eve).next_step(None, true), None);
     }
 
     #[test]
     fn after_a_lost_request_what_can_be_read_is_read_and_the_rest_is_sent_again() {
         let wanted = users(&["eve".to_owned()]);
-        let mut readable = present(true, &["eve".to_owned()]);
+        let mut readable = plain(true, &["eve".to_owned()]);
         readable.forget_users(true);
         assert_eq!(readable.next_step(Some(&wanted), true), Some(Step::Read));
 
-        let mut blind = present(true, &["eve".to_owned()]);
+        let mut blind = plain(true, &["eve".to_owned()]);
         blind.forget_users(false);
         assert_eq!(blind.next_step(Some(&wanted), false), Some(Step::Update));
     }
 
     #[test]
     fn a_resync_of_what_cannot_be_read_sends_metadata_and_users_again() {
-        let mut blind = present(true, &[]);
+        let mut blind = plain(true, &[]);
         blind.forget(false);
-        let forgotten = There::Present {
-            described: false,
-            users: None,
+        assert_eq!(blind, There::Present(Present::plain(false, None)));
+    }
+
+    #[test]
+    fn whoever_comes_or_goes_in_any_environment_counts_once() {
+        let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
+        let environment = |keys: &[&str]| Environment::of(Arc::new(names(keys)));
+        let mut there = Present {
+            environments: vec![environment(&["a", "x"]), environment(&["a", "b", "y"])],
+            ..Present::plain(true, None)
         };
-        assert_eq!(blind, forgotten);
+        let change = Change {
+            added: names(&["b", "c"]),
+            removed: names(&["x", "y"]),
+        };
+        let wanted = names(&["a", "b", "c"]);
+        assert_eq!(
+            There::Present(there.clone()).change_to(&wanted),
+            Some(change)
+        );
+        there.environments[1].users = None;
+        assert_eq!(There::Present(there).change_to(&wanted), None);
     }
 
     proptest! {
@@ -156,10 +305,10 @@ mod tests {
         fn applying_a_plan_and_planning_again_gives_an_empty_plan(
             wanted in prop::collection::vec("[a-d]", 0..4),
             there in prop::collection::vec("[a-d]", 0..4),
-            exists: bool, described: bool, known: bool,
+            exists: bool, described: bool, known: bool, in_order: bool,
         ) {
             let wanted = users(&wanted);
-            let truth = if exists { present(described, &there) } else { There::Absent };
+            let truth = if exists { present(described, &there, in_order) } else { There::Absent };
             let mut there = if known { truth.clone() } else { There::Unknown };
             let mut steps = 0;
             let mut truth = truth;
@@ -169,7 +318,7 @@ mod tests {
                 steps += 1;
                 prop_assert!(steps <= 3, "at most read, create or describe, and update");
             }
-            prop_assert_eq!(truth.users(), Some(&wanted));
+            prop_assert_eq!(truth.change_to(&wanted), Some(Change::default()));
             prop_assert_eq!(there.next_step(Some(&wanted), true), None);
         }
     }

@@ -2,49 +2,53 @@
 
 mod restapi;
 
-use crate::config::{self, Config, Toggle};
+use std::sync::Arc;
+
+use crate::config::{self, Config};
 use crate::error::Failure;
-use crate::job::Created;
+use crate::job::{Created, Terms, ToggleId};
 use crate::plan::There;
 use crate::users::Users;
 use restapi::RestApi;
 
-/// Makes the requests to a platform. Each may be repeated, because its outcome can get lost.
-pub trait Target: Send + Sync {
-    /// Whether [`Target::read`] works.
-    fn is_readable(&self) -> bool;
+/// What came of reading some toggles.
+pub type Reads = Vec<(ToggleId, Result<There, Failure>)>;
 
-    /// What the target holds of a toggle.
-    ///
-    /// # Errors
-    ///
-    /// Where the target does not tell.
-    fn read(&self, toggle: &Toggle) -> Result<There, Failure>;
+/// Makes the requests to a platform. Each may be repeated, because its outcome can get lost.
+///
+/// A `there` is what the target said itself when the toggle was read or created, with the users
+/// that were sent to it since.
+pub trait Target: Send + Sync {
+    /// How it wants to be dealt with.
+    fn terms(&self) -> Terms;
+
+    /// What the target holds of each of these toggles.
+    fn read(&self, toggles: &[ToggleId]) -> Reads;
 
     /// Creates a toggle as its `spec` says; one that is there is left as it is.
     ///
     /// # Errors
     ///
     /// Where the target refuses.
-    fn create(&self, toggle: &Toggle) -> Result<Created, Failure>;
+    fn create(&self, toggle: ToggleId) -> Result<Created, Failure>;
 
     /// Brings a toggle's metadata in line with its `spec`.
     ///
     /// # Errors
     ///
     /// Where the target refuses; 404 where the toggle is not there.
-    fn describe(&self, toggle: &Toggle) -> Result<(), Failure>;
+    fn describe(&self, toggle: ToggleId, there: &There) -> Result<(), Failure>;
 
     /// Turns a toggle on for exactly these users.
     ///
     /// # Errors
     ///
     /// Where the target refuses; 404 where the toggle is not there.
-    fn update(&self, toggle: &Toggle, users: &Users) -> Result<(), Failure>;
+    fn update(&self, toggle: ToggleId, users: &Users, there: &There) -> Result<(), Failure>;
 
     /// Asks the target for all that the configuration takes for granted of it, without writing
     /// anything: what was looked at, in a word or two, and what was found.
-    fn check(&self, toggles: &[Toggle]) -> Vec<(String, Result<String, Failure>)>;
+    fn check(&self) -> Vec<(String, Result<String, Failure>)>;
 }
 
 /// The target of the configuration.
@@ -52,7 +56,7 @@ pub trait Target: Send + Sync {
 /// # Errors
 ///
 /// Says what of its configuration cannot be used.
-pub fn open(config: &Config) -> Result<Box<dyn Target>, String> {
+pub fn open(config: &Arc<Config>) -> Result<Box<dyn Target>, String> {
     match &config.target {
         config::Target::RestApi(restapi) => Ok(Box::new(RestApi::new(restapi, config)?)),
     }

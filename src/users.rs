@@ -93,6 +93,14 @@ impl Users {
 }
 
 impl Change {
+    /// Both changes together, where they are those of two environments.
+    pub fn or(&self, other: &Change) -> Change {
+        Change {
+            added: self.added.iter().chain(other.added.iter()).collect(),
+            removed: self.removed.iter().chain(other.removed.iter()).collect(),
+        }
+    }
+
     /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()

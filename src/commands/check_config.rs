@@ -2,6 +2,8 @@
 
 mod online;
 
+use std::sync::Arc;
+
 use super::{Exit, Stop, complain, print, shown};
 use crate::cli::{CheckConfig, Format};
 use crate::config::Config;
@@ -22,9 +24,9 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
     } else {
         report
     };
-    let config = config.filter(|_| !has_errors(&report));
+    let config = config.filter(|_| !has_errors(&report)).map(Arc::new);
     if options.format == Format::Human {
-        show(config.as_ref(), &report)?;
+        show(config.as_deref(), &report)?;
     }
     let findings = match &config {
         Some(config) if options.online => online::ask(config)?,

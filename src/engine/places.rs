@@ -16,6 +16,10 @@ pub const HANGING: usize = 64;
 #[derive(Debug)]
 pub(super) struct Places {
     limit: usize,
+    /// Requests that hang keep their places: the peer counts them.
+    strict: bool,
+    /// Until when there is but one place.
+    narrow_until: Option<Instant>,
     /// Who is out, and when it gives its place away.
     taken: Vec<(ToggleId, Instant)>,
 }
@@ -24,18 +28,39 @@ impl Places {
     pub(super) fn new(limit: usize) -> Places {
         Places {
             limit,
+            strict: false,
+            narrow_until: None,
             taken: Vec::new(),
         }
     }
 
+    /// So many places, and never more.
+    pub(super) fn strict(limit: usize) -> Places {
+        Places {
+            strict: true,
+            ..Places::new(limit)
+        }
+    }
+
+    /// Leaves one place until then, where the places are strict.
+    pub(super) fn narrow(&mut self, until: Instant) {
+        self.narrow_until = self.narrow_until.max(Some(until).filter(|_| self.strict));
+    }
+
     pub(super) fn is_free(&self, now: Instant) -> bool {
-        self.prompt(now).count() < self.limit && self.taken.len() < self.limit + HANGING
+        match (self.strict, self.narrow_until) {
+            (true, Some(until)) if now < until => self.taken.is_empty(),
+            (true, _) => self.taken.len() < self.limit,
+            (false, _) => self.prompt(now).count() < self.limit && self.has_room(),
+        }
     }
 
     /// When a place becomes free although no request ends.
     pub(super) fn next_free(&self, now: Instant) -> Option<Instant> {
-        let room = self.taken.len() < self.limit + HANGING;
-        self.prompt(now).min().filter(|_| room)
+        if self.strict {
+            return self.narrow_until.filter(|until| *until > now);
+        }
+        self.prompt(now).min().filter(|_| self.has_room())
     }
 
     /// Takes a place; what hung the last time is thought to hang again, and takes none.
@@ -46,6 +71,10 @@ impl Places {
 
     pub(super) fn release(&mut self, toggle: ToggleId) {
         self.taken.retain(|(other, _)| *other != toggle);
+    }
+
+    fn has_room(&self) -> bool {
+        self.taken.len() < self.limit + HANGING
     }
 
     fn prompt(&self, now: Instant) -> impl Iterator<Item = Instant> {
@@ -76,6 +105,24 @@ mod tests {
         let start = Instant::now();
         let mut places = Places::new(1);
         places.take(0, start, true);
+        assert!(places.is_free(start));
+    }
+
+    #[test]
+    fn strict_places_are_kept_and_are_one_for_a_while_where_that_is_asked_for() {
+        let start = Instant::now();
+        let mut places = Places::strict(2);
+        places.take(0, start, true);
+        assert!(places.is_free(start));
+        places.take(1, start, true);
+        assert!(!places.is_free(start + 2 * PROMPT));
+        assert_eq!(places.next_free(start), None);
+        places.release(1);
+        places.narrow(start + PROMPT);
+        assert!(!places.is_free(start));
+        assert_eq!(places.next_free(start), Some(start + PROMPT));
+        assert!(places.is_free(start + PROMPT));
+        places.release(0);
         assert!(places.is_free(start));
     }
 

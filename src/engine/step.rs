@@ -17,6 +17,10 @@ use super::{Engine, Key, Mode, Moment, Notice, Thing, Timer};
 /// or to send again, in case the lost one was applied late.
 const CONFIRM: Duration = Duration::from_secs(30);
 
+/// How long a target that counts requests counts them: after a 429, what it allows is asked for one
+/// at a time until then.
+const WINDOW: Duration = Duration::from_secs(10);
+
 impl Engine {
     /// Puts a toggle in line for its next step at the target, if there is one to take.
     pub(super) fn advance(&mut self, id: ToggleId, now: Moment) {
@@ -43,7 +47,7 @@ impl Engine {
         let toggle = &self.toggles[id];
         let step = toggle
             .there
-            .next_step(toggle.wanted.as_deref(), self.readable)?;
+            .next_step(toggle.wanted.as_deref(), self.terms.readable)?;
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
         (step == Step::Read || !dry_run).then_some(step)
     }
@@ -68,30 +72,70 @@ impl Engine {
                 self.rest(id, now);
                 continue;
             };
+            let hung = self.toggles[id].apply.hung();
+            self.places.take(id, now, hung);
+            self.set_running(id);
             let toggle = &mut self.toggles[id];
-            toggle.apply.state = State::Running;
-            toggle.recheck = false;
-            self.places.take(id, now, toggle.apply.hung());
             return Some(match step {
-                Step::Read => Job::Read(id),
+                Step::Read => Job::Read(self.batch(id)),
                 Step::Create => Job::Create(id),
-                Step::Describe => Job::Describe(id),
+                Step::Describe => Job::Describe(id, toggle.there.clone()),
                 Step::Update => toggle.update(id),
             });
         }
         None
     }
 
-    pub(super) fn was_read(&mut self, id: ToggleId, result: Result<There, Failure>, now: Moment) {
-        self.places.release(id);
-        match result {
-            Ok(there) => {
-                let toggle = &mut self.toggles[id];
-                toggle.exists |= matches!(there, There::Present { .. });
-                toggle.there = there;
-                self.step_taken(id, "read", now);
+    fn set_running(&mut self, id: ToggleId) {
+        let toggle = &mut self.toggles[id];
+        toggle.apply.state = State::Running;
+        toggle.recheck = false;
+    }
+
+    /// The toggles to read along with this one: all that are to be read, or read again, and can be
+    /// had in the same job.
+    fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
+        let batches = &self.terms.batches;
+        if batches[first].is_none() {
+            return vec![first];
+        }
+        let others = (0..self.toggles.len()).filter(|id| {
+            let apply = &self.toggles[*id].apply;
+            *id != first
+                && batches[*id] == batches[first]
+                && (apply.state == State::Queued || apply.may_be_hurried())
+                && self.permitted_step(*id) == Some(Step::Read)
+        });
+        let others: Vec<ToggleId> = others.collect();
+        for id in &others {
+            self.timers.cancel(Timer::Task(Key::Apply(*id)));
+            self.set_running(*id);
+        }
+        if !others.is_empty() {
+            self.steps.retain(|id| others.binary_search(id).is_err());
+        }
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// Reads of one job have ended; the place is the first one's.
+    pub(super) fn were_read(
+        &mut self,
+        results: Vec<(ToggleId, Result<There, Failure>)>,
+        now: Moment,
+    ) {
+        if let Some((first, _)) = results.first() {
+            self.places.release(*first);
+        }
+        for (id, result) in results {
+            match result {
+                Ok(there) => {
+                    let toggle = &mut self.toggles[id];
+                    toggle.exists |= matches!(there, There::Present(_));
+                    toggle.there = there;
+                    self.step_taken(id, "read", now);
+                }
+                Err(failure) => self.step_failed(id, "read", failure, now),
             }
-            Err(failure) => self.step_failed(id, "read", failure, now),
         }
     }
 
@@ -102,30 +146,26 @@ impl Engine {
         now: Moment,
     ) {
         self.places.release(id);
-        let created = match result {
-            Ok(created) => created,
+        let (new, present) = match result {
+            Ok(Created::New(present)) => (true, present),
+            Ok(Created::Existed(Some(present))) => (false, present),
+            Ok(Created::Existed(None)) => {
+                let words = "the target says that it is there already (409), but could not show \
+                             it: it is read again";
+                let failure = Failure::new(Kind::Status(409), words);
+                return self.step_failed(id, "creation", failure, now);
+            }
             Err(failure) => return self.step_failed(id, "creation", failure, now),
         };
-        if created == Created::Existed && self.readable {
-            let words = "the target says that it is there already (409), but could not show it: it \
-                         is read again";
-            let failure = Failure::new(Kind::Status(409), words);
-            return self.step_failed(id, "creation", failure, now);
-        }
-        let new = created == Created::New;
         if new {
             let name = self.toggle_name(id);
             self.notices.push(Notice::Created { name });
         }
-        let nothing_to_describe = self.config.toggles[id].spec.is_empty();
         let toggle = &mut self.toggles[id];
         toggle.exists = true;
         toggle.fresh = true;
         toggle.outcome.created |= new;
-        toggle.there = There::Present {
-            described: new || nothing_to_describe,
-            users: (new && self.readable).then(Arc::default),
-        };
+        toggle.there = There::Present(present);
         self.step_taken(id, "creation", now);
     }
 
@@ -136,8 +176,8 @@ impl Engine {
         }
         let toggle = &mut self.toggles[id];
         toggle.outcome.described = true;
-        if let There::Present { described, .. } = &mut toggle.there {
-            *described = true;
+        if let There::Present(present) = &mut toggle.there {
+            present.described = true;
         }
         self.step_taken(id, "metadata update", now);
     }
@@ -154,10 +194,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.fresh = false;
         toggle.outcome.sent = change.clone();
-        toggle.there = There::Present {
-            described: true,
-            users: Some(Arc::clone(&users)),
-        };
+        toggle.there.set_users(&users);
         if std::mem::take(&mut toggle.unsure) {
             self.timers.set(Timer::Confirm(id), now.at + CONFIRM);
         }
@@ -175,7 +212,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.recheck = toggle.apply.is_running();
         if !toggle.recheck {
-            toggle.there.forget_users(self.readable);
+            toggle.there.forget_users(self.terms.readable);
             self.advance(id, now);
         }
     }
@@ -184,7 +221,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         if std::mem::take(&mut toggle.recheck) {
-            toggle.there.forget(self.readable);
+            toggle.there.forget(self.terms.readable);
         }
         // The same step's trouble is over; another's may come back: it ends when all is done.
         if matches!(&toggle.apply.trouble, Some(trouble) if trouble.what == what) {
@@ -203,7 +240,7 @@ impl Engine {
             return self.advance(id, now);
         }
         toggle.unsure |= what == "update" && failure.is_unsure();
-        toggle.there.forget_users(self.readable);
+        toggle.there.forget_users(self.terms.readable);
         if failure.is_status(404) && toggle.fresh {
             toggle.there = There::Unknown;
         }
@@ -213,6 +250,10 @@ impl Engine {
 
     /// The target wants to be left alone (429): the whole of it.
     fn pause_target(&mut self, failure: &Failure, now: Moment) {
+        if failure.is_status(429) {
+            self.places
+                .narrow(now.at + failure.pause.unwrap_or_default().max(WINDOW));
+        }
         let Some(wait) = failure.pause.filter(|_| failure.is_status(429)) else {
             return;
         };
@@ -229,11 +270,9 @@ impl Engine {
 impl Toggle {
     fn update(&mut self, id: ToggleId) -> Job {
         let users = self.wanted.clone().unwrap_or_default();
-        let sent = match self.there.users() {
-            Some(there) => Sent::Change(users.change_from(there)),
-            None => Sent::Whole,
-        };
+        let change = self.there.change_to(&users);
+        let sent = change.map_or(Sent::Whole, Sent::Change);
         self.sent = Some((Arc::clone(&users), sent));
-        Job::Update(id, users)
+        Job::Update(id, users, self.there.clone())
     }
 }

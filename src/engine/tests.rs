@@ -15,8 +15,8 @@ use super::{Engine, Event, Mode, Moment, Notice};
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{Access, Created, Done, Job, Readiness};
-use crate::plan::There;
+use crate::job::{Access, Created, Done, Job, Readiness, Terms, ToggleId};
+use crate::plan::{Present, There};
 use crate::users::Users;
 
 /// An engine on a bench: time passes when the test says so, and jobs are answered by hand.
@@ -97,10 +97,16 @@ fn failure(kind: Kind) -> Failure {
 }
 
 fn present(keys: &[&str]) -> There {
-    There::Present {
-        described: true,
-        users: Some(Arc::new(users(keys))),
-    }
+    There::Present(Present::plain(true, Some(Arc::new(users(keys)))))
+}
+
+/// One that was created just now: a target that can be read tells that it has nobody.
+fn new_toggle(readable: bool) -> Created {
+    Created::New(Present::plain(true, readable.then(Arc::default)))
+}
+
+fn read(id: ToggleId, result: Result<There, Failure>) -> Done {
+    Done::Read(vec![(id, result)])
 }
 
 /// A job in short: `update 0 a b`.
@@ -112,10 +118,13 @@ fn short(job: &Job) -> String {
         Job::Leave(id) => format!("leave {id}"),
         Job::Ready(id, _) => format!("ready {id}"),
         Job::Query(id, _) => format!("query {id}"),
-        Job::Read(id) => format!("read {id}"),
+        Job::Read(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            format!("read {}", ids.join(" "))
+        }
         Job::Create(id) => format!("create {id}"),
-        Job::Describe(id) => format!("describe {id}"),
-        Job::Update(id, users) => {
+        Job::Describe(id, _) => format!("describe {id}"),
+        Job::Update(id, users, _) => {
             let keys: Vec<&str> = users.iter().collect();
             format!("update {id} {}", keys.join(" "))
         }
@@ -133,8 +142,17 @@ impl Bench {
     }
 
     fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
+        let terms = Terms {
+            readable,
+            at_once: None,
+            batches: vec![None; config.toggles.len()],
+        };
+        Bench::with_terms(now, config, mode, terms)
+    }
+
+    fn with_terms(now: Instant, config: Config, mode: Mode, terms: Terms) -> Bench {
         let mut bench = Bench {
-            engine: Engine::new(Arc::new(config), mode, readable),
+            engine: Engine::new(Arc::new(config), mode, terms),
             now,
         };
         bench.engine.start(bench.moment());
@@ -153,9 +171,9 @@ impl Bench {
         while let Some(job) = bench.engine.next_job(now) {
             bench.done(match job {
                 Job::Query(id, _) => Done::Query(id, Ok(Users::default())),
-                Job::Read(id) => Done::Read(id, Ok(present(&[]))),
-                Job::Create(id) => Done::Create(id, Ok(Created::New)),
-                Job::Update(id, _) => Done::Update(id, Ok(())),
+                Job::Read(ids) => read(ids[0], Ok(present(&[]))),
+                Job::Create(id) => Done::Create(id, Ok(new_toggle(readable))),
+                Job::Update(id, ..) => Done::Update(id, Ok(())),
                 other => panic!("{} was not expected", short(&other)),
             });
         }

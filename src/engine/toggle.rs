@@ -105,11 +105,11 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.count = Some(users.len());
         // Of two equal sets, one is kept.
-        toggle.wanted = Some(match toggle.there.users() {
-            Some(known) if **known == users => Arc::clone(known),
-            _ => Arc::new(users),
+        toggle.wanted = Some(match toggle.there.same(&users) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(users),
         });
-        let changed = toggle.needs_target(self.readable);
+        let changed = toggle.needs_target(self.terms.readable);
         match toggle.apply.may_be_hurried() {
             true => self.hurry(id, now),
             false => self.advance(id, now),

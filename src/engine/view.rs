@@ -129,7 +129,11 @@ impl Engine {
             ToggleState::Failing
         } else if wanted.is_none() {
             ToggleState::Waiting
-        } else if toggle.there.next_step(wanted, self.readable).is_some() {
+        } else if toggle
+            .there
+            .next_step(wanted, self.terms.readable)
+            .is_some()
+        {
             ToggleState::Syncing
         } else {
             ToggleState::InSync
@@ -167,7 +171,7 @@ impl Engine {
             return Err(trouble);
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        match toggle.there.next_step(Some(wanted), self.readable) {
+        match toggle.there.next_step(Some(wanted), self.terms.readable) {
             _ if toggle.apply.trouble.is_some() => Err(trouble),
             None => Ok((toggle.outcome.clone(), wanted.len())),
             Some(step) if dry_run && step != Step::Read => {
@@ -179,25 +183,14 @@ impl Engine {
 
     /// What a run that is not dry would do next.
     fn would(&self, there: &There, wanted: &Users) -> Outcome {
-        let nobody = Users::default();
-        let known = match there {
-            There::Absent => Some(&nobody),
-            _ => there.users().map(AsRef::as_ref),
-        };
-        let sent = match known.map(|known| wanted.change_from(known)) {
+        let sent = match there.change_to(wanted) {
             None => Sent::Whole,
-            Some(change) if change.is_empty() => Sent::Nothing,
+            Some(change) if change.is_empty() && there.is_in_order() => Sent::Nothing,
             Some(change) => Sent::Change(change),
         };
         Outcome {
             created: *there == There::Absent,
-            described: matches!(
-                there,
-                There::Present {
-                    described: false,
-                    ..
-                }
-            ),
+            described: matches!(there, There::Present(present) if !present.described),
             sent,
         }
     }

@@ -6,16 +6,17 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Target;
+use super::{Reads, Target};
 use crate::config::{self, Config, Tls, Toggle};
 use crate::error::Failure;
 use crate::http::{Client, Request};
-use crate::job::Created;
-use crate::plan::There;
+use crate::job::{Created, Terms, ToggleId};
+use crate::plan::{Present, There};
 use crate::users::Users;
 
 pub(super) struct RestApi {
     config: config::RestApi,
+    all: Arc<Config>,
     client: Client,
 }
 
@@ -34,9 +35,10 @@ struct UsersOnly<'a> {
 }
 
 impl RestApi {
-    pub(super) fn new(restapi: &config::RestApi, config: &Config) -> Result<RestApi, String> {
+    pub(super) fn new(restapi: &config::RestApi, config: &Arc<Config>) -> Result<RestApi, String> {
         Ok(RestApi {
             config: restapi.clone(),
+            all: Arc::clone(config),
             client: Client::new(config.http_timeout, config.concurrency, &Tls::default())?,
         })
     }
@@ -50,10 +52,10 @@ impl RestApi {
     }
 
     /// Whether the server answers, as far as can be seen without writing.
-    fn reach(&self, toggles: &[Toggle]) -> Result<String, Failure> {
-        if let (true, Some(toggle)) = (self.config.read, toggles.first()) {
+    fn reach(&self) -> Result<String, Failure> {
+        if let (true, Some(toggle)) = (self.config.read, self.all.toggles.first()) {
             let key = &toggle.key;
-            let has = match self.read(toggle)? {
+            let has = match self.read_one(toggle)? {
                 There::Absent => "has no",
                 _ => "has",
             };
@@ -73,14 +75,8 @@ impl RestApi {
         let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
         self.config.endpoint_url.authorization().filter(|_| !given)
     }
-}
 
-impl Target for RestApi {
-    fn is_readable(&self) -> bool {
-        self.config.read
-    }
-
-    fn read(&self, toggle: &Toggle) -> Result<There, Failure> {
+    fn read_one(&self, toggle: &Toggle) -> Result<There, Failure> {
         let answer = self
             .client
             .send(self.request(Method::GET, Some(&toggle.key)))?;
@@ -97,27 +93,49 @@ impl Target for RestApi {
         let follows = |(name, value): (&String, &Value)| {
             found.get(name).is_some_and(|known| same(known, value))
         };
-        Ok(There::Present {
-            described: toggle.spec.iter().all(follows),
-            users: users.map(Arc::new),
-        })
+        let described = toggle.spec.iter().all(follows);
+        let present = Present::plain(described, users.map(Arc::new));
+        Ok(There::Present(present))
     }
 
-    fn create(&self, toggle: &Toggle) -> Result<Created, Failure> {
+    fn toggle(&self, id: ToggleId) -> &Toggle {
+        &self.all.toggles[id]
+    }
+}
+
+impl Target for RestApi {
+    fn terms(&self) -> Terms {
+        Terms {
+            readable: self.config.read,
+            at_once: None,
+            batches: vec![None; self.all.toggles.len()],
+        }
+    }
+
+    fn read(&self, toggles: &[ToggleId]) -> Reads {
+        let read = |id: &ToggleId| (*id, self.read_one(self.toggle(*id)));
+        toggles.iter().map(read).collect()
+    }
+
+    fn create(&self, id: ToggleId) -> Result<Created, Failure> {
+        let toggle = self.toggle(id);
         let body = NewToggle {
             key: &toggle.key,
             spec: &toggle.spec,
         };
-        let answer = self
-            .client
-            .send(self.request(Method::POST, None).json(&body)?)?;
-        match answer.status {
-            409 => Ok(Created::Existed),
-            _ => answer.success().map(|_| Created::New),
+        let request = self.request(Method::POST, None).json(&body)?;
+        let answer = self.client.send(request)?;
+        if answer.status == 409 {
+            let unread = Present::plain(toggle.spec.is_empty(), None);
+            return Ok(Created::Existed((!self.config.read).then_some(unread)));
         }
+        let nobody = self.config.read.then(Arc::default);
+        let present = Present::plain(true, nobody);
+        answer.success().map(|_| Created::New(present))
     }
 
-    fn describe(&self, toggle: &Toggle) -> Result<(), Failure> {
+    fn describe(&self, id: ToggleId, _: &There) -> Result<(), Failure> {
+        let toggle = self.toggle(id);
         if toggle.spec.is_empty() {
             return Ok(());
         }
@@ -128,16 +146,16 @@ impl Target for RestApi {
             .map(drop)
     }
 
-    fn update(&self, toggle: &Toggle, users: &Users) -> Result<(), Failure> {
-        let request = self.request(Method::PATCH, Some(&toggle.key));
+    fn update(&self, id: ToggleId, users: &Users, _: &There) -> Result<(), Failure> {
+        let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
         self.client
             .send(request.json(&UsersOnly { users })?)?
             .success()
             .map(drop)
     }
 
-    fn check(&self, toggles: &[Toggle]) -> Vec<(String, Result<String, Failure>)> {
-        vec![("endpoint_url".into(), self.reach(toggles))]
+    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
+        vec![("endpoint_url".to_owned(), self.reach())]
     }
 }
 

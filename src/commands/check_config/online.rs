@@ -2,6 +2,7 @@
 
 mod source;
 
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::unbounded;
@@ -47,7 +48,7 @@ enum Peer {
 /// Asks every source and the target, all at once, and each question once. Nothing is written.
 ///
 /// The findings are in the order of the file: the sources, the toggles, the target.
-pub(super) fn ask(config: &Config) -> Result<Vec<Finding>, Stop> {
+pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nobody is asked to call back, so that no token is needed.
     let token = Secret::new("");
     let mut peers = Vec::new();
@@ -126,7 +127,7 @@ impl Peer {
         match self {
             Peer::Source(id, source) => source::ask(config, *id, source),
             Peer::Target(target) => {
-                let found = target.check(&config.toggles).into_iter();
+                let found = target.check().into_iter();
                 found
                     .map(|(asked, result)| (Place::Target, asked, result))
                     .collect()

@@ -207,6 +207,7 @@ impl Row {
             Ok((Outcome { sent, .. }, _)) => match sent {
                 Sent::Nothing => "=".into(),
                 Sent::Whole => "?".into(),
+                Sent::Change(change) if change.is_empty() => "=".into(),
                 Sent::Change(Change { added, removed }) => {
                     let parts = [('+', added.len()), ('-', removed.len())];
                     let parts = parts.into_iter().filter(|(_, count)| *count > 0);

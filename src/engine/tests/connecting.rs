@@ -16,7 +16,7 @@ fn waiting_opal() -> SourceKind {
 fn connected(kind: SourceKind) -> Bench {
     let mut bench = Bench::serve(config(vec![kind], &[0]));
     assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
-    bench.done(Done::Read(0, Ok(present(&[]))));
+    bench.done(read(0, Ok(present(&[]))));
     bench.done(Done::Discover(0, Ok(access())));
     assert_eq!(bench.jobs(), ["register 0"]);
     bench.done(Done::Register(0, Ok(())));

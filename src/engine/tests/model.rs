@@ -50,7 +50,7 @@ fn action() -> impl Strategy<Value = Action> {
 fn of_source(job: &Job) -> bool {
     let of_target = matches!(
         job,
-        Job::Read(_) | Job::Create(_) | Job::Describe(_) | Job::Update(..)
+        Job::Read(_) | Job::Create(_) | Job::Describe(..) | Job::Update(..)
     );
     !of_target
 }
@@ -58,6 +58,7 @@ fn of_source(job: &Job) -> bool {
 /// OPAL, OPA and the target, and what the engine has been told.
 struct World {
     bench: Bench,
+    readable: bool,
     in_flight: Vec<Job>,
     policy: [u8; TOGGLES],
     target: [Option<Users>; TOGGLES],
@@ -88,8 +89,15 @@ impl World {
             },
             SourceKind::Opa(_) => unreachable!(),
         });
-        let bench = Bench::new(config(vec![opal], &[0; TOGGLES]), Mode::Serve, readable);
+        let terms = Terms {
+            readable,
+            at_once: None,
+            batches: vec![Some(0); TOGGLES],
+        };
+        let config = config(vec![opal], &[0; TOGGLES]);
+        let bench = Bench::with_terms(Instant::now(), config, Mode::Serve, terms);
         World {
+            readable,
             in_flight: Vec::new(),
             policy: [1; TOGGLES],
             target: [const { None }; TOGGLES],
@@ -154,7 +162,7 @@ impl World {
     fn take_jobs(&mut self) {
         let now = self.bench.moment();
         while let Some(job) = self.bench.engine.next_job(now) {
-            if let Job::Update(toggle, users) = &job {
+            if let Job::Update(toggle, users, _) = &job {
                 assert_eq!(
                     self.told[*toggle].as_ref(),
                     Some(&**users),
@@ -174,9 +182,8 @@ impl World {
             let queries = |job: &&Job| matches!(job, Job::Query(id, _) if *id == toggle);
             assert!(self.in_flight.iter().filter(queries).count() <= 1);
             let steps = |job: &&Job| match job {
-                Job::Read(id) | Job::Create(id) | Job::Describe(id) | Job::Update(id, _) => {
-                    *id == toggle
-                }
+                Job::Read(ids) => ids.contains(&toggle),
+                Job::Create(id) | Job::Describe(id, _) | Job::Update(id, ..) => *id == toggle,
                 _ => false,
             };
             assert!(self.in_flight.iter().filter(steps).count() <= 1);
@@ -210,23 +217,25 @@ impl World {
                 self.told[id] = Some(users.clone());
                 Done::Query(id, Ok(users))
             }
-            Job::Read(id) => Done::Read(
-                id,
-                Ok(match &self.target[id] {
+            Job::Read(ids) => {
+                let read = |id: ToggleId| match &self.target[id] {
                     None => There::Absent,
-                    Some(users) => There::Present {
-                        described: true,
-                        users: Some(Arc::new(users.clone())),
-                    },
-                }),
-            ),
-            Job::Create(id) if self.target[id].is_some() => Done::Create(id, Ok(Created::Existed)),
+                    Some(users) => {
+                        There::Present(Present::plain(true, Some(Arc::new(users.clone()))))
+                    }
+                };
+                Done::Read(ids.into_iter().map(|id| (id, Ok(read(id)))).collect())
+            }
+            Job::Create(id) if self.target[id].is_some() => {
+                let unread = (!self.readable).then(|| Present::plain(true, None));
+                Done::Create(id, Ok(Created::Existed(unread)))
+            }
             Job::Create(id) => {
                 self.target[id] = Some(Users::default());
-                Done::Create(id, Ok(Created::New))
+                Done::Create(id, Ok(new_toggle(self.readable)))
             }
-            Job::Describe(id) => Done::Describe(id, missing(id, self)),
-            Job::Update(id, _) => {
+            Job::Describe(id, _) => Done::Describe(id, missing(id, self)),
+            Job::Update(id, ..) => {
                 let found = missing(id, self);
                 self.apply(&job);
                 Done::Update(id, found)
@@ -235,7 +244,7 @@ impl World {
     }
 
     fn apply(&mut self, job: &Job) {
-        if let Job::Update(id, users) = job
+        if let Job::Update(id, users, _) = job
             && let Some(there) = &mut self.target[*id]
         {
             *there = Users::clone(users);
@@ -254,10 +263,13 @@ impl World {
                 self.told[id] = None;
                 Done::Query(id, Err(failure))
             }
-            Job::Read(id) => Done::Read(id, Err(failure)),
+            Job::Read(ids) => {
+                let failed = |id| (id, Err(failure.clone()));
+                Done::Read(ids.into_iter().map(failed).collect())
+            }
             Job::Create(id) => Done::Create(id, Err(failure)),
-            Job::Describe(id) => Done::Describe(id, Err(failure)),
-            Job::Update(id, _) => Done::Update(id, Err(failure)),
+            Job::Describe(id, _) => Done::Describe(id, Err(failure)),
+            Job::Update(id, ..) => Done::Update(id, Err(failure)),
         }
     }
 

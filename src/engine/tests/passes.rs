@@ -102,11 +102,67 @@ fn an_opa_without_opal_is_polled() {
 fn a_resync_reads_what_can_be_read_and_repairs_it() {
     let mut bench = Bench::in_sync(1, true);
     bench.wait(Duration::from_secs(300));
-    assert_eq!(bench.jobs(), ["query 0"]);
+    assert_eq!(bench.jobs(), ["query 0", "read 0"]);
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    assert_eq!(bench.jobs(), ["read 0"]);
-    bench.done(Done::Read(0, Ok(present(&["mallory"]))));
+    bench.done(read(0, Ok(present(&["mallory"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
+fn what_can_be_read_together_is_read_in_one_job() {
+    let terms = Terms {
+        readable: true,
+        at_once: Some(4),
+        batches: vec![Some(0), Some(1), Some(0), None, Some(0)],
+    };
+    let now = Instant::now();
+    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 5]), Mode::Serve, terms);
+    let reads = |bench: &mut Bench| -> Vec<String> {
+        let jobs = bench.jobs().into_iter();
+        jobs.filter(|job| job.starts_with("read")).collect()
+    };
+    assert_eq!(reads(&mut bench), ["read 0 2 4", "read 1", "read 3"]);
+    // They failed together, and are read together again as soon as one of them is due.
+    let failed = |id| (id, Err(failure(Kind::Status(500))));
+    bench.done(Done::Read([0, 2, 4].map(failed).to_vec()));
+    bench.millis(500);
+    assert_eq!(reads(&mut bench), ["read 0 2 4"]);
+    let found = |id| (id, Ok(present(&[])));
+    bench.done(Done::Read([0, 2, 4].map(found).to_vec()));
+    bench.wait(Duration::from_secs(300));
+    assert_eq!(reads(&mut bench), ["read 0 2 4"]);
+}
+
+#[test]
+fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
+    let terms = Terms {
+        readable: true,
+        at_once: Some(4),
+        batches: vec![None; 6],
+    };
+    let now = Instant::now();
+    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 6]), Mode::Serve, terms);
+    let reads = |bench: &mut Bench| {
+        let jobs = bench.jobs().into_iter();
+        jobs.filter(|job| job.starts_with("read")).count()
+    };
+    assert_eq!(reads(&mut bench), 4);
+    bench.wait(2 * PROMPT);
+    assert_eq!(reads(&mut bench), 0, "requests that hang keep their places");
+    let refused = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(3)));
+    bench.done(read(0, Err(refused)));
+    for toggle in 1..4 {
+        bench.done(read(toggle, Ok(present(&[]))));
+    }
+    assert_eq!(reads(&mut bench), 0, "the target is left alone");
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(reads(&mut bench), 1);
+    bench.wait(Duration::from_secs(7));
+    assert_eq!(
+        reads(&mut bench),
+        2,
+        "the rest, now that the window has passed"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn a_single_pass_ends_when_everything_is_in_sync() {
     let mut bench = once(false, true);
     assert_eq!(bench.jobs(), ["query 0", "read 0"]);
     bench.done(Done::Query(0, Ok(users(&["bob", "eve"]))));
-    bench.done(Done::Read(0, Ok(present(&["eve", "zoe"]))));
+    bench.done(read(0, Ok(present(&["eve", "zoe"]))));
     assert!(!bench.engine.is_finished());
     assert_eq!(bench.jobs(), ["update 0 bob eve"]);
     bench.done(Done::Update(0, Ok(())));
@@ -37,7 +37,7 @@ fn a_dry_run_reads_and_does_nothing_else() {
     let mut bench = once(true, true);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    bench.done(Done::Read(0, Ok(There::Absent)));
+    bench.done(read(0, Ok(There::Absent)));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     assert!(bench.engine.is_finished());
     let (outcome, count) = bench.engine.outcome(0).ok().unwrap();
@@ -54,7 +54,7 @@ fn a_dry_run_reads_and_does_nothing_else() {
 fn what_will_not_pass_by_itself_fails_at_once() {
     let mut bench = once(false, true);
     bench.jobs();
-    bench.done(Done::Read(0, Ok(present(&["eve"]))));
+    bench.done(read(0, Ok(present(&["eve"]))));
     bench.done(Done::Query(0, Err(failure(Kind::Undefined))));
     assert!(bench.engine.is_finished());
     let trouble = bench.engine.outcome(0).unwrap_err().unwrap();
@@ -65,7 +65,7 @@ fn what_will_not_pass_by_itself_fails_at_once() {
 fn what_may_pass_is_retried_until_the_timeout_and_not_later() {
     let mut bench = once(false, true);
     bench.jobs();
-    bench.done(Done::Read(0, Ok(present(&["eve"]))));
+    bench.done(read(0, Ok(present(&["eve"]))));
     let mut queries = 1;
     bench.done(Done::Query(0, Err(failure(Kind::Refused))));
     while !bench.engine.is_finished() {
@@ -99,7 +99,7 @@ fn a_source_that_cannot_be_discovered_fails_its_toggles() {
     };
     let mut bench = Bench::started_at(now, config(vec![opal()], &[0]), mode, true);
     bench.jobs();
-    bench.done(Done::Read(0, Ok(present(&["eve"]))));
+    bench.done(read(0, Ok(present(&["eve"]))));
     bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
     assert!(bench.engine.is_finished());
     assert!(bench.engine.outcome(0).unwrap_err().is_some());

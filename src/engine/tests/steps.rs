@@ -98,7 +98,7 @@ fn after_a_lost_update_what_can_be_read_is_read() {
     bench.done(Done::Update(0, Err(failure(Kind::Timeout))));
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 0"]);
-    bench.done(Done::Read(0, Ok(present(&["eve"]))));
+    bench.done(read(0, Ok(present(&["eve"]))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     assert!(!bench.is_failing());
 }
@@ -136,7 +136,7 @@ fn a_toggle_that_was_deleted_is_created_again_and_gets_its_users() {
     let mut bench = updating(&["eve"], false);
     bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));
     assert_eq!(bench.jobs(), ["create 0"]);
-    bench.done(Done::Create(0, Ok(Created::New)));
+    bench.done(Done::Create(0, Ok(new_toggle(false))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
     bench.done(Done::Update(0, Ok(())));
     assert!(!bench.is_failing());
@@ -148,7 +148,7 @@ fn a_target_that_creates_but_does_not_find_is_a_failure_and_not_a_storm() {
     bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));
     for wait in [500, 1000, 2000] {
         assert_eq!(bench.jobs(), ["create 0"]);
-        bench.done(Done::Create(0, Ok(Created::New)));
+        bench.done(Done::Create(0, Ok(new_toggle(false))));
         assert_eq!(bench.jobs(), ["update 0 eve"]);
         bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));
         assert!(bench.is_failing());
@@ -162,9 +162,9 @@ fn a_target_that_creates_but_does_not_find_is_a_failure_and_not_a_storm() {
 fn a_toggle_that_exists_but_cannot_be_seen_is_read_again_after_a_wait() {
     let mut bench = Bench::serve(config(vec![opa()], &[0]));
     bench.jobs();
-    bench.done(Done::Read(0, Ok(There::Absent)));
+    bench.done(read(0, Ok(There::Absent)));
     assert_eq!(bench.jobs(), ["create 0"]);
-    bench.done(Done::Create(0, Ok(Created::Existed)));
+    bench.done(Done::Create(0, Ok(Created::Existed(None))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 0"]);
@@ -175,9 +175,9 @@ fn toggles_are_created_although_no_users_are_known() {
     let mut bench = Bench::serve(config(vec![opal()], &[0]));
     bench.jobs();
     bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
-    bench.done(Done::Read(0, Ok(There::Absent)));
+    bench.done(read(0, Ok(There::Absent)));
     assert!(bench.jobs().contains(&"create 0".to_owned()));
-    bench.done(Done::Create(0, Ok(Created::New)));
+    bench.done(Done::Create(0, Ok(new_toggle(true))));
     assert!(!bench.jobs().iter().any(|job| job.starts_with("update")));
 }
 
