@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod fault;
 pub(crate) mod http;
+pub(crate) mod launchdarkly;
 pub(crate) mod opa;
 pub(crate) mod opal;
 pub(crate) mod output;

@@ -1,0 +1,98 @@
+//! LaunchDarkly's own description of its API, where it is at hand, as the judge of requests and of
+//! the stand-in's answers.
+
+mod prose;
+
+use std::fs;
+use std::path::Path;
+
+use jsonschema::Draft;
+use serde_json::{Value, json};
+
+use super::super::wire::{Answer, Request};
+use super::SEMANTIC_PATCH;
+use super::query::Query;
+use prose::Prose;
+
+/// An OpenAPI document.
+pub(crate) struct Description(Value);
+
+impl Description {
+    /// It is not part of this project, and lies beside it on some machines only.
+    pub(crate) fn find() -> Option<Description> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = folder.join("../shared/launchdarkly-openapi.json");
+        let text = fs::read_to_string(file).ok()?;
+        Some(Description(serde_json::from_str(&text).unwrap()))
+    }
+
+    /// In what a request does not fit.
+    pub(crate) fn problems(&self, request: &Request) -> Vec<String> {
+        let Some(operation) = self.operation(request) else {
+            return vec![format!("there is no {}", request.line())];
+        };
+        let parameters = operation["parameters"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let (_, query) = request.path.split_once('?').unwrap_or_default();
+        let query = Query::parse(query);
+        let unknown = query.names().filter(|name| {
+            let is_it = |one: &Value| one["in"] == "query" && one["name"] == *name;
+            !parameters.iter().any(is_it)
+        });
+        let mut problems: Vec<String> =
+            unknown.map(|name| format!("no parameter {name}")).collect();
+        if request.header("content-type") == Some(SEMANTIC_PATCH) {
+            // Semantic patches have no schema: they are described in prose alone.
+            let prose = operation["description"].as_str().unwrap_or_default();
+            problems.extend(Prose(prose).problems(&request.json()));
+        } else if !operation["requestBody"].is_null() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            problems.extend(self.misfits(schema, &request.json()));
+        }
+        problems
+    }
+
+    /// In what an answer does not fit its request.
+    pub(crate) fn problems_of_answer(&self, request: &Request, answer: &Answer) -> Vec<String> {
+        let status = answer.status.to_string();
+        let response = self.operation(request).map(|it| &it["responses"][&status]);
+        match response.filter(|response| !response.is_null()) {
+            Some(response) => {
+                let body = serde_json::from_slice(&answer.body).unwrap();
+                self.misfits(&response["content"]["application/json"]["schema"], &body)
+            }
+            None => vec![format!("{} is never answered {status}", request.line())],
+        }
+    }
+
+    fn operation(&self, request: &Request) -> Option<&Value> {
+        let path = request.path.split('?').next()?;
+        let paths = self.0["paths"].as_object()?;
+        let (_, found) = paths.iter().find(|(template, _)| fits(template, path))?;
+        found.get(request.method.to_lowercase())
+    }
+
+    fn misfits(&self, schema: &Value, value: &Value) -> Vec<String> {
+        // References point into the document, so its schemas come along.
+        let whole = json!({ "allOf": [schema], "components": self.0["components"] });
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft4)
+            .build(&whole)
+            .unwrap();
+        let errors = validator.iter_errors(value);
+        errors
+            .map(|error| format!("{error} at {}", error.instance_path()))
+            .collect()
+    }
+}
+
+/// Whether a path is one of those that a template (`/flags/{key}`) stands for.
+fn fits(template: &str, path: &str) -> bool {
+    let (template, path) = (template.split('/'), path.split('/'));
+    template.clone().count() == path.clone().count()
+        && template
+            .zip(path)
+            .all(|(one, other)| one.starts_with('{') || one == other)
+}

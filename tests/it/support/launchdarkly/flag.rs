@@ -1,0 +1,181 @@
+//! Flags as LaunchDarkly holds and shows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// When everything was made, in milliseconds since 1970.
+const DATE: u64 = 1_700_000_000_000;
+
+/// A flag of a project; a test can make of it what it likes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Flag {
+    pub(crate) key: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) tags: BTreeSet<String>,
+    pub(crate) variations: Vec<Variation>,
+    pub(crate) archived: bool,
+    pub(crate) temporary: bool,
+    pub(crate) client_side: ClientSide,
+    pub(crate) version: u64,
+    pub(crate) environments: BTreeMap<String, Config>,
+}
+
+/// A value that a flag can serve: known by its index to those who read, by its id to those who write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Variation {
+    #[serde(rename = "_id", default)]
+    pub(crate) id: String,
+    pub(crate) value: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+}
+
+/// Which SDKs on users' devices see the flag.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ClientSide {
+    pub(crate) using_environment_id: bool,
+    pub(crate) using_mobile_key: bool,
+}
+
+/// A flag in one environment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Config {
+    pub(crate) on: bool,
+    /// `{"variation": …}` or `{"rollout": …}`.
+    pub(crate) fallthrough: Value,
+    /// None: a flag that is off serves whatever the application's code has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) off_variation: Option<usize>,
+    /// Those of kind user.
+    pub(crate) targets: Vec<Target>,
+    /// Those of other kinds, and entries of kind user without values.
+    pub(crate) context_targets: Vec<Target>,
+    pub(crate) rules: Vec<Value>,
+    pub(crate) prerequisites: Vec<Value>,
+    pub(crate) version: u64,
+}
+
+/// Who gets a variation because they are named.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Target {
+    pub(crate) context_kind: String,
+    pub(crate) variation: usize,
+    pub(crate) values: Vec<String>,
+}
+
+/// How much of a flag is shown.
+pub(super) struct View<'a> {
+    /// Of these environments only; none: of all.
+    pub(super) only: Option<&'a [String]>,
+    /// Without targets, rules and prerequisites.
+    pub(super) summary: bool,
+}
+
+impl Variation {
+    /// Just a value.
+    pub(super) fn of(value: Value) -> Variation {
+        Variation {
+            id: String::new(),
+            value,
+            name: None,
+            description: None,
+        }
+    }
+}
+
+impl Target {
+    /// These keys get this variation.
+    pub(crate) fn new(kind: &str, variation: usize, values: &[&str]) -> Target {
+        Target {
+            context_kind: kind.to_owned(),
+            variation,
+            values: values.iter().map(|&value| value.to_owned()).collect(),
+        }
+    }
+}
+
+impl Config {
+    /// Off, as new flags are everywhere.
+    pub(super) fn new(on_variation: usize, off_variation: usize) -> Config {
+        Config {
+            on: false,
+            fallthrough: json!({ "variation": on_variation }),
+            off_variation: Some(off_variation),
+            targets: Vec::new(),
+            context_targets: Vec::new(),
+            rules: Vec::new(),
+            prerequisites: Vec::new(),
+            version: 1,
+        }
+    }
+
+    fn show(&self, environment: &str, flag: &Flag, summary: bool) -> Value {
+        let mut shown = json!(self);
+        shown["archived"] = json!(flag.archived);
+        shown["salt"] = json!(flag.key);
+        shown["sel"] = json!("sel");
+        shown["lastModified"] = json!(DATE);
+        shown["_site"] = json!({ "href": "/default/features", "type": "text/html" });
+        shown["_environmentName"] = json!(environment);
+        shown["trackEvents"] = json!(false);
+        shown["trackEventsFallthrough"] = json!(false);
+        if let (true, Some(members)) = (summary, shown.as_object_mut()) {
+            let lists = ["targets", "contextTargets", "rules", "prerequisites"];
+            members.retain(|name, _| !lists.contains(&name.as_str()));
+        }
+        shown
+    }
+}
+
+impl Flag {
+    /// The flag in an environment; the test knows that it is there.
+    pub(crate) fn environment(&mut self, key: &str) -> &mut Config {
+        self.environments.get_mut(key).expect("such an environment")
+    }
+
+    /// The id of the variation with this value; the test knows that it is there.
+    pub(crate) fn id_of(&self, value: &Value) -> String {
+        let mut variations = self.variations.iter();
+        let found = variations.find(|variation| variation.value == *value);
+        found.expect("such a variation").id.clone()
+    }
+
+    /// The flag as LaunchDarkly shows it.
+    pub(super) fn show(&self, project: &str, view: &View<'_>) -> Value {
+        let boolean =
+            self.variations.len() == 2 && self.variations.iter().all(|one| one.value.is_boolean());
+        let wanted = |key: &String| view.only.is_none_or(|only| only.contains(key));
+        let environments: Map<String, Value> = self
+            .environments
+            .iter()
+            .filter(|(key, _)| wanted(key))
+            .map(|(key, config)| (key.clone(), config.show(key, self, view.summary)))
+            .collect();
+        json!({
+            "key": self.key,
+            "name": self.name,
+            "description": self.description,
+            "tags": self.tags,
+            "kind": if boolean { "boolean" } else { "multivariate" },
+            "variations": self.variations,
+            "archived": self.archived,
+            "temporary": self.temporary,
+            "clientSideAvailability": self.client_side,
+            "customProperties": {},
+            "experiments": { "baselineIdx": 0, "items": [] },
+            "creationDate": DATE,
+            "_version": self.version,
+            "_links": { "self": { "href": super::path_of(project, &self.key), "type": "application/json" } },
+            "environments": environments,
+        })
+    }
+}
