@@ -168,14 +168,26 @@ pub struct Identity {
 /// The feature management platform that holds the toggles.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
+    /// `type = "launchdarkly"`.
+    LaunchDarkly(LaunchDarkly),
     /// `type = "restapi"`.
     RestApi(RestApi),
+}
+
+/// LaunchDarkly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LaunchDarkly {
+    /// Sent as it is, as `Authorization`.
+    pub token: Secret,
+    /// Where its API is.
+    pub base_url: Address,
 }
 
 impl Target {
     /// Its `type`.
     pub fn type_name(&self) -> &'static str {
         match self {
+            Target::LaunchDarkly(_) => "launchdarkly",
             Target::RestApi(_) => "restapi",
         }
     }

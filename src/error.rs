@@ -67,6 +67,14 @@ impl Failure {
         Failure { pause, ..self }
     }
 
+    /// The same with what it is about before its words.
+    pub fn about(self, what: &str) -> Failure {
+        Failure {
+            message: format!("{what}: {}", self.message),
+            ..self
+        }
+    }
+
     /// The failure in words that hold nothing of what the remote said.
     pub fn reason(&self) -> String {
         match self.kind {

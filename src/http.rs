@@ -202,8 +202,8 @@ impl Client {
         })?;
         let failed = |error| failure::describe(asked, error, self.timeout);
         let mut response = sent.map_err(failed)?;
-        let pause = pause::asked_for(response.headers(), SystemTime::now());
         let status = response.status().as_u16();
+        let pause = pause::asked_for(status, response.headers(), SystemTime::now());
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
         if !(200..300).contains(&status) {
@@ -244,11 +244,16 @@ impl Answer {
 
     /// The same with the remote's words picked out of its answer.
     pub fn failure_saying(&self, said: &str) -> Failure {
+        self.failure_with(said, advice(self.status))
+    }
+
+    /// The same with advice that is better than what can be said of any remote.
+    pub fn failure_with(&self, said: &str, advice: Option<&str>) -> Failure {
         let mut words = format!("{} answered {}", self.asked, self.status);
         if !said.is_empty() {
             words.push_str(&format!(": {said}"));
         }
-        if let Some(advice) = advice(self.status) {
+        if let Some(advice) = advice {
             words.push_str(&format!(" ({advice})"));
         }
         Failure::new(Kind::Status(self.status), words).pausing(self.pause)

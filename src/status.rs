@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use crate::config::{Config, SourceKind, Target};
+use crate::config::{Config, SourceKind};
 use crate::engine::{Engine, SourceView, Thing, ToggleState, ToggleView, Trouble};
 
 /// The state of everything, for whoever asks.
@@ -123,9 +123,7 @@ impl Status {
             started: false,
             sources: sources.collect(),
             target: TargetRow {
-                kind: match config.target {
-                    Target::RestApi(_) => "restapi",
-                },
+                kind: config.target.type_name(),
                 state: "ok",
                 paused_until: None,
             },

@@ -1,5 +1,6 @@
 //! The feature management platform that holds the toggles.
 
+mod launchdarkly;
 mod restapi;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use crate::error::Failure;
 use crate::job::{Created, Terms, ToggleId};
 use crate::plan::There;
 use crate::users::Users;
+use launchdarkly::LaunchDarkly;
 use restapi::RestApi;
 
 /// What came of reading some toggles.
@@ -58,6 +60,9 @@ pub trait Target: Send + Sync {
 /// Says what of its configuration cannot be used.
 pub fn open(config: &Arc<Config>) -> Result<Box<dyn Target>, String> {
     match &config.target {
+        config::Target::LaunchDarkly(launchdarkly) => {
+            Ok(Box::new(LaunchDarkly::new(launchdarkly, config)?))
+        }
         config::Target::RestApi(restapi) => Ok(Box::new(RestApi::new(restapi, config)?)),
     }
 }

@@ -63,6 +63,14 @@ impl Users {
         }
     }
 
+    /// These users and those.
+    pub fn and(&self, others: &Users) -> Users {
+        if self.is_empty() {
+            return others.clone();
+        }
+        self.iter().chain(others.iter()).collect()
+    }
+
     fn get(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.text[start as usize..self.ends[index] as usize]
@@ -96,8 +104,8 @@ impl Change {
     /// Both changes together, where they are those of two environments.
     pub fn or(&self, other: &Change) -> Change {
         Change {
-            added: self.added.iter().chain(other.added.iter()).collect(),
-            removed: self.removed.iter().chain(other.removed.iter()).collect(),
+            added: self.added.and(&other.added),
+            removed: self.removed.and(&other.removed),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Every problem of a configuration in one run, and the configuration itself if there are none.
 
+mod launchdarkly;
 mod mend;
 mod policy;
 mod sources;

@@ -32,6 +32,7 @@ const HOMES: &[Home] = &[
     ("cert_file", SOURCES, None),
     ("key_file", SOURCES, None),
     ("type", TARGET, Some("targetType")),
+    ("base_url", TARGET, None),
     ("endpoint_url", TARGET, None),
     ("extra_headers", TARGET, None),
     ("token", TARGET, Some("launchdarklyToken")),
@@ -41,6 +42,7 @@ const HOMES: &[Home] = &[
     ("rule", POLICY, None),
     ("proj_key", SPEC, None),
     ("environments", SPEC, None),
+    ("tags", SPEC, None),
 ];
 
 /// The other keys.

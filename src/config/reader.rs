@@ -186,6 +186,15 @@ impl Context<'_> {
         Some(Table::new(entries?, node.place.clone()))
     }
 
+    /// The elements of a list; `help` is for who writes something else.
+    pub(super) fn list<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Vec<Node<'t>>> {
+        if !node.value.is_array() {
+            self.wrong_type(node, "a list", help);
+            return None;
+        }
+        Some(node.elements())
+    }
+
     /// The tables of a list such as `[[sources]]`.
     pub(super) fn tables<'t>(&mut self, node: &Node<'t>) -> Vec<Table<'t>> {
         let example = format!(

@@ -3,8 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
-/// or LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970. What is past asks for nothing.
-pub(super) fn asked_for(headers: &http::HeaderMap, now: SystemTime) -> Option<Duration> {
+/// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970, which it sends with
+/// other answers too. What is past asks for nothing.
+pub(super) fn asked_for(
+    status: u16,
+    headers: &http::HeaderMap,
+    now: SystemTime,
+) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let retry_after = text("retry-after").and_then(|value| match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
@@ -13,7 +18,8 @@ pub(super) fn asked_for(headers: &http::HeaderMap, now: SystemTime) -> Option<Du
             .duration_since(now)
             .ok(),
     });
-    let reset = text("x-ratelimit-reset").and_then(|value| {
+    let reset = text("x-ratelimit-reset").filter(|_| status == 429);
+    let reset = reset.and_then(|value| {
         let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
         reset.duration_since(now).ok()
     });
@@ -25,10 +31,14 @@ mod tests {
     use super::*;
 
     fn pause(name: &'static str, value: &str) -> Option<Duration> {
+        pause_of(429, name, value)
+    }
+
+    fn pause_of(status: u16, name: &'static str, value: &str) -> Option<Duration> {
         let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
         let mut headers = http::HeaderMap::new();
         headers.insert(name, value.parse().unwrap());
-        asked_for(&headers, now)
+        asked_for(status, &headers, now)
     }
 
     #[test]
@@ -52,5 +62,6 @@ mod tests {
             Some(Duration::from_millis(2500))
         );
         assert_eq!(pause("x-ratelimit-reset", "784111770000"), None);
+        assert_eq!(pause_of(409, "x-ratelimit-reset", "784111779500"), None);
     }
 }

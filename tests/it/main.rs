@@ -14,6 +14,7 @@ mod check_config_options;
 mod check_config;
 mod half_a_minute;
 mod house;
+mod launchdarkly;
 mod secrets;
 mod serve;
 mod stand_ins;

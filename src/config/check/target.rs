@@ -1,31 +1,39 @@
 //! `[target]`.
 
 use http::HeaderName;
+use serde_json::{Map, Value};
 
-use crate::config::check::values;
+use crate::config::check::launchdarkly::LAUNCHDARKLY;
+use crate::config::check::{spec, values};
 use crate::config::elsewhere;
 use crate::config::mask::is_telling;
 use crate::config::problem::{Place, Problem, quote};
-use crate::config::reader::{Context, Node};
+use crate::config::reader::{Context, Node, Text};
 use crate::config::table::{Hint, Table};
 use crate::config::{RestApi, Target};
 use crate::secret::Secret;
 
-/// How a type of target is read, and what it wants in a `spec`.
+/// How a type of target is read, and what it wants of a toggle.
 pub(super) struct Type {
-    read: fn(&mut Table, &mut Context) -> Option<Target>,
-    pub(super) check_spec: fn(&Table, &mut Context),
-    hints: &'static [Hint],
+    pub(super) read: fn(&mut Table, &mut Context) -> Option<Target>,
+    /// Reports a toggle's key that the target would refuse.
+    pub(super) check_key: fn(&Text, &mut Context),
+    /// The help where a toggle has no `spec`; none: it needs none.
+    pub(super) spec_help: Option<&'static str>,
+    pub(super) read_spec: fn(Table, &mut Context) -> Option<Map<String, Value>>,
+    pub(super) hints: &'static [Hint],
 }
 
 const RESTAPI: Type = Type {
     read: restapi,
-    check_spec: check_restapi_spec,
+    check_key: |_, _| {},
+    spec_help: None,
+    read_spec: restapi_spec,
     hints: RESTAPI_HINTS,
 };
 
 /// The types of targets, by name.
-const TYPES: &[(&str, Type)] = &[("restapi", RESTAPI)];
+const TYPES: &[(&str, Type)] = &[("launchdarkly", LAUNCHDARKLY), ("restapi", RESTAPI)];
 
 const RESTAPI_HINTS: &[Hint] = &[
     TARGET_TYPE,
@@ -39,8 +47,8 @@ const RESTAPI_HINTS: &[Hint] = &[
 ];
 
 /// OPToggles' words for what is called otherwise here.
-const TARGET_TYPE: Hint = ("targetType", Some("type"), "write `type`");
-const TARGET_SPEC: Hint = ("targetSpec", None, elsewhere::TARGET_SPEC);
+pub(super) const TARGET_TYPE: Hint = ("targetType", Some("type"), "write `type`");
+pub(super) const TARGET_SPEC: Hint = ("targetSpec", None, elsewhere::TARGET_SPEC);
 
 /// Headers that the HTTP client writes itself: a second one would contradict it.
 const FRAMING: &[&str] = &[
@@ -173,7 +181,7 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
     false
 }
 
-fn check_restapi_spec(spec: &Table, cx: &mut Context) {
+fn restapi_spec(spec: Table, cx: &mut Context) -> Option<Map<String, Value>> {
     for (key, _) in spec.members() {
         if matches!(&*key.name, "key" | "users") {
             let message = format!("`{}` in a `spec` would override the toggle's own", key.name);
@@ -184,4 +192,5 @@ fn check_restapi_spec(spec: &Table, cx: &mut Context) {
             cx.report(Problem::error("reserved-key", &key, message, help));
         }
     }
+    spec::object(&spec, cx)
 }

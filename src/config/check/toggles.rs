@@ -1,5 +1,7 @@
 //! `[[toggles]]`.
 
+use serde_json::{Map, Value};
+
 use crate::config::check::sources::{Id, Sources};
 use crate::config::check::{policy, spec, target};
 use crate::config::nearest::suggest;
@@ -86,20 +88,7 @@ impl Seen<'_> {
         let users_policy = table
             .required("users_policy", USERS_POLICY)
             .and_then(|node| self.users_policy(cx, &node));
-        let spec = match table.optional("spec") {
-            None => Some(serde_json::Map::new()),
-            Some(node) => cx
-                .table(
-                    &node,
-                    "write `[toggles.spec]` above its keys, with one bracket",
-                )
-                .and_then(|table| {
-                    if let Some(target) = self.target {
-                        (target.check_spec)(&table, cx);
-                    }
-                    spec::object(&table, cx)
-                }),
-        };
+        let spec = self.spec(&mut table, cx);
         table.finish(cx, &[]);
         Some(Toggle {
             key: key?,
@@ -108,8 +97,27 @@ impl Seen<'_> {
         })
     }
 
+    fn spec(&self, table: &mut Table, cx: &mut Context) -> Option<Map<String, Value>> {
+        let node = match self.target.and_then(|target| target.spec_help) {
+            Some(help) => Some(table.required("spec", help)?),
+            None => table.optional("spec"),
+        };
+        let Some(node) = node else {
+            return Some(Map::new());
+        };
+        let help = "write `[toggles.spec]` above its keys, with one bracket";
+        let spec = cx.table(&node, help)?;
+        match self.target {
+            Some(target) => (target.read_spec)(spec, cx),
+            None => spec::object(&spec, cx),
+        }
+    }
+
     fn key(&mut self, cx: &mut Context, node: &Node) -> Option<String> {
         let text = cx.text(node)?;
+        if let Some(target) = self.target {
+            (target.check_key)(&text, cx);
+        }
         let problem = if text.value.is_empty() {
             let help = "write the toggle's key at the target: `key = \"my-feature\"`";
             Problem::error("empty", &text.place, "the toggle's `key` is empty", help)

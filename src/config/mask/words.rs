@@ -48,7 +48,13 @@ const WHOLE: &[&str] = &[
 ];
 
 /// Keys whose values can hold a password.
-const ADDRESSES: &[&str] = &["advertised_address", "endpoint_url", "opa_url", "url"];
+const ADDRESSES: &[&str] = &[
+    "advertised_address",
+    "base_url",
+    "endpoint_url",
+    "opa_url",
+    "url",
+];
 
 /// Keys whose values are secrets.
 const SECRETS: &[&str] = &["extra_headers", "opa_token", "token"];

@@ -33,7 +33,9 @@ fn what_is_left_out_has_its_default() {
     assert!(opal.wait_until_ready);
     assert_eq!(opal.instance, "localhost:8080");
     assert_eq!(opal.opa_url, None);
-    let Target::RestApi(target) = &config.target;
+    let Target::RestApi(target) = &config.target else {
+        panic!("the target is of another type");
+    };
     assert!(!target.read);
     let without_bind = read(&with("bind = \":8080\"", ""));
     let host = "0.0.0.0".to_owned();
@@ -98,7 +100,9 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(opa.poll_interval, Duration::from_millis(100));
     assert_eq!(opa.tls.ca.as_deref(), Some(CERTIFICATE));
     assert_eq!(opa.tls.identity.as_ref().unwrap().key.expose(), KEY);
-    let Target::RestApi(target) = &config.target;
+    let Target::RestApi(target) = &config.target else {
+        panic!("the target is of another type");
+    };
     let headers: Vec<_> = target
         .extra_headers
         .iter()

@@ -1,0 +1,239 @@
+//! Reads toggles in as few requests as there can be: one by one, or from the project's list.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::Method;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::flag::Told;
+use super::spec::Spec;
+use super::{LaunchDarkly, query_of};
+use crate::error::{Failure, Kind};
+use crate::job::ToggleId;
+use crate::plan::There;
+use crate::target::Reads;
+
+/// How many flags are asked for at once.
+const PAGE: usize = 100;
+
+/// What is remembered of each project's lists, to read them in fewer requests. What is there is never
+/// taken from here.
+#[derive(Default)]
+pub(super) struct Lists(Mutex<HashMap<(String, State), Memory>>);
+
+/// What is remembered of a list.
+#[derive(Clone, Copy, Default)]
+struct Memory {
+    /// How many flags it had.
+    flags: Option<usize>,
+    /// Where reading it was broken off, so that it goes on from there: a rate limit may never allow
+    /// all of it at once.
+    broken_off: usize,
+}
+
+/// Archived flags are in a list of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum State {
+    Live,
+    Archived,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    items: Vec<Told>,
+    total_count: Option<usize>,
+    /// One of them leads to the next page, if there is one.
+    #[serde(rename = "_links", default)]
+    links: HashMap<String, IgnoredAny>,
+}
+
+/// What a list had of the flags that were looked for.
+struct Listed {
+    found: HashMap<String, Told>,
+    /// Whether all of it was read, so that what was not found is not in it.
+    complete: Result<bool, Failure>,
+}
+
+/// Flags that are looked for in a list.
+struct Search<'a> {
+    wanted: HashSet<&'a str>,
+    found: HashMap<String, Told>,
+    /// Whether all that was there was told in full.
+    all_whole: bool,
+}
+
+/// Toggles of one project and the same environments can be read from one list.
+pub(super) fn batches(specs: &[Spec]) -> Vec<Option<usize>> {
+    let mut known: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
+    let mut batches = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let next = known.len();
+        let batch = known.entry((&spec.proj_key, &spec.environments));
+        batches.push(Some(*batch.or_insert(next)));
+    }
+    batches
+}
+
+impl LaunchDarkly {
+    /// Reads toggles of one batch.
+    pub(super) fn read_together(&self, ids: &[ToggleId]) -> Reads {
+        let mut reads: Reads = Vec::with_capacity(ids.len());
+        let mut left = ids.to_vec();
+        for state in [State::Live, State::Archived] {
+            let Some(Listed { found, complete }) = self.list(&left, state) else {
+                break;
+            };
+            left = self.sort_out(found, left, &mut reads);
+            match complete {
+                Ok(true) if state == State::Live => {}
+                Ok(true) => reads.extend(left.drain(..).map(|id| (id, Ok(There::Absent)))),
+                Ok(false) => break,
+                Err(failure) => {
+                    reads.extend(left.drain(..).map(|id| (id, Err(failure.clone()))));
+                }
+            }
+        }
+        reads.extend(left.iter().map(|id| (*id, self.read_one(&self.specs[*id]))));
+        reads
+    }
+
+    /// Adds what was found to the reads; leaves what was not.
+    fn sort_out(
+        &self,
+        mut found: HashMap<String, Told>,
+        ids: Vec<ToggleId>,
+        reads: &mut Reads,
+    ) -> Vec<ToggleId> {
+        let not_found = ids.into_iter().filter(|id| {
+            let spec = &self.specs[*id];
+            let told = found.remove(&spec.key);
+            let is_found = told.is_some();
+            reads.extend(told.map(|told| (*id, told.there(spec))));
+            !is_found
+        });
+        not_found.collect()
+    }
+
+    /// Looks for toggles in a list, as long as that takes fewer requests than to read them one by
+    /// one; none where it would not.
+    fn list(&self, ids: &[ToggleId], state: State) -> Option<Listed> {
+        let spec = &self.specs[*ids.first()?];
+        let memory = self.lists.get(&spec.proj_key, state);
+        if requests(memory.flags.unwrap_or_default()) >= ids.len() {
+            return None;
+        }
+        let mut search = Search {
+            wanted: ids.iter().map(|id| &*self.specs[*id].key).collect(),
+            found: HashMap::new(),
+            all_whole: true,
+        };
+        let (start, mut offset) = (memory.broken_off, memory.broken_off);
+        let mut from_the_top = start == 0;
+        let complete = loop {
+            let page = match self.page(spec, state, offset) {
+                Ok(page) => page,
+                Err(failure) => {
+                    self.lists.break_off(&spec.proj_key, state, offset);
+                    break Err(failure);
+                }
+            };
+            offset += page.items.len();
+            let flags = page.total_count.unwrap_or(offset);
+            self.lists.set(&spec.proj_key, state, flags);
+            let is_last = page.items.is_empty() || !page.links.contains_key("next");
+            search.look_through(page.items);
+            if search.wanted.is_empty() {
+                break Ok(search.all_whole);
+            }
+            if is_last && !from_the_top {
+                (offset, from_the_top) = (0, true);
+            } else if is_last || (from_the_top && start > 0 && offset >= start) {
+                break Ok(search.all_whole);
+            }
+            let end = if from_the_top && start > 0 {
+                start
+            } else {
+                flags + start
+            };
+            if requests(end.saturating_sub(offset)) >= search.wanted.len() {
+                break Ok(false);
+            }
+        };
+        let found = search.found;
+        Some(Listed { found, complete })
+    }
+
+    fn page(&self, spec: &Spec, state: State, offset: usize) -> Result<Page, Failure> {
+        let environments = query_of(&spec.environments);
+        let mut query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}");
+        if state == State::Archived {
+            query.push_str("&filter=state:archived");
+        }
+        let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
+        match self.send(request, spec) {
+            Ok(answer) => answer.json(),
+            Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
+            Err(failure) => Err(failure),
+        }
+        .inspect_err(|failure| {
+            // Too long for an answer, perhaps: the next time they are read one by one.
+            if failure.kind == Kind::Answer {
+                self.lists.set(&spec.proj_key, state, usize::MAX);
+            }
+        })
+    }
+}
+
+impl Search<'_> {
+    fn look_through(&mut self, flags: Vec<Told>) {
+        for told in flags {
+            if !self.wanted.contains(&*told.key) {
+                continue;
+            }
+            if told.is_whole() {
+                self.wanted.remove(&*told.key);
+                self.found.insert(told.key.clone(), told);
+            } else {
+                // It is read by itself.
+                self.all_whole = false;
+            }
+        }
+    }
+}
+
+/// How many requests it takes to list so many flags.
+fn requests(flags: usize) -> usize {
+    flags.div_ceil(PAGE).max(1)
+}
+
+impl Lists {
+    fn get(&self, project: &str, state: State) -> Memory {
+        *self.lock().entry((project.to_owned(), state)).or_default()
+    }
+
+    /// Keeps how many flags there are; reading goes on well.
+    fn set(&self, project: &str, state: State, flags: usize) {
+        let flags = Some(flags);
+        let memory = Memory {
+            flags,
+            broken_off: 0,
+        };
+        self.lock().insert((project.to_owned(), state), memory);
+    }
+
+    fn break_off(&self, project: &str, state: State, offset: usize) {
+        let mut lists = self.lock();
+        lists
+            .entry((project.to_owned(), state))
+            .or_default()
+            .broken_off = offset;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, State), Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,108 @@
+//! Semantic patches: what differs, and nothing else.
+
+use serde::Serialize;
+
+use super::flag::{Flag, State};
+use crate::plan::Environment;
+use crate::users::Users;
+
+/// The body of a semantic patch.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Patch<'a> {
+    /// None for what is the same in every environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) environment_key: Option<&'a str>,
+    /// Who asks, for LaunchDarkly's audit log.
+    pub(super) comment: &'a str,
+    pub(super) instructions: &'a [Instruction],
+}
+
+/// An instruction of a semantic patch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub(super) enum Instruction {
+    TurnFlagOn,
+    UpdateFallthroughVariationOrRollout { variation_id: String },
+    UpdateOffVariation { variation_id: String },
+    ReplaceRules { rules: [(); 0] },
+    ReplacePrerequisites { prerequisites: [(); 0] },
+    AddTargets(Targets),
+    RemoveTargets(Targets),
+    ReplaceTargets { targets: Vec<Targets> },
+    UpdateName { value: String },
+    UpdateDescription { value: String },
+    AddTags { values: Vec<String> },
+    RemoveTags { values: Vec<String> },
+}
+
+/// Individual targets of a variation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Targets {
+    /// None: user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_kind: Option<String>,
+    variation_id: String,
+    values: Users,
+}
+
+/// What makes a flag be on for exactly these users in one environment; nothing where it is.
+///
+/// `there` is what is known of the environment now; `state` how it was found when it was read.
+pub(super) fn instructions(
+    flag: &Flag,
+    state: &State,
+    there: &Environment,
+    wanted: &Users,
+) -> Vec<Instruction> {
+    if there.is_on_for(wanted) {
+        return Vec::new();
+    }
+    // What was put in order since then has the users that were sent last, and nothing else.
+    let known = there.users.as_ref().filter(|_| there.in_order);
+    let (targets, strays, repairs) = match known {
+        Some(users) => (users, &[][..], &[][..]),
+        None => (&state.targets, &state.strays[..], &state.repairs[..]),
+    };
+    let change = wanted.change_from(targets);
+    let of = |values: &Users| Targets {
+        context_kind: None,
+        variation_id: flag.on.clone(),
+        values: values.clone(),
+    };
+    let strays = strays.iter().map(|stray| {
+        Instruction::RemoveTargets(Targets {
+            context_kind: stray.kind.clone(),
+            variation_id: stray.variation.clone(),
+            values: stray.values.clone(),
+        })
+    });
+    // First away, then there: a key must not be in two variations in between.
+    let mut differences: Vec<Instruction> = strays.collect();
+    if !change.removed.is_empty() {
+        differences.push(Instruction::RemoveTargets(of(&change.removed)));
+    }
+    if !change.added.is_empty() {
+        differences.push(Instruction::AddTargets(of(&change.added)));
+    }
+    let all = [wanted].into_iter().filter(|users| !users.is_empty());
+    let whole = Instruction::ReplaceTargets {
+        targets: all.map(of).collect(),
+    };
+    let targets = if !differences.is_empty() && size(&[&whole]) < size(&differences) {
+        vec![whole]
+    } else {
+        differences
+    };
+    targets.into_iter().chain(repairs.iter().cloned()).collect()
+}
+
+/// How long something is as JSON, in bytes.
+fn size(value: &(impl Serialize + ?Sized)) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
+}

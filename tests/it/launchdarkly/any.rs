@@ -1,0 +1,149 @@
+//! Whatever a flag is like: once it was updated, it is on for exactly the users, and there is
+//! nothing left to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use optoggles::address::Address;
+use optoggles::config::{self, Bind, Config, Rule, Toggle};
+use optoggles::plan::{Step, There};
+use optoggles::secret::Secret;
+use optoggles::target;
+use optoggles::users::Users;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::launchdarkly::Target;
+use crate::support::launchdarkly::flag;
+
+/// Everybody there is.
+const PEOPLE: [&str; 5] = ["ann", "bob", "eve", "mallory", "zoe"];
+
+/// A flag in one environment, as somebody may have left it.
+fn any_config() -> impl Strategy<Value = flag::Config> {
+    let people = || prop::collection::btree_set(prop::sample::select(&PEOPLE[..]), 0..5);
+    let fallthrough = prop_oneof![
+        (0_usize..2).prop_map(|variation| json!({ "variation": variation })),
+        Just(json!({ "rollout": { "variations": [
+            { "variation": 0, "weight": 40_000 }, { "variation": 1, "weight": 60_000 },
+        ] } })),
+    ];
+    let off = prop::option::of(0_usize..2);
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    (
+        switches,
+        fallthrough,
+        off,
+        people(),
+        people(),
+        prop::option::of(0_usize..2),
+    )
+        .prop_map(
+            |((on, rule, prerequisite), fallthrough, off_variation, first, second, org)| {
+                let second: Vec<&str> = second.difference(&first).copied().collect();
+                let first: Vec<&str> = first.into_iter().collect();
+                let rules = rule.then(|| {
+                    json!({ "_id": "r", "variation": 0, "trackEvents": false, "clauses": [
+                    { "attribute": "key", "op": "in", "values": ["eve"], "negate": false },
+                ] })
+                });
+                let prerequisites = prerequisite.then(|| json!({ "key": "none", "variation": 0 }));
+                let org = org.map(|variation| Target::new("org", variation, &["acme"]));
+                let mut config = flag::Config {
+                    on,
+                    fallthrough,
+                    off_variation,
+                    targets: vec![
+                        Target::new("user", 0, &first),
+                        Target::new("user", 1, &second),
+                    ],
+                    context_targets: org.into_iter().collect(),
+                    rules: rules.into_iter().collect(),
+                    prerequisites: prerequisites.into_iter().collect(),
+                    version: 1,
+                };
+                config.mark_order();
+                config
+            },
+        )
+}
+
+fn config(base_url: &str) -> Arc<Config> {
+    let spec = json!({ "name": "US", "proj_key": "default", "environments": ENVIRONMENTS });
+    let Value::Object(spec) = spec else {
+        unreachable!()
+    };
+    Arc::new(Config {
+        bind: Bind {
+            host: String::new(),
+            port: 0,
+        },
+        resync_interval: None,
+        http_timeout: Duration::from_secs(10),
+        concurrency: 8,
+        sources: Vec::new(),
+        target: config::Target::LaunchDarkly(config::LaunchDarkly {
+            token: Secret::new(TOKEN),
+            base_url: Address::parse(base_url).unwrap(),
+        }),
+        toggles: vec![Toggle {
+            key: "us".into(),
+            users_policy: Rule {
+                source: 0,
+                package: "app.rbac".into(),
+                rule: "us".into(),
+            },
+            spec,
+        }],
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn any_flag_can_be_put_right_and_then_nothing_is_left_to_do(
+        production in any_config(),
+        test in any_config(),
+        reversed: bool,
+        wanted in prop::collection::btree_set(prop::sample::select(&PEOPLE[..]), 0..5),
+        next in prop::collection::btree_set(prop::sample::select(&PEOPLE[..]), 0..5),
+    ) {
+        let stage = Stage::new();
+        let launchdarkly = LaunchDarkly::start(&stage, TOKEN);
+        let mut values = vec![json!(true), json!(false)];
+        if reversed {
+            values.reverse();
+        }
+        {
+            let mut platform = launchdarkly.platform();
+            platform.add_project("default", &["production", "test", "staging"]);
+            platform.put("default", "us", &values);
+            let flag = platform.edit("default", "us");
+            *flag.environment("production") = production;
+            *flag.environment("test") = test;
+            flag.name = "US".into();
+        }
+        let target = target::open(&config(&launchdarkly.http.url())).unwrap();
+        let read = || target.read(&[0]).remove(0).1.unwrap();
+        let mut there = read();
+        // The second set is sent on top of what is known, without another read.
+        for set in [wanted, next] {
+            let users: Arc<Users> = Arc::new(set.iter().copied().collect());
+            if there.next_step(Some(&users), true) == Some(Step::Update) {
+                target.update(0, &users, &there).unwrap();
+                there.set_users(&users);
+            }
+            let others: Vec<&str> = PEOPLE.into_iter().filter(|one| !set.contains(one)).collect();
+            let set: Vec<&str> = set.into_iter().collect();
+            let platform = launchdarkly.platform();
+            for environment in ENVIRONMENTS {
+                prop_assert!(platform.is_on_for("default", "us", environment, &set, &others));
+            }
+            drop(platform);
+            prop_assert_eq!(read().next_step(Some(&users), true), None);
+            prop_assert!(matches!(there, There::Present(_)));
+        }
+    }
+}

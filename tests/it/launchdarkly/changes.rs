@@ -1,0 +1,119 @@
+//! From a change of the policy to the flags.
+
+use super::*;
+
+#[test]
+fn a_new_flag_is_on_for_exactly_the_users_of_the_rule_in_the_listed_environments() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann", "bob"]);
+    flags
+        .sync(&[])
+        .exits(0)
+        .reports("us +2 2 users created")
+        .sums_up("1 toggle: 1 created");
+    assert!(flags.is_on_for("us", &["ann", "bob"], &["eve", "Ann"]));
+    let platform = flags.platform();
+    let flag = platform.flag("default", "us").unwrap();
+    assert!(!flag.environments["staging"].on, "it is not listed");
+    assert!(flag.client_side.using_environment_id && flag.client_side.using_mobile_key);
+    drop(platform);
+    assert_eq!(flags.count("PATCH", "us"), 2, "one for each environment");
+}
+
+#[test]
+fn a_flag_that_is_as_it_should_be_is_read_and_left_alone() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.sync(&[]).exits(0);
+    let (posts, patches) = (flags.count("POST", "*"), flags.count("PATCH", "*"));
+    flags.sync(&[]).exits(0).reports("us = 1 user unchanged");
+    let now = (flags.count("POST", "*"), flags.count("PATCH", "*"));
+    assert_eq!(now, (posts, patches));
+}
+
+#[test]
+fn one_user_more_among_ten_thousand_takes_a_small_request_for_each_environment() {
+    let flags = Flags::of(&["us"]).build();
+    let names: Vec<String> = (0..10_000)
+        .map(|n| format!("user-{n:05}@example.com"))
+        .collect();
+    let mut users: Vec<&str> = names.iter().map(String::as_str).collect();
+    flags.opa.allow("us", &users);
+    let _daemon = flags.serve_in_step();
+    assert!(flags.is_on_for("us", &["user-00000@example.com"], &["eve"]));
+    let (reads, patches) = (flags.count("GET", "*"), flags.count("PATCH", "*"));
+    users.push("eve");
+    flags.change("us", &users);
+    flags.wait_until_on_for("us", &["user-09999@example.com", "eve"], &["mallory"]);
+    let sent = flags.requests("PATCH").split_off(patches);
+    assert_eq!(sent.len(), 2);
+    for patch in &sent {
+        assert!(patch.body.len() < 1000, "{} bytes", patch.body.len());
+    }
+    assert_eq!(
+        flags.count("GET", "*"),
+        reads,
+        "nothing has to be read for that"
+    );
+    flags.change("us", &users);
+    flags.change("us", &users);
+    flags.stage.wait_until("OPA was asked twice more", || {
+        flags.opa.http.count("GET /v1/data/app/rbac/us*") >= 4
+    });
+    assert_eq!(flags.count("PATCH", "*"), patches + 2);
+}
+
+#[test]
+fn a_set_that_becomes_another_altogether_is_sent_whole() {
+    let flags = Flags::of(&["us"]).build();
+    let names: Vec<String> = (0..100).map(|n| format!("user-{n}")).collect();
+    let users: Vec<&str> = names.iter().map(String::as_str).collect();
+    flags.opa.allow("us", &users);
+    let _daemon = flags.serve_in_step();
+    flags.change("us", &["eve"]);
+    flags.wait_until_on_for("us", &["eve"], &["user-0", "user-99"]);
+    let last = flags.requests("PATCH").pop().unwrap();
+    assert!(last.line().contains("replaceTargets"), "{}", last.line());
+    flags.change("us", &[]);
+    flags.wait_until_on_for("us", &[], &["eve"]);
+}
+
+#[test]
+fn a_dry_run_says_who_would_come_and_go_and_writes_nothing() {
+    let flags = Flags::of(&["us", "tax"]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.sync(&["--toggle", "us"]).exits(0);
+    flags.opa.allow("us", &["bob", "eve"]);
+    flags.opa.allow("tax", &["ann"]);
+    let writes = flags.count("POST", "*") + flags.count("PATCH", "*");
+    let output = flags.program.run(&["sync", "--dry-run", "--exit-code"]);
+    output
+        .exits(3)
+        .reports("us +2 -1 2 users would be updated")
+        .reports("tax +1 1 user would be created");
+    assert_eq!(flags.count("POST", "*") + flags.count("PATCH", "*"), writes);
+}
+
+#[test]
+fn a_flag_that_was_deleted_is_created_again() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    let _daemon = flags.serve_in_step();
+    flags.platform().delete("default", "us");
+    flags.change("us", &["bob"]);
+    flags.wait_until_on_for("us", &["bob"], &["ann"]);
+}
+
+#[test]
+fn a_flag_that_is_not_seen_right_after_it_was_created_is_no_obstacle() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.platform().unseen_reads = 2;
+    flags.launchdarkly.http.next(
+        1,
+        "PATCH *",
+        crate::support::Fault::Answer(crate::support::launchdarkly::refusal(409, "try again")),
+    );
+    flags.sync(&[]).exits(0);
+    assert!(flags.is_on_for("us", &["ann"], &["eve"]));
+}

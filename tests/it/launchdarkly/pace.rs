@@ -1,0 +1,97 @@
+//! How many requests there are, and how fast.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::support::launchdarkly::Limit;
+
+/// A thousand toggles, as the policy wants them.
+fn thousand() -> (Flags, Vec<String>) {
+    let keys: Vec<String> = (0..1000).map(|n| format!("flag-{n:03}")).collect();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let flags = Flags::of(&names).build();
+    for key in &names {
+        flags.opa.allow(key, &["ann"]);
+    }
+    (flags, keys)
+}
+
+#[test]
+fn a_thousand_toggles_cost_two_lists_at_first_and_ten_pages_later() {
+    let (flags, _) = thousand();
+    flags
+        .sync(&[])
+        .exits(0)
+        .sums_up("1000 toggles: 1000 created");
+    assert_eq!(
+        flags.requests("GET").len(),
+        2,
+        "no flag is live, and none archived"
+    );
+    assert_eq!(flags.requests("POST").len(), 1000);
+    assert_eq!(
+        flags.requests("PATCH").len(),
+        2000,
+        "one for each environment"
+    );
+    flags
+        .sync(&[])
+        .exits(0)
+        .sums_up("1000 toggles: 1000 unchanged");
+    assert_eq!(flags.requests("GET").len(), 2 + 10);
+    assert_eq!(
+        flags.count("*", "*"),
+        2 + 1000 + 2000 + 10,
+        "and nothing is written"
+    );
+    assert!(flags.launchdarkly.http.max_in_flight() <= 4);
+}
+
+#[test]
+fn a_resync_of_a_thousand_toggles_keeps_the_pace_that_is_allowed_and_writes_nothing() {
+    let (flags, _) = thousand();
+    flags.sync(&[]).exits(0);
+    let writes = flags.requests("POST").len() + flags.requests("PATCH").len();
+    flags.platform().limit = Limit::new(4, Duration::from_millis(500));
+    let before = flags.requests("GET").len();
+    flags
+        .sync(&[])
+        .exits(0)
+        .sums_up("1000 toggles: 1000 unchanged");
+    let now = flags.requests("POST").len() + flags.requests("PATCH").len();
+    assert_eq!(now, writes);
+    // Ten pages; each window that was used up costs one more, and the pages before it again.
+    let reads = flags.requests("GET").len() - before;
+    assert!(reads < 40, "{reads} reads");
+}
+
+#[test]
+fn few_toggles_among_many_flags_are_read_one_by_one() {
+    let flags = Flags::of(&["us", "tax"]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.opa.allow("tax", &["ann"]);
+    for number in 0..500 {
+        let key = format!("a-{number}");
+        let values = [json!(true), json!(false)];
+        flags.platform().put("default", &key, &values);
+    }
+    let daemon = flags.serve_in_step();
+    let before = flags.count("GET", "*");
+    daemon.terminate().exits(0);
+    assert_eq!(before, 3, "a look at the list, and one for each toggle");
+}
+
+#[test]
+fn a_429_is_followed_by_a_pause_and_everything_arrives() {
+    let flags = Flags::of(&["us", "tax", "vip"]).build();
+    for key in ["us", "tax", "vip"] {
+        flags.opa.allow(key, &["ann"]);
+    }
+    flags.platform().limit = Limit::new(3, Duration::from_millis(300)).with_retry_after();
+    flags.sync(&[]).exits(0).sums_up("3 toggles: 3 created");
+    for key in ["us", "tax", "vip"] {
+        assert!(flags.is_on_for(key, &["ann"], &["eve"]));
+    }
+}
