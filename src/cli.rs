@@ -63,9 +63,12 @@ pub struct Sync {
     #[arg(long, value_name = "DURATION", value_parser = interval,
           conflicts_with_all = ["once", "dry_run"])]
     pub interval: Option<Duration>,
+    /// For one pass: apply what max_removal holds back
+    #[arg(long, conflicts_with = "interval")]
+    pub force: bool,
     /// How to print what one pass did
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
+    pub format: SyncFormat,
 }
 
 /// The options of `check-config`.
@@ -82,7 +85,19 @@ pub struct CheckConfig {
     pub format: Format,
 }
 
-/// The formats of a report.
+/// The formats of what one pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SyncFormat {
+    /// A line for each toggle, and a summary
+    #[default]
+    Human,
+    /// One JSON document
+    Json,
+    /// A table for a comment on a pull request, with who comes and who goes
+    Markdown,
+}
+
+/// The formats of a report on the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people

@@ -5,6 +5,7 @@
 //! its next step at the target. Per toggle at most one request of each is in flight.
 
 mod event;
+mod hold;
 mod notice;
 mod pass;
 mod places;

@@ -40,6 +40,13 @@ pub enum Kind {
     WrongType,
     /// OPA has not loaded everything yet.
     NotReady,
+    /// `max_removal` forbids the change.
+    Held {
+        /// How many users would be removed.
+        removed: usize,
+        /// Of how many; none: it is not known who has the toggle, and nobody would be left.
+        of: Option<usize>,
+    },
     /// Something that this program or its configuration lacks.
     Setup,
 }
@@ -60,6 +67,21 @@ impl Failure {
                      nothing was written to its data since it was started): nothing is applied; \
                      where OPAL loads no data at all, set wait_until_ready = false on the source";
         Failure::new(Kind::NotReady, words)
+    }
+
+    /// A change that `max_removal` forbids: of how many users it would remove how many.
+    pub fn held(removed: usize, of: Option<usize>, limit: impl fmt::Display) -> Failure {
+        let words = format!(
+            "{}, more than max_removal = {limit} allows: raise it, or let it through with sync \
+             --once --force",
+            held(removed, of)
+        );
+        Failure::new(Kind::Held { removed, of }, words)
+    }
+
+    /// Whether `max_removal` forbids it.
+    pub fn is_held(&self) -> bool {
+        matches!(self.kind, Kind::Held { .. })
     }
 
     /// The same with the wait that the remote asks for.
@@ -88,6 +110,7 @@ impl Failure {
             Kind::Undefined => "the rule is undefined".into(),
             Kind::WrongType => "the rule is not a list of users".into(),
             Kind::NotReady => "OPA is not ready".into(),
+            Kind::Held { removed, of } => held(removed, of),
             Kind::Setup => "not set up".into(),
         }
     }
@@ -122,6 +145,13 @@ impl Failure {
     /// Whether the remote answered with this status.
     pub fn is_status(&self, status: u16) -> bool {
         self.kind == Kind::Status(status)
+    }
+}
+
+fn held(removed: usize, of: Option<usize>) -> String {
+    match of {
+        Some(of) => format!("held: it would remove {removed} of {of} users"),
+        None => "held: nobody would be left, and it is not known who has it".into(),
     }
 }
 

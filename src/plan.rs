@@ -109,6 +109,27 @@ impl There {
         matches!(self, There::Present(present) if in_order(present))
     }
 
+    /// Of how many users an update would remove how many, in the environment in which that is most;
+    /// none where it is not known who has the toggle. `last` is who was sent last, for a target that
+    /// cannot be read.
+    pub fn removal(&self, wanted: &Users, last: Option<&Users>) -> Option<(usize, usize)> {
+        let There::Present(present) = self else {
+            return Some((0, 0));
+        };
+        let environments = present.environments.iter();
+        let removals = environments.map(|environment| {
+            let users = environment.users.as_deref().or(last)?;
+            Some((wanted.change_from(users).removed.len(), users.len()))
+        });
+        let removals: Option<Vec<(usize, usize)>> = removals.collect();
+        let share = |&(removed, of): &(usize, usize)| (removed as f64 / of.max(1) as f64, removed);
+        let larger = |one: &(usize, usize), other: &(usize, usize)| {
+            let ((one, count), (other, others)) = (share(one), share(other));
+            one.total_cmp(&other).then(count.cmp(&others))
+        };
+        removals.map(|all| all.into_iter().max_by(larger).unwrap_or_default())
+    }
+
     /// The set that equals this one, if an environment has it.
     pub fn same(&self, users: &Users) -> Option<&Arc<Users>> {
         let There::Present(present) = self else {

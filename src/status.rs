@@ -229,6 +229,7 @@ impl ToggleRow {
             ToggleState::Waiting => "waiting",
             ToggleState::Syncing => "syncing",
             ToggleState::Failing => "failing",
+            ToggleState::Held => "held",
         };
         self.users = toggle.users;
         self.last_success = now.time(toggle.last_success);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Exit, Machine, Stop, print};
-use crate::cli::{Format, Sync};
+use crate::cli::{Sync, SyncFormat};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::secret::Secret;
@@ -25,8 +25,9 @@ pub(super) fn run(config: Config, options: &Sync, verbose: bool) -> Result<Exit,
     };
     let report = Report::new(&config, &engine, dry_run, start.elapsed());
     print(&match options.format {
-        Format::Human => report.human(verbose),
-        Format::Json => report.json(verbose),
+        SyncFormat::Human => report.human(verbose),
+        SyncFormat::Json => report.json(verbose),
+        SyncFormat::Markdown => report.markdown(),
     })?;
     Ok(if report.has_failures() {
         Exit::Failed
@@ -42,7 +43,12 @@ fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {
         return Ok(Mode::Once {
             until: now + options.timeout,
             dry_run: options.dry_run,
+            force: options.force,
         });
+    }
+    if options.force {
+        let words = "--force is for one pass: use it with --once, or with --dry-run to see what it would do";
+        return Err(Stop::invalid(words));
     }
     let interval = options.interval.or(config.resync_interval);
     let interval = interval.ok_or_else(|| {

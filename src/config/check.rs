@@ -78,9 +78,14 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
     let http_timeout = http_timeout.and_then(|node| values::duration(cx, &node));
     let concurrency = root.optional("concurrency");
     let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, 8));
+    let max_removal = root.optional("max_removal");
+    let max_removal = max_removal.and_then(|node| values::max_removal(cx, &node));
     let sources = sources::read(&mut root, cx);
     let (target_type, target) = target::read(&mut root, cx);
-    let toggles = toggles::read(&mut root, cx, &sources, target_type);
+    let mut toggles = toggles::read(&mut root, cx, &sources, target_type);
+    for toggle in &mut toggles {
+        toggle.max_removal = toggle.max_removal.or(max_removal);
+    }
     root.finish(cx, &[]);
     Some(Config {
         bind: bind.unwrap_or_else(|| Bind {

@@ -20,6 +20,8 @@ pub enum Mode {
         until: Instant,
         /// Whether nothing may be changed at the target.
         dry_run: bool,
+        /// Whether changes are made that `max_removal` forbids.
+        force: bool,
     },
 }
 

@@ -49,11 +49,19 @@ impl Engine {
             .there
             .next_step(toggle.wanted.as_deref(), self.terms.readable)?;
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        (step == Step::Read || !dry_run).then_some(step)
+        let may = match step {
+            Step::Read => true,
+            Step::Create | Step::Describe => !dry_run,
+            Step::Update => !dry_run && self.held_back(id).is_none(),
+        };
+        may.then_some(step)
     }
 
-    /// There is nothing left to do at the target.
+    /// There is nothing left to do at the target, or nothing that may be done.
     fn rest(&mut self, id: ToggleId, now: Instant) {
+        if let Some(failure) = self.held_back(id) {
+            return self.keep_back(id, failure);
+        }
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         self.touched.insert(Thing::Toggle(id));
@@ -195,6 +203,7 @@ impl Engine {
         toggle.fresh = false;
         toggle.outcome.sent = change.clone();
         toggle.there.set_users(&users);
+        toggle.last_sent = Some(Arc::clone(&users));
         if std::mem::take(&mut toggle.unsure) {
             self.timers.set(Timer::Confirm(id), now.at + CONFIRM);
         }

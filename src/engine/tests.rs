@@ -1,6 +1,7 @@
 //! Events in, jobs out: no test here sleeps or asks for the time twice.
 
 mod connecting;
+mod limit;
 mod model;
 mod passes;
 mod single_pass;
@@ -65,6 +66,7 @@ fn config(sources: Vec<SourceKind>, toggles: &[usize]) -> Config {
             rule: format!("rule_{id}"),
         },
         spec: Map::new(),
+        max_removal: None,
     };
     Config {
         bind: Bind {

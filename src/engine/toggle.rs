@@ -26,6 +26,8 @@ pub(super) struct Toggle {
     pub(super) count: Option<usize>,
     pub(super) there: There,
     pub(super) last_success: Option<Instant>,
+    /// Who was sent last, for the removal limit of a target that cannot be read.
+    pub(super) last_sent: Option<Arc<Users>>,
     /// What was done, for the report of `sync`.
     pub(super) outcome: Outcome,
     /// Query once more as soon as the running query has ended.

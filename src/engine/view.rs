@@ -68,6 +68,8 @@ pub enum ToggleState {
     Syncing,
     /// A request failed.
     Failing,
+    /// `max_removal` forbids the change.
+    Held,
 }
 
 /// A toggle, as it is now.
@@ -125,7 +127,9 @@ impl Engine {
         ];
         let troubles = troubles(tasks.iter().map(|(task, _)| *task));
         let wanted = toggle.wanted.as_deref();
-        let state = if !troubles.is_empty() {
+        let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
+            ToggleState::Held
+        } else if !troubles.is_empty() {
             ToggleState::Failing
         } else if wanted.is_none() {
             ToggleState::Waiting

@@ -15,6 +15,7 @@ mod check_config;
 mod half_a_minute;
 mod house;
 mod launchdarkly;
+mod limit;
 mod secrets;
 mod serve;
 mod stand_ins;

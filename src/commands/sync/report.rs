@@ -1,5 +1,7 @@
 //! What one pass did, or would do, for people and for programs.
 
+mod markdown;
+
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -19,7 +21,14 @@ pub(super) struct Report {
 /// What it did about one toggle.
 struct Row {
     key: String,
-    result: Result<(Outcome, usize), String>,
+    result: Result<(Outcome, usize), Complaint>,
+}
+
+/// Why a toggle is not as it should be.
+struct Complaint {
+    words: String,
+    /// `max_removal` forbids the change.
+    held: bool,
 }
 
 /// The results, as they are counted in the summary.
@@ -31,6 +40,8 @@ enum Verdict {
     /// Updated, where it is not known what the target had.
     Set,
     Unchanged,
+    /// `max_removal` forbids it.
+    Held,
     Failed,
 }
 
@@ -49,6 +60,7 @@ struct Summary {
     created: usize,
     updated: usize,
     unchanged: usize,
+    held: usize,
     failed: usize,
 }
 
@@ -72,8 +84,14 @@ impl Report {
         let row = |(id, toggle): (usize, &crate::config::Toggle)| Row {
             key: toggle.key.clone(),
             result: engine.outcome(id).map_err(|trouble| match trouble {
-                Some(trouble) => trouble.failure.to_string(),
-                None => "stopped before it was done".to_owned(),
+                Some(trouble) => Complaint {
+                    words: trouble.failure.to_string(),
+                    held: trouble.failure.is_held(),
+                },
+                None => Complaint {
+                    words: "stopped before it was done".to_owned(),
+                    held: false,
+                },
             }),
         };
         Report {
@@ -83,13 +101,14 @@ impl Report {
         }
     }
 
+    /// Whether a toggle failed, or was held back.
     pub(super) fn has_failures(&self) -> bool {
-        self.rows.iter().any(|row| row.verdict() == Verdict::Failed)
+        self.rows.iter().any(|row| row.result.is_err())
     }
 
     /// Whether anything changed, or would; what is not known counts.
     pub(super) fn has_differences(&self) -> bool {
-        let calm = [Verdict::Unchanged, Verdict::Failed];
+        let calm = [Verdict::Unchanged, Verdict::Held, Verdict::Failed];
         self.rows.iter().any(|row| !calm.contains(&row.verdict()))
     }
 
@@ -115,7 +134,8 @@ impl Report {
                         "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
                     )
                 }
-                Err(error) => writeln!(text, "{key:keys$}   failed: {error}"),
+                Err(Complaint { words, held: true }) => writeln!(text, "{key:keys$}   {words}"),
+                Err(Complaint { words, .. }) => writeln!(text, "{key:keys$}   failed: {words}"),
             };
             if verbose {
                 row.names(&mut text);
@@ -141,6 +161,7 @@ impl Report {
             Verdict::Updated => "updated",
             Verdict::Set => "set",
             Verdict::Unchanged => "unchanged",
+            Verdict::Held => "held",
             Verdict::Failed => "failed",
         };
         match verdict {
@@ -161,6 +182,7 @@ impl Report {
                 Verdict::Created => &mut summary.created,
                 Verdict::Updated | Verdict::Set => &mut summary.updated,
                 Verdict::Unchanged => &mut summary.unchanged,
+                Verdict::Held => &mut summary.held,
                 Verdict::Failed => &mut summary.failed,
             } += 1;
         }
@@ -173,6 +195,7 @@ impl Report {
             (summary.created, Verdict::Created),
             (summary.updated, Verdict::Updated),
             (summary.unchanged, Verdict::Unchanged),
+            (summary.held, Verdict::Held),
             (summary.failed, Verdict::Failed),
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
@@ -189,6 +212,7 @@ impl Report {
 impl Row {
     fn verdict(&self) -> Verdict {
         match &self.result {
+            Err(Complaint { held: true, .. }) => Verdict::Held,
             Err(_) => Verdict::Failed,
             Ok((outcome, _)) => match outcome.sent {
                 Sent::Whole => Verdict::Set,
@@ -262,7 +286,7 @@ impl Row {
             removed: count(|change| &change.removed),
             added_users: names.map(|change| &change.added),
             removed_users: names.map(|change| &change.removed),
-            error: self.result.as_ref().err().map(String::as_str),
+            error: self.result.as_ref().err().map(|error| error.words.as_str()),
         }
     }
 }

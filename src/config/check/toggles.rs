@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::check::sources::{Id, Sources};
-use crate::config::check::{policy, spec, target};
+use crate::config::check::{policy, spec, target, values};
 use crate::config::nearest::suggest;
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node};
@@ -89,11 +89,14 @@ impl Seen<'_> {
             .required("users_policy", USERS_POLICY)
             .and_then(|node| self.users_policy(cx, &node));
         let spec = self.spec(&mut table, cx);
+        let max_removal = table.optional("max_removal");
+        let max_removal = max_removal.and_then(|node| values::max_removal(cx, &node));
         table.finish(cx, &[]);
         Some(Toggle {
             key: key?,
             users_policy: users_policy?,
             spec: spec?,
+            max_removal,
         })
     }
 

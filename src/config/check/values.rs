@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::address::Address;
-use crate::config::Bind;
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node, Text};
+use crate::config::{Bind, MaxRemoval};
 use crate::secret::Secret;
 
 /// Less would be a loop without a pause.
@@ -37,6 +37,26 @@ pub(super) fn duration(cx: &mut Context, node: &Node) -> Option<Duration> {
 pub(super) fn interval(cx: &mut Context, node: &Node) -> Option<Duration> {
     let (duration, _) = duration_or_zero(cx, node)?;
     Some(duration).filter(|duration| !duration.is_zero())
+}
+
+/// A share of a toggle's users, such as `"30%"`, or a number of them.
+pub(super) fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
+    const HELP: &str = "write a share, such as `max_removal = \"30%\"`, or a number of users, such \
+                        as `max_removal = 100`";
+    if node.value.is_integer() {
+        let users = cx.integer(node, 0..=i64::from(u32::MAX), 100)?;
+        return usize::try_from(users).ok().map(MaxRemoval::Users);
+    }
+    let text = cx.text_like(node, HELP)?;
+    let percent = text.value.strip_suffix('%').map(str::trim_end);
+    let percent = percent.and_then(|number| number.parse::<f64>().ok());
+    let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+    if percent.is_none() {
+        let message = format!("`max_removal` is no share of users: {}", text.quoted());
+        let problem = Problem::error("invalid-share", &text.place, message, HELP);
+        cx.report(problem);
+    }
+    percent.map(MaxRemoval::Percent)
 }
 
 /// A URL of OPAL, OPA or the target.

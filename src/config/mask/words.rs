@@ -28,6 +28,7 @@ const WHOLE: &[&str] = &[
     "instance",
     "key",
     "key_file",
+    "max_removal",
     "name",
     "package",
     "poll_interval",

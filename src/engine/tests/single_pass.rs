@@ -7,7 +7,11 @@ use crate::users::Change;
 fn once(dry_run: bool, readable: bool) -> Bench {
     let now = Instant::now();
     let until = now + Duration::from_secs(60);
-    let mode = Mode::Once { until, dry_run };
+    let mode = Mode::Once {
+        until,
+        dry_run,
+        force: false,
+    };
     Bench::started_at(now, config(vec![opa()], &[0]), mode, readable)
 }
 
@@ -96,6 +100,7 @@ fn a_source_that_cannot_be_discovered_fails_its_toggles() {
     let mode = Mode::Once {
         until: now,
         dry_run: false,
+        force: false,
     };
     let mut bench = Bench::started_at(now, config(vec![opal()], &[0]), mode, true);
     bench.jobs();

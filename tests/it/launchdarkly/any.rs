@@ -95,6 +95,7 @@ fn config(base_url: &str) -> Arc<Config> {
                 rule: "us".into(),
             },
             spec,
+            max_removal: None,
         }],
     })
 }

@@ -29,8 +29,8 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "key = \"us\"",
-        "key = \"us\"\nmax_removal = \"30%\"",
-        &["14:1 unknown key `max_removal`"],
+        "key = \"us\"\nremoval = \"30%\"",
+        &["14:1 unknown key `removal`"],
     ),
     (
         "users_policy =",

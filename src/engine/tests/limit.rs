@@ -1,0 +1,127 @@
+//! The removal limit.
+
+use super::super::ToggleState;
+use super::*;
+use crate::config::MaxRemoval;
+
+/// One toggle with a limit, which the target says these have.
+fn limited(limit: MaxRemoval, mode: Mode, there: &[&str]) -> Bench {
+    let mut config = config(vec![opa()], &[0]);
+    config.toggles[0].max_removal = Some(limit);
+    let mut bench = Bench::new(config, mode, true);
+    assert_eq!(bench.jobs(), ["query 0", "read 0"]);
+    bench.done(read(0, Ok(present(there))));
+    bench
+}
+
+fn allow(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
+    bench.done(Done::Query(0, Ok(users(keys))));
+    bench.jobs()
+}
+
+fn again(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["query 0"]);
+    allow(bench, keys)
+}
+
+fn state(bench: &Bench) -> ToggleState {
+    bench.engine.toggle(0).state
+}
+
+const NOTHING: Vec<String> = Vec::new();
+const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
+
+#[test]
+fn a_change_that_removes_more_than_the_limit_is_held_until_one_within_it() {
+    let mut bench = limited(HALF, Mode::Serve, &["a", "b", "c", "d"]);
+    assert_eq!(allow(&mut bench, &["a", "x", "y", "z"]), NOTHING);
+    assert_eq!(state(&bench), ToggleState::Held);
+    let words = bench.engine.toggle(0).troubles[0].failure.to_string();
+    assert!(words.contains("3 of 4 users"), "{words}");
+    assert!(bench.is_failing());
+    assert_eq!(again(&mut bench, &["a", "b"]), ["update 0 a b"]);
+    bench.done(Done::Update(0, Ok(())));
+    assert_eq!(state(&bench), ToggleState::InSync);
+    assert!(!bench.is_failing());
+}
+
+#[test]
+fn a_held_change_that_the_policy_takes_back_is_over() {
+    let mut bench = limited(HALF, Mode::Serve, &["a", "b"]);
+    assert_eq!(allow(&mut bench, &[]), NOTHING);
+    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(again(&mut bench, &["a", "b"]), NOTHING);
+    assert_eq!(state(&bench), ToggleState::InSync);
+    assert!(!bench.is_failing());
+}
+
+#[test]
+fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
+    let there = ["a", "b", "c", "d"];
+    for (limit, wanted, held) in [
+        (MaxRemoval::Percent(25.0), &["a", "b", "c"][..], false),
+        (MaxRemoval::Percent(24.9), &["a", "b", "c"], true),
+        (MaxRemoval::Percent(99.0), &[], true),
+        (MaxRemoval::Percent(100.0), &[], false),
+        (MaxRemoval::Percent(0.0), &["a", "b", "c", "d", "e"], false),
+        (MaxRemoval::Users(1), &["a", "b", "c"], false),
+        (MaxRemoval::Users(1), &["a", "b"], true),
+        (MaxRemoval::Users(3), &[], true),
+        (MaxRemoval::Users(4), &[], false),
+    ] {
+        let mut bench = limited(limit, Mode::Serve, &there);
+        let jobs = allow(&mut bench, wanted);
+        assert_eq!(jobs.is_empty(), held, "{limit} {wanted:?}");
+        assert_eq!(
+            state(&bench) == ToggleState::Held,
+            held,
+            "{limit} {wanted:?}"
+        );
+    }
+}
+
+/// A target that cannot be read, and a toggle that has just been found there.
+fn blind(wanted: &[&str]) -> (Bench, Vec<String>) {
+    let mut config = config(vec![opa()], &[0]);
+    config.toggles[0].max_removal = Some(HALF);
+    let mut bench = Bench::new(config, Mode::Serve, false);
+    assert_eq!(bench.jobs(), ["query 0", "create 0"]);
+    let found = Present::plain(true, None);
+    bench.done(Done::Create(0, Ok(Created::Existed(Some(found)))));
+    let jobs = allow(&mut bench, wanted);
+    (bench, jobs)
+}
+
+#[test]
+fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
+    let (bench, jobs) = blind(&[]);
+    assert_eq!(jobs, NOTHING);
+    assert_eq!(state(&bench), ToggleState::Held);
+    let (mut bench, jobs) = blind(&["a", "b", "c"]);
+    assert_eq!(jobs, ["update 0 a b c"]);
+    bench.done(Done::Update(0, Ok(())));
+    assert_eq!(again(&mut bench, &["a"]), NOTHING, "now it is known");
+    bench.wait(Duration::from_secs(300));
+    let jobs = bench.jobs();
+    assert!(
+        !jobs.iter().any(|job| job.starts_with("update")),
+        "{jobs:?}"
+    );
+    assert_eq!(state(&bench), ToggleState::Held, "also after a resync");
+}
+
+#[test]
+fn a_forced_pass_applies_what_is_held_and_another_ends_at_once() {
+    for (force, jobs) in [(true, vec!["update 0 a".to_owned()]), (false, NOTHING)] {
+        let mode = Mode::Once {
+            until: Instant::now() + Duration::from_secs(60),
+            dry_run: false,
+            force,
+        };
+        let mut bench = limited(HALF, mode, &["a", "b", "c"]);
+        assert_eq!(allow(&mut bench, &["a"]), jobs);
+        assert_eq!(bench.engine.is_finished(), !force);
+        assert!(bench.engine.outcome(0).is_err());
+    }
+}

@@ -1,0 +1,130 @@
+//! `max_removal`, seen from outside.
+
+use serde_json::json;
+
+use crate::support::World;
+
+/// A toggle that ann, bob, cid and dan have; no change may remove more than half of them.
+fn world(limit: &str) -> World {
+    let world = World::of(&["us", "tax"])
+        .readable()
+        .setting(&format!("max_removal = {limit}"))
+        .build();
+    for key in ["us", "tax"] {
+        world.store.put(key, &["ann", "bob", "cid", "dan"]);
+        world.opa.allow(key, &["ann", "bob", "cid", "dan"]);
+    }
+    world
+}
+
+#[test]
+fn serve_holds_back_what_removes_too_many_and_says_so_until_it_is_within_the_limit() {
+    let world = world("\"50%\"");
+    let daemon = world.serve_in_step();
+    world.change("us", &["ann"]);
+    world.change("tax", &["ann", "bob", "eve"]);
+    world.wait_for_users("tax", &["ann", "bob", "eve"]);
+    daemon.wait_failing();
+    assert_eq!(daemon.toggle("us")["state"], "held");
+    let health = daemon.get("/health").text();
+    assert!(health.contains("3 of 4 users"), "{health}");
+    assert!(world.store.has("us", &["ann", "bob", "cid", "dan"]));
+    world.change("us", &["ann", "bob", "cid"]);
+    world.wait_for_users("us", &["ann", "bob", "cid"]);
+    daemon.wait_healthy();
+}
+
+#[test]
+fn sync_says_held_and_lets_it_through_when_it_is_forced() {
+    let world = world("1");
+    world.opa.allow("us", &["ann", "eve"]);
+    let output = world.sync(&[]).exits(1);
+    let output = output
+        .reports_start("us held: it would remove 3 of 4 users, more than max_removal = 1 allows")
+        .reports("tax = 4 users unchanged")
+        .sums_up("2 toggles: 1 unchanged, 1 held");
+    assert!(output.stdout.contains("--force"));
+    world
+        .program
+        .run(&["sync", "--dry-run", "--exit-code"])
+        .exits(1)
+        .sums_up("2 toggles: 1 unchanged, 1 held");
+    let json = world.sync(&["--format", "json"]).exits(1).json();
+    assert_eq!(json["toggles"][0]["result"], "held");
+    assert_eq!(json["summary"]["held"], json!(1));
+    world
+        .program
+        .run(&["sync", "--dry-run", "--force"])
+        .exits(0)
+        .reports("us +1 -3 2 users would be updated");
+    assert!(world.store.has("us", &["ann", "bob", "cid", "dan"]));
+    world
+        .sync(&["--force"])
+        .exits(0)
+        .reports("us +1 -3 2 users updated");
+    assert!(world.store.has("us", &["ann", "eve"]));
+}
+
+#[test]
+fn force_is_for_one_pass() {
+    let world = world("1");
+    let output = world.program.run(&["sync", "--force"]).exits(2);
+    output.complains("--force is for one pass");
+}
+
+#[test]
+fn a_toggle_can_have_a_limit_of_its_own() {
+    let world = World::of(&["us"])
+        .readable()
+        .setting("max_removal = 0")
+        .spec(
+            "us",
+            "a = 1\n[[toggles]]\nkey = \"own\"\nmax_removal = \"100%\"\nusers_policy = { \
+               source = \"main\", package = \"app.rbac\", rule = \"own\" }",
+        )
+        .build();
+    for key in ["us", "own"] {
+        world
+            .store
+            .put_members(key, json!({ "users": ["ann"], "a": 1 }));
+        world.opa.allow(key, &[]);
+    }
+    world
+        .sync(&[])
+        .exits(1)
+        .sums_up("2 toggles: 1 updated, 1 held");
+    assert!(world.store.has("own", &[]) && world.store.has("us", &["ann"]));
+}
+
+#[test]
+fn a_limit_that_is_none_is_reported() {
+    for wrong in ["\"30\"", "\"130%\"", "-1", "\"few\"", "1.5"] {
+        let output = world(wrong).sync(&[]).exits(2);
+        output.complains("max_removal");
+    }
+}
+
+#[test]
+fn markdown_shows_who_would_gain_and_who_would_lose() {
+    let world = World::of(&["us", "tax", "same"]).readable().build();
+    world.store.put("us", &["ann", "bob"]);
+    world.opa.allow("us", &["bob", "cid", "eve"]);
+    world.store.put("same", &["ann"]);
+    world.opa.allow("same", &["ann"]);
+    let output = world
+        .program
+        .run(&["sync", "--dry-run", "--format", "markdown"]);
+    let output = output.exits(1);
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(
+        lines[..5],
+        [
+            "| toggle | gain it | lose it | users | result |",
+            "| --- | --- | --- | ---: | --- |",
+            "| `us` | +2: `cid` `eve` | −1: `ann` | 3 | would be updated |",
+            "| `tax` |  |  |  | failed: rule data.app.rbac.tax is undefined |",
+            "",
+        ]
+    );
+    assert!(lines[5].starts_with("3 toggles: 1 would be updated, 1 unchanged, 1 failed"));
+}
