@@ -1,5 +1,7 @@
 //! Every problem of a configuration in one run, and the configuration itself if there are none.
 
+mod addresses;
+mod durations;
 mod launchdarkly;
 mod mend;
 mod policy;
@@ -69,13 +71,13 @@ pub(super) fn check(text: &str, around: &Surroundings) -> Checked {
 fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
     let bind = root
         .optional("bind")
-        .and_then(|node| values::bind(cx, &node));
+        .and_then(|node| addresses::bind(cx, &node));
     let resync_interval = match root.optional("resync_interval") {
         None => Some(RESYNC_INTERVAL),
-        Some(node) => values::interval(cx, &node),
+        Some(node) => durations::interval(cx, &node),
     };
     let http_timeout = root.optional("http_timeout");
-    let http_timeout = http_timeout.and_then(|node| values::duration(cx, &node));
+    let http_timeout = http_timeout.and_then(|node| durations::duration(cx, &node));
     let concurrency = root.optional("concurrency");
     let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, 8));
     let max_removal = root.optional("max_removal");

@@ -141,6 +141,13 @@ fn look_up(name: &str, around: &Surroundings) -> Result<String, Fault> {
 
 /// What is no name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
 fn invalid(name: &str) -> Fault {
+    if let Some(meant) = as_elsewhere(name) {
+        return Fault {
+            code: "invalid-reference",
+            message: "this is how another program refers to something outside the file".into(),
+            help: format!("write `${{{meant}}}`"),
+        };
+    }
     let variable = name.split(':').next().filter(|name| is_variable_name(name));
     let (message, help) = match variable {
         Some(variable) => (
@@ -156,6 +163,22 @@ fn invalid(name: &str) -> Fault {
         code: "invalid-reference",
         message,
         help,
+    }
+}
+
+/// What other programs' `${env:NAME}` and `${FILE:PATH}` are here, unless either may be a default
+/// value: that may be a secret.
+fn as_elsewhere(name: &str) -> Option<String> {
+    let (kind, rest) = name.split_once(':').unwrap_or(("env", name));
+    let rest = rest.trim();
+    let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let is_of_path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    match kind.trim().to_lowercase().as_str() {
+        "env" if is_variable_name(rest) && rest.chars().all(is_of_name) => Some(rest.into()),
+        "file" if rest.starts_with(['/', '.']) && rest.chars().all(is_of_path) => {
+            Some(format!("file:{rest}"))
+        }
+        _ => None,
     }
 }
 

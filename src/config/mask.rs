@@ -11,8 +11,10 @@ use toml::de::DeTable;
 
 use crate::config::lines::Lines;
 use crate::config::problem::Problem;
+pub(super) use broken::{COMMENTS, is_merge_marker};
 pub(super) use tree::Piece;
-pub(super) use words::is_telling;
+pub(super) use values::is_harmless_address;
+pub(super) use words::{is_telling, is_telling_in_spec};
 
 /// A part of the file that is not shown, and what is shown instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,11 +119,18 @@ pub(super) fn cuts(text: &str, pieces: &[Piece], problems: &[Problem]) -> Vec<Cu
     }
     broken.sort_unstable();
     broken.dedup();
+    let mut table = "";
+    let mut seen = 0;
     for number in broken {
+        let passed = (seen..=number).map(|line| text.get(lines.range(text, line)));
+        let mut nearest_first = passed.flatten().rev();
+        let header = nearest_first.find(|line| line.trim_start().starts_with('['));
+        table = header.unwrap_or(table);
+        seen = number;
         let span = lines.range(text, number);
         let line = text.get(span.clone()).unwrap_or_default();
         let in_file = |part: Range<usize>| span.start + part.start..span.start + part.end;
-        let hidden = broken::hidden(line).into_iter();
+        let hidden = broken::hidden(line, table).into_iter();
         cuts.extend(hidden.map(in_file).map(Cut::secret));
     }
     merge(cuts)

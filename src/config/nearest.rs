@@ -24,19 +24,38 @@ pub(super) fn nearest<'a>(
         .map(|(_, word)| word)
 }
 
-/// The help for a word that is not known: the nearest one, else all of them.
+/// The help for a key that is not known: the nearest one, else all of them.
 pub(super) fn suggest<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, String) {
     let near = nearest(wrong, known.iter().copied());
-    let help = match near {
-        Some(word) if is_respelled(wrong, word) => format!("write `{word}`"),
-        Some(word) => format!("did you mean `{word}`?"),
-        None if known.is_empty() => "take it away".into(),
-        None => format!(
-            "take it away, or write one that is known here: {}",
-            list(known)
-        ),
-    };
+    let help = near.map(|word| suggest_word(wrong, word));
+    let help = help.unwrap_or_else(|| match known {
+        [] => "take it away".into(),
+        _ => {
+            let known = list(known);
+            format!("take it away, or write one that is known here: {known}")
+        }
+    });
     (near, help)
+}
+
+/// The same for a value, which nobody can take away.
+pub(super) fn suggest_value<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, String) {
+    let near = nearest(wrong, known.iter().copied());
+    let help = near.map(|word| suggest_word(wrong, word));
+    let help = help.unwrap_or_else(|| match known {
+        [] => "write one that there is".into(),
+        [word] => format!("write `{word}`"),
+        _ => format!("write one of: {}", list(known)),
+    });
+    (near, help)
+}
+
+fn suggest_word(wrong: &str, word: &str) -> String {
+    if is_respelled(wrong, word) {
+        format!("write `{word}`")
+    } else {
+        format!("did you mean `{word}`?")
+    }
 }
 
 /// Whether two words differ at most in what people vary: `usersPolicy` is `users_policy`.

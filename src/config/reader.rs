@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use crate::config::interpolate::{Fault, Surroundings, interpolate, read_text};
-use crate::config::nearest::suggest;
+use crate::config::nearest::suggest_value;
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::table::Table;
 
@@ -223,7 +223,7 @@ impl Context<'_> {
         if found.is_none() {
             let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
             let message = format!("unknown {what} {}", text.quoted());
-            let help = suggest(&text.value, &names).1;
+            let help = suggest_value(&text.value, &names).1;
             self.report(Problem::error("unknown-type", &text.place, message, help));
         }
         found.map(|(_, value)| value)

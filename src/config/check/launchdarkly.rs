@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::address::Address;
 use crate::config::check::target::{TARGET_SPEC, TARGET_TYPE, Type};
-use crate::config::check::values;
+use crate::config::check::{addresses, values};
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node, Text};
 use crate::config::table::{Hint, Table};
@@ -48,7 +48,7 @@ fn read(table: &mut Table, cx: &mut Context) -> Option<Target> {
         None => Address::parse(BASE_URL).ok(),
         Some(node) => {
             let example = "write `base_url = \"https://app.launchdarkly.com\"`";
-            values::address(cx, &node, example)
+            addresses::address(cx, &node, example)
         }
     };
     if let (Some(place), Some(_), Some(url)) = (&place, &token, &base_url) {

@@ -3,16 +3,18 @@
 //! A line that is wrong is replaced by what it was meant to be, where that is plain, else by
 //! nothing; then the parser has another go. Lines keep their numbers, so places can be found again.
 
+mod headers;
 mod structure;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, Error};
 
 use self::structure::{Open, Structure};
-use crate::config::check::syntax::{Damage, Mistake, is_pair, meant_header};
+use crate::config::check::syntax::{Damage, Mistake, invisible, is_pair, meant_header};
 use crate::config::lines::Lines;
+use crate::config::mask::is_merge_marker;
 
 /// How many bytes are read in all, over and over, before a file is given up: what somebody wrote
 /// comes nowhere near this, and what nobody wrote takes no ages.
@@ -113,28 +115,22 @@ fn counterpart(
 
 /// What is wrong with a text: at first only what is not closed, because all else may come of that.
 fn find(text: &str, lines: &Lines, structure: &Structure) -> Vec<Finding> {
+    let conflicts = conflicts(text, lines);
+    if !conflicts.is_empty() {
+        return conflicts;
+    }
     if !structure.open.is_empty() {
         let open = structure.open.iter();
         return open.map(|open| unclosed(text, lines, open)).collect();
     }
+    let headers = headers::misspelt(text, lines, structure);
+    if !headers.is_empty() {
+        return headers;
+    }
     let (_, errors) = DeTable::parse_recoverable(text);
-    let findings = errors.iter().map(|error| {
-        let mut mistake = Mistake::new(text, lines, error);
-        let line = lines.line(mistake.at.start);
-        if structure.is_within_value(mistake.at.start) {
-            mistake.damage = Damage::Value;
-        }
-        let mut finding = Finding {
-            lines: line..line,
-            instead: String::new(),
-            mistake,
-        };
-        if finding.mistake.damage != Damage::Value {
-            finding.lines = line..line + 1;
-            finding.mend_header(text, lines, structure);
-        }
-        finding
-    });
+    let findings = errors
+        .iter()
+        .map(|error| Finding::new(text, lines, structure, error));
     let mut findings: Vec<Finding> = findings.collect();
     findings.sort_by_key(|finding| finding.mistake.at.start);
     findings
@@ -149,10 +145,40 @@ fn keep_replaced(findings: &mut Vec<Finding>, lines: &Lines) {
 }
 
 impl Finding {
+    /// What the parser says, and what becomes of the line.
+    fn new(text: &str, lines: &Lines, structure: &Structure, error: &Error) -> Finding {
+        let header = structure.header_before(error.span().unwrap_or_default().start);
+        let header = header.map(|at| &text[lines.range(text, lines.line(at))]);
+        let header = header.unwrap_or_default();
+        let mut mistake = Mistake::new(text, lines, header, error);
+        let line = lines.line(mistake.at.start);
+        if structure.is_within_value(mistake.at.start) {
+            mistake.damage = Damage::Value;
+        } else {
+            mistake.suspect_header(text, &meant_header(header).unwrap_or_default());
+        }
+        let is_mended = !matches!(mistake.damage, Damage::Value) && !mistake.is_duplicate();
+        let mut finding = Finding {
+            mistake,
+            lines: line..line,
+            instead: String::new(),
+        };
+        if is_mended {
+            finding.lines = line..line + 1;
+            finding.mend_line(text, lines, structure);
+        }
+        finding
+    }
+
     /// Keeps the tables apart where one's header is wrong: its keys would land in the one before.
-    fn mend_header(&mut self, text: &str, lines: &Lines, structure: &Structure) {
+    fn mend_line(&mut self, text: &str, lines: &Lines, structure: &Structure) {
         let range = lines.range(text, self.lines.start);
         let line = &text[range.clone()];
+        if let Some((_, c)) = invisible(line) {
+            self.mistake.damage = Damage::None;
+            self.instead = line.replace(c, &" ".repeat(c.len_utf8()));
+            return;
+        }
         let is_header = structure.has_header(&range);
         match meant_header(line) {
             Some(header) if header != line => {
@@ -187,6 +213,27 @@ fn unclosed(text: &str, lines: &Lines, open: &Open) -> Finding {
         lines: first..end,
         instead: String::new(),
     }
+}
+
+/// What a merge has left: of two sides nobody knows the right one, so both go.
+fn conflicts(text: &str, lines: &Lines) -> Vec<Finding> {
+    let mut marked = (0..=lines.line(text.len()))
+        .map(|line| (line, lines.range(text, line)))
+        .filter(|(_, range)| is_merge_marker(&text[range.clone()]));
+    let mut findings = Vec::new();
+    while let Some((first, at)) = marked.next() {
+        let mut last = first;
+        if text[at.clone()].starts_with('<') {
+            let is_end = |(_, range): &(usize, Range<usize>)| text[range.clone()].starts_with('>');
+            last = marked.find(is_end).map_or(first, |(line, _)| line);
+        }
+        findings.push(Finding {
+            mistake: Mistake::conflict(at),
+            lines: first..last + 1,
+            instead: String::new(),
+        });
+    }
+    findings
 }
 
 fn indent_of(line: &str) -> usize {

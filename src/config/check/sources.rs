@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::config::check::{tls, values};
+use crate::config::check::{addresses, durations, tls, values};
 use crate::config::problem::Problem;
 use crate::config::reader::{Context, Node, Text};
 use crate::config::table::{Hint, Table};
@@ -24,7 +24,7 @@ pub(super) struct Sources {
 /// The id of a source.
 pub(super) struct Id {
     pub(super) text: Text,
-    is_good: bool,
+    pub(super) is_good: bool,
 }
 
 impl Id {
@@ -98,7 +98,7 @@ fn source(mut table: Table, cx: &mut Context, sources: &mut Sources) -> Option<S
             "write `id = \"my-source\"`: toggles name their source by it",
         )
         .and_then(|node| id(cx, &node, sources));
-    sources.ids_are_in_doubt |= id.is_none();
+    sources.ids_are_in_doubt |= id.as_deref().is_none_or(|id| !is_id(id));
     let kind = match table.optional("type") {
         None => Some(&OPAL),
         Some(node) => cx.one_of(&node, "type of source", TYPES),
@@ -156,25 +156,23 @@ fn id(cx: &mut Context, node: &Node, sources: &mut Sources) -> Option<String> {
 }
 
 fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
-    let url = url(
-        table,
-        cx,
-        "write the OPAL client's address, such as `url = \"http://opal-client:7000\"`",
-    );
+    let url = table
+        .required("url", OPAL_EXAMPLE)
+        .and_then(|node| addresses::address(cx, &node, OPAL_EXAMPLE));
     let token = token_of(table, cx, "token", url.as_ref());
     let advertised = table
         .required(
             "advertised_address",
             "write where OPAL reaches us, such as `advertised_address = \"optoggles:8080\"`",
         )
-        .and_then(|node| values::advertised_address(cx, &node));
+        .and_then(|node| addresses::advertised_address(cx, &node));
     if let (Some(url), Some((advertised, text))) = (&url, &advertised) {
         warn_if_unreachable(cx, url, advertised, text);
     }
     let instance = table.optional("instance").map(|node| instance(cx, &node));
     let opa_url = table
         .optional("opa_url")
-        .and_then(|node| values::address(cx, &node, OPA_URL_EXAMPLE));
+        .and_then(|node| addresses::opa_address(cx, &node, OPA_URL_EXAMPLE));
     let opa_token = token_of(table, cx, "opa_token", opa_url.as_ref());
     let wait = table.optional("wait_until_ready");
     let wait_until_ready = wait.and_then(|node| cx.boolean(&node)).unwrap_or(true);
@@ -194,10 +192,12 @@ fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
 
 fn opa(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
     const POLL_INTERVAL: Duration = Duration::from_secs(10);
-    let url = url(table, cx, OPA_EXAMPLE);
+    let url = table
+        .required("url", OPA_EXAMPLE)
+        .and_then(|node| addresses::opa_address(cx, &node, OPA_EXAMPLE));
     let token = token_of(table, cx, "token", url.as_ref());
     let poll = table.optional("poll_interval");
-    let poll_interval = poll.and_then(|node| values::duration(cx, &node));
+    let poll_interval = poll.and_then(|node| durations::duration(cx, &node));
     let tls = tls::read(table, cx);
     Some(SourceKind::Opa(Opa {
         url: url?,
@@ -207,13 +207,10 @@ fn opa(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
     }))
 }
 
+const OPAL_EXAMPLE: &str =
+    "write the OPAL client's address, such as `url = \"http://opal-client:7000\"`";
 const OPA_EXAMPLE: &str = "write OPA's address, such as `url = \"http://opa:8181\"`";
 const OPA_URL_EXAMPLE: &str = "write OPA's address, such as `opa_url = \"http://opa:8181\"`";
-
-fn url(table: &mut Table, cx: &mut Context, example: &'static str) -> Option<Address> {
-    let node = table.required("url", example)?;
-    values::address(cx, &node, example)
-}
 
 /// A token, with a warning if it travels to `address` unencrypted.
 fn token_of(
@@ -223,7 +220,7 @@ fn token_of(
     address: Option<&Address>,
 ) -> Option<Secret> {
     let node = table.optional(key)?;
-    let token = values::token(cx, &node)?;
+    let token = values::bearer_token(cx, &node)?;
     if let Some(address) = address {
         values::warn_if_plain(cx, &node.place, &format!("`{key}`"), address);
     }

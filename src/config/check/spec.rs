@@ -3,6 +3,8 @@
 use serde_json::{Map, Number, Value};
 use toml::de::{DeFloat, DeInteger, DeValue};
 
+use crate::config::check::values::warn_of_spec;
+use crate::config::mask::is_telling_in_spec;
 use crate::config::problem::Problem;
 use crate::config::reader::{Context, Node};
 use crate::config::table::Table;
@@ -22,7 +24,15 @@ pub(super) fn object(table: &Table, cx: &mut Context) -> Option<Map<String, Valu
 
 fn json(node: &Node, cx: &mut Context) -> Option<Value> {
     match node.value {
-        DeValue::String(_) => cx.text(node).map(|text| Value::String(text.value)),
+        DeValue::String(_) => {
+            let text = cx.text(node)?;
+            let name = &*node.place.name;
+            // A `key` is the toggle's own, which is another mistake.
+            if name != "key" && is_telling_in_spec(name) {
+                warn_of_spec(cx, &text);
+            }
+            Some(Value::String(text.value))
+        }
         DeValue::Integer(integer) => {
             whole(integer).or_else(|| refuse(node, cx, "JSON cannot hold an integer of this size"))
         }

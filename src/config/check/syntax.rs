@@ -1,122 +1,20 @@
 //! Mistakes in the syntax of TOML, and what can still be trusted of the rest.
 
+mod mistake;
 mod said;
+mod value;
 mod words;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use toml::de::Error;
-
-pub(super) use self::words::{is_pair, meant_header};
+pub(super) use self::mistake::{Damage, Mistake};
+pub(super) use self::words::{invisible, is_pair, meant_header};
 use crate::config::check::mend::Mended;
+use crate::config::check::syntax::mistake::DUPLICATE;
 use crate::config::lines::Lines;
 use crate::config::mask::Piece;
-use crate::config::problem::{Place, Problem, Related, quote};
-
-/// A mistake in the syntax.
-#[derive(Debug)]
-pub(super) struct Mistake {
-    /// The bytes of the file that it is about.
-    pub(super) at: Range<usize>,
-    /// How much of the file it hides.
-    pub(super) damage: Damage,
-    code: &'static str,
-    message: String,
-    help: String,
-}
-
-/// How much of the file a mistake makes unreadable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Damage {
-    /// One value, which is there all the same.
-    Value,
-    /// Lines of one table: keys may be lost.
-    Lines,
-    /// Keys may also have landed in another table.
-    Rest,
-}
-
-/// How the parser's messages begin where only a value is hurt. A message that is not known here
-/// counts as worse, so that a new version of the parser costs findings but invents none.
-const VALUE_ONLY: &[&str] = &[
-    "carriage return",
-    "duplicate key",
-    "integers with a radix",
-    "invalid basic string",
-    "invalid binary",
-    "invalid boolean",
-    "invalid comment character",
-    "invalid date",
-    "invalid exponent",
-    "invalid float",
-    "invalid fraction",
-    "invalid hexadecimal",
-    "invalid integer",
-    "invalid literal string",
-    "invalid mantissa",
-    "invalid multi-line",
-    "invalid octal",
-    "invalid time",
-    "invalid value",
-    "missing escaped value",
-    "radix must be lowercase",
-    "redundant",
-    "string values must be quoted",
-    "too few unicode value digits",
-    "unexpected leading zero",
-    "unexpected sign",
-    "`_` may only go between digits",
-];
-
-impl Mistake {
-    /// What the parser says, in other words.
-    pub(super) fn new(text: &str, lines: &Lines, error: &Error) -> Mistake {
-        let span = error.span().unwrap_or_default();
-        let start = text.floor_char_boundary(span.start);
-        let at = start..text.ceil_char_boundary(span.end).max(start);
-        // The message alone: the error's Display shows the line, and with it the value.
-        let said = error.message();
-        let damage = if VALUE_ONLY.iter().any(|begin| said.starts_with(begin)) {
-            Damage::Value
-        } else {
-            Damage::Lines
-        };
-        if said == "duplicate key" {
-            let key = quote(text.get(at.clone()).unwrap_or_default());
-            return Mistake {
-                at,
-                damage,
-                code: "duplicate-key",
-                message: format!("the key {key} is here twice"),
-                help: "take one of the two away".into(),
-            };
-        }
-        let line = lines.range(text, lines.line(start));
-        let place = words::place(said, &text[line.clone()]);
-        let at = place.map_or(at, |place| line.start + place.start..line.start + place.end);
-        let (message, help) = words::explain(said, &text[line.clone()], start - line.start);
-        Mistake {
-            at,
-            damage,
-            code: "syntax",
-            message,
-            help,
-        }
-    }
-
-    /// A bracket or quotes without their other half.
-    pub(super) fn unclosed(text: &str, at: Range<usize>, closing: &str) -> Mistake {
-        let opening = &text[at.clone()];
-        Mistake {
-            at,
-            damage: Damage::Lines,
-            code: "syntax",
-            message: format!("this `{opening}` is not closed"),
-            help: format!("write `{closing}` where it ends"),
-        }
-    }
-}
+use crate::config::problem::{Problem, Related};
 
 /// Turns mistakes into problems, and drops those of the checks' findings that may be nothing but
 /// their consequence. The findings have places in the mended text.
@@ -137,15 +35,29 @@ pub(super) fn merge(text: &str, mended: Mended, mut found: Vec<Problem>) -> Vec<
     let doubts = Doubts::new(text, &lines, &mended.headers, &mistakes);
     found.retain(|problem| !doubts.concern(problem));
     mistakes.dedup_by_key(|mistake| line(mistake));
+    keep_first_of_torn(&mut mistakes, |mistake| doubts.table(line(mistake)));
     found.extend(mistakes.into_iter().map(Problem::from));
     found
+}
+
+/// Where a header is missing, the first key that is there twice tells it.
+fn keep_first_of_torn(mistakes: &mut Vec<Mistake>, table: impl Fn(&Mistake) -> usize) {
+    let mut torn = BTreeSet::new();
+    mistakes.retain(|mistake| {
+        let table = table(mistake);
+        let is_first = !torn.contains(&table);
+        if mistake.is_duplicate() && mistake.damage == Damage::Rest {
+            torn.insert(table);
+        }
+        is_first || !mistake.is_duplicate()
+    });
 }
 
 /// Adds to each key that is in a table twice where the first one is: the nearest before it of this
 /// name, because a table in between has keys of its own.
 pub(super) fn find_first_keys(text: &str, pieces: &[Piece], problems: &mut [Problem]) {
     let duplicates = problems.iter_mut();
-    for problem in duplicates.filter(|problem| problem.code == "duplicate-key") {
+    for problem in duplicates.filter(|problem| problem.code == DUPLICATE) {
         let name = text.get(problem.span.clone()).unwrap_or_default();
         let before = pieces.partition_point(|(span, _)| span.start < problem.span.start);
         let mut nearest_first = pieces.iter().take(before).rev().map(|(span, _)| span);
@@ -166,16 +78,6 @@ pub(super) fn find_first_keys(text: &str, pieces: &[Piece], problems: &mut [Prob
 fn table_before(text: &str, before: usize, name: &str) -> Option<Range<usize>> {
     let header = text.get(..before)?.rfind(&format!("[{name}]"))?;
     Some(header + 1..header + 1 + name.len())
-}
-
-impl From<Mistake> for Problem {
-    fn from(mistake: Mistake) -> Problem {
-        let at = Place {
-            span: mistake.at,
-            ..Place::default()
-        };
-        Problem::error(mistake.code, &at, mistake.message, mistake.help)
-    }
 }
 
 /// What may come of mistakes in the syntax alone.
@@ -205,6 +107,9 @@ impl<'a> Doubts<'a> {
             hurt: Vec::new(),
         };
         for mistake in mistakes {
+            if mistake.damage == Damage::None {
+                continue;
+            }
             let line = lines.line(mistake.at.start);
             let table = doubts.table(line);
             doubts.all |= mistake.damage == Damage::Rest;
@@ -251,7 +156,7 @@ impl<'a> Doubts<'a> {
             .checked_sub(1)
             .and_then(|index| self.headers.get(index));
         let header = header.map(|line| &self.text[self.lines.range(self.text, *line)]);
-        header.is_none_or(|header| header.contains("sources"))
+        header.is_none_or(|header| header.contains("source"))
     }
 
     /// Whether what a finding is about begins with a brace.

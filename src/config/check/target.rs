@@ -4,7 +4,7 @@ use http::HeaderName;
 use serde_json::{Map, Value};
 
 use crate::config::check::launchdarkly::LAUNCHDARKLY;
-use crate::config::check::{spec, values};
+use crate::config::check::{addresses, spec, values};
 use crate::config::elsewhere;
 use crate::config::mask::is_telling;
 use crate::config::problem::{Place, Problem, quote};
@@ -99,7 +99,7 @@ fn restapi(table: &mut Table, cx: &mut Context) -> Option<Target> {
                            `endpoint_url = \"https://flags.example.com/api/toggles\"`";
     let endpoint_url = table
         .required("endpoint_url", EXAMPLE)
-        .and_then(|node| values::address(cx, &node, EXAMPLE));
+        .and_then(|node| addresses::address(cx, &node, EXAMPLE));
     let extra_headers = table.optional("extra_headers");
     let extra_headers = extra_headers
         .map(|node| headers(cx, &node))
@@ -141,12 +141,7 @@ fn headers(cx: &mut Context, node: &Node) -> Vec<(String, Secret, Place)> {
 fn header(cx: &mut Context, node: &Node) -> Option<Secret> {
     let help = "write the value in quotes, or keep it out of the file: `\"${NAME}\"`";
     let text = cx.text_like(node, help)?;
-    let value = values::header_value(cx, &text)?;
-    if is_telling(&node.place.name) {
-        let what = format!("the value of {}", quote(&node.place.name));
-        values::warn_if_inline(cx, &text, &what);
-    }
-    Some(value)
+    values::header(cx, &text, is_telling(&node.place.name))
 }
 
 fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
@@ -182,10 +177,13 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
 }
 
 fn restapi_spec(spec: Table, cx: &mut Context) -> Option<Map<String, Value>> {
-    for (key, _) in spec.members() {
+    let members = spec.members();
+    let has_policy = members.iter().any(|(key, _)| key.name == "users_policy");
+    for (key, _) in members {
         if matches!(&*key.name, "key" | "users") {
             let message = format!("`{}` in a `spec` would override the toggle's own", key.name);
             let help = match &*key.name {
+                "key" if has_policy => "is `[[toggles]]` missing above it? else take it away",
                 "key" => "take it away, or give it another name: the key is sent by itself",
                 _ => "take it away, or give it another name: the users are those of `users_policy`",
             };

@@ -4,14 +4,14 @@ use serde_json::{Map, Value};
 
 use crate::config::check::sources::{Id, Sources};
 use crate::config::check::{policy, spec, target, values};
-use crate::config::nearest::suggest;
+use crate::config::nearest::suggest_value;
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node};
 use crate::config::table::Table;
 use crate::config::{Rule, Toggle};
 
 const USERS_POLICY: &str =
-    "write `users_policy = { source = \"…\", package = \"app.rbac\", rule = \"us_users\" }`";
+    "write `users_policy = { source = \"…\", package = \"app.rbac\", rule = \"…\" }`";
 
 /// Reads `toggles` from the file's top.
 pub(super) fn read(
@@ -53,7 +53,7 @@ pub(super) fn read(
 
 fn warn_of_unused(cx: &mut Context, sources: &Sources, used: &[usize]) {
     for (index, id) in sources.ids.iter().enumerate() {
-        if !used.contains(&index) {
+        if id.is_good && !used.contains(&index) {
             let quoted = id.text.quoted();
             let message = format!("no toggle uses the source {quoted}");
             let help = format!("name {quoted} in the `users_policy` of a toggle, or take it away");
@@ -118,7 +118,8 @@ impl Seen<'_> {
 
     fn key(&mut self, cx: &mut Context, node: &Node) -> Option<String> {
         let text = cx.text(node)?;
-        if let Some(target) = self.target {
+        let has_blanks = text.value.trim() != text.value;
+        if let Some(target) = self.target.filter(|_| !has_blanks) {
             (target.check_key)(&text, cx);
         }
         let problem = if text.value.is_empty() {
@@ -127,6 +128,15 @@ impl Seen<'_> {
         } else if text.value.chars().any(char::is_control) {
             let message = format!("the key {} holds a control character", text.quoted());
             let help = "a key is one line of characters that show: `key = \"my-feature\"`";
+            Problem::error("invalid-key", &text.place, message, help)
+        } else if has_blanks {
+            let message = format!("the key {} begins or ends with a blank", text.quoted());
+            let meant = text.value.trim();
+            let is_plain = text.inline && !meant.is_empty() && !meant.contains(['"', '\\']);
+            let help = match meant {
+                meant if is_plain => format!("write `key = \"{meant}\"`"),
+                _ => "take the blank away".into(),
+            };
             Problem::error("invalid-key", &text.place, message, help)
         } else if let Some((_, first)) = self.keys.iter().find(|(key, _)| *key == text.value) {
             let message = format!("there are two toggles with the key {}", text.quoted());
@@ -157,7 +167,7 @@ impl Seen<'_> {
         let package = package.and_then(|node| policy::package(cx, &node));
         let rule = table.required(
             "rule",
-            "write the rule's name, which is no part of `package`: `rule = \"us_users\"`",
+            "write the rule's name, which is no part of `package`: `rule = \"…\"`",
         );
         let rule = rule.and_then(|node| policy::rule(cx, &node));
         table.finish(cx, &[]);
@@ -174,7 +184,7 @@ impl Seen<'_> {
         let index = ids.iter().position(|id| id.text.value == text.value);
         if index.is_none() {
             let known: Vec<&str> = ids.iter().filter_map(Id::suggestion).collect();
-            let (near, help) = suggest(&text.value, &known);
+            let (near, help) = suggest_value(&text.value, &known);
             if near.is_some() || !self.sources.ids_are_in_doubt {
                 let message = format!("there is no source with the id {}", text.quoted());
                 cx.report(Problem::error("unknown-source", &text.place, message, help));

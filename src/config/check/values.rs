@@ -1,42 +1,174 @@
-//! Strings that are something more: durations, addresses, secrets.
-
-use std::time::Duration;
+//! Secrets, with warnings of how they are written, and shares of users.
 
 use http::HeaderValue;
 
 use crate::address::Address;
-use crate::config::problem::{Place, Problem};
+use crate::config::MaxRemoval;
+use crate::config::problem::{Place, Problem, quote};
 use crate::config::reader::{Context, Node, Text};
-use crate::config::{Bind, MaxRemoval};
 use crate::secret::Secret;
 
-/// Less would be a loop without a pause.
-const SHORTEST: Duration = Duration::from_millis(1);
-/// More cannot be added to every clock, and is no interval anyway.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// The scheme of a token, which is added to it.
+const SCHEME: &str = "Bearer ";
 
-/// A duration of more than zero.
-pub(super) fn duration(cx: &mut Context, node: &Node) -> Option<Duration> {
-    let (duration, text) = duration_or_zero(cx, node)?;
-    if duration.is_zero() {
+/// A token: a secret that a header can carry.
+pub(super) fn token(cx: &mut Context, node: &Node) -> Option<Secret> {
+    token_and_text(cx, node).map(|(token, _)| token)
+}
+
+/// A token that is sent with its scheme before it.
+pub(super) fn bearer_token(cx: &mut Context, node: &Node) -> Option<Secret> {
+    let (token, text) = token_and_text(cx, node)?;
+    if split_scheme(&text.value).0.is_some() {
+        let scheme = SCHEME.trim_end();
         let name = &text.place.name;
-        let message = format!("`{name}` must be more than zero");
-        let help = format!("write a number and its unit, such as `{name} = \"10s\"`");
-        cx.report(Problem::error(
-            "invalid-duration",
+        let message = format!("`{name}` begins with `{scheme}`, which is added to it");
+        let help = format!("take `{scheme}` away");
+        cx.report(Problem::warning(
+            "doubled-scheme",
             &text.place,
             message,
             help,
         ));
-        return None;
     }
-    Some(duration)
+    Some(token)
 }
 
-/// A duration for which `"0s"` means: never.
-pub(super) fn interval(cx: &mut Context, node: &Node) -> Option<Duration> {
-    let (duration, _) = duration_or_zero(cx, node)?;
-    Some(duration).filter(|duration| !duration.is_zero())
+fn token_and_text(cx: &mut Context, node: &Node) -> Option<(Secret, Text)> {
+    let name = &node.place.name;
+    let reference = pair(name, &format!("${{{}}}", name.to_uppercase()));
+    let help = format!("write `{reference}`, and set that variable");
+    let text = cx.text_like(node, &help)?;
+    if text.value.is_empty() {
+        let help = format!("{help}, or leave `{name}` out where no token is needed");
+        let message = format!("`{name}` is empty");
+        cx.report(Problem::error("empty", &text.place, message, help));
+        return None;
+    }
+    let token = header_value(cx, &text)?;
+    warn_of_text(cx, &text, &format!("`{name}`"), Some(&reference));
+    Some((token, text))
+}
+
+/// The value of a header; `is_secret` tells whether it must not stand in a file for everybody.
+pub(super) fn header(cx: &mut Context, text: &Text, is_secret: bool) -> Option<Secret> {
+    let value = header_value(cx, text)?;
+    let name = &text.place.name;
+    let scheme = split_scheme(&text.value).0.unwrap_or_default();
+    let reference = pair(name, &format!("{scheme}${{NAME}}"));
+    let what = format!("the value of {}", quote(name));
+    warn_of_text(cx, text, &what, is_secret.then_some(&*reference));
+    Some(value)
+}
+
+/// A string that an HTTP header can carry.
+fn header_value(cx: &mut Context, text: &Text) -> Option<Secret> {
+    if HeaderValue::from_str(&text.value).is_err() {
+        let message = format!(
+            "`{}` holds characters that no header can carry",
+            text.place.name
+        );
+        let help = "take out what is no printable ASCII character: look for a line break";
+        cx.report(Problem::error("invalid-header", &text.place, message, help));
+        return None;
+    }
+    Some(Secret::new(text.value.clone()))
+}
+
+/// Warns of a value that was meant to be a reference, else of a secret that could be one, for
+/// which `reference` could stand.
+fn warn_of_text(cx: &mut Context, text: &Text, what: &str, reference: Option<&str>) {
+    let value = split_scheme(&text.value).1;
+    match meant_variable(value).filter(|_| text.inline) {
+        Some(variable) => {
+            let message = format!("{what} is sent as it stands: this is no reference");
+            let help = format!("write `${{{variable}}}`");
+            cx.report(Problem::warning(
+                "literal-reference",
+                &text.place,
+                message,
+                help,
+            ));
+        }
+        None => {
+            if let Some(reference) = reference {
+                warn_if_inline(cx, text, what, reference);
+            }
+        }
+    }
+}
+
+/// The scheme before a token, if there is one, and the token.
+fn split_scheme(value: &str) -> (Option<&'static str>, &str) {
+    match value.split_at_checked(SCHEME.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => (Some(SCHEME), token),
+        _ => (None, value),
+    }
+}
+
+/// The environment variable in what is a reference in a shell or a template. Only a name in capital
+/// letters is taken for one: all else may be a secret.
+fn meant_variable(value: &str) -> Option<&str> {
+    let frames = [("$(", ")"), ("%", "%"), ("{{", "}}"), ("$", "")];
+    let inside = frames.iter().find_map(|(begin, end)| {
+        let inside = value.trim().strip_prefix(begin)?.strip_suffix(end)?;
+        Some(inside.trim())
+    })?;
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let starts = inside.starts_with(|c: char| c.is_ascii_uppercase() || c == '_');
+    Some(inside).filter(|name| starts && name.chars().all(is_name))
+}
+
+/// How a key is written with a value that is no secret.
+fn pair(key: &str, value: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if key.chars().all(is_bare) {
+        format!("{key} = \"{value}\"")
+    } else {
+        format!("\"{value}\"")
+    }
+}
+
+/// Warns of a value in a `spec`.
+pub(super) fn warn_of_spec(cx: &mut Context, text: &Text) {
+    let name = &text.place.name;
+    let what = format!("the value of {}", quote(name));
+    warn_if_inline(cx, text, &what, &pair(name, "${NAME}"));
+}
+
+/// Warns of a secret that stands in a file which everybody on this machine can read; `reference`
+/// is what to write.
+fn warn_if_inline(cx: &mut Context, text: &Text, what: &str, reference: &str) {
+    let help =
+        format!("write `{reference}` and set that variable, or keep others out with `chmod o-r`");
+    warn_of_inline(cx, text, what, help);
+}
+
+/// The same of a password within an address.
+pub(super) fn warn_of_inline_password(cx: &mut Context, text: &Text, what: &str) {
+    let help = "write `${NAME}` or `${file:PATH}` instead, or keep others out with `chmod o-r`";
+    warn_of_inline(cx, text, what, help.into());
+}
+
+fn warn_of_inline(cx: &mut Context, text: &Text, what: &str, help: String) {
+    if text.inline && cx.around.open_to_others {
+        let message = format!("{what} stands in a file that others can read");
+        cx.report(Problem::warning(
+            "inline-secret",
+            &text.place,
+            message,
+            help,
+        ));
+    }
+}
+
+/// Warns of a secret that travels unencrypted to another host.
+pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Address) {
+    if to.is_plain() && !to.is_loopback() {
+        let message = format!("{what} travels unencrypted to another host");
+        let help = "write an address that begins with `https://`, where the server has one";
+        cx.report(Problem::warning("plain-secret", at, message, help));
+    }
 }
 
 /// A share of a toggle's users, such as `"30%"`, or a number of them.
@@ -59,234 +191,23 @@ pub(super) fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     percent.map(MaxRemoval::Percent)
 }
 
-/// A URL of OPAL, OPA or the target.
-pub(super) fn address(cx: &mut Context, node: &Node, example: &str) -> Option<Address> {
-    let text = cx.text_like(node, example)?;
-    let address = parse_address(cx, &text, &text.value, example)?;
-    if address.authorization().is_some() {
-        let what = format!("the password in `{}`", text.place.name);
-        warn_if_inline(cx, &text, &what);
-        warn_if_plain(cx, &text.place, &what, &address);
-    }
-    Some(address)
-}
-
-/// The address at which OPAL reaches us, and its text: `host:port`, or a URL.
-pub(super) fn advertised_address(cx: &mut Context, node: &Node) -> Option<(Address, Text)> {
-    const EXAMPLE: &str = "write the host and port at which OPAL reaches us, or a URL, such as \
-                           `advertised_address = \"optoggles:8080\"`";
-    let text = cx.text_like(node, EXAMPLE)?;
-    let address = if text.value.contains("://") {
-        parse_address(cx, &text, &text.value, EXAMPLE)?
-    } else {
-        let authority = text.value.split('/').next().unwrap_or_default();
-        let port = authority.rsplit_once(':').map(|(_, port)| port);
-        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
-            invalid_address(cx, &text, "the port is missing", EXAMPLE);
-            return None;
-        }
-        parse_address(cx, &text, &format!("http://{}", text.value), EXAMPLE)?
-    };
-    if address.authorization().is_some() {
-        let why = "a callback cannot carry a user name and password";
-        invalid_address(
-            cx,
-            &text,
-            why,
-            "leave out what stands before the `@`, and the `@`",
-        );
-        return None;
-    }
-    Some((address, text))
-}
-
-/// `host:port`, of which the host may be missing.
-pub(super) fn bind(cx: &mut Context, node: &Node) -> Option<Bind> {
-    let port = node.plain().filter(|text| text.parse::<u16>().is_ok());
-    let help = match port {
-        Some(port) => format!("write `bind = \":{port}\"` for every interface"),
-        None => "write a host and a port, such as `bind = \"127.0.0.1:8080\"`, or `:8080` for \
-                 every interface"
-            .into(),
-    };
-    let text = cx.text_like(node, &help)?;
-    let bind = parse_bind(&text.value);
-    if bind.is_none() {
-        let message = format!("`{}` is not host:port: {}", text.place.name, text.quoted());
-        cx.report(Problem::error(
-            "invalid-address",
-            &text.place,
-            message,
-            help,
-        ));
-    }
-    bind
-}
-
-/// A token: a secret that a header can carry.
-pub(super) fn token(cx: &mut Context, node: &Node) -> Option<Secret> {
-    let name = &node.place.name;
-    let variable = name.to_uppercase();
-    let help = format!("write `{name} = \"${{{variable}}}\"`, and set that variable");
-    let text = cx.text_like(node, &help)?;
-    if text.value.is_empty() {
-        let help = format!("{help}, or leave `{name}` out where no token is needed");
-        let message = format!("`{name}` is empty");
-        cx.report(Problem::error("empty", &text.place, message, help));
-        return None;
-    }
-    let what = format!("`{name}`");
-    let token = header_value(cx, &text)?;
-    warn_if_inline(cx, &text, &what);
-    Some(token)
-}
-
-/// A string that an HTTP header can carry.
-pub(super) fn header_value(cx: &mut Context, text: &Text) -> Option<Secret> {
-    if HeaderValue::from_str(&text.value).is_err() {
-        let message = format!(
-            "`{}` holds characters that no header can carry",
-            text.place.name
-        );
-        let help = "take out what is no printable ASCII character: look for a line break";
-        cx.report(Problem::error("invalid-header", &text.place, message, help));
-        return None;
-    }
-    Some(Secret::new(text.value.clone()))
-}
-
-/// Warns of a secret that stands in a file which everybody on this machine can read.
-pub(super) fn warn_if_inline(cx: &mut Context, text: &Text, what: &str) {
-    if text.inline && cx.around.open_to_others {
-        let message = format!("{what} stands in a file that others can read");
-        let help = "write `${NAME}` or `${file:PATH}` instead, or keep others out with `chmod o-r`";
-        cx.report(Problem::warning(
-            "inline-secret",
-            &text.place,
-            message,
-            help,
-        ));
-    }
-}
-
-/// Warns of a secret that travels unencrypted to another host.
-pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Address) {
-    if to.is_plain() && !to.is_loopback() {
-        let message = format!("{what} travels unencrypted to another host");
-        let help = "write an address that begins with `https://`, where the server has one";
-        cx.report(Problem::warning("plain-secret", at, message, help));
-    }
-}
-
-fn duration_or_zero(cx: &mut Context, node: &Node) -> Option<(Duration, Text)> {
-    let name = &node.place.name;
-    let seconds = node.plain().filter(|text| text.parse::<u32>().is_ok());
-    let example = seconds.map_or_else(|| "10s".into(), |seconds| format!("{seconds}s"));
-    let help = format!("write a number and its unit, such as `{name} = \"{example}\"`");
-    let text = cx.text_like(node, &help)?;
-    let problem = match parse_duration(&text.value) {
-        Some(duration) if duration.is_zero() || (SHORTEST..=LONGEST).contains(&duration) => {
-            return Some((duration, text));
-        }
-        Some(_) => {
-            let message = format!("`{name}` must be from 1ms to 1 year, not {}", text.quoted());
-            Problem::error("out-of-range", &text.place, message, help)
-        }
-        None => {
-            let message = format!("`{name}` is not a duration: {}", text.quoted());
-            Problem::error("invalid-duration", &text.place, message, help)
-        }
-    };
-    cx.report(problem);
-    None
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    /// humantime panics where the sum is just over what a `Duration` holds; that takes more digits.
-    const DIGITS: usize = 12;
-    if text.bytes().filter(u8::is_ascii_digit).count() > DIGITS {
-        return None;
-    }
-    humantime::parse_duration(text).ok()
-}
-
-fn parse_address(cx: &mut Context, text: &Text, url: &str, help: &str) -> Option<Address> {
-    match Address::parse(url) {
-        Ok(address) => Some(address),
-        Err(why) => {
-            invalid_address(cx, text, &why, help);
-            None
-        }
-    }
-}
-
-/// Says why without the text: it may hold a password.
-fn invalid_address(cx: &mut Context, text: &Text, why: &str, help: &str) {
-    let message = format!("`{}` is no usable address: {why}", text.place.name);
-    cx.report(Problem::error(
-        "invalid-address",
-        &text.place,
-        message,
-        help,
-    ));
-}
-
-fn parse_bind(text: &str) -> Option<Bind> {
-    let (host, port) = text.rsplit_once(':')?;
-    let all_digits = port.bytes().all(|b| b.is_ascii_digit());
-    let port = port.parse().ok().filter(|_| all_digits)?;
-    let bracketed = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    let host = match bracketed {
-        Some(ip) => ip.parse::<std::net::Ipv6Addr>().ok().map(|_| ip)?,
-        None => host,
-    };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let host_is_good = bracketed.is_some() || host.chars().all(is_name);
-    host_is_good.then(|| Bind {
-        host: host.to_owned(),
-        port,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_address_to_listen_at_is_a_host_and_a_port() {
-        for (text, host, port) in [
-            (":8080", "", 8080),
-            ("0.0.0.0:0", "0.0.0.0", 0),
-            ("[::1]:80", "::1", 80),
-            ("localhost:65535", "localhost", 65535),
+    fn what_looks_like_a_variable_elsewhere_is_one_in_capital_letters_alone() {
+        for value in [
+            "$OPA_TOKEN",
+            "$(OPA_TOKEN)",
+            "%OPA_TOKEN%",
+            "{{ OPA_TOKEN }}",
+            "{{OPA_TOKEN}}",
         ] {
-            let host = host.to_owned();
-            assert_eq!(parse_bind(text), Some(Bind { host, port }), "{text}");
+            assert_eq!(meant_variable(value), Some("OPA_TOKEN"), "{value}");
         }
-        for wrong in [
-            "",
-            "8080",
-            "host",
-            "host:",
-            "host:+80",
-            "host:65536",
-            "::1:80",
-            "[::1]",
-            "[host]:80",
-            "*:80",
-            "http://host:80",
-        ] {
-            assert_eq!(parse_bind(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_duration_too_long_for_any_clock_is_refused_and_no_panic() {
-        assert_eq!(parse_duration("1h 30m"), Some(Duration::from_secs(5400)));
-        for wrong in ["", "5", "5 minuts", "-5s", "18446744073709551615s 1000ms"] {
-            assert_eq!(parse_duration(wrong), None, "{wrong}");
+        for value in ["$opa_token", "$", "%%", "OPA_TOKEN", "$A-B", "a$A", "$5A"] {
+            assert_eq!(meant_variable(value), None, "{value}");
         }
     }
 }

@@ -5,6 +5,9 @@ use std::ops::Range;
 use crate::config::mask::values::around_host;
 use crate::config::mask::words::{Show, is_ours, show};
 
+/// What comments begin with elsewhere.
+pub(in crate::config) const COMMENTS: &[&str] = &["//", "--", ";", "%"];
+
 /// A key of ours on the line, up to and with what separates it from its value.
 struct Assignment {
     key: Range<usize>,
@@ -13,13 +16,21 @@ struct Assignment {
 }
 
 /// The parts of a line that must not be shown, as bytes of the line: what does not certainly belong
-/// to a key whose value may be seen.
-pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
+/// to a key whose value may be seen. The header `table` is above the line.
+pub(super) fn hidden(line: &str, table: &str) -> Vec<Range<usize>> {
     let end = line.find('#').unwrap_or(line.len());
     let (code, comment) = (line.get(..end).unwrap_or_default(), end..line.len());
     let mut hidden = Vec::new();
-    if is_header(code) {
+    if is_header(code) || is_merge_marker(line) {
         return Vec::new();
+    }
+    if let Some(sign) = comment_sign(code) {
+        let text = trim(line, sign..line.len());
+        return if text.is_empty() {
+            Vec::new()
+        } else {
+            vec![text]
+        };
     }
     let assignments = assignments(code);
     let first = assignments.first().map_or(end, |first| first.key.start);
@@ -28,7 +39,7 @@ pub(super) fn hidden(line: &str) -> Vec<Range<usize>> {
         hidden.push(0..first);
     }
     for (index, assignment) in assignments.iter().enumerate() {
-        if assignment.show == Show::Nothing {
+        if assignment.show == Show::Nothing || table.contains("extra_headers") {
             // What looks like another key may be a part of the secret.
             hidden.push(assignment.value..end);
             break;
@@ -54,6 +65,21 @@ fn is_header(code: &str) -> bool {
     code.trim_start().starts_with('[') && name.chars().all(is_bare) && is_ours(first)
 }
 
+/// Where the sign ends with which a line begins that is a comment elsewhere.
+fn comment_sign(code: &str) -> Option<usize> {
+    let begin = code.trim_start();
+    let sign = COMMENTS.iter().find(|sign| begin.starts_with(**sign))?;
+    let text = begin.trim_start_matches(|c| sign.contains(c));
+    Some(code.len() - text.len())
+}
+
+/// Whether a line is what a merge leaves between two sides: a marker, and a branch's name.
+pub(in crate::config) fn is_merge_marker(line: &str) -> bool {
+    let line = line.trim_end();
+    let markers = ["<<<<<<< ", "||||||| ", ">>>>>>> "];
+    line == "=======" || markers.iter().any(|marker| line.starts_with(marker))
+}
+
 /// A YAML line has `:` where TOML has `=`, and on some lines both were forgotten.
 fn assignments(code: &str) -> Vec<Assignment> {
     let separator = if code.contains('=') { '=' } else { ':' };
@@ -71,7 +97,14 @@ fn assignments(code: &str) -> Vec<Assignment> {
 }
 
 fn assignment(code: &str, separator: usize) -> Option<Assignment> {
-    let before = code.get(..separator)?.trim_end();
+    // Other languages have `:=` and `==` for `=`.
+    let before = code
+        .get(..separator)?
+        .trim_end()
+        .trim_end_matches(':')
+        .trim_end();
+    let after = code.get(separator + 1..).unwrap_or_default();
+    let doubled = after.len() - after.trim_start_matches('=').len();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
     let start = before.trim_end_matches(is_part).len();
     let path = before.get(start..)?.replace(['"', '\''], "");
@@ -81,7 +114,7 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     // What is not known is no key for sure, but may be a part of a value.
     (is_secret || last != Show::NoText).then_some(Assignment {
         key: start..before.len(),
-        value: (separator + 1).min(code.len()),
+        value: (separator + 1 + doubled).min(code.len()),
         show: if is_secret { Show::Nothing } else { last },
     })
 }
@@ -115,7 +148,7 @@ mod tests {
 
     fn shown(line: &str) -> String {
         let mut shown = line.to_owned();
-        for part in hidden(line).into_iter().rev() {
+        for part in hidden(line, "").into_iter().rev() {
             shown.replace_range(part, "…");
         }
         shown
@@ -147,6 +180,13 @@ mod tests {
             ("bind = 5 5 # was s3", "bind = 5 5 …"),
             ("- id: a", "- id: a"),
             ("  token: s3", "  token: …"),
+            ("read == true", "read == true"),
+            ("read := true", "read := true"),
+            ("token == s3", "token == …"),
+            ("token := s3", "token := …"),
+            ("id == s3==", "id == …"),
+            ("// s3 = s4 # s5", "// …"),
+            ("<<<<<<< HEAD", "<<<<<<< HEAD"),
             ("", ""),
         ] {
             assert_eq!(shown(line), expected);

@@ -51,6 +51,11 @@ pub(super) fn around_host(url: &str) -> Vec<Range<usize>> {
     parts.filter(|part| !part.is_empty()).collect()
 }
 
+/// Whether all of an address may be shown.
+pub(in crate::config) fn is_harmless_address(url: &str) -> bool {
+    around_host(url).is_empty()
+}
+
 /// Where something else than a port stands behind a host.
 fn no_port(host: &str) -> Option<usize> {
     let bracket = host.find(']').filter(|_| host.starts_with('['));

@@ -85,12 +85,16 @@ pub(super) fn show(key: &str) -> Show {
 /// The same in a `spec`, which can hold any keys, and is sent to the target as it is. The names of
 /// users are not for everybody either.
 pub(super) fn show_in_spec(key: &str) -> Show {
-    match key {
-        "proj_key" => Show::Whole,
-        "users" => Show::Nothing,
-        _ if is_telling(key) => Show::Nothing,
-        _ => Show::Whole,
+    if key == "users" || is_telling_in_spec(key) {
+        Show::Nothing
+    } else {
+        Show::Whole
     }
+}
+
+/// Whether the name of a key in a `spec` says that its value lets somebody in.
+pub(in crate::config) fn is_telling_in_spec(key: &str) -> bool {
+    key != "proj_key" && is_telling(key)
 }
 
 /// Whether a key is one of ours, rightly spelt or nearly.

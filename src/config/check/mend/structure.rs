@@ -83,6 +83,12 @@ impl Structure {
             .is_some_and(|header| *header < line.end)
     }
 
+    /// Where the header of the table begins that a byte is in.
+    pub(super) fn header_before(&self, offset: usize) -> Option<usize> {
+        let next = self.headers.partition_point(|header| *header < offset);
+        self.headers.get(next.checked_sub(1)?).copied()
+    }
+
     /// Where the first table after a byte begins that is not within another one.
     pub(super) fn end_of_table(&self, offset: usize) -> Option<usize> {
         let next = self.outer.partition_point(|header| *header < offset);

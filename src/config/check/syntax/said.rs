@@ -1,5 +1,21 @@
 //! What the parser says, in words that tell a user what to do.
 
+/// How the parser's messages begin where a number is none.
+pub(super) const OF_NUMBERS: &[&str] = &[
+    "floating-point number overflowed",
+    "integer number overflowed",
+    "invalid binary",
+    "invalid exponent",
+    "invalid float",
+    "invalid fraction",
+    "invalid hexadecimal",
+    "invalid integer",
+    "invalid mantissa",
+    "invalid octal",
+    "redundant",
+    "unexpected sign",
+];
+
 /// How the parser's messages begin, and what we say: what is wrong, and what to write.
 pub(super) const SAID: &[(&str, &str, &str)] = &[
     (
@@ -86,6 +102,21 @@ pub(super) const SAID: &[(&str, &str, &str)] = &[
         "invalid time",
         "there is no such time",
         "write it like `23:59:59`, or in quotes",
+    ),
+    (
+        "integers with a radix",
+        "a number with `0x`, `0o` or `0b` has no sign",
+        "take the sign away, or put the value in quotes",
+    ),
+    (
+        "radix must be lowercase",
+        "`0x`, `0o` and `0b` are in small letters",
+        "write `0x` for `0X`, or put the value in quotes",
+    ),
+    (
+        "missing opening quote",
+        "a string has to be in quotes",
+        "write `key = \"…\"`",
     ),
     (
         "unexpected leading zero",

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use crate::config::check::syntax::said::SAID;
+use crate::config::check::syntax::said::{OF_NUMBERS, SAID};
+use crate::config::check::syntax::value::{self, pair};
 use crate::config::elsewhere;
+use crate::config::mask::COMMENTS;
 
 /// The tables that there are, as their headers are written.
 const HEADERS: &[&str] = &[
@@ -13,19 +15,6 @@ const HEADERS: &[&str] = &[
     "[[toggles]]",
     "[toggles.spec]",
     "[toggles.users_policy]",
-];
-
-/// Keys whose values are always strings, and never secrets.
-const PLAIN_STRINGS: &[&str] = &[
-    "bind",
-    "http_timeout",
-    "id",
-    "package",
-    "poll_interval",
-    "resync_interval",
-    "rule",
-    "source",
-    "type",
 ];
 
 /// How the parser's messages begin where a line is no `key = value` at all.
@@ -41,12 +30,22 @@ const OF_LINES: &[&str] = &[
     "unquoted keys cannot be empty",
 ];
 
+/// How they begin where a value is no TOML.
+const OF_VALUES: &[&str] = &[
+    "invalid boolean",
+    "invalid float",
+    "string values must be quoted",
+];
+
 /// What is wrong, and what to write.
-type Words = (String, String);
+pub(super) type Words = (String, String);
 
 /// The bytes of a line that its mistake is about, where the parser does not know them: the colon of
 /// YAML, and all of what is no header.
 pub(super) fn place(said: &str, line: &str) -> Option<Range<usize>> {
+    if let Some((at, c)) = invisible(line) {
+        return Some(at..at + c.len_utf8());
+    }
     if !OF_LINES.iter().any(|begin| said.starts_with(begin)) {
         return None;
     }
@@ -54,6 +53,9 @@ pub(super) fn place(said: &str, line: &str) -> Option<Range<usize>> {
     if meant_header(line).is_some() {
         let code = line.split('#').next().unwrap_or_default();
         return Some(start..code.trim_end().len());
+    }
+    if is_document(line.trim()) {
+        return Some(start..line.trim_end().len());
     }
     if line[start..].starts_with("- ") {
         return Some(start..start + 1);
@@ -71,24 +73,34 @@ fn yaml_key(line: &str) -> Option<(&str, usize)> {
     is_word.then_some((key, colon))
 }
 
-/// The words for what the parser says at a column of a line.
-pub(super) fn explain(said: &str, line: &str, column: usize) -> Words {
+/// The words for what the parser says at a column of a line; `table` is the header above.
+pub(super) fn explain(said: &str, table: &str, line: &str, column: usize) -> Words {
     let (before, rest) = line.split_at(line.floor_char_boundary(column));
     let is = |begin: &&str| said.starts_with(begin);
-    let words = if OF_LINES.iter().any(is) {
-        no_pair(line).or_else(|| match rest.chars().next() {
+    let words = if let Some((_, c)) = invisible(line) {
+        Some(not_seen(c))
+    } else if rest.starts_with(':') && before.contains('{') {
+        Some(value::colon(table, before, rest))
+    } else if OF_LINES.iter().any(is) {
+        no_pair(table, line).or_else(|| match rest.chars().next() {
             Some(c) if ",;]}".contains(c) => Some(too_many(c)),
             _ if is(&"unexpected key or value") => Some(too_much()),
-            _ if is(&"key with no value") => Some(no_equals(line)),
+            _ if is(&"key with no value") => Some(no_equals(table, line)),
             _ => None,
         })
+    } else if OF_VALUES.iter().any(is) {
+        let is_string = is(&"string values must be quoted");
+        let unquoted = || is_string.then(|| value::unquoted(table, before, rest));
+        value::explain(table, before, rest).or_else(unquoted)
     } else {
-        is(&"string values must be quoted").then(|| unquoted(before, rest))
+        None
     };
-    words.unwrap_or_else(|| {
+    let no_number = || OF_NUMBERS.iter().any(is).then(value::no_number);
+    words.or_else(no_number).unwrap_or_else(|| {
         let known = SAID.iter().find(|(begin, ..)| is(begin));
-        let (message, help) =
-            known.map_or((said, "write `key = value`"), |known| (known.1, known.2));
+        let (message, help) = known.map_or(("this is no TOML", "write `key = value`"), |known| {
+            (known.1, known.2)
+        });
         (message.into(), help.into())
     })
 }
@@ -104,6 +116,11 @@ pub(in crate::config::check) fn meant_header(line: &str) -> Option<String> {
     Some((*header).to_owned())
 }
 
+/// Whether a line begins or ends a document in YAML.
+fn is_document(line: &str) -> bool {
+    matches!(line, "---" | "...")
+}
+
 /// Whether a line is surely no header: it has a key, and perhaps no value.
 pub(in crate::config::check) fn is_pair(line: &str) -> bool {
     let first = line.split_whitespace().next().unwrap_or_default();
@@ -111,17 +128,19 @@ pub(in crate::config::check) fn is_pair(line: &str) -> bool {
 }
 
 /// A line that is meant to be something else than `key = value`, or is so in another language.
-fn no_pair(line: &str) -> Option<Words> {
+fn no_pair(table: &str, line: &str) -> Option<Words> {
     let line = line.trim();
     if let Some(header) = meant_header(line) {
         let message = "this is not how a table begins";
         return Some((message.into(), format!("write `{header}`")));
     }
-    for sign in ["//", "--", ";", "%"] {
-        if line.starts_with(sign) {
-            let message = "a comment begins with `#`";
-            return Some((message.into(), format!("write `#` instead of `{sign}`")));
-        }
+    if is_document(line) {
+        let message = "this begins or ends a document in YAML";
+        return Some((message.into(), "take the line away".into()));
+    }
+    if let Some(sign) = COMMENTS.iter().find(|sign| line.starts_with(**sign)) {
+        let message = "a comment begins with `#`";
+        return Some((message.into(), format!("write `#` instead of `{sign}`")));
     }
     if line.starts_with("- ") {
         let message = "this is an item of a list in YAML";
@@ -132,7 +151,33 @@ fn no_pair(line: &str) -> Option<Words> {
     let (key, colon) = yaml_key(line)?;
     let value = line[colon + 1..].trim().trim_start_matches('=');
     let message = "TOML has `=` where YAML and JSON have `:`";
-    Some((message.into(), pair(key, value)))
+    Some((message.into(), pair(table, key, value)))
+}
+
+/// The first character outside quotes that nobody sees, and where it is.
+pub(in crate::config::check) fn invisible(line: &str) -> Option<(usize, char)> {
+    let is_quoted = |at: usize| line[..at].matches('"').count() % 2 == 1;
+    let mut all = line.char_indices();
+    all.find(|(at, c)| is_invisible(*c) && !(is_quoted(*at) || is_byte_order_mark(*at, *c)))
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{ad}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}')
+        || matches!(c, '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{feff}')
+}
+
+/// Such a mark is right where the file begins.
+fn is_byte_order_mark(at: usize, c: char) -> bool {
+    at == 0 && c == '\u{feff}'
+}
+
+fn not_seen(c: char) -> Words {
+    let message = format!(
+        "an invisible character (U+{:04X}) stands here",
+        u32::from(c)
+    );
+    let help = "take it away, or write a plain blank instead";
+    (message, help.into())
 }
 
 fn too_many(c: char) -> Words {
@@ -150,58 +195,18 @@ fn too_much() -> Words {
     (message.into(), help.into())
 }
 
-fn no_equals(line: &str) -> Words {
+fn no_equals(table: &str, line: &str) -> Words {
     let line = line.trim().trim_start_matches("export ");
     let (key, value) = line.split_once([' ', '\t', '=']).unwrap_or((line, ""));
     let message = "there is no `=` behind the key";
     let help = if elsewhere::is_known(key) {
-        pair(key, value)
+        pair(table, key, value)
     } else {
         "write `key = value`, or a `#` before a comment".into()
     };
     (message.into(), help)
 }
 
-/// A value without quotes; `before` is what its line has before it.
-fn unquoted(before: &str, rest: &str) -> Words {
-    let key = before.trim_end().strip_suffix('=').unwrap_or_default();
-    let key = key.trim_end().rsplit(|c| !is_bare(c)).next();
-    let key = key.unwrap_or_default();
-    let value = rest.split([',', ']', '}', '#']).next().unwrap_or_default();
-    let message = match value.chars().next() {
-        None => "the value is missing",
-        Some('“' | '”' | '„' | '‘' | '’' | '«') => "these are no quotes of TOML",
-        Some(_) => "a string has to be in quotes",
-    };
-    if rest.starts_with("${") {
-        let key = if elsewhere::is_known(key) { key } else { "key" };
-        return (message.into(), format!("write `{key} = \"${{NAME}}\"`"));
-    }
-    (message.into(), pair(key, value))
-}
-
-/// How a key and its value are written, as far as they are surely no secret: a key that is not
-/// known may be one.
-fn pair(key: &str, value: &str) -> String {
-    let key = if elsewhere::is_known(key) { key } else { "key" };
-    let key = elsewhere::new_name(key).unwrap_or(key);
-    let value = value.trim().trim_matches(['"', '\'']);
-    let is_plain = |c: char| is_bare(c) || "./:".contains(c);
-    let is_plain = !value.is_empty() && value.chars().all(is_plain);
-    match value {
-        "true" | "yes" | "on" | "True" => format!("write `{key} = true`"),
-        "false" | "no" | "off" | "False" => format!("write `{key} = false`"),
-        _ if is_plain && PLAIN_STRINGS.contains(&key) => format!("write `{key} = \"{value}\"`"),
-        _ if is_plain && key == "concurrency" => format!("write `{key} = {value}`"),
-        _ if key == "target" => "write `[target]` above its keys".into(),
-        _ if matches!(key, "sources" | "toggles") => format!("write `[[{key}]]` above each"),
-        _ if matches!(key, "users_policy" | "extra_headers" | "spec") => {
-            format!("write `{key} = {{ … }}`")
-        }
-        _ => format!("write `{key} = \"…\"`"),
-    }
-}
-
-fn is_bare(c: char) -> bool {
+pub(super) fn is_bare(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }

@@ -153,6 +153,8 @@ fn a_line_that_makes_no_sense_makes_no_other_line_wrong() {
         "id = \"",
         "// x",
         "a == 1",
+        "a\u{a0}= 1",
+        "=======",
     ] {
         for number in 0..=FULL.lines().count() {
             let mut all: Vec<&str> = FULL.lines().collect();

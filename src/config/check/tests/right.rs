@@ -62,7 +62,7 @@ fn every_key_reaches_the_configuration() {
         id = "b"
         type = "opa"
         url = "https://opa"
-        token = "Bearer ${file:token}"
+        token = "x-${file:token}"
         poll_interval = "100ms"
         ca_file = "cert.pem"
         cert_file = "/conf/cert.pem"
@@ -96,7 +96,7 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(opal.instance, "one/two");
     assert_eq!(opal.opa_token.as_ref().unwrap().expose(), SECRET);
     assert!(!opal.wait_until_ready);
-    assert_eq!(opa.token.as_ref().unwrap().expose(), "Bearer hunter2");
+    assert_eq!(opa.token.as_ref().unwrap().expose(), "x-hunter2");
     assert_eq!(opa.poll_interval, Duration::from_millis(100));
     assert_eq!(opa.tls.ca.as_deref(), Some(CERTIFICATE));
     assert_eq!(opa.tls.identity.as_ref().unwrap().key.expose(), KEY);

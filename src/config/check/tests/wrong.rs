@@ -50,7 +50,7 @@ users_policy = { source = "opla", package = "app/x" }
         r#"2:8: error: `bind` is not host:port: `8080`
   help: write `bind = ":8080"` for every interface
 5:7: error: `url` is no usable address: an address starts with http:// or https://
-  help: write the OPAL client's address, such as `url = "http://opal-client:7000"`
+  help: write `url = "http://opal:7000"`
 6:9: error: a string has to be in quotes
   help: write `token = "…"`
 7:1: error: unknown key `advertisedAddress`
@@ -70,7 +70,7 @@ users_policy = { source = "opla", package = "app/x" }
   note: the first one is here: 16:7
   help: give it another key, or take one of the two toggles away
 20:16: error: `rule` is missing
-  help: write the rule's name, which is no part of `package`: `rule = "us_users"`
+  help: write the rule's name, which is no part of `package`: `rule = "…"`
 20:27: error: there is no source with the id `opla`
   help: did you mean `opal`?
 20:45: error: `app/x` is no package of Rego

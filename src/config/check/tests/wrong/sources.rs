@@ -17,10 +17,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "id = \"opal\"",
         "id = \"opal/1\"",
-        &[
-            "3:6 `opal/1` is no id of a source",
-            "14:27 there is no source with the id `opal`",
-        ],
+        &["3:6 `opal/1` is no id of a source"],
     ),
     (
         "id = \"opal\"",
