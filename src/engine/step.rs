@@ -125,14 +125,14 @@ impl Engine {
         std::iter::once(first).chain(others).collect()
     }
 
-    /// Reads of one job have ended; the place is the first one's.
+    /// Reads of one job have ended; the place is one of theirs.
     pub(super) fn were_read(
         &mut self,
         results: Vec<(ToggleId, Result<There, Failure>)>,
         now: Moment,
     ) {
-        if let Some((first, _)) = results.first() {
-            self.places.release(*first);
+        for (id, _) in &results {
+            self.places.release(*id);
         }
         for (id, result) in results {
             match result {

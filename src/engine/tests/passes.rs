@@ -134,6 +134,21 @@ fn what_can_be_read_together_is_read_in_one_job() {
 }
 
 #[test]
+fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
+    let terms = Terms {
+        readable: true,
+        at_once: Some(1),
+        batches: vec![Some(0), Some(0), None],
+    };
+    let now = Instant::now();
+    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 3]), Mode::Serve, terms);
+    assert!(bench.jobs().contains(&"read 0 1".to_owned()));
+    let found = |id| (id, Ok(present(&[])));
+    bench.done(Done::Read([1, 0].map(found).to_vec()));
+    assert_eq!(bench.jobs(), ["read 2"]);
+}
+
+#[test]
 fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
     let terms = Terms {
         readable: true,
