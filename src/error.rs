@@ -47,6 +47,9 @@ pub enum Kind {
         /// Of how many; none: it is not known who has the toggle, and nobody would be left.
         of: Option<usize>,
     },
+    /// What the target has, and the configuration, do not go together until somebody changes one of
+    /// them.
+    Misfit,
     /// Something that this program or its configuration lacks.
     Setup,
 }
@@ -111,6 +114,7 @@ impl Failure {
             Kind::WrongType => "the rule is not a list of users".into(),
             Kind::NotReady => "OPA is not ready".into(),
             Kind::Held { removed, of } => held(removed, of),
+            Kind::Misfit => "the target and the configuration do not fit: see the log".into(),
             Kind::Setup => "not set up".into(),
         }
     }
@@ -119,7 +123,7 @@ impl Failure {
     pub fn is_lasting(&self) -> bool {
         match self.kind {
             Kind::Status(status) => matches!(status, 400 | 401 | 403 | 404 | 405 | 422),
-            Kind::Undefined | Kind::WrongType | Kind::Setup => true,
+            Kind::Undefined | Kind::WrongType | Kind::Misfit | Kind::Setup => true,
             _ => false,
         }
     }

@@ -269,5 +269,5 @@ fn has_any<T>(list: Option<&Vec<T>>) -> bool {
 
 /// A failure that lasts until somebody changes something by hand.
 pub(super) fn refuse(words: String) -> Failure {
-    Failure::new(Kind::Setup, words)
+    Failure::new(Kind::Misfit, words)
 }

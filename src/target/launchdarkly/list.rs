@@ -58,6 +58,14 @@ struct Listed {
     complete: Result<bool, Failure>,
 }
 
+/// Where in a list reading has come to, which goes on from where it was broken off, to the end, and
+/// then from the top.
+struct Cursor {
+    start: usize,
+    offset: usize,
+    from_the_top: bool,
+}
+
 /// Flags that are looked for in a list.
 struct Search<'a> {
     wanted: HashSet<&'a str>,
@@ -131,35 +139,23 @@ impl LaunchDarkly {
             found: HashMap::new(),
             all_whole: true,
         };
-        let (start, mut offset) = (memory.broken_off, memory.broken_off);
-        let mut from_the_top = start == 0;
+        let mut cursor = Cursor::at(memory.broken_off);
         let complete = loop {
-            let page = match self.page(spec, state, offset) {
+            let page = match self.page(spec, state, cursor.offset) {
                 Ok(page) => page,
                 Err(failure) => {
-                    self.lists.break_off(&spec.proj_key, state, offset);
+                    self.lists.break_off(&spec.proj_key, state, cursor.offset);
                     break Err(failure);
                 }
             };
-            offset += page.items.len();
-            let flags = page.total_count.unwrap_or(offset);
+            let flags = page.total_count.unwrap_or(cursor.offset + page.items.len());
             self.lists.set(&spec.proj_key, state, flags);
-            let is_last = page.items.is_empty() || !page.links.contains_key("next");
+            let has_more = cursor.pass(&page);
             search.look_through(page.items);
-            if search.wanted.is_empty() {
+            if search.wanted.is_empty() || !has_more {
                 break Ok(search.all_whole);
             }
-            if is_last && !from_the_top {
-                (offset, from_the_top) = (0, true);
-            } else if is_last || (from_the_top && start > 0 && offset >= start) {
-                break Ok(search.all_whole);
-            }
-            let end = if from_the_top && start > 0 {
-                start
-            } else {
-                flags + start
-            };
-            if requests(end.saturating_sub(offset)) >= search.wanted.len() {
+            if requests(cursor.left(flags)) >= search.wanted.len() {
                 break Ok(false);
             }
         };
@@ -185,6 +181,37 @@ impl LaunchDarkly {
                 self.lists.set(&spec.proj_key, state, usize::MAX);
             }
         })
+    }
+}
+
+impl Cursor {
+    fn at(start: usize) -> Cursor {
+        Cursor {
+            start,
+            offset: start,
+            from_the_top: start == 0,
+        }
+    }
+
+    /// Goes past a page; false where the whole list has been seen then.
+    fn pass(&mut self, page: &Page) -> bool {
+        self.offset += page.items.len();
+        let is_last = page.items.is_empty() || !page.links.contains_key("next");
+        if is_last && !self.from_the_top {
+            (self.offset, self.from_the_top) = (0, true);
+            return true;
+        }
+        let is_round = self.start > 0 && self.from_the_top && self.offset >= self.start;
+        !is_last && !is_round
+    }
+
+    /// How many flags have not been seen, of so many.
+    fn left(&self, flags: usize) -> usize {
+        let end = match self.from_the_top && self.start > 0 {
+            true => self.start,
+            false => flags.saturating_add(self.start),
+        };
+        end.saturating_sub(self.offset)
     }
 }
 
