@@ -6,18 +6,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: demo build test lint deny e2e install clean
-
-quickstart = examples/quickstart
-
-## demo: a policy's users from a file into flags in a file, without any server
-demo: build
-	target/release/optoggles -c $(quickstart)/optoggles.toml sync --once
-	@echo
-	@echo 'The flags are in $(quickstart)/flags.json.'
-	@echo 'Now take "bob" out of "us_users" in $(quickstart)/users.json, and run make demo again.'
-	@echo 'With opa installed, this makes users.json from the policy:'
-	@echo '    opa eval --data $(quickstart)/policy --format json data.app.rbac > $(quickstart)/users.json'
+.PHONY: build test lint deny e2e install clean
 
 ## build: the release executable, target/release/optoggles
 build:

@@ -16,6 +16,7 @@ pub mod report;
 mod table;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -80,6 +81,13 @@ impl Config {
             .retain(|_| id.next().is_some_and(|id| used.contains(&id)));
         Ok(self)
     }
+
+    /// The rules that toggles have of a source.
+    pub fn rules_of(&self, source: &Source) -> Vec<Rule> {
+        let rules = self.toggles.iter().map(|toggle| &toggle.users_policy);
+        let ours = rules.filter(|rule| self.sources[rule.source].id == source.id);
+        ours.cloned().collect()
+    }
 }
 
 /// An address to listen at.
@@ -111,6 +119,19 @@ pub enum SourceKind {
     Opal(Opal),
     /// An OPA without OPAL.
     Opa(Opa),
+    /// A document that holds what OPA holds.
+    File(File),
+}
+
+impl SourceKind {
+    /// Its `type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            SourceKind::Opal(_) => "opal",
+            SourceKind::Opa(_) => "opa",
+            SourceKind::File(_) => "file",
+        }
+    }
 }
 
 /// `type = "opal"`.
@@ -145,6 +166,13 @@ pub struct Opa {
     pub poll_interval: Duration,
     /// For requests to OPA.
     pub tls: Tls,
+}
+
+/// `type = "file"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it is; none: standard input.
+    pub path: Option<PathBuf>,
 }
 
 /// `ca_file`, `cert_file` and `key_file`: the files' contents, in PEM.
@@ -270,4 +298,11 @@ pub struct Rule {
     pub package: String,
     /// Such as `us_users`.
     pub rule: String,
+}
+
+impl fmt::Display for Rule {
+    /// As Rego names it: `data.app.rbac.us_users`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "data.{}.{}", self.package, self.rule)
+    }
 }

@@ -191,10 +191,7 @@ impl Engine {
             }
             Timer::Task(key) => self.begin(key),
             Timer::Patience(source) => self.try_pass(source, now),
-            Timer::Poll(source) => {
-                self.ask_for_pass(source, Cause::Poll, now);
-                self.set_poll(source, now);
-            }
+            Timer::Poll(source) => self.poll(source, now),
             Timer::Confirm(toggle) => self.confirm(toggle, now),
             Timer::Resync => self.resync(now),
             Timer::Target => {

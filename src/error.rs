@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::Rule;
+
 /// A request that failed.
 ///
 /// `Display` is for logs and reports: it names the request, the cause and the remote's own words.
@@ -50,6 +52,8 @@ pub enum Kind {
     /// What the target has, and the configuration, do not go together until somebody changes one of
     /// them.
     Misfit,
+    /// A file that is not there, or cannot be read.
+    File,
     /// Something that this program or its configuration lacks.
     Setup,
 }
@@ -87,6 +91,17 @@ impl Failure {
         matches!(self.kind, Kind::Held { .. })
     }
 
+    /// The rule is undefined.
+    pub fn undefined(rule: &Rule) -> Failure {
+        Failure::new(Kind::Undefined, format!("rule {rule} is undefined"))
+    }
+
+    /// The rule is no list of users; `wrong` says what it is instead.
+    pub fn wrong_type(rule: &Rule, wrong: &str) -> Failure {
+        let words = format!("rule {rule} is not a list of users: {wrong}");
+        Failure::new(Kind::WrongType, words)
+    }
+
     /// The same with the wait that the remote asks for.
     pub fn pausing(self, pause: Option<Duration>) -> Failure {
         Failure { pause, ..self }
@@ -96,6 +111,14 @@ impl Failure {
     pub fn about(self, what: &str) -> Failure {
         Failure {
             message: format!("{what}: {}", self.message),
+            ..self
+        }
+    }
+
+    /// The same where it will not pass by itself, because it is of the setup.
+    pub fn lasting(self) -> Failure {
+        Failure {
+            kind: Kind::Setup,
             ..self
         }
     }
@@ -115,6 +138,7 @@ impl Failure {
             Kind::NotReady => "OPA is not ready".into(),
             Kind::Held { removed, of } => held(removed, of),
             Kind::Misfit => "the target and the configuration do not fit: see the log".into(),
+            Kind::File => "the file cannot be read".into(),
             Kind::Setup => "not set up".into(),
         }
     }
@@ -123,7 +147,7 @@ impl Failure {
     pub fn is_lasting(&self) -> bool {
         match self.kind {
             Kind::Status(status) => matches!(status, 400 | 401 | 403 | 404 | 405 | 422),
-            Kind::Undefined | Kind::WrongType | Kind::Misfit | Kind::Setup => true,
+            Kind::Undefined | Kind::WrongType | Kind::File | Kind::Misfit | Kind::Setup => true,
             _ => false,
         }
     }
@@ -184,6 +208,17 @@ pub fn quote(words: &[u8]) -> String {
         quoted.push('…');
     }
     quoted
+}
+
+/// What is wrong with JSON, and where, without quoting it.
+pub fn describe_json(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Data => "does not hold what it should",
+        _ if error.is_eof() => "is cut off",
+        _ => "is not JSON",
+    };
+    let (line, column) = (error.line(), error.column());
+    format!("{what} (line {line} column {column})")
 }
 
 #[cfg(test)]

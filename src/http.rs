@@ -15,12 +15,12 @@ use ureq::{Agent, Proxy};
 
 use crate::address::is_loopback;
 use crate::config::Tls;
-use crate::error::{Failure, Kind, quote};
+use crate::error::{Failure, Kind, describe_json, quote};
 use crate::secret::Secret;
 use lookup::Lookup;
 
 /// The most that is read of an answer, in bytes.
-const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
+pub const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
 /// The size of each of the two buffers that a connection keeps, in bytes. ureq's own 128 KiB would
 /// make up most of the program's memory.
@@ -265,15 +265,8 @@ impl Answer {
     ///
     /// Says where it is not what it should be, without quoting it.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let place = format!("line {} column {}", error.line(), error.column());
-            let what = match error.classify() {
-                serde_json::error::Category::Data => "does not hold what it should",
-                _ if error.is_eof() => "is cut off",
-                _ => "is not JSON",
-            };
-            self.misfit(format!("{what} ({place})"))
-        })
+        let misfit = |error| self.misfit(describe_json(&error));
+        serde_json::from_slice(&self.body).map_err(misfit)
     }
 
     /// An answer that is not what it should be.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::config::SourceKind;
+use crate::document::Document;
 use crate::error::Failure;
 use crate::plan::{Present, There};
 use crate::secret::Secret;
@@ -28,15 +29,6 @@ pub struct Access {
 }
 
 impl Access {
-    /// OPA as the configuration knows it; none where OPAL is to be asked.
-    pub fn configured(source: &SourceKind) -> Option<Access> {
-        let (url, token) = match source {
-            SourceKind::Opal(opal) => (opal.opa_url.as_ref()?, &opal.opa_token),
-            SourceKind::Opa(opa) => (&opa.url, &opa.token),
-        };
-        Some(Access::bearer(url.clone(), token.as_ref()))
-    }
-
     /// OPA at an address, asked with a bearer token where there is one, else with the user name
     /// and password of the address.
     pub fn bearer(url: Address, token: Option<&Secret>) -> Access {
@@ -46,6 +38,27 @@ impl Access {
             url,
             expires_in: None,
         }
+    }
+}
+
+/// Who knows which users the rules allow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An OPA, which is to be asked.
+    Opa(Access),
+    /// A document, which was read.
+    File(Arc<Document>),
+}
+
+impl Origin {
+    /// OPA as the configuration knows it; none where OPAL is to be asked, or a file to be read.
+    pub fn configured(source: &SourceKind) -> Option<Origin> {
+        let (url, token) = match source {
+            SourceKind::Opal(opal) => (opal.opa_url.as_ref()?, &opal.opa_token),
+            SourceKind::Opa(opa) => (&opa.url, &opa.token),
+            SourceKind::File(_) => return None,
+        };
+        Some(Origin::Opa(Access::bearer(url.clone(), token.as_ref())))
     }
 }
 
@@ -84,7 +97,7 @@ pub struct Terms {
 /// One request, or a few that belong together, for a request thread.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// Ask OPAL where OPA is.
+    /// Ask OPAL where OPA is; of a file: read it.
     Discover(SourceId),
     /// Have OPAL call us back.
     Register(SourceId),
@@ -93,9 +106,9 @@ pub enum Job {
     /// Take it back, if it is still ours.
     Leave(SourceId),
     /// Ask OPA if it has loaded everything.
-    Ready(SourceId, Arc<Access>),
-    /// Ask OPA for the users of a toggle.
-    Query(ToggleId, Arc<Access>),
+    Ready(SourceId, Arc<Origin>),
+    /// Ask OPA, or look up in a document, who the users of a toggle are.
+    Query(ToggleId, Arc<Origin>),
     /// Read toggles at the target.
     Read(Vec<ToggleId>),
     /// Create it there.
@@ -109,8 +122,8 @@ pub enum Job {
 /// What came of a job.
 #[derive(Debug)]
 pub enum Done {
-    /// Where OPA is.
-    Discover(SourceId, Result<Access, Failure>),
+    /// Where OPA is, or what the file holds.
+    Discover(SourceId, Result<Origin, Failure>),
     /// OPAL will call us back.
     Register(SourceId, Result<(), Failure>),
     /// Whether the registration is there, and ours.

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod config;
 pub mod error;
+pub mod document;
 pub mod job;
 pub mod engine;
 pub mod http;

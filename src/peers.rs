@@ -44,10 +44,10 @@ impl Peers {
             Job::Register(id) => Done::Register(id, self.sources[id].register()),
             Job::Watch(id) => Done::Watch(id, self.sources[id].watch()),
             Job::Leave(id) => Done::Leave(id, self.sources[id].leave()),
-            Job::Ready(id, opa) => Done::Ready(id, self.sources[id].ready(&opa)),
-            Job::Query(id, opa) => {
+            Job::Ready(id, origin) => Done::Ready(id, self.sources[id].ready(&origin)),
+            Job::Query(id, origin) => {
                 let rule = &toggles[id].users_policy;
-                Done::Query(id, self.sources[rule.source].query(&opa, rule))
+                Done::Query(id, self.sources[rule.source].query(&origin, rule))
             }
             Job::Read(ids) => Done::Read(self.target.read(&ids)),
             Job::Create(id) => Done::Create(id, self.target.create(id)),

@@ -1,20 +1,28 @@
-//! A source: discover, register, watch, query.
+//! A source: discover (or read), register, watch, query.
 
+mod file;
 mod opa;
 mod opal;
 
-use crate::config::{self, Config, Rule, SourceKind};
-use crate::error::{Failure, Kind};
+use crate::config::{self, Config, Rule, SourceKind, Tls};
+use crate::error::{self, Failure};
 use crate::http::Client;
-use crate::job::{Access, Readiness};
+use crate::job::{Origin, Readiness};
 use crate::secret::Secret;
 use crate::users::Users;
+use file::File;
 use opal::Opal;
 
 /// Makes the requests to a source.
 pub struct Source {
     client: Client,
-    opal: Option<Opal>,
+    kind: Kind,
+}
+
+enum Kind {
+    Opal(Box<Opal>),
+    Opa,
+    File(File),
 }
 
 impl Source {
@@ -28,24 +36,35 @@ impl Source {
         config: &Config,
         callback_token: &Secret,
     ) -> Result<Source, String> {
-        let (tls, opal) = match &source.kind {
+        // Nobody is asked over the network for a file.
+        let unused = Tls::default();
+        let (tls, kind) = match &source.kind {
             SourceKind::Opal(opal) => {
-                (&opal.tls, Some(Opal::new(&source.id, opal, callback_token)))
+                let ours = Opal::new(&source.id, opal, callback_token);
+                (&opal.tls, Kind::Opal(Box::new(ours)))
             }
-            SourceKind::Opa(opa) => (&opa.tls, None),
+            SourceKind::Opa(opa) => (&opa.tls, Kind::Opa),
+            SourceKind::File(file) => {
+                let rules = config.rules_of(source);
+                (&unused, Kind::File(File::new(file.path.clone(), rules)))
+            }
         };
         let client = Client::new(config.http_timeout, config.concurrency, tls)
             .map_err(|error| format!("source {}: {error}", source.id))?;
-        Ok(Source { client, opal })
+        Ok(Source { client, kind })
     }
 
-    /// Asks OPAL where OPA is.
+    /// Asks OPAL where OPA is; a file is read, where it may have changed.
     ///
     /// # Errors
     ///
-    /// Where OPAL does not answer, or names an OPA that we cannot ask.
-    pub fn discover(&self) -> Result<Access, Failure> {
-        self.opal()?.discover(&self.client)
+    /// Where OPAL does not answer, or names an OPA that we cannot ask; where the file cannot be
+    /// read, or is no document.
+    pub fn discover(&self) -> Result<Origin, Failure> {
+        match &self.kind {
+            Kind::File(file) => file.read().map(Origin::File),
+            _ => self.opal()?.discover(&self.client).map(Origin::Opa),
+        }
     }
 
     /// Has OPAL call us back at every change; an older registration of ours is replaced.
@@ -92,13 +111,12 @@ impl Source {
     /// # Errors
     ///
     /// Where OPA does not answer.
-    pub fn ready(&self, opa: &Access) -> Result<Readiness, Failure> {
-        let told = opa::ready(&self.client, opa)?;
-        let opal_is_ready = || {
-            self.opal
-                .as_ref()
-                .is_some_and(|opal| opal.is_ready(&self.client))
+    pub fn ready(&self, origin: &Origin) -> Result<Readiness, Failure> {
+        let Origin::Opa(opa) = origin else {
+            return Ok(Readiness::Untold);
         };
+        let told = opa::ready(&self.client, opa)?;
+        let opal_is_ready = || self.opal().is_ok_and(|opal| opal.is_ready(&self.client));
         Ok(match told {
             None => Readiness::Untold,
             Some(false) if !opal_is_ready() => Readiness::NotReady,
@@ -112,8 +130,11 @@ impl Source {
     /// # Errors
     ///
     /// Where OPA does not answer, or refuses.
-    pub fn reach(&self, opa: &Access) -> Result<(), Failure> {
-        opa::ready(&self.client, opa).map(drop)
+    pub fn reach(&self, origin: &Origin) -> Result<(), Failure> {
+        match origin {
+            Origin::Opa(opa) => opa::ready(&self.client, opa).map(drop),
+            Origin::File(_) => Ok(()),
+        }
     }
 
     /// The users that a rule allows.
@@ -121,14 +142,20 @@ impl Source {
     /// # Errors
     ///
     /// Where OPA does not answer, or the rule is undefined or no list of users.
-    pub fn query(&self, opa: &Access, rule: &Rule) -> Result<Users, Failure> {
-        opa::query(&self.client, opa, rule)
+    pub fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+        match origin {
+            Origin::Opa(opa) => opa::query(&self.client, opa, rule),
+            Origin::File(document) => document.users(rule),
+        }
     }
 
     fn opal(&self) -> Result<&Opal, Failure> {
-        let words = "this source has no OPAL";
-        self.opal
-            .as_ref()
-            .ok_or_else(|| Failure::new(Kind::Setup, words))
+        match &self.kind {
+            Kind::Opal(opal) => Ok(opal),
+            _ => {
+                let words = "this source has no OPAL";
+                Err(Failure::new(error::Kind::Setup, words))
+            }
+        }
     }
 }

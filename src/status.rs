@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use crate::config::{Config, SourceKind};
+use crate::config::Config;
 use crate::engine::{Engine, SourceView, Thing, ToggleState, ToggleView, Trouble};
 
 /// The state of everything, for whoever asks.
@@ -98,10 +98,7 @@ impl Status {
     pub fn new(config: &Config, now: Instant) -> Status {
         let sources = config.sources.iter().map(|source| SourceRow {
             id: source.id.clone(),
-            kind: match source.kind {
-                SourceKind::Opal(_) => "opal",
-                SourceKind::Opa(_) => "opa",
-            },
+            kind: source.kind.type_name(),
             state: "connecting",
             last_success: None,
             last_error: None,

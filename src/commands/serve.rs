@@ -4,7 +4,7 @@ use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
 use super::{Exit, Machine, Stop};
-use crate::config::{Bind, Config};
+use crate::config::{Bind, Config, File, SourceKind};
 use crate::engine::Mode;
 use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner, Limits};
@@ -12,6 +12,7 @@ use crate::server::{self, Routes};
 
 /// Keeps the toggles in sync until a signal comes.
 pub(super) fn run(config: Config) -> Result<Exit, Stop> {
+    refuse_stdin(&config)?;
     let config = Arc::new(config);
     let token = callback_token()?;
     let listener = listen(&config.bind)?;
@@ -27,6 +28,19 @@ pub(super) fn run(config: Config) -> Result<Exit, Stop> {
     machine.run(|| gate.close())?;
     log::info!("stopped");
     Ok(Exit::Done)
+}
+
+/// What a daemon's standard input holds cannot change, and after a restart it is gone.
+fn refuse_stdin(config: &Config) -> Result<(), Stop> {
+    let mut sources = config.sources.iter();
+    match sources.find(|source| source.kind == SourceKind::File(File { path: None })) {
+        None => Ok(()),
+        Some(source) => Err(Stop::invalid(format!(
+            "source {} reads standard input (`path = \"-\"`), which serve cannot follow: name a \
+             file, or use sync",
+            source.id
+        ))),
+    }
 }
 
 fn open_gate(listener: TcpListener, routes: Routes) -> std::io::Result<Gate> {

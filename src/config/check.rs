@@ -2,6 +2,7 @@
 
 mod addresses;
 mod durations;
+mod file;
 mod launchdarkly;
 mod mend;
 mod policy;

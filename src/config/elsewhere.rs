@@ -47,7 +47,8 @@ const HOMES: &[Home] = &[
 
 /// The other keys.
 const SEVERAL: &[&str] = &[
-    "id", "key", "name", "read", "source", "sources", "target", "toggles", "token", "type", "url",
+    "id", "key", "name", "path", "read", "source", "sources", "target", "toggles", "token", "type",
+    "url",
 ];
 
 /// What to do with a key that is not known where it stands, but in another table.

@@ -16,6 +16,8 @@ pub enum Cause {
     Callback,
     /// OPA is somewhere else than before.
     Moved,
+    /// The file holds something else than before.
+    Changed,
     /// OPA has loaded everything.
     Ready,
     /// `poll_interval`, or `sync --interval`.
@@ -30,6 +32,7 @@ impl fmt::Display for Cause {
             Cause::Connected => "connected",
             Cause::Callback => "callback",
             Cause::Moved => "moved",
+            Cause::Changed => "changed",
             Cause::Ready => "ready",
             Cause::Poll => "poll",
             Cause::Resync => "resync",

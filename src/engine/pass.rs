@@ -94,7 +94,7 @@ impl Engine {
     /// Begins the waiting pass, unless one is running that has not used up the patience yet.
     pub(super) fn try_pass(&mut self, id: SourceId, now: Moment) {
         let source = &self.sources[id];
-        if source.connecting || source.opa.is_none() || source.passes.waiting.is_none() {
+        if source.connecting || source.origin.is_none() || source.passes.waiting.is_none() {
             return;
         }
         match &source.passes.running {
@@ -178,12 +178,12 @@ impl Engine {
     /// Asks each OPA that has queries waiting, and whose state is not known, if it is ready.
     pub(super) fn ask_if_ready(&mut self, now: Instant) {
         for (id, source) in self.sources.iter_mut().enumerate() {
-            let (Some(opa), passes) = (&source.opa, &mut source.passes) else {
+            let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
             };
             if !passes.queries.is_empty() && !passes.is_ready(now) && passes.ready.is_idle() {
                 passes.ready.state = State::Running;
-                self.urgent.push_back(Job::Ready(id, Arc::clone(opa)));
+                self.urgent.push_back(Job::Ready(id, Arc::clone(origin)));
             }
         }
     }
@@ -245,7 +245,7 @@ impl Engine {
 
     pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
         for source in &mut self.sources {
-            let (Some(opa), passes) = (&source.opa, &mut source.passes) else {
+            let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
             };
             if !passes.is_ready(now) || !passes.places.is_free(now) {
@@ -257,7 +257,7 @@ impl Engine {
             let query = &mut self.toggles[toggle].query;
             passes.places.take(toggle, now, query.hung());
             query.state = State::Running;
-            return Some(Job::Query(toggle, Arc::clone(opa)));
+            return Some(Job::Query(toggle, Arc::clone(origin)));
         }
         None
     }
@@ -266,7 +266,7 @@ impl Engine {
         self.sources[id].passes.places.release(toggle);
     }
 
-    fn toggles_of(&self, id: SourceId) -> Vec<ToggleId> {
+    pub(super) fn toggles_of(&self, id: SourceId) -> Vec<ToggleId> {
         let toggles = self.config.toggles.iter().enumerate();
         let ours = toggles.filter(|(_, toggle)| toggle.users_policy.source == id);
         ours.map(|(toggle, _)| toggle).collect()

@@ -5,19 +5,22 @@ use std::time::{Duration, Instant};
 
 use crate::config::{self, SourceKind};
 use crate::error::Failure;
-use crate::job::{Access, Job, SourceId};
+use crate::job::{Job, Origin, SourceId};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
 use super::task::{State, Task};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
 
 /// How often the registration is looked at.
 const WATCH: Duration = Duration::from_secs(30);
 
+/// How often a file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 pub(super) struct Source {
-    /// Where OPA is.
-    pub(super) opa: Option<Arc<Access>>,
+    /// Where OPA is, or what the file held when it was last looked at.
+    pub(super) origin: Option<Arc<Origin>>,
     pub(super) discover: Task,
     pub(super) register: Task,
     pub(super) watch: Task,
@@ -26,6 +29,7 @@ pub(super) struct Source {
     /// change falls between a query and the registration.
     pub(super) connecting: bool,
     discovers: bool,
+    is_file: bool,
     registers: bool,
     has_registered: bool,
     interval: Option<Duration>,
@@ -36,13 +40,15 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(source: &config::Source, mode: Mode, places: usize) -> Source {
-        let opa = Access::configured(&source.kind).map(Arc::new);
+        let origin = Origin::configured(&source.kind).map(Arc::new);
         let (opal, interval) = match &source.kind {
             SourceKind::Opal(opal) => (Some(opal), None),
             SourceKind::Opa(opa) => (None, Some(opa.poll_interval)),
+            SourceKind::File(_) => (None, Some(LOOK)),
         };
         Source {
-            discovers: opa.is_none(),
+            discovers: origin.is_none(),
+            is_file: matches!(source.kind, SourceKind::File(_)),
             registers: opal.is_some() && mode == Mode::Serve,
             passes: Passes::new(opal.is_some_and(|opal| opal.wait_until_ready), places),
             interval: match mode {
@@ -50,7 +56,7 @@ impl Source {
                 Mode::Sync { interval } => Some(interval),
                 Mode::Once { .. } => None,
             },
-            opa,
+            origin,
             discover: Task::default(),
             register: Task::default(),
             watch: Task::default(),
@@ -63,12 +69,12 @@ impl Source {
 
     /// Whether it was discovered and registered with, once.
     pub(super) fn is_connected(&self) -> bool {
-        self.opa.is_some() && (self.has_registered || !self.registers)
+        self.origin.is_some() && (self.has_registered || !self.registers)
     }
 
     /// Whether its users cannot be asked for any more, in a single pass.
     pub(super) fn has_given_up(&self) -> bool {
-        (self.opa.is_none() && self.discover.has_given_up()) || self.passes.ready.has_given_up()
+        (self.origin.is_none() && self.discover.has_given_up()) || self.passes.ready.has_given_up()
     }
 }
 
@@ -117,18 +123,28 @@ impl Engine {
     pub(super) fn discovered(
         &mut self,
         id: SourceId,
-        result: Result<Access, Failure>,
+        result: Result<Origin, Failure>,
         now: Moment,
     ) {
         let key = Key::Discover(id);
+        let is_file = self.sources[id].is_file;
         let moved = match result {
-            Ok(access) => {
+            Ok(origin) => {
                 self.succeeded(key);
-                if let Some(lifetime) = access.expires_in {
+                if let Origin::Opa(opa) = &origin
+                    && let Some(lifetime) = opa.expires_in
+                {
                     let early = now.at + lifetime.mul_f64(0.9);
                     self.timers.set(Timer::Task(key), early);
                 }
-                self.found_opa(id, access)
+                self.found(id, origin)
+            }
+            Err(failure) if is_file => {
+                // What it held is out of date: the users are not known.
+                self.sources[id].origin = None;
+                self.forget_users(id);
+                self.failed(key, "reading", failure, now);
+                false
             }
             Err(failure) => {
                 self.failed(key, "discovery", failure, now);
@@ -138,21 +154,38 @@ impl Engine {
         if self.sources[id].connecting {
             self.after_discovery(id, now);
         } else if moved {
-            self.ask_for_pass(id, Cause::Moved, now);
+            let cause = if is_file {
+                Cause::Changed
+            } else {
+                Cause::Moved
+            };
+            self.ask_for_pass(id, cause, now);
         }
     }
 
-    /// Whether OPA is elsewhere than it was.
-    fn found_opa(&mut self, id: SourceId, access: Access) -> bool {
+    fn forget_users(&mut self, id: SourceId) {
+        for toggle in self.toggles_of(id) {
+            self.toggles[toggle].wanted = None;
+            self.touched.insert(Thing::Toggle(toggle));
+        }
+    }
+
+    /// Whether OPA is elsewhere than it was, or a file holds something else.
+    fn found(&mut self, id: SourceId, origin: Origin) -> bool {
         let source = &mut self.sources[id];
-        if source.opa.as_deref() == Some(&access) {
+        if source.origin.as_deref() == Some(&origin) {
             return false;
         }
-        let opa = access.url.to_string();
-        source.opa = Some(Arc::new(access));
+        let opa = match &origin {
+            Origin::Opa(opa) => Some(opa.url.to_string()),
+            Origin::File(_) => None,
+        };
+        source.origin = Some(Arc::new(origin));
         source.passes.ready_until = None;
-        let name = self.source_name(id);
-        self.notices.push(Notice::Discovered { name, opa });
+        if let Some(opa) = opa {
+            let name = self.source_name(id);
+            self.notices.push(Notice::Discovered { name, opa });
+        }
         true
     }
 
@@ -236,6 +269,21 @@ impl Engine {
     pub(super) fn trust(&mut self, id: SourceId) {
         self.sources[id].suspicion.reset();
         self.sources[id].suspect_after = None;
+    }
+
+    /// `poll_interval` or `--interval` has passed, or it is time to look at a file: in `serve`, a
+    /// file that holds the same needs no pass.
+    pub(super) fn poll(&mut self, id: SourceId, now: Moment) {
+        let source = &mut self.sources[id];
+        if source.is_file && self.mode == Mode::Serve {
+            self.begin(Key::Discover(id));
+        } else if source.is_file {
+            source.passes.waiting.get_or_insert(Cause::Poll);
+            self.connect(id, now);
+        } else {
+            self.ask_for_pass(id, Cause::Poll, now);
+        }
+        self.set_poll(id, now);
     }
 
     pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {

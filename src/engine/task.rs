@@ -134,7 +134,7 @@ pub(super) enum Timer {
     Task(Key),
     /// The running pass has had its time, and another is waiting.
     Patience(SourceId),
-    /// A source is due for a pass.
+    /// A source is due for a pass, or for a look.
     Poll(SourceId),
     /// A toggle whose request was lost is due for another look.
     Confirm(ToggleId),

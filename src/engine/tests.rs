@@ -2,6 +2,7 @@
 
 mod connecting;
 mod limit;
+mod files;
 mod model;
 mod passes;
 mod single_pass;
@@ -16,7 +17,7 @@ use super::{Engine, Event, Mode, Moment, Notice};
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{Access, Created, Done, Job, Readiness, Terms, ToggleId};
+use crate::job::{Access, Created, Done, Job, Origin, Readiness, Terms, ToggleId};
 use crate::plan::{Present, There};
 use crate::users::Users;
 
@@ -90,8 +91,12 @@ fn users(keys: &[&str]) -> Users {
     keys.iter().copied().collect()
 }
 
-fn access() -> Access {
-    Access::bearer(address("http://opa:8181"), None)
+fn opa_at(url: &str) -> Origin {
+    Origin::Opa(Access::bearer(address(url), None))
+}
+
+fn access() -> Origin {
+    opa_at("http://opa:8181")
 }
 
 fn failure(kind: Kind) -> Failure {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::config::Rule;
-use crate::error::{Failure, Kind, quote};
+use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::Access;
 use crate::users::{Users, describe_wrong};
@@ -33,22 +33,17 @@ struct Refusal {
 pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users, Failure> {
     let package = rule.package.split('.');
     let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
-    let name = format!("rule data.{}.{}", rule.package, rule.rule);
     match serde_json::from_slice::<Data<Users>>(&answer.body) {
         Ok(Data {
             result: Some(users),
         }) => Ok(users),
-        Ok(Data { result: None }) => {
-            let words = format!("{name} is undefined");
-            Err(Failure::new(Kind::Undefined, words))
-        }
+        Ok(Data { result: None }) => Err(Failure::undefined(rule)),
         Err(_) => {
             let wrong = match answer.json::<Data<&RawValue>>()?.result {
                 Some(value) => describe_wrong(value),
                 None => "its answer was not understood".to_owned(),
             };
-            let words = format!("{name} is not a list of users: {wrong}");
-            Err(Failure::new(Kind::WrongType, words))
+            Err(Failure::wrong_type(rule, &wrong))
         }
     }
 }

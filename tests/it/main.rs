@@ -12,6 +12,8 @@ mod support;
 mod check_config_online;
 mod check_config_options;
 mod check_config;
+mod examples;
+mod file_source;
 mod half_a_minute;
 mod house;
 mod launchdarkly;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::config::check::{addresses, durations, tls, values};
-use crate::config::problem::Problem;
+use crate::config::check::{addresses, durations, file, tls, values};
+use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node, Text};
 use crate::config::table::{Hint, Table};
 use crate::config::{Opa, Opal, Source, SourceKind};
@@ -19,6 +19,8 @@ pub(super) struct Sources {
     pub(super) ids: Vec<Id>,
     /// Whether some id could not be read, so that toggles may well name what is not in `ids`.
     pub(super) ids_are_in_doubt: bool,
+    /// Where the first source reads standard input.
+    pub(super) stdin: Option<Place>,
 }
 
 /// The id of a source.
@@ -36,7 +38,7 @@ impl Id {
 
 /// How a type of source is read.
 struct Type {
-    read: fn(&mut Table, &mut Context) -> Option<SourceKind>,
+    read: fn(&mut Table, &mut Context, &mut Sources) -> Option<SourceKind>,
     hints: &'static [Hint],
 }
 
@@ -49,8 +51,13 @@ const OPA: Type = Type {
     hints: OPA_HINTS,
 };
 
+const FILE: Type = Type {
+    read: file::read,
+    hints: file::HINTS,
+};
+
 /// The types of sources, by name.
-const TYPES: &[(&str, Type)] = &[("opal", OPAL), ("opa", OPA)];
+const TYPES: &[(&str, Type)] = &[("opal", OPAL), ("opa", OPA), ("file", FILE)];
 
 const OPAL_HINTS: &[Hint] = &[(
     "poll_interval",
@@ -59,7 +66,7 @@ const OPAL_HINTS: &[Hint] = &[(
      `type = \"opa\"` are polled",
 )];
 
-const ONLY_OPAL: &str = "take it away: only sources of `type = \"opal\"` have it";
+pub(super) const ONLY_OPAL: &str = "take it away: only sources of `type = \"opal\"` have it";
 const OPA_HINTS: &[Hint] = &[
     ("advertised_address", None, ONLY_OPAL),
     ("instance", None, ONLY_OPAL),
@@ -108,7 +115,7 @@ fn source(mut table: Table, cx: &mut Context, sources: &mut Sources) -> Option<S
         table.finish_early(cx, &[]);
         return None;
     };
-    let read = (kind.read)(&mut table, cx);
+    let read = (kind.read)(&mut table, cx, sources);
     table.finish(cx, kind.hints);
     Some(Source {
         id: id?,
@@ -155,7 +162,7 @@ fn id(cx: &mut Context, node: &Node, sources: &mut Sources) -> Option<String> {
     Some(id)
 }
 
-fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
+fn opal(table: &mut Table, cx: &mut Context, _: &mut Sources) -> Option<SourceKind> {
     let url = table
         .required("url", OPAL_EXAMPLE)
         .and_then(|node| addresses::address(cx, &node, OPAL_EXAMPLE));
@@ -190,7 +197,7 @@ fn opal(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
     }))
 }
 
-fn opa(table: &mut Table, cx: &mut Context) -> Option<SourceKind> {
+fn opa(table: &mut Table, cx: &mut Context, _: &mut Sources) -> Option<SourceKind> {
     const POLL_INTERVAL: Duration = Duration::from_secs(10);
     let url = table
         .required("url", OPA_EXAMPLE)

@@ -31,6 +31,7 @@ const WHOLE: &[&str] = &[
     "max_removal",
     "name",
     "package",
+    "path",
     "poll_interval",
     "proj_key",
     "read",

@@ -105,7 +105,7 @@ fn an_opa_that_does_not_answer_is_looked_for_and_queried_where_it_is() {
     bench.jobs();
     bench.done(Done::Query(0, Err(failure(Kind::Refused))));
     assert_eq!(bench.jobs(), ["discover 0"]);
-    let elsewhere = Access::bearer(address("http://other:8181"), None);
+    let elsewhere = opa_at("http://other:8181");
     bench.done(Done::Discover(0, Ok(elsewhere)));
     assert_eq!(bench.jobs(), ["query 0"]);
 }
@@ -140,10 +140,10 @@ fn an_authorization_that_expires_is_renewed_before() {
     let expires_in = Some(Duration::from_secs(100));
     bench.done(Done::Discover(
         0,
-        Ok(Access {
+        Ok(Origin::Opa(Access {
             expires_in,
-            ..access()
-        }),
+            ..Access::bearer(address("http://opa:8181"), None)
+        })),
     ));
     bench.jobs();
     bench.done(Done::Register(0, Ok(())));

@@ -87,7 +87,7 @@ impl World {
                 wait_until_ready: true,
                 ..opal
             },
-            SourceKind::Opa(_) => unreachable!(),
+            _ => unreachable!(),
         });
         let terms = Terms {
             readable,

@@ -1,6 +1,6 @@
 //! A process of the program, watched from its start to its end.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -29,15 +29,20 @@ struct Seen {
 }
 
 impl Process {
-    /// Starts it.
-    pub(crate) fn spawn(stage: &Stage, mut command: Command) -> Process {
+    /// Starts it; where there is `input`, that is its standard input.
+    pub(crate) fn spawn(stage: &Stage, mut command: Command, input: Option<&str>) -> Process {
         let seen = Arc::new(Seen {
             command: format!("{command:?} in {:?}", command.get_current_dir()),
             ..Seen::default()
         });
-        command.stdin(Stdio::null());
+        command.stdin(input.map_or_else(Stdio::null, |_| Stdio::piped()));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
+            let input = input.to_owned();
+            // Whoever does not read it closes the pipe.
+            std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
+        }
         let stdout = child.stdout.take().unwrap();
         let stderr = child.stderr.take().unwrap();
         let readers = vec![

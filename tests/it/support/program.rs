@@ -54,6 +54,23 @@ impl Program {
         fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
     }
 
+    /// Writes a file into that directory.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.dir.path().join(name), text).unwrap();
+    }
+
+    /// Takes a file out of that directory.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.dir.path().join(name)).unwrap();
+    }
+
+    /// Runs it to its end with this as its standard input.
+    #[track_caller]
+    pub(crate) fn run_with(&self, input: &str, args: &[&str]) -> Output {
+        let process = self.spawn_at(free_port(), args, Some(input));
+        process.wait_exit(RUN_LIMIT)
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {
@@ -62,7 +79,7 @@ impl Program {
 
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
-        self.spawn_at(free_port(), args)
+        self.spawn_at(free_port(), args, None)
     }
 
     /// Starts `serve` and waits until it listens.
@@ -70,7 +87,7 @@ impl Program {
     pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
         loop {
             let port = free_port();
-            let process = self.spawn_at(port, &[args, &["serve"]].concat());
+            let process = self.spawn_at(port, &[args, &["serve"]].concat(), None);
             let listens = || process.stderr().contains(LISTENING);
             self.stage.wait_until("the program listens or ends", || {
                 listens() || !process.is_running()
@@ -86,7 +103,7 @@ impl Program {
         }
     }
 
-    fn spawn_at(&self, port: u16, args: &[&str]) -> Process {
+    fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
         let config = self.config.replace("{port}", &port.to_string());
         fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
@@ -94,7 +111,7 @@ impl Program {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         // Measured coverage is written where this says.
         command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
-        Process::spawn(&self.stage, command)
+        Process::spawn(&self.stage, command, input)
     }
 }
 

@@ -2,25 +2,54 @@
 
 use super::{Answer, Place, in_parallel};
 use crate::commands::check_config::count;
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, File, SourceKind};
 use crate::error::Failure;
-use crate::job::{Access, Readiness, SourceId, ToggleId};
+use crate::job::{Origin, Readiness, SourceId, ToggleId};
 use crate::source::Source;
 
-/// Asks OPAL, then OPA, then OPA for the users of each toggle, as far as each lets us to the next.
+/// Asks OPAL, then OPA, then OPA for the users of each toggle, as far as each lets us to the next;
+/// or reads the file, and looks them up there.
 pub(super) fn ask(config: &Config, id: SourceId, source: &Source) -> Vec<Answer> {
     let kind = &config.sources[id].kind;
     let toggles: Vec<ToggleId> = (0..config.toggles.len())
         .filter(|toggle| config.toggles[*toggle].users_policy.source == id)
         .collect();
-    let opa = Access::configured(kind).map_or_else(|| source.discover(), Ok);
     let mut answers = Vec::new();
     let mut add = |asked: &str, result| answers.push((Place::Source(id), asked.to_owned(), result));
+    let origin = match kind {
+        SourceKind::File(File { path: None }) => {
+            add("file", Ok("standard input (sync reads it)".to_owned()));
+            return answers;
+        }
+        SourceKind::File(_) => {
+            let document = source.discover();
+            add("file", document.as_ref().map(place).map_err(Clone::clone));
+            document.map_err(|failure| not_asked("the file", &failure))
+        }
+        SourceKind::Opal(_) | SourceKind::Opa(_) => ask_opa(source, kind, &toggles, add),
+    };
+    let users = in_parallel(&toggles, config.concurrency, |toggle| {
+        let rule = &config.toggles[*toggle].users_policy;
+        let users = origin.as_ref().map_err(Clone::clone);
+        let users = users.and_then(|origin| source.query(origin, rule));
+        let result = users.map(|users| count(users.len(), "user"));
+        (Place::Toggle(*toggle), format!("rule {rule}"), result)
+    });
+    answers.extend(users);
+    answers
+}
+
+/// Asks OPAL, where there is one, where OPA is, and OPA how it is.
+fn ask_opa(
+    source: &Source,
+    kind: &SourceKind,
+    toggles: &[ToggleId],
+    mut add: impl FnMut(&str, Result<String, Failure>),
+) -> Result<Origin, Failure> {
+    let opa = Origin::configured(kind).map_or_else(|| source.discover(), Ok);
     if let SourceKind::Opal(opal) = kind {
         let knows = opal.opa_url.as_ref().map_or("", |_| "opa_url says that ");
-        let found = opa
-            .as_ref()
-            .map(|opa| format!("{knows}OPA is at {}", opa.url));
+        let found = opa.as_ref().map(|opa| format!("{knows}{}", place(opa)));
         add("OPAL", found.map_err(Clone::clone));
         add("callbacks", callbacks(source, opa.as_ref().err()));
     }
@@ -32,16 +61,15 @@ pub(super) fn ask(config: &Config, id: SourceId, source: &Source) -> Vec<Answer>
         (opa, _) => opa,
     };
     add("OPA", state);
-    let users = in_parallel(&toggles, config.concurrency, |toggle| {
-        let rule = &config.toggles[*toggle].users_policy;
-        let asked = format!("rule data.{}.{}", rule.package, rule.rule);
-        let users = opa.as_ref().map_err(Clone::clone);
-        let users = users.and_then(|opa| source.query(opa, rule));
-        let result = users.map(|users| count(users.len(), "user"));
-        (Place::Toggle(*toggle), asked, result)
-    });
-    answers.extend(users);
-    answers
+    opa
+}
+
+/// Where OPA is, or how much the file holds.
+fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::Opa(opa) => format!("OPA is at {}", opa.url),
+        Origin::File(document) => count(document.size, "byte"),
+    }
 }
 
 /// Whether OPAL calls us back; `trouble` is what it failed with before.
@@ -59,7 +87,7 @@ fn callbacks(source: &Source, trouble: Option<&Failure>) -> Result<String, Failu
 fn state_of(
     source: &Source,
     kind: &SourceKind,
-    opa: &Access,
+    opa: &Origin,
     has_rules: bool,
 ) -> Result<String, Failure> {
     let waits = matches!(kind, SourceKind::Opal(opal) if opal.wait_until_ready);

@@ -96,6 +96,10 @@ id = "opa"
 type = "opa"
 url = "https://opa"
 poll_interval = "10s"
+[[sources]]
+id = "files"
+type = "file"
+path = "users.json"
 [target]
 type = "restapi"
 endpoint_url = "https://flags.example.com/api"
@@ -116,6 +120,9 @@ package = "app.rbac"
 rule = "tax_users"
 [toggles.spec]
 name = "Tax"
+[[toggles]]
+key = "beta"
+users_policy = { source = "files", package = "app.rbac", rule = "beta_users" }
 "#;
 
 /// Asserts that nothing is said but what is wrong with the syntax of this line, counted from 0.

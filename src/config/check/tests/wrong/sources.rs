@@ -26,8 +26,18 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "id = \"opal\"",
+        "id = \"opal\"\ntype = \"disk\"",
+        &["4:8 unknown type of source `disk`"],
+    ),
+    (
+        "id = \"opal\"",
         "id = \"opal\"\ntype = \"file\"",
-        &["4:8 unknown type of source `file`"],
+        &[
+            "5:1 unknown key `url`",
+            "6:1 unknown key `token`",
+            "7:1 unknown key `advertised_address`",
+            "8:1 unknown key `opa_token`",
+        ],
     ),
     (
         "id = \"opal\"",

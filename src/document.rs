@@ -1,0 +1,218 @@
+//! A JSON document that holds what OPA holds: the users of each rule, by package and name.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::config::Rule;
+use crate::error::{Failure, Kind, describe_json, quote};
+use crate::users::{Users, describe_wrong};
+
+/// What a document says of the rules that it was asked for, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its length in bytes.
+    pub size: usize,
+    /// By the rule's name.
+    answers: BTreeMap<String, Result<Users, Failure>>,
+}
+
+/// An object. As in OPA, the last of two members of one name counts.
+type Members<'t> = BTreeMap<String, &'t RawValue>;
+
+/// A value, and where below `data` it stands.
+struct Root<'t> {
+    path: Vec<String>,
+    value: &'t RawValue,
+}
+
+/// A rule to be found: its number, and what is left of its path.
+struct Wanted<'p> {
+    rule: usize,
+    path: &'p [&'p str],
+}
+
+/// One element of what `opa eval --format json` has as `result`.
+#[derive(Deserialize)]
+struct Solution<'t> {
+    #[serde(borrow)]
+    expressions: Vec<Expression<'t>>,
+}
+
+#[derive(Deserialize)]
+struct Expression<'t> {
+    #[serde(borrow)]
+    value: &'t RawValue,
+    text: String,
+}
+
+/// What `opa eval --format json` prints where it fails.
+#[derive(Deserialize)]
+struct Complaint {
+    message: String,
+}
+
+/// What can stand beside `result` in an answer of `GET /v1/data`.
+const BESIDE_RESULT: [&str; 5] = [
+    "decision_id",
+    "explanation",
+    "metrics",
+    "provenance",
+    "warning",
+];
+
+impl Document {
+    /// Looks the rules up in a text, which messages call `name`.
+    ///
+    /// The text is the plain document, an answer of `GET /v1/data`, or the output of
+    /// `opa eval --format json` for one or more references into `data`.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is no JSON object, or is cut off, or is what `opa eval` prints where it
+    /// fails.
+    pub fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
+        let misfit = |error: serde_json::Error| {
+            let help = match error.is_eof() {
+                true => "it may not be written to its end yet",
+                false => "write the JSON object that OPA answers or `opa eval -f json` prints",
+            };
+            let words = format!("{name} {}: {help}", describe_json(&error));
+            Failure::new(Kind::Answer, words)
+        };
+        let whole: &RawValue = serde_json::from_slice(text).map_err(misfit)?;
+        let members: Members = serde_json::from_str(whole.get()).map_err(misfit)?;
+        if let Some(complaint) = complaint(&members) {
+            let words = format!("{name} holds no policy, but errors of opa eval: {complaint}");
+            return Err(Failure::new(Kind::Answer, words));
+        }
+        let found = find(&roots(whole, &members), rules);
+        let answer = |(rule, found): (&Rule, Option<&RawValue>)| {
+            let users = found.map_or_else(|| Err(Failure::undefined(rule)), |it| users(rule, it));
+            (rule.to_string(), users)
+        };
+        Ok(Document {
+            size: text.len(),
+            answers: rules.iter().zip(found).map(answer).collect(),
+        })
+    }
+
+    /// The users that a rule allows.
+    ///
+    /// # Errors
+    ///
+    /// Where the rule is undefined, or no list of users.
+    pub fn users(&self, rule: &Rule) -> Result<Users, Failure> {
+        let answer = self.answers.get(&rule.to_string());
+        answer
+            .cloned()
+            .unwrap_or_else(|| Err(Failure::undefined(rule)))
+    }
+}
+
+/// The first of the errors, where these are all that there is.
+fn complaint(members: &Members) -> Option<String> {
+    if members.contains_key("result") {
+        return None;
+    }
+    let errors = members.get("errors")?;
+    let complaints: Vec<Complaint> = serde_json::from_str(errors.get()).ok()?;
+    let first = complaints.first()?;
+    Some(quote(first.message.as_bytes()))
+}
+
+/// Tells the three shapes apart.
+///
+/// A package is an object, so that a list of solutions as `result` can only be what `opa eval`
+/// prints. An object as `result` is OPA's answer, unless something stands beside it that OPA's
+/// answers do not have: then it is a package of that name. A package `result` that stands alone is
+/// taken for an answer, in which its rules are undefined: nobody loses anything by it.
+fn roots<'t>(whole: &'t RawValue, members: &Members<'t>) -> Vec<Root<'t>> {
+    let at_data = |value| {
+        vec![Root {
+            path: Vec::new(),
+            value,
+        }]
+    };
+    let Some(result) = members.get("result") else {
+        return at_data(whole);
+    };
+    let solutions = serde_json::from_str::<Vec<Solution>>(result.get()).unwrap_or_default();
+    if !solutions.is_empty() {
+        let expressions = solutions.into_iter().flat_map(|found| found.expressions);
+        let root = |Expression { value, text }| {
+            let path = reference(&text)?;
+            Some(Root { path, value })
+        };
+        return expressions.filter_map(root).collect();
+    }
+    let is_beside = |name: &String| name == "result" || BESIDE_RESULT.contains(&name.as_str());
+    match result.get().starts_with('{') && members.keys().all(is_beside) {
+        true => at_data(result),
+        false => at_data(whole),
+    }
+}
+
+/// The parts of a reference such as `data.app["my-team"]`, without `data`; none where it is more
+/// than that. What it was evaluated `with` makes it no other reference.
+fn reference(text: &str) -> Option<Vec<String>> {
+    let mut rest = text.trim().strip_prefix("data")?;
+    let mut parts = Vec::new();
+    while !rest.is_empty() && !rest.starts_with(" with ") {
+        let part;
+        if let Some(dotted) = rest.strip_prefix('.') {
+            let is_other = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+            (part, rest) = dotted.split_at(dotted.find(is_other).unwrap_or(dotted.len()));
+        } else if let Some(quoted) = rest.strip_prefix("[\"") {
+            (part, rest) = quoted.split_once("\"]")?;
+        } else {
+            (part, rest) = rest.strip_prefix("[`")?.split_once("`]")?;
+        }
+        parts.push(part.to_owned());
+    }
+    Some(parts)
+}
+
+/// The value of each rule, where it has one.
+fn find<'t, 'r>(roots: &[Root<'t>], rules: &'r [Rule]) -> Vec<Option<&'t RawValue>> {
+    let parts = |rule: &'r Rule| rule.package.split('.').chain([&*rule.rule]);
+    let paths: Vec<Vec<&str>> = rules.iter().map(|rule| parts(rule).collect()).collect();
+    let mut found = vec![None; rules.len()];
+    for root in roots {
+        let wanted = paths.iter().enumerate().filter_map(|(rule, path)| {
+            let (start, path) = path.split_at_checked(root.path.len())?;
+            (root.path == start).then_some(Wanted { rule, path })
+        });
+        gather(root.value, wanted.collect(), &mut found);
+    }
+    found
+}
+
+/// Goes down the paths, through each object once.
+fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t RawValue>]) {
+    let mut below: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
+    for Wanted { rule, path } in wanted {
+        match path {
+            [] => found[rule] = found[rule].or(Some(value)),
+            [first, path @ ..] => below.entry(first).or_default().push(Wanted { rule, path }),
+        }
+    }
+    // There is nothing below what is no object.
+    let members = match below.is_empty() {
+        true => Members::new(),
+        false => serde_json::from_str(value.get()).unwrap_or_default(),
+    };
+    for (name, wanted) in below {
+        if let Some(value) = members.get(name) {
+            gather(value, wanted, found);
+        }
+    }
+}
+
+fn users(rule: &Rule, value: &RawValue) -> Result<Users, Failure> {
+    serde_json::from_str(value.get()).map_err(|_| Failure::wrong_type(rule, &describe_wrong(value)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! The three shapes of a document, and what can be mistaken for what.
+
+use super::*;
+
+fn rule(name: &str) -> Rule {
+    let (package, rule) = name.rsplit_once('.').unwrap();
+    Rule {
+        source: 0,
+        package: package.to_owned(),
+        rule: rule.to_owned(),
+    }
+}
+
+fn parse(text: &str, rules: &[&str]) -> Result<Document, Failure> {
+    let rules: Vec<Rule> = rules.iter().map(|name| rule(name)).collect();
+    Document::parse("file users.json", text.as_bytes(), &rules)
+}
+
+/// What the document says of a rule: its users, or what is wrong.
+fn look_up(text: &str, name: &str) -> String {
+    match parse(text, &[name]).and_then(|document| document.users(&rule(name))) {
+        Ok(users) => users.iter().collect::<Vec<_>>().join(" "),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+/// What `opa eval --format json` prints for expressions, given as text and value.
+fn eval(expressions: &[(&str, &str)]) -> String {
+    let expression = |(text, value): &(&str, &str)| {
+        let text = serde_json::to_string(text).unwrap();
+        let location = r#""location":{"row":1,"col":1}"#;
+        format!(r#"{{"value":{value},"text":{text},{location}}}"#)
+    };
+    let expressions: Vec<String> = expressions.iter().map(expression).collect();
+    format!(
+        r#"{{"result":[{{"expressions":[{}]}}]}}"#,
+        expressions.join(",")
+    )
+}
+
+const UNDEFINED: &str = "rule data.app.rbac.us is undefined";
+
+#[test]
+fn all_three_shapes_hold_the_same() {
+    let package = r#"{"us":["bob","ann","bob"]}"#;
+    for text in [
+        format!(r#"{{"app":{{"rbac":{package}}},"other":{{}}}}"#),
+        format!(r#"{{"result":{{"app":{{"rbac":{package}}}}}}}"#),
+        format!(r#"{{"decision_id":"1","result":{{"app":{{"rbac":{package}}}}}}}"#),
+        eval(&[("data.app.rbac", package)]),
+        eval(&[("data", &format!(r#"{{"app":{{"rbac":{package}}}}}"#))]),
+        eval(&[("data.app.rbac.us", r#"["ann","bob"]"#)]),
+        eval(&[("data.app.rbac with input as {\"a\": 1}", package)]),
+    ] {
+        assert_eq!(look_up(&text, "app.rbac.us"), "ann bob", "{text}");
+    }
+}
+
+#[test]
+fn each_expression_has_its_own_root_however_its_reference_is_written() {
+    let text = eval(&[
+        ("data.app.rbac", r#"{"us":["ann"]}"#),
+        (r#"data["app"]["my-team"]"#, r#"{"us":["bob"]}"#),
+        ("data.app[`your-team`].x", r#"{"us":["eve"]}"#),
+    ]);
+    assert_eq!(look_up(&text, "app.rbac.us"), "ann");
+    assert_eq!(look_up(&text, "app.my-team.us"), "bob");
+    assert_eq!(look_up(&text, "app.your-team.x.us"), "eve");
+}
+
+#[test]
+fn an_expression_that_is_no_reference_holds_no_rule() {
+    let package = r#"{"us":["ann"],"app":{"rbac":{"us":["ann"]}}}"#;
+    for text in [
+        "x := data.app.rbac",
+        "data.app.rbac == 1",
+        "data.app[x]",
+        "data.app.rba",
+        "datax.app.rbac",
+        "input.app.rbac",
+        "data.app[\"rbac\"",
+        "data.app.rbac.us.more",
+    ] {
+        let text = eval(&[(text, package)]);
+        assert_eq!(look_up(&text, "app.rbac.us"), UNDEFINED, "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_undefined_and_never_nobody() {
+    for text in [
+        "{}",
+        r#"{"result":[]}"#,
+        r#"{"result":null}"#,
+        r#"{"result":{}}"#,
+        r#"{"app":{}}"#,
+        r#"{"app":null}"#,
+        r#"{"app":{"rbac":[["us"]]}}"#,
+        r#"{"app.rbac":{"us":[]}}"#,
+        r#"{"app":{"rbac":{"uss":["ann"]}}}"#,
+        r#"{"result":{"us":["ann"]}}"#,
+    ] {
+        assert_eq!(look_up(text, "app.rbac.us"), UNDEFINED, "{text}");
+    }
+    assert_eq!(look_up(r#"{"app":{"rbac":{"us":[]}}}"#, "app.rbac.us"), "");
+}
+
+#[test]
+fn a_rule_that_is_no_list_of_users_is_described_by_its_types_alone() {
+    for (value, wrong) in [
+        ("null", "it is null, not a list of strings"),
+        (r#"{"ann":true}"#, "it is an object, not a list of strings"),
+        (r#"["ann",7]"#, "element 1 is a number, not a string"),
+    ] {
+        let text = format!(r#"{{"app":{{"rbac":{{"us":{value}}}}}}}"#);
+        let expected = format!("rule data.app.rbac.us is not a list of users: {wrong}");
+        assert_eq!(look_up(&text, "app.rbac.us"), expected);
+    }
+}
+
+#[test]
+fn a_package_called_result_is_told_from_an_answer_by_what_stands_beside_it() {
+    let plain = r#"{"result":{"us":["ann"]},"app":{"rbac":{"us":["bob"]}}}"#;
+    assert_eq!(look_up(plain, "result.us"), "ann");
+    assert_eq!(look_up(plain, "app.rbac.us"), "bob");
+    // Alone, it looks like an answer, in which there is no package of that name.
+    let alone = r#"{"result":{"us":["ann"]}}"#;
+    assert_eq!(
+        look_up(alone, "result.us"),
+        "rule data.result.us is undefined"
+    );
+    let answer = r#"{"result":{"result":{"us":["ann"]}}}"#;
+    assert_eq!(look_up(answer, "result.us"), "ann");
+    // Data of that name are no solutions.
+    let list = r#"{"result":["passed"],"app":{"rbac":{"us":["bob"]}}}"#;
+    assert_eq!(look_up(list, "app.rbac.us"), "bob");
+}
+
+#[test]
+fn of_two_members_of_one_name_the_last_counts_as_in_opa() {
+    let text = r#"{"app":{"rbac":{"us":["ann"]}},"app":{"rbac":{"us":["eve"],"us":["bob"]}}}"#;
+    assert_eq!(look_up(text, "app.rbac.us"), "bob");
+}
+
+#[test]
+fn a_document_that_is_cut_off_anywhere_is_an_error_that_may_pass() {
+    let text = eval(&[("data.app.rbac", r#"{"us":["ann","bob"]}"#)]);
+    for end in 0..text.len() {
+        let failure = parse(&text[..end], &["app.rbac.us"]).unwrap_err();
+        assert_eq!(failure.kind, Kind::Answer);
+        assert!(
+            failure.to_string().contains(" is cut off (line "),
+            "{failure}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_document_is_described_without_quoting_it() {
+    for (text, what) in [
+        ("ann", "file users.json is not JSON (line 1 column 1): "),
+        (
+            "\"ann\"",
+            "file users.json does not hold what it should (line 1 column ",
+        ),
+        (
+            "[[\"ann\"]]",
+            "file users.json does not hold what it should (line 1 column ",
+        ),
+        ("{} {}", "file users.json is not JSON (line 1 column 4): "),
+        (
+            "{\"a\":\"\u{0}\"}",
+            "file users.json is not JSON (line 1 column ",
+        ),
+    ] {
+        let words = parse(text, &[]).unwrap_err().to_string();
+        assert!(words.starts_with(what) && !words.contains("ann"), "{words}");
+    }
+    assert!(Document::parse("file", b"{\"a\":\"\xff\"}", &[]).is_err());
+}
+
+#[test]
+fn what_opa_eval_complains_about_is_told() {
+    let text = r#"{"errors":[{"message":"unexpected eof token","code":"rego_parse_error"}]}"#;
+    let expected = "file users.json holds no policy, but errors of opa eval: unexpected eof token";
+    assert_eq!(look_up(text, "app.rbac.us"), expected);
+}
+
+#[test]
+fn many_rules_are_found_in_one_document() {
+    let rules = r#"{"a":["ann"],"b":[],"c":7}"#;
+    let text = format!(r#"{{"p":{rules},"q":{{"p":{rules}}}}}"#);
+    let names = ["p.a", "p.b", "p.c", "p.d", "q.p.a", "q.a", "p.a"];
+    let document = parse(&text, &names).unwrap();
+    let counts = names.map(|name| document.users(&rule(name)).map(|users| users.len()));
+    let counts = counts.map(|count| count.map_err(|failure| failure.kind));
+    assert_eq!(
+        counts,
+        [
+            Ok(1),
+            Ok(0),
+            Err(Kind::WrongType),
+            Err(Kind::Undefined),
+            Ok(1),
+            Err(Kind::Undefined),
+            Ok(1)
+        ]
+    );
+    assert_eq!(document.size, text.len());
+}

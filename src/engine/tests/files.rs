@@ -1,0 +1,131 @@
+//! A source that is a file.
+
+use crate::document::Document;
+
+use super::super::ToggleState;
+use super::*;
+
+fn file() -> SourceKind {
+    SourceKind::File(config::File { path: None })
+}
+
+/// A document that holds this text.
+fn holding(text: &str) -> Done {
+    let document = Document::parse("file", text.as_bytes(), &[]).unwrap();
+    Done::Discover(0, Ok(Origin::File(Arc::new(document))))
+}
+
+fn failing(kind: Kind) -> Done {
+    Done::Discover(0, Err(failure(kind)))
+}
+
+/// A daemon that is in sync with a file that allows nobody.
+fn in_sync() -> Bench {
+    let mut bench = Bench::serve(config(vec![file()], &[0]));
+    assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
+    bench.done(read(0, Ok(present(&[]))));
+    bench.done(holding("{}"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    assert!(bench.engine.is_started());
+    bench
+}
+
+#[test]
+fn a_file_that_holds_the_same_is_looked_at_every_second_and_costs_no_query() {
+    let mut bench = in_sync();
+    for _ in 0..5 {
+        bench.millis(1000);
+        assert_eq!(bench.jobs(), ["discover 0"]);
+        bench.done(holding("{}"));
+        assert_eq!(bench.jobs(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_file_that_holds_something_else_gets_a_pass() {
+    let mut bench = in_sync();
+    bench.millis(1000);
+    bench.jobs();
+    bench.done(holding("{ }"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_changes_nothing_until_it_can() {
+    let mut bench = in_sync();
+    for kind in [Kind::Answer, Kind::File, Kind::Answer, Kind::File] {
+        bench.millis(1000);
+        assert_eq!(bench.jobs(), ["discover 0"]);
+        bench.done(failing(kind));
+        assert_eq!(bench.jobs(), Vec::<String>::new());
+        assert!(bench.is_failing());
+    }
+    assert_eq!(bench.engine.toggle(0).state, ToggleState::Waiting);
+    bench.millis(1000);
+    assert_eq!(bench.jobs(), ["discover 0"]);
+    bench.done(holding("{}"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert!(!bench.is_failing());
+    assert_eq!(bench.jobs(), Vec::<String>::new(), "nobody came or went");
+}
+
+#[test]
+fn a_resync_restores_no_users_that_a_file_had_once() {
+    let mut bench = in_sync();
+    bench.wait(Duration::from_secs(299));
+    assert_eq!(bench.jobs(), ["discover 0"]);
+    bench.done(failing(Kind::Answer));
+    bench.wait(Duration::from_secs(2));
+    assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
+    bench.done(read(0, Ok(present(&["eve"]))));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.done(holding("{}"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["bob"]))));
+    assert_eq!(bench.jobs(), ["update 0 bob"]);
+}
+
+#[test]
+fn a_single_pass_reads_a_file_again_unless_it_is_not_there() {
+    for (kind, again) in [(Kind::Answer, true), (Kind::File, false)] {
+        let now = Instant::now();
+        let mode = Mode::Once {
+            until: now + Duration::from_secs(60),
+            dry_run: false,
+            force: false,
+        };
+        let mut bench = Bench::started_at(now, config(vec![file()], &[0]), mode, true);
+        assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
+        bench.done(read(0, Ok(present(&[]))));
+        bench.done(failing(kind));
+        assert_eq!(bench.engine.is_finished(), !again);
+        bench.millis(500);
+        let expected: &[&str] = if again { &["discover 0"] } else { &[] };
+        assert_eq!(bench.jobs(), expected);
+        assert!(bench.engine.outcome(0).is_err());
+    }
+}
+
+#[test]
+fn each_interval_of_sync_has_its_pass_over_the_newest_file() {
+    let mode = Mode::Sync {
+        interval: Duration::from_secs(60),
+    };
+    let mut bench = Bench::new(config(vec![file()], &[0]), mode, true);
+    assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
+    bench.done(read(0, Ok(present(&[]))));
+    for _ in 0..3 {
+        bench.done(holding("{}"));
+        assert_eq!(bench.jobs(), ["query 0"]);
+        bench.done(Done::Query(0, Ok(users(&[]))));
+        bench.millis(59_999);
+        assert_eq!(bench.jobs(), Vec::<String>::new());
+        bench.millis(1);
+        assert_eq!(bench.jobs(), ["discover 0"]);
+    }
+}

@@ -1,0 +1,239 @@
+//! A document in a file, or from standard input.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config::Rule;
+use crate::document::Document;
+use crate::error::{Failure, Kind};
+use crate::http::LARGEST_ANSWER;
+
+/// For how long a file can change without a change of its stamp: file systems keep times in steps
+/// of up to 2 s.
+const TICK: Duration = Duration::from_secs(2);
+
+/// A file, and what it held when it was last read.
+pub(super) struct File {
+    /// None: standard input.
+    path: Option<PathBuf>,
+    rules: Vec<Rule>,
+    last: Mutex<Option<Look>>,
+}
+
+/// What a file held.
+struct Look {
+    /// None: standard input, which does not change.
+    stamp: Option<Stamp>,
+    /// When a look first found this stamp.
+    since: Instant,
+    /// Whether it was read so long after that, that there is nothing to read before the stamp
+    /// changes.
+    is_settled: bool,
+    content: Result<Arc<Document>, Failure>,
+}
+
+/// What changes when a file does: device, inode, length, and the times of both kinds of change
+/// (the second cannot be set back), with their nanoseconds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp([u64; 3], [i64; 4]);
+
+impl File {
+    /// A file in which these rules are looked for.
+    pub(super) fn new(path: Option<PathBuf>, rules: Vec<Rule>) -> File {
+        File {
+            path,
+            rules,
+            last: Mutex::default(),
+        }
+    }
+
+    /// The document; read anew only where it may have changed since the last time, and the same
+    /// one as long as it holds the same.
+    pub(super) fn read(&self) -> Result<Arc<Document>, Failure> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = self.path.as_deref().map(Stamp::of).transpose();
+        let stamp = stamp.map_err(|error| self.unreadable(&error))?;
+        let now = Instant::now();
+        let known = last.take().filter(|known| known.stamp == stamp);
+        let known = match known {
+            Some(known) if known.is_settled => known,
+            known => {
+                let since = known.as_ref().map_or(now, |known| known.since);
+                let content = self.parse()?;
+                Look {
+                    stamp,
+                    since,
+                    is_settled: stamp.is_none() || now - since >= TICK,
+                    content: match known {
+                        Some(known) if known.content == content => known.content,
+                        _ => content,
+                    },
+                }
+            }
+        };
+        last.insert(known).content.clone()
+    }
+
+    /// Reads the file; the outer error is one that can end without a change of the file.
+    fn parse(&self) -> Result<Result<Arc<Document>, Failure>, Failure> {
+        let (name, start) = (self.name(), Instant::now());
+        let text = self.text().map_err(|error| self.unreadable(&error))?;
+        let document = Document::parse(&name, &text, &self.rules).map(Arc::new);
+        log::debug!(
+            "read {name} bytes={} took={:?}",
+            text.len(),
+            start.elapsed()
+        );
+        Ok(match &self.path {
+            Some(_) => document,
+            // Nothing more will come of it: there is nothing to wait for.
+            None => document.map_err(Failure::lasting),
+        })
+    }
+
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        match &self.path {
+            Some(path) => fs::File::open(path)?
+                .take(LARGEST_ANSWER + 1)
+                .read_to_end(&mut text)?,
+            None => io::stdin()
+                .lock()
+                .take(LARGEST_ANSWER + 1)
+                .read_to_end(&mut text)?,
+        };
+        match text.len() as u64 > LARGEST_ANSWER {
+            true => Err(io::ErrorKind::FileTooLarge.into()),
+            false => Ok(text),
+        }
+    }
+
+    fn name(&self) -> String {
+        match &self.path {
+            Some(path) => format!("file {}", path.display()),
+            None => "standard input".to_owned(),
+        }
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        let (why, help) = match error.kind() {
+            io::ErrorKind::NotFound => ("there is no such file", "write it, or correct `path`"),
+            io::ErrorKind::PermissionDenied => (
+                "permission denied",
+                "let the user that runs optoggles read it",
+            ),
+            io::ErrorKind::InvalidInput => ("it is no plain file", "correct `path`"),
+            io::ErrorKind::FileTooLarge => ("it is larger than 64 MiB", "make several of it"),
+            _ => {
+                let words = format!("{} cannot be read: {error}", self.name());
+                return Failure::new(Kind::File, words);
+            }
+        };
+        let words = format!("{} cannot be read: {why}: {help}", self.name());
+        Failure::new(Kind::File, words)
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> io::Result<Stamp> {
+        let found = fs::metadata(path)?;
+        // A pipe could make the reader wait for ever.
+        if !found.is_file() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let times = [
+            found.mtime(),
+            found.mtime_nsec(),
+            found.ctime(),
+            found.ctime_nsec(),
+        ];
+        Ok(Stamp([found.dev(), found.ino(), found.len()], times))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule() -> Rule {
+        Rule {
+            source: 0,
+            package: "app".to_owned(),
+            rule: "us".to_owned(),
+        }
+    }
+
+    /// A file that allows this user.
+    fn write(path: &Path, user: &str) {
+        fs::write(path, format!(r#"{{"app":{{"us":["{user}"]}}}}"#)).unwrap();
+    }
+
+    fn first_user(file: &File) -> String {
+        let users = file.read().unwrap().users(&rule()).unwrap();
+        users.iter().collect()
+    }
+
+    #[test]
+    fn changes_within_one_tick_of_the_clock_are_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.json");
+        let file = File::new(Some(path.clone()), vec![rule()]);
+        for user in ["ann", "bob", "eve", "zoe"].iter().cycle().take(100) {
+            write(&path, user);
+            assert_eq!(first_user(&file), *user);
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_the_same_is_the_same_document() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.json");
+        let file = File::new(Some(path.clone()), vec![rule()]);
+        write(&path, "ann");
+        let first = file.read().unwrap();
+        assert!(Arc::ptr_eq(&first, &file.read().unwrap()));
+        // As if the stamp had been there for long: it is read once more, and then no longer.
+        file.last.lock().unwrap().as_mut().unwrap().since -= TICK;
+        for is_settled in [false, true, true] {
+            assert_eq!(
+                file.last.lock().unwrap().as_ref().unwrap().is_settled,
+                is_settled
+            );
+            assert!(Arc::ptr_eq(&first, &file.read().unwrap()));
+        }
+        write(&path, "eve");
+        assert_eq!(first_user(&file), "eve");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_or_no_file_is_an_error_and_can_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.json");
+        let file = File::new(Some(path.clone()), vec![rule()]);
+        assert_eq!(file.read().unwrap_err().kind, Kind::File);
+        write(&path, "ann");
+        assert_eq!(first_user(&file), "ann");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(file.read().unwrap_err().kind, Kind::File);
+        fs::create_dir(&path).unwrap();
+        assert_eq!(file.read().unwrap_err().kind, Kind::File);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.json");
+        let sparse = fs::File::create(&path).unwrap();
+        sparse.set_len(LARGEST_ANSWER + 1).unwrap();
+        let file = File::new(Some(path), vec![rule()]);
+        let words = file.read().unwrap_err().to_string();
+        assert!(
+            words.ends_with("it is larger than 64 MiB: make several of it"),
+            "{words}"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The files of `examples` are right.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::Stage;
+use crate::support::program::Program;
+
+/// The configurations below a folder.
+fn configurations(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(configurations(&path));
+        } else if path.extension().is_some_and(|ending| ending == "toml") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_example_passes_the_strict_check() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let examples = configurations(&folder);
+    assert!(examples.len() >= 3, "{examples:?}");
+    let tokens = ["LAUNCHDARKLY_TOKEN", "FLAGS_TOKEN"].map(|name| (name, "any"));
+    let program = Program::new(&Stage::new(), "", &tokens);
+    for example in examples {
+        let path = example.to_str().unwrap();
+        program
+            .run(&["-c", path, "check-config", "--strict"])
+            .exits(0);
+    }
+}
+
+#[test]
+fn the_policy_in_a_file_says_who_would_get_what() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policy-file");
+    let path = folder.join("optoggles.toml");
+    let program = Program::new(&Stage::new(), "", &[("FLAGS_TOKEN", "any")]);
+    program
+        .run(&["-c", path.to_str().unwrap(), "sync", "--dry-run"])
+        .exits(0)
+        .reports("us-feature ? 2 users would be set")
+        .reports("billing-page ? 2 users would be set");
+}
