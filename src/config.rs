@@ -12,6 +12,7 @@ mod nearest;
 mod pem;
 mod problem;
 mod reader;
+mod removal;
 pub mod report;
 mod table;
 
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 
 use crate::address::Address;
 use crate::secret::Secret;
+pub use removal::MaxRemoval;
 
 /// Everything that `optoggles.toml` says.
 #[derive(Clone, Debug, PartialEq)]
@@ -243,39 +245,6 @@ pub struct Toggle {
     pub spec: Map<String, Value>,
     /// The most of its users that one change may remove: its own limit, else that of the file.
     pub max_removal: Option<MaxRemoval>,
-}
-
-/// `max_removal`: the most users that one change may remove from a toggle.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum MaxRemoval {
-    /// So many percent of those who have it.
-    Percent(f64),
-    /// So many users.
-    Users(usize),
-}
-
-impl MaxRemoval {
-    /// Whether so many of those who have a toggle may be removed at once.
-    pub fn allows(self, removed: usize, of: usize) -> bool {
-        match self {
-            MaxRemoval::Percent(percent) => removed as f64 * 100.0 <= percent * of as f64,
-            MaxRemoval::Users(users) => removed <= users,
-        }
-    }
-
-    /// Whether everybody may be removed where it is not known how many have the toggle.
-    pub fn allows_anything(self) -> bool {
-        matches!(self, MaxRemoval::Percent(percent) if percent >= 100.0)
-    }
-}
-
-impl fmt::Display for MaxRemoval {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MaxRemoval::Percent(percent) => write!(f, "\"{percent}%\""),
-            MaxRemoval::Users(users) => write!(f, "{users}"),
-        }
-    }
 }
 
 impl fmt::Debug for Toggle {
