@@ -198,10 +198,19 @@ pub struct Identity {
 /// The feature management platform that holds the toggles.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
+    /// `type = "flagd"`.
+    Flagd(Flagd),
     /// `type = "launchdarkly"`.
     LaunchDarkly(LaunchDarkly),
     /// `type = "restapi"`.
     RestApi(RestApi),
+}
+
+/// A file of flag definitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flagd {
+    /// Where it is.
+    pub path: PathBuf,
 }
 
 /// LaunchDarkly.
@@ -217,6 +226,7 @@ impl Target {
     /// Its `type`.
     pub fn type_name(&self) -> &'static str {
         match self {
+            Target::Flagd(_) => "flagd",
             Target::LaunchDarkly(_) => "launchdarkly",
             Target::RestApi(_) => "restapi",
         }

@@ -1,5 +1,6 @@
 //! The feature management platform that holds the toggles.
 
+mod flagd;
 mod launchdarkly;
 mod restapi;
 
@@ -10,6 +11,7 @@ use crate::error::Failure;
 use crate::job::{Created, Terms, ToggleId};
 use crate::plan::There;
 use crate::users::Users;
+use flagd::Flagd;
 use launchdarkly::LaunchDarkly;
 use restapi::RestApi;
 
@@ -46,7 +48,7 @@ pub trait Target: Send + Sync {
     /// # Errors
     ///
     /// Where the target refuses; 404 where the toggle is not there.
-    fn update(&self, toggle: ToggleId, users: &Users, there: &There) -> Result<(), Failure>;
+    fn update(&self, toggle: ToggleId, users: &Arc<Users>, there: &There) -> Result<(), Failure>;
 
     /// Asks the target for all that the configuration takes for granted of it, without writing
     /// anything: what was looked at, in a word or two, and what was found.
@@ -60,6 +62,7 @@ pub trait Target: Send + Sync {
 /// Says what of its configuration cannot be used.
 pub fn open(config: &Arc<Config>) -> Result<Box<dyn Target>, String> {
     match &config.target {
+        config::Target::Flagd(flagd) => Ok(Box::new(Flagd::new(flagd, config))),
         config::Target::LaunchDarkly(launchdarkly) => {
             Ok(Box::new(LaunchDarkly::new(launchdarkly, config)?))
         }

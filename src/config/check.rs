@@ -3,6 +3,7 @@
 mod addresses;
 mod durations;
 mod file;
+mod flagd;
 mod launchdarkly;
 mod mend;
 mod policy;

@@ -43,6 +43,7 @@ const HOMES: &[Home] = &[
     ("proj_key", SPEC, None),
     ("environments", SPEC, None),
     ("tags", SPEC, None),
+    ("metadata", SPEC, None),
 ];
 
 /// The other keys.

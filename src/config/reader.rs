@@ -76,6 +76,11 @@ impl<'t> Node<'t> {
         Some(text).filter(|text| is_short && text.chars().all(is_plain))
     }
 
+    /// Whether it holds other values.
+    pub(super) fn is_nested(&self) -> bool {
+        matches!(self.value, DeValue::Array(_) | DeValue::Table(_))
+    }
+
     pub(super) fn is_empty_list(&self) -> bool {
         self.value.as_array().is_some_and(|list| list.is_empty())
     }

@@ -9,6 +9,8 @@ mod patch;
 mod spec;
 mod words;
 
+use std::sync::Arc;
+
 use http::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -177,7 +179,7 @@ impl Target for LaunchDarkly {
         self.patch(id, None, &patch)
     }
 
-    fn update(&self, id: ToggleId, users: &Users, there: &There) -> Result<(), Failure> {
+    fn update(&self, id: ToggleId, users: &Arc<Users>, there: &There) -> Result<(), Failure> {
         let (flag, present) = known(there)?;
         let keys = self.specs[id].environments.iter();
         let states = flag.environments.iter().zip(&present.environments);

@@ -146,7 +146,7 @@ impl Target for RestApi {
             .map(drop)
     }
 
-    fn update(&self, id: ToggleId, users: &Users, _: &There) -> Result<(), Failure> {
+    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &There) -> Result<(), Failure> {
         let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
         self.client
             .send(request.json(&UsersOnly { users })?)?

@@ -14,6 +14,7 @@ mod check_config_options;
 mod check_config;
 mod examples;
 mod file_source;
+mod flagd;
 mod half_a_minute;
 mod house;
 mod launchdarkly;

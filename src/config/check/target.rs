@@ -3,6 +3,7 @@
 use http::HeaderName;
 use serde_json::{Map, Value};
 
+use crate::config::check::flagd::FLAGD;
 use crate::config::check::launchdarkly::LAUNCHDARKLY;
 use crate::config::check::{addresses, spec, values};
 use crate::config::elsewhere;
@@ -33,7 +34,11 @@ const RESTAPI: Type = Type {
 };
 
 /// The types of targets, by name.
-const TYPES: &[(&str, Type)] = &[("launchdarkly", LAUNCHDARKLY), ("restapi", RESTAPI)];
+const TYPES: &[(&str, Type)] = &[
+    ("flagd", FLAGD),
+    ("launchdarkly", LAUNCHDARKLY),
+    ("restapi", RESTAPI),
+];
 
 const RESTAPI_HINTS: &[Hint] = &[
     TARGET_TYPE,

@@ -1,0 +1,132 @@
+//! Reading a file whole, and replacing it so that nobody ever reads a part of it.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rustix::fs::{Access, access};
+use tempfile::NamedTempFile;
+
+use crate::error::{Failure, Kind};
+
+/// A file that is replaced as a whole.
+pub(super) struct File {
+    path: PathBuf,
+}
+
+/// The permissions of a new file, less the process's umask.
+const NEW: u32 = 0o666;
+
+impl File {
+    pub(super) fn new(path: &Path) -> File {
+        File { path: path.into() }
+    }
+
+    /// What messages call it.
+    pub(super) fn name(&self) -> String {
+        format!("file {}", self.path.display())
+    }
+
+    /// Its text; none where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or is no text.
+    pub(super) fn read(&self) -> Result<Option<String>, Failure> {
+        let read = || match fs::metadata(&self.path)?.is_file() {
+            true => fs::read_to_string(&self.path),
+            false => Err(io::ErrorKind::InvalidInput.into()),
+        };
+        match read() {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.failure("read", &error)),
+        }
+    }
+
+    /// Replaces it; its mode and owner stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder cannot be written to, or the owner cannot be kept: then the file is as it
+    /// was.
+    pub(super) fn replace(&self, text: &str) -> Result<(), Failure> {
+        let start = Instant::now();
+        self.try_replace(text)
+            .map_err(|error| self.failure("written", &error))?;
+        let (name, bytes) = (self.name(), text.len());
+        log::debug!("wrote {name} bytes={bytes} took={:?}", start.elapsed());
+        Ok(())
+    }
+
+    /// Whether it can be replaced, as far as that shows without doing it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot.
+    pub(super) fn check_folder(&self) -> Result<(), Failure> {
+        let path = self.real_path();
+        access(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| self.failure("written", &error.into()))
+    }
+
+    fn try_replace(&self, text: &str) -> io::Result<()> {
+        let path = self.real_path();
+        let folder = folder_of(&path);
+        // Beside the file: only within a file system is a rename one step.
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".optoggles-")
+            .permissions(Permissions::from_mode(NEW))
+            .tempfile_in(folder)?;
+        if let Ok(there) = fs::metadata(&path) {
+            keep_owner_and_mode(&temporary, &there)?;
+        }
+        temporary.write_all(text.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(&path).map_err(|error| error.error)?;
+        // Without this the new name can be lost with the power, and the old text be back.
+        fs::File::open(folder)?.sync_all()
+    }
+
+    /// Where the file itself is: a link to it stays a link.
+    fn real_path(&self) -> PathBuf {
+        fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    fn failure(&self, what: &str, error: &io::Error) -> Failure {
+        let folder = folder_of(&self.path).display();
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no folder {folder}: make it"),
+            io::ErrorKind::PermissionDenied if what == "read" => {
+                "permission denied: let the user that runs optoggles read it".to_owned()
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "permission denied: let the user that runs optoggles write to the folder {folder}, \
+                 and own the file"
+            ),
+            io::ErrorKind::InvalidInput => "it is no plain file: correct `path`".to_owned(),
+            io::ErrorKind::InvalidData => "it is no text: correct `path`".to_owned(),
+            _ => error.to_string(),
+        };
+        let words = format!("{} cannot be {what}: {why}", self.name());
+        Failure::new(Kind::File, words)
+    }
+}
+
+/// A changed owner comes first: it takes bits of the mode away.
+fn keep_owner_and_mode(temporary: &NamedTempFile, there: &Metadata) -> io::Result<()> {
+    let new = temporary.as_file().metadata()?;
+    if (new.uid(), new.gid()) != (there.uid(), there.gid()) {
+        fchown(temporary.as_file(), Some(there.uid()), Some(there.gid()))?;
+    }
+    temporary.as_file().set_permissions(there.permissions())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,141 @@
+//! A boolean flag of a flagd file: on for those whose targeting key is listed, off for all others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::users::Users;
+
+/// A flag by its members. What of them is not ours stays as it was written.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub(super) struct Flag<'t>(BTreeMap<String, Member<'t>>);
+
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Member<'t> {
+    Kept(&'t RawValue),
+    Word(&'static str),
+    Variants(Variants),
+    Targeting(Targeting<Arc<Users>>),
+    Metadata(Value),
+}
+
+/// The values of the variants, in the order in which they are written.
+#[derive(Clone, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Variants {
+    off: bool,
+    on: bool,
+}
+
+const VARIANTS: Variants = Variants {
+    off: false,
+    on: true,
+};
+
+/// `{"if": [{"in": [{"var": "targetingKey"}, [users]]}, "on", "off"]}`
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Targeting<U> {
+    r#if: (Condition<U>, String, String),
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Condition<U> {
+    r#in: (Var, U),
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Var {
+    var: String,
+}
+
+/// The evaluation context's member that names the user.
+const TARGETING_KEY: &str = "targetingKey";
+
+impl Default for Flag<'_> {
+    /// A flag that is on for nobody.
+    fn default() -> Self {
+        let mut flag = Flag(BTreeMap::new());
+        flag.turn_on_for(&Arc::default());
+        flag
+    }
+}
+
+impl<'t> Flag<'t> {
+    /// Takes a flag apart; none where it is not boolean.
+    pub(super) fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(flag.get()).ok()?;
+        let variants = members.get("variants").map(|variants| variants.get());
+        let variants: BTreeMap<String, Value> = serde_json::from_str(variants?).ok()?;
+        let kept = members
+            .into_iter()
+            .map(|(name, value)| (name, Member::Kept(value)));
+        variants
+            .values()
+            .all(Value::is_boolean)
+            .then(|| Flag(kept.collect()))
+    }
+
+    /// Whom the targeting names, where it is written as ours is.
+    pub(super) fn users(&self) -> Option<Users> {
+        let targeting: Targeting<Users> = self.read("targeting")?;
+        let (condition, then, otherwise) = targeting.r#if;
+        let (Var { var }, users) = condition.r#in;
+        let is_ours = var == TARGETING_KEY && then == "on" && otherwise == "off";
+        is_ours.then_some(users)
+    }
+
+    /// Whether all but the users is as it should be.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.read::<String>("state").as_deref() == Some("ENABLED")
+            && self.read::<String>("defaultVariant").as_deref() == Some("off")
+            && self.read("variants") == Some(VARIANTS)
+    }
+
+    /// Whether its metadata are those of the `spec`, where that has any.
+    pub(super) fn follows(&self, spec: &Map<String, Value>) -> bool {
+        let wanted = spec.get("metadata");
+        wanted.is_none_or(|wanted| self.read::<Value>("metadata").as_ref() == Some(wanted))
+    }
+
+    /// Turns it on for exactly these users.
+    pub(super) fn turn_on_for(&mut self, users: &Arc<Users>) {
+        let var = TARGETING_KEY.to_owned();
+        let condition = Condition {
+            r#in: (Var { var }, Arc::clone(users)),
+        };
+        let targeting = Targeting {
+            r#if: (condition, "on".to_owned(), "off".to_owned()),
+        };
+        self.set("state", Member::Word("ENABLED"));
+        self.set("variants", Member::Variants(VARIANTS));
+        self.set("defaultVariant", Member::Word("off"));
+        self.set("targeting", Member::Targeting(targeting));
+    }
+
+    /// Gives it the metadata of the `spec`, where that has any.
+    pub(super) fn describe(&mut self, spec: &Map<String, Value>) {
+        if let Some(metadata) = spec.get("metadata") {
+            self.set("metadata", Member::Metadata(metadata.clone()));
+        }
+    }
+
+    fn set(&mut self, name: &str, member: Member<'t>) {
+        self.0.insert(name.to_owned(), member);
+    }
+
+    /// A member as it was written, where it is of this type.
+    fn read<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
+        match self.0.get(name)? {
+            Member::Kept(value) => serde_json::from_str(value.get()).ok(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use std::thread;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::config::Rule;
+use crate::plan::There;
+
+fn toggle(key: &str) -> Toggle {
+    Toggle {
+        key: key.to_owned(),
+        users_policy: Rule {
+            source: 0,
+            package: "app".to_owned(),
+            rule: "us".to_owned(),
+        },
+        spec: Map::new(),
+        max_removal: None,
+    }
+}
+
+/// A text in which a flag is on for these users, beside what was there.
+fn edited(text: Option<&str>, key: &str, users: &Arc<Users>) -> Result<String, Failure> {
+    let mut definition = Definition::parse("f", text)?;
+    let mut flag = definition.flag(key)?.unwrap_or_default();
+    flag.turn_on_for(users);
+    definition.put(key, flag);
+    Ok(definition.to_text())
+}
+
+fn found(text: &str, key: &str) -> There {
+    let definition = Definition::parse("f", Some(text)).unwrap();
+    there(definition.flag(key).unwrap(), &toggle(key))
+}
+
+/// Any JSON that is not too deep.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,5}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(member_name(), inner, 0..4).prop_map(Value::from_iter),
+        ]
+    })
+}
+
+/// Names that mean something, and others.
+fn member_name() -> impl Strategy<Value = String> {
+    const NAMES: &[&str] = &[
+        "us",
+        "state",
+        "variants",
+        "targeting",
+        "if",
+        "in",
+        "var",
+        "on",
+        "off",
+        "metadata",
+    ];
+    prop_oneof![
+        prop::sample::select(NAMES).prop_map(str::to_owned),
+        ".{0,3}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_flag_that_was_written_is_read_as_it_was_meant(
+        users in prop::collection::vec(".{0,6}", 0..6),
+        key in ".{1,6}",
+    ) {
+        let users: Arc<Users> = Arc::new(users.iter().map(String::as_str).collect());
+        let text = edited(None, &key, &users).unwrap();
+        let There::Present(present) = found(&text, &key) else {
+            panic!("{text}");
+        };
+        prop_assert_eq!(present.environments[0].users.as_ref(), Some(&users));
+        prop_assert!(present.environments[0].in_order && present.described);
+        prop_assert_eq!(edited(Some(&text), &key, &users).unwrap(), text);
+    }
+
+    #[test]
+    fn whatever_is_in_a_file_one_edit_is_enough_and_the_rest_is_kept(
+        others in prop::collection::btree_map(member_name(), any_json(), 0..3),
+        flags in prop::collection::btree_map(member_name(), any_json(), 0..4),
+    ) {
+        let mut before = Value::from_iter(others);
+        before["flags"] = Value::from_iter(flags);
+        let users: Arc<Users> = Arc::new(["ann"].into_iter().collect());
+        match edited(Some(&before.to_string()), "us", &users) {
+            Ok(text) => {
+                let wanted = Some(&*users);
+                prop_assert_eq!(found(&text, "us").next_step(wanted, true), None);
+                let mut after: Value = serde_json::from_str(&text).unwrap();
+                after["flags"].as_object_mut().unwrap().remove("us");
+                before["flags"].as_object_mut().unwrap().remove("us");
+                prop_assert_eq!(after, before);
+            }
+            // What stands there is no boolean flag.
+            Err(failure) => prop_assert_eq!(failure.kind, Kind::Misfit),
+        }
+    }
+}
+
+#[test]
+fn edits_at_the_same_time_are_all_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flags.json");
+    let keys: Vec<String> = (0..40).map(|number| format!("toggle-{number}")).collect();
+    let config = Config {
+        bind: config::Bind {
+            host: String::new(),
+            port: 0,
+        },
+        resync_interval: None,
+        http_timeout: std::time::Duration::from_secs(1),
+        concurrency: 8,
+        sources: Vec::new(),
+        target: config::Target::Flagd(config::Flagd { path: path.clone() }),
+        toggles: keys.iter().map(|key| toggle(key)).collect(),
+    };
+    let flagd = Flagd::new(&config::Flagd { path }, &Arc::new(config));
+    let users: Arc<Users> = Arc::new(["ann"].into_iter().collect());
+    thread::scope(|scope| {
+        for id in 0..keys.len() {
+            scope.spawn({
+                let (flagd, users) = (&flagd, &users);
+                move || {
+                    assert!(matches!(flagd.create(id), Ok(Created::New(_))));
+                    flagd.update(id, users, &There::Absent).unwrap();
+                }
+            });
+        }
+    });
+    let ids: Vec<ToggleId> = (0..keys.len()).collect();
+    for (id, there) in flagd.read(&ids) {
+        assert_eq!(there.unwrap().next_step(Some(&users), true), None, "{id}");
+    }
+}
+
+#[test]
+fn numbers_of_the_metadata_count_as_they_are_written() {
+    let text = json!({"flags": {"us": {"variants": {}, "metadata": {"rank": 3}}}}).to_string();
+    let definition = Definition::parse("f", Some(&text)).unwrap();
+    let flag = definition.flag("us").unwrap().unwrap();
+    let spec = |rank: Value| Map::from_iter([("metadata".to_owned(), json!({ "rank": rank }))]);
+    assert!(flag.follows(&spec(json!(3))));
+    assert!(!flag.follows(&spec(json!(4))));
+    assert!(flag.follows(&Map::new()));
+}

@@ -1,0 +1,127 @@
+//! What stays as it is: flags of others, mode, owner, links, and files that are not understood.
+
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+
+use super::*;
+
+#[test]
+fn what_is_not_ours_stays_as_it_was_written() {
+    let flags = Flags::new();
+    let foreign = "{\"state\" : \"ENABLED\",\n\t\"variants\":{\"a\":1.50,\"b\":1e2},\n\t\"defaultVariant\":\"a\"}";
+    let evaluators = "{ \"staff\": {\"in\": [\"@example.com\", {\"var\":\"email\"}]} }";
+    flags.write(&format!(
+        "{{\"metadata\":{{\"version\":\"7\"}},\"flags\":{{\"zebra\":{foreign}}},\"$evaluators\":{evaluators}}}"
+    ));
+    flags.allow(&["ann"], &[]);
+    flags.sync();
+    let text = flags.text();
+    for kept in [foreign, evaluators, "{\"version\":\"7\"}"] {
+        assert!(text.contains(kept), "{text}");
+    }
+    assert!(flags.is_on_for("us", &["ann"]));
+    let output = flags.sync();
+    output.sums_up("2 toggles: 2 unchanged");
+    assert_eq!(flags.text(), text);
+}
+
+#[test]
+fn mode_and_owner_stay_and_a_link_stays_a_link() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    let real = flags.program.path("real.json");
+    fs::write(&real, "{\"flags\":{}}").unwrap();
+    symlink("real.json", flags.path()).unwrap();
+    fs::set_permissions(&real, Permissions::from_mode(0o640)).unwrap();
+    // Only root can give files away; whoever else runs this keeps its own.
+    let given = chown(&real, Some(12345), Some(54321)).is_ok();
+    flags.sync();
+    assert!(flags.path().symlink_metadata().unwrap().is_symlink());
+    assert!(flags.is_on_for("us", &["ann"]));
+    let metadata = real.metadata().unwrap();
+    assert_eq!(metadata.mode() & 0o7777, 0o640);
+    if given {
+        assert_eq!((metadata.uid(), metadata.gid()), (12345, 54321));
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_or_no_definition_is_left_alone() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    for (text, why) in [
+        ("", "is cut off (line 1 column 0)"),
+        ("{\"flags\": {", "is cut off (line 1 column 11)"),
+        ("flags: {}", "is not JSON (line 1 column 2)"),
+        (
+            "{\"flags\": []}",
+            "the flags of file flags.json are no object",
+        ),
+    ] {
+        flags.write(text);
+        let sync = ["sync", "--once", "--timeout", "100ms"];
+        let output = flags.program.run(&sync).exits(1);
+        output.says(why).sums_up("2 toggles: 2 failed");
+        assert_eq!(flags.text(), text);
+    }
+}
+
+#[test]
+fn serve_goes_on_when_a_damaged_file_is_mended() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    flags.write("{\"flags\": {");
+    let daemon = flags.program.serve(&[]);
+    daemon.wait_failing();
+    let reasons = daemon.get("/health").text();
+    assert!(
+        reasons.contains("toggle us: read: answer not understood"),
+        "{reasons}"
+    );
+    flags.write("{\"flags\": {}}");
+    let mended = || flags.is_on_for("us", &["ann"]);
+    flags.stage.wait_until("the flag is there", mended);
+    daemon.wait_healthy();
+}
+
+#[test]
+fn a_flag_that_is_not_boolean_fails_alone() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &["bob"]);
+    let text = json!({ "state": "ENABLED", "variants": { "a": "red" }, "defaultVariant": "a" });
+    flags.write(&json!({ "flags": { "us": text } }).to_string());
+    let output = flags.program.run(&ONCE).exits(1);
+    output
+        .reports_start("us failed: the flag us in file flags.json is not boolean: give the toggle")
+        .reports("tax +1 1 user created");
+    assert_eq!(flags.json()["flags"]["us"], text);
+}
+
+#[test]
+fn where_the_file_cannot_be_written_the_reason_is_told() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    fs::create_dir(flags.path()).unwrap();
+    let online = ["check-config", "--online"];
+    let why = "it is no plain file: correct `path`";
+    flags.program.run(&ONCE).exits(1).says(why);
+    flags.program.run(&online).exits(1).says(why);
+    let flags = Flags::at("folder/flags.json");
+    flags.allow(&["ann"], &[]);
+    let why = "folder/flags.json cannot be written: there is no folder folder: make it";
+    flags.program.run(&ONCE).exits(1).says(why);
+    flags.program.run(&online).exits(1).says(why);
+}
+
+#[test]
+fn check_config_online_counts_the_flags_and_writes_nothing() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    let online = ["check-config", "--online"];
+    let says = "path                     ok: is not there yet, and can be written";
+    flags.program.run(&online).exits(0).says(says);
+    assert!(!flags.path().exists());
+    flags.sync();
+    let says = "path                     ok: has 2 flags, and can be written";
+    flags.program.run(&online).exits(0).says(says);
+}
