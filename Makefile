@@ -6,11 +6,23 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: build test lint deny e2e install clean
+.PHONY: build demo test lint deny e2e install clean
 
 ## build: the release executable, target/release/optoggles
 build:
 	$(CARGO) build --release --locked
+
+## demo: makes flags of the users in examples/quickstart, without any server
+demo:
+	$(CARGO) run --locked -- -q -c examples/quickstart/optoggles.toml sync --once
+	@echo
+	@echo "The flags are in examples/quickstart/flags.json, as flagd and OpenFeature read them."
+	@echo "Now write \"carol\" for \"bob\" in examples/quickstart/users.json, and run it again."
+	@echo
+	@echo "With opa installed, change a country in examples/quickstart/policy/data.json, and make"
+	@echo "users.json from the policy:"
+	@echo
+	@echo "  cd examples/quickstart && opa eval --data policy --format json data.app.rbac > users.json"
 
 ## test: all tests that need nothing but Rust
 test:

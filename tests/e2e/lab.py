@@ -45,9 +45,15 @@ class Lab:
         command = [binary, "-c", self.config, "-vv", "serve"]
         self.serve = Service("optoggles-serve", command, self._env, stack.folder)
 
-    def write_config(self, name, rules):
+    def write_config(self, name, rules, target=None):
         """Writes a configuration with a toggle for each rule and returns its path."""
         stack = self.stack
+        rest = [
+            'type = "restapi"',
+            f'endpoint_url = "{stack.target_url}/toggles"',
+            'extra_headers = { Authorization = "Bearer ${FLAGS_TOKEN}" }',
+            "read = true",
+        ]
         address = f"127.0.0.1:{stack.optoggles_port}"
         lines = [
             f'bind = "{address}"',
@@ -58,15 +64,12 @@ class Lab:
             f'advertised_address = "{address}"',
             "",
             "[target]",
-            'type = "restapi"',
-            f'endpoint_url = "{stack.target_url}/toggles"',
-            'extra_headers = { Authorization = "Bearer ${FLAGS_TOKEN}" }',
-            "read = true",
+            *(target or rest),
         ]
         for key, rule in rules.items():
             policy = f'{{ source = "{SOURCE}", package = "{PACKAGE}", rule = "{rule}" }}'
             lines += ["", "[[toggles]]", f'key = "{key}"', f"users_policy = {policy}"]
-            lines += ["[toggles.spec]", f'name = "The users of {rule}"']
+            lines += [] if target else ["[toggles.spec]", f'name = "The users of {rule}"']
         path = stack.folder / name
         path.write_text("\n".join(lines) + "\n")
         return path

@@ -15,6 +15,8 @@ class Stack:
 
     def __init__(self, tools, folder):
         self.folder = folder
+        self.opa = tools.opa
+        self.flagd_python = tools.flagd_python
         ports = free_ports(6)
         self.optoggles_port = ports.pop()
         self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (

@@ -15,6 +15,7 @@ from pathlib import Path
 OPA = "1.9.0"
 OPAL = "0.9.9"
 JSON_SERVER = "0.17"
+FLAGD_PROVIDER = "0.6.1"
 
 # What must be there already, and how Debian and Ubuntu install it.
 NEEDED = {
@@ -41,6 +42,8 @@ class Tools:
     opal_server: Path
     opal_client: Path
     json_server: Path
+    # A Python that has OpenFeature's provider for flagd.
+    flagd_python: Path
 
 
 def cache_folder():
@@ -58,10 +61,12 @@ def install(cache):
     opa = cache / f"opa-{OPA}"
     opal = cache / f"opal-{OPAL}"
     json_server = cache / f"json-server-{JSON_SERVER}"
+    flagd = cache / f"flagd-provider-{FLAGD_PROVIDER}"
     recipes = [
         _Recipe(opa, _opa_commands(), {"GOBIN": str(opa)}),
         _Recipe(opal, _opal_commands(opal), {}),
         _Recipe(json_server, _json_server_commands(json_server), {}),
+        _Recipe(flagd, _flagd_commands(flagd), {}),
     ]
     with concurrent.futures.ThreadPoolExecutor(len(recipes)) as pool:
         for done in [pool.submit(recipe.run) for recipe in recipes]:
@@ -71,6 +76,7 @@ def install(cache):
         opal_server=opal / "bin" / "opal-server",
         opal_client=opal / "bin" / "opal-client",
         json_server=json_server / "node_modules" / ".bin" / "json-server",
+        flagd_python=flagd / "bin" / "python",
     )
 
 
@@ -81,7 +87,16 @@ def _opa_commands():
 def _opal_commands(folder):
     # OPAL wants pydantic 1, and FastAPI 0.125 is the last that takes it. Left to itself, pip
     # tries every newer FastAPI against every pydantic before it finds that out: minutes.
-    packages = [f"opal-server=={OPAL}", f"opal-client=={OPAL}", "fastapi<0.126"]
+    return _pip_commands(
+        folder, f"opal-server=={OPAL}", f"opal-client=={OPAL}", "fastapi<0.126"
+    )
+
+
+def _flagd_commands(folder):
+    return _pip_commands(folder, f"openfeature-provider-flagd=={FLAGD_PROVIDER}")
+
+
+def _pip_commands(folder, *packages):
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     return [
         [_python_for_opal(), "-m", "venv", str(folder)],

@@ -24,7 +24,7 @@ fn configurations(folder: &Path) -> Vec<PathBuf> {
 fn every_example_passes_the_strict_check() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let examples = configurations(&folder);
-    assert!(examples.len() >= 3, "{examples:?}");
+    assert!(examples.len() >= 4, "{examples:?}");
     let tokens = ["LAUNCHDARKLY_TOKEN", "FLAGS_TOKEN"].map(|name| (name, "any"));
     let program = Program::new(&Stage::new(), "", &tokens);
     for example in examples {
@@ -36,13 +36,28 @@ fn every_example_passes_the_strict_check() {
 }
 
 #[test]
-fn the_policy_in_a_file_says_who_would_get_what() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policy-file");
-    let path = folder.join("optoggles.toml");
-    let program = Program::new(&Stage::new(), "", &[("FLAGS_TOKEN", "any")]);
-    program
-        .run(&["-c", path.to_str().unwrap(), "sync", "--dry-run"])
-        .exits(0)
-        .reports("us-feature ? 2 users would be set")
-        .reports("billing-page ? 2 users would be set");
+fn the_quickstart_makes_flags_of_users_and_says_who_comes_and_goes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
+    let program = Program::new(&Stage::new(), "", &[]);
+    for name in ["optoggles.toml", "users.json"] {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        program.write(
+            &format!("quickstart-{name}"),
+            &text.replace("users.json", "quickstart-users.json"),
+        );
+    }
+    let sync = ["-c", "quickstart-optoggles.toml", "sync", "--once"];
+    let output = program.run(&sync).exits(0);
+    output
+        .reports("us-feature +2 2 users created")
+        .reports("billing-page +2 2 users created");
+    let users = fs::read_to_string(folder.join("users.json")).unwrap();
+    program.write(
+        "quickstart-users.json",
+        &users.replace("\"bob\"", "\"carol\""),
+    );
+    let output = program.run(&sync).exits(0);
+    output
+        .reports("us-feature +1 -1 2 users updated")
+        .reports("billing-page = 2 users unchanged");
 }

@@ -167,7 +167,7 @@ fn what_is_commented_out_in_the_default_configuration_is_known_too() {
         .map(|line| format!("{line}\n"))
         .collect();
     // There is one target, and so one kind of `spec`: the file shows one of each type.
-    for choice in 0..2 {
+    for choice in 0..3 {
         let mut seen = [0; 2];
         let is_chosen = |block: &&str| {
             let single = ["[target]", "[toggles.spec]"];
