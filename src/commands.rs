@@ -2,17 +2,19 @@
 //! worker until a signal comes.
 
 mod check_config;
+mod reload;
 mod serve;
 mod sync;
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use crossbeam_channel::bounded;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use crossbeam_channel::{Sender, unbounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::cli::{Cli, Command};
@@ -24,7 +26,8 @@ use crate::logging;
 use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::status::Status;
-use crate::worker::{Bells, Worker};
+use crate::worker::{Assignment, Bells, Order, Worker};
+use reload::Reload;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,22 +84,31 @@ impl Stop {
 fn try_run(cli: &Cli) -> Result<Exit, Stop> {
     let env = |name: &str| std::env::var(name).ok();
     logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
-    let loaded = load::load(cli.config.as_deref(), &env);
+    let load = |file: Option<&Path>| load::load(file, &env);
+    let read = |file: Option<&Path>| usable(load(file), cli.quiet);
+    let explicit = cli.config.as_deref();
     match &cli.command {
-        Command::Serve => serve::run(usable(loaded, cli.quiet)?),
-        Command::Sync(options) => sync::run(usable(loaded, cli.quiet)?, options, cli.verbose > 0),
-        Command::CheckConfig(options) => check_config::run(loaded, options),
+        Command::Serve => {
+            let (file, config) = read(explicit)?;
+            serve::run(config, &|| Ok(read(Some(&file))?.1))
+        }
+        Command::Sync(options) => {
+            let (file, config) = read(explicit)?;
+            let again = || Ok(read(Some(&file))?.1);
+            sync::run(config, &again, options, cli.verbose > 0)
+        }
+        Command::CheckConfig(options) => check_config::run(load(explicit), options),
     }
 }
 
-/// The configuration, after its warnings were shown.
-fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<Config, Stop> {
+/// The configuration and its file, after its warnings were shown.
+fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Config), Stop> {
     match loaded {
-        Ok(Loaded { config, warnings }) => {
-            if !quiet && !warnings.problems().is_empty() {
-                complain(&shown(&warnings));
+        Ok(loaded) => {
+            if !quiet && !loaded.warnings.problems().is_empty() {
+                complain(&shown(&loaded.warnings));
             }
-            Ok(config)
+            Ok((loaded.file, loaded.config))
         }
         Err(LoadError::Invalid(report)) => Err(Stop::invalid(shown(&report))),
         Err(error) => Err(Stop::invalid(error)),
@@ -121,38 +133,40 @@ struct Machine {
     status: Arc<Status>,
     bells: Arc<Bells>,
     signals: Signals,
-    stop: crossbeam_channel::Sender<()>,
+    orders: Sender<Order>,
 }
 
 impl Machine {
     /// Puts the parts together for a configuration.
     fn new(config: &Arc<Config>, mode: Mode, callback_token: &Secret) -> Result<Machine, Stop> {
         let peers = Peers::new(Arc::clone(config), callback_token).map_err(Stop::invalid)?;
-        let signals = Signals::new([SIGTERM, SIGINT])
+        // A single pass has no use for another configuration, and ends with its terminal.
+        let heard: &[i32] = match mode {
+            Mode::Once { .. } => &[SIGTERM, SIGINT],
+            Mode::Serve | Mode::Sync { .. } => &[SIGTERM, SIGINT, SIGHUP],
+        };
+        let signals = Signals::new(heard)
             .map_err(|error| Stop::failed(format!("failed to listen for signals: {error}")))?;
         let status = Arc::new(Status::new(config, Instant::now()));
-        let engine = Engine::new(Arc::clone(config), mode, peers.terms());
-        let (stop, stopped) = bounded(1);
-        let sources = config.sources.len();
-        let worker = Worker::new(
-            engine,
-            Arc::new(peers),
-            sources,
-            Arc::clone(&status),
-            stopped,
-        );
+        let (orders, receiver) = unbounded();
+        let assignment = Assignment {
+            config: Arc::clone(config),
+            peers: Arc::new(peers),
+            mode,
+        };
+        let worker = Worker::new(assignment, Arc::clone(&status), receiver);
         Ok(Machine {
             bells: worker.bells(),
             worker,
             status,
             signals,
-            stop,
+            orders,
         })
     }
 
     /// Runs until the worker has finished, or a signal stops it; then `on_stop` is called. A second
     /// signal ends the process at once.
-    fn run(mut self, on_stop: impl FnOnce()) -> Result<Engine, Stop> {
+    fn run(mut self, mut reload: Reload, on_stop: impl FnOnce()) -> Result<Engine, Stop> {
         let handle = self.signals.handle();
         let work = move || {
             let engine = self.worker.run();
@@ -164,12 +178,19 @@ impl Machine {
             .map_err(|error| Stop::failed(format!("failed to start the worker thread: {error}")))?;
         let mut on_stop = Some(on_stop);
         for signal in &mut self.signals {
+            if signal == SIGHUP {
+                let assignment = Some(())
+                    .filter(|()| on_stop.is_some())
+                    .and_then(|()| reload.run());
+                // Where nobody listens any more, the worker is ending already.
+                let _ = assignment.map(|it| self.orders.send(Order::Reload(it)));
+                continue;
+            }
             let Some(on_stop) = on_stop.take() else {
                 std::process::exit(Exit::Failed as i32);
             };
             log::info!("stopping signal={signal}");
-            // Where it is full, or nobody listens any more, the worker is ending already.
-            let _ = self.stop.try_send(());
+            let _ = self.orders.send(Order::Stop);
             on_stop();
         }
         // A panic there would have ended the process.

@@ -5,6 +5,7 @@
 mod check;
 mod elsewhere;
 mod interpolate;
+pub mod leaving;
 mod lines;
 mod mask;
 pub mod load;
@@ -108,6 +109,17 @@ pub struct Source {
     pub id: String,
     /// What it is.
     pub kind: SourceKind,
+}
+
+impl Source {
+    /// Under which key our registration with which OPAL is kept: its address, and what the key is
+    /// made of.
+    pub fn registration(&self) -> Option<(&Address, &str, &str)> {
+        match &self.kind {
+            SourceKind::Opal(opal) => Some((&opal.url, &self.id, &opal.instance)),
+            SourceKind::Opa(_) | SourceKind::File(_) => None,
+        }
+    }
 }
 
 /// The kinds of sources.

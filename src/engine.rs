@@ -11,6 +11,8 @@ mod pass;
 mod places;
 mod source;
 mod step;
+mod succession;
+mod suspicion;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -88,10 +90,15 @@ impl Engine {
         }
     }
 
-    /// Connects to every source, and creates every toggle.
+    /// Connects to every source that it has not inherited a connection with, and creates every
+    /// toggle.
     pub fn start(&mut self, now: Moment) {
         for source in 0..self.sources.len() {
-            self.connect(source, now);
+            if self.sources[source].resumes() {
+                self.ask_for_pass(source, Cause::Reload, now);
+            } else {
+                self.connect(source, now);
+            }
             self.set_poll(source, now);
             self.touched.insert(Thing::Source(source));
         }
@@ -109,6 +116,7 @@ impl Engine {
         match event {
             Event::Callback(source) => self.ask_for_pass(source, Cause::Callback, now),
             Event::Done(done) => self.done(done, now),
+            Event::Ended(toggle) => self.ended(toggle, now),
             Event::Time => {}
             Event::Stop => self.stop(),
         }

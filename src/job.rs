@@ -143,3 +143,14 @@ pub enum Done {
     /// Its users are those of the job.
     Update(ToggleId, Result<(), Failure>),
 }
+
+impl Done {
+    /// The toggles about which the target was asked, or told.
+    pub fn toggles_at_target(&self) -> Vec<ToggleId> {
+        match self {
+            Done::Read(results) => results.iter().map(|(id, _)| *id).collect(),
+            Done::Create(id, _) | Done::Describe(id, _) | Done::Update(id, _) => vec![*id],
+            _ => Vec::new(),
+        }
+    }
+}

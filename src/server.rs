@@ -10,14 +10,12 @@ use std::time::Instant;
 use serde::Serialize;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
-use crate::config::Config;
 use crate::secret::Secret;
 use crate::status::{Health, Report, Status};
-use crate::worker::Bells;
+use crate::worker::{Bells, WorkerGone};
 
 /// What the routes need.
 pub struct Routes {
-    config: Arc<Config>,
     callback_token: Secret,
     bells: Arc<Bells>,
     status: Arc<Status>,
@@ -58,14 +56,8 @@ pub fn start(
 
 impl Routes {
     /// The routes of a daemon; callbacks have to bring `callback_token` along.
-    pub fn new(
-        config: Arc<Config>,
-        callback_token: Secret,
-        bells: Arc<Bells>,
-        status: Arc<Status>,
-    ) -> Routes {
+    pub fn new(callback_token: Secret, bells: Arc<Bells>, status: Arc<Status>) -> Routes {
         Routes {
-            config,
             callback_token,
             bells,
             status,
@@ -129,16 +121,10 @@ impl Routes {
             let reply = Reply::error(401, "the callback token is missing or wrong");
             return Reply { header, ..reply };
         }
-        let Some(id) = self
-            .config
-            .sources
-            .iter()
-            .position(|known| known.id == source)
-        else {
-            return Reply::error(404, "there is no such source");
-        };
-        if self.bells.ring(id).is_err() {
-            broken("the worker has ended");
+        match self.bells.ring(source) {
+            Ok(false) => return Reply::error(404, "there is no such source"),
+            Ok(true) => {}
+            Err(WorkerGone) => broken("the worker has ended"),
         }
         Reply::new(202, "{}".into())
     }

@@ -96,61 +96,22 @@ pub struct Clocks {
 impl Status {
     /// The state before anything has happened.
     pub fn new(config: &Config, now: Instant) -> Status {
-        let sources = config.sources.iter().map(|source| SourceRow {
-            id: source.id.clone(),
-            kind: source.kind.type_name(),
-            state: "connecting",
-            last_success: None,
-            last_error: None,
-            next_retry: None,
-        });
-        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
-            key: toggle.key.clone(),
-            source: config.sources[toggle.users_policy.source].id.clone(),
-            state: "waiting",
-            users: None,
-            last_success: None,
-            last_error: None,
-            next_retry: None,
-        });
-        let rows = Rows {
-            version: env!("CARGO_PKG_VERSION"),
-            uptime_seconds: 0,
-            status: Health::Starting,
-            started: false,
-            sources: sources.collect(),
-            target: TargetRow {
-                kind: config.target.type_name(),
-                state: "ok",
-                paused_until: None,
-            },
-            toggles: toggles.collect(),
-        };
         Status {
             begun: now,
-            rows: Mutex::new(rows),
+            rows: Mutex::new(Rows::of(config)),
         }
     }
 
     /// Takes over what has changed in the engine. For the worker only.
     pub fn publish(&self, engine: &mut Engine, now: Clocks) {
-        let mut rows = self.rows();
-        for thing in engine.take_touched() {
-            match thing {
-                Thing::Source(id) => rows.sources[id].show(&engine.source(id), now),
-                Thing::Toggle(id) => rows.toggles[id].show(&engine.toggle(id), now),
-                Thing::Target => {
-                    let paused_until = engine.target().paused_until;
-                    rows.target.state = if paused_until.is_some() {
-                        "paused"
-                    } else {
-                        "ok"
-                    };
-                    rows.target.paused_until = now.time(paused_until);
-                }
-            }
-        }
-        rows.started = engine.is_started();
+        self.rows().take_over(engine, now);
+    }
+
+    /// Goes on with another configuration, and its engine. For the worker only.
+    pub fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
+        let mut rows = Rows::of(config);
+        rows.take_over(engine, now);
+        *self.rows() = rows;
     }
 
     /// The answer of `/status`, as JSON.
@@ -181,6 +142,59 @@ impl Status {
 }
 
 impl Rows {
+    /// What there is to tell before anything has happened.
+    fn of(config: &Config) -> Rows {
+        let sources = config.sources.iter().map(|source| SourceRow {
+            id: source.id.clone(),
+            kind: source.kind.type_name(),
+            state: "connecting",
+            last_success: None,
+            last_error: None,
+            next_retry: None,
+        });
+        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
+            key: toggle.key.clone(),
+            source: config.sources[toggle.users_policy.source].id.clone(),
+            state: "waiting",
+            users: None,
+            last_success: None,
+            last_error: None,
+            next_retry: None,
+        });
+        Rows {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: 0,
+            status: Health::Starting,
+            started: false,
+            sources: sources.collect(),
+            target: TargetRow {
+                kind: config.target.type_name(),
+                state: "ok",
+                paused_until: None,
+            },
+            toggles: toggles.collect(),
+        }
+    }
+
+    fn take_over(&mut self, engine: &mut Engine, now: Clocks) {
+        for thing in engine.take_touched() {
+            match thing {
+                Thing::Source(id) => self.sources[id].show(&engine.source(id), now),
+                Thing::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
+                Thing::Target => {
+                    let paused_until = engine.target().paused_until;
+                    self.target.state = if paused_until.is_some() {
+                        "paused"
+                    } else {
+                        "ok"
+                    };
+                    self.target.paused_until = now.time(paused_until);
+                }
+            }
+        }
+        self.started = engine.is_started();
+    }
+
     fn health(&self) -> Health {
         match self.reasons().next() {
             Some(_) => Health::Failing,

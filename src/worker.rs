@@ -1,18 +1,22 @@
 //! The worker thread: owns the engine, is the only one that waits for time, hands out jobs.
 
+mod bells;
+mod generation;
 mod pool;
 mod telling;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded};
+use crossbeam_channel::{Receiver, after, never, select_biased, unbounded};
 
-use crate::engine::{Engine, Event, Moment};
-use crate::job::SourceId;
+use crate::config::Config;
+use crate::engine::{Engine, Event, Mode, Moment};
+use crate::job::Done;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
+pub use bells::{Bells, WorkerGone};
+use generation::Generation;
 use pool::Pool;
 
 /// How long requests in flight may take to end on shutdown. The whole of it takes 10 s at most.
@@ -23,63 +27,55 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Owns all mutable state.
 pub struct Worker {
-    engine: Engine,
+    current: Generation,
+    /// Those before the last reloads, which still have requests in flight.
+    retired: Vec<Generation>,
     pool: Pool,
     bells: Arc<Bells>,
-    events: Receiver<Event>,
-    stop: Receiver<()>,
+    news: Receiver<News>,
+    orders: Receiver<Order>,
     status: Arc<Status>,
 }
 
-/// How the http thread tells the worker of callbacks, without ever waiting for it.
-///
-/// Each source has a flag, and an event is sent only where it was clear: however many callbacks
-/// come, at most one for each source waits in the channel.
-pub struct Bells {
-    rung: Vec<AtomicBool>,
-    events: Sender<Event>,
+/// What the process is told to do.
+pub enum Order {
+    /// End.
+    Stop,
+    /// Go on with another configuration.
+    Reload(Assignment),
 }
 
-impl Bells {
-    /// OPAL called back for a source.
-    ///
-    /// # Errors
-    ///
-    /// Where the worker is gone.
-    pub fn ring(&self, source: SourceId) -> Result<(), WorkerGone> {
-        if self.rung[source].swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        self.events
-            .send(Event::Callback(source))
-            .map_err(|_| WorkerGone)
-    }
+/// What a worker is to do.
+#[derive(Clone)]
+pub struct Assignment {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Those whom it names.
+    pub peers: Arc<Peers>,
+    /// For how long, and how.
+    pub mode: Mode,
 }
 
-/// Nobody takes callbacks any more: the process has to end.
-#[derive(Clone, Copy, Debug)]
-pub struct WorkerGone;
+/// What the other threads have to tell.
+#[derive(Debug)]
+enum News {
+    /// OPAL called back for the source of this id.
+    Callback(String),
+    /// A job of the generation with this number has ended.
+    Done(u64, Done),
+}
 
 impl Worker {
-    /// A worker for an engine that has not started; a message, or the end, of `stop` ends it.
-    pub fn new(
-        engine: Engine,
-        peers: Arc<Peers>,
-        sources: usize,
-        status: Arc<Status>,
-        stop: Receiver<()>,
-    ) -> Worker {
-        let (sender, events) = unbounded();
-        let bells = Bells {
-            rung: (0..sources).map(|_| AtomicBool::new(false)).collect(),
-            events: sender.clone(),
-        };
+    /// A worker that has not started. An order to stop, or the end of the orders, ends it.
+    pub fn new(assignment: Assignment, status: Arc<Status>, orders: Receiver<Order>) -> Worker {
+        let (sender, news) = unbounded();
         Worker {
-            engine,
-            pool: Pool::new(peers, sender),
-            bells: Arc::new(bells),
-            events,
-            stop,
+            bells: Arc::new(Bells::new(&assignment.config, sender.clone())),
+            current: Generation::first(assignment),
+            retired: Vec::new(),
+            pool: Pool::new(sender),
+            news,
+            orders,
             status,
         }
     }
@@ -91,61 +87,111 @@ impl Worker {
 
     /// Runs until it is stopped, or the engine has finished; gives the engine back for a report.
     pub fn run(mut self) -> Engine {
-        self.engine.start(moment());
+        self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
         loop {
             self.hand_out();
-            telling::tell(self.engine.take_notices());
-            self.status.publish(&mut self.engine, Clocks::read());
-            let over = deadline.is_some_and(|end| self.engine.is_idle() || Instant::now() >= end);
-            if over || self.engine.is_finished() {
-                return self.engine;
+            let over = deadline.is_some_and(|end| self.is_idle() || Instant::now() >= end);
+            if over || self.current.engine.is_finished() {
+                return self.current.engine;
             }
             match self.wait(deadline) {
-                Some(event) => {
-                    if matches!(event, Event::Stop) {
-                        deadline = Some(Instant::now() + GOODBYE);
-                        self.stop = never();
-                    }
-                    self.handle(event);
+                Next::Order(Order::Stop) => {
+                    deadline = Some(Instant::now() + GOODBYE);
+                    self.orders = never();
+                    self.current.engine.handle(Event::Stop, moment());
                 }
-                None => self.handle(Event::Time),
+                Next::Order(Order::Reload(assignment)) => self.reload(assignment),
+                Next::News(news) => self.hear(news),
+                Next::Time => self.current.engine.handle(Event::Time, moment()),
             }
             // Results come in bursts; what they have in common is done once.
-            while let Ok(event) = self.events.try_recv() {
-                self.handle(event);
+            while let Ok(news) = self.news.try_recv() {
+                self.hear(news);
             }
         }
     }
 
-    fn handle(&mut self, event: Event) {
-        if let Event::Callback(source) = event {
-            // First, so that a callback from now on is not taken for this one.
-            self.bells.rung[source].store(false, Ordering::Release);
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Callback(source) => {
+                // First, so that a callback from now on is not taken for this one.
+                self.bells.clear(&source);
+                if let Some(id) = self.current.source(&source) {
+                    self.current.engine.handle(Event::Callback(id), moment());
+                }
+            }
+            News::Done(number, done) if number == self.current.number => {
+                self.current.engine.handle(Event::Done(done), moment());
+            }
+            News::Done(number, done) => self.hear_of_old(number, done),
         }
-        self.engine.handle(event, moment());
+    }
+
+    /// Goes on with another configuration; what is in flight is left to end.
+    fn reload(&mut self, assignment: Assignment) {
+        let mut next = self.current.succeed(assignment, Instant::now());
+        self.bells.set(&next.config);
+        next.engine.start(moment());
+        self.status
+            .show(&next.config, &mut next.engine, Clocks::read());
+        let old = std::mem::replace(&mut self.current, next);
+        self.retired.push(old);
+    }
+
+    /// A job of a generation before this one has ended: those after it may have waited for that.
+    fn hear_of_old(&mut self, number: u64, done: Done) {
+        let Some(index) = self.retired.iter().position(|it| it.number == number) else {
+            return;
+        };
+        let keys = self.retired[index].keys(&done);
+        let old = &mut self.retired[index];
+        old.engine.handle(Event::Done(done), moment());
+        let later = self.retired[index + 1..].iter_mut();
+        for generation in later.chain([&mut self.current]) {
+            generation.ended(&keys, moment());
+        }
     }
 
     fn hand_out(&mut self) {
-        while let Some(job) = self.engine.next_job(moment()) {
-            self.pool.run(job);
+        for generation in self.retired.iter_mut().chain([&mut self.current]) {
+            while let Some(job) = generation.engine.next_job(moment()) {
+                self.pool.run(generation.number, &generation.peers, job);
+            }
+            telling::tell(generation.engine.take_notices());
         }
+        self.retired
+            .retain(|generation| !generation.engine.is_idle());
+        self.status
+            .publish(&mut self.current.engine, Clocks::read());
     }
 
-    /// Waits for the next event: none where time has passed.
-    fn wait(&self, deadline: Option<Instant>) -> Option<Event> {
+    fn is_idle(&self) -> bool {
+        self.retired.is_empty() && self.current.engine.is_idle()
+    }
+
+    /// Waits until something happens, or is due.
+    fn wait(&self, deadline: Option<Instant>) -> Next {
         let now = Instant::now();
-        let due = self.engine.next_time(now).filter(|_| deadline.is_none());
+        let due = self.current.engine.next_time(now);
         let end = due
+            .filter(|_| deadline.is_none())
             .or(deadline)
             .map_or(LONG, |end| end.saturating_duration_since(now));
         let time = after(end);
         select_biased! {
-            recv(self.stop) -> _ => Some(Event::Stop),
-            recv(self.events) -> event => event.ok(),
-            recv(time) -> _ => None,
+            recv(self.orders) -> order => Next::Order(order.unwrap_or(Order::Stop)),
+            recv(self.news) -> news => news.map_or(Next::Time, Next::News),
+            recv(time) -> _ => Next::Time,
         }
     }
+}
+
+/// What happened first.
+enum Next {
+    Order(Order),
+    News(News),
+    Time,
 }
 
 fn moment() -> Moment {

@@ -15,7 +15,9 @@ use online::Finding;
 /// say to it.
 pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> Result<Exit, Stop> {
     let (config, report) = match loaded {
-        Ok(Loaded { config, warnings }) => (Some(config), warnings),
+        Ok(Loaded {
+            config, warnings, ..
+        }) => (Some(config), warnings),
         Err(LoadError::Invalid(report)) => (None, *report),
         Err(error) => return no_file(&error, options.format),
     };

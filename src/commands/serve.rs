@@ -3,6 +3,7 @@
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
+use super::reload::Reload;
 use super::{Exit, Machine, Stop};
 use crate::config::{Bind, Config, File, SourceKind};
 use crate::engine::Mode;
@@ -10,22 +11,36 @@ use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner, Limits};
 use crate::server::{self, Routes};
 
-/// Keeps the toggles in sync until a signal comes.
-pub(super) fn run(config: Config) -> Result<Exit, Stop> {
+/// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
+pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
     refuse_stdin(&config)?;
     let config = Arc::new(config);
     let token = callback_token()?;
     let listener = listen(&config.bind)?;
     let machine = Machine::new(&config, Mode::Serve, &token)?;
     let routes = Routes::new(
-        Arc::clone(&config),
-        token,
+        token.clone(),
         Arc::clone(&machine.bells),
         Arc::clone(&machine.status),
     );
     let gate = open_gate(listener, routes)
         .map_err(|error| Stop::failed(format!("failed to start the HTTP server: {error}")))?;
-    machine.run(|| gate.close())?;
+    let bind = &config.bind;
+    let read = || {
+        let config = again()?;
+        refuse_stdin(&config)?;
+        if config.bind != *bind {
+            let words = "`bind` cannot be changed by a reload: restart for that, or set it back";
+            return Err(Stop::invalid(words));
+        }
+        Ok((config, Mode::Serve))
+    };
+    let reload = Reload {
+        read: &read,
+        current: Arc::clone(&config),
+        callback_token: token,
+    };
+    machine.run(reload, || gate.close())?;
     log::info!("stopped");
     Ok(Exit::Done)
 }

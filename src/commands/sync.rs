@@ -5,6 +5,7 @@ mod report;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::reload::Reload;
 use super::{Exit, Machine, Stop, print};
 use crate::cli::{Sync, SyncFormat};
 use crate::config::Config;
@@ -12,13 +13,31 @@ use crate::engine::Mode;
 use crate::secret::Secret;
 use report::Report;
 
-/// Syncs as the options say.
-pub(super) fn run(config: Config, options: &Sync, verbose: bool) -> Result<Exit, Stop> {
-    let config = Arc::new(config.only(&options.toggles).map_err(Stop::invalid)?);
+/// Syncs as the options say; `again` reads the configuration anew.
+pub(super) fn run(
+    config: Config,
+    again: &dyn Fn() -> Result<Config, Stop>,
+    options: &Sync,
+    verbose: bool,
+) -> Result<Exit, Stop> {
     let start = Instant::now();
+    let chosen = |config: Config| config.only(&options.toggles).map_err(Stop::invalid);
+    let config = Arc::new(chosen(config)?);
     let mode = mode(&config, options, start)?;
+    let read = || {
+        let config = chosen(again()?)?;
+        let mode = self::mode(&config, options, start)?;
+        Ok((config, mode))
+    };
     // Nobody calls back, so that no token is needed.
-    let engine = Machine::new(&config, mode, &Secret::new(""))?.run(|| {})?;
+    let token = Secret::new("");
+    let machine = Machine::new(&config, mode, &token)?;
+    let reload = Reload {
+        read: &read,
+        current: Arc::clone(&config),
+        callback_token: token,
+    };
+    let engine = machine.run(reload, || {})?;
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
         return Ok(Exit::Done);

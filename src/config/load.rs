@@ -23,6 +23,8 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
+    /// In which file it stands.
+    pub file: PathBuf,
     /// What it says.
     pub config: Config,
     /// What is probably not meant: warnings alone, often none.
@@ -110,9 +112,10 @@ fn parse(
         open_to_others,
     };
     let checked = check(&text, &around);
-    let report = Report::new(file, text, checked.problems, &checked.cuts);
+    let report = Report::new(file.clone(), text, checked.problems, &checked.cuts);
     match checked.config {
         Some(config) => Ok(Loaded {
+            file,
             config,
             warnings: report,
         }),

@@ -32,6 +32,8 @@ pub enum Event {
     Callback(SourceId),
     /// A job has ended.
     Done(Done),
+    /// A request that an engine before this one made for a toggle has ended.
+    Ended(ToggleId),
     /// Time has passed.
     Time,
     /// The program is to end: no new requests, but those that say goodbye.

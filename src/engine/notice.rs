@@ -24,6 +24,8 @@ pub enum Cause {
     Poll,
     /// `resync_interval`.
     Resync,
+    /// The configuration was read again.
+    Reload,
 }
 
 impl fmt::Display for Cause {
@@ -36,6 +38,7 @@ impl fmt::Display for Cause {
             Cause::Ready => "ready",
             Cause::Poll => "poll",
             Cause::Resync => "resync",
+            Cause::Reload => "reload",
         })
     }
 }

@@ -72,6 +72,14 @@ impl Passes {
         }
     }
 
+    /// Takes over what is known of the source's OPA.
+    pub(super) fn inherit(&mut self, old: &Passes) {
+        self.last = old.last;
+        self.ready = old.ready.inherit().hurried();
+        self.held_since = old.held_since;
+        self.tells = old.tells;
+    }
+
     /// The places that the next query waits for, where that is all it waits for.
     pub(super) fn waiting_for_place(&self) -> Option<&Places> {
         let waits = !self.queries.is_empty() && (!self.asks_if_ready || self.ready_until.is_some());

@@ -47,6 +47,15 @@ impl Places {
         self.narrow_until = self.narrow_until.max(Some(until).filter(|_| self.strict));
     }
 
+    /// Leaves one place for as long as the old ones would have.
+    pub(super) fn inherit(&mut self, old: &Places) {
+        self.narrow_until = old.narrow_until.filter(|_| self.strict);
+    }
+
+    pub(super) fn holds(&self, toggle: ToggleId) -> bool {
+        self.taken.iter().any(|(taken, _)| *taken == toggle)
+    }
+
     pub(super) fn is_free(&self, now: Instant) -> bool {
         match (self.strict, self.narrow_until) {
             (true, Some(until)) if now < until => self.taken.is_empty(),

@@ -28,14 +28,14 @@ pub(super) struct Source {
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
     pub(super) connecting: bool,
-    discovers: bool,
+    pub(super) discovers: bool,
     is_file: bool,
-    registers: bool,
+    pub(super) registers: bool,
     has_registered: bool,
     interval: Option<Duration>,
     /// Asked to find OPA again when it does not answer; not more often than a retry.
-    suspicion: Backoff,
-    suspect_after: Option<Instant>,
+    pub(super) suspicion: Backoff,
+    pub(super) suspect_after: Option<Instant>,
 }
 
 impl Source {
@@ -65,6 +65,25 @@ impl Source {
             suspicion: Backoff::default(),
             suspect_after: None,
         }
+    }
+
+    /// Takes over what is known of the same source.
+    pub(super) fn inherit(&mut self, old: &Source) {
+        // A document was read for the rules of the old configuration alone.
+        if !self.is_file {
+            self.origin = old.origin.clone();
+        }
+        self.connecting = old.connecting;
+        self.has_registered = old.has_registered;
+        self.discover = old.discover.inherit();
+        self.register = old.register.inherit();
+        self.watch = old.watch.inherit();
+        self.passes.inherit(&old.passes);
+    }
+
+    /// Whether it was inherited, connected: then there is nothing to do but a pass.
+    pub(super) fn resumes(&self) -> bool {
+        self.has_registered && self.is_connected() && !self.connecting
     }
 
     /// Whether it was discovered and registered with, once.
@@ -249,26 +268,6 @@ impl Engine {
                 retry_in: None,
             });
         }
-    }
-
-    /// OPA does not answer, or not to us: its address or token may have changed.
-    pub(super) fn suspect(&mut self, id: SourceId, failure: &Failure, now: Moment) {
-        if !failure.is_unreachable() && !failure.is_status(401) && !failure.is_status(403) {
-            return;
-        }
-        let source = &mut self.sources[id];
-        source.passes.ready_until = None;
-        let early = source.suspect_after.is_some_and(|after| now.at < after);
-        if source.discovers && source.discover.is_idle() && !early {
-            source.suspect_after = Some(now.at + source.suspicion.fail(None, now.chance));
-            self.begin(Key::Discover(id));
-        }
-    }
-
-    /// A query was answered: OPA is where it was thought to be.
-    pub(super) fn trust(&mut self, id: SourceId) {
-        self.sources[id].suspicion.reset();
-        self.sources[id].suspect_after = None;
     }
 
     /// `poll_interval` or `--interval` has passed, or it is time to look at a file: in `serve`, a

@@ -79,6 +79,27 @@ impl Task {
         self.state == State::Waiting { asked: false }
     }
 
+    /// What a new engine knows of it: its trouble, and its wait, but for what is in flight.
+    pub(super) fn inherit(&self) -> Task {
+        Task {
+            state: match self.state {
+                State::Waiting { .. } => self.state,
+                _ => State::Idle,
+            },
+            trouble: self.trouble.clone(),
+            backoff: self.backoff,
+        }
+    }
+
+    /// The same, to be tried at once unless the remote asked for the wait.
+    pub(super) fn hurried(self) -> Task {
+        let state = match self.may_be_hurried() {
+            true => State::Idle,
+            false => self.state,
+        };
+        Task { state, ..self }
+    }
+
     /// Ends the trouble, and tells what it was.
     pub(super) fn succeed(&mut self) -> Option<Trouble> {
         self.state = State::Idle;
@@ -178,7 +199,12 @@ impl Engine {
 
     /// A task has failed: its retry is set, where there will be one.
     pub(super) fn failed(&mut self, key: Key, what: &'static str, failure: Failure, now: Moment) {
-        let until = self.until();
+        // Who is stopping tries nothing again.
+        let until = if self.stopping {
+            Some(now.at)
+        } else {
+            self.until()
+        };
         let retry_in = self.task(key).fail(what, failure.clone(), now, until);
         if let Some(wait) = retry_in {
             self.timers.set(Timer::Task(key), now.at + wait);

@@ -7,6 +7,7 @@ mod model;
 mod passes;
 mod single_pass;
 mod steps;
+mod succession;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -38,11 +38,39 @@ pub(super) struct Toggle {
     pub(super) fresh: bool,
     /// A request was lost that could be applied late.
     pub(super) unsure: bool,
+    /// What is in flight is a request of the engine before this one.
+    pub(super) waits_for_old: bool,
     /// What is in flight cannot be taken for the target's state.
     pub(super) recheck: bool,
 }
 
 impl Toggle {
+    /// Takes over what is known of the same rule of the same source.
+    pub(super) fn inherit_query(&mut self, old: &Toggle) {
+        self.query = old.query.inherit().hurried();
+        self.count = old.count;
+    }
+
+    /// Takes over what is known of it at the same target.
+    pub(super) fn inherit_target(&mut self, old: &Toggle) {
+        self.apply = old.apply.inherit().hurried();
+        self.exists = old.exists;
+        self.there = old.there.clone();
+        self.last_success = old.last_success;
+        self.last_sent = old.last_sent.clone();
+        self.fresh = old.fresh;
+        self.unsure = old.unsure;
+    }
+
+    /// Waits until the request that the old engine has in flight has ended: no two for one toggle
+    /// are ever out together. What becomes of it, the old engine hears alone.
+    pub(super) fn wait_for_old(&mut self, old: &Toggle) {
+        self.waits_for_old = true;
+        self.apply.state = State::Running;
+        self.there = There::Unknown;
+        self.unsure |= old.unsure || old.sent.is_some();
+    }
+
     /// For a resync.
     pub(super) fn forget(&mut self, readable: bool) {
         self.recheck = self.apply.is_running();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::engine::Event;
-use crate::job::{Done, Job};
+use super::News;
+use crate::job::Job;
 use crate::peers::Peers;
 
 /// A thread that has had nothing to do for so long ends.
@@ -17,26 +17,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Request threads take jobs and send back what came of them. There are as many as there are jobs
 /// at once: the engine bounds these.
 pub(super) struct Pool {
-    jobs: Sender<Job>,
+    jobs: Sender<Order>,
     shared: Shared,
 }
 
+/// A job, those whom it asks, and the number of the generation that wants it done.
+struct Order(u64, Arc<Peers>, Job);
+
 #[derive(Clone)]
 struct Shared {
-    peers: Arc<Peers>,
-    jobs: Receiver<Job>,
-    results: Sender<Event>,
+    jobs: Receiver<Order>,
+    results: Sender<News>,
     /// Threads that wait for a job, less the jobs that wait for a thread.
     idle: Arc<AtomicUsize>,
 }
 
 impl Pool {
-    pub(super) fn new(peers: Arc<Peers>, results: Sender<Event>) -> Pool {
+    pub(super) fn new(results: Sender<News>) -> Pool {
         let (sender, jobs) = unbounded();
         Pool {
             jobs: sender,
             shared: Shared {
-                peers,
                 jobs,
                 results,
                 idle: Arc::default(),
@@ -45,17 +46,25 @@ impl Pool {
     }
 
     /// Has a thread do a job, now.
-    pub(super) fn run(&mut self, job: Job) {
+    pub(super) fn run(&mut self, generation: u64, peers: &Arc<Peers>, job: Job) {
+        let order = Order(generation, Arc::clone(peers), job);
         if !self.shared.claim()
             && let Err(error) = self.shared.start_thread()
         {
             // Late, and one after the other, is better than never.
             log::error!("failed to start a request thread: {error}");
-            self.shared.tell(self.shared.peers.perform(job));
+            self.shared.tell(order.perform());
             return;
         }
         // The pool holds a receiver, so that the channel is never closed.
-        let _ = self.jobs.send(job);
+        let _ = self.jobs.send(order);
+    }
+}
+
+impl Order {
+    fn perform(self) -> News {
+        let Order(generation, peers, job) = self;
+        News::Done(generation, peers.perform(job))
     }
 }
 
@@ -77,8 +86,8 @@ impl Shared {
     fn work(self) {
         loop {
             match self.jobs.recv_timeout(PATIENCE) {
-                Ok(job) => {
-                    let done = self.peers.perform(job);
+                Ok(order) => {
+                    let done = order.perform();
                     self.idle.fetch_add(1, Ordering::AcqRel);
                     self.tell(done);
                 }
@@ -89,8 +98,8 @@ impl Shared {
         }
     }
 
-    fn tell(&self, done: Done) {
+    fn tell(&self, done: News) {
         // Where the worker is gone, nobody needs the result.
-        let _ = self.results.send(Event::Done(done));
+        let _ = self.results.send(done);
     }
 }

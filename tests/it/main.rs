@@ -19,6 +19,7 @@ mod half_a_minute;
 mod house;
 mod launchdarkly;
 mod limit;
+mod reload;
 mod secrets;
 mod serve;
 mod stand_ins;

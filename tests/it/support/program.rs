@@ -47,6 +47,18 @@ impl Program {
         }
     }
 
+    /// The configuration, in which `{port}` stands for the port to listen at.
+    pub(crate) fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// Writes another configuration for a daemon that runs, and tells it.
+    pub(crate) fn reload(&self, daemon: &Daemon, config: &str) {
+        let config = config.replace("{port}", &daemon.address.port().to_string());
+        self.write("optoggles.toml", &config);
+        daemon.process.signal(Signal::HUP);
+    }
+
     /// Puts a copy of a file into the directory in which it runs, for everybody to read.
     pub(crate) fn add_file(&self, path: &Path) {
         let copy = self.dir.path().join(path.file_name().unwrap());

@@ -1,0 +1,53 @@
+//! SIGHUP: the configuration is read again.
+
+use std::sync::Arc;
+
+use super::{Stop, complain};
+use crate::config::Config;
+use crate::config::leaving::left_behind;
+use crate::engine::Mode;
+use crate::peers::Peers;
+use crate::secret::Secret;
+use crate::worker::Assignment;
+
+/// Reads the configuration that is to be used from now on, and says in which mode.
+pub(super) type Read<'a> = &'a dyn Fn() -> Result<(Config, Mode), Stop>;
+
+/// The configuration in use, and how to read it again.
+pub(super) struct Reload<'a> {
+    pub(super) read: Read<'a>,
+    pub(super) current: Arc<Config>,
+    pub(super) callback_token: Secret,
+}
+
+impl Reload<'_> {
+    /// What the worker is to do from now on; none where the configuration is refused: then the log
+    /// says why, and all goes on as before.
+    pub(super) fn run(&mut self) -> Option<Assignment> {
+        match self.try_run() {
+            Ok(assignment) => Some(assignment),
+            Err(stop) => {
+                complain(&stop.words);
+                log::error!("reload refused, the configuration stays as it was");
+                None
+            }
+        }
+    }
+
+    fn try_run(&mut self) -> Result<Assignment, Stop> {
+        let (config, mode) = (self.read)()?;
+        let config = Arc::new(config);
+        let peers = Peers::new(Arc::clone(&config), &self.callback_token).map_err(Stop::invalid)?;
+        for words in left_behind(&self.current, &config) {
+            log::warn!("{words}");
+        }
+        let (sources, toggles) = (config.sources.len(), config.toggles.len());
+        log::info!("reloaded sources={sources} toggles={toggles}");
+        self.current = Arc::clone(&config);
+        Ok(Assignment {
+            config,
+            peers: Arc::new(peers),
+            mode,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! A reload: the engine of a new configuration takes over what still holds of what is known.
+//!
+//! The old engine ends the requests that it has in flight, and leaves the sources that went. What
+//! it has in flight for a toggle at the target, the new one waits for: no two requests for a toggle
+//! are ever out together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::{self, Config, Rule};
+use crate::job::{SourceId, Terms, ToggleId};
+
+use super::source::Source;
+use super::task::State;
+use super::{Engine, Key, Mode, Moment, Timer};
+
+impl Engine {
+    /// An engine for another configuration, which has not started. What it knows of an object of
+    /// the same name is what this one knows, as far as what is configured of it is the same.
+    pub fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms, now: Instant) -> Engine {
+        let mut next = Engine::new(config, mode, terms);
+        next.started = self.started;
+        if self.has_same_target(&next) {
+            next.paused = self.paused.clone();
+            next.inherit_timer(self, Timer::Target, Timer::Target);
+            next.places.inherit(&self.places);
+        }
+        for id in 0..next.sources.len() {
+            let known = &next.config.sources[id];
+            let mut known_before = self.config.sources.iter();
+            if let Some(old) = known_before.position(|before| before == known) {
+                next.inherit_source(id, self, old);
+            }
+        }
+        let toggles = self.config.toggles.iter().enumerate();
+        let old_ids: BTreeMap<&str, ToggleId> = toggles
+            .map(|(id, toggle)| (toggle.key.as_str(), id))
+            .collect();
+        for id in 0..next.toggles.len() {
+            let key = next.config.toggles[id].key.as_str();
+            if let Some(old) = old_ids.get(key) {
+                next.inherit_toggle(id, self, *old, now);
+            }
+        }
+        next
+    }
+
+    /// Ends all that is in flight, and leaves the sources with which the next configuration has no
+    /// registration under the same key: another one under that key replaces ours.
+    pub fn retire(&mut self, next: &Config) {
+        let stays = |source: &Source, id: SourceId| {
+            let registration = self.config.sources[id].registration();
+            source.registers
+                && next
+                    .sources
+                    .iter()
+                    .any(|it| it.registration() == registration)
+        };
+        let ids = self.sources.iter().enumerate();
+        let stay: Vec<SourceId> = ids
+            .filter(|(id, source)| stays(source, *id))
+            .map(|(id, _)| id)
+            .collect();
+        for id in stay {
+            self.sources[id].registers = false;
+        }
+        self.stop();
+    }
+
+    /// A request of the engine before this one has ended, for which a toggle waited.
+    pub(super) fn ended(&mut self, id: ToggleId, now: Moment) {
+        let toggle = &mut self.toggles[id];
+        if std::mem::take(&mut toggle.waits_for_old) {
+            toggle.apply.state = State::Idle;
+            self.places.release(id);
+            self.advance(id, now);
+        }
+    }
+
+    /// Which rule of which source names a toggle's users.
+    fn policy_of(&self, id: ToggleId) -> (&config::Source, &str, &str) {
+        let Rule {
+            source,
+            package,
+            rule,
+        } = &self.config.toggles[id].users_policy;
+        (&self.config.sources[*source], package, rule)
+    }
+
+    fn has_same_target(&self, other: &Engine) -> bool {
+        self.config.target == other.config.target
+    }
+
+    fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
+        let known = &old.sources[old_id];
+        self.sources[id].inherit(known);
+        for (task, key, old_key) in [
+            (&known.discover, Key::Discover(id), Key::Discover(old_id)),
+            (&known.register, Key::Register(id), Key::Register(old_id)),
+            (&known.watch, Key::Watch(id), Key::Watch(old_id)),
+        ] {
+            if task.is_running() {
+                // The old engine will hear the answer.
+                self.begin(key);
+            } else {
+                self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));
+            }
+        }
+        self.inherit_wait(old, Key::Ready(id), Key::Ready(old_id));
+    }
+
+    fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId, now: Instant) {
+        let known = &old.toggles[old_id];
+        let has_same_target = self.has_same_target(old);
+        if self.policy_of(id) == old.policy_of(old_id) {
+            self.toggles[id].inherit_query(known);
+            self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
+        }
+        if has_same_target {
+            self.toggles[id].inherit_target(known);
+            if self.config.toggles[id].spec != old.config.toggles[old_id].spec {
+                self.toggles[id].there.forget(self.terms.readable);
+            }
+            self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
+            self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
+        }
+        if known.apply.is_running() {
+            self.toggles[id].wait_for_old(known);
+            if has_same_target && old.places.holds(old_id) {
+                self.places.take(id, now, known.apply.hung());
+            }
+        }
+    }
+
+    /// The wait of a task, where it has not been cut short.
+    fn inherit_wait(&mut self, old: &Engine, key: Key, old_key: Key) {
+        if !self.task(key).is_idle() {
+            self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));
+        }
+    }
+
+    fn inherit_timer(&mut self, old: &Engine, timer: Timer, old_timer: Timer) {
+        if let Some(at) = old.timers.get(old_timer) {
+            self.timers.set(timer, at);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A reload: what the engine of a new configuration knows, and what it waits for.
+
+use super::*;
+
+/// The bench of the next configuration, which has started; and the one before it, retired.
+fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
+    let config = Arc::new(config);
+    let terms = Terms {
+        batches: vec![None; config.toggles.len()],
+        ..old.engine.terms.clone()
+    };
+    let engine = old
+        .engine
+        .succeed(Arc::clone(&config), Mode::Serve, terms, old.now);
+    old.engine.retire(&config);
+    let mut next = Bench {
+        engine,
+        now: old.now,
+    };
+    next.engine.start(next.moment());
+    (old, next)
+}
+
+/// One OPAL source, and two toggles that are in sync with nobody.
+fn in_step() -> Bench {
+    let mut bench = Bench::serve(config(vec![opal()], &[0, 0]));
+    bench.jobs();
+    bench.done(read(0, Ok(present(&[]))));
+    bench.done(read(1, Ok(present(&[]))));
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.jobs();
+    bench.done(Done::Register(0, Ok(())));
+    assert_eq!(bench.jobs(), ["query 0", "query 1"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(1, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), [""; 0]);
+    bench
+}
+
+#[test]
+fn what_is_the_same_is_not_asked_again_but_for_its_users() {
+    let (mut old, mut next) = reload(in_step(), config(vec![opal()], &[0, 0]));
+    assert_eq!(old.jobs(), [""; 0]);
+    assert!(old.engine.is_idle() && next.engine.is_started());
+    assert_eq!(next.jobs(), ["query 0", "query 1"]);
+    next.done(Done::Query(0, Ok(users(&[]))));
+    next.done(Done::Query(1, Ok(users(&["ann"]))));
+    assert_eq!(next.jobs(), ["update 1 ann"]);
+    // The watch goes on where it was.
+    next.done(Done::Update(1, Ok(())));
+    next.millis(30_000);
+    assert_eq!(next.jobs(), ["watch 0"]);
+}
+
+#[test]
+fn names_count_and_not_places_in_the_file() {
+    let mut before = in_step();
+    before.callback(0);
+    before.jobs();
+    before.done(Done::Query(0, Ok(users(&["ann"]))));
+    before.jobs();
+    before.done(Done::Update(0, Ok(())));
+    let mut changed = config(vec![opal()], &[0, 0]);
+    changed.toggles.swap(0, 1);
+    let (_, mut next) = reload(before, changed);
+    assert_eq!(next.jobs(), ["query 0", "query 1"]);
+    next.done(Done::Query(1, Ok(users(&["ann"]))));
+    next.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(next.jobs(), [""; 0], "toggle-0 has ann, wherever it stands");
+}
+
+#[test]
+fn a_request_in_flight_is_waited_for_whatever_has_changed() {
+    let mut elsewhere = config(vec![opal()], &[0, 0]);
+    elsewhere.target = config::Target::RestApi(config::RestApi {
+        endpoint_url: address("http://flags"),
+        extra_headers: vec![("X-Team".into(), crate::secret::Secret::new("other"))],
+        read: true,
+    });
+    for changed in [config(vec![opal()], &[0, 0]), elsewhere] {
+        let mut before = in_step();
+        before.callback(0);
+        before.jobs();
+        before.done(Done::Query(0, Ok(users(&["ann"]))));
+        before.done(Done::Query(1, Ok(users(&[]))));
+        assert_eq!(before.jobs(), ["update 0 ann"]);
+        let (mut old, mut next) = reload(before, changed);
+        let asked: Vec<String> = next.jobs();
+        assert!(!asked.contains(&"read 0".to_owned()), "{asked:?}");
+        next.done(Done::Query(0, Ok(users(&["eve"]))));
+        assert!(!next.jobs().contains(&"read 0".to_owned()));
+        old.done(Done::Update(0, Ok(())));
+        assert!(old.engine.is_idle());
+        let now = next.moment();
+        next.engine.handle(Event::Ended(0), now);
+        assert!(next.jobs().contains(&"read 0".to_owned()));
+        next.done(read(0, Ok(present(&["ann"]))));
+        assert_eq!(next.jobs(), ["update 0 eve"]);
+    }
+}
+
+#[test]
+fn the_end_of_a_request_that_nobody_waits_for_is_no_news() {
+    let (_, mut next) = reload(in_step(), config(vec![opal()], &[0, 0]));
+    next.jobs();
+    next.done(Done::Query(0, Ok(users(&["ann"]))));
+    assert_eq!(next.jobs(), ["update 0 ann"]);
+    let now = next.moment();
+    next.engine.handle(Event::Ended(0), now);
+    next.callback(0);
+    next.done(Done::Query(0, Ok(users(&["eve"]))));
+    let jobs = next.jobs();
+    assert!(
+        !jobs.iter().any(|job| job.starts_with("update 0")),
+        "{jobs:?}"
+    );
+}
+
+#[test]
+fn what_fails_goes_on_to_fail_until_it_succeeds() {
+    let mut before = in_step();
+    before.callback(0);
+    before.jobs();
+    before.done(Done::Query(0, Err(failure(Kind::Status(500)))));
+    before.done(Done::Query(1, Ok(users(&["ann"]))));
+    before.jobs();
+    before.done(Done::Update(1, Err(failure(Kind::Refused))));
+    let (_, mut next) = reload(before, config(vec![opal()], &[0, 0]));
+    assert!(!next.engine.toggle(0).troubles.is_empty());
+    assert!(!next.engine.toggle(1).troubles.is_empty());
+    // It is tried at once: the new file may well be what mends it.
+    assert_eq!(next.jobs(), ["query 0", "query 1", "read 1"]);
+    next.done(Done::Query(0, Ok(users(&[]))));
+    next.done(Done::Query(1, Ok(users(&[]))));
+    next.done(read(1, Ok(present(&[]))));
+    assert!(!next.is_failing());
+}
+
+#[test]
+fn a_wait_that_the_target_asked_for_is_kept() {
+    let mut before = in_step();
+    before.callback(0);
+    before.jobs();
+    before.done(Done::Query(0, Ok(users(&["ann"]))));
+    before.jobs();
+    let pause = Some(Duration::from_secs(20));
+    let failure = failure(Kind::Status(503)).pausing(pause);
+    before.done(Done::Update(0, Err(failure)));
+    before.millis(5000);
+    let (_, mut next) = reload(before, config(vec![opal()], &[0, 0]));
+    next.jobs();
+    next.done(Done::Query(0, Ok(users(&["eve"]))));
+    next.millis(14_999);
+    assert!(!next.jobs().contains(&"read 0".to_owned()));
+    next.millis(1);
+    assert!(next.jobs().contains(&"read 0".to_owned()));
+}
+
+#[test]
+fn a_source_that_goes_is_left_once_its_registration_has_ended() {
+    let mut before = Bench::serve(config(vec![opal()], &[0]));
+    before.jobs();
+    before.done(read(0, Ok(present(&[]))));
+    before.done(Done::Discover(0, Ok(access())));
+    assert_eq!(before.jobs(), ["register 0"]);
+    let (mut old, mut next) = reload(before, config(vec![opa()], &[0]));
+    assert_eq!(old.jobs(), [""; 0]);
+    old.done(Done::Register(0, Ok(())));
+    assert_eq!(old.jobs(), ["leave 0"]);
+    old.done(Done::Leave(0, Ok(())));
+    assert!(old.engine.is_idle());
+    assert!(next.jobs().contains(&"query 0".to_owned()));
+}
