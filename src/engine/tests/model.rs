@@ -87,9 +87,9 @@ fn any_action() -> impl Strategy<Value = Action> {
         (0_u64..25_000).prop_map(Effect::Late),
     ];
     prop_oneof![
-        4 => (toggle(), 1_u8..16).prop_map(|(toggle, mask)| Action::Allow(toggle, mask)),
+        4 => (toggle(), 1_u8..4).prop_map(|(toggle, mask)| Action::Allow(toggle, mask)),
         1 => (0..world::SOURCES).prop_map(Action::Call),
-        1 => (toggle(), 0_u8..32).prop_map(|(toggle, mask)| Action::Meddle(toggle, mask)),
+        1 => (toggle(), 0_u8..20).prop_map(|(toggle, mask)| Action::Meddle(toggle, mask)),
         1 => toggle().prop_map(Action::Delete),
         3 => any::<usize>().prop_map(Action::Process),
         12 => any::<usize>().prop_map(Action::Answer),

@@ -1,6 +1,6 @@
 //! What stands on the other side: two OPALs with an OPA each, an OPA alone, and a target.
 
-use super::world::{SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
+use super::world::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
 use super::*;
 
 /// An OPA that is restarted is gone for longer than its readiness is believed.
@@ -143,7 +143,7 @@ impl Remote {
             Job::Ready(id, _) if is_empty(*id) => Done::Ready(*id, Ok(Readiness::NotReady)),
             Job::Ready(id, _) => Done::Ready(*id, Ok(Readiness::Ready)),
             // An OPA whose readiness nobody asks for has its data at once.
-            Job::Query(id, _) if SOURCE_OF[*id] < 2 && is_empty(SOURCE_OF[*id]) => {
+            Job::Query(id, _) if SOURCE_OF[*id] != ALONE && is_empty(SOURCE_OF[*id]) => {
                 Done::Query(*id, Ok(Users::default()))
             }
             Job::Query(id, _) => Done::Query(*id, Ok(self.allows(*id))),

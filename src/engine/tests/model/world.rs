@@ -9,6 +9,9 @@ pub(super) const SOURCES: usize = 3;
 pub(super) const SOURCE_OF: [usize; TOGGLES] = [0, 0, 1, 2];
 pub(super) const TOGGLES: usize = 4;
 
+/// The OPA alone.
+pub(super) const ALONE: usize = 2;
+
 /// How often the OPA without an OPAL is asked.
 pub(super) const POLL: Duration = Duration::from_secs(60);
 
@@ -59,6 +62,8 @@ pub(super) struct World {
     pub(super) in_flight: Vec<Flight>,
     /// How often the engine was woken because time had passed.
     pub(super) turns: u64,
+    /// What was asked, and when.
+    pub(super) log: Vec<(Instant, String)>,
     /// Updates that failed, and when they are done all the same.
     late: Vec<(Instant, Job)>,
     fate: Box<dyn FnMut(&Job, &mut Dice) -> Fate>,
@@ -69,6 +74,10 @@ pub(super) struct World {
 pub(super) struct Dice(u64);
 
 impl Dice {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
     /// A number from 0 to 1 (splitmix64).
     pub(super) fn roll(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -112,9 +121,10 @@ impl World {
             referee: Referee::new(&setup),
             in_flight: Vec::new(),
             turns: 0,
+            log: Vec::new(),
             late: Vec::new(),
             fate: Box::new(fate),
-            dice: Dice(setup.seed),
+            dice: Dice::new(setup.seed),
             setup,
         };
         world.start();
@@ -194,7 +204,7 @@ impl World {
     }
 
     /// What the old program asked for is done by now or never: the new one cannot know of it.
-    fn reboot(&mut self) {
+    pub(super) fn reboot(&mut self) {
         self.late
             .drain(..)
             .for_each(|(_, job)| self.remote.apply(&job));
@@ -260,6 +270,7 @@ impl World {
         while let Some(job) = self.engine.next_job(now) {
             self.referee
                 .see_off(&job, &self.in_flight, &self.remote, self.now);
+            self.log.push((self.now, short(&job)));
             let end = if self.remote.is_down(&job, self.now) {
                 Some((self.now, Some(failure(Kind::Refused))))
             } else {
@@ -322,9 +333,14 @@ impl World {
         }
     }
 
+    /// From now on, this becomes of requests.
+    pub(super) fn decide(&mut self, fate: impl FnMut(&Job, &mut Dice) -> Fate + 'static) {
+        self.fate = Box::new(fate);
+    }
+
     /// The faults have ended: whatever was asked for as a pause, and one resync, passes.
     pub(super) fn settle(&mut self) {
-        self.fate = Box::new(|_, _| Fate::Answered(Duration::from_millis(1)));
+        self.decide(|_, _| Fate::Answered(Duration::from_millis(1)));
         for flight in &mut self.in_flight {
             flight.end = Some((self.now, None));
         }
