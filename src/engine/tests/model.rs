@@ -1,19 +1,21 @@
 //! Random changes, faults and restarts against a small world with simulated time.
 //!
-//! `world` lets time pass and carries requests to and fro, `remote` is what stands on the other side,
+//! `world` (of which `setup` tells what it is made of) lets time pass and carries requests to and fro, `remote` is what stands on the other side,
 //! `referee` knows the rules and watches over each event.
 
 mod apart;
 mod day;
 mod referee;
 mod remote;
+mod setup;
 mod waits;
 mod world;
 
 use proptest::prelude::*;
 
 use super::*;
-use world::{Setup, World};
+use setup::{SOURCES, Setup, TOGGLES};
+use world::World;
 
 /// What can happen. Requests in flight are named by any number, modulo how many there are.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ fn any_failure() -> impl Strategy<Value = Failure> {
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
-    let toggle = || 0..world::TOGGLES;
+    let toggle = || 0..TOGGLES;
     let effect = prop_oneof![
         Just(Effect::None),
         Just(Effect::AllTheSame),
@@ -88,14 +90,14 @@ fn any_action() -> impl Strategy<Value = Action> {
     ];
     prop_oneof![
         4 => (toggle(), 1_u8..4).prop_map(|(toggle, mask)| Action::Allow(toggle, mask)),
-        1 => (0..world::SOURCES).prop_map(Action::Call),
+        1 => (0..SOURCES).prop_map(Action::Call),
         1 => (toggle(), 0_u8..20).prop_map(|(toggle, mask)| Action::Meddle(toggle, mask)),
         1 => toggle().prop_map(Action::Delete),
         3 => any::<usize>().prop_map(Action::Process),
         12 => any::<usize>().prop_map(Action::Answer),
         5 => (any::<usize>(), any_failure(), effect)
             .prop_map(|(job, failure, effect)| Action::Fail(job, failure, effect)),
-        1 => (0..world::SOURCES, any::<bool>()).prop_map(|(id, opal)| Action::Restart(id, opal)),
+        1 => (0..SOURCES, any::<bool>()).prop_map(|(id, opal)| Action::Restart(id, opal)),
         1 => Just(Action::Reset),
         1 => Just(Action::Reboot),
         5 => (1_u64..3000).prop_map(Action::Wait),

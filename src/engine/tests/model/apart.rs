@@ -1,8 +1,10 @@
 //! No toggle waits for another.
 
 use super::super::super::{PATIENCE, PROMPT};
-use super::world::{ALONE, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, World};
-use super::world::{source_of, toggles_of};
+use super::setup::{
+    ALONE, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, toggles_of,
+};
+use super::world::{Fate, World};
 use super::*;
 
 /// How long a request takes that is answered.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::world::{Dice, Fate, SOURCES, Setup, TOGGLES, World};
+use super::setup::{Dice, SOURCES, Setup, TOGGLES};
+use super::world::{Fate, World};
 use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

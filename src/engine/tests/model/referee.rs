@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use super::super::super::{Key, PATIENCE, Timer, ToggleState};
 use super::remote::Remote;
-use super::world::{Flight, Setup, TOGGLES, source_of, toggles_of};
+use super::setup::{Setup, TOGGLES, source_of, toggles_of};
+use super::world::Flight;
 use super::*;
 use crate::engine::HANGING;
 

@@ -1,6 +1,6 @@
 //! What stands on the other side: two OPALs with an OPA each, an OPA alone, and a target.
 
-use super::world::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
+use super::setup::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
 use super::*;
 
 /// An OPA that is restarted is gone for longer than its readiness is believed.

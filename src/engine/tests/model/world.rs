@@ -2,38 +2,8 @@
 
 use super::referee::Referee;
 use super::remote::{Remote, refuse};
+use super::setup::{Dice, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, engine, source_of};
 use super::*;
-
-/// Two OPALs, the first of which serves two toggles, and an OPA alone.
-pub(super) const SOURCES: usize = 3;
-pub(super) const SOURCE_OF: [usize; TOGGLES] = [0, 0, 1, 2];
-pub(super) const TOGGLES: usize = 4;
-
-/// The OPA alone.
-pub(super) const ALONE: usize = 2;
-
-/// How often the OPA without an OPAL is asked.
-pub(super) const POLL: Duration = Duration::from_secs(60);
-
-/// When a request that nobody answers has failed.
-pub(super) const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What the world is like.
-#[derive(Clone, Debug)]
-pub(super) struct Setup {
-    /// The target can be read.
-    pub(super) readable: bool,
-    /// Its updates hold what differs from what was known, and not the whole set.
-    pub(super) differences: bool,
-    /// Its toggles are read in one job.
-    pub(super) batched: bool,
-    pub(super) at_once: Option<usize>,
-    pub(super) concurrency: usize,
-    /// None: nobody changes anything at the target by hand, because nothing would put it right.
-    pub(super) resync: Option<Duration>,
-    /// For what is left to chance.
-    pub(super) seed: u64,
-}
 
 /// What becomes of a request if nobody intervenes.
 pub(super) enum Fate {
@@ -45,9 +15,11 @@ pub(super) enum Fate {
     Stuck,
 }
 
+type Decide = dyn FnMut(&Job, &mut Dice) -> Fate;
+
 pub(super) struct Flight {
     pub(super) job: Job,
-    /// When it ends by itself, and how: none as the remote wants it.
+    /// When and how it ends by itself: none as the remote wants it.
     end: Option<(Instant, Option<Failure>)>,
     /// What the remote answered, and when, where it has.
     answer: Option<(Done, Instant)>,
@@ -66,42 +38,12 @@ pub(super) struct World {
     pub(super) log: Vec<(Instant, String)>,
     /// Updates that failed, and when they are done all the same.
     late: Vec<(Instant, Job)>,
-    fate: Box<dyn FnMut(&Job, &mut Dice) -> Fate>,
+    fate: Box<Decide>,
     dice: Dice,
 }
 
-/// Randomness that is the same each time.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice(seed)
-    }
-
-    /// A number from 0 to 1 (splitmix64).
-    pub(super) fn roll(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
-fn sources() -> Vec<SourceKind> {
-    let SourceKind::Opal(mut opal) = opal() else {
-        unreachable!()
-    };
-    opal.wait_until_ready = true;
-    let SourceKind::Opa(mut opa) = opa() else {
-        unreachable!()
-    };
-    opa.poll_interval = POLL;
-    let opal = SourceKind::Opal(opal);
-    vec![opal.clone(), opal, SourceKind::Opa(opa)]
-}
-
 impl World {
-    /// A world in which requests that nobody takes care of time out.
+    /// Requests that nobody takes care of time out.
     pub(super) fn new(setup: Setup) -> World {
         let timeout = failure(Kind::Timeout);
         World::with_fate(setup, move |_, _| {
@@ -155,19 +97,13 @@ impl World {
             Action::Delete(toggle) if by_hand => self.remote.delete(toggle),
             Action::Reset if by_hand => self.reset(),
             Action::Meddle(..) | Action::Delete(_) | Action::Reset => {}
-            Action::Process(job) if !self.in_flight.is_empty() => {
-                let job = job % self.in_flight.len();
-                self.process(job);
+            Action::Process(_) | Action::Answer(_) | Action::Fail(..)
+                if self.in_flight.is_empty() => {}
+            Action::Process(job) => self.process(job % self.in_flight.len()),
+            Action::Answer(job) => self.end(job % self.in_flight.len(), None),
+            Action::Fail(job, failure, effect) => {
+                self.fail(job % self.in_flight.len(), failure, effect);
             }
-            Action::Answer(job) if !self.in_flight.is_empty() => {
-                let job = job % self.in_flight.len();
-                self.end(job, None);
-            }
-            Action::Fail(job, failure, effect) if !self.in_flight.is_empty() => {
-                let job = job % self.in_flight.len();
-                self.fail(job, failure, effect);
-            }
-            Action::Process(_) | Action::Answer(_) | Action::Fail(..) => {}
             Action::Restart(source, with_opal) => {
                 self.remote.restart(source, with_opal, self.now);
                 self.lose(|job| source_of(job) == Some(source));
@@ -360,40 +296,5 @@ impl World {
         let troubles: Vec<_> = sources.chain(toggles).collect();
         assert!(troubles.is_empty(), "{troubles:?}");
         assert!(self.engine.is_started());
-    }
-}
-
-fn engine(setup: &Setup) -> Engine {
-    let terms = Terms {
-        readable: setup.readable,
-        at_once: setup.at_once,
-        batches: vec![setup.batched.then_some(0); TOGGLES],
-    };
-    let config = Config {
-        resync_interval: setup.resync,
-        concurrency: setup.concurrency,
-        ..config(sources(), &SOURCE_OF)
-    };
-    Engine::new(Arc::new(config), Mode::Serve, terms)
-}
-
-/// The source that a request goes to; none where it goes to the target.
-pub(super) fn source_of(job: &Job) -> Option<usize> {
-    match job {
-        Job::Discover(id) | Job::Register(id) | Job::Watch(id) | Job::Leave(id) => Some(*id),
-        Job::Ready(id, _) => Some(*id),
-        Job::Query(toggle, _) => Some(SOURCE_OF[*toggle]),
-        Job::Read(_) | Job::Create(_) | Job::Describe(..) | Job::Update(..) => None,
-    }
-}
-
-/// The toggles that a request is about.
-pub(super) fn toggles_of(job: &Job) -> Vec<ToggleId> {
-    match job {
-        Job::Query(id, _) | Job::Create(id) | Job::Describe(id, _) | Job::Update(id, ..) => {
-            vec![*id]
-        }
-        Job::Read(ids) => ids.clone(),
-        _ => Vec::new(),
     }
 }
