@@ -2,6 +2,7 @@
 
 mod failure;
 mod lookup;
+mod object;
 mod pause;
 mod tls;
 
@@ -18,6 +19,7 @@ use crate::config::Tls;
 use crate::error::{Failure, Kind, describe_json, quote};
 use crate::secret::Secret;
 use lookup::Lookup;
+use object::Object;
 
 /// The most that is read of an answer, in bytes.
 pub const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -225,6 +227,16 @@ fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
 }
 
 impl Answer {
+    #[cfg(test)]
+    pub(crate) fn of(status: u16, body: &[u8]) -> Answer {
+        Answer {
+            status,
+            body: body.to_vec(),
+            pause: None,
+            asked: "GET http://remote/".to_owned(),
+        }
+    }
+
     /// The answer itself, where it is a 2xx.
     ///
     /// # Errors
@@ -259,14 +271,15 @@ impl Answer {
         Failure::new(Kind::Status(self.status), words).pausing(self.pause)
     }
 
-    /// The body as JSON.
+    /// The body as a JSON object.
     ///
     /// # Errors
     ///
     /// Says where it is not what it should be, without quoting it.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         let misfit = |error| self.misfit(describe_json(&error));
-        serde_json::from_slice(&self.body).map_err(misfit)
+        let object = serde_json::from_slice(&self.body).map_err(misfit);
+        object.map(|Object(content)| content)
     }
 
     /// An answer that is not what it should be.

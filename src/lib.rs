@@ -23,3 +23,5 @@ pub mod plan;
 pub mod schedule;
 pub mod secret;
 pub mod users;
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,12 @@ impl<K: Ord + Copy> Timers<K> {
         self.by_time.first().map(|(at, _)| *at)
     }
 
+    /// How many are set.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len().max(self.by_time.len())
+    }
+
     /// Takes the first timer out that is due at `now`.
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         let (at, key) = *self.by_time.first()?;

@@ -1,6 +1,10 @@
 //! The three shapes of a document, and what can be mistaken for what.
 
+use proptest::prelude::*;
+use serde_json::json;
+
 use super::*;
+use crate::tests::anything::{QUOTE, any_changes, any_edits, any_json, any_text, changed, edited};
 
 fn rule(name: &str) -> Rule {
     let (package, rule) = name.rsplit_once('.').unwrap();
@@ -207,4 +211,67 @@ fn many_rules_are_found_in_one_document() {
         ]
     );
     assert_eq!(document.size, text.len());
+}
+
+/// The lists of strings in a document, read in another way.
+fn lists(json: &serde_json::Value) -> Vec<Users> {
+    let own = json
+        .as_array()
+        .and_then(|list| list.iter().map(|it| it.as_str()).collect());
+    let below: Vec<&serde_json::Value> = match json {
+        serde_json::Value::Array(elements) => elements.iter().collect(),
+        serde_json::Value::Object(members) => members.values().collect(),
+        _ => Vec::new(),
+    };
+    own.into_iter()
+        .chain(below.into_iter().flat_map(lists))
+        .collect()
+}
+
+/// Asserts that users come from a list in the document, and that nothing is quoted of another.
+fn examine(text: &[u8]) {
+    let said = match Document::parse("file users.json", text, &[rule("app.rbac.us")]) {
+        Ok(document) => document.users(&rule("app.rbac.us")),
+        Err(failure) => Err(failure),
+    };
+    match said {
+        Ok(users) => {
+            let json = serde_json::from_slice(text).unwrap();
+            assert!(lists(&json).contains(&users), "{json}");
+        }
+        Err(failure) => {
+            let words = failure.to_string();
+            let complains = words.contains("errors of opa eval");
+            assert!(complains || !words.contains(QUOTE), "{words}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_document_that_is_nearly_right_is_never_a_panic_and_makes_up_no_users(
+        keys in prop::collection::vec(any_text(), 0..4),
+        shape in 0..4,
+        changes in any_changes(),
+        edits in any_edits(),
+    ) {
+        let data = json!({ "app": { "rbac": { "us": keys, "other": [] } } });
+        let solutions = json!([{ "expressions": [{ "value": data, "text": "data" }] }]);
+        let right = match shape {
+            0 => data,
+            1 => json!({ "result": data, "metrics": {} }),
+            2 => json!({ "result": solutions }),
+            _ => json!({ "errors": [{ "message": "mallory" }] }),
+        };
+        let text = serde_json::to_vec(&changed(right, &changes)).unwrap();
+        examine(&edited(&text, &edits));
+    }
+
+    #[test]
+    fn a_document_of_any_json_or_any_bytes_is_never_a_panic(json in any_json(), bytes: Vec<u8>) {
+        examine(&serde_json::to_vec(&json).unwrap());
+        examine(&bytes);
+        let nested = json!({ "app": { "rbac": { "us": json } } });
+        examine(&serde_json::to_vec(&nested).unwrap());
+    }
 }

@@ -86,6 +86,12 @@ impl Passes {
         waits.then_some(&self.places)
     }
 
+    /// How many queries wait.
+    #[cfg(test)]
+    pub(super) fn queue_len(&self) -> usize {
+        self.queries.len()
+    }
+
     /// Whether OPA is known to have loaded everything.
     fn is_ready(&self, now: Instant) -> bool {
         !self.asks_if_ready || self.ready_until.is_some_and(|until| now < until)

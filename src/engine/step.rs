@@ -13,8 +13,8 @@ use super::toggle::Toggle;
 use super::view::Sent;
 use super::{Engine, Key, Mode, Moment, Notice, Thing, Timer};
 
-/// After a request whose outcome is not known, and the next one that succeeded: when to look again,
-/// or to send again, in case the lost one was applied late.
+/// How long after a toggle is in sync again to look once more, or to send once more, where an update
+/// was lost before: it may be applied late.
 const CONFIRM: Duration = Duration::from_secs(30);
 
 /// How long a target that counts requests counts them: after a 429, what it allows is asked for one
@@ -67,6 +67,9 @@ impl Engine {
         self.touched.insert(Thing::Toggle(id));
         if toggle.wanted.is_some() {
             toggle.last_success = Some(now);
+            if std::mem::take(&mut toggle.unsure) {
+                self.timers.set(Timer::Confirm(id), now + CONFIRM);
+            }
             self.succeeded(Key::Apply(id));
         }
     }
@@ -204,9 +207,6 @@ impl Engine {
         toggle.outcome.sent = change.clone();
         toggle.there.set_users(&users);
         toggle.last_sent = Some(Arc::clone(&users));
-        if std::mem::take(&mut toggle.unsure) {
-            self.timers.set(Timer::Confirm(id), now.at + CONFIRM);
-        }
         let change = change.as_change().cloned();
         self.notices.push(Notice::Updated {
             name,

@@ -117,7 +117,9 @@ impl Engine {
                 Err(())
             }
         };
-        if std::mem::take(&mut self.toggles[id].again) {
+        let again = std::mem::take(&mut self.toggles[id].again);
+        // A pass that came in the meantime asks at once, but a pause that was asked for is kept.
+        if again && self.toggles[id].query.state != (State::Waiting { asked: true }) {
             self.hurry_query(id);
         } else if let Some(pass) = self.toggles[id].pass.take() {
             self.count_answer(source, pass, answer, now);

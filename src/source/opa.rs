@@ -33,7 +33,11 @@ struct Refusal {
 pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users, Failure> {
     let package = rule.package.split('.');
     let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
-    match serde_json::from_slice::<Data<Users>>(&answer.body) {
+    users_in(&answer, rule)
+}
+
+fn users_in(answer: &Answer, rule: &Rule) -> Result<Users, Failure> {
+    match answer.json::<Data<Users>>() {
         Ok(Data {
             result: Some(users),
         }) => Ok(users),
@@ -122,27 +126,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const READ: &str =
-        "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",method=\"get\"} 7";
-    const WRITTEN: &str =
-        "http_request_duration_seconds_count{code=\"204\",handler=\"v1/data\",method=\"put\"} 1";
-    const REFUSED: &str =
-        "http_request_duration_seconds_count{code=\"400\",handler=\"v1/data\",method=\"patch\"} 1";
-    const POLICY: &str = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/policies\",method=\"put\"} 3";
-
-    #[test]
-    fn metrics_tell_of_an_opa_that_got_no_data() {
-        assert!(shows_no_write(&[READ, POLICY, REFUSED].join("\n")));
-        assert!(!shows_no_write(&[READ, WRITTEN, POLICY].join("\n")));
-    }
-
-    #[test]
-    fn metrics_that_do_not_count_requests_tell_nothing() {
-        assert!(!shows_no_write(""));
-        assert!(!shows_no_write("<html>not found</html>"));
-        assert!(!shows_no_write(POLICY));
-    }
-}
+mod tests;

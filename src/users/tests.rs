@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::*;
+use crate::tests::anything::{QUOTE, any_edits, any_json, any_text, edited};
 
 fn set(users: &Users) -> BTreeSet<&str> {
     users.iter().collect()
@@ -56,6 +58,27 @@ fn users_do_not_print_their_names() {
 }
 
 proptest! {
+    #[test]
+    fn a_list_that_is_nearly_right_is_users_or_is_described_without_quoting_it(
+        mut list in prop::collection::vec(any_text().prop_map(Value::String), 0..6),
+        other in prop::option::of((any::<prop::sample::Index>(), any_json())),
+        edits in any_edits(),
+    ) {
+        if let Some((at, other)) = other {
+            list.insert(at.index(list.len() + 1), other);
+        }
+        let text = edited(&serde_json::to_vec(&list).unwrap(), &edits);
+        let right: Option<Vec<String>> = serde_json::from_slice(&text).ok();
+        let users = serde_json::from_slice::<Users>(&text).ok();
+        let expected: Option<Users> = right.as_ref().map(|keys| keys.iter().map(|it| &**it).collect());
+        prop_assert_eq!(users, expected);
+        if let (None, Ok(raw)) = (right, serde_json::from_slice::<&RawValue>(&text)) {
+            let words = describe_wrong(raw);
+            prop_assert!(words.ends_with("string") || words.ends_with("strings"), "{}", words);
+            prop_assert!(!words.contains(QUOTE), "{}", words);
+        }
+    }
+
     #[test]
     fn a_change_is_the_difference_of_the_sets(
         wanted in prop::collection::vec("[a-e]{0,3}", 0..12),

@@ -211,3 +211,18 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
     });
     assert_eq!(pass, Some((2, 1, 1, 0)));
 }
+
+#[test]
+fn a_callback_during_a_query_does_not_shorten_the_pause_that_its_failure_asks_for() {
+    let mut bench = Bench::in_sync(1, true);
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.callback(0);
+    bench.wait(PATIENCE);
+    let busy = failure(Kind::Status(503)).pausing(Some(Duration::from_secs(7)));
+    bench.done(Done::Query(0, Err(busy)));
+    bench.millis(6_999);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.millis(1);
+    assert_eq!(bench.jobs(), ["query 0"]);
+}

@@ -132,6 +132,28 @@ fn after_a_lost_update_the_users_are_sent_once_more_30_seconds_after_the_next_su
 }
 
 #[test]
+fn after_a_lost_update_that_nobody_wants_any_more_the_target_is_read_once_more_after_30_seconds() {
+    let mut bench = updating(&["eve"], true);
+    bench.done(Done::Update(0, Err(failure(Kind::Timeout))));
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), ["read 0"]);
+    bench.done(read(0, Ok(present(&[]))));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.millis(29_999);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.millis(1);
+    assert_eq!(
+        bench.jobs(),
+        ["read 0"],
+        "the lost one may have been applied late"
+    );
+    bench.done(read(0, Ok(present(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 0 "]);
+}
+
+#[test]
 fn a_toggle_that_was_deleted_is_created_again_and_gets_its_users() {
     let mut bench = updating(&["eve"], false);
     bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));

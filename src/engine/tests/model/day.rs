@@ -1,0 +1,165 @@
+//! A day of simulated time: as much is asked as the intervals imply, and nothing grows.
+
+use std::collections::BTreeMap;
+
+use super::setup::{Dice, SOURCES, Setup, TOGGLES};
+use super::world::{Fate, World};
+use super::*;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const RESYNC: Duration = Duration::from_secs(300);
+
+/// Passes because of a resync, in a day and with the one at the start; one more where a resync falls
+/// into the last moment.
+const RESYNCS: u64 = 24 * 12 + 2;
+
+/// Looks at the registration, or polls.
+const WATCHES: u64 = 24 * 120 + 2;
+const POLLS: u64 = 24 * 60 + 2;
+
+fn setup(readable: bool) -> Setup {
+    Setup {
+        readable,
+        differences: readable,
+        batched: readable,
+        at_once: readable.then_some(4),
+        concurrency: 8,
+        resync: Some(RESYNC),
+        seed: 1,
+    }
+}
+
+/// How often what was asked: `watch 0`, and `update 0` whoever the users were.
+fn counts(world: &World) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (_, job) in &world.log {
+        let mut words = job.split(' ');
+        let (kind, id) = (words.next().unwrap(), words.next().unwrap());
+        *counts.entry(format!("{kind} {id}")).or_default() += 1;
+    }
+    counts
+}
+
+/// What the engine keeps: timers, lines, requests in flight, news that nobody has taken.
+fn sizes(engine: &Engine) -> [usize; 6] {
+    [
+        engine.timers.len(),
+        engine.steps.len(),
+        engine.urgent.len(),
+        engine.notices.len(),
+        engine.in_flight,
+        engine
+            .sources
+            .iter()
+            .map(|source| source.passes.queue_len())
+            .sum(),
+    ]
+}
+
+/// What it keeps at rest: for each OPAL a watch, for the OPA alone a poll, the resync, and a look at
+/// each toggle after a lost update.
+fn assert_small(world: &World) {
+    let [timers, rest @ ..] = sizes(&world.engine);
+    assert!(timers <= SOURCES + 1 + TOGGLES, "{timers} timers");
+    assert_eq!(rest, [0; 5]);
+}
+
+#[test]
+fn a_quiet_day_asks_for_what_the_intervals_imply_and_nothing_grows() {
+    for readable in [true, false] {
+        let prompt = |_: &Job, _: &mut Dice| Fate::Answered(Duration::from_millis(3));
+        let mut world = World::with_fate(setup(readable), prompt);
+        // The last resync has its time.
+        world.wait(DAY + Duration::from_secs(1));
+        world.assert_in_sync();
+        assert_small(&world);
+        for (job, count) in counts(&world) {
+            let most = match job.split_at(6) {
+                ("discov" | "regist", _) => 1,
+                ("watch ", _) => WATCHES,
+                ("query ", "3") => RESYNCS + POLLS,
+                ("ready ", _) | ("query ", _) => RESYNCS + 1,
+                // Toggles that are to be read are read in one job; the first users are sent once.
+                ("read 0", _) if readable => RESYNCS,
+                ("update", _) if readable => 1,
+                // What cannot be read is described and sent again.
+                ("descri" | "update", _) if !readable => RESYNCS,
+                ("create", _) => 1,
+                _ => 0,
+            };
+            assert!(count <= most, "{job}: {count} times, not {most}");
+            assert!(
+                most == 1 || count + 3 >= most,
+                "{job}: {count} times, not {most}"
+            );
+        }
+        // One turn for each interval that is over; the end of a request is no turn.
+        let intervals = 2 * WATCHES + POLLS + RESYNCS;
+        assert!(world.turns <= intervals, "{} turns", world.turns);
+    }
+}
+
+/// As many requests as a day takes in which all goes well: at a resync, at most everything that can
+/// be asked about each toggle, and whether each OPA is ready; at a change, its OPA's readiness, two
+/// queries, and two steps.
+fn well(changes: u64) -> u64 {
+    let resync = 4 * TOGGLES + SOURCES;
+    2 * WATCHES + POLLS + RESYNCS * resync as u64 + 5 * changes
+}
+
+#[test]
+fn a_day_of_changes_and_faults_costs_a_bounded_number_of_requests_and_nothing_grows() {
+    for readable in [true, false] {
+        let faulty = |_: &Job, dice: &mut Dice| {
+            let after = Duration::from_secs_f64(0.2 * dice.roll());
+            match dice.roll() {
+                0.0..0.8 => Fate::Answered(after),
+                0.8..0.82 => {
+                    let busy = failure(Kind::Status(429));
+                    Fate::Failed(
+                        after,
+                        busy.pausing(Some(Duration::from_secs_f64(5.0 * dice.roll()))),
+                    )
+                }
+                0.82..0.84 => Fate::Failed(Duration::from_secs(10), failure(Kind::Timeout)),
+                _ => Fate::Failed(after, failure(Kind::Lost)),
+            }
+        };
+        let mut world = World::with_fate(setup(readable), faulty);
+        let mut dice = Dice::new(2);
+        let end = world.now + DAY;
+        let mut changes = 0;
+        let mut most = [0; 6];
+        while world.now < end {
+            let toggle = (dice.roll() * TOGGLES as f64) as usize;
+            world.allow(toggle, 1 + (dice.roll() * 15.0) as u8);
+            changes += 1;
+            world.wait(Duration::from_secs_f64(360.0 * dice.roll()));
+            for (most, size) in most.iter_mut().zip(sizes(&world.engine)) {
+                *most = size.max(*most);
+            }
+        }
+        let asked: u64 = counts(&world).values().sum();
+        // Every fifth is tried again, and after a lost update the target is looked at once more.
+        let bound = 3 * well(changes) / 2;
+        assert!(asked < bound, "{asked} requests for {changes} changes");
+        assert!(
+            world.turns < bound,
+            "{} turns for {changes} changes",
+            world.turns
+        );
+        let [timers, steps, urgent, notices, in_flight, queries] = most;
+        assert!(timers <= SOURCES + 1 + 4 * TOGGLES, "{timers} timers");
+        assert!(
+            steps <= TOGGLES && queries <= TOGGLES && urgent <= 4 * SOURCES,
+            "{most:?}"
+        );
+        assert!(
+            in_flight <= 2 * TOGGLES + 4 * SOURCES && notices == 0,
+            "{most:?}"
+        );
+        world.settle();
+        world.assert_in_sync();
+        assert_small(&world);
+    }
+}

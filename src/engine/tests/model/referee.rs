@@ -1,0 +1,237 @@
+//! The rules, watched over at each event.
+//!
+//! Which users may be sent: let a query be the last one of a toggle that was answered when an update
+//! is handed out. If it failed, nothing may be sent. If it succeeded, OPA made up its answer at a
+//! moment between the query's start and its end, and exactly those users are to be sent that the
+//! policy allowed at that moment. As a toggle has one query in flight at most, that moment is later
+//! than the end of every query before: what is sent is never older than the last success.
+
+use std::collections::BTreeMap;
+
+use super::super::super::{Key, PATIENCE, Timer, ToggleState};
+use super::remote::Remote;
+use super::setup::{Setup, TOGGLES, source_of, toggles_of};
+use super::world::Flight;
+use super::*;
+use crate::engine::HANGING;
+
+const WAITS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const WINDOW: Duration = Duration::from_secs(10);
+
+pub(super) struct Referee {
+    setup: Setup,
+    /// When OPA made up the last answer about each toggle; none after a failure.
+    told: [Option<Instant>; TOGGLES],
+    streaks: BTreeMap<Key, Streak>,
+    /// Until when what must not be tried, because the remote asked for a pause.
+    asked: BTreeMap<Key, Instant>,
+    /// Until when the target wants to be left alone, and until when it takes one request at a time.
+    paused_until: Option<Instant>,
+    narrow_until: Option<Instant>,
+    /// What has just failed, and its streak before.
+    failed: Vec<(Key, Failure, Option<Streak>)>,
+}
+
+/// How often what failed in a row.
+type Streak = (usize, &'static str);
+
+/// What became of one task.
+struct Verdict {
+    key: Key,
+    what: &'static str,
+    failure: Option<Failure>,
+}
+
+impl Referee {
+    pub(super) fn new(setup: &Setup) -> Referee {
+        Referee {
+            setup: setup.clone(),
+            told: [None; TOGGLES],
+            streaks: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            paused_until: None,
+            narrow_until: None,
+            failed: Vec::new(),
+        }
+    }
+
+    /// A request is about to go out.
+    pub(super) fn see_off(&self, job: &Job, others: &[Flight], remote: &Remote, now: Instant) {
+        for other in others {
+            let same_kind = is_query(job) == is_query(&other.job);
+            let toggles = toggles_of(&other.job);
+            let same_toggle = toggles_of(job).iter().any(|id| toggles.contains(id));
+            assert!(
+                !(same_kind && same_toggle),
+                "two requests of a kind: {}",
+                short(job)
+            );
+            let same = toggles_of(job).is_empty() && short(job) == short(&other.job);
+            assert!(!same, "two requests of a kind: {}", short(job));
+        }
+        for id in toggles_of(job) {
+            let key = if is_query(job) {
+                Key::Query(id)
+            } else {
+                Key::Apply(id)
+            };
+            let asked = self.asked.get(&key).is_some_and(|end| now < *end);
+            assert!(!asked, "{}: too early for a Retry-After", short(job));
+        }
+        if let Job::Update(id, users, _) = job {
+            let told = self.told[*id].map(|then| remote.allowed(*id, then));
+            assert_eq!(
+                told.as_ref(),
+                Some(&**users),
+                "{}: not the newest users",
+                short(job)
+            );
+        }
+        if source_of(job).is_none() {
+            let paused = self.paused_until.is_some_and(|end| now < end);
+            assert!(!paused, "{}: the target wants to be left alone", short(job));
+        }
+        self.count(job, others, now);
+    }
+
+    fn count(&self, job: &Job, others: &[Flight], now: Instant) {
+        let peer = source_of(job);
+        let others = others
+            .iter()
+            .filter(|other| source_of(&other.job) == peer)
+            .count();
+        let narrow = self.narrow_until.is_some_and(|end| now < end);
+        let limit = match self.setup.at_once {
+            Some(_) if peer.is_none() && narrow => 1,
+            Some(limit) if peer.is_none() => limit.min(self.setup.concurrency),
+            // Beside the queries there is one request of each kind to a source.
+            _ => self.setup.concurrency + HANGING + 4,
+        };
+        assert!(others < limit, "{}: too many at once", short(job));
+    }
+
+    /// A request has ended; OPA made up its answer at `moment`.
+    pub(super) fn hear(&mut self, done: &Done, moment: Instant, now: Instant) {
+        if let Done::Query(id, result) = done {
+            self.told[*id] = result.is_ok().then_some(moment);
+        }
+        for Verdict { key, what, failure } in verdicts(done) {
+            self.asked.remove(&key);
+            let Some(failure) = failure else {
+                if self
+                    .streaks
+                    .get(&key)
+                    .is_some_and(|(_, failed)| *failed == what)
+                {
+                    self.streaks.remove(&key);
+                }
+                continue;
+            };
+            if matches!(key, Key::Apply(_)) && failure.is_status(429) {
+                let window = failure.pause.unwrap_or_default().max(WINDOW);
+                self.narrow_until = self.narrow_until.max(Some(now + window));
+                let end = failure.pause.map(|pause| now + pause.min(LONGEST_PAUSE));
+                self.paused_until = self.paused_until.max(end);
+            }
+            let before = self.streaks.get(&key).copied();
+            let count = before.map_or(0, |(count, _)| count);
+            self.streaks.insert(key, (count + 1, what));
+            self.failed.push((key, failure, before));
+        }
+    }
+
+    /// The engine has taken note of it.
+    pub(super) fn judge(&mut self, engine: &mut Engine, remote: &Remote, now: Instant) {
+        for (key, failure, before) in std::mem::take(&mut self.failed) {
+            if !self.is_counted(engine, key, &failure, now) {
+                // It did not count.
+                self.streaks.remove(&key);
+                self.streaks.extend(before.map(|before| (key, before)));
+            }
+        }
+        for id in 0..TOGGLES {
+            if engine.toggle(id).state != ToggleState::InSync {
+                continue;
+            }
+            self.streaks.remove(&Key::Apply(id));
+            let told = self.told[id].map(|then| remote.allowed(id, then));
+            assert!(
+                told.is_some(),
+                "toggle {id} is in sync with an unknown policy"
+            );
+            if !remote.is_meddled_with(id) {
+                assert_eq!(remote.has(id), told, "toggle {id} is not in sync");
+            }
+        }
+        for notice in engine.take_notices() {
+            if let Notice::Pass { late, took, .. } = notice {
+                assert!(late == 0 || took >= PATIENCE, "passes overlap");
+            }
+        }
+        engine.take_touched();
+    }
+
+    /// What has failed is counted, and tried again after the wait that is its turn, or the pause that was asked
+    /// for where that is longer; unless a callback came in the meantime, or a toggle is not there any
+    /// more and is created at once.
+    fn is_counted(&mut self, engine: &Engine, key: Key, failure: &Failure, now: Instant) -> bool {
+        let Some(at) = engine.timers.get(Timer::Task(key)) else {
+            let is_gone = matches!(key, Key::Apply(_)) && failure.is_status(404);
+            let is_called = matches!(key, Key::Query(_)) && failure.pause.is_none();
+            assert!(
+                is_gone || is_called,
+                "{key:?} is not tried again after {failure:?}"
+            );
+            return is_called;
+        };
+        let (count, _) = self.streaks[&key];
+        let full = Duration::from_secs_f64(WAITS[(count - 1).min(WAITS.len() - 1)]);
+        let pause = failure.pause.unwrap_or_default().min(LONGEST_PAUSE);
+        let wait = at - now;
+        assert!(
+            wait <= full.max(pause),
+            "{key:?} waits {wait:?} after {count} failures"
+        );
+        assert!(
+            wait >= full.mul_f64(0.9).max(pause),
+            "{key:?} waits {wait:?} after {count} failures"
+        );
+        if failure.pause.is_some() {
+            self.asked.insert(key, at);
+        }
+        true
+    }
+}
+
+fn is_query(job: &Job) -> bool {
+    matches!(job, Job::Query(..))
+}
+
+/// Readiness is left out: an OPA that is not ready is asked in its own rhythm.
+fn verdicts(done: &Done) -> Vec<Verdict> {
+    fn of<T>(key: Key, what: &'static str, result: &Result<T, Failure>) -> Vec<Verdict> {
+        let failure = result.as_ref().err().cloned();
+        vec![Verdict { key, what, failure }]
+    }
+    match done {
+        Done::Discover(id, result) => of(Key::Discover(*id), "discovery", result),
+        Done::Register(id, result) => of(Key::Register(*id), "registration", result),
+        Done::Watch(id, result) => of(Key::Watch(*id), "watch", result),
+        Done::Query(id, result) => of(Key::Query(*id), "query", result),
+        Done::Create(id, Ok(Created::Existed(None))) => {
+            let unread: Result<(), _> = Err(failure(Kind::Status(409)));
+            of(Key::Apply(*id), "creation", &unread)
+        }
+        Done::Create(id, result) => of(Key::Apply(*id), "creation", result),
+        Done::Describe(id, result) => of(Key::Apply(*id), "metadata update", result),
+        Done::Update(id, result) => of(Key::Apply(*id), "update", result),
+        Done::Read(results) => {
+            let reads = results.iter();
+            reads
+                .flat_map(|(id, result)| of(Key::Apply(*id), "read", result))
+                .collect()
+        }
+        Done::Leave(..) | Done::Ready(..) => Vec::new(),
+    }
+}

@@ -1,0 +1,239 @@
+//! What stands on the other side: two OPALs with an OPA each, an OPA alone, and a target.
+
+use super::setup::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
+use super::*;
+
+/// An OPA that is restarted is gone for longer than its readiness is believed.
+const DOWN: Duration = Duration::from_millis(1500);
+
+/// And then it holds nothing at first.
+const EMPTY: Duration = Duration::from_secs(5);
+
+pub(super) struct Remote {
+    readable: bool,
+    differences: bool,
+    sources: [Source; SOURCES],
+    toggles: [Toggle; TOGGLES],
+    /// Which run of the program this is: an earlier one's registration is not ours.
+    pub(super) generation: u32,
+}
+
+struct Source {
+    registered: Option<u32>,
+    down_until: Instant,
+    empty_until: Instant,
+}
+
+struct Toggle {
+    /// Whom the policy allowed from when on.
+    policy: Vec<(Instant, u8)>,
+    there: Option<Flag>,
+    /// It was changed by somebody else, or late, since the program last read it, or set it whole.
+    meddled: bool,
+}
+
+struct Flag {
+    users: Users,
+    described: bool,
+}
+
+/// Each bit is a user. The policy never allows nobody, so that nobody is a sure sign of an answer
+/// that should not have been believed.
+fn set(mask: u8) -> Users {
+    let keys = ["alice", "bob", "eve", "zoe"];
+    let chosen = (0..keys.len()).filter(|bit| mask & (1 << bit) != 0);
+    chosen.map(|bit| keys[bit]).collect()
+}
+
+impl Remote {
+    pub(super) fn new(setup: &Setup, now: Instant) -> Remote {
+        Remote {
+            readable: setup.readable,
+            differences: setup.differences,
+            sources: std::array::from_fn(|_| Source {
+                registered: None,
+                down_until: now,
+                empty_until: now,
+            }),
+            toggles: std::array::from_fn(|_| Toggle {
+                policy: vec![(now, 1)],
+                there: None,
+                meddled: false,
+            }),
+            generation: 0,
+        }
+    }
+
+    pub(super) fn allow(&mut self, toggle: ToggleId, mask: u8, now: Instant) {
+        self.toggles[toggle].policy.push((now, mask));
+    }
+
+    /// Whom the policy allows now.
+    pub(super) fn allows(&self, toggle: ToggleId) -> Users {
+        self.toggles[toggle]
+            .policy
+            .last()
+            .map_or_else(Users::default, |(_, mask)| set(*mask))
+    }
+
+    /// Whom it allowed then.
+    pub(super) fn allowed(&self, toggle: ToggleId, then: Instant) -> Users {
+        let until_then = self.toggles[toggle].policy.iter().rev();
+        let mut until_then = until_then.filter(|(since, _)| *since <= then);
+        until_then
+            .next()
+            .map_or_else(Users::default, |(_, mask)| set(*mask))
+    }
+
+    /// Who has a toggle; none where it is not there, or not described as it should be.
+    pub(super) fn has(&self, toggle: ToggleId) -> Option<Users> {
+        let there = self.toggles[toggle].there.as_ref();
+        there
+            .filter(|there| there.described)
+            .map(|there| there.users.clone())
+    }
+
+    pub(super) fn is_meddled_with(&self, toggle: ToggleId) -> bool {
+        self.toggles[toggle].meddled
+    }
+
+    pub(super) fn is_registered(&self, source: usize) -> bool {
+        self.sources[source].registered == Some(self.generation)
+    }
+
+    pub(super) fn is_down(&self, job: &Job, now: Instant) -> bool {
+        source_of(job).is_some_and(|id| now < self.sources[id].down_until)
+    }
+
+    /// Somebody changes the users by hand, and with a large number the metadata.
+    pub(super) fn meddle(&mut self, toggle: ToggleId, mask: u8) {
+        let toggle = &mut self.toggles[toggle];
+        if let Some(there) = &mut toggle.there {
+            there.users = set(mask);
+            there.described &= mask < 16;
+            toggle.meddled = true;
+        }
+    }
+
+    pub(super) fn delete(&mut self, toggle: ToggleId) {
+        self.toggles[toggle].there = None;
+        self.toggles[toggle].meddled = true;
+    }
+
+    pub(super) fn restart(&mut self, source: usize, with_opal: bool, now: Instant) {
+        let source = &mut self.sources[source];
+        source.registered = source.registered.filter(|_| !with_opal);
+        source.down_until = now + DOWN;
+        source.empty_until = now + EMPTY;
+    }
+
+    /// Does what a request asks, and answers it.
+    pub(super) fn answer(&mut self, job: &Job, now: Instant) -> Done {
+        self.apply(job);
+        let found = |id: ToggleId| match &self.toggles[id].there {
+            Some(_) => Ok(()),
+            None => Err(failure(Kind::Status(404))),
+        };
+        let is_empty = |id: usize| now < self.sources[id].empty_until;
+        match job {
+            Job::Discover(id) => Done::Discover(*id, Ok(access())),
+            Job::Register(id) => Done::Register(*id, Ok(())),
+            Job::Watch(id) => Done::Watch(*id, Ok(self.is_registered(*id))),
+            Job::Leave(id) => Done::Leave(*id, Ok(())),
+            Job::Ready(id, _) if is_empty(*id) => Done::Ready(*id, Ok(Readiness::NotReady)),
+            Job::Ready(id, _) => Done::Ready(*id, Ok(Readiness::Ready)),
+            // An OPA whose readiness nobody asks for has its data at once.
+            Job::Query(id, _) if SOURCE_OF[*id] != ALONE && is_empty(SOURCE_OF[*id]) => {
+                Done::Query(*id, Ok(Users::default()))
+            }
+            Job::Query(id, _) => Done::Query(*id, Ok(self.allows(*id))),
+            Job::Read(ids) => Done::Read(ids.iter().map(|id| (*id, Ok(self.read(*id)))).collect()),
+            Job::Create(id) => Done::Create(*id, Ok(self.create(*id))),
+            Job::Describe(id, _) => Done::Describe(*id, found(*id)),
+            Job::Update(id, ..) => Done::Update(*id, found(*id)),
+        }
+    }
+
+    fn read(&mut self, id: ToggleId) -> There {
+        let toggle = &mut self.toggles[id];
+        toggle.meddled = false;
+        match &toggle.there {
+            None => There::Absent,
+            Some(there) => {
+                let users = Arc::new(there.users.clone());
+                There::Present(Present::plain(there.described, Some(users)))
+            }
+        }
+    }
+
+    fn create(&mut self, id: ToggleId) -> Created {
+        let there = &mut self.toggles[id].there;
+        if there.is_some() {
+            let unread = Present::plain(false, None);
+            return Created::Existed((!self.readable).then_some(unread));
+        }
+        *there = Some(Flag {
+            users: Users::default(),
+            described: true,
+        });
+        self.toggles[id].meddled = false;
+        new_toggle(self.readable)
+    }
+
+    /// Does what a request asks, whatever becomes of its answer.
+    pub(super) fn apply(&mut self, job: &Job) {
+        match job {
+            Job::Register(id) => self.sources[*id].registered = Some(self.generation),
+            Job::Describe(id, _) => {
+                if let Some(there) = &mut self.toggles[*id].there {
+                    there.described = true;
+                }
+            }
+            Job::Update(id, users, known) => {
+                let differences = known.change_to(users).filter(|_| self.differences);
+                let toggle = &mut self.toggles[*id];
+                let Some(there) = &mut toggle.there else {
+                    return;
+                };
+                match differences {
+                    Some(change) => {
+                        let left = change.removed.change_from(&there.users).removed;
+                        there.users = left.and(&change.added);
+                    }
+                    None => {
+                        there.users = Users::clone(users);
+                        toggle.meddled &= !there.described;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Does it when the program has long given it up.
+    pub(super) fn apply_late(&mut self, job: &Job) {
+        self.apply(job);
+        if let Job::Update(id, ..) = job {
+            self.toggles[*id].meddled = true;
+        }
+    }
+}
+
+/// The end of a request that failed.
+pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
+    match job {
+        Job::Discover(id) => Done::Discover(*id, Err(failure)),
+        Job::Register(id) => Done::Register(*id, Err(failure)),
+        Job::Watch(id) => Done::Watch(*id, Err(failure)),
+        Job::Leave(id) => Done::Leave(*id, Err(failure)),
+        Job::Ready(id, _) => Done::Ready(*id, Err(failure)),
+        Job::Query(id, _) => Done::Query(*id, Err(failure)),
+        Job::Read(ids) => {
+            let failed = |id: &ToggleId| (*id, Err(failure.clone()));
+            Done::Read(ids.iter().map(failed).collect())
+        }
+        Job::Create(id) => Done::Create(*id, Err(failure)),
+        Job::Describe(id, _) => Done::Describe(*id, Err(failure)),
+        Job::Update(id, ..) => Done::Update(*id, Err(failure)),
+    }
+}

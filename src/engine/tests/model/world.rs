@@ -1,0 +1,300 @@
+//! Time, and the requests in flight.
+
+use super::referee::Referee;
+use super::remote::{Remote, refuse};
+use super::setup::{Dice, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, engine, source_of};
+use super::*;
+
+/// What becomes of a request if nobody intervenes.
+pub(super) enum Fate {
+    /// It is answered after this time.
+    Answered(Duration),
+    /// It fails after this time.
+    Failed(Duration, Failure),
+    /// It hangs for ever.
+    Stuck,
+}
+
+type Decide = dyn FnMut(&Job, &mut Dice) -> Fate;
+
+pub(super) struct Flight {
+    pub(super) job: Job,
+    /// When and how it ends by itself: none as the remote wants it.
+    end: Option<(Instant, Option<Failure>)>,
+    /// What the remote answered, and when, where it has.
+    answer: Option<(Done, Instant)>,
+}
+
+pub(super) struct World {
+    pub(super) setup: Setup,
+    pub(super) engine: Engine,
+    pub(super) now: Instant,
+    pub(super) remote: Remote,
+    pub(super) referee: Referee,
+    pub(super) in_flight: Vec<Flight>,
+    /// How often the engine was woken because time had passed.
+    pub(super) turns: u64,
+    /// What was asked, and when.
+    pub(super) log: Vec<(Instant, String)>,
+    /// Updates that failed, and when they are done all the same.
+    late: Vec<(Instant, Job)>,
+    fate: Box<Decide>,
+    dice: Dice,
+}
+
+impl World {
+    /// Requests that nobody takes care of time out.
+    pub(super) fn new(setup: Setup) -> World {
+        let timeout = failure(Kind::Timeout);
+        World::with_fate(setup, move |_, _| {
+            Fate::Failed(HTTP_TIMEOUT, timeout.clone())
+        })
+    }
+
+    pub(super) fn with_fate(
+        setup: Setup,
+        fate: impl FnMut(&Job, &mut Dice) -> Fate + 'static,
+    ) -> World {
+        let now = Instant::now();
+        let mut world = World {
+            engine: engine(&setup),
+            now,
+            remote: Remote::new(&setup, now),
+            referee: Referee::new(&setup),
+            in_flight: Vec::new(),
+            turns: 0,
+            log: Vec::new(),
+            late: Vec::new(),
+            fate: Box::new(fate),
+            dice: Dice::new(setup.seed),
+            setup,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let moment = self.moment();
+        self.engine.start(moment);
+        self.take_jobs();
+    }
+
+    pub(super) fn moment(&mut self) -> Moment {
+        Moment {
+            at: self.now,
+            chance: self.dice.roll(),
+        }
+    }
+
+    /// No two things happen at the same moment.
+    pub(super) fn act(&mut self, action: Action) {
+        self.wait(Duration::from_micros(1));
+        let by_hand = self.setup.resync.is_some();
+        match action {
+            Action::Allow(toggle, mask) => self.allow(toggle, mask),
+            Action::Call(source) => self.call(source),
+            Action::Meddle(toggle, mask) if by_hand => self.remote.meddle(toggle, mask),
+            Action::Delete(toggle) if by_hand => self.remote.delete(toggle),
+            Action::Reset if by_hand => self.reset(),
+            Action::Meddle(..) | Action::Delete(_) | Action::Reset => {}
+            Action::Process(_) | Action::Answer(_) | Action::Fail(..)
+                if self.in_flight.is_empty() => {}
+            Action::Process(job) => self.process(job % self.in_flight.len()),
+            Action::Answer(job) => self.end(job % self.in_flight.len(), None),
+            Action::Fail(job, failure, effect) => {
+                self.fail(job % self.in_flight.len(), failure, effect);
+            }
+            Action::Restart(source, with_opal) => {
+                self.remote.restart(source, with_opal, self.now);
+                self.lose(|job| source_of(job) == Some(source));
+            }
+            Action::Reboot => self.reboot(),
+            Action::Wait(millis) => self.wait(Duration::from_millis(millis)),
+        }
+        self.take_jobs();
+    }
+
+    pub(super) fn allow(&mut self, toggle: ToggleId, mask: u8) {
+        self.remote.allow(toggle, mask, self.now);
+        self.call(SOURCE_OF[toggle]);
+    }
+
+    /// OPAL calls back, if it knows this run of the program.
+    fn call(&mut self, source: usize) {
+        if self.remote.is_registered(source) {
+            self.tell(Event::Callback(source));
+        }
+        self.take_jobs();
+    }
+
+    fn reset(&mut self) {
+        (0..TOGGLES).for_each(|toggle| self.remote.delete(toggle));
+        self.lose(|job| source_of(job).is_none());
+    }
+
+    /// Whoever has a request out there loses the connection.
+    fn lose(&mut self, of: impl Fn(&Job) -> bool) {
+        while let Some(index) = self.in_flight.iter().position(|flight| of(&flight.job)) {
+            self.end(index, Some(failure(Kind::Lost)));
+        }
+    }
+
+    /// What the old program asked for is done by now or never: the new one cannot know of it.
+    pub(super) fn reboot(&mut self) {
+        self.late
+            .drain(..)
+            .for_each(|(_, job)| self.remote.apply(&job));
+        for flight in std::mem::take(&mut self.in_flight) {
+            if self.dice.roll() < 0.5 {
+                self.remote.apply(&flight.job);
+            }
+        }
+        self.remote.generation += 1;
+        self.referee = Referee::new(&self.setup);
+        self.engine = engine(&self.setup);
+        self.start();
+    }
+
+    fn process(&mut self, index: usize) {
+        let flight = &mut self.in_flight[index];
+        if flight.answer.is_none() {
+            flight.answer = Some((self.remote.answer(&flight.job, self.now), self.now));
+        }
+    }
+
+    fn fail(&mut self, index: usize, failure: Failure, effect: Effect) {
+        let job = self.in_flight[index].job.clone();
+        match effect {
+            Effect::None => {}
+            Effect::AllTheSame => self.process(index),
+            // Whoever gave a clear answer does nothing afterwards.
+            Effect::Late(_) if !failure.is_unsure() => {}
+            Effect::Late(millis) => {
+                self.late
+                    .push((self.now + Duration::from_millis(millis), job));
+            }
+        }
+        self.end(index, Some(failure));
+    }
+
+    /// Tells the engine of the end of a request: its answer, or the failure.
+    fn end(&mut self, index: usize, failure: Option<Failure>) {
+        if failure.is_none() {
+            self.process(index);
+        }
+        let flight = self.in_flight.remove(index);
+        let (done, moment) = match (failure, flight.answer) {
+            (None, Some(answer)) => answer,
+            (failure, _) => {
+                let failure = failure.unwrap_or_else(|| unreachable!());
+                (refuse(&flight.job, failure), self.now)
+            }
+        };
+        self.referee.hear(&done, moment, self.now);
+        self.tell(Event::Done(done));
+        self.take_jobs();
+    }
+
+    fn tell(&mut self, event: Event) {
+        let moment = self.moment();
+        self.engine.handle(event, moment);
+        self.referee.judge(&mut self.engine, &self.remote, self.now);
+    }
+
+    fn take_jobs(&mut self) {
+        let now = self.moment();
+        while let Some(job) = self.engine.next_job(now) {
+            self.referee
+                .see_off(&job, &self.in_flight, &self.remote, self.now);
+            self.log.push((self.now, short(&job)));
+            let end = if self.remote.is_down(&job, self.now) {
+                Some((self.now, Some(failure(Kind::Refused))))
+            } else {
+                match (self.fate)(&job, &mut self.dice) {
+                    Fate::Answered(after) => Some((self.now + after, None)),
+                    Fate::Failed(after, failure) => Some((self.now + after, Some(failure))),
+                    Fate::Stuck => None,
+                }
+            };
+            self.in_flight.push(Flight {
+                job,
+                end,
+                answer: None,
+            });
+        }
+        let next = self.engine.next_time(self.now);
+        assert!(
+            next.is_none_or(|next| next > self.now),
+            "a timer is overdue"
+        );
+    }
+
+    pub(super) fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let own = self.engine.next_time(self.now);
+            let ends = self
+                .in_flight
+                .iter()
+                .filter_map(|flight| flight.end.as_ref());
+            let late = self.late.iter().map(|(at, _)| *at);
+            let next = ends.map(|(at, _)| *at).chain(late).chain(own).min();
+            let Some(next) = next.filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            let now = self.now;
+            for (_, job) in self.late.extract_if(.., |(at, _)| *at <= now) {
+                self.remote.apply_late(&job);
+            }
+            self.end_flights();
+            if own.is_some_and(|own| own <= now) {
+                self.turns += 1;
+                self.tell(Event::Time);
+                self.take_jobs();
+            }
+        }
+        self.now = end;
+    }
+
+    fn end_flights(&mut self) {
+        let now = self.now;
+        let over = |flight: &Flight| flight.end.as_ref().is_some_and(|(at, _)| *at <= now);
+        while let Some(index) = self.in_flight.iter().position(over) {
+            let failure = self.in_flight[index]
+                .end
+                .take()
+                .and_then(|(_, failure)| failure);
+            self.end(index, failure);
+        }
+    }
+
+    /// From now on, this becomes of requests.
+    pub(super) fn decide(&mut self, fate: impl FnMut(&Job, &mut Dice) -> Fate + 'static) {
+        self.fate = Box::new(fate);
+    }
+
+    /// The faults have ended: whatever was asked for as a pause, and one resync, passes.
+    pub(super) fn settle(&mut self) {
+        self.decide(|_, _| Fate::Answered(Duration::from_millis(1)));
+        for flight in &mut self.in_flight {
+            flight.end = Some((self.now, None));
+        }
+        self.wait(Duration::from_secs(400));
+    }
+
+    pub(super) fn assert_in_sync(&self) {
+        for toggle in 0..TOGGLES {
+            assert_eq!(
+                self.remote.has(toggle),
+                Some(self.remote.allows(toggle)),
+                "toggle {toggle}"
+            );
+        }
+        let sources = (0..SOURCES).flat_map(|id| self.engine.source(id).troubles);
+        let toggles = (0..TOGGLES).flat_map(|id| self.engine.toggle(id).troubles);
+        let troubles: Vec<_> = sources.chain(toggles).collect();
+        assert!(troubles.is_empty(), "{troubles:?}");
+        assert!(self.engine.is_started());
+    }
+}

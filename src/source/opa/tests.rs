@@ -1,0 +1,118 @@
+//! What OPA can answer.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::error::Kind;
+use crate::tests::anything::{QUOTE, any_changes, any_edits, any_json, any_text, changed, edited};
+
+const READ: &str =
+    "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",method=\"get\"} 7";
+const WRITTEN: &str =
+    "http_request_duration_seconds_count{code=\"204\",handler=\"v1/data\",method=\"put\"} 1";
+const REFUSED: &str =
+    "http_request_duration_seconds_count{code=\"400\",handler=\"v1/data\",method=\"patch\"} 1";
+const POLICY: &str =
+    "http_request_duration_seconds_count{code=\"200\",handler=\"v1/policies\",method=\"put\"} 3";
+
+#[test]
+fn metrics_tell_of_an_opa_that_got_no_data() {
+    assert!(shows_no_write(&[READ, POLICY, REFUSED].join("\n")));
+    assert!(!shows_no_write(&[READ, WRITTEN, POLICY].join("\n")));
+}
+
+#[test]
+fn metrics_that_do_not_count_requests_tell_nothing() {
+    assert!(!shows_no_write(""));
+    assert!(!shows_no_write("<html>not found</html>"));
+    assert!(!shows_no_write(POLICY));
+}
+
+#[test]
+fn a_list_is_no_answer_whatever_is_in_it() {
+    for body in ["[[\"eve\"]]", "[]", "[{\"result\":[\"eve\"]}]"] {
+        let failure = users_in(&Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
+        let words =
+            "the answer to GET http://remote/ does not hold what it should (line 1 column 0)";
+        assert_eq!(failure.to_string(), words);
+    }
+}
+
+fn rule() -> Rule {
+    Rule {
+        source: 0,
+        package: "app.rbac".into(),
+        rule: "us".into(),
+    }
+}
+
+/// Asserts that users are taken from right answers only, and that nothing is quoted of others.
+///
+/// The answer is read in another way too, as far as that understands it: what stands beside the users
+/// is not looked at by the program, and may be a text that is none.
+fn examine(body: &[u8]) {
+    let read: Option<Value> = serde_json::from_slice(body).ok();
+    let result = read
+        .as_ref()
+        .map(|read| read.as_object().and_then(|it| it.get("result")));
+    match users_in(&Answer::of(200, body), &rule()) {
+        Ok(users) => {
+            let keys = |list: &Value| list.as_array()?.iter().map(Value::as_str).collect();
+            let expected = result.map(|result| result.and_then(keys));
+            assert!(expected.is_none_or(|expected| expected == Some(users)));
+        }
+        Err(failure) => {
+            let words = failure.to_string();
+            assert!(!words.contains(QUOTE), "{words}");
+            let known = [Kind::Undefined, Kind::WrongType, Kind::Answer];
+            assert!(known.contains(&failure.kind), "{failure:?}");
+            let is_defined = result.flatten().is_some();
+            assert!(failure.kind != Kind::Undefined || !is_defined, "{words}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_right_answer_holds_its_users_whatever_stands_beside_them(
+        keys in prop::collection::vec(any_text(), 0..20),
+        beside in any_json(),
+        pretty: bool,
+    ) {
+        let answer = json!({ "decision_id": beside, "result": keys, "metrics": beside });
+        let body = match pretty {
+            true => serde_json::to_vec_pretty(&answer).unwrap(),
+            false => serde_json::to_vec(&answer).unwrap(),
+        };
+        let users = users_in(&Answer::of(200, &body), &rule()).unwrap();
+        prop_assert_eq!(users, keys.iter().map(String::as_str).collect::<Users>());
+    }
+
+    #[test]
+    fn an_answer_that_is_nearly_right_is_an_error_that_quotes_nothing(
+        keys in prop::collection::vec(any_text(), 0..6),
+        changes in any_changes(),
+        edits in any_edits(),
+    ) {
+        let answer = changed(json!({ "decision_id": "1", "result": keys }), &changes);
+        examine(&edited(&serde_json::to_vec(&answer).unwrap(), &edits));
+    }
+
+    #[test]
+    fn an_answer_of_any_json_or_any_bytes_is_an_error_that_quotes_nothing(
+        json in any_json(),
+        bytes: Vec<u8>,
+    ) {
+        examine(&serde_json::to_vec(&json).unwrap());
+        examine(&bytes);
+        examine(&[b"{\"result\":", bytes.as_slice(), b"}"].concat());
+    }
+
+    #[test]
+    fn any_bytes_are_metrics_that_tell_something_or_nothing(bytes: Vec<u8>, edits in any_edits()) {
+        shows_no_write(&String::from_utf8_lossy(&bytes));
+        let metrics = [READ, WRITTEN, REFUSED].join("\n");
+        shows_no_write(&String::from_utf8_lossy(&edited(metrics.as_bytes(), &edits)));
+    }
+}
