@@ -4,9 +4,23 @@ CARGO ?= cargo
 PYTHON ?= python3
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
 sysconfdir ?= /etc
+unitdir ?= $(prefix)/lib/systemd/system
+bashdir ?= $(prefix)/share/bash-completion/completions
+fishdir ?= $(prefix)/share/fish/vendor_completions.d
+zshdir ?= $(prefix)/share/zsh/site-functions
 
-.PHONY: build demo test lint deny e2e install clean
+# Which cargo-deb makes the package: others may lay it out otherwise.
+cargo_deb := 3.8.0
+
+installed := $(bindir)/optoggles \
+	$(mandir)/man1/optoggles.1 $(mandir)/man5/optoggles.toml.5 \
+	$(bashdir)/optoggles $(fishdir)/optoggles.fish $(zshdir)/_optoggles \
+	$(unitdir)/optoggles.service \
+	$(sysconfdir)/optoggles/optoggles.toml.example
+
+.PHONY: build demo test lint deny e2e completions install uninstall deb test-install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -43,10 +57,42 @@ deny:
 e2e: build
 	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles
 
-## install: the executable, and the commented configuration as an example
-install: build
+## completions: scripts for bash, fish and zsh, in target/completions
+completions: build
+	mkdir -p target/completions
+	target/release/optoggles completions bash > target/completions/optoggles
+	target/release/optoggles completions fish > target/completions/optoggles.fish
+	target/release/optoggles completions zsh > target/completions/_optoggles
+
+## install: the executable, manual pages, completions, the service's unit, and the commented
+## configuration as an example; prefix and DESTDIR are honoured
+install: completions
 	install -D -m 755 target/release/optoggles $(DESTDIR)$(bindir)/optoggles
+	install -D -m 644 man/optoggles.1 $(DESTDIR)$(mandir)/man1/optoggles.1
+	install -D -m 644 man/optoggles.toml.5 $(DESTDIR)$(mandir)/man5/optoggles.toml.5
+	install -D -m 644 target/completions/optoggles $(DESTDIR)$(bashdir)/optoggles
+	install -D -m 644 target/completions/optoggles.fish $(DESTDIR)$(fishdir)/optoggles.fish
+	install -D -m 644 target/completions/_optoggles $(DESTDIR)$(zshdir)/_optoggles
+	install -D -m 644 contrib/systemd/optoggles.service $(DESTDIR)$(unitdir)/optoggles.service
+	sed -i -e 's|/usr/bin/optoggles|$(bindir)/optoggles|' -e 's|/etc/optoggles|$(sysconfdir)/optoggles|' \
+		$(DESTDIR)$(unitdir)/optoggles.service
 	install -D -m 640 optoggles.toml $(DESTDIR)$(sysconfdir)/optoggles/optoggles.toml.example
+
+## uninstall: takes away what install has put there; a configuration stays
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(installed))
+	-rmdir $(DESTDIR)$(sysconfdir)/optoggles 2>/dev/null
+
+## deb: the Debian package, target/debian/optoggles_*.deb (installs cargo-deb where it is missing)
+deb: completions
+	cargo-deb --version 2>/dev/null | grep -qF "$(cargo_deb)" || \
+		$(CARGO) install cargo-deb --locked --version $(cargo_deb)
+	cargo-deb --no-build --locked
+
+## test-install: make install, make uninstall, and the Debian package's installation and removal
+test-install: deb
+	tests/packages/install.sh
+	tests/packages/deb.sh target/debian/optoggles_*.deb
 
 clean:
 	$(CARGO) clean

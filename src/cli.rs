@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// The longest duration that is taken, so that times never overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -39,6 +40,12 @@ pub enum Command {
     Sync(Sync),
     /// Check the configuration file
     CheckConfig(CheckConfig),
+    /// Print a script with which a shell completes this command line
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
 }
 
 /// The options of `sync`.

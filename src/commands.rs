@@ -2,6 +2,7 @@
 //! worker until a signal comes.
 
 mod check_config;
+mod completions;
 mod reload;
 mod serve;
 mod sync;
@@ -23,6 +24,7 @@ use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
 use crate::engine::{Engine, Mode};
 use crate::logging;
+use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::status::Status;
@@ -98,6 +100,7 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
             sync::run(config, &again, options, cli.verbose > 0)
         }
         Command::CheckConfig(options) => check_config::run(load(explicit), options),
+        Command::Completions { shell } => completions::run(*shell),
     }
 }
 
@@ -134,6 +137,7 @@ struct Machine {
     bells: Arc<Bells>,
     signals: Signals,
     orders: Sender<Order>,
+    notifier: Notifier,
 }
 
 impl Machine {
@@ -147,6 +151,11 @@ impl Machine {
         };
         let signals = Signals::new(heard)
             .map_err(|error| Stop::failed(format!("failed to listen for signals: {error}")))?;
+        // A single pass is over before anybody could rely on it.
+        let notifier = match mode {
+            Mode::Once { .. } => Notifier::default(),
+            Mode::Serve | Mode::Sync { .. } => Notifier::new(&|name| std::env::var(name).ok()),
+        };
         let status = Arc::new(Status::new(config, Instant::now()));
         let (orders, receiver) = unbounded();
         let assignment = Assignment {
@@ -154,13 +163,14 @@ impl Machine {
             peers: Arc::new(peers),
             mode,
         };
-        let worker = Worker::new(assignment, Arc::clone(&status), receiver);
+        let worker = Worker::new(assignment, Arc::clone(&status), notifier.clone(), receiver);
         Ok(Machine {
             bells: worker.bells(),
             worker,
             status,
             signals,
             orders,
+            notifier,
         })
     }
 
@@ -176,20 +186,24 @@ impl Machine {
         let thread = thread::Builder::new().name("worker".into()).spawn(work);
         let thread = thread
             .map_err(|error| Stop::failed(format!("failed to start the worker thread: {error}")))?;
+        self.notifier.ready();
         let mut on_stop = Some(on_stop);
         for signal in &mut self.signals {
             if signal == SIGHUP {
-                let assignment = Some(())
-                    .filter(|()| on_stop.is_some())
-                    .and_then(|()| reload.run());
-                // Where nobody listens any more, the worker is ending already.
-                let _ = assignment.map(|it| self.orders.send(Order::Reload(it)));
+                if on_stop.is_some() {
+                    self.notifier.reloading();
+                    let order = reload.run().map_or(Order::Refused, Order::Reload);
+                    // Where nobody listens any more, the worker is ending already.
+                    let _ = self.orders.send(order);
+                    self.notifier.ready();
+                }
                 continue;
             }
             let Some(on_stop) = on_stop.take() else {
                 std::process::exit(Exit::Failed as i32);
             };
             log::info!("stopping signal={signal}");
+            self.notifier.stopping();
             let _ = self.orders.send(Order::Stop);
             on_stop();
         }

@@ -14,6 +14,7 @@ pub mod source;
 pub mod target;
 pub mod peers;
 pub mod status;
+pub mod notify;
 pub mod worker;
 pub mod server;
 pub mod logging;

@@ -2,6 +2,8 @@
 //!
 //! Nothing here holds a user's name, a token, or the remote's own words: those can quote users.
 
+mod line;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,6 +1,7 @@
 //! The worker thread: owns the engine, is the only one that waits for time, hands out jobs.
 
 mod bells;
+mod caption;
 mod generation;
 mod pool;
 mod telling;
@@ -13,9 +14,11 @@ use crossbeam_channel::{Receiver, after, never, select_biased, unbounded};
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
 use crate::job::Done;
+use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
 pub use bells::{Bells, WorkerGone};
+use caption::Caption;
 use generation::Generation;
 use pool::Pool;
 
@@ -35,6 +38,7 @@ pub struct Worker {
     news: Receiver<News>,
     orders: Receiver<Order>,
     status: Arc<Status>,
+    caption: Caption,
 }
 
 /// What the process is told to do.
@@ -43,6 +47,8 @@ pub enum Order {
     Stop,
     /// Go on with another configuration.
     Reload(Assignment),
+    /// Go on with this one: the other was refused.
+    Refused,
 }
 
 /// What a worker is to do.
@@ -67,7 +73,12 @@ enum News {
 
 impl Worker {
     /// A worker that has not started. An order to stop, or the end of the orders, ends it.
-    pub fn new(assignment: Assignment, status: Arc<Status>, orders: Receiver<Order>) -> Worker {
+    pub fn new(
+        assignment: Assignment,
+        status: Arc<Status>,
+        notifier: Notifier,
+        orders: Receiver<Order>,
+    ) -> Worker {
         let (sender, news) = unbounded();
         Worker {
             bells: Arc::new(Bells::new(&assignment.config, sender.clone())),
@@ -77,6 +88,7 @@ impl Worker {
             news,
             orders,
             status,
+            caption: Caption::new(notifier),
         }
     }
 
@@ -102,6 +114,7 @@ impl Worker {
                     self.current.engine.handle(Event::Stop, moment());
                 }
                 Next::Order(Order::Reload(assignment)) => self.reload(assignment),
+                Next::Order(Order::Refused) => self.caption.refused = true,
                 Next::News(news) => self.hear(news),
                 Next::Time => self.current.engine.handle(Event::Time, moment()),
             }
@@ -132,6 +145,7 @@ impl Worker {
     fn reload(&mut self, assignment: Assignment) {
         let mut next = self.current.succeed(assignment, Instant::now());
         self.bells.set(&next.config);
+        self.caption.refused = false;
         next.engine.start(moment());
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());
@@ -162,8 +176,9 @@ impl Worker {
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());
-        self.status
-            .publish(&mut self.current.engine, Clocks::read());
+        let now = Clocks::read();
+        self.status.publish(&mut self.current.engine, now);
+        self.caption.tell(&self.status, now.at);
     }
 
     fn is_idle(&self) -> bool {
@@ -173,7 +188,8 @@ impl Worker {
     /// Waits until something happens, or is due.
     fn wait(&self, deadline: Option<Instant>) -> Next {
         let now = Instant::now();
-        let due = self.current.engine.next_time(now);
+        let due = [self.current.engine.next_time(now), self.caption.due];
+        let due = due.into_iter().flatten().min();
         let end = due
             .filter(|_| deadline.is_none())
             .or(deadline)

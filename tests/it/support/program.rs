@@ -47,6 +47,11 @@ impl Program {
         }
     }
 
+    /// Adds a variable to the environment.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The configuration, in which `{port}` stands for the port to listen at.
     pub(crate) fn config(&self) -> &str {
         &self.config
@@ -149,6 +154,11 @@ impl Daemon {
             process,
             stage,
         }
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// `GET` of a route.

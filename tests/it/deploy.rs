@@ -1,0 +1,166 @@
+//! What is in `contrib` for those who run it: as far as that shows without Docker and Kubernetes.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use optoggles::config::{Config, SourceKind, load};
+use saphyr::{LoadableYamlNode, YamlOwned as Yaml};
+
+use crate::support::program::Program;
+use crate::support::{Stage, World};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap()
+}
+
+/// Every document of a YAML file.
+fn documents(name: &str) -> Vec<Yaml> {
+    Yaml::load_from_str(&text(name)).unwrap()
+}
+
+/// The object of a kind in the file for Kubernetes.
+fn object(kind: &str) -> Yaml {
+    let objects = documents("contrib/kubernetes.yaml").into_iter();
+    let mut of_kind = objects.filter(|object| object["kind"].as_str() == Some(kind));
+    of_kind.next().unwrap()
+}
+
+/// A configuration, after the strict check with these variables alone.
+#[track_caller]
+fn checked(configuration: &str, variables: &[&str]) -> Config {
+    let env: Vec<_> = variables.iter().map(|&name| (name, "any")).collect();
+    let program = Program::new(&Stage::new(), configuration, &env);
+    program.run(&["check-config", "--strict"]).exits(0);
+    let file = program.path("optoggles.toml");
+    load::load(Some(&file), &|_| Some("any".into()))
+        .unwrap()
+        .config
+}
+
+/// Where OPAL is told to call back.
+fn advertised(config: &Config) -> String {
+    match &config.sources[0].kind {
+        SourceKind::Opal(opal) => opal.advertised_address.to_string(),
+        other => panic!("no OPAL: {other:?}"),
+    }
+}
+
+#[test]
+fn the_configuration_for_kubernetes_is_right_and_opal_reaches_the_service() {
+    let pod = &object("Deployment")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let variables = container["env"].as_vec().unwrap().iter();
+    let variables: Vec<&str> = variables.map(|it| it["name"].as_str().unwrap()).collect();
+    let map = object("ConfigMap");
+    let config = checked(map["data"]["optoggles.toml"].as_str().unwrap(), &variables);
+    let service = object("Service");
+    let name = service["metadata"]["name"].as_str().unwrap();
+    let port = service["spec"]["ports"][0]["port"].as_integer().unwrap();
+    assert_eq!(advertised(&config), format!("http://{name}:{port}"));
+    let port = container["ports"][0]["containerPort"].as_integer();
+    assert_eq!(port, Some(i64::from(config.bind.port)));
+    assert_eq!(
+        container["ports"][0]["name"],
+        service["spec"]["ports"][0]["targetPort"]
+    );
+    let mount = &container["volumeMounts"][0];
+    assert_eq!(mount["mountPath"].as_str(), Some("/etc/optoggles"));
+    assert_eq!(mount["name"], pod["volumes"][0]["name"]);
+    assert_eq!(
+        pod["volumes"][0]["configMap"]["name"],
+        map["metadata"]["name"]
+    );
+}
+
+#[test]
+fn a_pod_is_neither_restarted_nor_cut_off_because_others_are_down() {
+    let world = World::of(&["us"]).build();
+    for server in [&world.opal.http, &world.opa.http, &world.store.http] {
+        server.stop();
+    }
+    let daemon = world.serve();
+    daemon.wait_failing();
+    let deployment = object("Deployment");
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    for probe in ["livenessProbe", "readinessProbe"] {
+        let path = container[probe]["httpGet"]["path"].as_str().unwrap();
+        assert_eq!(daemon.get(path).status, 200, "{probe} {path}");
+        assert_eq!(
+            container[probe]["httpGet"]["port"],
+            container["ports"][0]["name"]
+        );
+    }
+    assert!(!container.contains_mapping_key("startupProbe"));
+}
+
+#[test]
+fn the_configuration_for_compose_is_right_and_names_its_services() {
+    let compose = &documents("contrib/docker/compose.yaml")[0];
+    let content = compose["configs"]["optoggles"]["content"].as_str().unwrap();
+    let config = checked(&content.replace("$$", "$"), &[]);
+    let services = &compose["services"];
+    assert!(services.contains_mapping_key("optoggles"));
+    assert_eq!(
+        advertised(&config),
+        format!("http://optoggles:{}", config.bind.port)
+    );
+    let SourceKind::Opal(opal) = &config.sources[0].kind else {
+        panic!("no OPAL");
+    };
+    assert_eq!(opal.url.to_string(), "http://opal-client:7000");
+    let client = &services["opal-client"]["environment"];
+    for variable in [
+        "OPAL_SHOULD_REPORT_ON_DATA_UPDATES",
+        "OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED",
+    ] {
+        assert_eq!(client[variable].as_str(), Some("True"), "{variable}");
+    }
+}
+
+#[test]
+fn the_image_is_healthy_exactly_while_the_program_serves() {
+    let file = text("Dockerfile").replace("\\\n", "");
+    let line = file.lines().find(|line| line.starts_with("HEALTHCHECK"));
+    let (_, command) = line.and_then(|line| line.split_once(" CMD ")).unwrap();
+    let command: Vec<String> = serde_json::from_str(command).unwrap();
+    let is_healthy = |port: u16| {
+        let own = |word: &String| word.replace("127.0.0.1/8080", &format!("127.0.0.1/{port}"));
+        let words: Vec<String> = command.iter().map(own).collect();
+        assert_ne!(words, command, "the port is in it");
+        let output = Command::new(&words[0]).args(&words[1..]).output().unwrap();
+        output.status.success()
+    };
+    let world = World::of(&["us"]).build();
+    let daemon = world.serve();
+    assert!(is_healthy(daemon.port()));
+    // A server that knows no such route.
+    assert!(!is_healthy(world.store.http.address().port()));
+    let port = daemon.port();
+    daemon.terminate().exits(0);
+    assert!(!is_healthy(port));
+}
+
+#[test]
+fn the_service_is_confined() {
+    let mut command = Command::new("systemd-analyze");
+    command.args(["security", "--offline=true", "--no-pager", "--threshold=20"]);
+    match command
+        .arg(path("contrib/systemd/optoggles.service"))
+        .output()
+    {
+        Ok(output) => assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => panic!("systemd-analyze cannot be run: {error}"),
+    }
+}

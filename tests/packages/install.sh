@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# make install into a folder of its own, what is there then, and make uninstall.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+fail() {
+    echo "install: $*" >&2
+    exit 1
+}
+
+expect() {
+    diff <(sort) <(cd "$folder" && find . -type f | sort) || fail "other files than expected ($1)"
+}
+
+echo "with DESTDIR and a prefix"
+make -s install DESTDIR="$folder" prefix=/usr
+expect "install" <<'FILES'
+./etc/optoggles/optoggles.toml.example
+./usr/bin/optoggles
+./usr/lib/systemd/system/optoggles.service
+./usr/share/bash-completion/completions/optoggles
+./usr/share/fish/vendor_completions.d/optoggles.fish
+./usr/share/man/man1/optoggles.1
+./usr/share/man/man5/optoggles.toml.5
+./usr/share/zsh/site-functions/_optoggles
+FILES
+"$folder/usr/bin/optoggles" --version
+FLAGS_TOKEN=any "$folder/usr/bin/optoggles" -c "$folder/etc/optoggles/optoggles.toml.example" check-config
+cmp contrib/systemd/optoggles.service "$folder/usr/lib/systemd/system/optoggles.service" ||
+    fail "the unit for /usr and /etc is the one in contrib"
+bash -n "$folder/usr/share/bash-completion/completions/optoggles"
+make -s uninstall DESTDIR="$folder" prefix=/usr
+expect "uninstall" </dev/null
+[ ! -e "$folder/etc/optoggles" ] || fail "uninstall leaves the folder of the configuration"
+
+echo "with a prefix alone, beside a configuration that somebody wrote"
+make -s install prefix="$folder/p" sysconfdir="$folder/etc"
+unit=$folder/p/lib/systemd/system/optoggles.service
+grep -qx "ExecStart=$folder/p/bin/optoggles -c $folder/etc/optoggles/optoggles.toml serve" "$unit" ||
+    fail "the unit starts another executable"
+if command -v systemd-analyze >/dev/null; then
+    systemd-analyze verify --man=no "$unit" || fail "systemd does not like the unit"
+fi
+touch "$folder/etc/optoggles/optoggles.toml"
+make -s uninstall prefix="$folder/p" sysconfdir="$folder/etc"
+expect "uninstall" <<<./etc/optoggles/optoggles.toml
+echo "install: ok"
