@@ -87,6 +87,7 @@ uninstall:
 deb: completions
 	cargo-deb --version 2>/dev/null | grep -qF "$(cargo_deb)" || \
 		$(CARGO) install cargo-deb --locked --version $(cargo_deb)
+	rm -f target/debian/optoggles_*.deb
 	cargo-deb --no-build --locked
 
 ## test-install: make install, make uninstall, and the Debian package's installation and removal

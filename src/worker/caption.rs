@@ -57,3 +57,72 @@ impl Caption {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use crate::config::{Bind, Config, Flagd, Target};
+
+    use super::*;
+
+    fn status(now: Instant) -> Status {
+        let config = Config {
+            bind: Bind {
+                host: String::new(),
+                port: 0,
+            },
+            resync_interval: None,
+            http_timeout: PAUSE,
+            concurrency: 1,
+            sources: Vec::new(),
+            target: Target::Flagd(Flagd { path: "x".into() }),
+            toggles: Vec::new(),
+        };
+        Status::new(&config, now)
+    }
+
+    #[test]
+    fn a_line_comes_at_most_once_a_second_and_the_last_one_always_comes() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("notify");
+        let listen = || {
+            let socket = UnixDatagram::bind(&path).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        };
+        let heard = |socket: &UnixDatagram| {
+            let mut line = [0; 200];
+            let length = socket.recv(&mut line).ok()?;
+            Some(String::from_utf8_lossy(&line[..length]).into_owned())
+        };
+        let socket = listen();
+        let start = Instant::now();
+        let status = status(start);
+        let name = path.to_str().map(str::to_owned);
+        let mut caption = Caption::new(Notifier::new(&|_| name.clone()));
+        let plain = Some("STATUS=0 of 0 toggles in sync".to_owned());
+        caption.tell(&status, start);
+        assert_eq!((heard(&socket), caption.due), (plain.clone(), None));
+        // A change that comes too soon waits.
+        caption.refused = true;
+        caption.tell(&status, start + PAUSE / 2);
+        let second = start + PAUSE;
+        assert_eq!((heard(&socket), caption.due), (None, Some(second)));
+        caption.tell(&status, second);
+        assert_eq!(heard(&socket), plain.clone().map(|line| line + REFUSED));
+        // What is the same is not said again.
+        caption.tell(&status, second + PAUSE * 5);
+        assert_eq!((heard(&socket), caption.due), (None, None));
+        // What was not taken is offered again.
+        drop(socket);
+        std::fs::remove_file(&path).unwrap();
+        caption.refused = false;
+        let third = second + PAUSE * 6;
+        caption.tell(&status, third);
+        assert_eq!(caption.due, Some(third + PAUSE));
+        let socket = listen();
+        caption.tell(&status, third + PAUSE);
+        assert_eq!((heard(&socket), caption.due), (plain, None));
+    }
+}

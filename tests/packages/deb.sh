@@ -39,7 +39,7 @@ inside() {
     rm -r /etc/optoggles
 }
 
-# What the copy has of us that this machine has not, but for dpkg's and systemd's record of deletions.
+# What the copy has of us that this machine has not. What was deleted in it is a character device there.
 left_over() {
     find "$1" \( -path "$1/var/log" -o -path "$1/proc" \) -prune -o -name '*optoggles*' ! -type c -print
 }
@@ -66,14 +66,18 @@ outside) outside "$2" "$3" ;;
     package=$(realpath "$1")
     dpkg-deb --info "$package"
     dpkg-deb --contents "$package"
+    if ! unshare -m true 2>/dev/null; then
+        echo "deb: not installed, a mount namespace is not to be had here"
+        exit
+    fi
     folder=$(mktemp -d)
     trap 'rmdir "$folder"' EXIT
     status=0
     unshare -m bash "$0" outside "$package" "$folder" || status=$?
     case $status in
     0) echo "deb: ok" ;;
-    1) exit 1 ;;
-    *) echo "deb: not installed, an overlay over / is not to be had here" ;;
+    75) echo "deb: not installed, an overlay over / is not to be had here" ;;
+    *) exit 1 ;;
     esac
     ;;
 esac

@@ -118,7 +118,9 @@ impl Program {
                 let stage = self.stage.clone();
                 return Daemon::new(stage, process);
             }
-            let taken = process.stderr().to_lowercase().contains("in use");
+            // Its last words may come after its end was seen.
+            let last = process.wait_exit(RUN_LIMIT).stderr;
+            let taken = last.to_lowercase().contains("in use");
             if !taken {
                 self.stage.fail("serve ended instead of listening");
             }
