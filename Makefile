@@ -6,7 +6,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: build demo test lint deny e2e install clean
+.PHONY: build demo test lint deny e2e browser install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -42,6 +42,10 @@ deny:
 ## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python and Node.js)
 e2e: build
 	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles
+
+## browser: the status page in a real browser (needs Python and Debian's chromium and chromium-driver)
+browser: build
+	$(PYTHON) tests/browser/run.py --bin target/release/optoggles
 
 ## install: the executable, and the commented configuration as an example
 install: build
