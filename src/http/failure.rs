@@ -1,5 +1,7 @@
 //! ureq's errors in kinds and words.
 
+mod tls;
+
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -26,13 +28,16 @@ pub(super) fn describe(asked: &str, error: ureq::Error, timeout: Duration) -> Fa
             let words = "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) failed";
             (Kind::Refused, words.into())
         }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => {
-            (Kind::Tls, format!("TLS failed: {error}"))
-        }
+        ureq::Error::Rustls(error) => (Kind::Tls, tls::words(&error)),
+        ureq::Error::Tls(_) | ureq::Error::Pem(_) => (Kind::Tls, format!("TLS failed: {error}")),
         ureq::Error::Io(error) => describe_io(&error),
         ureq::Error::Protocol(error) => {
             let error = quote(error.to_string().as_bytes());
-            (Kind::Answer, format!("its answer is not HTTP: {error}"))
+            let advice = match asked.contains(" http://") {
+                true => " (is it an https:// address?)",
+                false => "",
+            };
+            (Kind::Answer, format!("its answer is not HTTP: {error}{advice}"))
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };
@@ -47,10 +52,7 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
             (Kind::Refused, words.into())
         }
         ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
-        ErrorKind::InvalidData => {
-            let words = format!("TLS failed: {error} (is the certificate's authority in ca_file?)");
-            (Kind::Tls, words)
-        }
+        ErrorKind::InvalidData => (Kind::Tls, tls::describe(error)),
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
             (Kind::Lost, format!("the connection was lost: {error}"))
         }
