@@ -37,7 +37,10 @@ pub(super) fn describe(asked: &str, error: ureq::Error, timeout: Duration) -> Fa
                 true => " (is it an https:// address?)",
                 false => "",
             };
-            (Kind::Answer, format!("its answer is not HTTP: {error}{advice}"))
+            (
+                Kind::Answer,
+                format!("its answer is not HTTP: {error}{advice}"),
+            )
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };

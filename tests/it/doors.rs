@@ -23,6 +23,7 @@ struct House {
     opa: Opa,
     store: Store,
     stage: Stage,
+    timeout: &'static str,
 }
 
 impl House {
@@ -40,6 +41,7 @@ impl House {
             opa,
             store,
             stage,
+            timeout: "5s",
         }
     }
 
@@ -50,8 +52,9 @@ impl House {
 
     /// The same with the target somewhere else.
     fn program_for(&self, source: &str, target: &str, env: &[(&str, &str)]) -> Program {
+        let timeout = self.timeout;
         let config = format!(
-            "bind = \"127.0.0.1:{{port}}\"\nhttp_timeout = \"5s\"\n\
+            "bind = \"127.0.0.1:{{port}}\"\nhttp_timeout = \"{timeout}\"\n\
              [[sources]]\nid = \"main\"\n{source}\n\
              [target]\ntype = \"restapi\"\nendpoint_url = \"{target}\"\n\
              extra_headers = {{ Authorization = \"Bearer ${{FLAGS_TOKEN}}\" }}\n\
@@ -70,8 +73,7 @@ impl House {
     #[track_caller]
     fn wait_for_users(&self, users: &[&str]) {
         let what = format!("the target has {users:?}");
-        self.stage
-            .wait_until(&what, || self.store.has("us", users));
+        self.stage.wait_until(&what, || self.store.has("us", users));
     }
 
     /// The policy changes, OPAL says so, and the target follows.

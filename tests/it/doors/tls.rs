@@ -28,7 +28,8 @@ fn secured(clients: Option<&Authority>) -> Secured {
     };
     let opa = Front::open(&house.opa.http, &door());
     let opal = Front::open(&house.opal.http, &door());
-    let config = json!({"type": "OPA", "url": opa.url(HOST), "auth_type": "token", "token": OPA_TOKEN});
+    let config =
+        json!({"type": "OPA", "url": opa.url(HOST), "auth_type": "token", "token": OPA_TOKEN});
     house.opal.set_config(config);
     Secured {
         house,
@@ -142,7 +143,10 @@ fn several_authorities_can_be_trusted_at_once() {
     let world = secured(None);
     let program = world.program("");
     let other = Authority::new().pem;
-    program.write("ca.pem", &format!("{other}\n# ours\n{}", world.authority.pem));
+    program.write(
+        "ca.pem",
+        &format!("{other}\n# ours\n{}", world.authority.pem),
+    );
     program.run(&["sync", "--once"]).exits(0);
     world.house.wait_for_users(&["ann"]);
 }

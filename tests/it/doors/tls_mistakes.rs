@@ -43,7 +43,11 @@ impl Behind {
         let args = ["sync", "--once", "--timeout", "100ms"];
         let output = program.run(&args).exits(1).reports_start("us failed:");
         assert_eq!(self.house.opa.http.count("*"), 0, "nothing is sent");
-        assert_eq!(self.house.store.http.count("PATCH *"), 0, "nor to the target");
+        assert_eq!(
+            self.house.store.http.count("PATCH *"),
+            0,
+            "nor to the target"
+        );
         output
     }
 }
@@ -159,7 +163,9 @@ fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     // A server such as OPA's answers to what is no HTTP.
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
         std::io::copy(&mut stream, &mut std::io::sink())
     });
     let source = opa_source(&format!("https://{plain}"), "");
@@ -178,7 +184,10 @@ fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
 fn a_target_of_an_unknown_authority_is_not_talked_to() {
     let house = House::new();
     let authority = Authority::new();
-    let front = Front::open(&house.store.http, &Door::of(&authority.certify("localhost")));
+    let front = Front::open(
+        &house.store.http,
+        &Door::of(&authority.certify("localhost")),
+    );
     let url = format!("{}/api/toggles", front.url("localhost"));
     let source = opa_source(&house.opa.http.url(), "");
     let program = house.program_for(&source, &url, &[]);
