@@ -3,6 +3,7 @@
 mod failure;
 mod lookup;
 mod pause;
+mod proxy;
 mod tls;
 
 use std::fmt;
@@ -13,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
-use crate::address::is_loopback;
 use crate::config::Tls;
 use crate::error::{Failure, Kind, describe_json, quote};
 use crate::secret::Secret;
 use lookup::Lookup;
+use proxy::Proxies;
 
 /// The most that is read of an answer, in bytes.
 pub const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -29,8 +30,7 @@ const BUFFER: usize = 32 * 1024;
 /// Makes requests to one peer, over connections that are kept.
 pub struct Client {
     direct: Agent,
-    /// Through the proxy of the environment; never used for this machine itself.
-    proxied: Option<Agent>,
+    proxies: Proxies,
     timeout: Duration,
 }
 
@@ -149,7 +149,9 @@ impl Client {
         };
         Ok(Client {
             direct: agent(None),
-            proxied: Proxy::try_from_env().map(|proxy| agent(Some(proxy))),
+            proxies: Proxies::read(&|name| std::env::var(name).ok(), &|proxy| {
+                agent(Some(proxy))
+            }),
             timeout,
         })
     }
@@ -177,11 +179,10 @@ impl Client {
             Failure::new(Kind::Setup, words)
         })?;
         let secrets = request.secrets();
-        let to_us = uri.host().is_some_and(is_loopback);
-        let agent = match &self.proxied {
-            Some(proxied) if !to_us => proxied,
-            _ => &self.direct,
-        };
+        let proxy = self.proxies.on_the_way_to(&uri);
+        let agent = proxy.map_or(Ok(&self.direct), |proxy| proxy.agent());
+        let unusable = |words| Failure::new(Kind::Setup, format!("{asked}: {words}"));
+        let agent = agent.map_err(unusable)?;
         let mut builder = http::Request::builder().method(request.method).uri(uri);
         for (name, value) in request.headers {
             builder = builder.header(name, value.expose());
@@ -200,7 +201,7 @@ impl Client {
             let words = format!("{asked}: a header holds what no header may hold");
             Failure::new(Kind::Setup, words)
         })?;
-        let failed = |error| failure::describe(asked, error, self.timeout);
+        let failed = |error| failure::describe(asked, error, self.timeout, proxy);
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();
         let pause = pause::asked_for(status, response.headers(), SystemTime::now());

@@ -5,10 +5,16 @@ mod tls;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use super::proxy::Named;
 use crate::error::{Failure, Kind, quote};
 
-/// What went wrong with a request that got no whole answer.
-pub(super) fn describe(asked: &str, error: ureq::Error, timeout: Duration) -> Failure {
+/// What went wrong with a request that got no whole answer; `proxy` was to pass it on.
+pub(super) fn describe(
+    asked: &str,
+    error: ureq::Error,
+    timeout: Duration,
+    proxy: Option<&Named>,
+) -> Failure {
     let (kind, words) = match error {
         ureq::Error::Timeout(_) => {
             let timeout = humantime::format_duration(timeout);
@@ -24,9 +30,14 @@ pub(super) fn describe(asked: &str, error: ureq::Error, timeout: Duration) -> Fa
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
             (Kind::Setup, "this is not a valid URL".into())
         }
-        ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
-            let words = "the proxy of the environment (HTTP_PROXY, HTTPS_PROXY) failed";
-            (Kind::Refused, words.into())
+        ureq::Error::ConnectProxyFailed(reason) => {
+            let reason = quote(reason.as_bytes());
+            let words = format!(
+                "it makes no tunnel to that host: {reason} (it has to allow CONNECT, for http:// \
+                 too, and its user name and password stand in its URL; hosts in NO_PROXY are asked \
+                 without it)"
+            );
+            (Kind::Proxy, words)
         }
         ureq::Error::Rustls(error) => (Kind::Tls, tls::words(&error)),
         ureq::Error::Tls(_) | ureq::Error::Pem(_) => (Kind::Tls, format!("TLS failed: {error}")),
@@ -44,7 +55,20 @@ pub(super) fn describe(asked: &str, error: ureq::Error, timeout: Duration) -> Fa
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };
+    let (kind, words) = match proxy {
+        Some(proxy) => past(proxy, kind, words),
+        None => (kind, words),
+    };
     Failure::new(kind, format!("{asked}: {words}"))
+}
+
+/// The same of a request that goes through a proxy: only the proxy itself is looked up and connected
+/// to from here.
+fn past(proxy: &Named, kind: Kind, words: String) -> (Kind, String) {
+    match kind {
+        Kind::Lookup | Kind::Refused | Kind::Proxy => (Kind::Proxy, format!("{proxy}: {words}")),
+        _ => (kind, format!("{words}, through {proxy}")),
+    }
 }
 
 fn describe_io(error: &io::Error) -> (Kind, String) {
