@@ -45,8 +45,11 @@ class Lab:
         command = [binary, "-c", self.config, "-vv", "serve"]
         self.serve = Service("optoggles-serve", command, self._env, stack.folder)
 
-    def write_config(self, name, rules):
-        """Writes a configuration with a toggle for each rule and returns its path."""
+    def write_config(self, name, rules, source=None):
+        """Writes a configuration with a toggle for each rule and returns its path.
+
+        The source is the stack's OPAL client, unless lines for another one are given.
+        """
         stack = self.stack
         address = f"127.0.0.1:{stack.optoggles_port}"
         lines = [
@@ -54,8 +57,7 @@ class Lab:
             "",
             "[[sources]]",
             f'id = "{SOURCE}"',
-            f'url = "{stack.opal_url}"',
-            f'advertised_address = "{address}"',
+            source or f'url = "{stack.opal_url}"\nadvertised_address = "{address}"',
             "",
             "[target]",
             'type = "restapi"',

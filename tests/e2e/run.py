@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True  # the tree stays as it was
 import tools
 # The order of these is the order of the checks.
 import checks_sync  # pylint: disable=unused-import
+import checks_tls  # pylint: disable=unused-import
 import checks_serve  # pylint: disable=unused-import
 import checks_outages  # pylint: disable=unused-import
 from checks import CHECKS

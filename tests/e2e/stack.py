@@ -15,6 +15,7 @@ class Stack:
 
     def __init__(self, tools, folder):
         self.folder = folder
+        self.opa = tools.opa
         ports = free_ports(6)
         self.optoggles_port = ports.pop()
         self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (
