@@ -221,18 +221,21 @@ fn secrets_that_opal_keeps_to_itself_are_asked_for() {
 
 #[test]
 fn a_token_that_opal_changed_is_discovered() {
-    let house = House::new();
-    let url = house.opal.http.url();
-    let daemon = house.program(&opal_source(&url, ""), &[]).serve(&["-vv"]);
-    daemon.wait_healthy();
-    house.wait_for_users(&["ann"]);
-    house.stage.add_secret("another-token");
-    house.opa.set_token(Some("another-token"));
-    let url = house.opa.http.url();
-    house.opal.set_config(
-        json!({"type": "OPA", "url": url, "auth_type": "token", "token": "another-token"}),
-    );
-    house.change(&["bob"]);
-    daemon.wait_healthy();
-    daemon.terminate().exits(0).complains("query failed");
+    // With and without a readiness query, which is refused before the others.
+    for line in ["", "wait_until_ready = false"] {
+        let house = House::new();
+        let source = opal_source(&house.opal.http.url(), line);
+        let daemon = house.program(&source, &[]).serve(&["-vv"]);
+        daemon.wait_healthy();
+        house.wait_for_users(&["ann"]);
+        house.stage.add_secret("another-token");
+        house.opa.set_token(Some("another-token"));
+        let url = house.opa.http.url();
+        house.opal.set_config(
+            json!({"type": "OPA", "url": url, "auth_type": "token", "token": "another-token"}),
+        );
+        house.change(&["bob"]);
+        daemon.wait_healthy();
+        daemon.terminate().exits(0).complains("query failed");
+    }
 }

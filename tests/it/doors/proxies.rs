@@ -1,6 +1,6 @@
 //! Proxies of the environment: used for other hosts, never for this machine.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 
 use super::{House, opa_source, opal_source};
 use crate::support::program::Program;
@@ -137,6 +137,26 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
         output.says("HTTP_PROXY names no proxy that can be used: write `http://HOST:PORT`");
     }
     assert_eq!(house.opa.http.count("*"), 0);
+}
+
+#[test]
+fn who_takes_the_connection_and_says_nothing_is_not_waited_for() {
+    let house = House {
+        timeout: "300ms",
+        ..House::new()
+    };
+    // The system takes connections for it; nobody ever reads them.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = silent.local_addr().unwrap();
+    let proxy = address.to_string();
+    let program = proxied(&house, &format!("http://{HOST}"), &[("HTTP_PROXY", &proxy)]);
+    let output = program.run(&ONCE).exits(1);
+    output.says(&format!(
+        "no answer within 300ms (http_timeout), through the proxy {proxy} (HTTP_PROXY)"
+    ));
+    let program = proxied(&house, &format!("https://{address}"), &[]);
+    let output = program.run(&ONCE).exits(1);
+    output.says("no answer within 300ms (http_timeout)");
 }
 
 #[test]
