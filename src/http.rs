@@ -245,11 +245,12 @@ impl Answer {
 
     /// The same with the remote's words picked out of its answer.
     pub fn failure_saying(&self, said: &str) -> Failure {
-        self.failure_with(said, advice(self.status))
+        self.failure_with(said, None)
     }
 
-    /// The same with advice that is better than what can be said of any remote.
-    pub fn failure_with(&self, said: &str, advice: Option<&str>) -> Failure {
+    /// The same with advice that is better than what can be said of any remote, if there is any.
+    pub fn failure_with(&self, said: &str, better: Option<&str>) -> Failure {
+        let advice = better.or_else(|| advice(self.status));
         let mut words = format!("{} answered {}", self.asked, self.status);
         if !said.is_empty() {
             words.push_str(&format!(": {said}"));

@@ -33,9 +33,9 @@ pub(super) fn describe(
         ureq::Error::ConnectProxyFailed(reason) => {
             let reason = quote(reason.as_bytes());
             let words = format!(
-                "it makes no tunnel to that host: {reason} (it has to allow CONNECT, for http:// \
-                 too, and its user name and password stand in its URL; hosts in NO_PROXY are asked \
-                 without it)"
+                "it makes no tunnel to that host: {reason} (it has to allow CONNECT, also for \
+                 http://; a user name and password stand in its URL; hosts in NO_PROXY are asked \
+                 directly)"
             );
             (Kind::Proxy, words)
         }
