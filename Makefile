@@ -39,7 +39,7 @@ deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	cargo-deny check bans licenses sources
 
-## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python and Node.js)
+## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python, Node.js and OpenSSL)
 e2e: build
 	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles
 

@@ -151,10 +151,9 @@ impl Engine {
             Ok(origin) => {
                 self.succeeded(key);
                 if let Origin::Opa(opa) = &origin
-                    && let Some(lifetime) = opa.expires_in
+                    && let Some(wait) = opa.renew_in()
                 {
-                    let early = now.at + lifetime.mul_f64(0.9);
-                    self.timers.set(Timer::Task(key), early);
+                    self.timers.set(Timer::Task(key), now.at + wait);
                 }
                 self.found(id, origin)
             }

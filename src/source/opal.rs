@@ -1,6 +1,6 @@
 //! The OPAL client's API.
 
-use std::time::Duration;
+mod oauth;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use crate::error::{Failure, Kind};
 use crate::http::{Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
+use oauth::Grantor;
 
 /// An OPAL client, and our registration with it.
 pub(super) struct Opal {
@@ -36,13 +37,6 @@ struct PolicyStore {
     oauth_client_id: Option<String>,
     oauth_client_secret: Option<String>,
     oauth_server: Option<String>,
-}
-
-/// The answer of an OAuth server (RFC 6749, 4.4.3).
-#[derive(Deserialize)]
-struct Grant {
-    access_token: String,
-    expires_in: Option<f64>,
 }
 
 /// A callback's entry, as far as we write and read it. What else is in an answer is users' data.
@@ -116,7 +110,7 @@ impl Opal {
                     .ok_or_else(|| withheld("OPA's token", "set opa_token on the source"))?;
                 Ok(Access::bearer(url, Some(&Secret::new(token))))
             }
-            "oauth" => grant(client, url, store),
+            "oauth" => store.grantor()?.access(client, url),
             "tls" if self.config.tls.identity.is_some() => Ok(Access::bearer(url, None)),
             "tls" => {
                 let words = "OPA wants a client certificate: set cert_file and key_file on the \
@@ -202,6 +196,26 @@ impl Opal {
     }
 }
 
+impl PolicyStore {
+    fn grantor(&self) -> Result<Grantor<'_>, Failure> {
+        match (
+            &self.oauth_server,
+            &self.oauth_client_id,
+            &self.oauth_client_secret,
+        ) {
+            (Some(server), Some(client_id), Some(client_secret)) => Ok(Grantor {
+                server,
+                client_id,
+                client_secret,
+            }),
+            _ => Err(withheld(
+                "the OAuth client's secret",
+                "set opa_token on the source",
+            )),
+        }
+    }
+}
+
 /// The key of our registration: always the same, so that a restart replaces it. A slash in it would
 /// never be found again by OPAL.
 fn registration_key(id: &str, instance: &str) -> String {
@@ -211,34 +225,6 @@ fn registration_key(id: &str, instance: &str) -> String {
         .chars()
         .map(clean)
         .collect()
-}
-
-/// An OAuth client-credentials grant (RFC 6749, 4.4).
-fn grant(client: &Client, url: Address, store: &PolicyStore) -> Result<Access, Failure> {
-    let (Some(server), Some(id), Some(secret)) = (
-        &store.oauth_server,
-        &store.oauth_client_id,
-        &store.oauth_client_secret,
-    ) else {
-        return Err(withheld(
-            "the OAuth client's secret",
-            "set opa_token on the source",
-        ));
-    };
-    let server = Address::parse(server).map_err(|error| {
-        let words = format!("OPAL names an OAuth server whose address cannot be used: {error}");
-        Failure::new(Kind::Answer, words)
-    })?;
-    let basic = crate::address::basic(id, secret);
-    let mut request = Request::new(Method::POST, server.to_string()).authorized(Some(&basic));
-    let form = b"grant_type=client_credentials".to_vec();
-    request.body = Some(("application/x-www-form-urlencoded", form));
-    let grant: Grant = client.send(request)?.success()?.json()?;
-    let lifetime = grant.expires_in.map(Duration::try_from_secs_f64);
-    Ok(Access {
-        expires_in: lifetime.and_then(Result::ok),
-        ..Access::bearer(url, Some(&Secret::new(grant.access_token)))
-    })
 }
 
 fn withheld(what: &str, advice: &str) -> Failure {

@@ -12,6 +12,7 @@ mod support;
 mod check_config_online;
 mod check_config_options;
 mod check_config;
+mod doors;
 mod examples;
 mod file_source;
 mod flagd;

@@ -9,9 +9,11 @@ pub(crate) mod opal;
 pub(crate) mod output;
 pub(crate) mod process;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod record;
 pub(crate) mod stage;
 pub(crate) mod store;
+pub(crate) mod tls;
 pub(crate) mod wire;
 pub(crate) mod world;
 

@@ -41,6 +41,11 @@ impl Opa {
         }
     }
 
+    /// From now on it wants this token; none: it lets everybody in.
+    pub(crate) fn set_token(&self, token: Option<&str>) {
+        lock(&self.state).token = token.map(str::to_owned);
+    }
+
     /// The rule of this toggle gives these users.
     pub(crate) fn allow(&self, key: &str, users: &[&str]) {
         self.answer(key, json!({ "result": users }));

@@ -181,6 +181,16 @@ impl Daemon {
         }
     }
 
+    /// Sends these bytes, and gives what comes back until the connection ends.
+    #[track_caller]
+    pub(crate) fn raw(&self, bytes: &str) -> String {
+        let answer = client::raw(self.address, bytes.as_bytes());
+        let answer = answer.unwrap_or_else(|error| self.stage.fail(&error.to_string()));
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        self.process.add_answer(&answer);
+        answer
+    }
+
     /// Whether nobody listens there any more.
     pub(crate) fn refuses(&self) -> bool {
         TcpStream::connect(self.address).is_err()
