@@ -25,3 +25,4 @@ mod secrets;
 mod serve;
 mod stand_ins;
 mod sync;
+mod terminal;

@@ -13,6 +13,7 @@ pub(crate) mod proxy;
 pub(crate) mod record;
 pub(crate) mod stage;
 pub(crate) mod store;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 pub(crate) mod wire;
 pub(crate) mod world;
