@@ -164,6 +164,13 @@ impl Told {
             found.map(|(index, variation)| (index, variation.id.as_str()))
         };
         match (find(true), find(false), self.variations.len()) {
+            (Some(on), Some(off), 2) if on.1 == off.1 || on.1.is_empty() || off.1.is_empty() => {
+                let words = format!(
+                    "the flag {} comes without an id for each of its variations",
+                    self.key
+                );
+                Err(Failure::new(Kind::Answer, words))
+            }
             (Some(on), Some(off), 2) => Ok(Variations { on, off }),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \
