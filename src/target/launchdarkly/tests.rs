@@ -3,7 +3,6 @@
 mod flags;
 mod lists;
 
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
