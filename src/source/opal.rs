@@ -48,7 +48,7 @@ struct Grant {
 /// A callback's entry, as far as we write and read it. What else is in an answer is users' data.
 #[derive(Deserialize, Serialize)]
 struct Entry {
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     key: String,
     url: String,
     config: EntryConfig,
@@ -56,7 +56,7 @@ struct Entry {
 
 #[derive(Deserialize, Serialize)]
 struct EntryConfig {
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     method: String,
     #[serde(default)]
     headers: EntryHeaders,

@@ -45,6 +45,16 @@ fn entry(report: &Value) -> Value {
 }
 
 #[test]
+fn nothing_but_address_and_token_of_a_registration_is_looked_at() {
+    let mut entry = entry(&json!(["mallory"]));
+    entry["key"] = json!(7);
+    entry["config"]["method"] = json!(null);
+    let canned = Canned::answering(200, entry.to_string().as_bytes());
+    let (opal, client) = opal(canned.url());
+    assert_eq!(opal.is_registered(&client), Ok(true));
+}
+
+#[test]
 fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
     let canned = Canned::answering(500, entry(&json!(null)).to_string().as_bytes());
     let (opal, client) = opal(canned.url());

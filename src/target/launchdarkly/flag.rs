@@ -104,8 +104,13 @@ impl Told {
     ///
     /// # Errors
     ///
-    /// Where the flag can never be what `spec` wants, until somebody changes something by hand.
+    /// Where it is another flag, or can never be what `spec` wants, until somebody changes something
+    /// by hand.
     pub(super) fn there(self, spec: &Spec) -> Result<There, Failure> {
+        if self.key != spec.key {
+            let words = format!("the answer is not about the flag {}", spec.key);
+            return Err(Failure::new(Kind::Answer, words));
+        }
         let flag = self.flag(spec)?;
         let environments = flag.environments.iter().map(|state| Environment {
             users: state.holders.clone(),

@@ -44,6 +44,16 @@ fn id_of(flag: &Value, value: bool) -> &Value {
 }
 
 #[test]
+fn another_flag_is_not_taken_for_ours_nor_named() {
+    let flag = json!({ "key": "mallory", "name": "US", "archived": true, "variations": [] });
+    let told = Answer::of(200, flag.to_string().as_bytes())
+        .json::<Told>()
+        .unwrap();
+    let failure = told.there(&spec("us")).unwrap_err();
+    assert_eq!(failure.to_string(), "the answer is not about the flag us");
+}
+
+#[test]
 fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
     for ids in [
         [json!("t"), json!("")],
