@@ -125,8 +125,9 @@ impl World {
         self.lose(|job| source_of(job).is_none());
     }
 
-    /// Whoever has a request out there loses the connection.
+    /// Whoever has a request out there loses the connection, and nothing comes of it later.
     fn lose(&mut self, of: impl Fn(&Job) -> bool) {
+        self.late.retain(|(_, job)| !of(job));
         while let Some(index) = self.in_flight.iter().position(|flight| of(&flight.job)) {
             self.end(index, Some(failure(Kind::Lost)));
         }
