@@ -49,7 +49,7 @@ pub struct Request<'a> {
     pub headers: &'a [(String, Secret)],
     /// The body and its content type.
     pub body: Option<(&'static str, Vec<u8>)>,
-    /// A secret in the body: like those in the headers, it is taken out of the remote's words.
+    /// A secret in the body, or in the answer: like those in the headers, it is taken out of the remote's words.
     pub secret: Option<&'a Secret>,
 }
 
@@ -228,16 +228,6 @@ fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
 }
 
 impl Answer {
-    #[cfg(test)]
-    pub(crate) fn of(status: u16, body: &[u8]) -> Answer {
-        Answer {
-            status,
-            body: body.to_vec(),
-            pause: None,
-            asked: "GET http://remote/".to_owned(),
-        }
-    }
-
     /// The answer itself, where it is a 2xx.
     ///
     /// # Errors
@@ -299,3 +289,6 @@ fn advice(status: u16) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,8 +104,13 @@ impl Told {
     ///
     /// # Errors
     ///
-    /// Where the flag can never be what `spec` wants, until somebody changes something by hand.
+    /// Where it is another flag, or can never be what `spec` wants, until somebody changes something
+    /// by hand.
     pub(super) fn there(self, spec: &Spec) -> Result<There, Failure> {
+        if self.key != spec.key {
+            let words = format!("the answer is not about the flag {}", spec.key);
+            return Err(Failure::new(Kind::Answer, words));
+        }
         let flag = self.flag(spec)?;
         let environments = flag.environments.iter().map(|state| Environment {
             users: state.holders.clone(),
@@ -164,6 +169,13 @@ impl Told {
             found.map(|(index, variation)| (index, variation.id.as_str()))
         };
         match (find(true), find(false), self.variations.len()) {
+            (Some(on), Some(off), 2) if on.1 == off.1 || on.1.is_empty() || off.1.is_empty() => {
+                let words = format!(
+                    "the flag {} comes without an id for each of its variations",
+                    self.key
+                );
+                Err(Failure::new(Kind::Answer, words))
+            }
             (Some(on), Some(off), 2) => Ok(Variations { on, off }),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \

@@ -140,6 +140,7 @@ impl LaunchDarkly {
             all_whole: true,
         };
         let mut cursor = Cursor::at(memory.broken_off);
+        let mut pages = 0;
         let complete = loop {
             let page = match self.page(spec, state, cursor.offset) {
                 Ok(page) => page,
@@ -152,10 +153,12 @@ impl LaunchDarkly {
             self.lists.set(&spec.proj_key, state, flags);
             let has_more = cursor.pass(&page);
             search.look_through(page.items);
+            pages += 1;
             if search.wanted.is_empty() || !has_more {
                 break Ok(search.all_whole);
             }
-            if requests(cursor.left(flags)) >= search.wanted.len() {
+            // Nor is a list that is longer than it says, or never ends, followed for ever.
+            if requests(cursor.left(flags)) >= search.wanted.len() || pages >= ids.len() {
                 break Ok(false);
             }
         };
