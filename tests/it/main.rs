@@ -15,9 +15,12 @@ mod check_config;
 mod examples;
 mod file_source;
 mod half_a_minute;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod house;
 mod launchdarkly;
 mod limit;
+
 mod secrets;
 mod serve;
 mod stand_ins;

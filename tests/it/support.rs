@@ -12,6 +12,8 @@ pub(crate) mod program;
 pub(crate) mod record;
 pub(crate) mod stage;
 pub(crate) mod store;
+#[cfg(target_os = "linux")]
+pub(crate) mod usage;
 pub(crate) mod wire;
 pub(crate) mod world;
 
