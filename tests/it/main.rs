@@ -20,6 +20,7 @@ mod hostile;
 mod house;
 mod launchdarkly;
 mod limit;
+mod load;
 
 mod secrets;
 mod serve;
