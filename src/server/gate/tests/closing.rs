@@ -85,7 +85,7 @@ fn when_the_server_is_gone_it_is_said_once_and_clients_are_told() {
 #[test]
 fn a_server_that_gives_no_answer_in_time_is_unavailable_but_not_gone() {
     let fixture = Fixture::new(Limits {
-        answer_time: Duration::from_millis(50),
+        answer_time: Duration::from_secs(1),
         ..Limits::default()
     });
     assert_eq!(status(&fixture.ask("GET /held HTTP/1.0\r\n\r\n")), "503");
