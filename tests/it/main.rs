@@ -17,9 +17,12 @@ mod examples;
 mod file_source;
 mod flagd;
 mod half_a_minute;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod house;
 mod launchdarkly;
 mod limit;
+mod load;
 mod reload;
 mod secrets;
 mod serve;

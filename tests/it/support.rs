@@ -15,6 +15,8 @@ pub(crate) mod stage;
 pub(crate) mod store;
 pub(crate) mod terminal;
 pub(crate) mod tls;
+#[cfg(target_os = "linux")]
+pub(crate) mod usage;
 pub(crate) mod wire;
 pub(crate) mod world;
 

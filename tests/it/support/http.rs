@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, When};
 use super::record::Record;
 use super::wire::{Answer, Incoming, Request};
 use super::{Stage, lock};
@@ -105,12 +105,19 @@ impl Server {
 
     /// The next so many requests of this kind (`"PATCH /toggles/x"`, `"GET *"`) meet the fault.
     pub(crate) fn next(&self, times: usize, which: &str, fault: Fault) {
-        self.shared.faults.plan(which, Some(times), fault);
+        self.shared.faults.plan(which, When::Next(times), fault);
     }
 
     /// All requests of this kind meet the fault, until [`Server::heal`].
     pub(crate) fn always(&self, which: &str, fault: Fault) {
-        self.shared.faults.plan(which, None, fault);
+        self.shared.faults.plan(which, When::Always, fault);
+    }
+
+    /// One in so many requests of this kind meets the fault, until [`Server::heal`].
+    pub(crate) fn sometimes(&self, one_in: usize, which: &str, fault: Fault) {
+        self.shared
+            .faults
+            .plan(which, When::OneIn(one_in, 0), fault);
     }
 
     /// No fault is met from here on.

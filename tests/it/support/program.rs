@@ -21,6 +21,9 @@ use super::{Stage, client, lock};
 /// No run takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 
+/// Names another executable than that of this build: a release, for what takes long.
+const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";
+
 /// What the log says before the address at which the program listens.
 const LISTENING: &str = "listening address=";
 
@@ -33,6 +36,7 @@ pub(crate) struct Program {
     dir: TempDir,
     config: String,
     env: Vec<(String, String)>,
+    descriptors: Option<u64>,
 }
 
 impl Program {
@@ -44,6 +48,7 @@ impl Program {
             dir: TempDir::new().unwrap(),
             config: config.to_owned(),
             env: env.iter().map(owned).collect(),
+            descriptors: None,
         }
     }
 
@@ -57,6 +62,11 @@ impl Program {
         let config = config.replace("{port}", &daemon.address.port().to_string());
         self.write("optoggles.toml", &config);
         daemon.process.signal(Signal::HUP);
+    }
+
+    /// From here on it is started with so many descriptors as its soft and hard limit.
+    pub(crate) fn limit_descriptors(&mut self, limit: u64) {
+        self.descriptors = Some(limit);
     }
 
     /// Puts a copy of a file into the directory in which it runs, for everybody to read.
@@ -123,12 +133,24 @@ impl Program {
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
         let config = self.config.replace("{port}", &port.to_string());
         fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
+        let mut command = self.command();
         command.args(args).current_dir(self.dir.path()).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         // Measured coverage is written where this says.
         command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
         Process::spawn(&self.stage, command, input)
+    }
+
+    fn command(&self) -> Command {
+        let other = std::env::var_os(EXECUTABLE);
+        let executable = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_optoggles").into());
+        let Some(limit) = self.descriptors else {
+            return Command::new(executable);
+        };
+        let mut command = Command::new("/bin/sh");
+        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        command.arg("-c").arg(script).arg(executable);
+        command
     }
 }
 
@@ -189,6 +211,12 @@ impl Daemon {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         self.process.add_answer(&answer);
         answer
+    }
+
+    /// A connection of one's own, for what no well-behaved client does.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = client::connect(self.address);
+        stream.unwrap_or_else(|error| self.stage.fail(&format!("failed to connect: {error}")))
     }
 
     /// Whether nobody listens there any more.
