@@ -11,6 +11,7 @@ mod pass;
 mod places;
 mod source;
 mod step;
+mod suspicion;
 mod task;
 #[cfg(test)]
 mod tests;

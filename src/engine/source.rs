@@ -15,6 +15,9 @@ use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
 /// How often the registration is looked at.
 const WATCH: Duration = Duration::from_secs(30);
 
+/// How long an authorization is taken to hold, at least and at most, whatever is said of it.
+const LIFETIME: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+
 /// How often a file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -28,14 +31,14 @@ pub(super) struct Source {
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
     pub(super) connecting: bool,
-    discovers: bool,
+    pub(super) discovers: bool,
     is_file: bool,
     registers: bool,
     has_registered: bool,
     interval: Option<Duration>,
     /// Asked to find OPA again when it does not answer; not more often than a retry.
-    suspicion: Backoff,
-    suspect_after: Option<Instant>,
+    pub(super) suspicion: Backoff,
+    pub(super) suspect_after: Option<Instant>,
 }
 
 impl Source {
@@ -104,8 +107,11 @@ impl Engine {
         self.try_pass(id, now);
     }
 
-    /// Starts a task that needs no place, unless it is running.
+    /// Starts a task that needs no place, unless it is running, or the program is to end.
     pub(super) fn begin(&mut self, key: Key) {
+        if self.stopping {
+            return;
+        }
         let job = match key {
             Key::Discover(source) => Job::Discover(source),
             Key::Register(source) => Job::Register(source),
@@ -134,8 +140,8 @@ impl Engine {
                 if let Origin::Opa(opa) = &origin
                     && let Some(lifetime) = opa.expires_in
                 {
-                    let early = now.at + lifetime.mul_f64(0.9);
-                    self.timers.set(Timer::Task(key), early);
+                    let early = lifetime.clamp(LIFETIME.0, LIFETIME.1).mul_f64(0.9);
+                    self.timers.set(Timer::Task(key), now.at + early);
                 }
                 self.found(id, origin)
             }
@@ -217,9 +223,14 @@ impl Engine {
         let key = Key::Watch(id);
         match result {
             Ok(ours) => {
+                let failed = self.sources[id].watch.trouble.is_some();
                 self.succeeded(key);
                 if ours {
                     self.timers.set(Timer::Task(key), now.at + WATCH);
+                    // Whom we could not reach may not have reached us: a callback can be lost.
+                    if failed {
+                        self.ask_for_pass(id, Cause::Connected, now);
+                    }
                 } else if !self.stopping {
                     let name = self.source_name(id);
                     self.notices.push(Notice::Lost { name });
@@ -249,26 +260,6 @@ impl Engine {
                 retry_in: None,
             });
         }
-    }
-
-    /// OPA does not answer, or not to us: its address or token may have changed.
-    pub(super) fn suspect(&mut self, id: SourceId, failure: &Failure, now: Moment) {
-        if !failure.is_unreachable() && !failure.is_status(401) && !failure.is_status(403) {
-            return;
-        }
-        let source = &mut self.sources[id];
-        source.passes.ready_until = None;
-        let early = source.suspect_after.is_some_and(|after| now.at < after);
-        if source.discovers && source.discover.is_idle() && !early {
-            source.suspect_after = Some(now.at + source.suspicion.fail(None, now.chance));
-            self.begin(Key::Discover(id));
-        }
-    }
-
-    /// A query was answered: OPA is where it was thought to be.
-    pub(super) fn trust(&mut self, id: SourceId) {
-        self.sources[id].suspicion.reset();
-        self.sources[id].suspect_after = None;
     }
 
     /// `poll_interval` or `--interval` has passed, or it is time to look at a file: in `serve`, a
