@@ -259,12 +259,17 @@ impl Answer {
         Failure::new(Kind::Status(self.status), words).pausing(self.pause)
     }
 
-    /// The body as JSON.
+    /// The body as JSON: an object, as is everything that is asked for here. Serde alone would take
+    /// a list for one, too: its members in their order.
     ///
     /// # Errors
     ///
     /// Says where it is not what it should be, without quoting it.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        let first = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            return Err(self.misfit("is a list, not an object"));
+        }
         let misfit = |error| self.misfit(describe_json(&error));
         serde_json::from_slice(&self.body).map_err(misfit)
     }

@@ -33,7 +33,7 @@ struct Refusal {
 pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users, Failure> {
     let package = rule.package.split('.');
     let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
-    match serde_json::from_slice::<Data<Users>>(&answer.body) {
+    match answer.json::<Data<Users>>() {
         Ok(Data {
             result: Some(users),
         }) => Ok(users),

@@ -13,6 +13,7 @@ mod check_config_online;
 mod check_config_options;
 mod check_config;
 mod examples;
+mod faults;
 mod file_source;
 mod half_a_minute;
 mod house;
