@@ -4,7 +4,10 @@
 //! What can be wrong is data ([`Wrong`]), and so is where it is; the moments are functions. The
 //! cases of one place and one moment run at once, because they mostly wait.
 
+mod panics;
 mod peers;
+mod phases;
+mod sizes;
 mod stale;
 mod toggles;
 mod wrong;
@@ -13,7 +16,7 @@ use std::fmt::Debug;
 use std::thread;
 
 use stale::nothing_stale_was_sent;
-use wrong::Wrong;
+pub(crate) use wrong::Wrong;
 
 /// A request that hangs is a failure after this.
 const SOON: &str = "http_timeout = \"1s\"";

@@ -12,7 +12,7 @@ const ELSEWHERE: &str = "/elsewhere";
 
 /// One thing that is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     /// Nobody listens.
     Refused,
     /// No answer comes.
@@ -40,7 +40,7 @@ pub(super) enum Wrong {
 impl Wrong {
     /// All of them, and where a part is about them: what a request that writes meets. A 2xx without
     /// a body that makes sense is success there.
-    pub(super) const WRITING: [Wrong; 8] = [
+    pub(crate) const WRITING: [Wrong; 8] = [
         Wrong::Refused,
         Wrong::Hanging,
         Wrong::Reset,
@@ -52,10 +52,10 @@ impl Wrong {
     ];
 
     /// What only an answer that is read can have wrong.
-    pub(super) const READING: [Wrong; 3] = [Wrong::CutJson, Wrong::WrongTypes, Wrong::List];
+    pub(crate) const READING: [Wrong; 3] = [Wrong::CutJson, Wrong::WrongTypes, Wrong::List];
 
     /// From here on all requests of this kind meet it.
-    pub(super) fn begin(self, server: &Server, which: &str) {
+    pub(crate) fn begin(self, server: &Server, which: &str) {
         let said = json!({ "result": [MALLORY], "users": [MALLORY], "url": "http://127.0.0.1:9" });
         let fault = match self {
             Wrong::Refused => return server.stop(),
@@ -83,7 +83,7 @@ impl Wrong {
     }
 
     /// All is well again.
-    pub(super) fn end(self, server: &Server) {
+    pub(crate) fn end(self, server: &Server) {
         match self {
             Wrong::Refused => server.start(),
             _ => server.heal(),

@@ -18,6 +18,9 @@ use super::process::Process;
 use super::wire::Answer;
 use super::{Stage, client, lock};
 
+/// The program.
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_optoggles");
+
 /// No run takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 
@@ -77,6 +80,15 @@ impl Program {
         self.spawn(args).wait_exit(RUN_LIMIT)
     }
 
+    /// Runs it to its end with warnings only in its log, and a log on a disk that is full.
+    #[track_caller]
+    pub(crate) fn run_with_a_full_log(&self, args: &[&str]) -> Output {
+        let mut command = self.command("/bin/sh", free_port());
+        command.args(["-c", "exec \"$0\" \"$@\" 2>/dev/full", EXECUTABLE]);
+        command.args(args).env("OPTOGGLES_LOG", "warn");
+        Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
+    }
+
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         self.spawn_at(free_port(), args, None)
@@ -104,14 +116,21 @@ impl Program {
     }
 
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
+        let mut command = self.command(EXECUTABLE, port);
+        command.args(args);
+        Process::spawn(&self.stage, command, input)
+    }
+
+    /// A command in its directory and environment, with a configuration of this port.
+    fn command(&self, program: &str, port: u16) -> Command {
         let config = self.config.replace("{port}", &port.to_string());
         fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
-        command.args(args).current_dir(self.dir.path()).env_clear();
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         // Measured coverage is written where this says.
         command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
-        Process::spawn(&self.stage, command, input)
+        command
     }
 }
 
