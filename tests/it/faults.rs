@@ -19,10 +19,10 @@ use stale::nothing_stale_was_sent;
 pub(crate) use wrong::Wrong;
 
 /// A request that hangs is a failure after this.
-const SOON: &str = "http_timeout = \"1s\"";
+pub(crate) const SOON: &str = "http_timeout = \"1s\"";
 
 /// Runs all cases at once. Each has a thread of its name, which a failure shows.
-fn at_once<C: Copy + Debug + Send>(cases: &[C], run: fn(C)) {
+pub(crate) fn at_once<C: Copy + Debug + Send>(cases: &[C], run: fn(C)) {
     thread::scope(|scope| {
         for case in cases.iter().copied() {
             let named = thread::Builder::new().name(format!("{case:?}"));

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::faults::Wrong;
+use crate::support::opa::Opa;
 use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
@@ -33,6 +36,23 @@ fn an_opal_that_was_restarted_is_registered_with_again() {
     world.change("us", &["cid"]);
     world.wait_for_users("us", &["cid"]);
     daemon.wait_healthy();
+}
+
+/// OPAL's client was restarted with another OPA, and the old one is still there.
+fn an_opal_that_was_restarted_with_another_opa_is_believed() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let other = Opa::start(&world.stage, None);
+    other.allow("us", &["bob"]);
+    let config = json!({"type": "OPA", "url": other.http.url(), "auth_type": "none"});
+    world.opal.set_config(config);
+    world.opal.restart();
+    let has_bob = || world.store.has("us", &["bob"]);
+    world
+        .stage
+        .wait_within(WATCHED, "the new OPA is asked", has_bob);
+    daemon.wait_healthy();
+    assert_eq!(world.updates("us"), 2, "and the old one no more");
 }
 
 /// The registration leads to somebody else.
@@ -82,6 +102,7 @@ fn what_a_lost_update_did_late_is_put_right() {
 fn opal_is_watched_and_lost_updates_are_sent_once_more() {
     std::thread::scope(|scope| {
         scope.spawn(an_opal_that_was_restarted_is_registered_with_again);
+        scope.spawn(an_opal_that_was_restarted_with_another_opa_is_believed);
         scope.spawn(a_registration_that_is_not_ours_any_more_is_replaced);
         for wrong in Wrong::WRITING {
             scope.spawn(move || a_watch_that_goes_wrong_is_told_and_followed_by_a_pass(wrong));
