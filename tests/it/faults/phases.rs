@@ -30,6 +30,9 @@ enum Phase {
 
 use Phase::*;
 
+/// Requests that hang would do so for longer than the program may take to end.
+const LONG: &str = "http_timeout = \"30s\"";
+
 /// In these a request is out that nobody will ever answer.
 const HANGING: [Phase; 5] = [
     OpalHangs,
@@ -50,7 +53,7 @@ const QUICK: [Phase; 7] = [
     TargetIsPaused,
 ];
 
-/// `serve`, in this phase. Requests that hang would do so for longer than the program may take.
+/// `serve`, in this phase.
 fn serve_until(phase: Phase, world: &World) -> Daemon {
     world.opa.allow("us", &["ann"]);
     match phase {
@@ -112,7 +115,7 @@ fn has_left(phase: Phase, world: &World) {
 }
 
 fn ends_at_once(phase: Phase) {
-    let world = World::of(&["us"]).build();
+    let world = World::of(&["us"]).setting(LONG).build();
     let daemon = serve_until(phase, &world);
     daemon.process.signal(Signal::TERM);
     daemon.process.wait_exit(Duration::from_secs(4)).exits(0);
@@ -120,14 +123,14 @@ fn ends_at_once(phase: Phase) {
 }
 
 fn ends_within_ten_seconds(phase: Phase) {
-    let world = World::of(&["us"]).build();
+    let world = World::of(&["us"]).setting(LONG).build();
     let daemon = serve_until(phase, &world);
     daemon.terminate().exits(0);
     has_left(phase, &world);
 }
 
 fn ends_at_the_second_signal(phase: Phase) {
-    let world = World::of(&["us"]).build();
+    let world = World::of(&["us"]).setting(LONG).build();
     let daemon = serve_until(phase, &world);
     daemon.process.signal(Signal::TERM);
     world.wait_until("it is stopping", || {

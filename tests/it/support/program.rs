@@ -108,8 +108,9 @@ impl Program {
                 let stage = self.stage.clone();
                 return Daemon::new(stage, process);
             }
-            let taken = process.stderr().to_lowercase().contains("in use");
-            if !taken {
+            // Only now has all been read that it wrote.
+            let output = process.wait_exit(RUN_LIMIT);
+            if !output.stderr.to_lowercase().contains("in use") {
                 self.stage.fail("serve ended instead of listening");
             }
         }
