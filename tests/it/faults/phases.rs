@@ -26,6 +26,8 @@ enum Phase {
     UpdateHangs,
     UpdateWaitsForItsRetry,
     TargetIsPaused,
+    LeaveHangs,
+    LeaveIsRefused,
 }
 
 use Phase::*;
@@ -34,16 +36,17 @@ use Phase::*;
 const LONG: &str = "http_timeout = \"30s\"";
 
 /// In these a request is out that nobody will ever answer.
-const HANGING: [Phase; 5] = [
+const HANGING: [Phase; 6] = [
     OpalHangs,
     CreationHangs,
     ReadinessHangs,
     QueryHangs,
     UpdateHangs,
+    LeaveHangs,
 ];
 
 /// In these it has nothing to wait for.
-const QUICK: [Phase; 7] = [
+const QUICK: [Phase; 8] = [
     OpalIsDown,
     OpalDoesNotRegister,
     TargetIsDown,
@@ -51,6 +54,7 @@ const QUICK: [Phase; 7] = [
     QueryWaitsForItsRetry,
     UpdateWaitsForItsRetry,
     TargetIsPaused,
+    LeaveIsRefused,
 ];
 
 /// `serve`, in this phase.
@@ -59,6 +63,14 @@ fn serve_until(phase: Phase, world: &World) -> Daemon {
     match phase {
         OpalIsDown | OpalHangs | OpalDoesNotRegister | TargetIsDown | CreationHangs => {
             start_until(phase, world)
+        }
+        LeaveHangs | LeaveIsRefused => {
+            let daemon = world.serve_in_step();
+            match phase {
+                LeaveHangs => world.opal.http.always("*", Fault::Hang),
+                _ => world.opal.http.stop(),
+            }
+            daemon
         }
         _ => run_until(phase, world),
     }
@@ -109,7 +121,7 @@ fn run_until(phase: Phase, world: &World) -> Daemon {
 
 /// Registrations are taken back where OPAL answers.
 fn has_left(phase: Phase, world: &World) {
-    if ![OpalIsDown, OpalHangs].contains(&phase) {
+    if ![OpalIsDown, OpalHangs, LeaveHangs, LeaveIsRefused].contains(&phase) {
         assert!(world.opal.keys().is_empty());
     }
 }

@@ -38,8 +38,7 @@ pub(crate) enum Wrong {
 }
 
 impl Wrong {
-    /// All of them, and where a part is about them: what a request that writes meets. A 2xx without
-    /// a body that makes sense is success there.
+    /// What a request that writes can meet: its body needs to make no sense where it is a 2xx.
     pub(crate) const WRITING: [Wrong; 8] = [
         Wrong::Refused,
         Wrong::Hanging,
