@@ -26,7 +26,7 @@ pub(crate) enum Wrong {
     /// The JSON of a whole answer is cut off.
     CutJson,
     /// The members are there, and are not what they should be.
-    WrongTypes,
+    OtherTypes,
     /// A list of lists of strings, where an object should be.
     List,
     /// It is to be found elsewhere; the body would do.
@@ -51,7 +51,7 @@ impl Wrong {
     ];
 
     /// What only an answer that is read can have wrong.
-    pub(crate) const READING: [Wrong; 3] = [Wrong::CutJson, Wrong::WrongTypes, Wrong::List];
+    pub(crate) const READING: [Wrong; 3] = [Wrong::CutJson, Wrong::OtherTypes, Wrong::List];
 
     /// From here on all requests of this kind meet it.
     pub(crate) fn begin(self, server: &Server, which: &str) {
@@ -66,7 +66,7 @@ impl Wrong {
                 body: format!("{{\"result\": [\"{MALLORY}\"").into_bytes(),
                 ..Answer::json(200, &said)
             }),
-            Wrong::WrongTypes => {
+            Wrong::OtherTypes => {
                 let said = json!({ "result": { MALLORY: true }, "url": 7 });
                 Fault::Answer(Answer::json(200, &said))
             }
