@@ -12,11 +12,11 @@ use serde_json::{Map, Value};
 use super::gate::{Gate, Inner, Limits};
 use super::*;
 use crate::address::Address;
-use crate::config::{self, Bind, Opa, Rule, SourceKind, Tls, Toggle};
-use crate::engine::{Engine, Mode};
+use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
+use crate::engine::Mode;
 use crate::peers::Peers;
 use crate::tests::anything::{any_edits, edited};
-use crate::worker::Worker;
+use crate::worker::{Assignment, Worker};
 
 const TOKEN: &str = "q1w2e3";
 
@@ -77,10 +77,14 @@ impl Fixture {
         let config = Arc::new(config());
         let token = Secret::new(TOKEN);
         let peers = Arc::new(Peers::new(Arc::clone(&config), &token).unwrap());
-        let engine = Engine::new(Arc::clone(&config), Mode::Serve, peers.terms());
         let status = Arc::new(Status::new(&config, Instant::now()));
-        let worker = Worker::new(engine, peers, 1, Arc::clone(&status), never());
-        let routes = Routes::new(config, token, worker.bells(), status);
+        let assignment = Assignment {
+            config,
+            peers,
+            mode: Mode::Serve,
+        };
+        let worker = Worker::new(assignment, Arc::clone(&status), never());
+        let routes = Routes::new(token, worker.bells(), status);
         let (inner, inner_listener) = Inner::bind().unwrap();
         start(inner_listener, routes, |why| panic!("{why}")).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -14,6 +14,7 @@ mod check_config_options;
 mod check_config;
 mod doors;
 mod examples;
+mod faults;
 mod file_source;
 mod flagd;
 mod half_a_minute;

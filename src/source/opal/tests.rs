@@ -1,5 +1,7 @@
 //! What OPAL can answer.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -216,7 +216,7 @@ impl Shared {
         let keep = incoming.request.header("connection") != Some("close");
         let is_head = incoming.request.method == "HEAD";
         let mut stream = incoming.finish()?;
-        self.record.settle(number, answer.status);
+        self.record.settle(number, &answer);
         let bytes = match is_head {
             true => answer.head(),
             false => answer.bytes(),

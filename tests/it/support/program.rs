@@ -1,6 +1,7 @@
 //! Runs the real executable, hermetically: its own directory, a cleared environment.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -104,6 +105,14 @@ impl Program {
         self.spawn(args).wait_exit(RUN_LIMIT)
     }
 
+    /// Runs it to its end with warnings only in its log, and a log on a disk that is full.
+    #[track_caller]
+    pub(crate) fn run_with_a_full_log(&self, args: &[&str]) -> Output {
+        let mut command = self.script("exec \"$0\" \"$@\" 2>/dev/full", free_port());
+        command.args(args).env("OPTOGGLES_LOG", "warn");
+        Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
+    }
+
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         self.spawn_at(free_port(), args, None)
@@ -123,35 +132,46 @@ impl Program {
                 let stage = self.stage.clone();
                 return Daemon::new(stage, process);
             }
-            let taken = process.stderr().to_lowercase().contains("in use");
-            if !taken {
+            // Only now has all been read that it wrote.
+            let output = process.wait_exit(RUN_LIMIT);
+            if !output.stderr.to_lowercase().contains("in use") {
                 self.stage.fail("serve ended instead of listening");
             }
         }
     }
 
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
-        let config = self.config.replace("{port}", &port.to_string());
-        fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
-        let mut command = self.command();
-        command.args(args).current_dir(self.dir.path()).env_clear();
-        command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        // Measured coverage is written where this says.
-        command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
+        let mut command = match self.descriptors {
+            None => self.command(executable(), port),
+            Some(limit) => self.script(&format!("ulimit -n {limit} && exec \"$0\" \"$@\""), port),
+        };
+        command.args(args);
         Process::spawn(&self.stage, command, input)
     }
 
-    fn command(&self) -> Command {
-        let other = std::env::var_os(EXECUTABLE);
-        let executable = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_optoggles").into());
-        let Some(limit) = self.descriptors else {
-            return Command::new(executable);
-        };
-        let mut command = Command::new("/bin/sh");
-        let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
-        command.arg("-c").arg(script).arg(executable);
+    /// A shell's command that is given the program and its arguments.
+    fn script(&self, script: &str, port: u16) -> Command {
+        let mut command = self.command("/bin/sh", port);
+        command.arg("-c").arg(script).arg(executable());
         command
     }
+
+    /// A command in its directory and environment, with a configuration of this port.
+    fn command(&self, program: impl AsRef<OsStr>, port: u16) -> Command {
+        let config = self.config.replace("{port}", &port.to_string());
+        fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).env_clear();
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        // Measured coverage is written where this says.
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
+        command
+    }
+}
+
+fn executable() -> OsString {
+    let other = std::env::var_os(EXECUTABLE);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_optoggles").into())
 }
 
 /// `serve`, listening.

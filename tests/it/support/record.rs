@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use super::fault::is_meant;
 use super::http::Server;
 use super::lock;
-use super::wire::Request;
+use super::wire::{Answer, Request};
+
+/// So much of an answer's body is remembered, in bytes.
+const SHORT: usize = 1024;
 
 /// A request that was received, and what became of it.
 #[derive(Clone, Debug)]
@@ -18,6 +21,8 @@ pub(crate) struct Seen {
     /// None while it is in flight, and where the connection ended without an answer.
     pub(crate) answered: Option<Instant>,
     status: Option<u16>,
+    /// The body of the answer, as far as it is short.
+    pub(crate) said: Vec<u8>,
     /// How many were in flight when it came, with it.
     in_flight: usize,
     over: bool,
@@ -72,6 +77,7 @@ impl Record {
             received: Instant::now(),
             answered: None,
             status: None,
+            said: Vec::new(),
             in_flight,
             over: false,
         });
@@ -84,10 +90,11 @@ impl Record {
     }
 
     /// It is about to be answered: the client must not be able to know of that first.
-    pub(super) fn settle(&self, number: usize, status: u16) {
+    pub(super) fn settle(&self, number: usize, answer: &Answer) {
         if let Some(seen) = lock(&self.log).end(number) {
             seen.answered = Some(Instant::now());
-            seen.status = Some(status);
+            seen.status = Some(answer.status);
+            seen.said = answer.body[..answer.body.len().min(SHORT)].to_vec();
         }
     }
 
