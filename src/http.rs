@@ -19,7 +19,7 @@ use crate::config::Tls;
 use crate::error::{Failure, Kind, describe_json, quote};
 use crate::secret::Secret;
 use lookup::Lookup;
-use object::Object;
+pub use object::Object;
 use proxy::Proxies;
 
 /// The most that is read of an answer, in bytes.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::patch::Instruction;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
+use crate::http::Object;
 use crate::plan::{Environment, Memo, Present, There};
 use crate::users::Users;
 
@@ -24,9 +25,9 @@ pub(super) struct Told {
     tags: Vec<String>,
     #[serde(default)]
     archived: bool,
-    variations: Vec<Variation>,
+    variations: Vec<Object<Variation>>,
     #[serde(default)]
-    environments: HashMap<String, Config>,
+    environments: HashMap<String, Object<Config>>,
 }
 
 #[derive(Deserialize)]
@@ -41,10 +42,10 @@ struct Variation {
 #[serde(rename_all = "camelCase")]
 struct Config {
     on: bool,
-    fallthrough: Option<Fallthrough>,
+    fallthrough: Option<Object<Fallthrough>>,
     off_variation: Option<usize>,
-    targets: Option<Vec<Target>>,
-    context_targets: Option<Vec<Target>>,
+    targets: Option<Vec<Object<Target>>>,
+    context_targets: Option<Vec<Object<Target>>>,
     rules: Option<Vec<IgnoredAny>>,
     prerequisites: Option<Vec<IgnoredAny>>,
 }
@@ -127,7 +128,7 @@ impl Told {
     /// looks as if there were none.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |config: &Config| config.targets.is_some() && config.rules.is_some();
-        self.environments.values().all(whole)
+        self.environments.values().all(|config| whole(config))
     }
 
     fn flag(mut self, spec: &Spec) -> Result<Flag, Failure> {

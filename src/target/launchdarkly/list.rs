@@ -11,6 +11,7 @@ use super::flag::Told;
 use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
+use crate::http::Object;
 use crate::job::ToggleId;
 use crate::plan::There;
 use crate::target::Reads;
@@ -44,7 +45,7 @@ pub(super) enum State {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    items: Vec<Told>,
+    items: Vec<Object<Told>>,
     total_count: Option<usize>,
     /// One of them leads to the next page, if there is one.
     #[serde(rename = "_links", default)]
@@ -219,8 +220,8 @@ impl Cursor {
 }
 
 impl Search<'_> {
-    fn look_through(&mut self, flags: Vec<Told>) {
-        for told in flags {
+    fn look_through(&mut self, flags: Vec<Object<Told>>) {
+        for Object(told) in flags {
             if !self.wanted.contains(&*told.key) {
                 continue;
             }

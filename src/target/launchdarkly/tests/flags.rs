@@ -27,7 +27,8 @@ fn holders(flag: &Value) -> Option<Users> {
         for target in list.as_array().into_iter().flatten() {
             let values = target["values"].as_array()?;
             let is_user = target["contextKind"].is_null() || target["contextKind"] == json!("user");
-            if !values.is_empty() && !(is_user && target["variation"] == yes) {
+            let is_right = is_user && target["variation"] == yes;
+            if !(values.is_empty() || is_right) {
                 return None;
             }
             users.extend(values.iter().filter_map(Value::as_str));
@@ -41,6 +42,35 @@ fn id_of(flag: &Value, value: bool) -> &Value {
     let all = flag["variations"].as_array().unwrap();
     let found = all.iter().find(|it| it["value"] == json!(value)).unwrap();
     &found["_id"]
+}
+
+#[test]
+fn a_list_is_no_part_of_a_flag_whatever_is_in_it() {
+    for (part, list) in [
+        ("/variations/0", json!(["id-true", true])),
+        (
+            "/environments/production",
+            json!([true, { "variation": 1 }, 1]),
+        ),
+        ("/environments/production/fallthrough", json!([1, null])),
+        (
+            "/environments/production/targets/0",
+            json!([["eve"], 0, "user"]),
+        ),
+    ] {
+        let mut flag = json!({
+            "key": "us", "name": "US",
+            "variations": [{ "_id": "t", "value": true }, { "_id": "f", "value": false }],
+            "environments": { PRODUCTION: {
+                "on": true, "fallthrough": { "variation": 1 }, "offVariation": 1,
+                "targets": [{ "values": ["eve"], "variation": 0 }],
+            } },
+        });
+        let read = |flag: &Value| Answer::of(200, flag.to_string().as_bytes()).json::<Told>();
+        assert!(read(&flag).is_ok());
+        *flag.pointer_mut(part).unwrap() = list;
+        assert!(read(&flag).is_err(), "{flag}");
+    }
 }
 
 #[test]
