@@ -7,6 +7,7 @@ pub(crate) mod launchdarkly;
 pub(crate) mod opa;
 pub(crate) mod opal;
 pub(crate) mod output;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -53,15 +53,17 @@ impl Case {
         self.1.end(self.server(world));
     }
 
-    /// Waits until `/health` says that it fails, and what.
-    fn is_told(self, daemon: &Daemon) {
-        daemon.wait_failing();
+    /// Waits until `/health` says that it fails, and what. Of an OPA that was ready a moment ago, that
+    /// is a toggle at first.
+    fn is_told(self, world: &World, daemon: &Daemon) {
         let name = match self.0 {
             Peer::Opal | Peer::Opa => "source main: ",
             Peer::Target => "toggle us: ",
         };
-        let health = daemon.get("/health").text();
-        assert!(health.contains(name), "{health}");
+        world.wait_until(&format!("/health is 500 because of {name}"), || {
+            let health = daemon.get("/health");
+            health.status == 500 && health.text().contains(name)
+        });
     }
 
     /// Everything is well, and the target has this user.
@@ -91,7 +93,7 @@ fn start(case: Case) {
     let world = world(&[]);
     case.begin(&world);
     let daemon = world.serve();
-    case.is_told(&daemon);
+    case.is_told(&world, &daemon);
     // Of OPA nothing is needed to register, nor to create toggles.
     if case.0 != Peer::Opa {
         assert_eq!(daemon.get("/health/started").status, 503);
@@ -110,7 +112,7 @@ fn callback(case: Case) {
         world.wait_for_users("us", &["v1"]);
         assert_eq!(daemon.health(), 200);
     } else {
-        case.is_told(&daemon);
+        case.is_told(&world, &daemon);
     }
     case.end(&world);
     case.is_over(&world, &daemon, "v1");
@@ -128,7 +130,7 @@ fn retry(case: Case) {
     world.change("us", &["v1"]);
     let failed_again = || daemon.process.stderr().contains("count=2");
     world.wait_until("it has failed again", failed_again);
-    case.is_told(&daemon);
+    case.is_told(&world, &daemon);
     match &moved {
         None => world.change("us", &["v2"]),
         Some(opa) => {
@@ -152,7 +154,7 @@ fn resync(case: Case) {
         world.wait_for_users("us", &["v1"]);
         assert_eq!(daemon.health(), 200);
     } else {
-        case.is_told(&daemon);
+        case.is_told(&world, &daemon);
     }
     case.end(&world);
     case.is_over(&world, &daemon, "v1");
@@ -164,7 +166,7 @@ fn shutdown(case: Case) {
     case.begin(&world);
     if case.0 != Peer::Opal {
         world.change("us", &["v1"]);
-        case.is_told(&daemon);
+        case.is_told(&world, &daemon);
     }
     let output = daemon.terminate().exits(0);
     let left = world.opal.keys().is_empty();

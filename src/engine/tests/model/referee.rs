@@ -129,9 +129,10 @@ impl Referee {
                 continue;
             };
             if matches!(key, Key::Apply(_)) && failure.is_status(429) {
-                let window = failure.pause.unwrap_or_default().max(WINDOW);
+                let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
+                let window = pause.unwrap_or_default().max(WINDOW);
                 self.narrow_until = self.narrow_until.max(Some(now + window));
-                let end = failure.pause.map(|pause| now + pause.min(LONGEST_PAUSE));
+                let end = pause.map(|pause| now + pause);
                 self.paused_until = self.paused_until.max(end);
             }
             let before = self.streaks.get(&key).copied();
