@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::super::super::{Key, PATIENCE, Timer, ToggleState};
 use super::remote::Remote;
-use super::setup::{Setup, TOGGLES, source_of, toggles_of};
+use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of};
 use super::world::Flight;
 use super::*;
 use crate::engine::HANGING;
@@ -203,10 +203,6 @@ impl Referee {
         }
         true
     }
-}
-
-fn is_query(job: &Job) -> bool {
-    matches!(job, Job::Query(..))
 }
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.

@@ -108,3 +108,7 @@ pub(super) fn toggles_of(job: &Job) -> Vec<ToggleId> {
         _ => Vec::new(),
     }
 }
+
+pub(super) fn is_query(job: &Job) -> bool {
+    matches!(job, Job::Query(..))
+}
