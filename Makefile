@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 PYTHON ?= python3
+seconds ?= 600
+rate ?= 100
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
@@ -20,7 +22,8 @@ installed := $(bindir)/optoggles \
 	$(unitdir)/optoggles.service \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
-.PHONY: build demo test lint deny e2e completions install uninstall deb test-install clean
+.PHONY: build demo test lint deny e2e browser soak completions install uninstall deb test-install \
+	clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -45,7 +48,7 @@ test:
 ## lint: formatting, clippy with warnings denied, and the documentation
 lint:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --test soak -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 ## deny: licences, sources and bans of the dependencies (installs cargo-deny where it is missing)
@@ -53,9 +56,18 @@ deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	cargo-deny check bans licenses sources
 
-## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python and Node.js)
+## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python, Node.js and OpenSSL)
 e2e: build
 	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles
+
+## browser: the status page in a real browser (needs Python and Debian's chromium and chromium-driver)
+browser: build
+	$(PYTHON) tests/browser/run.py --bin target/release/optoggles
+
+## soak: the release for ten minutes under load, with faults everywhere (seconds=600 rate=100)
+soak: build
+	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
+	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
 
 ## completions: scripts for bash, fish and zsh, in target/completions
 completions: build

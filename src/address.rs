@@ -136,7 +136,9 @@ pub fn encode_segment(segment: &str) -> impl Iterator<Item = &str> {
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// The value of an `Authorization` header for a user name and password (RFC 7617).
@@ -201,6 +203,7 @@ mod tests {
             ("http://localhost:1", true),
             ("http://127.0.0.2", true),
             ("http://[::1]:8181", true),
+            ("http://[::ffff:127.0.0.1]", true),
             ("http://opa:8181", false),
             ("http://10.0.0.1", false),
         ] {

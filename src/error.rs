@@ -26,6 +26,8 @@ pub enum Kind {
     Lookup,
     /// Nobody listens there.
     Refused,
+    /// The proxy is not there, or does not lead to the host.
+    Proxy,
     /// No answer within `http_timeout`.
     Timeout,
     /// The connection ended before the answer was whole.
@@ -128,6 +130,7 @@ impl Failure {
         match self.kind {
             Kind::Lookup => "host not found".into(),
             Kind::Refused => "connection refused".into(),
+            Kind::Proxy => "the proxy failed".into(),
             Kind::Timeout => "no answer in time".into(),
             Kind::Lost => "connection lost".into(),
             Kind::Tls => "TLS failed".into(),
@@ -166,7 +169,16 @@ impl Failure {
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Lookup | Kind::Refused | Kind::Timeout | Kind::Lost | Kind::Tls
+            Kind::Lookup | Kind::Refused | Kind::Proxy | Kind::Timeout | Kind::Lost | Kind::Tls
+        )
+    }
+
+    /// Whether somebody else may answer there by now: one that does not know us, or does not know
+    /// what it is asked for.
+    pub fn is_of_a_stranger(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Answer | Kind::Status(300..=399 | 401 | 403 | 404)
         )
     }
 

@@ -4,6 +4,7 @@ mod failure;
 mod lookup;
 mod object;
 mod pause;
+mod proxy;
 mod tls;
 
 use std::fmt;
@@ -14,12 +15,12 @@ use serde::{Deserialize, Serialize};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
-use crate::address::is_loopback;
 use crate::config::Tls;
 use crate::error::{Failure, Kind, describe_json, quote};
 use crate::secret::Secret;
 use lookup::Lookup;
-use object::Object;
+pub use object::Object;
+use proxy::Proxies;
 
 /// The most that is read of an answer, in bytes.
 pub const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -31,8 +32,7 @@ const BUFFER: usize = 32 * 1024;
 /// Makes requests to one peer, over connections that are kept.
 pub struct Client {
     direct: Agent,
-    /// Through the proxy of the environment; never used for this machine itself.
-    proxied: Option<Agent>,
+    proxies: Proxies,
     timeout: Duration,
 }
 
@@ -49,7 +49,7 @@ pub struct Request<'a> {
     pub headers: &'a [(String, Secret)],
     /// The body and its content type.
     pub body: Option<(&'static str, Vec<u8>)>,
-    /// A secret in the body: like those in the headers, it is taken out of the remote's words.
+    /// A secret in the body, or in the answer: like those in the headers, it is taken out of the remote's words.
     pub secret: Option<&'a Secret>,
 }
 
@@ -151,7 +151,9 @@ impl Client {
         };
         Ok(Client {
             direct: agent(None),
-            proxied: Proxy::try_from_env().map(|proxy| agent(Some(proxy))),
+            proxies: Proxies::read(&|name| std::env::var(name).ok(), &|proxy| {
+                agent(Some(proxy))
+            }),
             timeout,
         })
     }
@@ -179,11 +181,10 @@ impl Client {
             Failure::new(Kind::Setup, words)
         })?;
         let secrets = request.secrets();
-        let to_us = uri.host().is_some_and(is_loopback);
-        let agent = match &self.proxied {
-            Some(proxied) if !to_us => proxied,
-            _ => &self.direct,
-        };
+        let proxy = self.proxies.on_the_way_to(&uri);
+        let agent = proxy.map_or(Ok(&self.direct), |proxy| proxy.agent());
+        let unusable = |words| Failure::new(Kind::Setup, format!("{asked}: {words}"));
+        let agent = agent.map_err(unusable)?;
         let mut builder = http::Request::builder().method(request.method).uri(uri);
         for (name, value) in request.headers {
             builder = builder.header(name, value.expose());
@@ -202,7 +203,7 @@ impl Client {
             let words = format!("{asked}: a header holds what no header may hold");
             Failure::new(Kind::Setup, words)
         })?;
-        let failed = |error| failure::describe(asked, error, self.timeout);
+        let failed = |error| failure::describe(asked, error, self.timeout, proxy);
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();
         let pause = pause::asked_for(status, response.headers(), SystemTime::now());
@@ -227,16 +228,6 @@ fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
 }
 
 impl Answer {
-    #[cfg(test)]
-    pub(crate) fn of(status: u16, body: &[u8]) -> Answer {
-        Answer {
-            status,
-            body: body.to_vec(),
-            pause: None,
-            asked: "GET http://remote/".to_owned(),
-        }
-    }
-
     /// The answer itself, where it is a 2xx.
     ///
     /// # Errors
@@ -256,11 +247,12 @@ impl Answer {
 
     /// The same with the remote's words picked out of its answer.
     pub fn failure_saying(&self, said: &str) -> Failure {
-        self.failure_with(said, advice(self.status))
+        self.failure_with(said, None)
     }
 
-    /// The same with advice that is better than what can be said of any remote.
-    pub fn failure_with(&self, said: &str, advice: Option<&str>) -> Failure {
+    /// The same with advice that is better than what can be said of any remote, if there is any.
+    pub fn failure_with(&self, said: &str, better: Option<&str>) -> Failure {
+        let advice = better.or_else(|| advice(self.status));
         let mut words = format!("{} answered {}", self.asked, self.status);
         if !said.is_empty() {
             words.push_str(&format!(": {said}"));
@@ -297,3 +289,6 @@ fn advice(status: u16) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

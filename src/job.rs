@@ -39,6 +39,15 @@ impl Access {
             expires_in: None,
         }
     }
+
+    /// When to ask for another authorization: before this one expires, and however soon or late that
+    /// is said to be, neither again and again nor later than a clock can tell.
+    pub fn renew_in(&self) -> Option<Duration> {
+        const SOONEST: Duration = Duration::from_secs(1);
+        const LATEST: Duration = Duration::from_secs(24 * 3600);
+        let early = self.expires_in?.min(LATEST).mul_f64(0.9);
+        Some(early.max(SOONEST))
+    }
 }
 
 /// Who knows which users the rules allow.

@@ -1,6 +1,7 @@
 //! The tiny_http thread: routes and nothing else.
 
 pub mod gate;
+mod page;
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use crate::secret::Secret;
-use crate::status::{Health, Report, Status};
+use crate::status::{Clocks, Health, Report, Rows, Status};
 use crate::worker::{Bells, WorkerGone};
 
 /// What the routes need.
@@ -21,10 +22,11 @@ pub struct Routes {
     status: Arc<Status>,
 }
 
-/// An answer: always JSON.
+/// An answer.
 #[derive(Debug, PartialEq, Eq)]
 struct Reply {
     status: u16,
+    kind: &'static str,
     body: String,
     /// What else it says in its headers.
     header: Option<(&'static str, &'static str)>,
@@ -105,7 +107,8 @@ impl Routes {
             "/health/started" if self.status.is_started() => Reply::health(Health::Ok),
             "/health/started" => Reply::health(Health::Starting),
             "/health" => Reply::report(&self.status.report()),
-            "/status" => Reply::new(200, self.status.to_json(Instant::now())),
+            "/status" => Reply::json(200, &self.status.at(Instant::now())),
+            "/" => Reply::page(&self.status.at(Instant::now())),
             _ => return Reply::error(404, "there is nothing here"),
         };
         match method {
@@ -126,21 +129,27 @@ impl Routes {
             Ok(true) => {}
             Err(WorkerGone) => broken("the worker has ended"),
         }
-        Reply::new(202, "{}".into())
+        Reply::json(202, &serde_json::json!({}))
     }
 }
 
 impl Reply {
-    fn new(status: u16, body: String) -> Reply {
+    fn json(status: u16, body: &impl Serialize) -> Reply {
         Reply {
             status,
-            body,
+            kind: "application/json",
+            body: serde_json::to_string(body).unwrap_or_default(),
             header: None,
         }
     }
 
-    fn json(status: u16, body: &impl Serialize) -> Reply {
-        Reply::new(status, serde_json::to_string(body).unwrap_or_default())
+    fn page(rows: &Rows) -> Reply {
+        Reply {
+            status: 200,
+            kind: "text/html; charset=utf-8",
+            body: page::of(rows, Clocks::read().wall),
+            header: Some(page::POLICY),
+        }
     }
 
     fn error(status: u16, words: &str) -> Reply {
@@ -171,8 +180,9 @@ impl Reply {
 impl From<Reply> for Response<io::Cursor<Vec<u8>>> {
     fn from(reply: Reply) -> Self {
         let named = [
-            ("Content-Type", "application/json"),
+            ("Content-Type", reply.kind),
             ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
         ];
         let headers = named.into_iter().chain(reply.header);
         let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
@@ -195,3 +205,6 @@ fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,31 +3,21 @@
 //! Nothing here holds a user's name, a token, or the remote's own words: those can quote users.
 
 mod line;
+mod rows;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::config::Config;
-use crate::engine::{Engine, SourceView, Thing, ToggleState, ToggleView, Trouble};
+use crate::engine::Engine;
+pub use rows::{Rows, SourceRow, TargetRow, Time, ToggleRow};
 
 /// The state of everything, for whoever asks.
 pub struct Status {
     begun: Instant,
     rows: Mutex<Rows>,
-}
-
-/// The answer of `/status`.
-#[derive(Clone, Debug, Serialize)]
-struct Rows {
-    version: &'static str,
-    uptime_seconds: u64,
-    status: Health,
-    started: bool,
-    sources: Vec<SourceRow>,
-    target: TargetRow,
-    toggles: Vec<ToggleRow>,
 }
 
 /// How everything is.
@@ -51,40 +41,6 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
 }
-
-#[derive(Clone, Debug, Serialize)]
-struct SourceRow {
-    id: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    state: &'static str,
-    last_success: Option<Time>,
-    last_error: Option<String>,
-    next_retry: Option<Time>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct TargetRow {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    state: &'static str,
-    paused_until: Option<Time>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct ToggleRow {
-    key: String,
-    source: String,
-    state: &'static str,
-    users: Option<usize>,
-    last_success: Option<Time>,
-    last_error: Option<String>,
-    next_retry: Option<Time>,
-}
-
-/// A time of the day, as RFC 3339 has it, in UTC.
-#[derive(Clone, Copy, Debug)]
-struct Time(SystemTime);
 
 /// The two clocks, read together: the engine's, and that of the world.
 #[derive(Clone, Copy, Debug)]
@@ -116,12 +72,12 @@ impl Status {
         *self.rows() = rows;
     }
 
-    /// The answer of `/status`, as JSON.
-    pub fn to_json(&self, now: Instant) -> String {
+    /// All there is to tell.
+    pub fn at(&self, now: Instant) -> Rows {
         let mut rows = self.rows().clone();
         rows.uptime_seconds = (now - self.begun).as_secs();
         rows.status = rows.health();
-        serde_json::to_string(&rows).unwrap_or_default()
+        rows
     }
 
     /// How everything is, and what fails.
@@ -143,114 +99,6 @@ impl Status {
     }
 }
 
-impl Rows {
-    /// What there is to tell before anything has happened.
-    fn of(config: &Config) -> Rows {
-        let sources = config.sources.iter().map(|source| SourceRow {
-            id: source.id.clone(),
-            kind: source.kind.type_name(),
-            state: "connecting",
-            last_success: None,
-            last_error: None,
-            next_retry: None,
-        });
-        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
-            key: toggle.key.clone(),
-            source: config.sources[toggle.users_policy.source].id.clone(),
-            state: "waiting",
-            users: None,
-            last_success: None,
-            last_error: None,
-            next_retry: None,
-        });
-        Rows {
-            version: env!("CARGO_PKG_VERSION"),
-            uptime_seconds: 0,
-            status: Health::Starting,
-            started: false,
-            sources: sources.collect(),
-            target: TargetRow {
-                kind: config.target.type_name(),
-                state: "ok",
-                paused_until: None,
-            },
-            toggles: toggles.collect(),
-        }
-    }
-
-    fn take_over(&mut self, engine: &mut Engine, now: Clocks) {
-        for thing in engine.take_touched() {
-            match thing {
-                Thing::Source(id) => self.sources[id].show(&engine.source(id), now),
-                Thing::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
-                Thing::Target => {
-                    let paused_until = engine.target().paused_until;
-                    self.target.state = if paused_until.is_some() {
-                        "paused"
-                    } else {
-                        "ok"
-                    };
-                    self.target.paused_until = now.time(paused_until);
-                }
-            }
-        }
-        self.started = engine.is_started();
-    }
-
-    fn health(&self) -> Health {
-        match self.reasons().next() {
-            Some(_) => Health::Failing,
-            None if !self.started => Health::Starting,
-            None => Health::Ok,
-        }
-    }
-
-    fn reasons(&self) -> impl Iterator<Item = String> {
-        let sources = self
-            .sources
-            .iter()
-            .map(|row| ("source", &row.id, &row.last_error));
-        let toggles = self
-            .toggles
-            .iter()
-            .map(|row| ("toggle", &row.key, &row.last_error));
-        sources.chain(toggles).filter_map(|(word, name, error)| {
-            let error = error.as_ref()?;
-            Some(format!("{word} {name}: {error}"))
-        })
-    }
-}
-
-impl SourceRow {
-    fn show(&mut self, source: &SourceView, now: Clocks) {
-        self.state = match source {
-            _ if !source.troubles.is_empty() => "failing",
-            _ if source.held => "not ready",
-            _ if source.connected => "connected",
-            _ => "connecting",
-        };
-        self.last_success = now.time(source.last_success);
-        self.last_error = reasons(&source.troubles);
-        self.next_retry = now.time(source.next_retry);
-    }
-}
-
-impl ToggleRow {
-    fn show(&mut self, toggle: &ToggleView, now: Clocks) {
-        self.state = match toggle.state {
-            ToggleState::InSync => "in sync",
-            ToggleState::Waiting => "waiting",
-            ToggleState::Syncing => "syncing",
-            ToggleState::Failing => "failing",
-            ToggleState::Held => "held",
-        };
-        self.users = toggle.users;
-        self.last_success = now.time(toggle.last_success);
-        self.last_error = reasons(&toggle.troubles);
-        self.next_retry = now.time(toggle.next_retry);
-    }
-}
-
 impl Clocks {
     /// Reads both clocks.
     pub fn read() -> Clocks {
@@ -259,24 +107,4 @@ impl Clocks {
             wall: SystemTime::now(),
         }
     }
-
-    fn time(&self, at: Option<Instant>) -> Option<Time> {
-        let at = at?;
-        let ago = self.at.saturating_duration_since(at);
-        let ahead = at.saturating_duration_since(self.at);
-        let wall = self.wall.checked_sub(ago)?.checked_add(ahead)?;
-        (wall >= SystemTime::UNIX_EPOCH + Duration::from_secs(1)).then_some(Time(wall))
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_rfc3339_millis(self.0))
-    }
-}
-
-fn reasons(troubles: &[Trouble]) -> Option<String> {
-    let describe = |trouble: &Trouble| format!("{}: {}", trouble.what, trouble.failure.reason());
-    let all: Vec<String> = troubles.iter().map(describe).collect();
-    (!all.is_empty()).then(|| all.join("; "))
 }

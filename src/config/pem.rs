@@ -1,15 +1,25 @@
 //! Whether a file holds what its key promises: certificates, or a private key.
 //!
-//! The TLS library skips a certificate that it cannot read, and panics at a key that it cannot use.
+//! ureq skips a certificate that the TLS library cannot read, and panics at a key that it cannot use.
+
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, Error, RootCertStore};
 
 /// The bytes with which every certificate and key in DER begins: it is a sequence.
 const DER_SEQUENCE: u8 = 0x30;
 
 /// Why a PEM file cannot be used: what is wrong, and what to do.
 pub(super) type Refusal = (&'static str, &'static str);
+
+const DAMAGED: Refusal = (
+    "holds a damaged certificate",
+    "copy the file again, whole: `openssl x509 -noout -in FILE` has to accept it",
+);
 
 /// Checks that there is a certificate, and that each one is whole.
 pub(super) fn check_certificates(text: &str) -> Result<(), Refusal> {
@@ -25,10 +35,42 @@ pub(super) fn check_certificates(text: &str) -> Result<(), Refusal> {
     if certificates.all(|block| block.is_whole()) {
         Ok(())
     } else {
-        Err((
-            "holds a damaged certificate",
-            "copy the file again, whole: `openssl x509 -noout -in FILE` has to accept it",
-        ))
+        Err(DAMAGED)
+    }
+}
+
+/// Checks that each certificate can be trusted as an authority's.
+pub(super) fn check_authorities(text: &str) -> Result<(), Refusal> {
+    check_certificates(text)?;
+    let mut roots = RootCertStore::empty();
+    let mut certificates = CertificateDer::pem_slice_iter(text.as_bytes());
+    let is_read = certificates.all(|found| found.is_ok_and(|found| roots.add(found).is_ok()));
+    if is_read { Ok(()) } else { Err(DAMAGED) }
+}
+
+/// Checks that a key belongs to the first of the certificates, and that both can be used.
+pub(super) fn check_identity(certificates: &str, key: &str) -> Result<(), Refusal> {
+    const UNKNOWN: Refusal = (
+        "holds a private key of a kind that cannot be used",
+        "have an ECDSA (P-256, P-384), Ed25519 or RSA (2048 bits or more) key made",
+    );
+    let chain = CertificateDer::pem_slice_iter(certificates.as_bytes());
+    let chain = chain.filter_map(Result::ok).collect();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| UNKNOWN)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let used = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            let builder = builder.with_root_certificates(RootCertStore::empty());
+            builder.with_client_auth_cert(chain, key)
+        });
+    match used {
+        Ok(_) => Ok(()),
+        Err(Error::InconsistentKeys(_)) => Err((
+            "holds a private key that does not belong to the certificate in `cert_file`",
+            "name the two files that were made together, our own certificate first in `cert_file`",
+        )),
+        Err(_) => Err(UNKNOWN),
     }
 }
 
@@ -105,6 +147,22 @@ mod tests {
         for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"] {
             assert_eq!(check_private_key(&block(label, "MIIB")), Ok(()), "{label}");
         }
+    }
+
+    #[test]
+    fn what_was_made_together_is_taken_and_nothing_else() {
+        let make = || rcgen::generate_simple_self_signed(["us".to_owned()]).unwrap();
+        let (ours, other) = (make(), make());
+        let (certificate, key) = (ours.cert.pem(), ours.signing_key.serialize_pem());
+        assert_eq!(check_authorities(&certificate), Ok(()));
+        assert_eq!(check_identity(&certificate, &key), Ok(()));
+        let refused = |certificate: &str, key: &str| check_identity(certificate, key).unwrap_err();
+        let alien = refused(&other.cert.pem(), &key).0;
+        assert!(alien.contains("does not belong"), "{alien}");
+        let unknown = refused(&certificate, &block("PRIVATE KEY", "MIIB")).0;
+        assert!(unknown.contains("of a kind"), "{unknown}");
+        let damaged = certificate + &block("CERTIFICATE", "MIIB");
+        assert_eq!(check_authorities(&damaged), Err(DAMAGED));
     }
 
     #[test]

@@ -123,8 +123,11 @@ impl Engine {
         self.try_pass(id, now);
     }
 
-    /// Starts a task that needs no place, unless it is running.
+    /// Starts a task that needs no place, unless it is running, or the program is to end.
     pub(super) fn begin(&mut self, key: Key) {
+        if self.stopping {
+            return;
+        }
         let job = match key {
             Key::Discover(source) => Job::Discover(source),
             Key::Register(source) => Job::Register(source),
@@ -151,10 +154,9 @@ impl Engine {
             Ok(origin) => {
                 self.succeeded(key);
                 if let Origin::Opa(opa) = &origin
-                    && let Some(lifetime) = opa.expires_in
+                    && let Some(wait) = opa.renew_in()
                 {
-                    let early = now.at + lifetime.mul_f64(0.9);
-                    self.timers.set(Timer::Task(key), early);
+                    self.timers.set(Timer::Task(key), now.at + wait);
                 }
                 self.found(id, origin)
             }
@@ -236,9 +238,14 @@ impl Engine {
         let key = Key::Watch(id);
         match result {
             Ok(ours) => {
+                let failed = self.sources[id].watch.trouble.is_some();
                 self.succeeded(key);
                 if ours {
                     self.timers.set(Timer::Task(key), now.at + WATCH);
+                    // Whom we could not reach may not have reached us: a callback can be lost.
+                    if failed {
+                        self.ask_for_pass(id, Cause::Connected, now);
+                    }
                 } else if !self.stopping {
                     let name = self.source_name(id);
                     self.notices.push(Notice::Lost { name });

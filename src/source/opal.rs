@@ -1,6 +1,6 @@
 //! The OPAL client's API.
 
-use std::time::Duration;
+mod oauth;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use crate::error::{Failure, Kind};
 use crate::http::{Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
+use oauth::Grantor;
 
 /// An OPAL client, and our registration with it.
 pub(super) struct Opal {
@@ -38,17 +39,10 @@ struct PolicyStore {
     oauth_server: Option<String>,
 }
 
-/// The answer of an OAuth server (RFC 6749, 4.4.3).
-#[derive(Deserialize)]
-struct Grant {
-    access_token: String,
-    expires_in: Option<f64>,
-}
-
 /// A callback's entry, as far as we write and read it. What else is in an answer is users' data.
 #[derive(Deserialize, Serialize)]
 struct Entry {
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     key: String,
     url: String,
     config: EntryConfig,
@@ -56,7 +50,7 @@ struct Entry {
 
 #[derive(Deserialize, Serialize)]
 struct EntryConfig {
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     method: String,
     #[serde(default)]
     headers: EntryHeaders,
@@ -116,7 +110,7 @@ impl Opal {
                     .ok_or_else(|| withheld("OPA's token", "set opa_token on the source"))?;
                 Ok(Access::bearer(url, Some(&Secret::new(token))))
             }
-            "oauth" => grant(client, url, store),
+            "oauth" => store.grantor()?.access(client, url),
             "tls" if self.config.tls.identity.is_some() => Ok(Access::bearer(url, None)),
             "tls" => {
                 let words = "OPA wants a client certificate: set cert_file and key_file on the \
@@ -195,10 +189,34 @@ impl Opal {
         Request::new(method, url).authorized(self.authorization.as_ref())
     }
 
-    /// The key's characters need no encoding, and OPAL need not decode them.
+    /// The key's characters need no encoding, and OPAL need not decode them. An answer of any status
+    /// can hold the entry, and with it our token.
     fn entry(&self, method: Method) -> Request<'_> {
         let url = format!("{}/{}", self.config.url.join(["callbacks"]), self.key);
-        Request::new(method, url).authorized(self.authorization.as_ref())
+        Request {
+            secret: Some(&self.callback.authorization),
+            ..Request::new(method, url).authorized(self.authorization.as_ref())
+        }
+    }
+}
+
+impl PolicyStore {
+    fn grantor(&self) -> Result<Grantor<'_>, Failure> {
+        match (
+            &self.oauth_server,
+            &self.oauth_client_id,
+            &self.oauth_client_secret,
+        ) {
+            (Some(server), Some(client_id), Some(client_secret)) => Ok(Grantor {
+                server,
+                client_id,
+                client_secret,
+            }),
+            _ => Err(withheld(
+                "the OAuth client's secret",
+                "set opa_token on the source",
+            )),
+        }
     }
 }
 
@@ -213,34 +231,6 @@ fn registration_key(id: &str, instance: &str) -> String {
         .collect()
 }
 
-/// An OAuth client-credentials grant (RFC 6749, 4.4).
-fn grant(client: &Client, url: Address, store: &PolicyStore) -> Result<Access, Failure> {
-    let (Some(server), Some(id), Some(secret)) = (
-        &store.oauth_server,
-        &store.oauth_client_id,
-        &store.oauth_client_secret,
-    ) else {
-        return Err(withheld(
-            "the OAuth client's secret",
-            "set opa_token on the source",
-        ));
-    };
-    let server = Address::parse(server).map_err(|error| {
-        let words = format!("OPAL names an OAuth server whose address cannot be used: {error}");
-        Failure::new(Kind::Answer, words)
-    })?;
-    let basic = crate::address::basic(id, secret);
-    let mut request = Request::new(Method::POST, server.to_string()).authorized(Some(&basic));
-    let form = b"grant_type=client_credentials".to_vec();
-    request.body = Some(("application/x-www-form-urlencoded", form));
-    let grant: Grant = client.send(request)?.success()?.json()?;
-    let lifetime = grant.expires_in.map(Duration::try_from_secs_f64);
-    Ok(Access {
-        expires_in: lifetime.and_then(Result::ok),
-        ..Access::bearer(url, Some(&Secret::new(grant.access_token)))
-    })
-}
-
 fn withheld(what: &str, advice: &str) -> Failure {
     let words =
         format!("OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): {advice}");
@@ -248,12 +238,4 @@ fn withheld(what: &str, advice: &str) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_registrations_key_has_only_characters_that_opal_finds_again() {
-        let key = registration_key("example-opal", "https://ö.example.com:8080/a");
-        assert_eq!(key, "optoggles:example-opal:https:---.example.com:8080-a");
-    }
-}
+mod tests;

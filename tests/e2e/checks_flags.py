@@ -20,7 +20,7 @@ _ODD = ['say "hi"', "back\\slash", "$ref", '{"var": ""}', "ünï", "a,b", "alic"
 @check("OpenFeature's flagd provider turns each flag on for exactly the users of its rule")
 def flagd_provider(lab):
     flags = lab.stack.folder / "flags.json"
-    config = lab.write_config("flagd.toml", RULES, [
+    config = lab.write_config("flagd.toml", RULES, target=[
         'type = "flagd"',
         f'path = "{flags}"',
     ])

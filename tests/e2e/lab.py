@@ -45,8 +45,12 @@ class Lab:
         command = [binary, "-c", self.config, "-vv", "serve"]
         self.serve = Service("optoggles-serve", command, self._env, stack.folder)
 
-    def write_config(self, name, rules, target=None):
-        """Writes a configuration with a toggle for each rule and returns its path."""
+    def write_config(self, name, rules, source=None, target=None):
+        """Writes a configuration with a toggle for each rule and returns its path.
+
+        The source is the stack's OPAL client and the target its REST target, unless lines for
+        others are given.
+        """
         stack = self.stack
         rest = [
             'type = "restapi"',
@@ -60,8 +64,7 @@ class Lab:
             "",
             "[[sources]]",
             f'id = "{SOURCE}"',
-            f'url = "{stack.opal_url}"',
-            f'advertised_address = "{address}"',
+            source or f'url = "{stack.opal_url}"\nadvertised_address = "{address}"',
             "",
             "[target]",
             *(target or rest),

@@ -23,6 +23,7 @@ NEEDED = {
     "go": "apt-get install golang-go",
     "node": "apt-get install nodejs",
     "npm": "apt-get install npm",
+    "openssl": "apt-get install openssl",
     "ps": "apt-get install procps",
 }
 NEEDED_PYTHON = "apt-get install python3.11 python3.11-venv"

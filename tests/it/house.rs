@@ -75,6 +75,34 @@ fn the_pure_modules_do_no_io_and_read_no_clock() {
 }
 
 #[test]
+fn secrets_are_compared_in_constant_time_alone() {
+    for (name, code) in sources() {
+        let compares =
+            |line: &&str| line.contains("expose()") && (line.contains("==") || line.contains("!="));
+        assert_eq!(code.lines().find(compares), None, "{name}");
+        if name == "secret.rs" {
+            assert!(code.contains("ct_eq"), "{name} compares otherwise");
+        }
+        if name == "server.rs" {
+            assert!(code.contains("callback_token.matches("), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_wall_clock_is_read_for_what_a_remote_names_by_date_and_for_the_status_alone() {
+    let reads = |(_, code): &&(String, String)| code.contains("SystemTime::now");
+    let sources = sources();
+    let readers: Vec<&str> = sources
+        .iter()
+        .filter(reads)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(readers.len(), 2, "{readers:?}");
+    assert!(readers.contains(&"http.rs") && readers.contains(&"status.rs"));
+}
+
+#[test]
 fn no_file_of_the_program_is_too_long_to_be_read() {
     for (name, code) in sources() {
         assert!(

@@ -7,6 +7,7 @@ mod wrong;
 
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::config::Config;
 use crate::config::check::check;
@@ -35,8 +36,12 @@ users_policy = { source = "opal", package = "app.rbac", rule = "us_users" }
 name = "US ${TOKEN}"
 "#;
 
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
-const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIBhunter2A\n-----END PRIVATE KEY-----\n";
+/// A certificate, and its key beneath what must never show.
+static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(["us".to_owned()]).unwrap();
+    let key = made.signing_key.serialize_pem();
+    (made.cert.pem(), format!("{SECRET}\n{key}"))
+});
 
 fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
     let (config, problems, _) = run_to_report(text, open_to_others);
@@ -54,8 +59,8 @@ fn run_to_report(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Probl
             _ => None,
         },
         read: &|path| match path.to_str() {
-            Some("/conf/cert.pem") => Ok(CERTIFICATE.into()),
-            Some("/conf/key.pem") => Ok(KEY.into()),
+            Some("/conf/cert.pem") => Ok(PAIR.0.clone().into()),
+            Some("/conf/key.pem") => Ok(PAIR.1.clone().into()),
             Some("/conf/token") => Ok(SECRET.into()),
             Some("/conf/folder") => Err(io::ErrorKind::IsADirectory.into()),
             _ => Err(io::ErrorKind::NotFound.into()),

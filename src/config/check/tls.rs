@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 /// Reads the three keys, and the files that they name.
 pub(super) fn read(table: &mut Table, cx: &mut Context) -> Tls {
-    let ca = pem_file(table, cx, "ca_file", pem::check_certificates);
+    let ca = pem_file(table, cx, "ca_file", pem::check_authorities);
     let cert = pem_file(table, cx, "cert_file", pem::check_certificates);
     let key = pem_file(table, cx, "key_file", pem::check_private_key);
     let lonely = match (&cert, &key) {
@@ -26,6 +26,11 @@ pub(super) fn read(table: &mut Table, cx: &mut Context) -> Tls {
         };
         cx.report(Problem::error("missing-key", &missing, message, help));
     }
+    if let (Some((_, Some(cert))), Some((at, Some(key)))) = (&cert, &key)
+        && let Err(refusal) = pem::check_identity(cert, key)
+    {
+        refuse(cx, at, refusal);
+    }
     let content = |file: Option<(Place, Option<String>)>| file.and_then(|(_, content)| content);
     let identity = content(cert).zip(content(key)).map(|(cert, key)| Identity {
         cert,
@@ -35,6 +40,11 @@ pub(super) fn read(table: &mut Table, cx: &mut Context) -> Tls {
         ca: content(ca),
         identity,
     }
+}
+
+fn refuse(cx: &mut Context, at: &Place, (what, help): pem::Refusal) {
+    let message = format!("the file of `{}` {what}", at.name);
+    cx.report(Problem::error("invalid-pem", at, message, help));
 }
 
 /// The place of a key that names a PEM file, and the file's content if it is right.
@@ -47,9 +57,8 @@ fn pem_file(
     let node = table.optional(key)?;
     let content = cx.file(&node).filter(|content| match check(content) {
         Ok(()) => true,
-        Err((what, help)) => {
-            let message = format!("the file of `{key}` {what}");
-            cx.report(Problem::error("invalid-pem", &node.place, message, help));
+        Err(refusal) => {
+            refuse(cx, &node.place, refusal);
             false
         }
     });

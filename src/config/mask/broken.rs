@@ -110,8 +110,10 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     let path = before.get(start..)?.replace(['"', '\''], "");
     let shows: Vec<Show> = path.split('.').map(show).collect();
     let last = *shows.last()?;
-    let is_secret = shows.contains(&Show::Nothing);
-    // What is not known is no key for sure, but may be a part of a value.
+    let word = code.get(..start)?.trim_end().rsplit(is_between).next()?;
+    let is_secret = shows.contains(&Show::Nothing) || !(word.is_empty() || is_ours(word));
+    // What is not known is no key for sure, but may be a part of a value. The word before it may be a
+    // part of the key: `api key`.
     (is_secret || last != Show::NoText).then_some(Assignment {
         key: start..before.len(),
         value: (separator + 1 + doubled).min(code.len()),
@@ -132,8 +134,11 @@ fn may_show(value: &str, show: Show) -> bool {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    let is_between = |c: char| c.is_whitespace() || "[]{}=,.:-\"'".contains(c);
     text.split(is_between).filter(|word| !word.is_empty())
+}
+
+fn is_between(c: char) -> bool {
+    c.is_whitespace() || "[]{}=,.:-\"'".contains(c)
 }
 
 fn trim(line: &str, part: Range<usize>) -> Range<usize> {
@@ -178,6 +183,8 @@ mod tests {
             ("extra_headers = { X = \"s3\" Y", "extra_headers = …"),
             ("token = id = \"s3\"", "token = …"),
             ("bind = 5 5 # was s3", "bind = 5 5 …"),
+            ("api key = { inne\"\"\" \"s3\" }", "… key = …"),
+            ("id = \"a\" api key = \"s3\"", "id = \"a\" api key = …"),
             ("- id: a", "- id: a"),
             ("  token: s3", "  token: …"),
             ("read == true", "read == true"),

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::support::Fault;
 use crate::support::launchdarkly::refusal;
+use crate::support::{Answer, Fault, Server};
 
 /// Syncs once, which fails with these words.
 #[track_caller]
@@ -33,6 +33,21 @@ fn a_wrong_token_is_named() {
             "set `token` of `[target]`",
         ],
     );
+}
+
+#[test]
+fn a_redirect_leads_nowhere_and_the_error_says_what_to_configure() {
+    let flags = Flags::of(&["us"]).build();
+    let handler = Box::new(|_: &Request| Answer::json(200, &json!({})));
+    let elsewhere = Server::start_new(&flags.stage, "elsewhere", handler);
+    let moved = Answer::json(301, &json!({})).with("location", &elsewhere.url());
+    flags.launchdarkly.http.always("*", Fault::Answer(moved));
+    flags.opa.allow("us", &["ann"]);
+    let output = flags.sync(&["--timeout", "100ms"]).exits(1);
+    output
+        .says("answered 301")
+        .says("(redirects are not followed: configure the address it leads to)");
+    assert_eq!(elsewhere.count("*"), 0);
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn the_token_is_another_one_at_each_start() {
 #[test]
 fn every_route_answers_get_and_head() {
     let (_world, daemon) = serving();
-    for path in ["/health/live", "/health/started", "/health", "/status"] {
+    for path in ["/health/live", "/health/started", "/health", "/status", "/"] {
         answers(&daemon, path);
     }
     assert_eq!(json(&daemon.get("/health").text())["status"], "ok");
@@ -78,7 +78,7 @@ fn answers(daemon: &Daemon, path: &str) {
 #[test]
 fn another_method_is_405_with_allow_and_another_path_404() {
     let (_world, daemon) = serving();
-    for path in ["/health", "/health/live", "/health/started", "/status"] {
+    for path in ["/health", "/health/live", "/health/started", "/status", "/"] {
         let answer = daemon.post(path, &[]);
         assert_eq!(answer.status, 405, "{path}");
         let allow = answer.header("allow").unwrap_or_default();
@@ -157,4 +157,30 @@ fn reasons_name_the_object_and_the_failure_and_not_the_remotes_words() {
             "{path}: {text}"
         );
     }
+}
+
+#[test]
+fn the_page_tells_people_what_status_tells_programs() {
+    let (world, daemon) = serving();
+    let page = daemon.get("/");
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = page.header("content-security-policy").unwrap_or_default();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let text = page.text();
+    for part in ["✓</span> ok", "main", "connected", "restapi", "1 in sync"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    world.opa.undefine("us");
+    world.opal.call_back();
+    let fails = || {
+        daemon
+            .get("/")
+            .text()
+            .contains("query: the rule is undefined")
+    };
+    world.wait_until("the page shows what fails", fails);
+    assert!(daemon.get("/").text().contains("✗</span> failing"));
 }

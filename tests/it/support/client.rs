@@ -14,18 +14,29 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
-    stream.write_all(&[head.as_bytes(), body].concat())?;
+    parse(&raw(address, &[head.as_bytes(), body].concat())?)
+}
+
+/// Sends these bytes and reads to the end of the connection.
+pub(crate) fn raw(address: SocketAddr, sent: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = connect(address)?;
+    stream.write_all(sent)?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
-    parse(&bytes)
+    Ok(bytes)
+}
+
+/// Connects; nothing on the connection takes for ever.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    Ok(stream)
 }
 
 fn parse(bytes: &[u8]) -> io::Result<Answer> {

@@ -41,6 +41,11 @@ impl Opa {
         }
     }
 
+    /// From now on it wants this token; none: it lets everybody in.
+    pub(crate) fn set_token(&self, token: Option<&str>) {
+        lock(&self.state).token = token.map(str::to_owned);
+    }
+
     /// The rule of this toggle gives these users.
     pub(crate) fn allow(&self, key: &str, users: &[&str]) {
         self.answer(key, json!({ "result": users }));
@@ -49,6 +54,15 @@ impl Opa {
     /// The rule of this toggle gives this whole answer.
     pub(crate) fn answer(&self, key: &str, answer: Value) {
         lock(&self.state).rules.insert(rule_of(key), answer);
+    }
+
+    /// The users that the rule of this toggle gives, sorted.
+    pub(crate) fn users(&self, key: &str) -> Vec<String> {
+        let answer = lock(&self.state).rules.get(&rule_of(key)).cloned();
+        let users = answer.unwrap_or_default()["result"].take();
+        let mut users: Vec<String> = serde_json::from_value(users).unwrap_or_default();
+        users.sort();
+        users
     }
 
     /// The rule of this toggle is not there any more.

@@ -98,8 +98,8 @@ fn every_key_reaches_the_configuration() {
     assert!(!opal.wait_until_ready);
     assert_eq!(opa.token.as_ref().unwrap().expose(), "x-hunter2");
     assert_eq!(opa.poll_interval, Duration::from_millis(100));
-    assert_eq!(opa.tls.ca.as_deref(), Some(CERTIFICATE));
-    assert_eq!(opa.tls.identity.as_ref().unwrap().key.expose(), KEY);
+    assert_eq!(opa.tls.ca.as_deref(), Some(PAIR.0.as_str()));
+    assert_eq!(opa.tls.identity.as_ref().unwrap().key.expose(), PAIR.1);
     let Target::RestApi(target) = &config.target else {
         panic!("the target is of another type");
     };

@@ -1,0 +1,226 @@
+//! The status as a small page for people: HTML and CSS alone, and nothing from elsewhere.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use crate::status::{Health, Rows, Time, ToggleRow};
+
+/// Nothing but the page's own style is let in, whatever a toggle is called.
+pub(super) const POLICY: (&str, &str) = (
+    "Content-Security-Policy",
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'",
+);
+
+/// The frame of the page, with the names of what is filled in between double braces.
+const FRAME: &str = include_str!("page.html");
+
+/// The page. What fails comes first, else the order is that of the configuration.
+pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
+    let mut toggles: Vec<&ToggleRow> = rows.toggles.iter().collect();
+    toggles.sort_by_key(|toggle| toggle.last_error.is_none());
+    fill(&[
+        ("status", word_of(rows.status).to_owned()),
+        ("state", state(word_of(rows.status))),
+        ("version", Escaped(rows.version).to_string()),
+        ("uptime", length(Duration::from_secs(rows.uptime_seconds))),
+        ("sources", sources(rows, now)),
+        ("target", target(rows, now)),
+        ("summary", summary(&toggles)),
+        (
+            "toggles",
+            toggles.iter().map(|row| toggle(row, now)).collect(),
+        ),
+    ])
+}
+
+fn sources(rows: &Rows, now: SystemTime) -> String {
+    let row = |source: &crate::status::SourceRow| {
+        let cells = [
+            cell("Source", "", Some(&source.id)),
+            cell("Type", "", Some(source.kind)),
+            state_cell(source.state),
+            time_cell("Last success", source.last_success, now),
+            cell("Error", "", source.last_error.as_deref()),
+            time_cell("Next retry", source.next_retry, now),
+        ];
+        format!("<tr>{}</tr>\n", cells.concat())
+    };
+    rows.sources.iter().map(row).collect()
+}
+
+fn target(rows: &Rows, now: SystemTime) -> String {
+    let row = &rows.target;
+    let until = row
+        .paused_until
+        .map(|until| format!(" until {}", time(until, now)));
+    let kind = Escaped(row.kind);
+    format!("{kind}: {}{}", state(row.state), until.unwrap_or_default())
+}
+
+fn toggle(row: &ToggleRow, now: SystemTime) -> String {
+    let users = row.users.map(|users| users.to_string());
+    let cells = [
+        cell("Toggle", "", Some(&row.key)),
+        cell("Source", "", Some(&row.source)),
+        state_cell(row.state),
+        cell("Users", "number", users.as_deref()),
+        time_cell("Last success", row.last_success, now),
+        cell("Error", "", row.last_error.as_deref()),
+        time_cell("Next retry", row.next_retry, now),
+    ];
+    format!("<tr>{}</tr>\n", cells.concat())
+}
+
+/// How many toggles are in which state.
+fn summary(toggles: &[&ToggleRow]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for toggle in toggles {
+        *counts.entry(toggle.state).or_default() += 1;
+    }
+    let parts = counts.iter().map(|(word, count)| {
+        let (class, word) = (class_of(word), Escaped(word));
+        format!("<span class=\"{class}\">{count} {word}</span>")
+    });
+    match parts.collect::<Vec<_>>() {
+        parts if parts.is_empty() => "none".to_owned(),
+        parts => parts.join(", "),
+    }
+}
+
+fn cell(name: &str, class: &str, text: Option<&str>) -> String {
+    match text {
+        Some(text) => format!(
+            "<td data-name=\"{name}\" class=\"{class}\">{}",
+            Escaped(text)
+        ),
+        None => format!("<td data-name=\"{name}\" class=\"none\">"),
+    }
+}
+
+fn state_cell(word: &str) -> String {
+    format!("<td data-name=\"State\" class=\"state\">{}", state(word))
+}
+
+fn time_cell(name: &str, at: Option<Time>, now: SystemTime) -> String {
+    match at {
+        Some(at) => format!("<td data-name=\"{name}\">{}", time(at, now)),
+        None => cell(name, "", None),
+    }
+}
+
+/// A state in its own word, with a sign before it, and in a colour: each alone would do.
+fn state(word: &str) -> String {
+    let class = class_of(word);
+    let sign = match class {
+        "good" => "✓",
+        "bad" => "✗",
+        _ => "…",
+    };
+    let word = Escaped(word);
+    format!("<span class=\"{class}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+}
+
+fn class_of(word: &str) -> &'static str {
+    match word {
+        "ok" | "connected" | "in sync" => "good",
+        "failing" | "held" => "bad",
+        _ => "wait",
+    }
+}
+
+fn word_of(health: Health) -> &'static str {
+    match health {
+        Health::Ok => "ok",
+        Health::Starting => "starting",
+        Health::Failing => "failing",
+    }
+}
+
+/// How long ago or ahead, with the time itself for those who want it.
+fn time(at: Time, now: SystemTime) -> String {
+    let words = match now.duration_since(at.0) {
+        Ok(ago) => format!("{} ago", length(ago)),
+        Err(ahead) => format!("in {}", length(ahead.duration())),
+    };
+    format!("<time datetime=\"{at}\" title=\"{at}\">{words}</time>")
+}
+
+/// A duration in its largest unit, rounded down.
+fn length(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Fills the frame in, in one walk: what is filled in is not looked at again.
+fn fill(values: &[(&str, String)]) -> String {
+    let mut page = String::with_capacity(FRAME.len() * 2);
+    let mut rest = FRAME;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        page.push_str(before);
+        let value = values.iter().find(|(known, _)| *known == name);
+        page.push_str(value.map_or("", |(_, value)| value));
+        rest = after;
+    }
+    page.push_str(rest);
+    page
+}
+
+/// Text that can mean nothing to HTML, in an element or in a quoted attribute.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            '"' => f.write_str("&quot;"),
+            '\'' => f.write_str("&#39;"),
+            other => f.write_char(other),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_mean_something_to_html_is_escaped() {
+        let escaped = Escaped("<b title='a' x=\"&\">").to_string();
+        assert_eq!(escaped, "&lt;b title=&#39;a&#39; x=&quot;&amp;&quot;&gt;");
+    }
+
+    #[test]
+    fn what_is_filled_in_is_not_filled_in_again() {
+        let page = fill(&[
+            ("status", "{{toggles}}".into()),
+            ("toggles", "twice".into()),
+        ]);
+        assert!(page.contains("<title>{{toggles}} "));
+        assert_eq!(page.matches("twice").count(), 1);
+    }
+
+    #[test]
+    fn times_are_told_in_their_largest_unit() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let told = |at: u64| time(Time(SystemTime::UNIX_EPOCH + Duration::from_secs(at)), now);
+        for (at, words) in [
+            (999_990, "10 s ago"),
+            (1_000_016, "in 16 s"),
+            (999_700, "5 min ago"),
+            (990_000, "2 h ago"),
+            (500_000, "5 days ago"),
+        ] {
+            let told = told(at);
+            assert!(told.contains(&format!(">{words}</time>")), "{told}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! A row for each source and toggle, and one for the target.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+use super::{Clocks, Health};
+use crate::config::Config;
+use crate::engine::{Engine, SourceView, Thing, ToggleState, ToggleView, Trouble};
+
+/// The answer of `/status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rows {
+    /// Of this program.
+    pub version: &'static str,
+    /// Since the process was started.
+    pub uptime_seconds: u64,
+    /// How everything is.
+    pub status: Health,
+    /// Whether everything was connected and created, once.
+    pub started: bool,
+    /// In the order of the configuration.
+    pub sources: Vec<SourceRow>,
+    /// Where the toggles are.
+    pub target: TargetRow,
+    /// In the order of the configuration.
+    pub toggles: Vec<ToggleRow>,
+}
+
+/// A source.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceRow {
+    /// Its id.
+    pub id: String,
+    /// Its `type`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// In a word or two.
+    pub state: &'static str,
+    /// When all was well the last time.
+    pub last_success: Option<Time>,
+    /// What fails, as long as it does.
+    pub last_error: Option<String>,
+    /// When what fails is tried again.
+    pub next_retry: Option<Time>,
+}
+
+/// The target.
+#[derive(Clone, Debug, Serialize)]
+pub struct TargetRow {
+    /// Its `type`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// In a word or two.
+    pub state: &'static str,
+    /// Until when it wants to be left alone.
+    pub paused_until: Option<Time>,
+}
+
+/// A toggle.
+#[derive(Clone, Debug, Serialize)]
+pub struct ToggleRow {
+    /// Its key.
+    pub key: String,
+    /// The id of its source.
+    pub source: String,
+    /// In a word or two.
+    pub state: &'static str,
+    /// How many users the last good answer had.
+    pub users: Option<usize>,
+    /// When all was well the last time.
+    pub last_success: Option<Time>,
+    /// What fails, as long as it does.
+    pub last_error: Option<String>,
+    /// When what fails is tried again.
+    pub next_retry: Option<Time>,
+}
+
+/// A time of the day, as RFC 3339 has it, in UTC.
+#[derive(Clone, Copy, Debug)]
+pub struct Time(pub SystemTime);
+
+impl Rows {
+    /// What there is to tell before anything has happened.
+    pub(super) fn of(config: &Config) -> Rows {
+        let sources = config.sources.iter().map(|source| SourceRow {
+            id: source.id.clone(),
+            kind: source.kind.type_name(),
+            state: "connecting",
+            last_success: None,
+            last_error: None,
+            next_retry: None,
+        });
+        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
+            key: toggle.key.clone(),
+            source: config.sources[toggle.users_policy.source].id.clone(),
+            state: "waiting",
+            users: None,
+            last_success: None,
+            last_error: None,
+            next_retry: None,
+        });
+        Rows {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: 0,
+            status: Health::Starting,
+            started: false,
+            sources: sources.collect(),
+            target: TargetRow {
+                kind: config.target.type_name(),
+                state: "ok",
+                paused_until: None,
+            },
+            toggles: toggles.collect(),
+        }
+    }
+
+    pub(super) fn take_over(&mut self, engine: &mut Engine, now: Clocks) {
+        for thing in engine.take_touched() {
+            match thing {
+                Thing::Source(id) => self.sources[id].show(&engine.source(id), now),
+                Thing::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
+                Thing::Target => {
+                    let paused_until = engine.target().paused_until;
+                    self.target.state = if paused_until.is_some() {
+                        "paused"
+                    } else {
+                        "ok"
+                    };
+                    self.target.paused_until = now.time(paused_until);
+                }
+            }
+        }
+        self.started = engine.is_started();
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match self.reasons().next() {
+            Some(_) => Health::Failing,
+            None if !self.started => Health::Starting,
+            None => Health::Ok,
+        }
+    }
+
+    pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
+        let sources = self
+            .sources
+            .iter()
+            .map(|row| ("source", &row.id, &row.last_error));
+        let toggles = self
+            .toggles
+            .iter()
+            .map(|row| ("toggle", &row.key, &row.last_error));
+        sources.chain(toggles).filter_map(|(word, name, error)| {
+            let error = error.as_ref()?;
+            Some(format!("{word} {name}: {error}"))
+        })
+    }
+}
+
+impl SourceRow {
+    fn show(&mut self, source: &SourceView, now: Clocks) {
+        self.state = match source {
+            _ if !source.troubles.is_empty() => "failing",
+            _ if source.held => "not ready",
+            _ if source.connected => "connected",
+            _ => "connecting",
+        };
+        self.last_success = now.time(source.last_success);
+        self.last_error = reasons(&source.troubles);
+        self.next_retry = now.time(source.next_retry);
+    }
+}
+
+impl ToggleRow {
+    fn show(&mut self, toggle: &ToggleView, now: Clocks) {
+        self.state = match toggle.state {
+            ToggleState::InSync => "in sync",
+            ToggleState::Waiting => "waiting",
+            ToggleState::Syncing => "syncing",
+            ToggleState::Failing => "failing",
+            ToggleState::Held => "held",
+        };
+        self.users = toggle.users;
+        self.last_success = now.time(toggle.last_success);
+        self.last_error = reasons(&toggle.troubles);
+        self.next_retry = now.time(toggle.next_retry);
+    }
+}
+
+impl Clocks {
+    fn time(&self, at: Option<Instant>) -> Option<Time> {
+        let at = at?;
+        let ago = self.at.saturating_duration_since(at);
+        let ahead = at.saturating_duration_since(self.at);
+        let wall = self.wall.checked_sub(ago)?.checked_add(ahead)?;
+        (wall >= SystemTime::UNIX_EPOCH + Duration::from_secs(1)).then_some(Time(wall))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn reasons(troubles: &[Trouble]) -> Option<String> {
+    let describe = |trouble: &Trouble| format!("{}: {}", trouble.what, trouble.failure.reason());
+    let all: Vec<String> = troubles.iter().map(describe).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Looks at the status page in a real browser, driven by chromedriver, on loopback.
+
+    python3 tests/browser/run.py --bin target/release/optoggles [--pictures FOLDER]
+
+Needs Debian's packages chromium and chromium-driver. Prints a line for each check and, last,
+"N passed, N failed"; exits 0 only if none failed.
+"""
+
+import argparse
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True  # the tree stays as it was
+
+# pylint: disable=wrong-import-position
+from browser import Browser
+from daemon import Daemon
+
+TOGGLES = 500
+NASTY = "<img src=x onerror=alert(1)> & \\\"quoted\\\""
+
+
+def main():
+    """Parses the command line, runs all checks in their order."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
+    parser.add_argument("--pictures", type=Path, help="where to keep screenshots")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="optoggles-browser-"))
+    counts = {True: 0, False: 0}
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(shutil.rmtree, folder)
+        daemon = Daemon(options.bin.absolute(), folder, toggles(), max_removal="50%")
+        at_the_end.callback(daemon.stop)
+        browser = Browser(folder)
+        at_the_end.callback(browser.stop)
+        for sentence, check in CHECKS:
+            start = time.monotonic()
+            try:
+                check(daemon, browser)
+                word, held = "ok  ", True
+            except Exception as error:  # pylint: disable=broad-exception-caught
+                word, held = "FAIL", False
+                print(f"     {error!r}", flush=True)
+            counts[held] += 1
+            print(f"{word} {sentence} ({time.monotonic() - start:.1f} s)", flush=True)
+            if options.pictures:
+                browser.picture(options.pictures / f"{counts[True] + counts[False]}.png")
+    print(f"{counts[True]} passed, {counts[False]} failed", flush=True)
+    return 1 if counts[False] else 0
+
+
+def toggles():
+    """The keys of all toggles; one would be markup if it were not escaped."""
+    return [f"feature-{number}" for number in range(TOGGLES - 1)] + [NASTY]
+
+
+def starting(daemon, browser):
+    """Before the file of the users is there, nothing is in sync."""
+    browser.open(daemon.url)
+    browser.wait_for_text("failing")
+    browser.wait_for_text("reading: the file cannot be read")
+
+
+def in_sync(daemon, browser):
+    """Then all are, and the page says so by itself."""
+    daemon.allow(["ann", "bob", "eve", "zoe"])
+    browser.wait_for_text(f"{TOGGLES} in sync", limit=60)
+    browser.wait_for_text("✓ ok")
+    rows = browser.run("return document.querySelectorAll('tbody')[1].rows.length")
+    assert rows == TOGGLES, rows
+
+
+def escaped(_daemon, browser):
+    """A key is text, whatever it looks like."""
+    browser.wait_for_text(json.loads(f'"{NASTY}"'))
+    assert browser.run("return document.images.length") == 0
+
+
+def failing(daemon, browser):
+    """A rule that is gone is seen at once, above the others, and not by its colour alone."""
+    daemon.undefine("rule_7")
+    browser.wait_for_text("1 failing")
+    first = browser.run("return document.querySelectorAll('tbody')[1].rows[0].innerText")
+    assert "feature-7" in first and "failing" in first and "undefined" in first, first
+
+
+def held(daemon, browser):
+    """A change beyond the removal limit says held, with its numbers."""
+    daemon.allow(["ann"], only="rule_8")
+    browser.wait_for_text("it would remove 3 of 4 users")
+
+
+def mended(daemon, browser):
+    """What is mended goes away."""
+    daemon.allow(["ann", "bob", "eve", "zoe"])
+    browser.wait_for_text(f"{TOGGLES} in sync")
+    assert "failing" not in browser.text(), browser.text()[:500]
+
+
+def phone(daemon, browser):
+    """On a phone nothing is wider than the screen."""
+    for dark in (False, True):
+        browser.become_a_phone(dark)
+        browser.open(daemon.url)
+        wide = browser.run("return document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, wide
+
+
+def quiet(_daemon, browser):
+    """Nothing was complained of, and nothing was asked for but the page."""
+    complaints = browser.complaints()
+    assert complaints == [], complaints
+    entries = browser.run("return performance.getEntriesByType('resource').map(it => it.name)")
+    assert entries == [], entries
+
+
+CHECKS = [
+    ("a source without its file is shown as failing", starting),
+    ("the page follows by itself until 500 toggles are in sync", in_sync),
+    ("a key that looks like markup is shown as it is", escaped),
+    ("a failing toggle is shown first, in words", failing),
+    ("a held toggle is shown with its numbers", held),
+    ("what is mended is shown as in sync again", mended),
+    ("the page fits a phone, light and dark", phone),
+    ("the console is empty, and nothing else is loaded", quiet),
+]
+
+if __name__ == "__main__":
+    sys.exit(main())

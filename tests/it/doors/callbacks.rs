@@ -1,0 +1,82 @@
+//! The callback token, and those who come without it.
+
+use std::time::{Duration, Instant};
+
+use crate::support::World;
+
+/// A callback with this token whose body is announced and never comes.
+fn bodiless(token: &str) -> String {
+    format!(
+        "POST /opa_update/main HTTP/1.1\r\nhost: us\r\nauthorization: Bearer {token}\r\n\
+         content-length: 1073741824\r\n\r\n"
+    )
+}
+
+#[test]
+fn the_token_has_256_random_bits() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let daemon = world.serve_in_step();
+        let authorization = world.opal.authorization();
+        tokens.push(authorization.strip_prefix("Bearer ").unwrap().to_owned());
+        daemon.terminate().exits(0);
+    }
+    for (number, token) in tokens.iter().enumerate() {
+        assert_eq!(token.len(), 64);
+        assert!(token.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        // Of 64 digits that were drawn, few are the same at the same place.
+        for other in &tokens[number + 1..] {
+            let same = token.bytes().zip(other.bytes()).filter(|(a, b)| a == b);
+            assert!(same.count() < 24, "two tokens look alike");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_almost_right_is_wrong() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    let queries = world.queries("us");
+    let authorization = world.opal.authorization();
+    let token = authorization.strip_prefix("Bearer ").unwrap();
+    for place in 0..token.len() {
+        let mut wrong = token.to_owned();
+        let digit = if &wrong[place..=place] == "0" {
+            "1"
+        } else {
+            "0"
+        };
+        wrong.replace_range(place..=place, digit);
+        let headers = [("authorization", &*format!("Bearer {wrong}"))];
+        let answer = daemon.post("/opa_update/main", &headers);
+        assert_eq!(answer.status, 401, "digit {place}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    assert_eq!(world.queries("us"), queries, "no pass");
+    // Whoever registers is sent the token: nobody else can learn it from a refusal.
+    let right = [("authorization", authorization.as_str())];
+    assert_eq!(daemon.post("/opa_update/main", &right).status, 202);
+}
+
+#[test]
+fn callbacks_without_the_token_cost_nothing() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    let (queries, lines) = (world.queries("us"), daemon.process.stderr().lines().count());
+    let start = Instant::now();
+    for _ in 0..100 {
+        let answer = daemon.raw(&bodiless("wrong"));
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    // Nobody waits for the bodies, each of which could take 5 s.
+    assert!(start.elapsed() < Duration::from_secs(60));
+    assert_eq!(world.queries("us"), queries, "no pass");
+    let logged = daemon.process.stderr().lines().count() - lines;
+    assert_eq!(logged, 0, "nobody fills the log");
+    world.change("us", &["bob"]);
+    world.wait_for_users("us", &["bob"]);
+}

@@ -1,0 +1,152 @@
+//! Sources over TLS, through real TLS servers.
+
+use serde_json::json;
+
+use super::{House, opa_source, opal_source};
+use crate::support::program::Program;
+use crate::support::tls::{Authority, Door, Front};
+use crate::support::world::OPA_TOKEN;
+
+/// The name in the servers' certificates.
+const HOST: &str = "localhost";
+
+/// A house whose OPAL and OPA are behind TLS servers of one authority.
+struct Secured {
+    house: House,
+    authority: Authority,
+    opal: Front,
+    opa: Front,
+}
+
+fn secured(clients: Option<&Authority>) -> Secured {
+    let house = House::new();
+    let authority = Authority::new();
+    let identity = authority.certify(HOST);
+    let door = || Door {
+        clients,
+        ..Door::of(&identity)
+    };
+    let opa = Front::open(&house.opa.http, &door());
+    let opal = Front::open(&house.opal.http, &door());
+    let config =
+        json!({"type": "OPA", "url": opa.url(HOST), "auth_type": "token", "token": OPA_TOKEN});
+    house.opal.set_config(config);
+    Secured {
+        house,
+        authority,
+        opal,
+        opa,
+    }
+}
+
+impl Secured {
+    /// The program that trusts the authority, with more lines in its source.
+    fn program(&self, lines: &str) -> Program {
+        let lines = format!("ca_file = \"ca.pem\"\n{lines}");
+        let source = opal_source(&self.opal.url(HOST), &lines);
+        let program = self.house.program(&source, &[]);
+        program.write("ca.pem", &self.authority.pem);
+        program
+    }
+}
+
+/// The lines of a source that has a client certificate.
+const CERTIFIED: &str = "cert_file = \"client.pem\"\nkey_file = \"client.key\"";
+
+fn certify(program: &Program, authority: &Authority) {
+    let client = authority.certify("optoggles");
+    program.write("client.pem", &client.cert);
+    program.write("client.key", &client.key);
+}
+
+#[test]
+fn opal_and_opa_are_asked_over_tls_with_a_private_authority() {
+    let world = secured(None);
+    let program = world.program("");
+    let daemon = program.serve(&[]);
+    daemon.wait_healthy();
+    world.house.wait_for_users(&["ann"]);
+    world.house.change(&["ann", "bob"]);
+    assert!(world.opal.passed() > 0 && world.opa.passed() > 0);
+    daemon.terminate().exits(0);
+    assert!(world.house.opal.keys().is_empty(), "it unregisters too");
+    program.run(&["check-config", "--online"]).exits(0);
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_opal_and_opa() {
+    let clients = Authority::new();
+    let world = secured(Some(&clients));
+    let program = world.program(CERTIFIED);
+    certify(&program, &clients);
+    let daemon = program.serve(&[]);
+    daemon.wait_healthy();
+    world.house.change(&["bob"]);
+    drop(daemon);
+    world.house.store.put("us", &[]);
+    let output = program.run(&["sync", "--once"]).exits(0);
+    output.sums_up("1 toggle: 1 updated");
+}
+
+#[test]
+fn opa_lets_us_in_by_our_certificate_alone_where_opal_says_tls() {
+    let clients = Authority::new();
+    let house = House::new();
+    let authority = Authority::new();
+    let identity = authority.certify(HOST);
+    let opa = crate::support::opa::Opa::start(&house.stage, None);
+    opa.allow("us", &["ann"]);
+    let front = Front::open(&opa.http, &Door::of(&identity).for_clients_of(&clients));
+    let config = json!({"type": "OPA", "url": front.url(HOST), "auth_type": "tls"});
+    house.opal.set_config(config);
+    let url = house.opal.http.url();
+    let lines = format!("ca_file = \"ca.pem\"\n{CERTIFIED}");
+    let program = house.program(&opal_source(&url, &lines), &[]);
+    program.write("ca.pem", &authority.pem);
+    certify(&program, &clients);
+    program.run(&["sync", "--once"]).exits(0);
+    house.wait_for_users(&["ann"]);
+    let seen = opa.http.seen("GET /v1/data/app/*");
+    assert_eq!(seen[0].request.header("authorization"), None);
+
+    let lines = "ca_file = \"ca.pem\"";
+    let program = house.program(&opal_source(&url, lines), &[]);
+    program.write("ca.pem", &authority.pem);
+    let output = program.run(&["sync", "--once"]).exits(1);
+    output.says("OPA wants a client certificate: set cert_file and key_file on the source");
+}
+
+#[test]
+fn an_opa_without_opal_is_asked_over_tls_with_a_client_certificate() {
+    let (house, authority, clients) = (House::new(), Authority::new(), Authority::new());
+    // An address is a name too.
+    let identity = authority.certify("127.0.0.1");
+    for version in rustls::ALL_VERSIONS {
+        let door = Door {
+            versions: &[version],
+            ..Door::of(&identity).for_clients_of(&clients)
+        };
+        let front = Front::open(&house.opa.http, &door);
+        let lines = format!("ca_file = \"ca.pem\"\n{CERTIFIED}");
+        let source = opa_source(&front.url("127.0.0.1"), &lines);
+        let program = house.program(&source, &[]);
+        program.write("ca.pem", &authority.pem);
+        certify(&program, &clients);
+        house.store.put("us", &[]);
+        program.run(&["sync", "--once"]).exits(0);
+        house.wait_for_users(&["ann"]);
+    }
+}
+
+#[test]
+fn several_authorities_can_be_trusted_at_once() {
+    let world = secured(None);
+    let program = world.program("");
+    let other = Authority::new().pem;
+    program.write(
+        "ca.pem",
+        &format!("{other}\n# ours\n{}", world.authority.pem),
+    );
+    program.run(&["sync", "--once"]).exits(0);
+    world.house.wait_for_users(&["ann"]);
+}
