@@ -205,8 +205,8 @@ impl Machine {
                 std::process::exit(Exit::Failed as i32);
             };
             log::info!("stopping signal={signal}");
-            self.notifier.stopping();
             let _ = self.orders.send(Order::Stop);
+            self.notifier.stopping();
             on_stop();
         }
         drop(progress);

@@ -14,6 +14,7 @@ use super::*;
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
 use crate::engine::Mode;
+use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::tests::anything::{any_edits, edited};
 use crate::worker::{Assignment, Worker};
@@ -83,7 +84,12 @@ impl Fixture {
             peers,
             mode: Mode::Serve,
         };
-        let worker = Worker::new(assignment, Arc::clone(&status), never());
+        let worker = Worker::new(
+            assignment,
+            Arc::clone(&status),
+            Notifier::default(),
+            never(),
+        );
         let routes = Routes::new(token, worker.bells(), status);
         let (inner, inner_listener) = Inner::bind().unwrap();
         start(inner_listener, routes, |why| panic!("{why}")).unwrap();

@@ -114,6 +114,9 @@ fn the_configuration_for_compose_is_right_and_names_its_services() {
         panic!("no OPAL");
     };
     assert_eq!(opal.url.to_string(), "http://opal-client:7000");
+    // The policy that it points to has to be one for OPAL's OPA, which reads the old Rego by default.
+    let policy = text("examples/quickstart/policy/rbac.rego");
+    assert!(policy.contains("\nimport rego.v1\n"));
     let client = &services["opal-client"]["environment"];
     for variable in [
         "OPAL_SHOULD_REPORT_ON_DATA_UPDATES",

@@ -1,5 +1,8 @@
 package app.rbac
 
+# OPAL's OPA reads the old Rego unless it is told.
+import rego.v1
+
 # Who may see the feature for customers in the US.
 us_users contains user if {
 	some user
