@@ -113,7 +113,7 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     let is_secret = shows.contains(&Show::Nothing);
     // The word before it may be a part of the key: `api key`.
     let word = code.get(..start)?.trim_end().rsplit(is_between).next()?;
-    let is_whole = word.is_empty() || is_ours(word);
+    let is_whole = is_ours(word) || !word.contains(|c: char| c.is_ascii_alphanumeric());
     // What is not known is no key for sure, but may be a part of a value.
     (is_secret || last != Show::NoText).then_some(Assignment {
         key: start..before.len(),
