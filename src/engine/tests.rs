@@ -2,6 +2,7 @@
 
 mod connecting;
 mod faults;
+mod hearing;
 mod limit;
 mod files;
 mod model;
