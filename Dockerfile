@@ -21,9 +21,9 @@ USER 65532:65532
 WORKDIR /var/lib/optoggles
 EXPOSE 8080
 
-# Without a client of HTTP in the image, bash asks. Whether the process serves, and no more than that:
-# all else fails also while OPA, OPAL or the target is down, which no restart mends. Kubernetes takes no
-# notice of this; it probes /health/live itself.
+# Without a client of HTTP in the image, bash asks, at the default port. Whether the process serves, and no
+# more than that: all else fails also while OPA, OPAL or the target is down, which no restart mends.
+# Kubernetes takes no notice of this; it probes /health/live itself.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["bash", "-c", \
     "exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET /health/live HTTP/1.0\\r\\n\\r\\n' >&3 && read -r status <&3 && [[ $status == *' 200 '* ]]"]
 
