@@ -24,6 +24,7 @@ mod house;
 mod launchdarkly;
 mod limit;
 mod load;
+mod readme;
 mod reload;
 mod secrets;
 mod serve;
