@@ -28,6 +28,7 @@ mod limit;
 mod man;
 mod notify;
 mod load;
+mod readme;
 mod reload;
 mod secrets;
 mod serve;
