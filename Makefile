@@ -6,7 +6,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: build demo test lint deny e2e browser install clean
+.PHONY: build demo test lint deny e2e browser prometheus install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -46,6 +46,10 @@ e2e: build
 ## browser: the status page in a real browser (needs Python and Debian's chromium and chromium-driver)
 browser: build
 	$(PYTHON) tests/browser/run.py --bin target/release/optoggles
+
+## prometheus: what a real Prometheus makes of /metrics and the alert rules (needs Debian's prometheus)
+prometheus: build
+	$(PYTHON) tests/prometheus/run.py --bin target/release/optoggles
 
 ## install: the executable, and the commented configuration as an example
 install: build

@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, after, never, select_biased, unbounded};
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
 use crate::job::Done;
+use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
 pub use bells::{Bells, WorkerGone};
@@ -35,6 +36,7 @@ pub struct Worker {
     news: Receiver<News>,
     orders: Receiver<Order>,
     status: Arc<Status>,
+    metrics: Arc<Metrics>,
 }
 
 /// What the process is told to do.
@@ -67,7 +69,12 @@ enum News {
 
 impl Worker {
     /// A worker that has not started. An order to stop, or the end of the orders, ends it.
-    pub fn new(assignment: Assignment, status: Arc<Status>, orders: Receiver<Order>) -> Worker {
+    pub fn new(
+        assignment: Assignment,
+        status: Arc<Status>,
+        metrics: Arc<Metrics>,
+        orders: Receiver<Order>,
+    ) -> Worker {
         let (sender, news) = unbounded();
         Worker {
             bells: Arc::new(Bells::new(&assignment.config, sender.clone())),
@@ -77,6 +84,7 @@ impl Worker {
             news,
             orders,
             status,
+            metrics,
         }
     }
 
@@ -158,7 +166,7 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            telling::tell(generation.engine.take_notices());
+            telling::tell(generation.engine.take_notices(), &self.metrics);
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());

@@ -20,6 +20,7 @@ mod half_a_minute;
 mod house;
 mod launchdarkly;
 mod limit;
+mod metrics;
 mod reload;
 mod secrets;
 mod serve;
