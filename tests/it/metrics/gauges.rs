@@ -155,5 +155,5 @@ fn what_a_reload_takes_out_leaves_the_metrics_and_the_rest_goes_on() {
     });
     let after = Scrape::of(&daemon);
     assert!(after.get(passes) >= before.get(passes), "{}", after.text);
-    assert_eq!(after.get(&of("in_sync", "us")), Some(1.0));
+    wait_for(&world, &daemon, &of("in_sync", "us"), 1.0);
 }
