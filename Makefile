@@ -2,11 +2,13 @@
 
 CARGO ?= cargo
 PYTHON ?= python3
+seconds ?= 600
+rate ?= 100
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: build demo test lint deny e2e browser prometheus install clean
+.PHONY: build demo test lint deny e2e browser prometheus soak install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -31,7 +33,7 @@ test:
 ## lint: formatting, clippy with warnings denied, and the documentation
 lint:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --test soak -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
 ## deny: licences, sources and bans of the dependencies (installs cargo-deny where it is missing)
@@ -50,6 +52,11 @@ browser: build
 ## prometheus: what a real Prometheus makes of /metrics and the alert rules (needs Debian's prometheus)
 prometheus: build
 	$(PYTHON) tests/prometheus/run.py --bin target/release/optoggles
+
+## soak: the release for ten minutes under load, with faults everywhere (seconds=600 rate=100)
+soak: build
+	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
+	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
 
 ## install: the executable, and the commented configuration as an example
 install: build

@@ -2,11 +2,12 @@
 //! worker until a signal comes.
 
 mod check_config;
+mod progress;
 mod reload;
 mod serve;
 mod sync;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,8 +27,10 @@ use crate::logging;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::secret::Secret;
-use crate::status::Status;
+use crate::status::{Clocks, Status};
+use crate::terminal::{above_last_line, is_colourful};
 use crate::worker::{Assignment, Bells, Order, Worker};
+use progress::Progress;
 use reload::Reload;
 
 /// How the program ends.
@@ -116,15 +119,11 @@ fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Co
     }
 }
 
-/// A report as it goes to stderr: with colours where that is a terminal which has any, unless
-/// `NO_COLOR` is set (no-color.org).
+/// A report as it goes to stderr, with colours where that has any.
 fn shown(report: &Report) -> String {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    if std::io::stderr().is_terminal() && !is_dumb && !is_set("NO_COLOR") {
-        report.colored()
-    } else {
-        report.to_string()
+    match is_colourful(&std::io::stderr()) {
+        true => report.colored(),
+        false => report.to_string(),
     }
 }
 
@@ -136,12 +135,13 @@ struct Machine {
     bells: Arc<Bells>,
     signals: Signals,
     orders: Sender<Order>,
+    mode: Mode,
 }
 
 impl Machine {
     /// Puts the parts together for a configuration.
     fn new(config: &Arc<Config>, mode: Mode, callback_token: &Secret) -> Result<Machine, Stop> {
-        let metrics = Metrics::new()
+        let metrics = Metrics::new(Clocks::read().wall)
             .map_err(|error| Stop::failed(format!("failed to set up the metrics: {error}")))?;
         let peers = Peers::new(Arc::clone(config), callback_token, &metrics);
         // A single pass has no use for another configuration, and ends with its terminal.
@@ -172,12 +172,14 @@ impl Machine {
             metrics,
             signals,
             orders,
+            mode,
         })
     }
 
     /// Runs until the worker has finished, or a signal stops it; then `on_stop` is called. A second
     /// signal ends the process at once.
     fn run(mut self, mut reload: Reload, on_stop: impl FnOnce()) -> Result<Engine, Stop> {
+        let progress = Progress::show(Arc::clone(&self.status), self.mode);
         let handle = self.signals.handle();
         let work = move || {
             let engine = self.worker.run();
@@ -204,6 +206,7 @@ impl Machine {
             let _ = self.orders.send(Order::Stop);
             on_stop();
         }
+        drop(progress);
         // A panic there would have ended the process.
         thread
             .join()
@@ -213,7 +216,9 @@ impl Machine {
 
 /// Writes to stderr. Where that is closed, there is nobody to tell.
 fn complain(words: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", words.trim_end());
+    above_last_line(|| {
+        let _ = writeln!(std::io::stderr(), "{}", words.trim_end());
+    });
 }
 
 /// Writes a command's result to stdout. That nobody reads it to its end is no failure.

@@ -13,6 +13,7 @@ mod nearest;
 mod pem;
 mod problem;
 mod reader;
+mod registration;
 mod removal;
 pub mod report;
 mod table;
@@ -109,17 +110,6 @@ pub struct Source {
     pub id: String,
     /// What it is.
     pub kind: SourceKind,
-}
-
-impl Source {
-    /// Under which key our registration with which OPAL is kept: its address, and what the key is
-    /// made of.
-    pub fn registration(&self) -> Option<(&Address, &str, &str)> {
-        match &self.kind {
-            SourceKind::Opal(opal) => Some((&opal.url, &self.id, &opal.instance)),
-            SourceKind::Opa(_) | SourceKind::File(_) => None,
-        }
-    }
 }
 
 /// The kinds of sources.

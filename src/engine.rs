@@ -5,7 +5,9 @@
 //! its next step at the target. Per toggle at most one request of each is in flight.
 
 mod event;
+mod hearing;
 mod hold;
+mod leaving;
 mod notice;
 mod pass;
 mod places;
@@ -114,7 +116,10 @@ impl Engine {
     /// Takes note of an event.
     pub fn handle(&mut self, event: Event, now: Moment) {
         match event {
-            Event::Callback(source) => self.ask_for_pass(source, Cause::Callback, now),
+            Event::Callback(source) => {
+                self.heard_callback(source);
+                self.ask_for_pass(source, Cause::Callback, now);
+            }
             Event::Done(done) => self.done(done, now),
             Event::Ended(toggle) => self.ended(toggle, now),
             Event::Time => {}
@@ -227,18 +232,6 @@ impl Engine {
         let once = matches!(self.mode, Mode::Once { .. });
         if let (false, Some(interval)) = (once, self.config.resync_interval) {
             self.timers.set(Timer::Resync, now.at + interval);
-        }
-    }
-
-    fn stop(&mut self) {
-        self.stopping = true;
-        for job in std::mem::take(&mut self.urgent) {
-            if let Job::Register(source) = job {
-                self.sources[source].register.state = task::State::Idle;
-            }
-        }
-        for source in 0..self.sources.len() {
-            self.leave(source);
         }
     }
 

@@ -196,6 +196,15 @@ impl Failure {
         )
     }
 
+    /// Whether somebody else may answer there by now: one that does not know us, or does not know
+    /// what it is asked for.
+    pub fn is_of_a_stranger(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Answer | Kind::Status(300..=399 | 401 | 403 | 404)
+        )
+    }
+
     /// Whether the remote answered with this status.
     pub fn is_status(&self, status: u16) -> bool {
         self.kind == Kind::Status(status)

@@ -22,6 +22,7 @@ use crate::metrics::Requests;
 use crate::secret::Secret;
 pub use answer::Answer;
 use lookup::Lookup;
+pub use object::Object;
 use proxy::Proxies;
 
 /// The most that is read of an answer, in bytes.
@@ -52,7 +53,7 @@ pub struct Request<'a> {
     pub headers: &'a [(String, Secret)],
     /// The body and its content type.
     pub body: Option<(&'static str, Vec<u8>)>,
-    /// A secret in the body: like those in the headers, it is taken out of the remote's words.
+    /// A secret in the body, or in the answer: like those in the headers, it is taken out of the remote's words.
     pub secret: Option<&'a Secret>,
 }
 
@@ -225,3 +226,6 @@ fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
     let text = String::from_utf8_lossy(body).into_owned();
     secrets.iter().fold(text, redact).into_bytes()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ pub mod peers;
 pub mod status;
 pub mod worker;
 pub mod server;
+pub mod terminal;
 pub mod logging;
 pub mod cli;
 pub mod commands;

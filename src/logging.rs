@@ -1,7 +1,9 @@
 //! The log: lines on stderr, with UTC timestamps.
 
-use log::LevelFilter;
+use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
+
+use crate::terminal::{above_last_line, is_colourful};
 
 /// The environment variable that sets the level.
 const VARIABLE: &str = "OPTOGGLES_LOG";
@@ -20,11 +22,31 @@ pub fn start(quiet: bool, verbose: u8, env: &dyn Fn(&str) -> Option<String>) -> 
     };
     // The crates below write what they send and receive into the trace, tokens included.
     let others = level.min(LevelFilter::Info);
-    let logger = SimpleLogger::new().with_utc_timestamps().with_level(others);
-    logger
-        .with_module_level("optoggles", level)
-        .init()
+    let logger = SimpleLogger::new()
+        .with_utc_timestamps()
+        .with_colors(is_colourful(&std::io::stderr()))
+        .with_level(others)
+        .with_module_level("optoggles", level);
+    log::set_max_level(logger.max_level());
+    log::set_boxed_logger(Box::new(AboveLastLine(logger)))
         .map_err(|error| format!("failed to start the log: {error}"))
+}
+
+/// The log does not run into the line that a terminal shows last.
+struct AboveLastLine(SimpleLogger);
+
+impl Log for AboveLastLine {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        if self.enabled(record.metadata()) {
+            above_last_line(|| self.0.log(record));
+        }
+    }
+
+    fn flush(&self) {}
 }
 
 fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<LevelFilter, String> {

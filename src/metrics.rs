@@ -49,12 +49,12 @@ pub enum Callback {
 }
 
 impl Metrics {
-    /// Everything at zero; the process counts as started now.
+    /// Everything at zero, for a process that was started at this time.
     ///
     /// # Errors
     ///
     /// Where a metric is not as Prometheus wants it, which only a change of this file can cause.
-    pub fn new() -> Result<Metrics, Error> {
+    pub fn new(started: SystemTime) -> Result<Metrics, Error> {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
@@ -99,7 +99,7 @@ impl Metrics {
             "process_start_time_seconds",
             "When the process was started, in seconds since 1970.",
         )?;
-        start.set(seconds(SystemTime::now()));
+        start.set(seconds(started));
         registry.register(Box::new(start))?;
         for callback in [
             Callback::Accepted,

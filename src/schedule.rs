@@ -139,6 +139,7 @@ mod tests {
         assert_eq!(wait(0), Duration::from_millis(450));
         assert_eq!(wait(7), Duration::from_secs(7));
         assert_eq!(wait(86_400), Duration::from_secs(300));
+        assert_eq!(wait(u64::MAX), Duration::from_secs(300));
     }
 
     proptest! {

@@ -7,14 +7,14 @@ mod scrape;
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use serde::Serialize;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use crate::metrics::{Callback, Metrics};
 use crate::secret::Secret;
-use crate::status::{Health, Report, Rows, Status};
+use crate::status::{Clocks, Health, Report, Rows, Status};
 use crate::worker::{Bells, WorkerGone};
 
 /// What the routes need.
@@ -180,7 +180,7 @@ impl Reply {
         Reply {
             status: 200,
             kind: "text/html; charset=utf-8",
-            body: page::of(rows, SystemTime::now()),
+            body: page::of(rows, Clocks::read().wall),
             header: Some(page::POLICY),
         }
     }
@@ -238,3 +238,6 @@ fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+#[cfg(test)]
+mod tests;

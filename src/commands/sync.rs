@@ -11,6 +11,7 @@ use crate::cli::{Sync, SyncFormat};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::secret::Secret;
+use crate::terminal::is_colourful;
 use report::Report;
 
 /// Syncs as the options say; `again` reads the configuration anew.
@@ -45,7 +46,7 @@ pub(super) fn run(
     };
     let report = Report::new(&config, &engine, dry_run, start.elapsed());
     print(&match options.format {
-        SyncFormat::Human => report.human(verbose),
+        SyncFormat::Human => report.human(verbose, is_colourful(&std::io::stdout())),
         SyncFormat::Json => report.json(verbose),
         SyncFormat::Markdown => report.markdown(),
     })?;

@@ -63,6 +63,13 @@ pub enum Notice {
         /// The source.
         name: String,
     },
+    /// OPAL has our registration and has never called, although there were changes to call for.
+    Unheard {
+        /// The source.
+        name: String,
+        /// Where OPAL was told to call.
+        address: String,
+    },
     /// OPA has not loaded everything: nothing is applied.
     Held {
         /// The source.

@@ -149,6 +149,12 @@ impl Engine {
         }
     }
 
+    /// Whether a pass is running that nobody called for.
+    pub(super) fn is_resyncing(&self, id: SourceId) -> bool {
+        let running = self.sources[id].passes.running.as_ref();
+        running.is_some_and(|pass| pass.cause == Cause::Resync)
+    }
+
     fn end_pass(&mut self, id: SourceId, now: Moment) {
         let Some(pass) = self.sources[id].passes.running.take() else {
             return;

@@ -8,6 +8,7 @@ use crate::error::Failure;
 use crate::job::{Job, Origin, SourceId};
 use crate::schedule::Backoff;
 
+use super::hearing::Hearing;
 use super::pass::Passes;
 use super::task::{State, Task};
 use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
@@ -31,7 +32,8 @@ pub(super) struct Source {
     pub(super) discovers: bool,
     is_file: bool,
     pub(super) registers: bool,
-    has_registered: bool,
+    pub(super) has_registered: bool,
+    pub(super) hearing: Hearing,
     interval: Option<Duration>,
     /// Asked to find OPA again when it does not answer; not more often than a retry.
     pub(super) suspicion: Backoff,
@@ -62,6 +64,7 @@ impl Source {
             watch: Task::default(),
             connecting: false,
             has_registered: false,
+            hearing: Hearing::default(),
             suspicion: Backoff::default(),
             suspect_after: None,
         }
@@ -75,6 +78,7 @@ impl Source {
         }
         self.connecting = old.connecting;
         self.has_registered = old.has_registered;
+        self.hearing = old.hearing;
         self.discover = old.discover.inherit();
         self.register = old.register.inherit();
         self.watch = old.watch.inherit();
@@ -123,8 +127,11 @@ impl Engine {
         self.try_pass(id, now);
     }
 
-    /// Starts a task that needs no place, unless it is running.
+    /// Starts a task that needs no place, unless it is running, or the program is to end.
     pub(super) fn begin(&mut self, key: Key) {
+        if self.stopping {
+            return;
+        }
         let job = match key {
             Key::Discover(source) => Job::Discover(source),
             Key::Register(source) => Job::Register(source),
@@ -235,9 +242,15 @@ impl Engine {
         let key = Key::Watch(id);
         match result {
             Ok(ours) => {
+                let failed = self.sources[id].watch.trouble.is_some();
                 self.succeeded(key);
                 if ours {
                     self.timers.set(Timer::Task(key), now.at + WATCH);
+                    self.tell_if_deaf(id);
+                    // Whom we could not reach may not have reached us: a callback can be lost.
+                    if failed {
+                        self.ask_for_pass(id, Cause::Connected, now);
+                    }
                 } else if !self.stopping {
                     let name = self.source_name(id);
                     self.notices.push(Notice::Lost { name });
@@ -245,27 +258,6 @@ impl Engine {
                 }
             }
             Err(failure) => self.failed(key, "watch", failure, now),
-        }
-    }
-
-    /// On shutdown: takes the registration back, as soon as none is in flight.
-    pub(super) fn leave(&mut self, id: SourceId) {
-        let source = &mut self.sources[id];
-        if source.registers && !source.register.is_running() {
-            source.registers = false;
-            self.urgent.push_back(Job::Leave(id));
-        }
-    }
-
-    pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
-        if let Err(failure) = result {
-            self.notices.push(Notice::Failing {
-                name: self.source_name(id),
-                what: "leaving",
-                failure,
-                count: 1,
-                retry_in: None,
-            });
         }
     }
 

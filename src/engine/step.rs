@@ -259,14 +259,17 @@ impl Engine {
 
     /// The target wants to be left alone (429): the whole of it.
     fn pause_target(&mut self, failure: &Failure, now: Moment) {
-        if failure.is_status(429) {
-            self.places
-                .narrow(now.at + failure.pause.unwrap_or_default().max(WINDOW));
+        if !failure.is_status(429) {
+            return;
         }
-        let Some(wait) = failure.pause.filter(|_| failure.is_status(429)) else {
+        // Whatever it asks for: a clock that jumped can make ages of a moment.
+        let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
+        let narrow = pause.unwrap_or_default().max(WINDOW);
+        self.places.narrow(now.at + narrow);
+        let Some(wait) = pause else {
             return;
         };
-        let end = now.at + wait.min(LONGEST_PAUSE);
+        let end = now.at + wait;
         if self.paused.as_ref().is_none_or(|(known, _)| *known < end) {
             self.paused = Some((end, failure.clone()));
             self.timers.set(Timer::Target, end);

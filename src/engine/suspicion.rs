@@ -1,4 +1,4 @@
-//! An OPA that is not where it was, or does not take the token that it took.
+//! OPA is not where it was thought to be: OPAL is asked again.
 
 use crate::error::Failure;
 use crate::job::SourceId;
@@ -6,9 +6,10 @@ use crate::job::SourceId;
 use super::{Engine, Key, Moment};
 
 impl Engine {
-    /// OPA does not answer, or not to us: its address or token may have changed.
+    /// OPA does not answer, or not to us, or somebody else does: its address or token may have
+    /// changed.
     pub(super) fn suspect(&mut self, id: SourceId, failure: &Failure, now: Moment) {
-        if !failure.is_unreachable() && !failure.is_status(401) && !failure.is_status(403) {
+        if !failure.is_unreachable() && !failure.is_of_a_stranger() {
             return;
         }
         let source = &mut self.sources[id];

@@ -1,6 +1,8 @@
 //! Events in, jobs out: no test here sleeps or asks for the time twice.
 
 mod connecting;
+mod faults;
+mod hearing;
 mod limit;
 mod files;
 mod model;

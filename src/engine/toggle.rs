@@ -134,6 +134,11 @@ impl Engine {
 
     /// Whether the target has to hear of the users.
     fn learn(&mut self, id: ToggleId, users: Users, now: Moment) -> bool {
+        let source = self.config.toggles[id].users_policy.source;
+        let known = self.toggles[id].wanted.as_deref();
+        if known.is_some_and(|known| *known != users) && self.is_resyncing(source) {
+            self.missed_callback(source);
+        }
         let toggle = &mut self.toggles[id];
         toggle.count = Some(users.len());
         // Of two equal sets, one is kept.

@@ -127,17 +127,14 @@ impl Engine {
         ];
         let troubles = troubles(tasks.iter().map(|(task, _)| *task));
         let wanted = toggle.wanted.as_deref();
+        let next_step = toggle.there.next_step(wanted, self.terms.readable);
         let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
             ToggleState::Held
         } else if !troubles.is_empty() {
             ToggleState::Failing
         } else if wanted.is_none() {
             ToggleState::Waiting
-        } else if toggle
-            .there
-            .next_step(wanted, self.terms.readable)
-            .is_some()
-        {
+        } else if toggle.apply.is_running() || next_step.is_some() {
             ToggleState::Syncing
         } else {
             ToggleState::InSync

@@ -23,16 +23,6 @@ pub struct Answer {
 }
 
 impl Answer {
-    #[cfg(test)]
-    pub(crate) fn of(status: u16, body: &[u8]) -> Answer {
-        Answer {
-            status,
-            body: body.to_vec(),
-            pause: None,
-            asked: "GET http://remote/".to_owned(),
-        }
-    }
-
     /// The answer itself, where it is a 2xx.
     ///
     /// # Errors

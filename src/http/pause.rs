@@ -64,4 +64,32 @@ mod tests {
         assert_eq!(pause("x-ratelimit-reset", "784111770000"), None);
         assert_eq!(pause_of(409, "x-ratelimit-reset", "784111779500"), None);
     }
+
+    #[test]
+    fn a_jump_of_the_clock_lengthens_or_drops_what_was_asked_for_and_is_no_panic() {
+        let day = Duration::from_secs(86_400);
+        let asked = UNIX_EPOCH + 20_000 * day;
+        let date = httpdate::fmt_http_date(asked + Duration::from_secs(30));
+        let reset = (20_000 * day + Duration::from_secs(30)).as_millis();
+        let headers = |name: &'static str, value: String| {
+            http::HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
+        };
+        let all: [http::HeaderMap; 2] = [
+            headers("retry-after", date),
+            headers("x-ratelimit-reset", reset.to_string()),
+        ];
+        for headers in &all {
+            let wait = |now| asked_for(429, headers, now);
+            assert_eq!(wait(asked), Some(Duration::from_secs(30)));
+            // Ahead of the remote: nothing is asked for, and the plain backoff holds.
+            assert_eq!(wait(asked + day), None);
+            // Behind it: ages, of which five minutes are waited at most (schedule.rs).
+            assert_eq!(wait(asked - day), Some(day + Duration::from_secs(30)));
+            assert!(wait(UNIX_EPOCH - day).is_some());
+        }
+        for far in ["18446744073709551615", "99999999999999999999", "-1"] {
+            pause("retry-after", far);
+            pause("x-ratelimit-reset", far);
+        }
+    }
 }

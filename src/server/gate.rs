@@ -3,7 +3,7 @@
 //! The server behind it answers well, but trusts its clients: it allocates what they announce, waits
 //! for what they never send, and gives up for good when descriptors run out. So clients only ever
 //! talk to the gate. It reads a request's head within bounds of size and time, asks the server anew
-//! with a few words of it, and passes the answer back.
+//! with a few words of it, on the one connection that the server ever gets, and passes the answer back.
 //!
 //! Each admitted connection has a short-lived thread. When all places are taken, whoever needs its
 //! place least leaves (`crowd`), so connections that do nothing never keep a request out.
@@ -258,8 +258,8 @@ fn raise_descriptor_limit() -> u64 {
     soft
 }
 
-/// How many connections fit, at four descriptors each (the client, our connection to the server, and
-/// the server's two ends of it), with 32 kept for the rest of the program.
+/// How many connections fit: one for each four descriptors, with 32 kept besides, so that clients never
+/// take those with which sources and the target are asked.
 fn connections_within(descriptors: u64) -> usize {
     let fitting = descriptors.saturating_sub(32) / 4;
     usize::try_from(fitting).unwrap_or(usize::MAX).max(1)

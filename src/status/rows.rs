@@ -216,3 +216,6 @@ fn reasons(troubles: &[Trouble]) -> Option<String> {
     let all: Vec<String> = troubles.iter().map(describe).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }
+
+#[cfg(test)]
+mod tests;

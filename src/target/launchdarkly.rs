@@ -8,6 +8,8 @@ mod list;
 mod patch;
 mod spec;
 mod words;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

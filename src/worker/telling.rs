@@ -45,6 +45,12 @@ fn tell_one(notice: Notice) {
         Notice::Lost { name } => {
             log::warn!(target: LOG, "registration gone, registering again {}", field(&name));
         }
+        Notice::Unheard { name, address } => {
+            log::warn!(target: LOG,
+                "OPAL has never called back, although a resync found changes: either it cannot reach \
+                 advertised_address={address} (try from its host), or it runs without \
+                 OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True {}", field(&name));
+        }
         Notice::Held { name } => {
             log::warn!(target: LOG, "OPA is not ready, nothing is applied {}", field(&name));
         }

@@ -1,16 +1,12 @@
 //! What `check-config` prints in which form, and how it ends.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
-use std::process::{Command, Stdio};
-
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::Stage;
 use crate::support::output::Output;
 use crate::support::program::Program;
+use crate::support::terminal::on_a_terminal;
 
 /// Nothing is wrong with it.
 const RIGHT: &str = r#"[[sources]]
@@ -150,48 +146,24 @@ fn programs_get_the_answers_of_sources_and_target_in_the_same_array() {
     }
 }
 
-/// What the program writes to stderr where that is a terminal.
-fn on_a_terminal(env: &[(&str, &str)]) -> String {
+/// What the check of a wrong file shows on a terminal.
+fn shown(env: &[(&str, &str)]) -> String {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("optoggles.toml"), wrong()).unwrap();
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let side = File::options()
-        .write(true)
-        .open(name.to_str().unwrap())
-        .unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
-    command
-        .arg("check-config")
-        .current_dir(folder.path())
-        .env_clear();
-    command
-        .envs(env.iter().copied())
-        .stdin(Stdio::null())
-        .stderr(side);
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let mut shown = Vec::new();
-    let mut terminal = File::from(terminal);
-    // The end of a terminal is an error of its own.
-    if let Err(error) = terminal.read_to_end(&mut shown) {
-        assert_ne!(error.kind(), ErrorKind::InvalidInput, "{error}");
-    }
-    assert_eq!(child.wait().unwrap().code(), Some(2));
-    String::from_utf8(shown).unwrap().replace("\r\n", "\n")
+    let (shown, status) = on_a_terminal(folder.path(), &["check-config"], env);
+    assert_eq!(status, 2);
+    shown
 }
 
 #[test]
 fn there_are_colours_on_a_terminal_that_has_them_unless_they_are_not_wanted() {
-    let colored = on_a_terminal(&[("TERM", "xterm-256color")]);
+    let colored = shown(&[("TERM", "xterm-256color")]);
     assert!(colored.contains("\u{1b}["), "{colored:?}");
     for env in [
         &[("TERM", "xterm-256color"), ("NO_COLOR", "1")][..],
         &[("TERM", "dumb")],
         &[],
     ] {
-        assert_eq!(on_a_terminal(env), REPORT, "{env:?}");
+        assert_eq!(shown(env), REPORT, "{env:?}");
     }
 }

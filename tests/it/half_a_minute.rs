@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::faults::Wrong;
+use crate::support::opa::Opa;
 use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
@@ -11,7 +15,7 @@ use crate::support::{Fault, World};
 const WATCHED: Duration = Duration::from_secs(36);
 
 fn serving() -> World {
-    let world = World::of(&["us"]).build();
+    let world = World::of(&["us"]).setting("http_timeout = \"1s\"").build();
     world.opa.allow("us", &["ann"]);
     world
 }
@@ -34,6 +38,23 @@ fn an_opal_that_was_restarted_is_registered_with_again() {
     daemon.wait_healthy();
 }
 
+/// OPAL's client was restarted with another OPA, and the old one is still there.
+fn an_opal_that_was_restarted_with_another_opa_is_believed() {
+    let world = serving();
+    let daemon = world.serve_in_step();
+    let other = Opa::start(&world.stage, None);
+    other.allow("us", &["bob"]);
+    let config = json!({"type": "OPA", "url": other.http.url(), "auth_type": "none"});
+    world.opal.set_config(config);
+    world.opal.restart();
+    let has_bob = || world.store.has("us", &["bob"]);
+    world
+        .stage
+        .wait_within(WATCHED, "the new OPA is asked", has_bob);
+    daemon.wait_healthy();
+    assert_eq!(world.updates("us"), 2, "and the old one no more");
+}
+
 /// The registration leads to somebody else.
 fn a_registration_that_is_not_ours_any_more_is_replaced() {
     let world = serving();
@@ -46,16 +67,19 @@ fn a_registration_that_is_not_ours_any_more_is_replaced() {
     });
 }
 
-/// OPAL cannot say whether we are registered.
-fn a_watch_that_fails_is_seen_and_tried_again() {
+/// OPAL cannot say whether we are registered, and what changed meanwhile it may not have told us.
+fn a_watch_that_goes_wrong_is_told_and_followed_by_a_pass(wrong: Wrong) {
     let world = serving();
     let daemon = world.serve_in_step();
-    let watch = "GET /callbacks/*";
-    world.opal.http.next(2, watch, Fault::status(500));
+    wrong.begin(&world.opal.http, "GET /callbacks/*");
+    world.opa.allow("us", &["bob"]);
     let failing = || daemon.health() == 500;
     world.stage.wait_within(WATCHED, "the watch fails", failing);
+    let health = daemon.get("/health").text();
+    assert!(health.contains("source main: watch: "), "{health}");
+    wrong.end(&world.opal.http);
+    world.wait_for_users("us", &["bob"]);
     daemon.wait_healthy();
-    assert_eq!(world.opal.http.count(watch), 3);
     assert_eq!(world.opal.http.count("POST /callbacks"), 1);
 }
 
@@ -78,8 +102,11 @@ fn what_a_lost_update_did_late_is_put_right() {
 fn opal_is_watched_and_lost_updates_are_sent_once_more() {
     std::thread::scope(|scope| {
         scope.spawn(an_opal_that_was_restarted_is_registered_with_again);
+        scope.spawn(an_opal_that_was_restarted_with_another_opa_is_believed);
         scope.spawn(a_registration_that_is_not_ours_any_more_is_replaced);
-        scope.spawn(a_watch_that_fails_is_seen_and_tried_again);
+        for wrong in Wrong::WRITING {
+            scope.spawn(move || a_watch_that_goes_wrong_is_told_and_followed_by_a_pass(wrong));
+        }
         scope.spawn(what_a_lost_update_did_late_is_put_right);
     });
 }

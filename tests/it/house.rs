@@ -90,6 +90,19 @@ fn secrets_are_compared_in_constant_time_alone() {
 }
 
 #[test]
+fn the_wall_clock_is_read_for_what_a_remote_names_by_date_and_for_the_status_alone() {
+    let reads = |(_, code): &&(String, String)| code.contains("SystemTime::now");
+    let sources = sources();
+    let readers: Vec<&str> = sources
+        .iter()
+        .filter(reads)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(readers.len(), 2, "{readers:?}");
+    assert!(readers.contains(&"http.rs") && readers.contains(&"status.rs"));
+}
+
+#[test]
 fn no_file_of_the_program_is_too_long_to_be_read() {
     for (name, code) in sources() {
         assert!(

@@ -4,6 +4,7 @@
 mod any;
 mod changes;
 mod describes;
+mod faults;
 mod mistakes;
 mod online;
 mod pace;

@@ -184,3 +184,17 @@ fn a_leak_is_found() {
     let text = "good\nAuthorization: Bearer [redacted]\nBearer ${T}\nBearer x\nit is hunter2!\n";
     assert_eq!(stage.leaks(text), ["Bearer x", "it is hunter2!"]);
 }
+
+#[test]
+fn some_requests_meet_a_fault_and_the_last_ones_are_remembered() {
+    let stage = Stage::new();
+    let opa = Opa::start(&stage, None);
+    opa.allow("us", &["bob", "ann"]);
+    assert_eq!(opa.users("us"), ["ann", "bob"]);
+    opa.http.sometimes(3, "*", Fault::status(503));
+    opa.http.remember(4);
+    let query = || status(&opa.http, "GET", "/v1/data/app/rbac/us", &Value::Null);
+    let statuses: Vec<u16> = (0..7).map(|_| query()).collect();
+    assert_eq!(statuses, [200, 200, 503, 200, 200, 503, 200]);
+    assert_eq!((opa.http.total(), opa.http.count("*")), (7, 4));
+}

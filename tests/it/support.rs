@@ -7,13 +7,17 @@ pub(crate) mod launchdarkly;
 pub(crate) mod opa;
 pub(crate) mod opal;
 pub(crate) mod output;
+pub(crate) mod port;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod record;
 pub(crate) mod stage;
 pub(crate) mod store;
+pub(crate) mod terminal;
 pub(crate) mod tls;
+#[cfg(target_os = "linux")]
+pub(crate) mod usage;
 pub(crate) mod wire;
 pub(crate) mod world;
 

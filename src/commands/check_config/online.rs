@@ -15,6 +15,7 @@ use crate::job::{SourceId, ToggleId};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::source::Source;
+use crate::status::Clocks;
 use crate::target::{self, Target};
 
 /// What came of one question.
@@ -53,7 +54,7 @@ pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nobody is asked to call back, so that no token is needed.
     let token = Secret::new("");
     // Nor are the requests of a moment shown to anybody.
-    let metrics = Metrics::new().map_err(Stop::failed)?;
+    let metrics = Metrics::new(Clocks::read().wall).map_err(Stop::failed)?;
     let mut peers = Vec::new();
     for (id, source) in config.sources.iter().enumerate() {
         let source = Source::new(source, config, &token, &metrics).map_err(Stop::invalid)?;

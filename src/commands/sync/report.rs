@@ -1,5 +1,6 @@
 //! What one pass did, or would do, for people and for programs.
 
+mod json;
 mod markdown;
 
 use std::fmt::Write;
@@ -9,7 +10,8 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::engine::{Engine, Outcome, Sent};
-use crate::users::{Change, Users};
+use crate::terminal::Tone;
+use crate::users::Change;
 
 /// What one pass did.
 pub(super) struct Report {
@@ -45,15 +47,6 @@ enum Verdict {
     Failed,
 }
 
-/// The whole, as JSON.
-#[derive(Serialize)]
-struct Document<'a> {
-    dry_run: bool,
-    seconds: f64,
-    summary: Summary,
-    toggles: Vec<Line<'a>>,
-}
-
 #[derive(Default, Serialize)]
 struct Summary {
     toggles: usize,
@@ -62,21 +55,6 @@ struct Summary {
     unchanged: usize,
     held: usize,
     failed: usize,
-}
-
-/// A toggle, as JSON. What is not known is null.
-#[derive(Serialize)]
-struct Line<'a> {
-    key: &'a str,
-    result: Verdict,
-    users: Option<usize>,
-    added: Option<usize>,
-    removed: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    added_users: Option<&'a Users>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    removed_users: Option<&'a Users>,
-    error: Option<&'a str>,
 }
 
 impl Report {
@@ -112,8 +90,13 @@ impl Report {
         self.rows.iter().any(|row| !calm.contains(&row.verdict()))
     }
 
-    /// One line a toggle, and a summary line. `verbose` adds who comes and goes.
-    pub(super) fn human(&self, verbose: bool) -> String {
+    /// One line a toggle, and a summary line. `verbose` adds who comes and goes; results have colours
+    /// where these are wanted.
+    pub(super) fn human(&self, verbose: bool, colours: bool) -> String {
+        let paint = |tone: Tone, words: &str| match colours {
+            true => tone.paint(&words),
+            false => words.to_owned(),
+        };
         let width = |text: &dyn Fn(&Row) -> String| {
             let widths = self.rows.iter().map(|row| text(row).chars().count());
             widths.max().unwrap_or_default()
@@ -128,31 +111,23 @@ impl Report {
             let _ = match &row.result {
                 Ok((_, users)) => {
                     let word = if *users == 1 { "user " } else { "users" };
-                    let result = self.words(row.verdict());
+                    let verdict = row.verdict();
+                    let result = paint(verdict.tone(), &self.words(verdict));
                     writeln!(
                         text,
                         "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
                     )
                 }
-                Err(Complaint { words, held: true }) => writeln!(text, "{key:keys$}   {words}"),
-                Err(Complaint { words, .. }) => writeln!(text, "{key:keys$}   failed: {words}"),
+                Err(complaint) => {
+                    let words = paint(Tone::Bad, &complaint.in_a_line());
+                    writeln!(text, "{key:keys$}   {words}")
+                }
             };
             if verbose {
                 row.names(&mut text);
             }
         }
         text + &self.summary_line()
-    }
-
-    /// The same facts as one JSON document.
-    pub(super) fn json(&self, verbose: bool) -> String {
-        let document = Document {
-            dry_run: self.dry_run,
-            seconds: self.took.as_secs_f64(),
-            summary: self.summary(),
-            toggles: self.rows.iter().map(|row| row.line(verbose)).collect(),
-        };
-        serde_json::to_string_pretty(&document).unwrap_or_default()
     }
 
     fn words(&self, verdict: Verdict) -> String {
@@ -206,6 +181,25 @@ impl Report {
         let colon = if counts.is_empty() { "" } else { ": " };
         let (toggles, counts, took) = (summary.toggles, counts.join(", "), self.took.as_secs_f64());
         format!("{toggles} toggle{ending}{colon}{counts} ({took:.2}s)")
+    }
+}
+
+impl Complaint {
+    fn in_a_line(&self) -> String {
+        match self.held {
+            true => self.words.clone(),
+            false => format!("failed: {}", self.words),
+        }
+    }
+}
+
+impl Verdict {
+    fn tone(self) -> Tone {
+        match self {
+            Verdict::Created | Verdict::Updated | Verdict::Set => Tone::Good,
+            Verdict::Unchanged => Tone::Quiet,
+            Verdict::Held | Verdict::Failed => Tone::Bad,
+        }
     }
 }
 
@@ -266,27 +260,6 @@ impl Row {
             for user in users.iter() {
                 let _ = writeln!(text, "  {sign} {}", user.escape_debug());
             }
-        }
-    }
-
-    fn line(&self, verbose: bool) -> Line<'_> {
-        let change = self.known_change();
-        let nothing = matches!(&self.result, Ok((outcome, _)) if outcome.sent == Sent::Nothing);
-        let count = |users: fn(&Change) -> &Users| {
-            change
-                .map(|change| users(change).len())
-                .or(nothing.then_some(0))
-        };
-        let names = change.filter(|_| verbose);
-        Line {
-            key: &self.key,
-            result: self.verdict(),
-            users: self.result.as_ref().ok().map(|(_, users)| *users),
-            added: count(|change| &change.added),
-            removed: count(|change| &change.removed),
-            added_users: names.map(|change| &change.added),
-            removed_users: names.map(|change| &change.removed),
-            error: self.result.as_ref().err().map(|error| error.words.as_str()),
         }
     }
 }

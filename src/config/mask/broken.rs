@@ -111,11 +111,18 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     let shows: Vec<Show> = path.split('.').map(show).collect();
     let last = *shows.last()?;
     let is_secret = shows.contains(&Show::Nothing);
+    // The word before it may be a part of the key: `api key`.
+    let word = code.get(..start)?.trim_end().rsplit(is_between).next()?;
+    let is_whole = is_ours(word) || !word.contains(|c: char| c.is_ascii_alphanumeric());
     // What is not known is no key for sure, but may be a part of a value.
     (is_secret || last != Show::NoText).then_some(Assignment {
         key: start..before.len(),
         value: (separator + 1 + doubled).min(code.len()),
-        show: if is_secret { Show::Nothing } else { last },
+        show: if is_secret || !is_whole {
+            Show::Nothing
+        } else {
+            last
+        },
     })
 }
 
@@ -132,8 +139,11 @@ fn may_show(value: &str, show: Show) -> bool {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    let is_between = |c: char| c.is_whitespace() || "[]{}=,.:-\"'".contains(c);
     text.split(is_between).filter(|word| !word.is_empty())
+}
+
+fn is_between(c: char) -> bool {
+    c.is_whitespace() || "[]{}=,.:-\"'".contains(c)
 }
 
 fn trim(line: &str, part: Range<usize>) -> Range<usize> {
@@ -178,6 +188,9 @@ mod tests {
             ("extra_headers = { X = \"s3\" Y", "extra_headers = …"),
             ("token = id = \"s3\"", "token = …"),
             ("bind = 5 5 # was s3", "bind = 5 5 …"),
+            ("rer s3:\"", "…"),
+            ("api key = { inne\"\"\" \"s3\" }", "… key = …"),
+            ("id = \"a\" api key = \"s3\"", "id = \"a\" api key = …"),
             ("- id: a", "- id: a"),
             ("  token: s3", "  token: …"),
             ("read == true", "read == true"),

@@ -107,6 +107,13 @@ fn a_file_that_was_not_parsed_shows_what_is_plainly_harmless() {
     );
 }
 
+#[test]
+fn a_text_among_tables_has_strayed_there_and_does_not_show() {
+    let text = "sources = [\n  { id = \"a\" },\n  \"hunter2\", ['hunter2'], 5\n]\n";
+    let expected = "sources = [\n  { id = \"a\" },\n  \"[redacted]\", ['[redacted]'], 5\n]\n";
+    assert_eq!(masked(text).text(), expected);
+}
+
 /// Pieces with which people break a file.
 const PIECES: &[&str] = &[
     "",

@@ -10,6 +10,9 @@ use crate::config::mask::words::{Show, show, show_in_spec};
 /// A key or a single value of the file: where it stands, and what may be shown of it.
 pub(in crate::config) type Piece = (Range<usize>, Show);
 
+/// A text in one of these has strayed there from a line that is broken.
+const LISTS_OF_TABLES: [&str; 2] = ["sources", "toggles"];
+
 /// Where in the file a value stands, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
@@ -43,6 +46,9 @@ fn members(table: &DeTable, within: Within, pieces: &mut Vec<Piece>) {
             Show::Nothing => Within::Secret,
             _ => within,
         };
+        let strays =
+            matches!(value.get_ref(), DeValue::Array(_)) && LISTS_OF_TABLES.contains(&name);
+        let show = if strays { Show::NoText } else { show };
         single_values(value, show, within, pieces);
     }
 }

@@ -6,6 +6,7 @@
 mod apart;
 mod day;
 mod referee;
+mod reload;
 mod remote;
 mod setup;
 mod waits;

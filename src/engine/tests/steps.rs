@@ -1,5 +1,6 @@
 //! Steps at the target: retries, pauses, lost requests.
 
+use super::super::ToggleState;
 use super::*;
 
 /// A toggle in sync with nobody, whose rule now allows these users; the update is in flight.
@@ -32,6 +33,20 @@ fn an_answer_that_has_become_old_is_followed_by_the_newest_users() {
     bench.done(Done::Query(0, Ok(users(&[]))));
     bench.done(Done::Update(0, Ok(())));
     assert_eq!(bench.jobs(), ["update 0 "]);
+}
+
+#[test]
+fn a_toggle_is_not_in_sync_while_an_update_that_nobody_wants_any_more_is_out() {
+    let mut bench = updating(&["eve"], true);
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.engine.toggle(0).state, ToggleState::Syncing);
+    bench.done(Done::Update(0, Ok(())));
+    assert_eq!(bench.jobs(), ["update 0 "]);
+    assert_eq!(bench.engine.toggle(0).state, ToggleState::Syncing);
+    bench.done(Done::Update(0, Ok(())));
+    assert_eq!(bench.engine.toggle(0).state, ToggleState::InSync);
 }
 
 #[test]

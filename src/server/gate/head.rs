@@ -102,7 +102,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
         return Err(malformed("the Host header is missing"));
     }
     Ok(Some(Request {
-        clean: clean(method, target, version, &fields),
+        clean: clean(method, target, &fields),
         is_head: method == "HEAD",
         body: fields.body(bytes.len() - length),
     }))
@@ -128,12 +128,11 @@ fn malformed(error: &'static str) -> Refusal {
 }
 
 /// The same request without a body, the way the server likes it.
-fn clean(method: &str, target: &str, version: u8, fields: &Fields) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.{version}\r\n");
+fn clean(method: &str, target: &str, fields: &Fields) -> Vec<u8> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
     for (name, value) in [
         ("Host", fields.host),
         ("Authorization", fields.authorization),
-        ("Connection", Some("close")),
         ("Content-Length", Some("0")),
     ] {
         if let Some(value) = value {

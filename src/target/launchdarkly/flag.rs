@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::patch::Instruction;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
+use crate::http::Object;
 use crate::plan::{Environment, Memo, Present, There};
 use crate::users::Users;
 
@@ -24,9 +25,9 @@ pub(super) struct Told {
     tags: Vec<String>,
     #[serde(default)]
     archived: bool,
-    variations: Vec<Variation>,
+    variations: Vec<Object<Variation>>,
     #[serde(default)]
-    environments: HashMap<String, Config>,
+    environments: HashMap<String, Object<Config>>,
 }
 
 #[derive(Deserialize)]
@@ -41,10 +42,10 @@ struct Variation {
 #[serde(rename_all = "camelCase")]
 struct Config {
     on: bool,
-    fallthrough: Option<Fallthrough>,
+    fallthrough: Option<Object<Fallthrough>>,
     off_variation: Option<usize>,
-    targets: Option<Vec<Target>>,
-    context_targets: Option<Vec<Target>>,
+    targets: Option<Vec<Object<Target>>>,
+    context_targets: Option<Vec<Object<Target>>>,
     rules: Option<Vec<IgnoredAny>>,
     prerequisites: Option<Vec<IgnoredAny>>,
 }
@@ -104,8 +105,13 @@ impl Told {
     ///
     /// # Errors
     ///
-    /// Where the flag can never be what `spec` wants, until somebody changes something by hand.
+    /// Where it is another flag, or can never be what `spec` wants, until somebody changes something
+    /// by hand.
     pub(super) fn there(self, spec: &Spec) -> Result<There, Failure> {
+        if self.key != spec.key {
+            let words = format!("the answer is not about the flag {}", spec.key);
+            return Err(Failure::new(Kind::Answer, words));
+        }
         let flag = self.flag(spec)?;
         let environments = flag.environments.iter().map(|state| Environment {
             users: state.holders.clone(),
@@ -122,7 +128,7 @@ impl Told {
     /// looks as if there were none.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |config: &Config| config.targets.is_some() && config.rules.is_some();
-        self.environments.values().all(whole)
+        self.environments.values().all(|config| whole(config))
     }
 
     fn flag(mut self, spec: &Spec) -> Result<Flag, Failure> {
@@ -164,6 +170,13 @@ impl Told {
             found.map(|(index, variation)| (index, variation.id.as_str()))
         };
         match (find(true), find(false), self.variations.len()) {
+            (Some(on), Some(off), 2) if on.1 == off.1 || on.1.is_empty() || off.1.is_empty() => {
+                let words = format!(
+                    "the flag {} comes without an id for each of its variations",
+                    self.key
+                );
+                Err(Failure::new(Kind::Answer, words))
+            }
             (Some(on), Some(off), 2) => Ok(Variations { on, off }),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \

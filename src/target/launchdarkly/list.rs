@@ -11,6 +11,7 @@ use super::flag::Told;
 use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
+use crate::http::Object;
 use crate::job::ToggleId;
 use crate::plan::There;
 use crate::target::Reads;
@@ -44,7 +45,7 @@ pub(super) enum State {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    items: Vec<Told>,
+    items: Vec<Object<Told>>,
     total_count: Option<usize>,
     /// One of them leads to the next page, if there is one.
     #[serde(rename = "_links", default)]
@@ -140,6 +141,7 @@ impl LaunchDarkly {
             all_whole: true,
         };
         let mut cursor = Cursor::at(memory.broken_off);
+        let mut pages = 0;
         let complete = loop {
             let page = match self.page(spec, state, cursor.offset) {
                 Ok(page) => page,
@@ -152,10 +154,12 @@ impl LaunchDarkly {
             self.lists.set(&spec.proj_key, state, flags);
             let has_more = cursor.pass(&page);
             search.look_through(page.items);
+            pages += 1;
             if search.wanted.is_empty() || !has_more {
                 break Ok(search.all_whole);
             }
-            if requests(cursor.left(flags)) >= search.wanted.len() {
+            // Nor is a list that is longer than it says, or never ends, followed for ever.
+            if requests(cursor.left(flags)) >= search.wanted.len() || pages >= ids.len() {
                 break Ok(false);
             }
         };
@@ -216,8 +220,8 @@ impl Cursor {
 }
 
 impl Search<'_> {
-    fn look_through(&mut self, flags: Vec<Told>) {
-        for told in flags {
+    fn look_through(&mut self, flags: Vec<Object<Told>>) {
+        for Object(told) in flags {
             if !self.wanted.contains(&*told.key) {
                 continue;
             }

@@ -42,7 +42,7 @@ const REFUSED: [&str; 7] = [
 ];
 
 /// The users of the tests; each is recognized by its ending.
-const USERS: [&str; 4] = ["ann-hidden", "bob-hidden", "cid-hidden", "dan-hidden"];
+const USERS: [&str; 4] = ["ann-unseen", "bob-unseen", "cid-unseen", "dan-unseen"];
 
 /// OPA's address holds a password.
 fn world() -> World {
@@ -59,8 +59,8 @@ fn world() -> World {
 fn telltale() -> Fault {
     Fault::reply(|request: &Request| {
         let body = String::from_utf8_lossy(&request.body);
-        let message = format!("ann-hidden: {:?} {body}", request.headers);
-        Answer::json(500, &json!({"code": "bob-hidden", "message": message}))
+        let message = format!("ann-unseen: {:?} {body}", request.headers);
+        Answer::json(500, &json!({"code": "bob-unseen", "message": message}))
     })
 }
 
@@ -76,7 +76,7 @@ fn walk(world: &World, daemon: &Daemon) {
         token,
         "pass-of-ann",
         "YW5uOnBhc3Mtb2YtYW5u",
-        "-hidden",
+        "-unseen",
         "brought-along",
     ];
     let look = |asked: &str, answer: &str| {

@@ -2,7 +2,7 @@
 //! nothing left to do.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use optoggles::address::Address;
 use optoggles::config::{self, Bind, Config, Rule, Toggle};
@@ -128,7 +128,7 @@ proptest! {
             flag.name = "US".into();
         }
         let target = {
-            let requests = Metrics::new().unwrap().requests("target");
+            let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
             target::open(&config(&launchdarkly.http.url()), requests).unwrap()
         };
         let read = || target.read(&[0]).remove(0).1.unwrap();

@@ -186,18 +186,3 @@ fn too_many_requests_pause_the_whole_target() {
     let gap = world.store.http.gaps("*")[before];
     assert!((millis(990)..millis(1400)).contains(&gap), "{gap:?}");
 }
-
-#[test]
-fn health_tells_of_a_failure_until_it_has_passed() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    world.opa.http.always(&query_of("us"), Fault::status(502));
-    world.opal.call_back();
-    daemon.wait_failing();
-    let health = daemon.get("/health").text();
-    assert!(health.contains("us") && health.contains("502"), "{health}");
-    world.stays("it goes on failing", || daemon.health() == 500);
-    world.opa.http.heal();
-    daemon.wait_healthy();
-}

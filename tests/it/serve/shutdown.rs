@@ -69,36 +69,6 @@ fn a_registration_of_somebody_else_is_left_alone() {
 }
 
 #[test]
-fn an_opal_that_hangs_delays_the_end_by_less_than_ten_seconds() {
-    let world = serving();
-    let daemon = world.serve_in_step();
-    world.opal.http.always("*", Fault::Hang);
-    daemon.terminate().exits(0);
-}
-
-#[test]
-fn an_opal_that_is_down_delays_the_end_hardly_at_all() {
-    let world = serving();
-    let daemon = world.serve_in_step();
-    world.opal.http.stop();
-    daemon.process.signal(Signal::TERM);
-    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
-}
-
-#[test]
-fn a_second_signal_ends_it_at_once() {
-    let world = serving();
-    let daemon = world.serve_in_step();
-    world.opal.http.always("*", Fault::Hang);
-    let before = world.opal.http.count("*");
-    daemon.process.signal(Signal::TERM);
-    world.wait_until("OPAL hangs", || world.opal.http.count("*") > before);
-    assert!(daemon.process.is_running());
-    daemon.process.signal(Signal::TERM);
-    daemon.process.wait_exit(Duration::from_secs(1));
-}
-
-#[test]
 fn requests_in_flight_end_before_the_program_does() {
     let world = serving();
     let daemon = world.serve_in_step();

@@ -24,13 +24,19 @@ pub(crate) fn request(
 
 /// Sends these bytes and reads to the end of the connection.
 pub(crate) fn raw(address: SocketAddr, sent: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    let mut stream = connect(address)?;
     stream.write_all(sent)?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Connects; nothing on the connection takes for ever.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    Ok(stream)
 }
 
 fn parse(bytes: &[u8]) -> io::Result<Answer> {

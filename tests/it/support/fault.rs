@@ -101,16 +101,43 @@ pub(crate) struct Faults(std::sync::Mutex<Vec<Planned>>);
 
 struct Planned {
     which: String,
-    left: Option<usize>,
+    when: When,
     fault: Fault,
 }
 
+/// Which of the requests that are meant.
+pub(crate) enum When {
+    /// So many, from now on.
+    Next(usize),
+    Always,
+    /// The last of each so many; the second number counts them.
+    OneIn(usize, usize),
+}
+
+impl When {
+    /// Whether a request that is meant meets the fault; it counts.
+    fn is_now(&mut self) -> bool {
+        match self {
+            When::Always => true,
+            When::Next(0) => false,
+            When::Next(left) => {
+                *left -= 1;
+                true
+            }
+            When::OneIn(many, count) => {
+                *count += 1;
+                count.is_multiple_of(*many)
+            }
+        }
+    }
+}
+
 impl Faults {
-    /// Adds one, for the next `times` requests that are meant, or for all.
-    pub(crate) fn plan(&self, which: &str, times: Option<usize>, fault: Fault) {
+    /// Adds one for requests that are meant.
+    pub(crate) fn plan(&self, which: &str, when: When, fault: Fault) {
         lock(&self.0).push(Planned {
             which: which.to_owned(),
-            left: times,
+            when,
             fault,
         });
     }
@@ -123,10 +150,10 @@ impl Faults {
     /// The first fault that this request meets; it counts as used.
     pub(crate) fn take(&self, request: &Request) -> Option<Fault> {
         let mut faults = lock(&self.0);
-        let met = faults
-            .iter_mut()
-            .find(|planned| planned.left != Some(0) && is_meant(&planned.which, request))?;
-        met.left = met.left.map(|left| left - 1);
-        Some(met.fault.clone())
+        let met = |planned: &mut Planned| {
+            let meets = is_meant(&planned.which, request) && planned.when.is_now();
+            meets.then(|| planned.fault.clone())
+        };
+        faults.iter_mut().find_map(met)
     }
 }

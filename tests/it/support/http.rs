@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, When};
+use super::port::Port;
 use super::record::Record;
 use super::wire::{Answer, Incoming, Request};
 use super::{Stage, lock};
@@ -28,7 +29,7 @@ pub(crate) struct Server {
 pub(super) struct Shared {
     name: String,
     stage: Stage,
-    address: SocketAddr,
+    port: Port,
     handler: Handler,
     faults: Faults,
     pub(super) record: Record,
@@ -49,11 +50,12 @@ struct Stop {
 impl Server {
     /// Starts one; the name is for the picture.
     pub(crate) fn start_new(stage: &Stage, name: &str, handler: Handler) -> Server {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = Port::new();
+        let listener = port.listen();
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             stage: stage.clone(),
-            address: listener.local_addr().unwrap(),
+            port,
             handler,
             faults: Faults::default(),
             record: Record::new(),
@@ -66,12 +68,12 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.shared.address
+        self.shared.port.address()
     }
 
     /// `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.shared.address)
+        format!("http://{}", self.shared.port.address())
     }
 
     /// Breaks every connection; from here on connections are refused.
@@ -82,7 +84,7 @@ impl Server {
         running.stop.stopped.store(true, Ordering::SeqCst);
         self.shared.stage.ring();
         // The acceptor waits for a connection: this is the one that ends it.
-        drop(TcpStream::connect(self.shared.address));
+        drop(TcpStream::connect(self.shared.port.address()));
         running.acceptor.join().unwrap();
         for stream in lock(&running.stop.connections).values() {
             let _ = stream.shutdown(Shutdown::Both);
@@ -94,23 +96,25 @@ impl Server {
 
     /// Listens again, at the same port.
     pub(crate) fn start(&self) {
-        let mut listener = None;
-        self.shared.stage.wait_until("the port is free", || {
-            listener = TcpListener::bind(self.shared.address).ok();
-            listener.is_some()
-        });
-        let running = listener.map(|listener| run(&self.shared, listener));
+        let running = Some(run(&self.shared, self.shared.port.listen()));
         *lock(&self.running) = running;
     }
 
     /// The next so many requests of this kind (`"PATCH /toggles/x"`, `"GET *"`) meet the fault.
     pub(crate) fn next(&self, times: usize, which: &str, fault: Fault) {
-        self.shared.faults.plan(which, Some(times), fault);
+        self.shared.faults.plan(which, When::Next(times), fault);
     }
 
     /// All requests of this kind meet the fault, until [`Server::heal`].
     pub(crate) fn always(&self, which: &str, fault: Fault) {
-        self.shared.faults.plan(which, None, fault);
+        self.shared.faults.plan(which, When::Always, fault);
+    }
+
+    /// One in so many requests of this kind meets the fault, until [`Server::heal`].
+    pub(crate) fn sometimes(&self, one_in: usize, which: &str, fault: Fault) {
+        self.shared
+            .faults
+            .plan(which, When::OneIn(one_in, 0), fault);
     }
 
     /// No fault is met from here on.
@@ -209,7 +213,7 @@ impl Shared {
         let keep = incoming.request.header("connection") != Some("close");
         let is_head = incoming.request.method == "HEAD";
         let mut stream = incoming.finish()?;
-        self.record.settle(number, answer.status);
+        self.record.settle(number, &answer);
         let bytes = match is_head {
             true => answer.head(),
             false => answer.bytes(),
@@ -219,6 +223,11 @@ impl Shared {
     }
 
     fn picture(&self) -> String {
-        format!("== {} at {}: {}", self.name, self.address, self.record)
+        format!(
+            "== {} at {}: {}",
+            self.name,
+            self.port.address(),
+            self.record
+        )
     }
 }

@@ -56,6 +56,15 @@ impl Opa {
         lock(&self.state).rules.insert(rule_of(key), answer);
     }
 
+    /// The users that the rule of this toggle gives, sorted.
+    pub(crate) fn users(&self, key: &str) -> Vec<String> {
+        let answer = lock(&self.state).rules.get(&rule_of(key)).cloned();
+        let users = answer.unwrap_or_default()["result"].take();
+        let mut users: Vec<String> = serde_json::from_value(users).unwrap_or_default();
+        users.sort();
+        users
+    }
+
     /// The rule of this toggle is not there any more.
     pub(crate) fn undefine(&self, key: &str) {
         lock(&self.state).rules.remove(&rule_of(key));

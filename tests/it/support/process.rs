@@ -71,10 +71,14 @@ impl Process {
         answers.push('\n');
     }
 
+    /// Its number.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&lock(&self.child))
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&lock(&self.child));
-        kill_process(pid, signal).unwrap();
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Whether it has not ended yet.

@@ -1,6 +1,7 @@
 //! Runs the real executable, hermetically: its own directory, a cleared environment.
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -21,6 +22,9 @@ use super::{Stage, client, lock};
 /// No run takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 
+/// Names another executable than that of this build: a release, for what takes long.
+const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";
+
 /// What the log says before the address at which the program listens.
 const LISTENING: &str = "listening address=";
 
@@ -33,6 +37,7 @@ pub(crate) struct Program {
     dir: TempDir,
     config: String,
     env: Vec<(String, String)>,
+    descriptors: Option<u64>,
 }
 
 impl Program {
@@ -44,6 +49,7 @@ impl Program {
             dir: TempDir::new().unwrap(),
             config: config.to_owned(),
             env: env.iter().map(owned).collect(),
+            descriptors: None,
         }
     }
 
@@ -57,6 +63,11 @@ impl Program {
         let config = config.replace("{port}", &daemon.address.port().to_string());
         self.write("optoggles.toml", &config);
         daemon.process.signal(Signal::HUP);
+    }
+
+    /// From here on it is started with so many descriptors as its soft and hard limit.
+    pub(crate) fn limit_descriptors(&mut self, limit: u64) {
+        self.descriptors = Some(limit);
     }
 
     /// Puts a copy of a file into the directory in which it runs, for everybody to read.
@@ -94,6 +105,14 @@ impl Program {
         self.spawn(args).wait_exit(RUN_LIMIT)
     }
 
+    /// Runs it to its end with warnings only in its log, and a log on a disk that is full.
+    #[track_caller]
+    pub(crate) fn run_with_a_full_log(&self, args: &[&str]) -> Output {
+        let mut command = self.script("exec \"$0\" \"$@\" 2>/dev/full", free_port());
+        command.args(args).env("OPTOGGLES_LOG", "warn");
+        Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
+    }
+
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         self.spawn_at(free_port(), args, None)
@@ -113,23 +132,46 @@ impl Program {
                 let stage = self.stage.clone();
                 return Daemon::new(stage, process);
             }
-            let taken = process.stderr().to_lowercase().contains("in use");
-            if !taken {
+            // Only now has all been read that it wrote.
+            let output = process.wait_exit(RUN_LIMIT);
+            if !output.stderr.to_lowercase().contains("in use") {
                 self.stage.fail("serve ended instead of listening");
             }
         }
     }
 
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
+        let mut command = match self.descriptors {
+            None => self.command(executable(), port),
+            Some(limit) => self.script(&format!("ulimit -n {limit} && exec \"$0\" \"$@\""), port),
+        };
+        command.args(args);
+        Process::spawn(&self.stage, command, input)
+    }
+
+    /// A shell's command that is given the program and its arguments.
+    fn script(&self, script: &str, port: u16) -> Command {
+        let mut command = self.command("/bin/sh", port);
+        command.arg("-c").arg(script).arg(executable());
+        command
+    }
+
+    /// A command in its directory and environment, with a configuration of this port.
+    fn command(&self, program: impl AsRef<OsStr>, port: u16) -> Command {
         let config = self.config.replace("{port}", &port.to_string());
         fs::write(self.dir.path().join("optoggles.toml"), config).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_optoggles"));
-        command.args(args).current_dir(self.dir.path()).env_clear();
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).env_clear();
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         // Measured coverage is written where this says.
         command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
-        Process::spawn(&self.stage, command, input)
+        command
     }
+}
+
+fn executable() -> OsString {
+    let other = std::env::var_os(EXECUTABLE);
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_optoggles").into())
 }
 
 /// `serve`, listening.
@@ -189,6 +231,12 @@ impl Daemon {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         self.process.add_answer(&answer);
         answer
+    }
+
+    /// A connection of one's own, for what no well-behaved client does.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = client::connect(self.address);
+        stream.unwrap_or_else(|error| self.stage.fail(&format!("failed to connect: {error}")))
     }
 
     /// Whether nobody listens there any more.

@@ -1,5 +1,6 @@
 //! What a server was asked, and what it answered.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -7,7 +8,10 @@ use std::time::{Duration, Instant};
 use super::fault::is_meant;
 use super::http::Server;
 use super::lock;
-use super::wire::Request;
+use super::wire::{Answer, Request};
+
+/// So much of an answer's body is remembered, in bytes.
+const SHORT: usize = 1024;
 
 /// A request that was received, and what became of it.
 #[derive(Clone, Debug)]
@@ -17,6 +21,8 @@ pub(crate) struct Seen {
     /// None while it is in flight, and where the connection ended without an answer.
     pub(crate) answered: Option<Instant>,
     status: Option<u16>,
+    /// The body of the answer, as far as it is short.
+    pub(crate) said: Vec<u8>,
     /// How many were in flight when it came, with it.
     in_flight: usize,
     over: bool,
@@ -25,7 +31,26 @@ pub(crate) struct Seen {
 /// All requests of a server, in the order in which they were received.
 pub(super) struct Record {
     origin: Instant,
-    log: Mutex<Vec<Seen>>,
+    log: Mutex<Log>,
+}
+
+struct Log {
+    seen: VecDeque<Seen>,
+    /// How many were there before these.
+    forgotten: usize,
+    /// How many are kept.
+    most: usize,
+    in_flight: usize,
+}
+
+impl Log {
+    /// The request of this number is over.
+    fn end(&mut self, number: usize) -> Option<&mut Seen> {
+        let seen = self.seen.get_mut(number.checked_sub(self.forgotten)?)?;
+        self.in_flight -= usize::from(!seen.over);
+        seen.over = true;
+        Some(seen)
+    }
 }
 
 impl Record {
@@ -33,44 +58,57 @@ impl Record {
     pub(super) fn new() -> Record {
         Record {
             origin: Instant::now(),
-            log: Mutex::default(),
+            log: Mutex::new(Log {
+                seen: VecDeque::new(),
+                forgotten: 0,
+                most: usize::MAX,
+                in_flight: 0,
+            }),
         }
     }
 
     /// A request was received: gives its number.
     pub(super) fn receive(&self, request: Request) -> usize {
         let mut log = lock(&self.log);
-        let in_flight = log.iter().filter(|seen| !seen.over).count() + 1;
-        log.push(Seen {
+        log.in_flight += 1;
+        let in_flight = log.in_flight;
+        log.seen.push_back(Seen {
             request,
             received: Instant::now(),
             answered: None,
             status: None,
+            said: Vec::new(),
             in_flight,
             over: false,
         });
-        log.len() - 1
+        let first_is_over = |log: &Log| log.seen.front().is_some_and(|seen| seen.over);
+        while log.seen.len() > log.most && first_is_over(&log) {
+            log.seen.pop_front();
+            log.forgotten += 1;
+        }
+        log.forgotten + log.seen.len() - 1
     }
 
     /// It is about to be answered: the client must not be able to know of that first.
-    pub(super) fn settle(&self, number: usize, status: u16) {
-        let seen = &mut lock(&self.log)[number];
-        seen.answered = Some(Instant::now());
-        seen.status = Some(status);
-        seen.over = true;
+    pub(super) fn settle(&self, number: usize, answer: &Answer) {
+        if let Some(seen) = lock(&self.log).end(number) {
+            seen.answered = Some(Instant::now());
+            seen.status = Some(answer.status);
+            seen.said = answer.body[..answer.body.len().min(SHORT)].to_vec();
+        }
     }
 
     /// It was answered, or never will be.
     pub(super) fn end(&self, number: usize) {
-        lock(&self.log)[number].over = true;
+        lock(&self.log).end(number);
     }
 }
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let log = lock(&self.log);
-        write!(f, "{} requests", log.len())?;
-        for seen in &log[log.len().saturating_sub(20)..] {
+        write!(f, "{} requests", log.forgotten + log.seen.len())?;
+        for seen in log.seen.iter().skip(log.seen.len().saturating_sub(20)) {
             let at = seen.received.duration_since(self.origin).as_secs_f64();
             let line: String = seen.request.line().chars().take(160).collect();
             let status = seen.status.map_or("no answer".into(), |s| s.to_string());
@@ -84,14 +122,31 @@ impl Server {
     /// The requests of this kind (`"PATCH /toggles/x"`, `"GET *"`), in order.
     pub(crate) fn seen(&self, which: &str) -> Vec<Seen> {
         let log = lock(&self.shared.record.log);
-        let meant = log.iter().filter(|seen| is_meant(which, &seen.request));
+        let meant = log
+            .seen
+            .iter()
+            .filter(|seen| is_meant(which, &seen.request));
         meant.cloned().collect()
+    }
+
+    /// Keeps no more than so many requests from now on: for very many.
+    pub(crate) fn remember(&self, most: usize) {
+        lock(&self.shared.record.log).most = most;
+    }
+
+    /// How many requests were received, also of those that are not kept.
+    pub(crate) fn total(&self) -> usize {
+        let log = lock(&self.shared.record.log);
+        log.forgotten + log.seen.len()
     }
 
     /// How many requests of this kind were received.
     pub(crate) fn count(&self, which: &str) -> usize {
         let log = lock(&self.shared.record.log);
-        let meant = log.iter().filter(|seen| is_meant(which, &seen.request));
+        let meant = log
+            .seen
+            .iter()
+            .filter(|seen| is_meant(which, &seen.request));
         meant.count()
     }
 
@@ -110,7 +165,11 @@ impl Server {
     /// The most requests that were in flight at once.
     pub(crate) fn max_in_flight(&self) -> usize {
         let log = lock(&self.shared.record.log);
-        log.iter().map(|seen| seen.in_flight).max().unwrap_or(0)
+        log.seen
+            .iter()
+            .map(|seen| seen.in_flight)
+            .max()
+            .unwrap_or(0)
     }
 
     /// The time from the end of each request of this kind to the next one.

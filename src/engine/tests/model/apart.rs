@@ -2,9 +2,9 @@
 
 use super::super::super::{PATIENCE, PROMPT};
 use super::setup::{
-    ALONE, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, toggles_of,
+    ALONE, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, toggles_of,
 };
-use super::world::{Fate, World};
+use super::world::World;
 use super::*;
 
 /// How long a request takes that is answered.

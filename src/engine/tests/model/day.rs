@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::setup::{Dice, SOURCES, Setup, TOGGLES};
-use super::world::{Fate, World};
+use super::setup::{Dice, Fate, SOURCES, Setup, TOGGLES};
+use super::world::World;
 use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::super::super::{Key, PATIENCE, Timer, ToggleState};
 use super::remote::Remote;
-use super::setup::{Setup, TOGGLES, source_of, toggles_of};
+use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of};
 use super::world::Flight;
 use super::*;
 use crate::engine::HANGING;
@@ -129,9 +129,10 @@ impl Referee {
                 continue;
             };
             if matches!(key, Key::Apply(_)) && failure.is_status(429) {
-                let window = failure.pause.unwrap_or_default().max(WINDOW);
+                let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
+                let window = pause.unwrap_or_default().max(WINDOW);
                 self.narrow_until = self.narrow_until.max(Some(now + window));
-                let end = failure.pause.map(|pause| now + pause.min(LONGEST_PAUSE));
+                let end = pause.map(|pause| now + pause);
                 self.paused_until = self.paused_until.max(end);
             }
             let before = self.streaks.get(&key).copied();
@@ -202,10 +203,6 @@ impl Referee {
         }
         true
     }
-}
-
-fn is_query(job: &Job) -> bool {
-    matches!(job, Job::Query(..))
 }
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.

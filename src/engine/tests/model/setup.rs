@@ -33,6 +33,16 @@ pub(super) struct Setup {
     pub(super) seed: u64,
 }
 
+/// What becomes of a request if nobody intervenes.
+pub(super) enum Fate {
+    /// It is answered after this time.
+    Answered(Duration),
+    /// It fails after this time.
+    Failed(Duration, Failure),
+    /// It hangs for ever.
+    Stuck,
+}
+
 /// Randomness that is the same each time.
 pub(super) struct Dice(u64);
 
@@ -97,4 +107,8 @@ pub(super) fn toggles_of(job: &Job) -> Vec<ToggleId> {
         Job::Read(ids) => ids.clone(),
         _ => Vec::new(),
     }
+}
+
+pub(super) fn is_query(job: &Job) -> bool {
+    matches!(job, Job::Query(..))
 }

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use super::setup::Setup;
-use super::world::{Fate, World};
+use super::setup::{Fate, Setup};
+use super::world::World;
 use super::*;
 
 /// What fails takes longer than what goes well: when it has failed, the users are known, and no news of

@@ -2,18 +2,10 @@
 
 use super::referee::Referee;
 use super::remote::{Remote, refuse};
-use super::setup::{Dice, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, engine, source_of};
+use super::setup::{
+    Dice, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, engine, source_of,
+};
 use super::*;
-
-/// What becomes of a request if nobody intervenes.
-pub(super) enum Fate {
-    /// It is answered after this time.
-    Answered(Duration),
-    /// It fails after this time.
-    Failed(Duration, Failure),
-    /// It hangs for ever.
-    Stuck,
-}
 
 type Decide = dyn FnMut(&Job, &mut Dice) -> Fate;
 
@@ -86,9 +78,7 @@ impl World {
         }
     }
 
-    /// No two things happen at the same moment.
     pub(super) fn act(&mut self, action: Action) {
-        self.wait(Duration::from_micros(1));
         let by_hand = self.setup.resync.is_some();
         match action {
             Action::Allow(toggle, mask) => self.allow(toggle, mask),
@@ -114,8 +104,11 @@ impl World {
         self.take_jobs();
     }
 
+    /// The policy never changes at the moment at which OPA is asked.
     pub(super) fn allow(&mut self, toggle: ToggleId, mask: u8) {
+        self.wait(Duration::from_micros(1));
         self.remote.allow(toggle, mask, self.now);
+        self.wait(Duration::from_micros(1));
         self.call(SOURCE_OF[toggle]);
     }
 
@@ -132,8 +125,9 @@ impl World {
         self.lose(|job| source_of(job).is_none());
     }
 
-    /// Whoever has a request out there loses the connection.
+    /// Whoever has a request out there loses the connection, and nothing comes of it later.
     fn lose(&mut self, of: impl Fn(&Job) -> bool) {
+        self.late.retain(|(_, job)| !of(job));
         while let Some(index) = self.in_flight.iter().position(|flight| of(&flight.job)) {
             self.end(index, Some(failure(Kind::Lost)));
         }

@@ -17,7 +17,7 @@ fn of_a_clients_words_only_the_needed_ones_go_on() {
     assert_eq!(
         str::from_utf8(&request.clean).unwrap(),
         "POST /opa_update/a?b HTTP/1.1\r\nHost: me:8080\r\nAuthorization: Bearer abc\r\n\
-         Connection: close\r\nContent-Length: 0\r\n\r\n"
+         Content-Length: 0\r\n\r\n"
     );
     assert!(!request.is_head);
 }

@@ -85,7 +85,7 @@ fn when_the_server_is_gone_it_is_said_once_and_clients_are_told() {
 #[test]
 fn a_server_that_gives_no_answer_in_time_is_unavailable_but_not_gone() {
     let fixture = Fixture::new(Limits {
-        answer_time: Duration::from_millis(50),
+        answer_time: Duration::from_secs(1),
         ..Limits::default()
     });
     assert_eq!(status(&fixture.ask("GET /held HTTP/1.0\r\n\r\n")), "503");
@@ -93,4 +93,24 @@ fn a_server_that_gives_no_answer_in_time_is_unavailable_but_not_gone() {
     release.send(()).unwrap();
     assert!(fixture.broken.try_recv().is_err());
     assert_eq!(status(&fixture.ask(GET)), "200");
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_is_replaced() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (inner, behind) = Inner::bind().unwrap();
+    let answer_one_each = move || {
+        for mut stream in behind.incoming().take(2).map(Result::unwrap) {
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+            stream.write_all(answer).unwrap();
+        }
+    };
+    let server = thread::spawn(answer_one_each);
+    let fixture = Fixture::behind(listener, inner, None, Limits::default());
+    for _ in 0..2 {
+        assert!(fixture.ask(GET).ends_with("\r\n\r\nok"));
+    }
+    server.join().unwrap();
+    assert!(fixture.broken.try_recv().is_err());
 }

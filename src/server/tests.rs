@@ -1,0 +1,267 @@
+//! The routes behind the gate, and what they get to see of any bytes.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, UNIX_EPOCH};
+
+use crossbeam_channel::never;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Map, Value};
+
+use super::gate::{Gate, Inner, Limits};
+use super::*;
+use crate::address::Address;
+use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
+use crate::engine::Mode;
+use crate::peers::Peers;
+use crate::tests::anything::{any_edits, edited};
+use crate::worker::{Assignment, Worker};
+
+const TOKEN: &str = "q1w2e3";
+
+/// How long a client waits for what should come at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn address(url: &str) -> Address {
+    Address::parse(url).unwrap()
+}
+
+fn config() -> Config {
+    let opa = Opa {
+        url: address("http://localhost:1"),
+        token: None,
+        poll_interval: PATIENCE,
+        tls: Tls::default(),
+    };
+    let toggle = Toggle {
+        key: "us".into(),
+        users_policy: Rule {
+            source: 0,
+            package: "app".into(),
+            rule: "us".into(),
+        },
+        spec: Map::new(),
+        max_removal: None,
+    };
+    Config {
+        bind: Bind {
+            host: String::new(),
+            port: 0,
+        },
+        resync_interval: None,
+        http_timeout: PATIENCE,
+        concurrency: 1,
+        sources: vec![config::Source {
+            id: "a".into(),
+            kind: SourceKind::Opa(opa),
+        }],
+        target: config::Target::RestApi(config::RestApi {
+            endpoint_url: address("http://localhost:1"),
+            extra_headers: Vec::new(),
+            read: false,
+        }),
+        toggles: vec![toggle],
+    }
+}
+
+/// The program's door, with a worker behind it that does not run.
+struct Fixture {
+    address: SocketAddr,
+    _gate: Gate,
+    _worker: Worker,
+}
+
+impl Fixture {
+    fn new() -> Fixture {
+        let config = Arc::new(config());
+        let token = Secret::new(TOKEN);
+        let metrics = Arc::new(Metrics::new(UNIX_EPOCH).unwrap());
+        let peers = Arc::new(Peers::new(Arc::clone(&config), &token, &metrics).unwrap());
+        let status = Arc::new(Status::new(&config, Instant::now()));
+        let assignment = Assignment {
+            config,
+            peers,
+            mode: Mode::Serve,
+        };
+        let worker = Worker::new(
+            assignment,
+            Arc::clone(&status),
+            Arc::clone(&metrics),
+            never(),
+        );
+        let routes = Routes::new(token, worker.bells(), status, metrics);
+        let (inner, inner_listener) = Inner::bind().unwrap();
+        start(inner_listener, routes, |why| panic!("{why}")).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            linger_time: Duration::from_millis(20),
+            ..Limits::default()
+        };
+        Fixture {
+            address,
+            _gate: gate::open(listener, inner, limits, |why| panic!("{why}")).unwrap(),
+            _worker: worker,
+        }
+    }
+
+    /// All that comes back for these bytes, after which the client says that it has no more.
+    fn ask(&self, request: &[u8]) -> Vec<u8> {
+        let mut client = TcpStream::connect(self.address).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(request).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        answer
+    }
+}
+
+/// Asserts that there is one answer at most, a valid one; returns its status.
+fn status(answer: &[u8], is_head: bool) -> Option<u16> {
+    if answer.is_empty() {
+        return None;
+    }
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let shown = String::from_utf8_lossy(answer);
+    let Ok(httparse::Status::Complete(length)) = parsed.parse(answer) else {
+        panic!("no answer: {shown}");
+    };
+    let header = |name: &str| {
+        let mut found = parsed
+            .headers
+            .iter()
+            .filter(|it| it.name.eq_ignore_ascii_case(name));
+        let value = found
+            .next()
+            .map(|it| String::from_utf8_lossy(it.value).into_owned());
+        assert!(found.next().is_none(), "{name} twice: {shown}");
+        value
+    };
+    assert_eq!(header("Connection").as_deref(), Some("close"), "{shown}");
+    assert_eq!(
+        header("Content-Type").as_deref(),
+        Some("application/json"),
+        "{shown}"
+    );
+    let body = &answer[length..];
+    if is_head {
+        assert!(body.is_empty(), "{shown}");
+    } else {
+        let length = header("Content-Length").and_then(|length| length.parse().ok());
+        assert_eq!(length, Some(body.len()), "{shown}");
+        assert!(serde_json::from_slice::<Value>(body).is_ok(), "{shown}");
+    }
+    parsed.code
+}
+
+/// Whether these bytes call back as they should: read in another way, by the first line and the
+/// headers up to the first empty one.
+fn calls_back(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let mut lines = text.trim_start_matches(['\r', '\n']).lines();
+    let first = lines.next().unwrap_or_default();
+    let to_source =
+        first.starts_with("POST /opa_update/a ") || first.starts_with("POST /opa_update/a?");
+    let headers = lines.take_while(|line| !line.is_empty());
+    let mut tokens = headers.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("authorization")
+            .then(|| value.trim())
+    });
+    let token = tokens.next().and_then(bearer);
+    to_source && token == Some(TOKEN) && tokens.next().is_none()
+}
+
+fn any_request() -> impl Strategy<Value = Vec<u8>> {
+    let pick = |words: &'static [&'static str]| prop::sample::select(words);
+    let method = pick(&[
+        "GET", "HEAD", "POST", "POST", "PUT", "get", "OPTIONS", "P\0ST", "",
+    ]);
+    let path = pick(&[
+        "/opa_update/a",
+        "/opa_update/a",
+        "/opa_update/a?b=c",
+        "/opa_update/b",
+        "/opa_update/",
+        "/health",
+        "/health/live",
+        "/health/started",
+        "/status",
+        "/",
+        "*",
+        "//opa_update/a",
+        "/opa_update/a/../a",
+        "/opa_update/%61",
+        "http://a/opa_update/a",
+        "/\u{e9}",
+    ]);
+    let version = pick(&[
+        "HTTP/1.1",
+        "HTTP/1.1",
+        "HTTP/1.0",
+        "HTTP/2.0",
+        "HTTP/1.10",
+        "http/1.1",
+        "",
+    ]);
+    let header = pick(&[
+        "Host: me",
+        "Host: me",
+        "Host:",
+        "Authorization: Bearer q1w2e3",
+        "Authorization: Bearer q1w2e3",
+        "authorization: bearer  q1w2e3 ",
+        "Authorization: Bearer q1w2e",
+        "Authorization: Basic q1w2e3",
+        "Authorization : Bearer q1w2e3",
+        "X: Authorization: Bearer q1w2e3",
+        "Content-Length: 5",
+        "Content-Length: 0",
+        "Content-Length: 99999999999",
+        "Content-Length: -1",
+        "Transfer-Encoding: chunked",
+        "Expect: 100-continue",
+        "Connection: keep-alive",
+        " folded",
+    ]);
+    let end = pick(&["\r\n", "\r\n", "\r\n", "\n", "\r"]);
+    let headers = prop::collection::vec((header, end.clone()), 0..6);
+    let body = pick(&[
+        "",
+        "",
+        "hello",
+        "5\r\nhello\r\n0\r\n\r\n",
+        "POST /opa_update/a HTTP/1.1\r\nHost: me\r\nAuthorization: Bearer q1w2e3\r\n\r\n",
+    ]);
+    (method, path, version, end, headers, body).prop_map(
+        |(method, path, version, end, headers, body)| {
+            let headers = headers
+                .into_iter()
+                .map(|(header, end)| [header, end].concat());
+            let headers: String = headers.collect();
+            format!("{method} {path} {version}{end}{headers}\r\n{body}").into_bytes()
+        },
+    )
+}
+
+#[test]
+fn any_bytes_get_one_valid_answer_or_none_and_call_back_with_the_token_alone() {
+    let fixture = Fixture::new();
+    let bytes = prop::collection::vec(any::<u8>(), 0..200);
+    let requests = (any_request(), any_edits(), bytes);
+    let mut runner = TestRunner::new(ProptestConfig::default());
+    let examine = |(request, edits, bytes): (Vec<u8>, Vec<_>, Vec<u8>)| {
+        let edited = edited(&request, &edits);
+        for request in [request, edited, bytes] {
+            let answer = fixture.ask(&request);
+            let code = status(&answer, request.starts_with(b"HEAD "));
+            let shown = String::from_utf8_lossy(&request);
+            prop_assert!(code != Some(202) || calls_back(&request), "{}", shown);
+        }
+        Ok(())
+    };
+    runner.run(&requests, examine).unwrap();
+}

@@ -1,0 +1,153 @@
+//! What OPAL can answer.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Tls;
+use crate::metrics::Metrics;
+use crate::tests::anything::{QUOTE, any_changes, any_edits, any_text, changed, edited};
+use crate::tests::canned::Canned;
+
+#[test]
+fn the_registrations_key_has_only_characters_that_opal_finds_again() {
+    let key = registration_key("example-opal", "https://ö.example.com:8080/a");
+    assert_eq!(key, "optoggles:example-opal:https:---.example.com:8080-a");
+}
+
+const TOKEN: &str = "q1w2e3";
+
+fn opal(url: Address) -> (Opal, Client) {
+    let config = config::Opal {
+        url,
+        token: None,
+        advertised_address: Address::parse("http://us:8080").unwrap(),
+        instance: "us".into(),
+        opa_url: None,
+        opa_token: None,
+        wait_until_ready: true,
+        tls: Tls::default(),
+    };
+    let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
+    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
+    (Opal::new("a", &config, &Secret::new(TOKEN)), client)
+}
+
+/// Our entry, as OPAL gives it back, with the last report in it.
+fn entry(report: &Value) -> Value {
+    json!({
+        "key": "optoggles:a:us",
+        "url": "http://us:8080/opa_update/a",
+        "config": {
+            "method": "post",
+            "headers": { "Authorization": format!("Bearer {TOKEN}") },
+            "data": report,
+        },
+    })
+}
+
+#[test]
+fn nothing_but_address_and_token_of_a_registration_is_looked_at() {
+    let mut entry = entry(&json!(["mallory"]));
+    entry["key"] = json!(7);
+    entry["config"]["method"] = json!(null);
+    let canned = Canned::answering(200, entry.to_string().as_bytes());
+    let (opal, client) = opal(canned.url());
+    assert_eq!(opal.is_registered(&client), Ok(true));
+}
+
+#[test]
+fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
+    let canned = Canned::answering(500, entry(&json!(null)).to_string().as_bytes());
+    let (opal, client) = opal(canned.url());
+    for failure in [
+        opal.is_registered(&client).unwrap_err(),
+        opal.leave(&client).unwrap_err(),
+    ] {
+        let words = failure.to_string();
+        assert!(
+            words.contains("[redacted]") && !words.contains(TOKEN),
+            "{words}"
+        );
+    }
+}
+
+fn few() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: config.cases / 4,
+        ..config
+    }
+}
+
+proptest! {
+    #![proptest_config(few())]
+
+    #[test]
+    fn whatever_opal_says_of_its_opa_is_an_address_or_an_error_that_quotes_no_secret(
+        kind in prop::sample::select(vec!["none", "token", "oauth", "tls", "other"]),
+        secret in any_text(),
+        changes in any_changes(),
+        edits in any_edits(),
+    ) {
+        let store = json!({
+            "type": "OPA", "url": "http://localhost:8181", "auth_type": kind, "token": secret,
+            "oauth_client_id": secret, "oauth_client_secret": secret, "oauth_server": "http://localhost:1",
+        });
+        let body = serde_json::to_vec(&changed(store, &changes)).unwrap();
+        let canned = Canned::answering(200, &edited(&body, &edits));
+        let (opal, client) = opal(canned.url());
+        match opal.discover(&client) {
+            Ok(access) => {
+                let words = format!("{access:?}");
+                prop_assert!(!words.contains(&secret), "{}", words);
+            }
+            Err(failure) => {
+                let words = format!("{failure} {failure:?}");
+                prop_assert!(!words.contains(&secret), "{}", words);
+            }
+        }
+    }
+
+    #[test]
+    fn a_registration_is_ours_only_with_our_address_and_our_token(
+        report in prop::option::of(any_text()),
+        changes in any_changes(),
+        edits in any_edits(),
+        status in prop::sample::select(vec![200_u16, 200, 200, 404, 500]),
+    ) {
+        let answer = changed(entry(&json!(report)), &changes);
+        let body = edited(&serde_json::to_vec(&answer).unwrap(), &edits);
+        let canned = Canned::answering(status, &body);
+        let (opal, client) = opal(canned.url());
+        let read: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let leads_here = read["url"] == json!("http://us:8080/opa_update/a");
+        let authorization = &read["config"]["headers"]["Authorization"];
+        let is_ours = leads_here && *authorization == json!(format!("Bearer {TOKEN}"));
+        match opal.is_registered(&client) {
+            Ok(found) => {
+                // What stands beside it may be a text that is none, which nobody looks at.
+                prop_assert!(found == (status == 200 && is_ours) || read.is_null(), "{}", read);
+                prop_assert!(opal.leads_here(&client).unwrap() || !found);
+            }
+            Err(failure) => {
+                prop_assert!(status == 500, "{}", failure);
+                prop_assert!(!failure.to_string().contains(TOKEN), "{}", failure);
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_of_opal_makes_an_error_quote_what_it_reported(report in any_text(), edits in any_edits()) {
+        let body = edited(&serde_json::to_vec(&entry(&json!(report))).unwrap(), &edits);
+        let canned = Canned::answering(200, &body);
+        let (opal, client) = opal(canned.url());
+        for result in [opal.register(&client), opal.leave(&client), opal.discover(&client).map(drop)] {
+            if let Err(failure) = result {
+                prop_assert!(!failure.to_string().contains(QUOTE), "{}", failure);
+            }
+        }
+    }
+}

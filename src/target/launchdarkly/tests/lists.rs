@@ -1,0 +1,94 @@
+//! Lists, from a remote that gives the same page whatever is asked for.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::*;
+use crate::address::Address;
+use crate::config::{Bind, Rule, Toggle};
+use crate::metrics::Metrics;
+use crate::tests::canned::Canned;
+
+/// LaunchDarkly, asked for these toggles.
+fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
+    let spec = json!({ "name": "US", "proj_key": "default", "environments": [PRODUCTION] });
+    let toggle = |key: &&str| Toggle {
+        key: (*key).to_owned(),
+        users_policy: Rule {
+            source: 0,
+            package: "app".into(),
+            rule: "us".into(),
+        },
+        spec: spec.as_object().unwrap().clone(),
+        max_removal: None,
+    };
+    let target = config::LaunchDarkly {
+        token: Secret::new("token"),
+        base_url: url,
+    };
+    let config = Config {
+        bind: Bind {
+            host: String::new(),
+            port: 0,
+        },
+        resync_interval: None,
+        http_timeout: Duration::from_secs(10),
+        concurrency: 8,
+        sources: Vec::new(),
+        target: config::Target::LaunchDarkly(target.clone()),
+        toggles: keys.iter().map(toggle).collect(),
+    };
+    let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
+    LaunchDarkly::new(&target, &config, requests).unwrap()
+}
+
+#[test]
+fn a_list_that_never_ends_is_given_up_and_the_toggles_are_read_one_by_one() {
+    let other = json!({ "key": "other", "name": "", "variations": [] });
+    for total in [json!(null), json!(5)] {
+        let page = json!({ "items": [other], "totalCount": total, "_links": { "next": {} } });
+        let canned = Canned::answering(200, page.to_string().as_bytes());
+        let reads = launchdarkly(canned.url(), &KEYS).read(&[0, 1, 2, 3]);
+        assert_eq!(reads.len(), KEYS.len());
+        // Four pages, and four toggles.
+        assert_eq!(canned.asked(), 2 * KEYS.len());
+    }
+}
+
+const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_list_says_each_toggle_is_read_once_in_a_bounded_number_of_requests(
+        flags in prop::collection::vec(any_flag("a"), 0..4),
+        total in prop::option::of(prop_oneof![0_u64..6, 0_u64..1_000, any::<u64>()]),
+        has_next: bool,
+        changes in any_changes(),
+        status in prop::sample::select(vec![200_u16, 200, 200, 200, 404, 429, 500]),
+    ) {
+        let mut flags = flags;
+        for (flag, key) in flags.iter_mut().zip(KEYS) {
+            flag["key"] = json!(key);
+        }
+        let mut page = json!({ "items": flags, "totalCount": total, "_links": {} });
+        if has_next {
+            page["_links"]["next"] = json!({ "href": "/" });
+        }
+        let body = serde_json::to_vec(&changed(page, &changes)).unwrap();
+        let canned = Canned::answering(status, &body);
+        let target = launchdarkly(canned.url(), &KEYS);
+        let mut counts = BTreeMap::new();
+        for (id, result) in target.read(&[0, 1, 2, 3]) {
+            *counts.entry(id).or_insert(0) += 1;
+            if let Err(failure) = result {
+                prop_assert!(!failure.to_string().contains(QUOTE) || status != 200, "{}", failure);
+            }
+        }
+        prop_assert_eq!(counts, BTreeMap::from([(0, 1), (1, 1), (2, 1), (3, 1)]));
+        // Two lists, of which each is looked through as long as that takes fewer requests than to
+        // read the toggles one by one; then those; and what is missing where something is.
+        prop_assert!(canned.asked() <= 3 * KEYS.len() + 4, "{} requests", canned.asked());
+    }
+}

@@ -1,0 +1,199 @@
+//! Being told to stop, whatever is going on.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::at_once;
+use crate::support::opa::{READY, query_of};
+use crate::support::opal::Opal;
+use crate::support::program::Daemon;
+use crate::support::store::patch_of;
+use crate::support::{Fault, Hold, World};
+
+/// What is going on when the signal comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    OpalIsDown,
+    OpalHangs,
+    OpalDoesNotRegister,
+    TargetIsDown,
+    CreationHangs,
+    PassInFlight,
+    ReadinessHangs,
+    QueryHangs,
+    QueryWaitsForItsRetry,
+    UpdateHangs,
+    UpdateWaitsForItsRetry,
+    TargetIsPaused,
+    LeaveHangs,
+    LeaveIsRefused,
+}
+
+use Phase::*;
+
+/// Requests that hang would do so for longer than the program may take to end.
+const LONG: &str = "http_timeout = \"30s\"";
+
+/// In these a request is out that nobody will ever answer.
+const HANGING: [Phase; 6] = [
+    OpalHangs,
+    CreationHangs,
+    ReadinessHangs,
+    QueryHangs,
+    UpdateHangs,
+    LeaveHangs,
+];
+
+/// In these it has nothing to wait for.
+const QUICK: [Phase; 8] = [
+    OpalIsDown,
+    OpalDoesNotRegister,
+    TargetIsDown,
+    PassInFlight,
+    QueryWaitsForItsRetry,
+    UpdateWaitsForItsRetry,
+    TargetIsPaused,
+    LeaveIsRefused,
+];
+
+/// `serve`, in this phase.
+fn serve_until(phase: Phase, world: &World) -> Daemon {
+    world.opa.allow("us", &["ann"]);
+    match phase {
+        OpalIsDown | OpalHangs | OpalDoesNotRegister | TargetIsDown | CreationHangs => {
+            start_until(phase, world)
+        }
+        LeaveHangs | LeaveIsRefused => {
+            let daemon = world.serve_in_step();
+            match phase {
+                LeaveHangs => world.opal.http.always("*", Fault::Hang),
+                _ => world.opal.http.stop(),
+            }
+            daemon
+        }
+        _ => run_until(phase, world),
+    }
+}
+
+fn start_until(phase: Phase, world: &World) -> Daemon {
+    let (opal, store) = (&world.opal.http, &world.store.http);
+    match phase {
+        OpalIsDown => opal.stop(),
+        OpalHangs => opal.always("*", Fault::Hang),
+        OpalDoesNotRegister => opal.always("POST *", Fault::status(500)),
+        TargetIsDown => store.stop(),
+        _ => store.always("POST *", Fault::Hang),
+    }
+    let daemon = world.serve();
+    match phase {
+        OpalHangs => world.wait_until("OPAL hangs", || opal.count("*") > 0),
+        CreationHangs => world.wait_until("the creation hangs", || store.count("*") > 0),
+        _ => daemon.wait_failing(),
+    }
+    daemon
+}
+
+fn run_until(phase: Phase, world: &World) -> Daemon {
+    let (opa, store) = (&world.opa.http, &world.store.http);
+    let daemon = world.serve_in_step();
+    let (which, server, fault) = match phase {
+        PassInFlight => {
+            let soon = Fault::Delay(Duration::from_millis(300));
+            (query_of("us"), opa, soon)
+        }
+        ReadinessHangs => (READY.to_owned(), opa, Fault::Hang),
+        QueryHangs => (query_of("us"), opa, Fault::Hang),
+        QueryWaitsForItsRetry => (query_of("us"), opa, Fault::status(503)),
+        UpdateHangs => (patch_of("us"), store, Fault::Hang),
+        UpdateWaitsForItsRetry => (patch_of("us"), store, Fault::status(503)),
+        _ => (patch_of("us"), store, Fault::retry_after(429, "300")),
+    };
+    let before = server.count(&which);
+    server.always(&which, fault);
+    world.change("us", &["bob"]);
+    match phase {
+        QueryWaitsForItsRetry | UpdateWaitsForItsRetry | TargetIsPaused => daemon.wait_failing(),
+        _ => world.wait_until("it is asked", || server.count(&which) > before),
+    }
+    daemon
+}
+
+/// Registrations are taken back where OPAL answers.
+fn has_left(phase: Phase, world: &World) {
+    if ![OpalIsDown, OpalHangs, LeaveHangs, LeaveIsRefused].contains(&phase) {
+        assert!(world.opal.keys().is_empty());
+    }
+}
+
+fn ends_at_once(phase: Phase) {
+    let world = World::of(&["us"]).setting(LONG).build();
+    let daemon = serve_until(phase, &world);
+    daemon.process.signal(Signal::TERM);
+    daemon.process.wait_exit(Duration::from_secs(4)).exits(0);
+    has_left(phase, &world);
+}
+
+fn ends_within_ten_seconds(phase: Phase) {
+    let world = World::of(&["us"]).setting(LONG).build();
+    let daemon = serve_until(phase, &world);
+    daemon.terminate().exits(0);
+    has_left(phase, &world);
+}
+
+fn ends_at_the_second_signal(phase: Phase) {
+    let world = World::of(&["us"]).setting(LONG).build();
+    let daemon = serve_until(phase, &world);
+    daemon.process.signal(Signal::TERM);
+    world.wait_until("it is stopping", || {
+        daemon.process.stderr().contains("stopping signal=")
+    });
+    world.stays("it waits", || daemon.process.is_running());
+    daemon.process.signal(Signal::INT);
+    daemon.process.wait_exit(Duration::from_secs(3)).exits(1);
+}
+
+#[test]
+fn it_ends_at_once_where_nothing_is_in_flight() {
+    at_once(&QUICK, ends_at_once);
+}
+
+#[test]
+fn it_ends_within_ten_seconds_whatever_hangs() {
+    at_once(&HANGING, ends_within_ten_seconds);
+}
+
+#[test]
+fn a_second_signal_ends_it_whatever_hangs() {
+    at_once(&HANGING, ends_at_the_second_signal);
+}
+
+#[test]
+fn a_registration_is_not_made_once_it_is_leaving() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let hold = Hold::new(&world.stage);
+    let Opal { http: opal, .. } = &world.opal;
+    opal.next(1, "POST *", Fault::status(500));
+    opal.always("GET /callbacks/*", Fault::Hold(hold.clone()));
+    let daemon = world.serve();
+    daemon.wait_failing();
+    let due = || {
+        daemon
+            .process
+            .stderr()
+            .contains("registration failed source=main")
+    };
+    world.wait_until("the registration has failed", due);
+    daemon.process.signal(Signal::TERM);
+    world.wait_until("it takes its leave", || opal.count("GET /callbacks/*") > 0);
+    // By then its retry would be due.
+    let running = || daemon.process.is_running();
+    world
+        .stage
+        .holds_for(Duration::from_millis(700), "it is leaving", running);
+    hold.release();
+    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
+    assert_eq!(opal.count("POST *"), 1);
+    assert!(world.opal.keys().is_empty());
+}

@@ -1,0 +1,283 @@
+//! Something is wrong with one toggle alone, at OPA or at a target that can be read: each toggle of
+//! one daemon has a fault of its own, and one has none and must not notice.
+
+use serde_json::Value;
+
+use super::{SOON, Wrong, nothing_stale_was_sent};
+use crate::support::World;
+use crate::support::opa::query_of;
+use crate::support::program::Daemon;
+use crate::support::store::path_of;
+
+/// The toggle with which nothing is wrong.
+const FINE: &str = "fine";
+
+/// Where it goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// The query of the toggle's rule.
+    Rule,
+    /// All that the target is asked about the toggle.
+    Target,
+    /// Reading it at the target.
+    Reading,
+}
+
+impl Place {
+    fn faults(self) -> Vec<Wrong> {
+        let faults = match self {
+            Place::Rule => [&Wrong::WRITING[..], &Wrong::READING].concat(),
+            Place::Target => Wrong::WRITING.to_vec(),
+            // A `users` of another type is replaced: there is nothing to fail.
+            Place::Reading => vec![Wrong::CutJson, Wrong::List],
+        };
+        // A server that refuses connections does so for all toggles.
+        let of_one = |wrong: &Wrong| *wrong != Wrong::Refused;
+        faults.into_iter().filter(of_one).collect()
+    }
+}
+
+/// A toggle, and what is wrong with it.
+struct Row {
+    key: String,
+    wrong: Wrong,
+}
+
+struct Matrix {
+    place: Place,
+    rows: Vec<Row>,
+    world: World,
+}
+
+impl Matrix {
+    fn of(place: Place, settings: &[&str]) -> Matrix {
+        let row = |wrong| Row {
+            key: format!("{wrong:?}").to_lowercase(),
+            wrong,
+        };
+        let rows: Vec<Row> = place.faults().into_iter().map(row).collect();
+        let keys = rows.iter().map(|row| row.key.as_str());
+        let keys: Vec<&str> = keys.chain([FINE]).collect();
+        let plan = World::of(&keys).readable().setting(SOON);
+        let settings = settings.iter();
+        let plan = settings.fold(plan, |plan, line| plan.setting(line));
+        let world = plan.build();
+        let matrix = Matrix { place, rows, world };
+        matrix.allow("v0");
+        matrix
+    }
+
+    fn begin(&self) {
+        for Row { key, wrong } in &self.rows {
+            match self.place {
+                Place::Rule => wrong.begin(&self.world.opa.http, &query_of(key)),
+                Place::Target => {
+                    wrong.begin(&self.world.store.http, &format!("* {}", path_of(key)))
+                }
+                Place::Reading => {
+                    wrong.begin(&self.world.store.http, &format!("GET {}", path_of(key)));
+                }
+            }
+        }
+    }
+
+    fn end(&self) {
+        for Row { wrong, .. } in &self.rows {
+            wrong.end(&self.world.opa.http);
+            wrong.end(&self.world.store.http);
+        }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| row.key.as_str())
+    }
+
+    /// The policy allows this user everything.
+    fn allow(&self, user: &str) {
+        for key in self.keys().chain([FINE]) {
+            self.world.opa.allow(key, &[user]);
+        }
+    }
+
+    /// The same, and OPAL says so.
+    fn change(&self, user: &str) {
+        self.allow(user);
+        self.world.change(FINE, &[user]);
+    }
+
+    /// Every toggle but one fails, and is named.
+    #[track_caller]
+    fn all_fail_but_one(&self, daemon: &Daemon) {
+        for key in self.keys() {
+            self.world.wait_until(&format!("{key} fails"), || {
+                daemon.toggle(key)["state"] == "failing"
+            });
+        }
+        let health = daemon.get("/health");
+        assert_eq!(health.status, 500);
+        for key in self.keys() {
+            let named = health.text().contains(&format!("toggle {key}: "));
+            assert!(named, "{key} is not in {}", health.text());
+            let toggle = daemon.toggle(key);
+            assert_ne!(toggle["last_error"], Value::Null, "{toggle}");
+        }
+        let fine = daemon.toggle(FINE);
+        assert_eq!(fine["last_error"], Value::Null, "{fine}");
+    }
+
+    /// Each has failed once more.
+    #[track_caller]
+    fn all_fail_again(&self, daemon: &Daemon) {
+        for key in self.keys() {
+            self.world.wait_until(&format!("{key} fails again"), || {
+                let log = daemon.process.stderr();
+                log.contains(&format!("failed toggle={key} count=2"))
+            });
+        }
+    }
+
+    /// All is well, and this user has everything.
+    #[track_caller]
+    fn is_over(&self, daemon: &Daemon, user: &str) {
+        for key in self.keys() {
+            self.world.wait_for_users(key, &[user]);
+        }
+        daemon.wait_healthy();
+        self.nothing_stale();
+    }
+
+    #[track_caller]
+    fn nothing_stale(&self) {
+        for key in self.keys().chain([FINE]) {
+            nothing_stale_was_sent(&self.world, key);
+        }
+    }
+}
+
+fn start(place: Place) {
+    let matrix = Matrix::of(place, &[]);
+    if place != Place::Rule {
+        // What is there is asked for under its own path; what is not is created at a common one.
+        matrix
+            .keys()
+            .for_each(|key| matrix.world.store.put(key, &["old"]));
+    }
+    matrix.begin();
+    let daemon = matrix.world.serve();
+    matrix.all_fail_but_one(&daemon);
+    matrix.world.wait_for_users(FINE, &["v0"]);
+    matrix.end();
+    matrix.is_over(&daemon, "v0");
+}
+
+fn callback(place: Place) {
+    let matrix = Matrix::of(place, &[]);
+    let daemon = matrix.world.serve_in_step();
+    matrix.begin();
+    matrix.change("v1");
+    matrix.world.wait_for_users(FINE, &["v1"]);
+    matrix.all_fail_but_one(&daemon);
+    // The one goes on.
+    matrix.world.change(FINE, &["v2"]);
+    matrix.world.wait_for_users(FINE, &["v2"]);
+    matrix
+        .world
+        .stays("it goes on failing", || daemon.health() == 500);
+    matrix.end();
+    matrix.is_over(&daemon, "v1");
+}
+
+fn retry(place: Place) {
+    let matrix = Matrix::of(place, &[]);
+    let daemon = matrix.world.serve_in_step();
+    matrix.begin();
+    matrix.change("v1");
+    matrix.all_fail_again(&daemon);
+    matrix.change("v2");
+    matrix.world.wait_for_users(FINE, &["v2"]);
+    matrix.all_fail_but_one(&daemon);
+    matrix.end();
+    matrix.is_over(&daemon, "v2");
+}
+
+fn resync(place: Place) {
+    let matrix = Matrix::of(place, &["resync_interval = \"1s\""]);
+    let daemon = matrix.world.serve_in_step();
+    matrix.begin();
+    matrix.allow("v1");
+    matrix.world.wait_for_users(FINE, &["v1"]);
+    matrix.all_fail_but_one(&daemon);
+    matrix.end();
+    matrix.is_over(&daemon, "v1");
+}
+
+fn shutdown(place: Place) {
+    let matrix = Matrix::of(place, &[]);
+    let daemon = matrix.world.serve_in_step();
+    matrix.begin();
+    matrix.change("v1");
+    matrix.all_fail_but_one(&daemon);
+    daemon.terminate().exits(0);
+    assert!(matrix.world.opal.keys().is_empty());
+    matrix.nothing_stale();
+}
+
+#[test]
+fn rules_that_go_wrong_at_the_start() {
+    start(Place::Rule);
+}
+
+#[test]
+fn rules_that_go_wrong_at_a_callback() {
+    callback(Place::Rule);
+}
+
+#[test]
+fn rules_that_go_wrong_at_a_retry() {
+    retry(Place::Rule);
+}
+
+#[test]
+fn rules_that_go_wrong_at_a_resync() {
+    resync(Place::Rule);
+}
+
+#[test]
+fn rules_that_go_wrong_at_the_shutdown() {
+    shutdown(Place::Rule);
+}
+
+#[test]
+fn toggles_that_go_wrong_at_the_target_at_the_start() {
+    start(Place::Target);
+}
+
+#[test]
+fn toggles_that_go_wrong_at_the_target_at_a_callback() {
+    callback(Place::Target);
+}
+
+#[test]
+fn toggles_that_go_wrong_at_the_target_at_a_retry() {
+    retry(Place::Target);
+}
+
+#[test]
+fn toggles_that_go_wrong_at_the_target_at_a_resync() {
+    resync(Place::Target);
+}
+
+#[test]
+fn toggles_that_go_wrong_at_the_target_at_the_shutdown() {
+    shutdown(Place::Target);
+}
+
+#[test]
+fn toggles_that_cannot_be_read_at_the_start() {
+    start(Place::Reading);
+}
+
+#[test]
+fn toggles_that_cannot_be_read_at_a_resync() {
+    resync(Place::Reading);
+}
