@@ -199,6 +199,9 @@ fn serve_keeps_what_is_there_while_the_file_is_cut_off_or_gone() {
     files.allow(&["ann"], &["ann"]);
     let daemon = files.program.serve(&[]);
     daemon.wait_healthy();
+    // Healthy is also who has yet to tell the users.
+    files.wait_for("us", &["ann"]);
+    files.wait_for("tax", &["ann"]);
     let sent = files.updates();
     let whole = document(&["ann"], &["ann"]);
     files.program.write("users.json", &whole[..whole.len() - 3]);

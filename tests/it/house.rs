@@ -112,3 +112,17 @@ fn no_file_of_the_program_is_too_long_to_be_read() {
         );
     }
 }
+
+#[test]
+fn every_file_that_the_architecture_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_path = |word: &&str| word.ends_with(".rs") && word.contains('/');
+    let paths: Vec<&str> = quoted.filter(is_path).collect();
+    assert!(paths.len() > 50, "{}", paths.len());
+    for path in paths {
+        let places = ["", "src", "tests/it"].map(|folder| root.join(folder).join(path));
+        assert!(places.iter().any(|place| place.exists()), "{path}");
+    }
+}

@@ -25,6 +25,7 @@ mod launchdarkly;
 mod limit;
 mod load;
 mod metrics;
+mod readme;
 mod reload;
 mod secrets;
 mod serve;

@@ -127,7 +127,8 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
 }
 
 fn may_show(value: &str, show: Show) -> bool {
-    let is_certain = !value.contains('=') && !value.contains("-----BEGIN");
+    // Before an `@` can stand a password, also where its address is broken.
+    let is_certain = !value.contains(['=', '@']) && !value.contains("-----BEGIN");
     match show {
         Show::Whole if !value.contains("://") => is_certain,
         Show::Whole | Show::Address => {
@@ -188,6 +189,7 @@ mod tests {
             ("extra_headers = { X = \"s3\" Y", "extra_headers = …"),
             ("token = id = \"s3\"", "token = …"),
             ("bind = 5 5 # was s3", "bind = 5 5 …"),
+            ("id = \"a\", url[ \"ht\"\"\"//ann:s3@opal\"", "id = …"),
             ("rer s3:\"", "…"),
             ("api key = { inne\"\"\" \"s3\" }", "… key = …"),
             ("id = \"a\" api key = \"s3\"", "id = \"a\" api key = …"),

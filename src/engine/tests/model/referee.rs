@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::{Key, PATIENCE, Timer, ToggleState};
+use super::super::super::{Key, Timer, ToggleState};
 use super::remote::Remote;
 use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of};
 use super::world::Flight;
@@ -18,6 +18,7 @@ use crate::engine::HANGING;
 const WAITS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const WINDOW: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_millis(25);
 
 pub(super) struct Referee {
     setup: Setup,
