@@ -22,8 +22,8 @@ installed := $(bindir)/optoggles \
 	$(unitdir)/optoggles.service \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
-.PHONY: build demo test lint deny e2e browser soak completions install uninstall deb test-install \
-	clean
+.PHONY: build demo test lint deny e2e browser prometheus soak completions install uninstall deb \
+	test-install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -63,6 +63,10 @@ e2e: build
 ## browser: the status page in a real browser (needs Python and Debian's chromium and chromium-driver)
 browser: build
 	$(PYTHON) tests/browser/run.py --bin target/release/optoggles
+
+## prometheus: what a real Prometheus makes of /metrics and the alert rules (needs Debian's prometheus)
+prometheus: build
+	$(PYTHON) tests/prometheus/run.py --bin target/release/optoggles
 
 ## soak: the release for ten minutes under load, with faults everywhere (seconds=600 rate=100)
 soak: build

@@ -25,10 +25,11 @@ use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
 use crate::engine::{Engine, Mode};
 use crate::logging;
+use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::secret::Secret;
-use crate::status::Status;
+use crate::status::{Clocks, Status};
 use crate::terminal::{above_last_line, is_colourful};
 use crate::worker::{Assignment, Bells, Order, Worker};
 use progress::Progress;
@@ -133,6 +134,7 @@ fn shown(report: &Report) -> String {
 struct Machine {
     worker: Worker,
     status: Arc<Status>,
+    metrics: Arc<Metrics>,
     bells: Arc<Bells>,
     signals: Signals,
     orders: Sender<Order>,
@@ -143,7 +145,9 @@ struct Machine {
 impl Machine {
     /// Puts the parts together for a configuration.
     fn new(config: &Arc<Config>, mode: Mode, callback_token: &Secret) -> Result<Machine, Stop> {
-        let peers = Peers::new(Arc::clone(config), callback_token).map_err(Stop::invalid)?;
+        let metrics = Metrics::new(Clocks::read().wall)
+            .map_err(|error| Stop::failed(format!("failed to set up the metrics: {error}")))?;
+        let peers = Peers::new(Arc::clone(config), callback_token, &metrics);
         // A single pass has no use for another configuration, and ends with its terminal.
         let heard: &[i32] = match mode {
             Mode::Once { .. } => &[SIGTERM, SIGINT],
@@ -160,14 +164,22 @@ impl Machine {
         let (orders, receiver) = unbounded();
         let assignment = Assignment {
             config: Arc::clone(config),
-            peers: Arc::new(peers),
+            peers: Arc::new(peers.map_err(Stop::invalid)?),
             mode,
         };
-        let worker = Worker::new(assignment, Arc::clone(&status), notifier.clone(), receiver);
+        let metrics = Arc::new(metrics);
+        let worker = Worker::new(
+            assignment,
+            Arc::clone(&status),
+            Arc::clone(&metrics),
+            notifier.clone(),
+            receiver,
+        );
         Ok(Machine {
             bells: worker.bells(),
             worker,
             status,
+            metrics,
             signals,
             orders,
             notifier,

@@ -60,6 +60,29 @@ pub enum Kind {
     Setup,
 }
 
+impl Kind {
+    /// The kind in a word, for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Kind::Lookup => "lookup",
+            Kind::Refused => "refused",
+            Kind::Proxy => "proxy",
+            Kind::Timeout => "timeout",
+            Kind::Lost => "lost",
+            Kind::Tls => "tls",
+            Kind::Status(_) => "status",
+            Kind::Answer => "answer",
+            Kind::Undefined => "undefined",
+            Kind::WrongType => "wrong_type",
+            Kind::NotReady => "not_ready",
+            Kind::Held { .. } => "held",
+            Kind::Misfit => "misfit",
+            Kind::File => "file",
+            Kind::Setup => "setup",
+        }
+    }
+}
+
 impl Failure {
     /// A failure with words for it: lowercase, no full stop, naming the request and the cause.
     pub fn new(kind: Kind, message: impl Into<String>) -> Failure {

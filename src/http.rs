@@ -1,5 +1,6 @@
 //! Requests to OPAL, OPA and the target: the only place that names ureq.
 
+mod answer;
 mod failure;
 mod lookup;
 mod object;
@@ -11,13 +12,15 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
 use crate::config::Tls;
-use crate::error::{Failure, Kind, describe_json, quote};
+use crate::error::{Failure, Kind};
+use crate::metrics::Requests;
 use crate::secret::Secret;
+pub use answer::Answer;
 use lookup::Lookup;
 pub use object::Object;
 use proxy::Proxies;
@@ -34,6 +37,7 @@ pub struct Client {
     direct: Agent,
     proxies: Proxies,
     timeout: Duration,
+    requests: Requests,
 }
 
 /// A request.
@@ -51,20 +55,6 @@ pub struct Request<'a> {
     pub body: Option<(&'static str, Vec<u8>)>,
     /// A secret in the body, or in the answer: like those in the headers, it is taken out of the remote's words.
     pub secret: Option<&'a Secret>,
-}
-
-/// An answer, whatever its status.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The whole body. Where the status is not a 2xx, the request's secrets are taken out of it:
-    /// some servers repeat what they refuse.
-    pub body: Vec<u8>,
-    /// How long the remote asks us to wait.
-    pub pause: Option<Duration>,
-    /// Which request it answers.
-    asked: String,
 }
 
 impl<'a> Request<'a> {
@@ -125,12 +115,18 @@ impl fmt::Display for Request<'_> {
 }
 
 impl Client {
-    /// A client whose requests take `timeout` at most, whole, with up to `connections` at once.
+    /// A client whose requests take `timeout` at most, whole, with up to `connections` at once, and
+    /// are counted in `requests`.
     ///
     /// # Errors
     ///
     /// Says which certificate or key cannot be used.
-    pub fn new(timeout: Duration, connections: usize, tls: &Tls) -> Result<Client, String> {
+    pub fn new(
+        timeout: Duration,
+        connections: usize,
+        tls: &Tls,
+        requests: Requests,
+    ) -> Result<Client, String> {
         let tls = tls::config(tls)?;
         let agent = |proxy: Option<Proxy>| {
             let config = Agent::config_builder()
@@ -155,6 +151,7 @@ impl Client {
                 agent(Some(proxy))
             }),
             timeout,
+            requests,
         })
     }
 
@@ -165,9 +162,12 @@ impl Client {
     /// Where there is no whole answer. An answer of any status is one.
     pub fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let asked = request.to_string();
+        let (asked, method) = (request.to_string(), request.method.clone());
         let result = self.exchange(request, &asked);
         let took = start.elapsed();
+        let answered = result.as_ref().map(|answer| answer.status);
+        self.requests
+            .count(&method, answered.map_err(|failure| failure.kind));
         match &result {
             Ok(answer) => log::debug!("request {asked} status={} took={took:?}", answer.status),
             Err(failure) => log::debug!("request {asked} failed={:?} took={took:?}", failure.kind),
@@ -225,69 +225,6 @@ fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
     let redact = |text: String, secret: &String| text.replace(secret, "[redacted]");
     let text = String::from_utf8_lossy(body).into_owned();
     secrets.iter().fold(text, redact).into_bytes()
-}
-
-impl Answer {
-    /// The answer itself, where it is a 2xx.
-    ///
-    /// # Errors
-    ///
-    /// With the remote's words, where it has another status.
-    pub fn success(self) -> Result<Answer, Failure> {
-        match self.status {
-            200..=299 => Ok(self),
-            _ => Err(self.failure()),
-        }
-    }
-
-    /// The failure that an answer with an unexpected status is.
-    pub fn failure(&self) -> Failure {
-        self.failure_saying(&quote(&self.body))
-    }
-
-    /// The same with the remote's words picked out of its answer.
-    pub fn failure_saying(&self, said: &str) -> Failure {
-        self.failure_with(said, None)
-    }
-
-    /// The same with advice that is better than what can be said of any remote, if there is any.
-    pub fn failure_with(&self, said: &str, better: Option<&str>) -> Failure {
-        let advice = better.or_else(|| advice(self.status));
-        let mut words = format!("{} answered {}", self.asked, self.status);
-        if !said.is_empty() {
-            words.push_str(&format!(": {said}"));
-        }
-        if let Some(advice) = advice {
-            words.push_str(&format!(" ({advice})"));
-        }
-        Failure::new(Kind::Status(self.status), words).pausing(self.pause)
-    }
-
-    /// The body as a JSON object.
-    ///
-    /// # Errors
-    ///
-    /// Says where it is not what it should be, without quoting it.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        let misfit = |error| self.misfit(describe_json(&error));
-        let object = serde_json::from_slice(&self.body).map_err(misfit);
-        object.map(|Object(content)| content)
-    }
-
-    /// An answer that is not what it should be.
-    pub fn misfit(&self, what: impl fmt::Display) -> Failure {
-        let words = format!("the answer to {} {what}", self.asked);
-        Failure::new(Kind::Answer, words)
-    }
-}
-
-fn advice(status: u16) -> Option<&'static str> {
-    match status {
-        300..=399 => Some("redirects are not followed: configure the address it leads to"),
-        401 => Some("the token is missing or wrong"),
-        403 => Some("the token does not allow this"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

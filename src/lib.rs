@@ -9,6 +9,7 @@ pub mod error;
 pub mod document;
 pub mod job;
 pub mod engine;
+pub mod metrics;
 pub mod http;
 pub mod source;
 pub mod target;

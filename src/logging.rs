@@ -3,7 +3,7 @@
 use log::{LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
-use crate::terminal::{above_last_line, is_colourful};
+use crate::terminal::above_last_line;
 
 /// The environment variable that sets the level.
 const VARIABLE: &str = "OPTOGGLES_LOG";
@@ -24,7 +24,6 @@ pub fn start(quiet: bool, verbose: u8, env: &dyn Fn(&str) -> Option<String>) -> 
     let others = level.min(LevelFilter::Info);
     let logger = SimpleLogger::new()
         .with_utc_timestamps()
-        .with_colors(is_colourful(&std::io::stderr()))
         .with_level(others)
         .with_module_level("optoggles", level);
     log::set_max_level(logger.max_level());

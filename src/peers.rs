@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::job::{Done, Job, Terms};
+use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::target::{self, Target};
@@ -16,17 +17,22 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// The peers of a configuration; OPAL is to call back with `callback_token`.
+    /// The peers of a configuration; OPAL is to call back with `callback_token`, and what is asked of
+    /// all of them is counted in `metrics`.
     ///
     /// # Errors
     ///
     /// Says what of the configuration cannot be used.
-    pub fn new(config: Arc<Config>, callback_token: &Secret) -> Result<Peers, String> {
+    pub fn new(
+        config: Arc<Config>,
+        callback_token: &Secret,
+        metrics: &Metrics,
+    ) -> Result<Peers, String> {
         let sources = config.sources.iter();
-        let sources = sources.map(|source| Source::new(source, &config, callback_token));
+        let sources = sources.map(|source| Source::new(source, &config, callback_token, metrics));
         Ok(Peers {
             sources: sources.collect::<Result<_, _>>()?,
-            target: target::open(&config)?,
+            target: target::open(&config, metrics.requests("target"))?,
             config,
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod gate;
 mod page;
+mod scrape;
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
+use crate::metrics::{Callback, Metrics};
 use crate::secret::Secret;
 use crate::status::{Clocks, Health, Report, Rows, Status};
 use crate::worker::{Bells, WorkerGone};
@@ -20,6 +22,7 @@ pub struct Routes {
     callback_token: Secret,
     bells: Arc<Bells>,
     status: Arc<Status>,
+    metrics: Arc<Metrics>,
 }
 
 /// An answer.
@@ -58,11 +61,17 @@ pub fn start(
 
 impl Routes {
     /// The routes of a daemon; callbacks have to bring `callback_token` along.
-    pub fn new(callback_token: Secret, bells: Arc<Bells>, status: Arc<Status>) -> Routes {
+    pub fn new(
+        callback_token: Secret,
+        bells: Arc<Bells>,
+        status: Arc<Status>,
+        metrics: Arc<Metrics>,
+    ) -> Routes {
         Routes {
             callback_token,
             bells,
             status,
+            metrics,
         }
     }
 
@@ -108,6 +117,7 @@ impl Routes {
             "/health/started" => Reply::health(Health::Starting),
             "/health" => Reply::report(&self.status.report()),
             "/status" => Reply::json(200, &self.status.at(Instant::now())),
+            "/metrics" => self.metrics(),
             "/" => Reply::page(&self.status.at(Instant::now())),
             _ => return Reply::error(404, "there is nothing here"),
         };
@@ -117,16 +127,30 @@ impl Routes {
         }
     }
 
+    fn metrics(&self) -> Reply {
+        match scrape::text(&self.metrics, &self.status.at(Instant::now())) {
+            Ok(body) => Reply::text(scrape::FORMAT, body),
+            Err(error) => {
+                log::error!("failed to write the metrics: {error}");
+                Reply::error(500, "the metrics cannot be written")
+            }
+        }
+    }
+
     fn callback(&self, source: &str, authorization: Option<&str>, broken: &impl Fn(&str)) -> Reply {
         let presented = authorization.and_then(bearer).unwrap_or_default();
         if !self.callback_token.matches(presented) {
+            self.metrics.callback(Callback::Unauthorized);
             let header = Some(("WWW-Authenticate", "Bearer"));
             let reply = Reply::error(401, "the callback token is missing or wrong");
             return Reply { header, ..reply };
         }
         match self.bells.ring(source) {
-            Ok(false) => return Reply::error(404, "there is no such source"),
-            Ok(true) => {}
+            Ok(false) => {
+                self.metrics.callback(Callback::UnknownSource);
+                return Reply::error(404, "there is no such source");
+            }
+            Ok(true) => self.metrics.callback(Callback::Accepted),
             Err(WorkerGone) => broken("the worker has ended"),
         }
         Reply::json(202, &serde_json::json!({}))
@@ -139,6 +163,15 @@ impl Reply {
             status,
             kind: "application/json",
             body: serde_json::to_string(body).unwrap_or_default(),
+            header: None,
+        }
+    }
+
+    fn text(kind: &'static str, body: String) -> Reply {
+        Reply {
+            status: 200,
+            kind,
+            body,
             header: None,
         }
     }

@@ -8,6 +8,7 @@ use crate::config::{self, Config, Rule, SourceKind, Tls};
 use crate::error::{self, Failure};
 use crate::http::Client;
 use crate::job::{Origin, Readiness};
+use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::users::Users;
 use file::File;
@@ -26,7 +27,8 @@ enum Kind {
 }
 
 impl Source {
-    /// A source of the configuration, which is to call us back with `callback_token`.
+    /// A source of the configuration, which is to call us back with `callback_token`; what it is asked
+    /// is counted in `metrics`.
     ///
     /// # Errors
     ///
@@ -35,6 +37,7 @@ impl Source {
         source: &config::Source,
         config: &Config,
         callback_token: &Secret,
+        metrics: &Metrics,
     ) -> Result<Source, String> {
         // Nobody is asked over the network for a file.
         let unused = Tls::default();
@@ -49,7 +52,8 @@ impl Source {
                 (&unused, Kind::File(File::new(file.path.clone(), rules)))
             }
         };
-        let client = Client::new(config.http_timeout, config.concurrency, tls)
+        let requests = metrics.requests(format!("source {}", source.id));
+        let client = Client::new(config.http_timeout, config.concurrency, tls, requests)
             .map_err(|error| format!("source {}: {error}", source.id))?;
         Ok(Source { client, kind })
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::config::{self, Config};
 use crate::error::Failure;
 use crate::job::{Created, Terms, ToggleId};
+use crate::metrics::Requests;
 use crate::plan::There;
 use crate::users::Users;
 use flagd::Flagd;
@@ -55,17 +56,17 @@ pub trait Target: Send + Sync {
     fn check(&self) -> Vec<(String, Result<String, Failure>)>;
 }
 
-/// The target of the configuration.
+/// The target of the configuration; what it is asked is counted in `requests`.
 ///
 /// # Errors
 ///
 /// Says what of its configuration cannot be used.
-pub fn open(config: &Arc<Config>) -> Result<Box<dyn Target>, String> {
+pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>, String> {
     match &config.target {
         config::Target::Flagd(flagd) => Ok(Box::new(Flagd::new(flagd, config))),
         config::Target::LaunchDarkly(launchdarkly) => {
-            Ok(Box::new(LaunchDarkly::new(launchdarkly, config)?))
+            Ok(Box::new(LaunchDarkly::new(launchdarkly, config, requests)?))
         }
-        config::Target::RestApi(restapi) => Ok(Box::new(RestApi::new(restapi, config)?)),
+        config::Target::RestApi(restapi) => Ok(Box::new(RestApi::new(restapi, config, requests)?)),
     }
 }

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, after, never, select_biased, unbounded};
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
 use crate::job::Done;
+use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
@@ -38,6 +39,7 @@ pub struct Worker {
     news: Receiver<News>,
     orders: Receiver<Order>,
     status: Arc<Status>,
+    metrics: Arc<Metrics>,
     caption: Caption,
 }
 
@@ -76,6 +78,7 @@ impl Worker {
     pub fn new(
         assignment: Assignment,
         status: Arc<Status>,
+        metrics: Arc<Metrics>,
         notifier: Notifier,
         orders: Receiver<Order>,
     ) -> Worker {
@@ -89,6 +92,7 @@ impl Worker {
             orders,
             status,
             caption: Caption::new(notifier),
+            metrics,
         }
     }
 
@@ -172,7 +176,7 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            telling::tell(generation.engine.take_notices());
+            telling::tell(generation.engine.take_notices(), &self.metrics);
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());

@@ -6,6 +6,7 @@ use super::{Stop, complain};
 use crate::config::Config;
 use crate::config::leaving::left_behind;
 use crate::engine::Mode;
+use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::worker::Assignment;
@@ -18,6 +19,7 @@ pub(super) struct Reload<'a> {
     pub(super) read: Read<'a>,
     pub(super) current: Arc<Config>,
     pub(super) callback_token: Secret,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Reload<'_> {
@@ -37,7 +39,8 @@ impl Reload<'_> {
     fn try_run(&mut self) -> Result<Assignment, Stop> {
         let (config, mode) = (self.read)()?;
         let config = Arc::new(config);
-        let peers = Peers::new(Arc::clone(&config), &self.callback_token).map_err(Stop::invalid)?;
+        let peers = Peers::new(Arc::clone(&config), &self.callback_token, &self.metrics)
+            .map_err(Stop::invalid)?;
         for words in left_behind(&self.current, &config) {
             log::warn!("{words}");
         }

@@ -22,6 +22,7 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
         token.clone(),
         Arc::clone(&machine.bells),
         Arc::clone(&machine.status),
+        Arc::clone(&machine.metrics),
     );
     let gate = open_gate(listener, routes)
         .map_err(|error| Stop::failed(format!("failed to start the HTTP server: {error}")))?;
@@ -39,6 +40,7 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
         read: &read,
         current: Arc::clone(&config),
         callback_token: token,
+        metrics: Arc::clone(&machine.metrics),
     };
     machine.run(reload, || gate.close())?;
     log::info!("stopped");

@@ -37,6 +37,7 @@ pub(super) fn run(
         read: &read,
         current: Arc::clone(&config),
         callback_token: token,
+        metrics: Arc::clone(&machine.metrics),
     };
     let engine = machine.run(reload, || {})?;
     let Mode::Once { dry_run, .. } = mode else {

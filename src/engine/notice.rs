@@ -119,6 +119,15 @@ pub enum Notice {
         /// When it is tried again.
         retry_in: Option<Duration>,
     },
+    /// Something that failed will be tried again.
+    Retry {
+        /// The source or toggle.
+        name: String,
+        /// What failed.
+        what: &'static str,
+        /// In how long.
+        wait: Duration,
+    },
     /// Something that failed works again.
     Mended {
         /// The source or toggle.

@@ -208,6 +208,8 @@ impl Engine {
         let retry_in = self.task(key).fail(what, failure.clone(), now, until);
         if let Some(wait) = retry_in {
             self.timers.set(Timer::Task(key), now.at + wait);
+            let name = self.name(key);
+            self.notices.push(Notice::Retry { name, what, wait });
         }
         self.touched.insert(thing(key));
         let count = self

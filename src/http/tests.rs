@@ -1,8 +1,11 @@
 //! What a remote can send in place of an answer.
 
+use std::time::UNIX_EPOCH;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::tests::anything::{any_edits, edited};
 use crate::tests::canned::Canned;
 
@@ -35,7 +38,8 @@ proptest! {
         let head = format!("HTTP/1.1 {status} Any\r\n{header}\r\nConnection: close\r\n\r\n{body}");
         for sent in [bytes, edited(head.as_bytes(), &edits)] {
             let canned = Canned::raw(sent);
-            let client = Client::new(Duration::from_secs(10), 1, &Tls::default()).unwrap();
+            let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("remote");
+    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
             let token = Secret::new("q1w2e3");
             let request = Request::new(Method::GET, canned.url().to_string()).authorized(Some(&token));
             let failure = match client.send(request).and_then(Answer::success) {

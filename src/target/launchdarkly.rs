@@ -22,6 +22,7 @@ use crate::config::{self, Config, Tls};
 use crate::error::{Failure, Kind};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Created, Terms, ToggleId};
+use crate::metrics::Requests;
 use crate::plan::{Present, There};
 use crate::secret::Secret;
 use crate::users::Users;
@@ -57,6 +58,7 @@ impl LaunchDarkly {
     pub(super) fn new(
         launchdarkly: &config::LaunchDarkly,
         config: &Config,
+        requests: Requests,
     ) -> Result<LaunchDarkly, String> {
         let specs: Vec<Spec> = config
             .toggles
@@ -69,7 +71,7 @@ impl LaunchDarkly {
         });
         Ok(LaunchDarkly {
             config: launchdarkly.clone(),
-            client: Client::new(config.http_timeout, AT_ONCE, &Tls::default())?,
+            client: Client::new(config.http_timeout, AT_ONCE, &Tls::default(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             batches: list::batches(&specs),
             lists: Lists::default(),

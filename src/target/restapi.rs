@@ -11,6 +11,7 @@ use crate::config::{self, Config, Tls, Toggle};
 use crate::error::Failure;
 use crate::http::{Client, Request};
 use crate::job::{Created, Terms, ToggleId};
+use crate::metrics::Requests;
 use crate::plan::{Present, There};
 use crate::users::Users;
 
@@ -35,11 +36,16 @@ struct UsersOnly<'a> {
 }
 
 impl RestApi {
-    pub(super) fn new(restapi: &config::RestApi, config: &Arc<Config>) -> Result<RestApi, String> {
+    pub(super) fn new(
+        restapi: &config::RestApi,
+        config: &Arc<Config>,
+        requests: Requests,
+    ) -> Result<RestApi, String> {
+        let (timeout, connections) = (config.http_timeout, config.concurrency);
         Ok(RestApi {
             config: restapi.clone(),
             all: Arc::clone(config),
-            client: Client::new(config.http_timeout, config.concurrency, &Tls::default())?,
+            client: Client::new(timeout, connections, &Tls::default(), requests)?,
         })
     }
 

@@ -1,18 +1,39 @@
-//! The engine's notices, in the log: one line each.
+//! The engine's notices, in the log, one line each, and in the metrics.
 
 use std::time::Duration;
 
 use log::{Level, log_enabled};
 
 use crate::engine::Notice;
+use crate::metrics::Metrics;
 use crate::users::{Change, Users};
 
 /// Under what name lines stand in the log.
 const LOG: &str = "optoggles";
 
-/// Writes notices to the log.
-pub(super) fn tell(notices: Vec<Notice>) {
-    notices.into_iter().for_each(tell_one);
+/// Writes notices to the log, and counts what is counted of them.
+pub(super) fn tell(notices: Vec<Notice>, metrics: &Metrics) {
+    for notice in notices {
+        count(&notice, metrics);
+        tell_one(notice);
+    }
+}
+
+fn count(notice: &Notice, metrics: &Metrics) {
+    match notice {
+        Notice::Pass {
+            name,
+            failed,
+            late,
+            took,
+            ..
+        } => {
+            let source = name.strip_prefix("source ").unwrap_or(name);
+            metrics.pass(source, *failed, *late, *took);
+        }
+        Notice::Retry { what, .. } => metrics.retry(what),
+        _ => {}
+    }
 }
 
 fn tell_one(notice: Notice) {
@@ -65,6 +86,9 @@ fn tell_one(notice: Notice) {
                 "{what} failed {} count={count} retry_in={retry}: {failure}",
                 field(&name)
             );
+        }
+        Notice::Retry { name, what, wait } => {
+            log::debug!(target: LOG, "retry of {what} {} in={}", field(&name), duration(wait));
         }
         Notice::Mended { name, what, count } => {
             log::info!(target: LOG, "{what} works again {} failures={count}", field(&name));

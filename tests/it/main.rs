@@ -28,6 +28,7 @@ mod limit;
 mod man;
 mod notify;
 mod load;
+mod metrics;
 mod readme;
 mod reload;
 mod secrets;

@@ -12,8 +12,10 @@ use crate::config::Config;
 use crate::config::report::Entry;
 use crate::error::Failure;
 use crate::job::{SourceId, ToggleId};
+use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::source::Source;
+use crate::status::Clocks;
 use crate::target::{self, Target};
 
 /// What came of one question.
@@ -51,12 +53,15 @@ enum Peer {
 pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nobody is asked to call back, so that no token is needed.
     let token = Secret::new("");
+    // Nor are the requests of a moment shown to anybody.
+    let metrics = Metrics::new(Clocks::read().wall).map_err(Stop::failed)?;
     let mut peers = Vec::new();
     for (id, source) in config.sources.iter().enumerate() {
-        let source = Source::new(source, config, &token).map_err(Stop::invalid)?;
+        let source = Source::new(source, config, &token, &metrics).map_err(Stop::invalid)?;
         peers.push(Peer::Source(id, Box::new(source)));
     }
-    peers.push(Peer::Target(target::open(config).map_err(Stop::invalid)?));
+    let target = target::open(config, metrics.requests("target")).map_err(Stop::invalid)?;
+    peers.push(Peer::Target(target));
     let answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config));
     let mut answers = answers.concat();
     // Stable: what a peer was asked stays in the order in which it was asked.

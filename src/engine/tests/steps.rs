@@ -221,23 +221,22 @@ fn toggles_are_created_although_no_users_are_known() {
 #[test]
 fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     let mut bench = updating(&["eve"], false);
-    let mut told = Vec::new();
+    let (mut told, mut retries) = (Vec::new(), 0);
     for failures in 1..=9 {
         bench.notices();
         bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
-        if bench
-            .notices()
-            .iter()
-            .any(|notice| matches!(notice, Notice::Failing { .. }))
-        {
-            told.push(failures);
-        }
+        let notices = bench.notices();
+        let tells = |notice: &Notice| matches!(notice, Notice::Failing { .. });
+        told.extend(notices.iter().any(tells).then_some(failures));
+        let is_retry = |notice: &&Notice| matches!(notice, Notice::Retry { .. });
+        retries += notices.iter().filter(is_retry).count();
         bench.callback(0);
         bench.jobs();
         bench.done(Done::Query(0, Ok(users(&["eve"]))));
         bench.jobs();
     }
     assert_eq!(told, [1, 2, 4, 8]);
+    assert_eq!(retries, 9, "for whoever counts them");
     bench.notices();
     bench.done(Done::Update(0, Ok(())));
     let mended = |notice: &Notice| matches!(notice, Notice::Mended { count: 9, .. });

@@ -1,12 +1,13 @@
 //! What OPAL can answer.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Tls;
+use crate::metrics::Metrics;
 use crate::tests::anything::{QUOTE, any_changes, any_edits, any_text, changed, edited};
 use crate::tests::canned::Canned;
 
@@ -29,7 +30,8 @@ fn opal(url: Address) -> (Opal, Client) {
         wait_until_ready: true,
         tls: Tls::default(),
     };
-    let client = Client::new(Duration::from_secs(10), 1, &Tls::default()).unwrap();
+    let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
+    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
     (Opal::new("a", &config, &Secret::new(TOKEN)), client)
 }
 

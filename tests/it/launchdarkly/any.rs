@@ -2,10 +2,11 @@
 //! nothing left to do.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use optoggles::address::Address;
 use optoggles::config::{self, Bind, Config, Rule, Toggle};
+use optoggles::metrics::Metrics;
 use optoggles::plan::{Step, There};
 use optoggles::secret::Secret;
 use optoggles::target;
@@ -126,7 +127,10 @@ proptest! {
             *flag.environment("test") = test;
             flag.name = "US".into();
         }
-        let target = target::open(&config(&launchdarkly.http.url())).unwrap();
+        let target = {
+            let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
+            target::open(&config(&launchdarkly.http.url()), requests).unwrap()
+        };
         let read = || target.read(&[0]).remove(0).1.unwrap();
         let mut there = read();
         // The second set is sent on top of what is known, without another read.

@@ -5,6 +5,15 @@ use serde_json::Value;
 use crate::support::World;
 use crate::support::program::Daemon;
 
+const READABLE: [&str; 6] = [
+    "/",
+    "/health",
+    "/health/live",
+    "/health/started",
+    "/metrics",
+    "/status",
+];
+
 fn serving() -> (World, Daemon) {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann-who-is-not-shown"]);
@@ -57,7 +66,7 @@ fn the_token_is_another_one_at_each_start() {
 #[test]
 fn every_route_answers_get_and_head() {
     let (_world, daemon) = serving();
-    for path in ["/health/live", "/health/started", "/health", "/status", "/"] {
+    for path in READABLE {
         answers(&daemon, path);
     }
     assert_eq!(json(&daemon.get("/health").text())["status"], "ok");
@@ -78,7 +87,7 @@ fn answers(daemon: &Daemon, path: &str) {
 #[test]
 fn another_method_is_405_with_allow_and_another_path_404() {
     let (_world, daemon) = serving();
-    for path in ["/health", "/health/live", "/health/started", "/status", "/"] {
+    for path in READABLE {
         let answer = daemon.post(path, &[]);
         assert_eq!(answer.status, 405, "{path}");
         let allow = answer.header("allow").unwrap_or_default();
@@ -90,7 +99,13 @@ fn another_method_is_405_with_allow_and_another_path_404() {
     let answer = daemon.get("/opa_update/main");
     assert_eq!(answer.status, 405);
     assert_eq!(answer.header("allow"), Some("POST"));
-    for path in ["/nope", "/health/nope", "/opa_update", "/status/x"] {
+    for path in [
+        "/nope",
+        "/health/nope",
+        "/opa_update",
+        "/status/x",
+        "/metrics/x",
+    ] {
         assert_eq!(daemon.get(path).status, 404, "{path}");
     }
 }

@@ -1,11 +1,12 @@
 //! Lists, from a remote that gives the same page whatever is asked for.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::address::Address;
 use crate::config::{Bind, Rule, Toggle};
+use crate::metrics::Metrics;
 use crate::tests::canned::Canned;
 
 /// LaunchDarkly, asked for these toggles.
@@ -37,7 +38,8 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
         target: config::Target::LaunchDarkly(target.clone()),
         toggles: keys.iter().map(toggle).collect(),
     };
-    LaunchDarkly::new(&target, &config).unwrap()
+    let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
+    LaunchDarkly::new(&target, &config, requests).unwrap()
 }
 
 #[test]
