@@ -4,11 +4,12 @@ CARGO ?= cargo
 PYTHON ?= python3
 seconds ?= 600
 rate ?= 100
+runs ?= 5
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: build demo test lint deny e2e browser soak install clean
+.PHONY: build demo test lint deny e2e browser soak bench install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -53,6 +54,10 @@ browser: build
 soak: build
 	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
 	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
+
+## bench: the table of figures in the README, from the release against stand-ins (runs=5)
+bench:
+	$(CARGO) bench --locked --bench goals -- $(runs)
 
 ## install: the executable, and the commented configuration as an example
 install: build
