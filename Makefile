@@ -9,7 +9,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 sysconfdir ?= /etc
 
-.PHONY: build demo test lint deny e2e browser soak bench install clean
+.PHONY: build demo test lint deny e2e browser soak bench micro install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -58,6 +58,10 @@ soak: build
 ## bench: the table of figures in the README, from the release against stand-ins (runs=5)
 bench:
 	$(CARGO) bench --locked --bench goals -- $(runs)
+
+## micro: what parsing, comparing and planning take, with their allocations
+micro:
+	$(CARGO) bench --locked --bench micro
 
 ## install: the executable, and the commented configuration as an example
 install: build
