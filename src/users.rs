@@ -38,6 +38,11 @@ impl Users {
         self.ends.is_empty()
     }
 
+    /// How long the keys are together, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The keys, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len()).map(|index| self.get(index))

@@ -21,7 +21,7 @@ use super::{Reads, Target};
 use crate::config::{self, Config, Tls};
 use crate::error::{Failure, Kind};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::plan::{Present, There};
 use crate::secret::Secret;
 use crate::users::Users;
@@ -149,7 +149,7 @@ impl Target for LaunchDarkly {
     fn terms(&self) -> Terms {
         Terms {
             readable: true,
-            at_once: Some(AT_ONCE),
+            at_once: AtOnce::Strictly(AT_ONCE),
             batches: self.batches.clone(),
         }
     }
