@@ -10,7 +10,7 @@ use super::{Reads, Target};
 use crate::config::{self, Config, Tls, Toggle};
 use crate::error::Failure;
 use crate::http::{Client, Request};
-use crate::job::{Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::plan::{Present, There};
 use crate::users::Users;
 
@@ -107,7 +107,7 @@ impl Target for RestApi {
     fn terms(&self) -> Terms {
         Terms {
             readable: self.config.read,
-            at_once: None,
+            at_once: AtOnce::Concurrency,
             batches: vec![None; self.all.toggles.len()],
         }
     }
