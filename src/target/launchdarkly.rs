@@ -123,9 +123,11 @@ impl LaunchDarkly {
             instructions,
         };
         let path = ["flags", &spec.proj_key, &spec.key];
-        let request = self.request(Method::PATCH, &path, "").json(&body)?;
-        let body = request.body.map(|(_, body)| (SEMANTIC_PATCH, body));
-        let patched = self.send(Request { body, ..request }, spec);
+        let mut request = self.request(Method::PATCH, &path, "").json(&body)?;
+        if let Some(body) = &mut request.body {
+            body.content_type = SEMANTIC_PATCH;
+        }
+        let patched = self.send(request, spec);
         match patched {
             Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
             patched => patched.map(drop),

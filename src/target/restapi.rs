@@ -1,5 +1,6 @@
 //! A system of the user's own, behind a small REST API.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use http::Method;
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Reads, Target};
 use crate::config::{self, Config, Tls, Toggle};
 use crate::error::Failure;
-use crate::http::{Client, Request};
+use crate::http::{Body, Client, Request};
 use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::plan::{Present, There};
 use crate::users::Users;
@@ -26,12 +27,6 @@ struct NewToggle<'a> {
     key: &'a str,
     #[serde(flatten)]
     spec: &'a Map<String, Value>,
-}
-
-/// The body that sets a toggle's users.
-#[derive(Serialize)]
-struct UsersOnly<'a> {
-    users: &'a Users,
 }
 
 impl RestApi {
@@ -147,9 +142,10 @@ impl Target for RestApi {
     }
 
     fn update(&self, id: ToggleId, users: &Arc<Users>, _: &There) -> Result<(), Failure> {
+        let body = Body::made(|| (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..]));
         let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
         self.client
-            .send(request.json(&UsersOnly { users })?)?
+            .send(request.carrying(body)?)?
             .success()
             .map(drop)
     }
