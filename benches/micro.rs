@@ -34,7 +34,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
 use optoggles::config::{Config, load};
 use optoggles::target;
-use optoggles::users::Users;
+use optoggles::users::{Keys, Users};
 use serde::Deserialize;
 
 use world::{Target, World};
@@ -51,14 +51,19 @@ fn main() {
 /// An answer of OPA's as `source/opa.rs` reads it.
 #[derive(Deserialize)]
 struct Answer {
-    result: Users,
+    result: Keys,
 }
 
 #[divan::bench(args = USERS)]
 fn reading_the_answer_of_opa(bencher: Bencher, count: usize) {
     let answer = [b"{\"result\":", &*world::users(count), b"}"].concat();
-    let read = || serde_json::from_slice::<Answer>(&answer).unwrap().result;
-    bencher.counter(BytesCount::new(answer.len())).bench(read);
+    bencher
+        .counter(BytesCount::new(answer.len()))
+        .with_inputs(|| answer.clone())
+        .bench_values(|answer| {
+            let Answer { result } = serde_json::from_slice(&answer).unwrap();
+            result.take_from(answer)
+        });
 }
 
 #[divan::bench(args = USERS)]
