@@ -4,6 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 seconds ?= 600
 rate ?= 100
+runs ?= 5
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
@@ -22,8 +23,8 @@ installed := $(bindir)/optoggles \
 	$(unitdir)/optoggles.service \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
-.PHONY: build demo test lint deny e2e browser prometheus soak completions install uninstall deb \
-	test-install clean
+.PHONY: build demo test lint deny e2e browser prometheus soak bench micro completions install \
+	uninstall deb test-install clean
 
 ## build: the release executable, target/release/optoggles
 build:
@@ -72,6 +73,14 @@ prometheus: build
 soak: build
 	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
 	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
+
+## bench: the table of figures in the README, from the release against stand-ins (runs=5)
+bench:
+	$(CARGO) bench --locked --bench goals -- $(runs)
+
+## micro: what parsing, comparing and planning take, with their allocations
+micro:
+	$(CARGO) bench --locked --bench micro
 
 ## completions: scripts for bash, fish and zsh, in target/completions
 completions: build

@@ -34,7 +34,7 @@ pub use view::{Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{Done, Job, Terms, ToggleId};
+use crate::job::{AtOnce, Done, Job, Terms, ToggleId};
 use crate::schedule::Timers;
 use places::Places;
 use source::Source;
@@ -76,8 +76,9 @@ impl Engine {
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             steps: VecDeque::new(),
             places: match terms.at_once {
-                Some(limit) => Places::strict(limit.min(places)),
-                None => Places::new(places),
+                AtOnce::Concurrency => Places::new(places),
+                AtOnce::Strictly(limit) => Places::strict(limit.min(places)),
+                AtOnce::Together(number) => Places::new(number.max(places)),
             },
             terms,
             paused: None,

@@ -1,6 +1,7 @@
 //! Requests to OPAL, OPA and the target: the only place that names ureq.
 
 mod answer;
+mod body;
 mod failure;
 mod lookup;
 mod object;
@@ -12,15 +13,15 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
-use serde::Serialize;
 use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Proxy};
+use ureq::{Agent, Proxy, SendBody};
 
 use crate::config::Tls;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
 use crate::secret::Secret;
 pub use answer::Answer;
+pub use body::Body;
 use lookup::Lookup;
 pub use object::Object;
 use proxy::Proxies;
@@ -51,8 +52,8 @@ pub struct Request<'a> {
     pub authorization: Option<&'a Secret>,
     /// More headers.
     pub headers: &'a [(String, Secret)],
-    /// The body and its content type.
-    pub body: Option<(&'static str, Vec<u8>)>,
+    /// The body.
+    pub body: Option<Body<'a>>,
     /// A secret in the body, or in the answer: like those in the headers, it is taken out of the remote's words.
     pub secret: Option<&'a Secret>,
 }
@@ -76,16 +77,6 @@ impl<'a> Request<'a> {
             authorization,
             ..self
         }
-    }
-
-    /// The same with a JSON body.
-    pub fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
-        let body = serde_json::to_vec(body).map_err(|error| {
-            let words = format!("{self}: failed to write its body as JSON: {error}");
-            Failure::new(Kind::Setup, words)
-        })?;
-        let body = Some(("application/json", body));
-        Ok(Request { body, ..self })
     }
 }
 
@@ -193,9 +184,12 @@ impl Client {
             builder = builder.header(header::AUTHORIZATION, authorization.expose());
         }
         let sent = match request.body {
-            Some((content_type, body)) => {
-                let builder = builder.header(header::CONTENT_TYPE, content_type);
-                builder.body(body).map(|request| agent.run(request))
+            Some(mut body) => {
+                let builder = builder
+                    .header(header::CONTENT_TYPE, body.content_type)
+                    .header(header::CONTENT_LENGTH, body.length);
+                let content = SendBody::from_reader(&mut body.content);
+                builder.body(content).map(|request| agent.run(request))
             }
             None => builder.body(()).map(|request| agent.run(request)),
         };

@@ -96,11 +96,21 @@ pub enum Created {
 pub struct Terms {
     /// Whether toggles can be read.
     pub readable: bool,
-    /// How many requests it takes at once, and one at a time after a 429; none: as many as
-    /// `concurrency` says.
-    pub at_once: Option<usize>,
+    /// How many requests it takes at once.
+    pub at_once: AtOnce,
     /// For each toggle a number: toggles of the same number are read in one job; none: alone.
     pub batches: Vec<Option<usize>>,
+}
+
+/// How many requests a target takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtOnce {
+    /// As many as `concurrency` says.
+    Concurrency,
+    /// No more than this, also while some hang, and one at a time after a 429.
+    Strictly(usize),
+    /// As many as this: it does together what comes together, and that costs no more than one.
+    Together(usize),
 }
 
 /// One request, or a few that belong together, for a request thread.

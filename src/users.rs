@@ -1,11 +1,17 @@
 //! The users of a toggle: a sorted set of user keys, in one buffer.
 
+mod json;
+mod keys;
+
 use std::cmp::Ordering;
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use json::Json;
+pub use keys::Keys;
 
 /// The set of user keys that the policy allows for a toggle: sorted, without duplicates.
 ///
@@ -36,6 +42,11 @@ impl Users {
     /// Whether there is nobody.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// How long the keys are together, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// The keys, in order.

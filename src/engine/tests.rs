@@ -20,7 +20,7 @@ use super::{Engine, Event, Mode, Moment, Notice};
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{Access, Created, Done, Job, Origin, Readiness, Terms, ToggleId};
+use crate::job::{Access, AtOnce, Created, Done, Job, Origin, Readiness, Terms, ToggleId};
 use crate::plan::{Present, There};
 use crate::users::Users;
 
@@ -154,7 +154,7 @@ impl Bench {
     fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
         let terms = Terms {
             readable,
-            at_once: None,
+            at_once: AtOnce::Concurrency,
             batches: vec![None; config.toggles.len()],
         };
         Bench::with_terms(now, config, mode, terms)

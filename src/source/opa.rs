@@ -8,7 +8,7 @@ use crate::config::Rule;
 use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::Access;
-use crate::users::{Users, describe_wrong};
+use crate::users::{Keys, Users, describe_wrong};
 
 /// The rule of OPAL's health policy that tells whether policy and data were loaded.
 const READY: [&str; 3] = ["system", "opal", "ready"];
@@ -33,10 +33,13 @@ struct Refusal {
 pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users, Failure> {
     let package = rule.package.split('.');
     let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
-    users_in(&answer, rule)
+    users_in(answer, rule)
 }
 
-fn users_in(answer: &Answer, rule: &Rule) -> Result<Users, Failure> {
+fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
+    if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>() {
+        return Ok(keys.take_from(answer.body));
+    }
     match answer.json::<Data<Users>>() {
         Ok(Data {
             result: Some(users),

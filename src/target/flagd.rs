@@ -5,27 +5,39 @@ mod file;
 mod flag;
 
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Sender, bounded};
 
 use super::{Reads, Target};
 use crate::config::{self, Config, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::plan::{Environment, Memo, Present, There};
 use crate::users::Users;
 use definition::Definition;
 use file::File;
 use flag::Flag;
 
+/// How many edits go into the file together, at most: each waits on a thread of its own.
+const EDITS: usize = 256;
+
 pub(super) struct Flagd {
     all: Arc<Config>,
     file: File,
-    /// What is to be written: whoever writes next writes all of it.
-    waiting: Mutex<Vec<(Edit, Sender<Written>)>>,
-    writing: Mutex<()>,
+    queue: Mutex<Queue>,
 }
+
+/// What is to be written.
+#[derive(Default)]
+struct Queue {
+    waiting: Waiting,
+    /// Whether a thread is at it, which takes along what waits.
+    somebody_writes: bool,
+}
+
+/// Edits, and whom to tell what came of them.
+type Waiting = Vec<(Edit, Sender<Written>)>;
 
 /// What is to become of a toggle's flag.
 struct Edit {
@@ -50,8 +62,7 @@ impl Flagd {
         Flagd {
             all: Arc::clone(config),
             file: File::new(&flagd.path),
-            waiting: Mutex::default(),
-            writing: Mutex::default(),
+            queue: Mutex::default(),
         }
     }
 
@@ -59,21 +70,33 @@ impl Flagd {
     /// and a wait for the disk.
     fn write(&self, toggle: ToggleId, what: What) -> Written {
         let (tell, told) = bounded(1);
-        let lock = |error: PoisonError<_>| error.into_inner();
-        let waiting = || self.waiting.lock().unwrap_or_else(lock);
-        waiting().push((Edit { toggle, what }, tell));
-        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever wrote meanwhile took this edit along; then nothing may be left.
-        let edits = mem::take(&mut *waiting());
-        if !edits.is_empty() {
-            self.write_all(edits);
+        let mut queue = self.queue();
+        queue.waiting.push((Edit { toggle, what }, tell));
+        let somebody_writes = mem::replace(&mut queue.somebody_writes, true);
+        drop(queue);
+        if !somebody_writes {
+            // Those who come meanwhile wait for this thread: many of them, for few writes.
+            while let Some(edits) = self.next_edits() {
+                self.write_all(edits);
+            }
         }
-        drop(writing);
         let lost = |_| Err(Failure::new(Kind::Setup, "an edit of the flags was lost"));
         told.recv().unwrap_or_else(lost)
     }
 
-    fn write_all(&self, edits: Vec<(Edit, Sender<Written>)>) {
+    /// All edits that wait; where there are none, whoever comes next writes.
+    fn next_edits(&self) -> Option<Waiting> {
+        let mut queue = self.queue();
+        queue.somebody_writes = !queue.waiting.is_empty();
+        let waiting = mem::take(&mut queue.waiting);
+        queue.somebody_writes.then_some(waiting)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, edits: Waiting) {
         let (edits, tell): (Vec<Edit>, Vec<Sender<Written>>) = edits.into_iter().unzip();
         let results = match self.edit(&edits) {
             Ok(results) => results,
@@ -137,7 +160,7 @@ impl Target for Flagd {
     fn terms(&self) -> Terms {
         Terms {
             readable: true,
-            at_once: None,
+            at_once: AtOnce::Together(EDITS),
             batches: vec![Some(0); self.all.toggles.len()],
         }
     }

@@ -21,7 +21,7 @@ use super::{Reads, Target};
 use crate::config::{self, Config, Tls};
 use crate::error::{Failure, Kind};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::metrics::Requests;
 use crate::plan::{Present, There};
 use crate::secret::Secret;
@@ -125,9 +125,11 @@ impl LaunchDarkly {
             instructions,
         };
         let path = ["flags", &spec.proj_key, &spec.key];
-        let request = self.request(Method::PATCH, &path, "").json(&body)?;
-        let body = request.body.map(|(_, body)| (SEMANTIC_PATCH, body));
-        let patched = self.send(Request { body, ..request }, spec);
+        let mut request = self.request(Method::PATCH, &path, "").json(&body)?;
+        if let Some(body) = &mut request.body {
+            body.content_type = SEMANTIC_PATCH;
+        }
+        let patched = self.send(request, spec);
         match patched {
             Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
             patched => patched.map(drop),
@@ -151,7 +153,7 @@ impl Target for LaunchDarkly {
     fn terms(&self) -> Terms {
         Terms {
             readable: true,
-            at_once: Some(AT_ONCE),
+            at_once: AtOnce::Strictly(AT_ONCE),
             batches: self.batches.clone(),
         }
     }

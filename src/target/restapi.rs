@@ -1,5 +1,6 @@
 //! A system of the user's own, behind a small REST API.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use http::Method;
@@ -9,8 +10,8 @@ use serde_json::{Map, Value};
 use super::{Reads, Target};
 use crate::config::{self, Config, Tls, Toggle};
 use crate::error::Failure;
-use crate::http::{Client, Request};
-use crate::job::{Created, Terms, ToggleId};
+use crate::http::{Body, Client, Request};
+use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::metrics::Requests;
 use crate::plan::{Present, There};
 use crate::users::Users;
@@ -27,12 +28,6 @@ struct NewToggle<'a> {
     key: &'a str,
     #[serde(flatten)]
     spec: &'a Map<String, Value>,
-}
-
-/// The body that sets a toggle's users.
-#[derive(Serialize)]
-struct UsersOnly<'a> {
-    users: &'a Users,
 }
 
 impl RestApi {
@@ -113,7 +108,7 @@ impl Target for RestApi {
     fn terms(&self) -> Terms {
         Terms {
             readable: self.config.read,
-            at_once: None,
+            at_once: AtOnce::Concurrency,
             batches: vec![None; self.all.toggles.len()],
         }
     }
@@ -153,9 +148,10 @@ impl Target for RestApi {
     }
 
     fn update(&self, id: ToggleId, users: &Arc<Users>, _: &There) -> Result<(), Failure> {
+        let body = Body::made(|| (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..]));
         let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
         self.client
-            .send(request.json(&UsersOnly { users })?)?
+            .send(request.carrying(body)?)?
             .success()
             .map(drop)
     }

@@ -1,6 +1,7 @@
 //! Sets of users: from JSON, into JSON, and what differs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -52,6 +53,35 @@ fn what_is_no_list_of_users_is_described_by_its_types_alone() {
 }
 
 #[test]
+fn the_keys_of_an_answer_take_over_its_memory() {
+    let answer = br#"{"decision_id": "x", "result": ["al", "", "bob"], "z": 1}"#.to_vec();
+    let mut found: BTreeMap<&str, &RawValue> = serde_json::from_slice(&answer).unwrap();
+    let keys: Keys = serde_json::from_str(found.remove("result").unwrap().get()).unwrap();
+    let users = keys.take_from(answer);
+    assert_eq!(users.iter().collect::<Vec<_>>(), ["", "al", "bob"]);
+    assert_eq!(users, ["bob", "", "al"].into_iter().collect());
+    let sorted = br#"["al","bob"]"#.to_vec();
+    let keys: Keys = serde_json::from_slice(&sorted).unwrap();
+    assert_eq!(keys.take_from(sorted), ["al", "bob"].into_iter().collect());
+}
+
+#[test]
+fn many_users_are_written_in_pieces_of_whatever_size_they_are_read_in() {
+    let keys: Vec<String> = (0..5000).map(|n| format!("user \"{n:04}\"")).collect();
+    let users: Users = keys.iter().map(String::as_str).collect();
+    let mut json = Vec::new();
+    let mut reader = users.json();
+    let mut buffer = [0; 777];
+    loop {
+        match reader.read(&mut buffer).unwrap() {
+            0 => break,
+            read => json.extend_from_slice(&buffer[..read]),
+        }
+    }
+    assert_eq!(json, serde_json::to_vec(&users).unwrap());
+}
+
+#[test]
 fn users_do_not_print_their_names() {
     let users: Users = ["eve"].into_iter().collect();
     assert_eq!(format!("{users:?}"), "1 users");
@@ -71,11 +101,16 @@ proptest! {
         let right: Option<Vec<String>> = serde_json::from_slice(&text).ok();
         let users = serde_json::from_slice::<Users>(&text).ok();
         let expected: Option<Users> = right.as_ref().map(|keys| keys.iter().map(|it| &**it).collect());
-        prop_assert_eq!(users, expected);
+        prop_assert_eq!(&users, &expected);
         if let (None, Ok(raw)) = (right, serde_json::from_slice::<&RawValue>(&text)) {
             let words = describe_wrong(raw);
             prop_assert!(words.ends_with("string") || words.ends_with("strings"), "{}", words);
             prop_assert!(!words.contains(QUOTE), "{}", words);
+        }
+        // What has escapes is read in the other way.
+        match serde_json::from_slice::<Keys>(&text) {
+            Ok(keys) => prop_assert_eq!(Some(keys.take_from(text)), expected),
+            Err(_) => prop_assert!(expected.is_none() || text.contains(&b'\\')),
         }
     }
 
@@ -99,6 +134,9 @@ proptest! {
     fn users_survive_json(keys in prop::collection::vec(".*", 0..12)) {
         let users: Users = keys.iter().map(String::as_str).collect();
         let json = serde_json::to_vec(&users).unwrap();
-        prop_assert_eq!(serde_json::from_slice::<Users>(&json).unwrap(), users);
+        prop_assert_eq!(serde_json::from_slice::<Users>(&json).unwrap(), users.clone());
+        let mut pieces = Vec::new();
+        users.json().read_to_end(&mut pieces).unwrap();
+        prop_assert_eq!(pieces, json);
     }
 }

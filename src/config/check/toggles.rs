@@ -1,5 +1,7 @@
 //! `[[toggles]]`.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::config::check::sources::{Id, Sources};
@@ -35,7 +37,7 @@ pub(super) fn read(
     let mut seen = Seen {
         sources,
         target,
-        keys: Vec::new(),
+        keys: HashMap::new(),
         used: Vec::new(),
     };
     let tables = node.map(|node| cx.tables(&node)).unwrap_or_default();
@@ -72,7 +74,7 @@ struct Seen<'a> {
     sources: &'a Sources,
     target: Option<&'a target::Type>,
     /// The keys so far.
-    keys: Vec<(String, Place)>,
+    keys: HashMap<String, Place>,
     /// The sources of the toggles so far.
     used: Vec<usize>,
 }
@@ -138,13 +140,13 @@ impl Seen<'_> {
                 _ => "take the blank away".into(),
             };
             Problem::error("invalid-key", &text.place, message, help)
-        } else if let Some((_, first)) = self.keys.iter().find(|(key, _)| *key == text.value) {
+        } else if let Some(first) = self.keys.get(&text.value) {
             let message = format!("there are two toggles with the key {}", text.quoted());
             let help = "give it another key, or take one of the two toggles away";
             Problem::error("duplicate-key", &text.place, message, help)
                 .related("the first one is here", first)
         } else {
-            self.keys.push((text.value.clone(), text.place));
+            self.keys.insert(text.value.clone(), text.place);
             return Some(text.value);
         };
         cx.report(problem);

@@ -59,7 +59,7 @@ fn a_pause_without_end_lasts_five_minutes() {
 fn a_pause_without_end_narrows_a_target_that_counts_requests_for_five_minutes() {
     let terms = Terms {
         readable: true,
-        at_once: Some(4),
+        at_once: AtOnce::Strictly(4),
         batches: vec![None; 3],
     };
     let config = config(vec![opa()], &[0, 0, 0]);

@@ -112,7 +112,7 @@ fn a_resync_reads_what_can_be_read_and_repairs_it() {
 fn what_can_be_read_together_is_read_in_one_job() {
     let terms = Terms {
         readable: true,
-        at_once: Some(4),
+        at_once: AtOnce::Strictly(4),
         batches: vec![Some(0), Some(1), Some(0), None, Some(0)],
     };
     let now = Instant::now();
@@ -137,7 +137,7 @@ fn what_can_be_read_together_is_read_in_one_job() {
 fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
     let terms = Terms {
         readable: true,
-        at_once: Some(1),
+        at_once: AtOnce::Strictly(1),
         batches: vec![Some(0), Some(0), None],
     };
     let now = Instant::now();
@@ -149,10 +149,35 @@ fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
 }
 
 #[test]
+fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_allows() {
+    let updates = |at_once| {
+        let terms = Terms {
+            readable: true,
+            at_once,
+            batches: vec![Some(0); 20],
+        };
+        let now = Instant::now();
+        let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 20]), Mode::Serve, terms);
+        bench.jobs();
+        let found = |id| (id, Ok(present(&[])));
+        bench.done(Done::Read((0..20).map(found).collect()));
+        let mut jobs = Vec::new();
+        for toggle in 0..20 {
+            bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
+            jobs.extend(bench.jobs());
+        }
+        let update = |job: &&String| job.starts_with("update");
+        jobs.iter().filter(update).count()
+    };
+    assert_eq!(updates(AtOnce::Concurrency), 8);
+    assert_eq!(updates(AtOnce::Together(16)), 16);
+}
+
+#[test]
 fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
     let terms = Terms {
         readable: true,
-        at_once: Some(4),
+        at_once: AtOnce::Strictly(4),
         batches: vec![None; 6],
     };
     let now = Instant::now();

@@ -32,7 +32,7 @@ fn metrics_that_do_not_count_requests_tell_nothing() {
 #[test]
 fn a_list_is_no_answer_whatever_is_in_it() {
     for body in ["[[\"eve\"]]", "[]", "[{\"result\":[\"eve\"]}]"] {
-        let failure = users_in(&Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
+        let failure = users_in(Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
         let words =
             "the answer to GET http://remote/ does not hold what it should (line 1 column 0)";
         assert_eq!(failure.to_string(), words);
@@ -56,7 +56,7 @@ fn examine(body: &[u8]) {
     let result = read
         .as_ref()
         .map(|read| read.as_object().and_then(|it| it.get("result")));
-    match users_in(&Answer::of(200, body), &rule()) {
+    match users_in(Answer::of(200, body), &rule()) {
         Ok(users) => {
             let keys = |list: &Value| list.as_array()?.iter().map(Value::as_str).collect();
             let expected = result.map(|result| result.and_then(keys));
@@ -85,7 +85,7 @@ proptest! {
             true => serde_json::to_vec_pretty(&answer).unwrap(),
             false => serde_json::to_vec(&answer).unwrap(),
         };
-        let users = users_in(&Answer::of(200, &body), &rule()).unwrap();
+        let users = users_in(Answer::of(200, &body), &rule()).unwrap();
         prop_assert_eq!(users, keys.iter().map(String::as_str).collect::<Users>());
     }
 

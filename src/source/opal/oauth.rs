@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::address::{self, Address};
 use crate::error::{Failure, Kind, quote};
-use crate::http::{Client, Request};
+use crate::http::{Body, Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
 
@@ -51,7 +51,7 @@ impl Grantor<'_> {
         let secret = Secret::new(self.client_secret);
         let mut request = Request::new(Method::POST, self.url()?).authorized(Some(&basic));
         let form = b"grant_type=client_credentials".to_vec();
-        request.body = Some(("application/x-www-form-urlencoded", form));
+        request.body = Some(Body::whole("application/x-www-form-urlencoded", form));
         request.secret = Some(&secret);
         let answer = client.send(request).map_err(about)?;
         match answer.status {

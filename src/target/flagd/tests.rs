@@ -109,11 +109,9 @@ proptest! {
     }
 }
 
-#[test]
-fn edits_at_the_same_time_are_all_made() {
-    let folder = tempfile::tempdir().unwrap();
+/// A file that is not there yet, in a folder of its own, and so many toggles.
+fn flagd(folder: &tempfile::TempDir, toggles: usize) -> Flagd {
     let path = folder.path().join("flags.json");
-    let keys: Vec<String> = (0..40).map(|number| format!("toggle-{number}")).collect();
     let config = Config {
         bind: config::Bind {
             host: String::new(),
@@ -124,12 +122,21 @@ fn edits_at_the_same_time_are_all_made() {
         concurrency: 8,
         sources: Vec::new(),
         target: config::Target::Flagd(config::Flagd { path: path.clone() }),
-        toggles: keys.iter().map(|key| toggle(key)).collect(),
+        toggles: (0..toggles)
+            .map(|number| toggle(&format!("toggle-{number}")))
+            .collect(),
     };
-    let flagd = Flagd::new(&config::Flagd { path }, &Arc::new(config));
+    Flagd::new(&config::Flagd { path }, &Arc::new(config))
+}
+
+#[test]
+fn edits_at_the_same_time_are_all_made() {
+    const TOGGLES: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let flagd = flagd(&folder, TOGGLES);
     let users: Arc<Users> = Arc::new(["ann"].into_iter().collect());
     thread::scope(|scope| {
-        for id in 0..keys.len() {
+        for id in 0..TOGGLES {
             scope.spawn({
                 let (flagd, users) = (&flagd, &users);
                 move || {
@@ -139,10 +146,38 @@ fn edits_at_the_same_time_are_all_made() {
             });
         }
     });
-    let ids: Vec<ToggleId> = (0..keys.len()).collect();
+    let ids: Vec<ToggleId> = (0..TOGGLES).collect();
     for (id, there) in flagd.read(&ids) {
         assert_eq!(there.unwrap().next_step(Some(&users), true), None, "{id}");
     }
+}
+
+#[test]
+fn edits_that_come_during_a_write_are_one_write_of_whoever_writes() {
+    const TOGGLES: usize = 20;
+    let folder = tempfile::tempdir().unwrap();
+    let flagd = flagd(&folder, TOGGLES);
+    // Somebody writes: this test.
+    flagd.queue().somebody_writes = true;
+    thread::scope(|scope| {
+        for id in 0..TOGGLES {
+            let flagd = &flagd;
+            scope.spawn(move || flagd.create(id).unwrap());
+        }
+        while flagd.queue().waiting.len() < TOGGLES {
+            thread::yield_now();
+        }
+        assert!(!folder.path().join("flags.json").exists());
+        let edits = flagd.next_edits().unwrap();
+        assert_eq!(edits.len(), TOGGLES);
+        flagd.write_all(edits);
+    });
+    assert!(
+        flagd.queue().somebody_writes,
+        "until it finds nothing to do"
+    );
+    assert!(flagd.next_edits().is_none());
+    assert!(matches!(flagd.create(0), Ok(Created::Existed(None))));
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub(super) struct State {
 pub(super) struct Stray {
     pub(super) kind: Option<String>,
     pub(super) variation: String,
-    pub(super) values: Users,
+    pub(super) values: Arc<Users>,
 }
 
 /// The two variations of a boolean flag, found by their values.
@@ -207,7 +207,7 @@ impl Config {
             strays.push(Stray {
                 kind: target.context_kind.clone().filter(|_| !is_user),
                 variation: if is_on { on.1 } else { off.1 }.to_owned(),
-                values: target.values.clone(),
+                values: Arc::new(target.values.clone()),
             });
         }
         let targets = Arc::new(targets);

@@ -1,5 +1,8 @@
 //! Semantic patches: what differs, and nothing else.
 
+use std::io::{self, Write};
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::flag::{Flag, State};
@@ -48,7 +51,7 @@ pub(super) struct Targets {
     #[serde(skip_serializing_if = "Option::is_none")]
     context_kind: Option<String>,
     variation_id: String,
-    values: Users,
+    values: Arc<Users>,
 }
 
 /// What makes a flag be on for exactly these users in one environment; nothing where it is.
@@ -58,7 +61,7 @@ pub(super) fn instructions(
     flag: &Flag,
     state: &State,
     there: &Environment,
-    wanted: &Users,
+    wanted: &Arc<Users>,
 ) -> Vec<Instruction> {
     if there.is_on_for(wanted) {
         return Vec::new();
@@ -70,39 +73,56 @@ pub(super) fn instructions(
         None => (&state.targets, &state.strays[..], &state.repairs[..]),
     };
     let change = wanted.change_from(targets);
-    let of = |values: &Users| Targets {
+    let of = |values: Arc<Users>| Targets {
         context_kind: None,
         variation_id: flag.on.clone(),
-        values: values.clone(),
+        values,
     };
     let strays = strays.iter().map(|stray| {
         Instruction::RemoveTargets(Targets {
             context_kind: stray.kind.clone(),
             variation_id: stray.variation.clone(),
-            values: stray.values.clone(),
+            values: Arc::clone(&stray.values),
         })
     });
     // First away, then there: a key must not be in two variations in between.
     let mut differences: Vec<Instruction> = strays.collect();
     if !change.removed.is_empty() {
-        differences.push(Instruction::RemoveTargets(of(&change.removed)));
+        differences.push(Instruction::RemoveTargets(of(Arc::new(change.removed))));
     }
     if !change.added.is_empty() {
-        differences.push(Instruction::AddTargets(of(&change.added)));
+        differences.push(Instruction::AddTargets(of(Arc::new(change.added))));
     }
-    let all = [wanted].into_iter().filter(|users| !users.is_empty());
+    let all = Some(wanted).filter(|users| !users.is_empty());
     let whole = Instruction::ReplaceTargets {
-        targets: all.map(of).collect(),
+        targets: all.cloned().map(of).into_iter().collect(),
     };
-    let targets = if !differences.is_empty() && size(&[&whole]) < size(&differences) {
-        vec![whole]
-    } else {
-        differences
-    };
+    // Mostly the keys alone are longer than the differences: then the whole set need not be measured.
+    let length = size(&differences);
+    let replaces = wanted.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
+    let targets = if replaces { vec![whole] } else { differences };
     targets.into_iter().chain(repairs.iter().cloned()).collect()
 }
 
 /// How long something is as JSON, in bytes.
 fn size(value: &(impl Serialize + ?Sized)) -> usize {
-    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
+    let mut length = Length(0);
+    match serde_json::to_writer(&mut length, value) {
+        Ok(()) => length.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

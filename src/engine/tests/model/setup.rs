@@ -77,7 +77,7 @@ fn sources() -> Vec<SourceKind> {
 pub(super) fn engine(setup: &Setup) -> Engine {
     let terms = Terms {
         readable: setup.readable,
-        at_once: setup.at_once,
+        at_once: setup.at_once.map_or(AtOnce::Concurrency, AtOnce::Strictly),
         batches: vec![setup.batched.then_some(0); TOGGLES],
     };
     let config = Config {

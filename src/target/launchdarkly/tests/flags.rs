@@ -122,7 +122,7 @@ fn examine(body: &[u8], wanted: &Users) {
     if let (Some(users), true) = (&environment.users, environment.in_order) {
         assert_eq!(Some(&**users), holders(&json).as_ref(), "{json}");
     }
-    let patch = instructions(flag, state, environment, wanted);
+    let patch = instructions(flag, state, environment, &Arc::new(wanted.clone()));
     assert_eq!(
         patch.is_empty(),
         holders(&json).as_ref() == Some(wanted),

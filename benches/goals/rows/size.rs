@@ -1,0 +1,51 @@
+//! What it takes to be there.
+
+use std::fs;
+use std::time::Duration;
+
+use crossbeam_channel::after;
+
+use super::repeat;
+use crate::daemon::executable;
+use crate::table::{Row, Unit};
+use crate::world::{Target, World};
+
+/// How long it is watched while nothing happens.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// Idle, after the start and after 200 updates.
+pub(crate) fn idle(runs: usize) -> Vec<Row> {
+    let runs: Vec<[f64; 3]> = repeat(runs, |_| {
+        let world = World::new(Target::Rest, 1, 3);
+        let daemon = world.start_in_step();
+        let started = daemon.usage().resident;
+        (0..200).for_each(|_| world.change(&daemon, 1));
+        let updated = daemon.usage().resident;
+        let before = daemon.cpu();
+        let _ = after(IDLE).recv();
+        [started, updated, daemon.cpu() - before]
+    });
+    let column = |index: usize| runs.iter().map(|run| run[index]).collect();
+    vec![
+        Row::new(
+            "resident after the start",
+            "< 6 MB",
+            Unit::Megabytes,
+            column(0),
+        ),
+        Row::new(
+            "resident after 200 updates",
+            "< 8 MB",
+            Unit::Megabytes,
+            column(1),
+        ),
+        Row::new("CPU in 3 idle seconds", "0", Unit::Milliseconds, column(2)),
+    ]
+}
+
+/// The executable, stripped.
+pub(crate) fn binary(_: usize) -> Vec<Row> {
+    let file = fs::metadata(executable()).expect("it was built");
+    let size = vec![file.len() as f64 / 1e3];
+    vec![Row::new("executable", "< 6 MB", Unit::Megabytes, size)]
+}

@@ -1,0 +1,124 @@
+//! How long it takes.
+
+use std::process::{Command, Stdio};
+
+use super::repeat;
+use crate::daemon::{Daemon, executable};
+use crate::floor::{Bare, time};
+use crate::table::{Row, Unit, median};
+use crate::world::{Target, World, users};
+
+/// Of each toggle.
+const USERS: usize = 3;
+
+/// How many callbacks are the sample of one run.
+const CALLBACKS: usize = 200;
+
+/// Callback → update at the target.
+pub(crate) fn latency(runs: usize) -> Vec<Row> {
+    let world = World::new(Target::Rest, 1, USERS);
+    let daemon = world.start_in_step();
+    let mut bare = Bare::new(&world, 1);
+    let body = [b"{\"users\":".as_slice(), &*users(USERS), b"}"].concat();
+    let (mut measured, mut floor) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let samples = repeat(CALLBACKS, |_| time(|| world.change(&daemon, 1)));
+        measured.push(median(&samples));
+        let samples = repeat(CALLBACKS, |_| {
+            time(|| {
+                bare.pass();
+                bare.update(&body);
+            })
+        });
+        floor.push(median(&samples));
+    }
+    let what = "callback → update at the target: p50";
+    vec![Row::new(what, "< 1 ms", Unit::Milliseconds, measured).floor(floor)]
+}
+
+/// Start → first update.
+pub(crate) fn start(runs: usize) -> Vec<Row> {
+    /// So many starts are the sample of one run.
+    const STARTS: usize = 11;
+    let world = World::new(Target::Rest, 1, USERS);
+    let once = || {
+        let mut version = Command::new(executable());
+        version.arg("--version").stdout(Stdio::null());
+        let mut bare = Bare::new(&world, 1);
+        time(|| {
+            version.status().expect("it can be started");
+            bare.start();
+            bare.update(b"{\"users\":[]}");
+        })
+    };
+    let sample = |_| {
+        let samples = repeat(STARTS, |_| {
+            let updates = world.target.tally("update").requests;
+            let daemon = Daemon::spawn(world.folder.path());
+            let last = world.target.wait_for("update", updates + 1).last;
+            last.map_or(f64::NAN, |last| (last - daemon.started).as_secs_f64())
+        });
+        median(&samples)
+    };
+    let measured = repeat(runs, sample);
+    let floor = repeat(runs, |_| median(&repeat(STARTS, |_| once())));
+    let what = "start → first update";
+    vec![Row::new(what, "< 6 ms", Unit::Milliseconds, measured).floor(floor)]
+}
+
+/// Many toggles change at once, and the target takes its time.
+pub(crate) fn slow_target(runs: usize) -> Vec<Row> {
+    const TOGGLES: usize = 200;
+    /// `concurrency`, unless it is configured.
+    const AT_ONCE: f64 = 8.0;
+    let delay = std::time::Duration::from_millis(20);
+    let world = World::new(Target::Rest, TOGGLES, USERS);
+    let daemon = world.start_in_step();
+    world.target.delay("update", delay);
+    let measured = repeat(runs, |_| time(|| world.change(&daemon, TOGGLES)));
+    let floor = TOGGLES as f64 / AT_ONCE * delay.as_secs_f64();
+    let what = "200 toggles changed, target takes 20 ms each";
+    vec![Row::new(what, "< 0.65 s", Unit::Seconds, measured).floor(vec![floor])]
+}
+
+/// Passes a second in which nothing changes.
+pub(crate) fn passes(runs: usize) -> Vec<Row> {
+    let counts = [
+        (1, "1 toggle"),
+        (100, "100 toggles"),
+        (1000, "1,000 toggles"),
+    ];
+    let row = |(toggles, name)| passes_of(toggles, name, runs);
+    counts.map(row).into()
+}
+
+fn passes_of(toggles: usize, name: &str, runs: usize) -> Row {
+    let world = World::new(Target::Rest, toggles, USERS);
+    let daemon = world.start_in_step();
+    let mut bare = Bare::new(&world, toggles.min(8));
+    let passes = (1000 / toggles).clamp(5, CALLBACKS);
+    let rate = |work: &mut dyn FnMut()| {
+        let seconds = time(|| (0..passes).for_each(|_| work()));
+        passes as f64 / seconds
+    };
+    world.pass(&daemon);
+    let measured = repeat(runs, |_| rate(&mut || world.pass(&daemon)));
+    let floor = repeat(runs, |_| rate(&mut || bare.pass()));
+    let what = format!("passes a second, {name}");
+    Row::new(what, "", Unit::PerSecond, measured).floor(floor)
+}
+
+/// A file of flags that is not there yet.
+pub(crate) fn flagd(runs: usize) -> Vec<Row> {
+    const TOGGLES: usize = 1000;
+    let measured = repeat(runs, |_| {
+        let world = World::new(Target::Flagd, TOGGLES, USERS);
+        let mut sync = Command::new(executable());
+        sync.args(["-q", "sync", "--once"])
+            .current_dir(world.folder.path());
+        sync.stdout(Stdio::null());
+        time(|| assert!(sync.status().expect("it can be started").success()))
+    });
+    let what = "sync --once, 1,000 new toggles in a file for flagd";
+    vec![Row::new(what, "", Unit::Seconds, measured)]
+}

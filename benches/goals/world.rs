@@ -1,0 +1,236 @@
+//! Stand-ins for OPAL, OPA and a target, and a configuration that names them.
+
+use std::fmt::Write;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::daemon::Daemon;
+use crate::peer::{Peer, Reply};
+use crate::wire::{Request, request};
+
+/// What OPA's metrics look like once it has data, as far as anybody looks at them.
+const METRICS: &str = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",\
+                       method=\"get\"} 7\nhttp_request_duration_seconds_count{code=\"204\",\
+                       handler=\"v1/data\",method=\"put\"} 2\n";
+
+/// Which target a world has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Rest,
+    LaunchDarkly,
+    Flagd,
+}
+
+/// Everything around the program.
+pub(crate) struct World {
+    pub(crate) opal: Peer,
+    pub(crate) opa: Peer,
+    pub(crate) target: Peer,
+    pub(crate) folder: TempDir,
+    pub(crate) toggles: usize,
+    policy: Arc<Policy>,
+    authorization: Arc<Mutex<String>>,
+}
+
+/// What every rule gives: one answer, or the other, which has one user more.
+struct Policy {
+    answers: [Arc<Vec<u8>>; 2],
+    changes: AtomicUsize,
+}
+
+impl World {
+    /// So many toggles, each with so many users.
+    pub(crate) fn new(target: Target, toggles: usize, count: usize) -> World {
+        let answer = |count| Arc::new([b"{\"result\":", &*users(count), b"}"].concat());
+        let policy = Arc::new(Policy {
+            answers: [answer(count), answer(count + 1)],
+            changes: AtomicUsize::new(0),
+        });
+        let authorization: Arc<Mutex<String>> = Arc::default();
+        let opa = Peer::start({
+            let policy = Arc::clone(&policy);
+            move |request| opa(&policy, request)
+        });
+        let opal = Peer::start({
+            let (url, authorization) = (opa.url(), Arc::clone(&authorization));
+            move |request| opal(&url, &authorization, request)
+        });
+        let flag: Arc<Vec<u8>> = match target {
+            Target::LaunchDarkly => Arc::new(flag(&users(count))),
+            Target::Rest | Target::Flagd => Arc::default(),
+        };
+        let peer = Peer::start(move |request| match target {
+            Target::LaunchDarkly => launchdarkly(&flag, request),
+            Target::Rest | Target::Flagd => rest(request),
+        });
+        let world = World {
+            opal,
+            opa,
+            target: peer,
+            folder: TempDir::new().expect("a folder"),
+            toggles,
+            policy,
+            authorization,
+        };
+        let config = world.config(target);
+        let path = world.folder.path().join("optoggles.toml");
+        fs::write(path, config).expect("the folder can be written to");
+        world
+    }
+
+    /// Every rule gives one user more, or one less again.
+    pub(crate) fn alter(&self) {
+        self.policy.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Starts the program, and waits until it has registered.
+    pub(crate) fn start(&self) -> Daemon {
+        let registered = self.opal.tally("register").requests;
+        let mut daemon = Daemon::spawn(self.folder.path());
+        self.opal.wait_for("register", registered + 1);
+        daemon.registered(&self.authorization());
+        daemon
+    }
+
+    /// The same, and waits until every toggle has been updated for the first time.
+    pub(crate) fn start_in_step(&self) -> Daemon {
+        let updates = self.target.tally("update").requests;
+        let daemon = self.start();
+        self.target.wait_for("update", updates + self.toggles);
+        daemon
+    }
+
+    /// Calls back, and waits until the users of all toggles were asked for.
+    pub(crate) fn pass(&self, daemon: &Daemon) {
+        let queries = self.opa.tally("query").requests;
+        daemon.call_back();
+        self.opa.wait_for("query", queries + self.toggles);
+    }
+
+    /// The users change, OPAL says so, and so many updates come of it.
+    pub(crate) fn change(&self, daemon: &Daemon, updates: usize) {
+        self.alter();
+        let before = self.target.tally("update").requests;
+        daemon.call_back();
+        self.target.wait_for("update", before + updates);
+    }
+
+    /// The request for the users of a toggle.
+    pub(crate) fn query(&self, toggle: usize) -> Vec<u8> {
+        let path = format!("/v1/data/app/rbac/{}", rule(toggle));
+        request("GET", &path, "none", b"")
+    }
+
+    fn authorization(&self) -> String {
+        let known = self.authorization.lock();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn config(&self, target: Target) -> String {
+        let mut config = format!(
+            "bind = \"127.0.0.1:0\"\nresync_interval = \"0s\"\n[[sources]]\nid = \"main\"\n\
+             url = \"{}\"\nadvertised_address = \"127.0.0.1:9\"\n",
+            self.opal.url()
+        );
+        let url = self.target.url();
+        let (lines, spec) = match target {
+            Target::Rest => (
+                format!("type = \"restapi\"\nendpoint_url = \"{url}/toggles\""),
+                "",
+            ),
+            Target::LaunchDarkly => (
+                format!("type = \"launchdarkly\"\ntoken = \"none\"\nbase_url = \"{url}\""),
+                "[toggles.spec]\nname = \"Flag\"\nproj_key = \"default\"\n\
+                 environments = [\"production\", \"test\"]\n",
+            ),
+            Target::Flagd => ("type = \"flagd\"\npath = \"flags.json\"".to_owned(), ""),
+        };
+        let _ = writeln!(config, "[target]\n{lines}");
+        for toggle in 0..self.toggles {
+            let rule = rule(toggle);
+            let _ = writeln!(
+                config,
+                "[[toggles]]\nkey = \"toggle-{toggle}\"\nusers_policy = {{ source = \"main\", \
+                 package = \"app.rbac\", rule = \"{rule}\" }}\n{spec}"
+            );
+        }
+        config
+    }
+}
+
+/// So many users as a JSON list, 27 bytes each.
+pub(crate) fn users(count: usize) -> Vec<u8> {
+    let mut list = String::from("[");
+    for number in 0..count {
+        let comma = if number > 0 { "," } else { "" };
+        let _ = write!(list, "{comma}\"user-{number:07}@example.com\"");
+    }
+    list.push(']');
+    list.into_bytes()
+}
+
+fn rule(toggle: usize) -> String {
+    format!("rule_{toggle}")
+}
+
+fn opa(policy: &Policy, request: &Request) -> Reply {
+    match request.path.as_str() {
+        "/metrics" => Reply::new("metrics", 200, METRICS),
+        "/v1/data/system/opal/ready" => Reply::new("ready", 200, "{\"result\":true}"),
+        _ => Reply {
+            kind: "query",
+            status: 200,
+            body: Arc::clone(&policy.answers[policy.changes.load(Ordering::SeqCst) % 2]),
+        },
+    }
+}
+
+fn opal(opa: &str, authorization: &Mutex<String>, request: &Request) -> Reply {
+    if request.method != "POST" {
+        let config = json!({"type": "OPA", "url": opa, "auth_type": "none"});
+        return Reply::new("discover", 200, config.to_string());
+    }
+    let entry: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let header = entry["config"]["headers"]["Authorization"].as_str();
+    let mut known = authorization.lock().unwrap_or_else(PoisonError::into_inner);
+    *known = header.unwrap_or_default().to_owned();
+    Reply::new("register", 200, request.body.clone())
+}
+
+fn rest(request: &Request) -> Reply {
+    match request.method.as_str() {
+        "POST" => Reply::new("create", 201, "{}"),
+        _ => Reply::new("update", 200, "{}"),
+    }
+}
+
+fn launchdarkly(flag: &Arc<Vec<u8>>, request: &Request) -> Reply {
+    let kind = if request.method == "GET" {
+        "read"
+    } else {
+        "update"
+    };
+    let (status, body) = (200, Arc::clone(flag));
+    Reply { kind, status, body }
+}
+
+/// A flag that is on for these users in both environments, and as it should be.
+fn flag(users: &[u8]) -> Vec<u8> {
+    let users = String::from_utf8_lossy(users);
+    let environment = format!(
+        "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
+         \"targets\":[{{\"values\":{users},\"variation\":0}}],\"contextTargets\":[],\"rules\":[],\
+         \"prerequisites\":[],\"version\":1}}"
+    );
+    format!(
+        "{{\"key\":\"toggle-0\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
+         \"variations\":[{{\"_id\":\"5f2d1c9e-on\",\"value\":true}},\
+         {{\"_id\":\"5f2d1c9e-off\",\"value\":false}}],\
+         \"environments\":{{\"production\":{environment},\"test\":{environment}}}}}"
+    )
+    .into_bytes()
+}
