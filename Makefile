@@ -23,6 +23,9 @@ installed := $(bindir)/optoggles \
 	$(unitdir)/optoggles.service \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
+# Together with what tests need, the executable is another one: it must not take the release's place.
+apart = --target-dir target/bench
+
 .PHONY: build demo test lint deny e2e browser prometheus soak bench micro completions install \
 	uninstall deb test-install clean
 
@@ -75,12 +78,13 @@ soak: build
 	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
 
 ## bench: the table of figures in the README, from the release against stand-ins (runs=5)
-bench:
-	$(CARGO) bench --locked --bench goals -- $(runs)
+bench: build
+	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
+	$(CARGO) bench --locked $(apart) --bench goals -- $(runs)
 
 ## micro: what parsing, comparing and planning take, with their allocations
 micro:
-	$(CARGO) bench --locked --bench micro
+	$(CARGO) bench --locked $(apart) --bench micro
 
 ## completions: scripts for bash, fish and zsh, in target/completions
 completions: build
