@@ -1,6 +1,7 @@
 //! What the tests stand on: stand-ins for OPAL, OPA and the target, and a runner of the program.
 
 pub(crate) mod client;
+pub(crate) mod daemon;
 pub(crate) mod fault;
 pub(crate) mod http;
 pub(crate) mod launchdarkly;

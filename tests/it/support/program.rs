@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,22 +11,19 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use super::daemon::Daemon;
+use super::daemon::LISTENING;
 use super::output::Output;
 use super::process::Process;
-use super::wire::Answer;
-use super::{Stage, client, lock};
+use super::{Stage, lock};
 
 /// No run takes longer.
 const RUN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Names another executable than that of this build: a release, for what takes long.
 const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";
-
-/// What the log says before the address at which the program listens.
-const LISTENING: &str = "listening address=";
 
 /// Ports that were given out: none is given out twice.
 static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
@@ -65,7 +62,7 @@ impl Program {
 
     /// Writes another configuration for a daemon that runs, and tells it.
     pub(crate) fn reload(&self, daemon: &Daemon, config: &str) {
-        let config = config.replace("{port}", &daemon.address.port().to_string());
+        let config = config.replace("{port}", &daemon.port().to_string());
         self.write("optoggles.toml", &config);
         daemon.process.signal(Signal::HUP);
     }
@@ -177,124 +174,6 @@ impl Program {
 fn executable() -> OsString {
     let other = std::env::var_os(EXECUTABLE);
     other.unwrap_or_else(|| env!("CARGO_BIN_EXE_optoggles").into())
-}
-
-/// `serve`, listening.
-pub(crate) struct Daemon {
-    pub(crate) process: Process,
-    stage: Stage,
-    address: SocketAddr,
-}
-
-impl Daemon {
-    fn new(stage: Stage, process: Process) -> Daemon {
-        let stderr = process.stderr();
-        let (_, rest) = stderr.split_once(LISTENING).unwrap();
-        let address = rest.split_whitespace().next().unwrap();
-        Daemon {
-            address: address.trim_matches('"').parse().unwrap(),
-            process,
-            stage,
-        }
-    }
-
-    /// Where it listens.
-    pub(crate) fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    /// `GET` of a route.
-    #[track_caller]
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.request("GET", path, &[])
-    }
-
-    /// `POST` with a body such as OPAL sends.
-    #[track_caller]
-    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.request("POST", path, headers)
-    }
-
-    /// Any request; a body goes along with `POST` only.
-    #[track_caller]
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let body: &[u8] = if method == "POST" {
-            br#"{"reports":[]}"#
-        } else {
-            b""
-        };
-        let answer = client::request(self.address, method, path, headers, body);
-        match answer {
-            Ok(answer) => {
-                self.process.add_answer(&answer.text());
-                answer
-            }
-            Err(error) => self.stage.fail(&format!("{method} {path}: {error}")),
-        }
-    }
-
-    /// Sends these bytes, and gives what comes back until the connection ends.
-    #[track_caller]
-    pub(crate) fn raw(&self, bytes: &str) -> String {
-        let answer = client::raw(self.address, bytes.as_bytes());
-        let answer = answer.unwrap_or_else(|error| self.stage.fail(&error.to_string()));
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        self.process.add_answer(&answer);
-        answer
-    }
-
-    /// A connection of one's own, for what no well-behaved client does.
-    pub(crate) fn connect(&self) -> TcpStream {
-        let stream = client::connect(self.address);
-        stream.unwrap_or_else(|error| self.stage.fail(&format!("failed to connect: {error}")))
-    }
-
-    /// Whether nobody listens there any more.
-    pub(crate) fn refuses(&self) -> bool {
-        TcpStream::connect(self.address).is_err()
-    }
-
-    /// The status of `GET /health`.
-    #[track_caller]
-    pub(crate) fn health(&self) -> u16 {
-        self.get("/health").status
-    }
-
-    /// `GET /status` as JSON.
-    #[track_caller]
-    pub(crate) fn status(&self) -> Value {
-        serde_json::from_slice(&self.get("/status").body).unwrap()
-    }
-
-    /// What `/status` says of a toggle.
-    #[track_caller]
-    pub(crate) fn toggle(&self, key: &str) -> Value {
-        let status = self.status();
-        let toggles = status["toggles"].as_array().unwrap();
-        let found = toggles.iter().find(|toggle| toggle["key"] == key);
-        found.cloned().unwrap_or(Value::Null)
-    }
-
-    /// Waits until `/health` says 200.
-    #[track_caller]
-    pub(crate) fn wait_healthy(&self) {
-        let healthy = || self.health() == 200;
-        self.stage.wait_until("/health is 200", healthy);
-    }
-
-    /// Waits until `/health` says 500.
-    #[track_caller]
-    pub(crate) fn wait_failing(&self) {
-        let failing = || self.health() == 500;
-        self.stage.wait_until("/health is 500", failing);
-    }
-
-    /// Asks it to end, and waits until it has.
-    #[track_caller]
-    pub(crate) fn terminate(&self) -> Output {
-        self.process.signal(Signal::TERM);
-        self.process.wait_exit(Duration::from_millis(10_500))
-    }
 }
 
 /// A port that nobody listens at; whoever takes it in the meantime makes the program say so.
