@@ -112,7 +112,9 @@ fn a_failing_toggle_does_not_stop_the_others_and_is_named() {
         "{health}"
     );
     assert_eq!(daemon.get("/health/started").status, 200);
-    assert_eq!(daemon.toggle("us")["state"], "in sync");
+    world.wait_until("us is in sync", || {
+        daemon.toggle("us")["state"] == "in sync"
+    });
     let broken = daemon.toggle("broken");
     assert_eq!(broken["state"], "failing");
     assert!(

@@ -33,7 +33,9 @@ fn comes_up_in(order: [usize; 3]) {
     daemon.wait_healthy();
     assert_eq!(daemon.get("/health/started").status, 200);
     assert_eq!(world.store.toggle("us").unwrap()["name"], "US");
-    assert_eq!(daemon.toggle("tax")["state"], "in sync");
+    world.wait_until("tax is in sync", || {
+        daemon.toggle("tax")["state"] == "in sync"
+    });
 }
 
 #[test]
