@@ -144,6 +144,9 @@ fn accept(shared: &Arc<Shared>, stop: &Arc<Stop>, listener: &TcpListener) {
             continue;
         };
         if stop.stopped.load(Ordering::SeqCst) {
+            // To drop it is not enough: a process that is being started may hold a copy for a moment,
+            // and connections would be taken, and reset, instead of refused.
+            let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
             return;
         }
         let _ = stream.set_nodelay(true);

@@ -20,7 +20,7 @@ use super::process::Process;
 use super::{Stage, lock};
 
 /// No run takes longer.
-const RUN_LIMIT: Duration = Duration::from_secs(30);
+const RUN_LIMIT: Duration = Duration::from_secs(60);
 
 /// Names another executable than that of this build: a release, for what takes long.
 const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::lock;
 
 /// How long a test waits for what must come.
-pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Conditions are looked at again after this time, for what happens without a signal.
 const RECHECK: Duration = Duration::from_millis(10);

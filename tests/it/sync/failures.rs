@@ -89,7 +89,9 @@ fn no_retry_starts_after_the_timeout() {
         .always(&query_of("toggle-503"), Fault::status(503));
     let output = world.sync(&["--timeout", "1s"]).exits(1);
     output.reports_start("toggle-503 failed:");
-    assert_eq!(world.queries("toggle-503"), 2, "at 0 and at about 0.5 s");
+    // At 0 and at about 0.5 s; a machine that is busy may find the second one too late.
+    let queries = world.queries("toggle-503");
+    assert!((1..=2).contains(&queries), "{queries}");
 }
 
 #[test]
