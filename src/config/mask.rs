@@ -13,7 +13,7 @@ use crate::config::lines::Lines;
 use crate::config::problem::Problem;
 pub(super) use broken::{COMMENTS, is_merge_marker};
 pub(super) use tree::Piece;
-pub(super) use values::is_harmless_address;
+pub(super) use values::{is_harmless_address, plain_part};
 pub(super) use words::{is_telling, is_telling_in_spec};
 
 /// A part of the file that is not shown, and what is shown instead.

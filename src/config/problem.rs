@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::config::mask::plain_part;
+
 /// One thing that is wrong with the configuration.
 ///
 /// The texts are fit to be shown: they name keys, and quote no value that may be a secret.
@@ -91,18 +93,20 @@ impl Problem {
     }
 }
 
-/// Text from the file, fit for a message: in backticks, on one line, and not long.
+/// Text from the file, fit for a message: in backticks, on one line, not long, and without what may
+/// be a secret in it.
 pub(super) fn quote(text: &str) -> String {
     const LONGEST: usize = 60;
     let mut quoted = String::from("`");
-    for c in text.chars().take(LONGEST) {
+    let plain = plain_part(text);
+    for c in plain.chars().take(LONGEST) {
         if c.is_control() {
             quoted.extend(c.escape_default());
         } else {
             quoted.push(c);
         }
     }
-    if text.chars().nth(LONGEST).is_some() {
+    if plain.len() < text.len() || plain.chars().nth(LONGEST).is_some() {
         quoted.push('…');
     }
     quoted.push('`');

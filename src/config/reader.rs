@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use crate::config::interpolate::{Fault, Surroundings, interpolate, read_text};
+use crate::config::mask::plain_part;
 use crate::config::nearest::suggest_value;
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::table::Table;
@@ -36,6 +37,11 @@ impl Text {
     /// Not for keys that hold secrets, nor for URLs, which can.
     pub(super) fn quoted(&self) -> String {
         quote(&self.written)
+    }
+
+    /// Whether a message may repeat it: all of it stands in the file, and none of it may be a secret.
+    pub(super) fn is_plain(&self) -> bool {
+        self.inline && plain_part(&self.written) == self.written
     }
 }
 
@@ -73,7 +79,8 @@ impl<'t> Node<'t> {
             _ => return None,
         };
         let is_short = text.chars().count() <= 60;
-        Some(text).filter(|text| is_short && text.chars().all(is_plain))
+        let is_plain = is_short && text.chars().all(is_plain) && plain_part(&text) == text;
+        is_plain.then_some(text)
     }
 
     /// Whether it holds other values.

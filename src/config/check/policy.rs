@@ -42,7 +42,7 @@ fn package_help(text: &Text) -> String {
     let parts: Vec<String> = dotted.split('.').map(as_in_rego).collect();
     let meant = parts.concat();
     let meant = meant.strip_prefix('.').unwrap_or(&meant);
-    if text.inline && package_parts(meant).is_some() {
+    if text.is_plain() && package_parts(meant).is_some() {
         // A literal string, because of the quotes that can be in it.
         let quote = if meant.contains('"') { '\'' } else { '"' };
         format!("write `package = {quote}{meant}{quote}`")
@@ -63,7 +63,7 @@ fn as_in_rego(part: &str) -> String {
 /// What may be meant by a rule that is none.
 fn rule_help(text: &Text) -> String {
     let last = text.value.rsplit(['.', '/']).next();
-    match last.filter(|last| text.inline && is_identifier(last)) {
+    match last.filter(|last| text.is_plain() && is_identifier(last)) {
         Some(rule) => format!("write `rule = \"{rule}\"`: what stands before it is the `package`"),
         None => "a rule's name is letters, digits and `_`, such as `rule = \"us_users\"`".into(),
     }

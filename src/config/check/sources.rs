@@ -135,7 +135,7 @@ fn id_help(text: &Text) -> String {
         .split(|c: char| !is_id(c.encode_utf8(&mut [0; 4])));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let meant = words.join("-");
-    if text.inline && is_id(&meant) {
+    if text.is_plain() && is_id(&meant) {
         format!("an id is letters, digits, `.`, `_` and `-`: write `id = \"{meant}\"`")
     } else {
         "an id is letters, digits, `.`, `_` and `-`: write `id = \"my-source\"`".into()

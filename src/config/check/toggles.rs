@@ -134,7 +134,7 @@ impl Seen<'_> {
         } else if has_blanks {
             let message = format!("the key {} begins or ends with a blank", text.quoted());
             let meant = text.value.trim();
-            let is_plain = text.inline && !meant.is_empty() && !meant.contains(['"', '\\']);
+            let is_plain = text.is_plain() && !meant.is_empty() && !meant.contains('\\');
             let help = match meant {
                 meant if is_plain => format!("write `key = \"{meant}\"`"),
                 _ => "take the blank away".into(),

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use crate::config::mask::values::around_host;
+use crate::config::mask::values::{around_host, hidden_in_text};
 use crate::config::mask::words::{Show, is_ours, show};
 
 /// What comments begin with elsewhere.
 pub(in crate::config) const COMMENTS: &[&str] = &["//", "--", ";", "%"];
 
-/// A key of ours on the line, up to and with what separates it from its value.
+const QUOTES: [char; 2] = ['"', '\''];
+
+/// A key on the line, and where that begins which is to be shown as `show` says.
 struct Assignment {
     key: Range<usize>,
     value: usize,
@@ -82,8 +84,13 @@ pub(in crate::config) fn is_merge_marker(line: &str) -> bool {
 
 /// A YAML line has `:` where TOML has `=`, and on some lines both were forgotten.
 fn assignments(code: &str) -> Vec<Assignment> {
-    let separator = if code.contains('=') { '=' } else { ':' };
-    let places = code.match_indices(separator);
+    let places = code.match_indices(['=', ':']);
+    // The `:` of an address is followed by what belongs to it.
+    let places = places.filter(|(at, separator)| {
+        let after = code.get(at + separator.len()..).unwrap_or_default();
+        let is_within = |c: char| !c.is_whitespace() && !"\"'[{".contains(c);
+        *separator == "=" || !after.starts_with(is_within)
+    });
     let found: Vec<_> = places.filter_map(|(at, _)| assignment(code, at)).collect();
     if !found.is_empty() {
         return found;
@@ -107,18 +114,26 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     let doubled = after.len() - after.trim_start_matches('=').len();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.\"'".contains(c);
     let start = before.trim_end_matches(is_part).len();
-    let path = before.get(start..)?.replace(['"', '\''], "");
+    let key = before.get(start..)?;
+    let path = key.replace(QUOTES, "");
     let shows: Vec<Show> = path.split('.').map(show).collect();
     let last = *shows.last()?;
     let is_secret = shows.contains(&Show::Nothing);
     // The word before it may be a part of the key: `api key`.
     let word = code.get(..start)?.trim_end().rsplit(is_between).next()?;
     let is_whole = is_ours(word) || !word.contains(|c: char| c.is_ascii_alphanumeric());
+    // With what is no key in it, or a quote amid it, it may have swallowed a value.
+    let is_amid = key.trim_matches(QUOTES).contains(QUOTES);
+    let has_swallowed = shows.contains(&Show::NoText) || is_amid;
     // What is not known is no key for sure, but may be a part of a value.
     (is_secret || last != Show::NoText).then_some(Assignment {
         key: start..before.len(),
-        value: (separator + 1 + doubled).min(code.len()),
-        show: if is_secret || !is_whole {
+        value: if has_swallowed {
+            start
+        } else {
+            (separator + 1 + doubled).min(code.len())
+        },
+        show: if is_secret || has_swallowed || !is_whole {
             Show::Nothing
         } else {
             last
@@ -126,17 +141,31 @@ fn assignment(code: &str, separator: usize) -> Option<Assignment> {
     })
 }
 
+/// Whether a value may be shown: a single one, or a list of strings. What else is there may come
+/// from another key, whose beginning is lost.
 fn may_show(value: &str, show: Show) -> bool {
-    // Before an `@` can stand a password, also where its address is broken.
-    let is_certain = !value.contains(['=', '@']) && !value.contains("-----BEGIN");
+    let around = |c: char| c.is_whitespace() || ",{}".contains(c);
+    let value = value.trim_matches(around);
     match show {
-        Show::Whole if !value.contains("://") => is_certain,
-        Show::Whole | Show::Address => {
-            let around = |c: char| c.is_whitespace() || "\"',{}".contains(c);
-            is_certain && around_host(value.trim_matches(around)).is_empty()
-        }
+        Show::Whole => match value.strip_prefix('[') {
+            Some(list) => list.split(',').all(is_string_or_nothing),
+            None => is_single(value),
+        },
+        Show::Address => is_single(value) && around_host(value.trim_matches(QUOTES)).is_empty(),
         Show::Nothing | Show::NoText => words(value).next().is_none(),
     }
+}
+
+fn is_string_or_nothing(element: &str) -> bool {
+    let element = element.trim_matches(|c: char| c.is_whitespace() || "[]{".contains(c));
+    element.is_empty() || element.starts_with(QUOTES) && is_single(element)
+}
+
+/// Whether a value is one string without a secret, with its quotes or without, or one word.
+fn is_single(value: &str) -> bool {
+    let text = value.trim_matches(QUOTES);
+    let is_word = !text.contains(|c: char| c.is_whitespace() || "[]{},".contains(c));
+    (is_word || value.starts_with(QUOTES)) && hidden_in_text(text).is_empty()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -185,14 +214,18 @@ mod tests {
             ("s3==", "…"),
             ("url = http://opal:7000", "url = http://opal:7000"),
             ("url = http://ann:s3@opal", "url = …"),
-            ("extra_headers.X-Y = s3 s4", "extra_headers.X-Y = …"),
+            ("extra_headers.X-Y = s3 s4", "…"),
+            ("\"s3.bind = \"x:1\"", "…"),
+            ("s3.bind: x", "…"),
             ("extra_headers = { X = \"s3\" Y", "extra_headers = …"),
             ("token = id = \"s3\"", "token = …"),
-            ("bind = 5 5 # was s3", "bind = 5 5 …"),
+            ("bind = 5 # was s3", "bind = 5 …"),
+            ("bind = 5 s3", "bind = …"),
             ("id = \"a\", url[ \"ht\"\"\"//ann:s3@opal\"", "id = …"),
             ("rer s3:\"", "…"),
+            ("id = \"a\", token5\"s3=", "id = \"a\", …"),
             ("api key = { inne\"\"\" \"s3\" }", "… key = …"),
-            ("id = \"a\" api key = \"s3\"", "id = \"a\" api key = …"),
+            ("id = \"a\" api key = \"s3\"", "id = … key = …"),
             ("- id: a", "- id: a"),
             ("  token: s3", "  token: …"),
             ("read == true", "read == true"),

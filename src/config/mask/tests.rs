@@ -140,8 +140,9 @@ const PIECES: &[&str] = &[
 ];
 
 proptest! {
-    /// Deletions within a line only, and no query: what is joined to a value that may be shown
-    /// cannot be told from it.
+    /// What has become another value, which may be shown, cannot be told from it. So there are
+    /// deletions within a line only, no query, no comment that ends amid what was a line, and a
+    /// password has its `:` or its `@`.
     #[test]
     fn a_broken_file_shows_no_secret(
         edits in prop::collection::vec(
@@ -151,6 +152,7 @@ proptest! {
     ) {
         let file = FILE.replace("?q=hunter2", "");
         let mut text: Vec<char> = file.chars().collect();
+        let pieces: Vec<char> = edits.iter().flat_map(|(_, _, piece)| piece.chars()).collect();
         for (at, removed, piece) in edits {
             let start = at.index(text.len() + 1);
             let rest = text[start..].iter().take(removed);
@@ -158,6 +160,8 @@ proptest! {
             text.splice(start..end, piece.chars());
         }
         let text: String = text.into_iter().collect();
+        prop_assume!(!(pieces.contains(&'#') && pieces.contains(&'\n')));
+        prop_assume!(text.contains(":hunter2") || text.contains("hunter2@"));
         let shown = report(&text).to_string();
         prop_assert!(!shown.contains(SECRET), "{shown}");
     }

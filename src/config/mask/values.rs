@@ -9,14 +9,33 @@ pub(super) fn hidden(text: &str, span: &Range<usize>, show: Show) -> Vec<Range<u
     let inside = inside(text, span);
     let value = text.get(inside.clone()).unwrap_or_default();
     let hidden = match show {
-        // Who puts a key into the file itself where its path is wanted has put a secret there.
-        Show::Whole if value.contains("-----BEGIN") => std::iter::once(0..value.len()).collect(),
-        Show::Whole if !value.contains("://") => Vec::new(),
-        Show::Whole | Show::Address => around_host(value),
+        Show::Whole => hidden_in_text(value),
+        Show::Address => around_host(value),
         Show::Nothing | Show::NoText => between_references(value),
     };
     let in_file = |part: Range<usize>| inside.start + part.start..inside.start + part.end;
     hidden.into_iter().map(in_file).collect()
+}
+
+/// What must not be shown of a text that is no secret.
+pub(super) fn hidden_in_text(text: &str) -> Vec<Range<usize>> {
+    if text.contains("://") {
+        return around_host(text);
+    }
+    let plain = plain_part(text).len();
+    Vec::from_iter((plain < text.len()).then_some(plain..text.len()))
+}
+
+/// What a text begins with that is no secret, unless its key says so. A string that has lost its
+/// quote goes on to the next one, and can take secrets with it. Who puts a key into the file itself
+/// where its path is wanted has put a secret there.
+pub(in crate::config) fn plain_part(text: &str) -> &str {
+    // Before an `@` can stand a password.
+    let password = text.contains('@').then_some(0);
+    let odd = text.find(['"', '\'', '=', '\n']);
+    let key = text.find("-----BEGIN");
+    let end = [password, odd, key].into_iter().flatten().min();
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// A value without its quotes.
@@ -34,37 +53,56 @@ fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
 }
 
 /// What of an address is more than a scheme, a host, a port and a path: a user name and password,
-/// a query, what stands where a port should be (a password, if the `@` was forgotten), and all
-/// behind a character that no URL has.
+/// a query, and all behind a character that stands at no such place. (Where a port should be stands
+/// a password, if the `@` was forgotten.)
 pub(super) fn around_host(url: &str) -> Vec<Range<usize>> {
+    if !url.contains([':', '.', '/', '$']) {
+        // A single word is no address, and may be anything.
+        return std::iter::once(0..url.len()).collect();
+    }
     let host = url.find("://").map_or(0, |at| at + "://".len());
     let user = url.rfind('@').filter(|at| *at > host).map(|at| host..at);
     let from = user.as_ref().map_or(host, |user| user.end);
     let rest = url.get(from..).unwrap_or_default();
-    let no_port = no_port(rest).map(|at| from + at..url.len());
-    let query = rest.find(['?', '#']).map(|at| from + at + 1..url.len());
-    let is_odd = |c: char| c.is_whitespace() || "\"'<>|\\^`,=".contains(c);
-    let odd = rest.find(is_odd).map(|at| from + at + 1..url.len());
-    let rest = [no_port, query, odd].into_iter().flatten();
-    let rest = rest.min_by_key(|part| part.start);
-    let parts = [user, rest].into_iter().flatten();
+    let odd = after_path(rest.strip_prefix('@').unwrap_or(rest));
+    let separator = odd.chars().next().filter(char::is_ascii);
+    let hidden = url.len() - odd.len() + separator.map_or(0, char::len_utf8);
+    let parts = [user, Some(hidden..url.len())].into_iter().flatten();
     parts.filter(|part| !part.is_empty()).collect()
+}
+
+/// What follows on a host, a port and a path.
+fn after_path(address: &str) -> &str {
+    let is_of_host = |c: char| is_of_path(c) && c != '/';
+    let is_of_ipv6 = |c: char| c.is_ascii_hexdigit() || ":.".contains(c);
+    let ipv6 = address
+        .strip_prefix('[')
+        .and_then(|rest| rest.trim_start_matches(is_of_ipv6).strip_prefix(']'));
+    let host = ipv6.unwrap_or_else(|| after(address, is_of_host));
+    let port = host.strip_prefix(':');
+    let port = port.map(|port| after(port, |c| c.is_ascii_digit()));
+    let port = port.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+    let path = port.unwrap_or(host);
+    if path.starts_with('/') {
+        after(path, |c| is_of_path(c) || "~%+".contains(c))
+    } else {
+        path
+    }
+}
+
+/// What follows on such characters and references.
+fn after(text: &str, is_part: impl Fn(char) -> bool) -> &str {
+    let mut rest = text.trim_start_matches(&is_part);
+    while let Some(reference) = next_reference(rest, 0).filter(|found| found.start == 0) {
+        let behind = rest.get(reference.end..).unwrap_or_default();
+        rest = behind.trim_start_matches(&is_part);
+    }
+    rest
 }
 
 /// Whether all of an address may be shown.
 pub(in crate::config) fn is_harmless_address(url: &str) -> bool {
     around_host(url).is_empty()
-}
-
-/// Where something else than a port stands behind a host.
-fn no_port(host: &str) -> Option<usize> {
-    let bracket = host.find(']').filter(|_| host.starts_with('['));
-    let name = bracket.unwrap_or_default();
-    let end = name + host.get(name..)?.find([':', '/'])?;
-    let port = host.get(end..)?.strip_prefix(':')?;
-    let after = port.trim_start_matches(|c: char| c.is_ascii_digit());
-    let is_port = after.starts_with(['/', '?', '#']) || after.is_empty();
-    (!is_port).then_some(end + 1)
 }
 
 /// All of it but `${NAME}` and `${file:PATH}`.
@@ -145,11 +183,28 @@ mod tests {
             ("\"http://a:p@ss@opal/?token=s3\"", "\"http://…@opal/?…\""),
             ("\"http://opal/#s3\"", "\"http://opal/#…\""),
             ("\"http://ann:s3opal:7000\"", "\"http://ann:…\""),
-            ("\"http://[::1]:7000/a:b\"", "\"http://[::1]:7000/a:b\""),
+            ("\"http://[::1]:7000/a\"", "\"http://[::1]:7000/a\""),
+            ("\"http://${H}:${P}/${A}/b\"", "\"http://${H}:${P}/${A}/b\""),
+            ("\"htt[//ann:s3pal:7000\"", "\"htt[…\""),
+            ("\"htt//ann:s3pal:7000\"", "\"htt//ann:…\""),
+            ("\"http://opal s3\"", "\"http://opal …\""),
+            ("\"s3\"", "\"…\""),
         ] {
             assert_eq!(shown(value, Show::Address), expected);
         }
         assert_eq!(shown("\"ftp://a:s3@b\"", Show::Whole), "\"ftp://…@b\"");
         assert_eq!(shown("\"-----BEGIN KEY\"", Show::Whole), "\"…\"");
+    }
+
+    #[test]
+    fn of_a_text_that_goes_on_to_the_next_quote_only_the_beginning_is_shown() {
+        for (value, expected) in [
+            ("\"us-east 1\"", "\"us-east 1\""),
+            ("\"a', token 's3\"", "\"a…\""),
+            ("'a, token = \"s3'", "'a, token …'"),
+            ("\"a:s3@b\"", "\"…\""),
+        ] {
+            assert_eq!(shown(value, Show::Whole), expected);
+        }
     }
 }
