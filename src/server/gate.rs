@@ -45,6 +45,9 @@ pub struct Limits {
     pub head_bytes: usize,
     /// For a client to send its head.
     pub head_time: Duration,
+    /// For a request to get its turn at the server. It is long: on a busy machine, with many clients, a
+    /// callback that is answered late is better than one that is lost.
+    pub turn_time: Duration,
     /// For the server to answer, and then for the client to take the answer.
     pub answer_time: Duration,
     /// The bytes of a body that are read, to be thrown away, after the answer 202.
@@ -68,6 +71,7 @@ impl Default for Limits {
             connections: 64,
             head_bytes: 8 * 1024,
             head_time: Duration::from_secs(5),
+            turn_time: Duration::from_secs(30),
             answer_time: Duration::from_secs(5),
             body_bytes: 64 * 1024 * 1024,
             body_time: Duration::from_secs(5),

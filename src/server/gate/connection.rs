@@ -64,7 +64,7 @@ fn read_head(
 
 /// The server's answer, with the one header added that the server leaves out.
 fn ask(door: &Door, client: &TcpStream, request: &Request) -> Result<Vec<u8>, Refusal> {
-    let answer = door.inner.ask(request, client, door.limits.answer_time);
+    let answer = door.inner.ask(request, client, &door.limits);
     let mut answer = answer.map_err(|error| {
         log::warn!("the HTTP server gave no answer error={error}");
         if error.kind() == ErrorKind::ConnectionRefused {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::Limits;
 use super::head::Request;
 use address::{Address, Stream};
 
@@ -57,8 +58,8 @@ impl Inner {
     /// Sends a request's head when it is its turn, and returns the whole answer.
     ///
     /// The answer is read whole before the client sees any of it, so that a client which reads slowly
-    /// never holds up the server. `client` is there to count free descriptors with; `time` is for the
-    /// turn to come, and for each read and write.
+    /// never holds up the server. `client` is there to count free descriptors with. The answer time of
+    /// `limits` is for each read and write.
     ///
     /// # Errors
     ///
@@ -67,11 +68,11 @@ impl Inner {
         &self,
         request: &Request,
         client: &TcpStream,
-        time: Duration,
+        limits: &Limits,
     ) -> io::Result<Vec<u8>> {
-        let turn = self.take.recv_timeout(time);
+        let turn = self.take.recv_timeout(limits.turn_time);
         let kept = turn.map_err(|_| io::Error::from(ErrorKind::TimedOut))?;
-        let (kept, answer) = match self.exchange(kept, request, client, time) {
+        let (kept, answer) = match self.exchange(kept, request, client, limits.answer_time) {
             Ok((stream, answer)) => (Some(stream), Ok(answer)),
             Err(error) => (None, Err(error)),
         };

@@ -96,6 +96,22 @@ fn a_server_that_gives_no_answer_in_time_is_unavailable_but_not_gone() {
 }
 
 #[test]
+fn who_does_not_get_its_turn_in_time_is_told_so_and_holds_up_nobody() {
+    let fixture = Fixture::new(Limits {
+        turn_time: Duration::from_millis(200),
+        answer_time: PATIENCE * 2,
+        ..Limits::default()
+    });
+    let mut first = fixture.connect();
+    first.write_all(b"GET /held HTTP/1.0\r\n\r\n").unwrap();
+    let release = fixture.held.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(status(&fixture.ask(GET)), "503");
+    release.send(()).unwrap();
+    assert!(read(&mut first).unwrap().ends_with("held"));
+    assert_eq!(status(&fixture.ask(GET)), "200");
+}
+
+#[test]
 fn a_connection_that_the_server_has_closed_is_replaced() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (inner, behind) = Inner::bind().unwrap();
