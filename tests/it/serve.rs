@@ -7,4 +7,5 @@ mod resync;
 mod retries;
 mod routes;
 mod shutdown;
+mod side_by_side;
 mod startup;

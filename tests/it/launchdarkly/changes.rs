@@ -119,3 +119,23 @@ fn a_flag_that_is_not_seen_right_after_it_was_created_is_no_obstacle() {
     flags.sync(&[]).exits(0);
     assert!(flags.is_on_for("us", &["ann"], &["eve"]));
 }
+
+#[test]
+fn two_instances_that_send_the_same_change_leave_the_right_users() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    let (_one, _two) = (flags.serve_in_step(), flags.serve_in_step());
+    for (users, others) in [
+        (&["ann", "bob"][..], &["eve"][..]),
+        (&["bob", "eve"], &["ann"]),
+        (&[], &["ann", "bob", "eve"]),
+    ] {
+        let before = flags.count("PATCH", "us");
+        flags.change("us", users);
+        let both = "both have sent it to each environment";
+        flags.stage.wait_until(both, || {
+            flags.count("PATCH", "us") == before + 2 * ENVIRONMENTS.len()
+        });
+        flags.wait_until_on_for("us", users, others);
+    }
+}
