@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::support::store::patch_of;
-use crate::support::{Fault, Hold, World, lock};
+use crate::support::{Fault, World, lock};
 
 /// Listens as the service manager does.
 struct Manager {
@@ -158,11 +158,7 @@ fn a_reload_is_announced_and_a_refused_one_stays_in_the_status_line() {
 fn the_end_is_announced_before_what_is_in_flight_has_ended() {
     let (world, manager) = managed(Manager::new);
     let daemon = world.serve_in_step();
-    let hold = Hold::new(&world.stage);
-    world
-        .opal
-        .http
-        .always("* /callbacks/*", Fault::Hold(hold.clone()));
+    let hold = world.opal.http.hold("* /callbacks/*");
     daemon.process.signal(Signal::TERM);
     world.wait_until("the end is announced", || {
         manager.states() == ["READY=1", "STOPPING=1"]

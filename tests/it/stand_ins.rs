@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::opa::Opa;
 use crate::support::opal::Opal;
 use crate::support::store::Store;
-use crate::support::{Answer, Fault, Hold, Server, Stage, client};
+use crate::support::{Answer, Fault, Server, Stage, client};
 
 fn send(server: &Server, method: &str, path: &str, body: &Value) -> std::io::Result<Answer> {
     let body = match body {
@@ -122,8 +122,7 @@ fn faults_are_what_they_are_called() {
 fn a_held_answer_comes_when_it_is_released() {
     let stage = Stage::new();
     let store = Store::start(&stage, None);
-    let hold = Hold::new(&stage);
-    store.http.always("GET *", Fault::Hold(hold.clone()));
+    let hold = store.http.hold("GET *");
     std::thread::scope(|scope| {
         let get = || status(&store.http, "GET", "/api/toggles/a", &Value::Null);
         let threads = [scope.spawn(get), scope.spawn(get)];

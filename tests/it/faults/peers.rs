@@ -107,15 +107,7 @@ fn callback(case: Case) {
     let daemon = world.serve_in_step();
     case.begin(&world);
     world.change("us", &["v1"]);
-    if case.0 == Peer::Opal {
-        // Nobody needs OPAL for this.
-        world.wait_for_users("us", &["v1"]);
-        assert_eq!(daemon.health(), 200);
-    } else {
-        case.is_told(&world, &daemon);
-    }
-    case.end(&world);
-    case.is_over(&world, &daemon, "v1");
+    is_told_and_arrives(case, &world, &daemon);
 }
 
 fn retry(case: Case) {
@@ -150,14 +142,19 @@ fn resync(case: Case) {
     let daemon = world.serve_in_step();
     case.begin(&world);
     world.opa.allow("us", &["v1"]);
+    is_told_and_arrives(case, &world, &daemon);
+}
+
+/// Nobody needs OPAL to learn of `v1`.
+fn is_told_and_arrives(case: Case, world: &World, daemon: &Daemon) {
     if case.0 == Peer::Opal {
         world.wait_for_users("us", &["v1"]);
         assert_eq!(daemon.health(), 200);
     } else {
-        case.is_told(&world, &daemon);
+        case.is_told(world, daemon);
     }
-    case.end(&world);
-    case.is_over(&world, &daemon, "v1");
+    case.end(world);
+    case.is_over(world, daemon, "v1");
 }
 
 fn shutdown(case: Case) {

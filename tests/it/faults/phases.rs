@@ -9,7 +9,7 @@ use crate::support::opa::{READY, query_of};
 use crate::support::opal::Opal;
 use crate::support::program::Daemon;
 use crate::support::store::patch_of;
-use crate::support::{Fault, Hold, World};
+use crate::support::{Fault, World};
 
 /// What is going on when the signal comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,10 +172,9 @@ fn a_second_signal_ends_it_whatever_hangs() {
 fn a_registration_is_not_made_once_it_is_leaving() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
-    let hold = Hold::new(&world.stage);
     let Opal { http: opal, .. } = &world.opal;
     opal.next(1, "POST *", Fault::status(500));
-    opal.always("GET /callbacks/*", Fault::Hold(hold.clone()));
+    let hold = opal.hold("GET /callbacks/*");
     let daemon = world.serve();
     daemon.wait_failing();
     let due = || {

@@ -3,7 +3,7 @@
 use super::{Scrape, wait_for};
 use crate::support::opa::query_of;
 use crate::support::store::patch_of;
-use crate::support::{Fault, Hold, World};
+use crate::support::{Fault, World};
 
 const COMPLETE: &str = r#"optoggles_passes_total{result="complete",source="main"}"#;
 const FAILED: &str = r#"optoggles_passes_total{result="failed",source="main"}"#;
@@ -43,9 +43,7 @@ fn a_pass_with_a_failed_query_and_one_that_is_overtaken_are_told_apart() {
     wait_for(&world, &daemon, FAILED, 1.0);
     daemon.wait_healthy();
     let late = Scrape::of(&daemon).count(LATE);
-    let hold = Hold::new(&world.stage);
-    let query = query_of("us");
-    world.opa.http.next(1, &query, Fault::Hold(hold.clone()));
+    let hold = world.opa.http.hold_next(&query_of("us"));
     let asked = world.queries("us");
     world.opal.call_back();
     world.wait_until("the query is held", || world.queries("us") > asked);

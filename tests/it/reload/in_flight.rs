@@ -2,7 +2,7 @@
 
 use crate::support::opa::query_of;
 use crate::support::store::patch_of;
-use crate::support::{Fault, Hold, World};
+use crate::support::{Fault, World};
 
 #[test]
 fn an_update_in_flight_is_waited_for_and_then_the_newest_users_are_sent() {
@@ -12,11 +12,7 @@ fn an_update_in_flight_is_waited_for_and_then_the_newest_users_are_sent() {
         world.opa.allow("us", &["ann"]);
         world.opa.allow("other", &["ann"]);
         let daemon = world.serve_in_step();
-        let hold = Hold::new(&world.stage);
-        world
-            .store
-            .http
-            .next(1, &patch_of("us"), Fault::Hold(hold.clone()));
+        let hold = world.store.http.hold_next(&patch_of("us"));
         let sent = world.updates("us");
         world.change("us", &["bob"]);
         world.wait_until("the update is out", || world.updates("us") == sent + 1);
@@ -60,11 +56,7 @@ fn the_answer_to_a_query_of_the_old_rule_is_never_applied() {
     world.opa.allow("us", &["ann"]);
     world.opa.allow("them", &["zoe"]);
     let daemon = world.serve_in_step();
-    let hold = Hold::new(&world.stage);
-    world
-        .opa
-        .http
-        .next(1, &query_of("us"), Fault::Hold(hold.clone()));
+    let hold = world.opa.http.hold_next(&query_of("us"));
     let queries = world.queries("us");
     world.change("us", &["mallory"]);
     world.wait_until("the query is out", || world.queries("us") == queries + 1);
@@ -83,9 +75,8 @@ fn a_registration_in_flight_with_a_source_that_goes_is_taken_back() {
     let world = World::of(&["us"]).and_other(&["beta"]).build();
     world.opa.allow("us", &["ann"]);
     let other = world.other.as_ref().unwrap();
-    let hold = Hold::new(&world.stage);
     let register = "POST /callbacks";
-    other.opal.http.next(1, register, Fault::Hold(hold.clone()));
+    let hold = other.opal.http.hold_next(register);
     let daemon = world.serve();
     world.wait_until("the registration is out", || {
         other.opal.http.count(register) == 1

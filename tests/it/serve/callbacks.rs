@@ -1,6 +1,6 @@
 //! OPAL calls back.
 
-use crate::support::{Fault, Hold, World};
+use crate::support::World;
 
 #[test]
 fn a_callback_updates_the_toggles_that_changed_and_no_others() {
@@ -59,11 +59,7 @@ fn callbacks_during_a_pass_cause_exactly_one_more() {
     let _daemon = world.serve_in_step();
     let before = world.queries("us");
     assert_eq!(world.queries("tax"), before);
-    let hold = Hold::new(&world.stage);
-    world
-        .opa
-        .http
-        .always("GET /v1/data/app/*", Fault::Hold(hold.clone()));
+    let hold = world.opa.http.hold("GET /v1/data/app/*");
     world.opal.call_back();
     let asked = |count| {
         move |world: &World| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::opa::query_of;
 use crate::support::store::patch_of;
-use crate::support::{Fault, Hold, World, owned};
+use crate::support::{Fault, World, owned};
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -67,11 +67,7 @@ fn what_changes_while_an_update_is_in_flight_follows_it_once() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["v0"]);
     let _daemon = world.serve_in_step();
-    let hold = Hold::new(&world.stage);
-    world
-        .store
-        .http
-        .next(1, &patch_of("us"), Fault::Hold(hold.clone()));
+    let hold = world.store.http.hold_next(&patch_of("us"));
     world.change("us", &["v1"]);
     world.wait_until("v1 is in flight", || world.updates("us") == 2);
     for user in ["v2", "v3"] {
@@ -93,11 +89,7 @@ fn an_answer_that_belongs_to_an_older_state_is_not_taken_for_the_last_word() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["v0"]);
     let _daemon = world.serve_in_step();
-    let hold = Hold::new(&world.stage);
-    world
-        .opa
-        .http
-        .next(1, &query_of("us"), Fault::Hold(hold.clone()));
+    let hold = world.opa.http.hold_next(&query_of("us"));
     let queries = world.queries("us");
     world.change("us", &["v1"]);
     world.wait_until("v1 is held", || world.queries("us") == queries + 1);

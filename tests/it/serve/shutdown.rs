@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::store::patch_of;
-use crate::support::{Fault, Hold, Server, World};
+use crate::support::{Hold, Server, World};
 
 fn serving() -> World {
     let world = World::of(&["us"]).build();
@@ -38,21 +38,13 @@ fn all_sources_are_left() {
     other.opa.allow("beta", &["ann"]);
     let daemon = world.serve_in_step();
     // Both wait for each other: only a program that leaves all at once gets away.
-    let hold = Hold::new(&world.stage);
-    world
-        .opal
-        .http
-        .always("GET /callbacks/*", Fault::Hold(hold.clone()));
-    other
-        .opal
-        .http
-        .always("GET /callbacks/*", Fault::Hold(hold.clone()));
+    let holds = [&world.opal.http, &other.opal.http].map(|opal| opal.hold("GET /callbacks/*"));
     daemon.process.signal(Signal::TERM);
     let asked = |server: &Server| server.count("GET /callbacks/*") == 1;
     world.wait_until("both are asked", || {
         asked(&world.opal.http) && asked(&other.opal.http)
     });
-    hold.release();
+    holds.iter().for_each(Hold::release);
     daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
     assert!(world.opal.keys().is_empty() && other.opal.keys().is_empty());
 }
@@ -72,11 +64,7 @@ fn a_registration_of_somebody_else_is_left_alone() {
 fn requests_in_flight_end_before_the_program_does() {
     let world = serving();
     let daemon = world.serve_in_step();
-    let hold = Hold::new(&world.stage);
-    world
-        .store
-        .http
-        .next(1, &patch_of("us"), Fault::Hold(hold.clone()));
+    let hold = world.store.http.hold_next(&patch_of("us"));
     world.change("us", &["bob"]);
     world.wait_until("an update is in flight", || world.updates("us") == 2);
     daemon.process.signal(Signal::TERM);
@@ -108,11 +96,7 @@ fn a_program_that_has_not_started_ends_as_well() {
 fn it_stops_listening_first() {
     let world = serving();
     let daemon = world.serve_in_step();
-    let hold = Hold::new(&world.stage);
-    world
-        .opal
-        .http
-        .always("* /callbacks/*", Fault::Hold(hold.clone()));
+    let hold = world.opal.http.hold("* /callbacks/*");
     let before = world.opal.http.count("* /callbacks/*");
     daemon.process.signal(Signal::TERM);
     world.wait_until("it takes its leave", || {

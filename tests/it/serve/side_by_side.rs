@@ -1,7 +1,7 @@
 //! Two instances with the same configuration that do not know of each other.
 
+use crate::support::World;
 use crate::support::opa::query_of;
-use crate::support::{Fault, Hold, World};
 
 #[test]
 fn two_instances_follow_each_change_and_then_are_quiet() {
@@ -28,11 +28,7 @@ fn an_instance_that_sends_what_has_become_old_puts_it_right_itself() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let (_one, _two) = (world.serve_in_step(), world.serve_in_step());
-    let slow = Hold::new(&world.stage);
-    world
-        .opa
-        .http
-        .next(1, &query_of("us"), Fault::Hold(slow.clone()));
+    let slow = world.opa.http.hold_next(&query_of("us"));
     world.change("us", &["bob"]);
     world.wait_for_users("us", &["bob"]);
     world.change("us", &["zoe"]);

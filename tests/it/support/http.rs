@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::fault::{Fault, Faults, When};
+use super::fault::{Fault, Faults, Hold, When};
 use super::port::Port;
 use super::record::Record;
 use super::wire::{Answer, Incoming, Request};
@@ -108,6 +108,20 @@ impl Server {
     /// All requests of this kind meet the fault, until [`Server::heal`].
     pub(crate) fn always(&self, which: &str, fault: Fault) {
         self.shared.faults.plan(which, When::Always, fault);
+    }
+
+    /// The answer to the next request of this kind is kept back.
+    pub(crate) fn hold_next(&self, which: &str) -> Hold {
+        let hold = Hold::new(&self.shared.stage);
+        self.next(1, which, Fault::Hold(hold.clone()));
+        hold
+    }
+
+    /// The answers to all requests of this kind are kept back, until [`Server::heal`].
+    pub(crate) fn hold(&self, which: &str) -> Hold {
+        let hold = Hold::new(&self.shared.stage);
+        self.always(which, Fault::Hold(hold.clone()));
+        hold
     }
 
     /// One in so many requests of this kind meets the fault, until [`Server::heal`].
