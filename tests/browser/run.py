@@ -13,12 +13,12 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the tree stays as it was
 
 # pylint: disable=wrong-import-position
+import report
 from browser import Browser
 from daemon import Daemon
 
@@ -33,27 +33,18 @@ def main():
     parser.add_argument("--pictures", type=Path, help="where to keep screenshots")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="optoggles-browser-"))
-    counts = {True: 0, False: 0}
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(shutil.rmtree, folder)
         daemon = Daemon(options.bin.absolute(), folder, toggles(), max_removal="50%")
         at_the_end.callback(daemon.stop)
         browser = Browser(folder)
         at_the_end.callback(browser.stop)
-        for sentence, check in CHECKS:
-            start = time.monotonic()
-            try:
-                check(daemon, browser)
-                word, held = "ok  ", True
-            except Exception as error:  # pylint: disable=broad-exception-caught
-                word, held = "FAIL", False
-                print(f"     {error!r}", flush=True)
-            counts[held] += 1
-            print(f"{word} {sentence} ({time.monotonic() - start:.1f} s)", flush=True)
+
+        def take_picture(number):
             if options.pictures:
-                browser.picture(options.pictures / f"{counts[True] + counts[False]}.png")
-    print(f"{counts[True]} passed, {counts[False]} failed", flush=True)
-    return 1 if counts[False] else 0
+                browser.picture(options.pictures / f"{number}.png")
+
+        return report.run(CHECKS, daemon, browser, after=take_picture)
 
 
 def toggles():

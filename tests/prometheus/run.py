@@ -14,15 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True  # the tree stays as it was
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "browser"))  # the daemon is the same
+sys.path.append(str(ROOT / "tests" / "browser"))  # the daemon and the report are the same
 
 # pylint: disable=wrong-import-position
+import report
 from daemon import Daemon
 from server import OPENER, Prometheus
 
@@ -38,7 +38,6 @@ def main():
     parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="optoggles-prometheus-"))
-    counts = {True: 0, False: 0}
     with contextlib.ExitStack() as at_the_end:
         at_the_end.callback(shutil.rmtree, folder)
         keys = [f"feature-{number}" for number in range(TOGGLES)]
@@ -47,18 +46,7 @@ def main():
         daemon.allow(["ann", "bob", "eve", "zoe"])
         prometheus = Prometheus(folder, daemon.url, RULES)
         at_the_end.callback(prometheus.stop)
-        for sentence, check in CHECKS:
-            start = time.monotonic()
-            try:
-                check(daemon, prometheus)
-                word, held = "ok  ", True
-            except Exception as error:  # pylint: disable=broad-exception-caught
-                word, held = "FAIL", False
-                print(f"     {error!r}", flush=True)
-            counts[held] += 1
-            print(f"{word} {sentence} ({time.monotonic() - start:.1f} s)", flush=True)
-    print(f"{counts[True]} passed, {counts[False]} failed", flush=True)
-    return 1 if counts[False] else 0
+        return report.run(CHECKS, daemon, prometheus)
 
 
 def rules(_daemon, _prometheus):
