@@ -214,6 +214,9 @@ impl Engine {
         result: Result<Readiness, Failure>,
         now: Moment,
     ) {
+        if self.sources[id].passes.ready.is_void() {
+            return;
+        }
         let readiness = match result {
             Ok(readiness) => readiness,
             Err(failure) => {

@@ -167,6 +167,7 @@ impl Engine {
             Err(failure) if is_file => {
                 // What it held is out of date: the users are not known.
                 self.sources[id].origin = None;
+                self.outdate_answers(id);
                 self.forget_users(id);
                 self.failed(key, "reading", failure, now);
                 false
@@ -206,7 +207,7 @@ impl Engine {
             Origin::File(_) => None,
         };
         source.origin = Some(Arc::new(origin));
-        source.passes.ready_until = None;
+        self.outdate_answers(id);
         if let Some(opa) = opa {
             let name = self.source_name(id);
             self.notices.push(Notice::Discovered { name, opa });

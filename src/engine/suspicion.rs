@@ -21,6 +21,17 @@ impl Engine {
         }
     }
 
+    /// Its users are to be had elsewhere now, or not at all: whatever is asked of the OPA, or looked up
+    /// in the document, of before says nothing any more.
+    pub(super) fn outdate_answers(&mut self, id: SourceId) {
+        for toggle in self.toggles_of(id) {
+            self.toggles[toggle].query.outdate();
+        }
+        let passes = &mut self.sources[id].passes;
+        passes.ready.outdate();
+        passes.ready_until = None;
+    }
+
     /// A query was answered: OPA is where it was thought to be.
     pub(super) fn trust(&mut self, id: SourceId) {
         self.sources[id].suspicion.reset();

@@ -52,6 +52,8 @@ pub struct Trouble {
 pub(super) struct Task {
     pub(super) state: State,
     pub(super) trouble: Option<Trouble>,
+    /// What is in flight asks where the answer is no longer to be had.
+    outdated: bool,
     backoff: Backoff,
 }
 
@@ -66,6 +68,21 @@ impl Task {
 
     pub(super) fn has_given_up(&self) -> bool {
         self.state == State::GivenUp
+    }
+
+    /// Whatever is in flight: its answer is not to be used.
+    pub(super) fn outdate(&mut self) {
+        self.outdated = self.is_running();
+    }
+
+    /// Something in flight has ended: whether its answer is not to be used, and it is to be asked
+    /// again.
+    pub(super) fn is_void(&mut self) -> bool {
+        let outdated = std::mem::take(&mut self.outdated);
+        if outdated {
+            self.state = State::Idle;
+        }
+        outdated
     }
 
     /// Whether its last try got no answer in time.
@@ -87,6 +104,7 @@ impl Task {
                 _ => State::Idle,
             },
             trouble: self.trouble.clone(),
+            outdated: false,
             backoff: self.backoff,
         }
     }

@@ -104,6 +104,10 @@ impl Engine {
     pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
         let source = self.config.toggles[id].users_policy.source;
         self.release_query(source, id);
+        if self.toggles[id].query.is_void() {
+            self.toggles[id].again = false;
+            return self.ask_for_query(id);
+        }
         let answer = match result {
             Ok(users) => {
                 self.succeeded(Key::Query(id));

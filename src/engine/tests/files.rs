@@ -75,6 +75,26 @@ fn a_file_that_cannot_be_read_changes_nothing_until_it_can() {
 }
 
 #[test]
+fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
+    let mut bench = in_sync();
+    bench.millis(1000);
+    bench.jobs();
+    bench.done(holding("{ }"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.millis(1000);
+    assert_eq!(bench.jobs(), ["discover 0"]);
+    bench.done(failing(Kind::Answer));
+    bench.done(Done::Query(0, Ok(users(&["mallory"]))));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.millis(1000);
+    bench.jobs();
+    bench.done(holding("{}"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
 fn a_resync_restores_no_users_that_a_file_had_once() {
     let mut bench = in_sync();
     bench.wait(Duration::from_secs(299));
