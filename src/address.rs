@@ -147,6 +147,18 @@ pub fn basic(user: &str, password: &str) -> Secret {
     Secret::new(format!("Basic {encoded}"))
 }
 
+/// The password in the value of such a header; the user name where that stands alone, as tokens do.
+pub fn password(authorization: &str) -> Option<String> {
+    let encoded = authorization.strip_prefix("Basic ")?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded)
+        .ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    let secret = if password.is_empty() { user } else { password };
+    Some(secret.to_owned())
+}
+
 fn from_userinfo(userinfo: &str) -> Secret {
     let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
@@ -156,6 +168,15 @@ fn from_userinfo(userinfo: &str) -> Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_password_is_found_in_what_was_made_of_it() {
+        for (user, secret, found) in [("ann", "s3:4", Some("s3:4")), ("t0ken", "", Some("t0ken"))] {
+            assert_eq!(password(basic(user, secret).expose()).as_deref(), found);
+        }
+        assert_eq!(password("Bearer s3"), None);
+        assert_eq!(password("Basic !"), None);
+    }
 
     #[test]
     fn a_path_is_joined_with_one_slash_and_encoded() {

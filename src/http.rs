@@ -16,6 +16,7 @@ use http::{Method, Uri, header};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy, SendBody};
 
+use crate::address::password;
 use crate::config::Tls;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
@@ -81,7 +82,7 @@ impl<'a> Request<'a> {
 }
 
 impl Request<'_> {
-    /// What must not be repeated: each secret, and what stands behind the scheme in it.
+    /// What must not be repeated: each secret, what stands behind the scheme in it, and a password.
     fn secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().map(|(_, value)| value);
         let secrets = headers
@@ -90,12 +91,10 @@ impl Request<'_> {
             .map(Secret::expose);
         let parts = secrets.flat_map(|secret| {
             let token = secret.split_once(' ').map(|(_, token)| token.trim());
-            [Some(secret), token].into_iter().flatten()
+            let parts = [Some(secret), token].map(|part| part.map(str::to_owned));
+            parts.into_iter().chain([password(secret)]).flatten()
         });
-        parts
-            .filter(|part| !part.is_empty())
-            .map(str::to_owned)
-            .collect()
+        parts.filter(|part| !part.is_empty()).collect()
     }
 }
 

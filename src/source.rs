@@ -124,7 +124,7 @@ impl Source {
         Ok(match told {
             None => Readiness::Untold,
             Some(false) if !opal_is_ready() => Readiness::NotReady,
-            Some(_) if opa::lacks_data(&self.client, opa) => Readiness::NotReady,
+            Some(_) if opa::lacks_data(&self.client, opa)? => Readiness::NotReady,
             Some(_) => Readiness::Ready,
         })
     }

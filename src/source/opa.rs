@@ -66,12 +66,16 @@ pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failu
 ///
 /// An OPA that is restarted under a running OPAL client gets its policy back first, and with it the
 /// word that all is ready, which was true of its predecessor. Its metrics tell: nothing was written
-/// to its data. Where they tell nothing, this is false.
-pub(super) fn lacks_data(client: &Client, opa: &Access) -> bool {
+/// to its data. Where they tell nothing, this is false. An OPA that does not answer any more may be
+/// another one by the time it is asked for users.
+pub(super) fn lacks_data(client: &Client, opa: &Access) -> Result<bool, Failure> {
     let request = Request::new(Method::GET, opa.url.join(["metrics"]));
     let answer = client.send(request.authorized(opa.authorization.as_ref()));
-    let answer = answer.and_then(Answer::success);
-    answer.is_ok_and(|answer| shows_no_write(&String::from_utf8_lossy(&answer.body)))
+    match answer.and_then(Answer::success) {
+        Ok(answer) => Ok(shows_no_write(&String::from_utf8_lossy(&answer.body))),
+        Err(failure) if failure.is_unreachable() => Err(failure),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Whether OPA's metrics count requests to its data, and none of them wrote any.

@@ -107,8 +107,13 @@ fn a_password_in_a_url_is_sent_and_never_shown() {
     let encoded = "YW5uOnBhc3Mtb2YtYW5u";
     world.stage.add_secret("pass-of-ann");
     world.stage.add_secret(encoded);
-    world.opa.http.always("*", echo(401));
-    world.program.run(&["-vv", "sync", "--once"]).exits(1);
+    let refusal = json!({"code": "unauthorized", "message": "ann, not with pass-of-ann"});
+    let in_clear = Fault::Answer(Answer::json(401, &refusal));
+    for fault in [in_clear, echo(401)] {
+        world.opa.http.always("*", fault);
+        world.program.run(&["-vv", "sync", "--once"]).exits(1);
+        world.opa.http.heal();
+    }
     let seen = world.opa.http.seen("*");
     let header = seen[0].request.header("authorization");
     assert_eq!(header, Some(format!("Basic {encoded}").as_str()));

@@ -145,6 +145,22 @@ fn an_opa_to_which_nothing_was_written_is_not_ready_whatever_it_says() {
 }
 
 #[test]
+fn an_opa_that_goes_away_while_it_is_asked_is_not_ready() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.set_ready(Some(true));
+    let daemon = world.serve_in_step();
+    world.opa.http.always("GET /metrics", Fault::Close);
+    world.opa.allow("us", &[]);
+    world.opal.call_back();
+    daemon.wait_failing();
+    world.stays("nothing is taken away", || world.store.has("us", &["ann"]));
+    world.opa.http.heal();
+    world.wait_for_users("us", &[]);
+    daemon.wait_healthy();
+}
+
+#[test]
 fn opal_is_believed_where_opas_false_is_out_of_date() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
