@@ -1,7 +1,7 @@
 //! The request threads.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::peers::Peers;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Request threads take jobs and send back what came of them. There are as many as there are jobs
-/// at once: the engine bounds these.
+/// at once: the engine bounds these. Where the system gives out no more threads, jobs wait for those
+/// that there are.
 pub(super) struct Pool {
     jobs: Sender<Order>,
     shared: Shared,
@@ -28,8 +29,14 @@ struct Order(u64, Arc<Peers>, Job);
 struct Shared {
     jobs: Receiver<Order>,
     results: Sender<News>,
+    crew: Arc<Mutex<Crew>>,
+}
+
+#[derive(Default)]
+struct Crew {
+    threads: usize,
     /// Threads that wait for a job, less the jobs that wait for a thread.
-    idle: Arc<AtomicUsize>,
+    idle: isize,
 }
 
 impl Pool {
@@ -40,7 +47,7 @@ impl Pool {
             shared: Shared {
                 jobs,
                 results,
-                idle: Arc::default(),
+                crew: Arc::default(),
             },
         }
     }
@@ -48,16 +55,13 @@ impl Pool {
     /// Has a thread do a job, now.
     pub(super) fn run(&mut self, generation: u64, peers: &Arc<Peers>, job: Job) {
         let order = Order(generation, Arc::clone(peers), job);
-        if !self.shared.claim()
-            && let Err(error) = self.shared.start_thread()
-        {
+        if self.shared.is_taken_on() {
+            // The pool holds a receiver, so that the channel is never closed.
+            let _ = self.jobs.send(order);
+        } else {
             // Late, and one after the other, is better than never.
-            log::error!("failed to start a request thread: {error}");
             self.shared.tell(order.perform());
-            return;
         }
-        // The pool holds a receiver, so that the channel is never closed.
-        let _ = self.jobs.send(order);
     }
 }
 
@@ -69,18 +73,30 @@ impl Order {
 }
 
 impl Shared {
-    /// Takes an idle thread for a job, if there is one.
-    fn claim(&self) -> bool {
-        let take = |idle: usize| idle.checked_sub(1);
-        self.idle
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
-            .is_ok()
+    /// Finds a thread for a job; whether there will be one.
+    fn is_taken_on(&self) -> bool {
+        let mut crew = self.crew();
+        if !crew.is_claimed()
+            && let Err(error) = self.start_thread(&mut crew)
+        {
+            // Once for all that wait for it.
+            if crew.idle == 0 {
+                log::error!("failed to start a request thread, requests have to wait: {error}");
+            }
+            if crew.threads == 0 {
+                return false;
+            }
+            crew.idle -= 1;
+        }
+        true
     }
 
-    fn start_thread(&self) -> std::io::Result<()> {
+    fn start_thread(&self, crew: &mut Crew) -> io::Result<()> {
         let shared = self.clone();
         let thread = thread::Builder::new().name("request".into());
-        thread.spawn(move || shared.work()).map(drop)
+        thread.spawn(move || shared.work())?;
+        crew.threads += 1;
+        Ok(())
     }
 
     fn work(self) {
@@ -88,18 +104,36 @@ impl Shared {
             match self.jobs.recv_timeout(PATIENCE) {
                 Ok(order) => {
                     let done = order.perform();
-                    self.idle.fetch_add(1, Ordering::AcqRel);
+                    self.crew().idle += 1;
                     self.tell(done);
                 }
-                // Nobody has claimed this thread: it may go. Otherwise its job is on its way.
-                Err(_) if self.claim() => return,
-                Err(_) => {}
+                Err(_) => {
+                    let mut crew = self.crew();
+                    // Unless somebody has claimed this thread, and its job is on its way.
+                    if crew.is_claimed() {
+                        crew.threads -= 1;
+                        return;
+                    }
+                }
             }
         }
+    }
+
+    fn crew(&self) -> MutexGuard<'_, Crew> {
+        self.crew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, done: News) {
         // Where the worker is gone, nobody needs the result.
         let _ = self.results.send(done);
+    }
+}
+
+impl Crew {
+    /// Takes an idle thread, if there is one.
+    fn is_claimed(&mut self) -> bool {
+        let claimed = self.idle > 0;
+        self.idle -= isize::from(claimed);
+        claimed
     }
 }
