@@ -147,7 +147,11 @@ impl Worker {
 
     /// Goes on with another configuration; what is in flight is left to end.
     fn reload(&mut self, assignment: Assignment) {
-        let mut next = self.current.succeed(assignment, Instant::now());
+        let now = Instant::now();
+        let mut next = self.current.succeed(assignment, now);
+        for older in &self.retired {
+            next.engine.wait_for(&older.engine, now);
+        }
         self.bells.set(&next.config);
         self.caption.refused = false;
         next.engine.start(moment());

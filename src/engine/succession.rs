@@ -33,17 +33,36 @@ impl Engine {
                 next.inherit_source(id, self, old);
             }
         }
-        let toggles = self.config.toggles.iter().enumerate();
-        let old_ids: BTreeMap<&str, ToggleId> = toggles
-            .map(|(id, toggle)| (toggle.key.as_str(), id))
-            .collect();
-        for id in 0..next.toggles.len() {
-            let key = next.config.toggles[id].key.as_str();
-            if let Some(old) = old_ids.get(key) {
-                next.inherit_toggle(id, self, *old, now);
+        for (id, old_id) in next.in_common_with(self) {
+            next.inherit_toggle(id, self, old_id);
+        }
+        next.wait_for(self, now);
+        next
+    }
+
+    /// Waits for what an older engine, not always the one before this one, has in flight for a toggle
+    /// at the target.
+    pub fn wait_for(&mut self, old: &Engine, now: Instant) {
+        for (id, old_id) in self.in_common_with(old) {
+            let known = &old.toggles[old_id];
+            if known.apply.is_running() && !self.toggles[id].waits_for_old {
+                self.toggles[id].wait_for_old(known);
+                if self.has_same_target(old) && old.places.holds(old_id) {
+                    self.places.take(id, now, known.apply.hung());
+                }
             }
         }
-        next
+    }
+
+    /// The toggles that another engine has too: here, and there.
+    fn in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
+        let others = other.config.toggles.iter().enumerate();
+        let others: BTreeMap<&str, ToggleId> = others
+            .map(|(id, toggle)| (toggle.key.as_str(), id))
+            .collect();
+        let toggles = self.config.toggles.iter().enumerate();
+        let common = toggles.map(|(id, toggle)| Some((id, *others.get(toggle.key.as_str())?)));
+        common.flatten().collect()
     }
 
     /// Ends all that is in flight, and leaves the sources with which the next configuration has no
@@ -110,26 +129,19 @@ impl Engine {
         self.inherit_wait(old, Key::Ready(id), Key::Ready(old_id));
     }
 
-    fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId, now: Instant) {
+    fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId) {
         let known = &old.toggles[old_id];
-        let has_same_target = self.has_same_target(old);
         if self.policy_of(id) == old.policy_of(old_id) {
             self.toggles[id].inherit_query(known);
             self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
         }
-        if has_same_target {
+        if self.has_same_target(old) {
             self.toggles[id].inherit_target(known);
             if self.config.toggles[id].spec != old.config.toggles[old_id].spec {
                 self.toggles[id].there.forget(self.terms.readable);
             }
             self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
             self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
-        }
-        if known.apply.is_running() {
-            self.toggles[id].wait_for_old(known);
-            if has_same_target && old.places.holds(old_id) {
-                self.places.take(id, now, known.apply.hung());
-            }
         }
     }
 

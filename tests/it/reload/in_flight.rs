@@ -29,6 +29,32 @@ fn an_update_in_flight_is_waited_for_and_then_the_newest_users_are_sent() {
 }
 
 #[test]
+fn an_update_in_flight_is_waited_for_although_its_toggle_was_away_in_between() {
+    let world = World::of(&["other", "us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("other", &["ann"]);
+    let daemon = world.serve_in_step();
+    let hold = world.store.http.hold_next(&patch_of("us"));
+    let sent = world.updates("us");
+    world.change("us", &["bob"]);
+    world.wait_until("the update is out", || world.updates("us") == sent + 1);
+    world.reload(&daemon, |config| {
+        let (without, _) = config.split_once("[[toggles]]\nkey = \"us\"").unwrap();
+        without.to_owned()
+    });
+    world.reload(&daemon, str::to_owned);
+    world.opa.allow("us", &["eve"]);
+    world.change("other", &["eve"]);
+    world.wait_for_users("other", &["eve"]);
+    world.stays("one is out, and no other", || {
+        world.updates("us") == sent + 1
+    });
+    hold.release();
+    world.wait_for_users("us", &["eve"]);
+    daemon.wait_healthy();
+}
+
+#[test]
 fn an_update_that_hangs_delays_no_other_toggle_and_several_reloads() {
     let world = World::of(&["stuck", "us"])
         .setting("http_timeout = \"3s\"")
