@@ -83,7 +83,7 @@ pub enum Notice {
         cause: Cause,
         /// How many toggles were asked for.
         toggles: usize,
-        /// How many of them need a request to the target.
+        /// How many of them have other users than the last time.
         changed: usize,
         /// How many queries failed.
         failed: usize,

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
-use crate::job::{Job, Readiness, SourceId, ToggleId};
+use crate::job::{Job, SourceId, ToggleId};
 
 use super::places::Places;
 use super::task::{State, Task};
@@ -15,33 +14,25 @@ use super::{Cause, Engine, Key, Moment, Notice, Thing, Timer};
 /// delay the others.
 pub const PATIENCE: Duration = Duration::from_millis(25);
 
-/// How long one answer about its readiness is taken for OPA's state. Short, because an OPA that is
-/// restarted in the middle of a pass answers empty sets.
-const READY: Duration = Duration::from_millis(250);
-
-/// How long to wait at least, and at most, before asking an OPA again that is not ready.
-const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
-
-/// How long OPA may take to become ready before that counts as a failure.
-const LONG_HOLD: Duration = Duration::from_secs(60);
-
 /// The passes of one source.
 pub(super) struct Passes {
     /// Asked for, and why.
     pub(super) waiting: Option<Cause>,
-    /// When one last ended.
+    /// When one last ended with all of its answers.
     pub(super) last: Option<Instant>,
+    /// The last one was not answered at all.
+    pub(super) unanswered: bool,
     pub(super) ready: Task,
     pub(super) ready_until: Option<Instant>,
     pub(super) held_since: Option<Instant>,
     asks_if_ready: bool,
     /// OPA has told its readiness once: if it no longer does, it was restarted.
-    tells: bool,
+    pub(super) tells: bool,
     running: Option<Pass>,
     /// How many have begun.
     count: u64,
     /// Toggles to query.
-    queries: VecDeque<ToggleId>,
+    pub(super) queries: VecDeque<ToggleId>,
     places: Places,
 }
 
@@ -53,6 +44,21 @@ struct Pass {
     pending: usize,
     changed: usize,
     failed: usize,
+    /// Of these, how many got no answer at all.
+    lost: usize,
+}
+
+/// What a query came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The same users as the last time.
+    Same,
+    /// Others.
+    Changed,
+    /// None.
+    Failed,
+    /// None, and the host may be gone.
+    Lost,
 }
 
 impl Passes {
@@ -60,6 +66,7 @@ impl Passes {
         Passes {
             waiting: None,
             last: None,
+            unanswered: false,
             ready: Task::default(),
             ready_until: None,
             held_since: None,
@@ -75,6 +82,7 @@ impl Passes {
     /// Takes over what is known of the source's OPA.
     pub(super) fn inherit(&mut self, old: &Passes) {
         self.last = old.last;
+        self.unanswered = old.unanswered;
         self.ready = old.ready.inherit().hurried();
         self.held_since = old.held_since;
         self.tells = old.tells;
@@ -93,7 +101,7 @@ impl Passes {
     }
 
     /// Whether OPA is known to have loaded everything.
-    fn is_ready(&self, now: Instant) -> bool {
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
         !self.asks_if_ready || self.ready_until.is_some_and(|until| now < until)
     }
 }
@@ -141,6 +149,7 @@ impl Engine {
             pending: toggles.len(),
             changed: 0,
             failed: 0,
+            lost: 0,
         });
         let count = passes.count;
         for toggle in toggles {
@@ -159,7 +168,11 @@ impl Engine {
         let Some(pass) = self.sources[id].passes.running.take() else {
             return;
         };
-        self.sources[id].passes.last = Some(now.at);
+        let passes = &mut self.sources[id].passes;
+        passes.unanswered = pass.lost == pass.toggles;
+        if pass.failed + pass.pending == 0 {
+            passes.last = Some(now.at);
+        }
         self.touched.insert(Thing::Source(id));
         self.notices.push(Notice::Pass {
             name: self.source_name(id),
@@ -173,92 +186,18 @@ impl Engine {
     }
 
     /// A query of the pass `number` is answered.
-    pub(super) fn count_answer(
-        &mut self,
-        id: SourceId,
-        number: u64,
-        result: Result<bool, ()>,
-        now: Moment,
-    ) {
+    pub(super) fn count_answer(&mut self, id: SourceId, number: u64, answer: Answer, now: Moment) {
         let passes = &mut self.sources[id].passes;
         let Some(pass) = passes.running.as_mut().filter(|_| passes.count == number) else {
             return;
         };
         pass.pending -= 1;
-        match result {
-            Ok(changed) => pass.changed += usize::from(changed),
-            Err(()) => pass.failed += 1,
-        }
+        pass.changed += usize::from(answer == Answer::Changed);
+        pass.failed += usize::from(matches!(answer, Answer::Failed | Answer::Lost));
+        pass.lost += usize::from(answer == Answer::Lost);
         if pass.pending == 0 {
             self.end_pass(id, now);
             self.try_pass(id, now);
-        }
-    }
-
-    /// Asks each OPA that has queries waiting, and whose state is not known, if it is ready.
-    pub(super) fn ask_if_ready(&mut self, now: Instant) {
-        for (id, source) in self.sources.iter_mut().enumerate() {
-            let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
-                continue;
-            };
-            if !passes.queries.is_empty() && !passes.is_ready(now) && passes.ready.is_idle() {
-                passes.ready.state = State::Running;
-                self.urgent.push_back(Job::Ready(id, Arc::clone(origin)));
-            }
-        }
-    }
-
-    pub(super) fn heard_if_ready(
-        &mut self,
-        id: SourceId,
-        result: Result<Readiness, Failure>,
-        now: Moment,
-    ) {
-        if self.sources[id].passes.ready.is_void() {
-            return;
-        }
-        let readiness = match result {
-            Ok(readiness) => readiness,
-            Err(failure) => {
-                self.suspect(id, &failure, now);
-                return self.failed(Key::Ready(id), "readiness query", failure, now);
-            }
-        };
-        let tells = &mut self.sources[id].passes.tells;
-        let ready = match readiness {
-            Readiness::Ready => true,
-            Readiness::NotReady => false,
-            Readiness::Untold => !*tells,
-        };
-        *tells |= readiness != Readiness::Untold;
-        if !ready {
-            return self.hold(id, now);
-        }
-        self.succeeded(Key::Ready(id));
-        if self.sources[id].passes.held_since.take().is_some() {
-            // What was asked before OPA was restarted is out of date.
-            self.ask_for_pass(id, Cause::Ready, now);
-        }
-        self.sources[id].passes.ready_until = Some(now.at + READY);
-    }
-
-    /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
-    fn hold(&mut self, id: SourceId, now: Moment) {
-        self.touched.insert(Thing::Source(id));
-        let name = self.source_name(id);
-        let passes = &mut self.sources[id].passes;
-        if passes.held_since.is_none() {
-            self.notices.push(Notice::Held { name });
-        }
-        let held = now.at - *passes.held_since.get_or_insert(now.at);
-        if held >= LONG_HOLD || self.until().is_some() {
-            self.failed(Key::Ready(id), "readiness query", Failure::not_ready(), now);
-        }
-        let ready = &mut self.sources[id].passes.ready;
-        if !ready.has_given_up() {
-            ready.state = State::Waiting { asked: false };
-            let wait = held.clamp(HOLD.0, HOLD.1);
-            self.timers.set(Timer::Task(Key::Ready(id)), now.at + wait);
         }
     }
 

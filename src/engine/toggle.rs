@@ -8,6 +8,7 @@ use crate::job::ToggleId;
 use crate::plan::There;
 use crate::users::Users;
 
+use super::pass::Answer;
 use super::task::{State, Task};
 use super::view::{Outcome, Sent};
 use super::{Engine, Key, Moment, Timer};
@@ -22,8 +23,8 @@ pub(super) struct Toggle {
     pub(super) exists: bool,
     /// Who should have it: none while the newest query has not been answered well.
     pub(super) wanted: Option<Arc<Users>>,
-    /// How many users the last good answer had.
-    pub(super) count: Option<usize>,
+    /// The last good answer.
+    pub(super) answer: Option<Arc<Users>>,
     pub(super) there: There,
     pub(super) last_success: Option<Instant>,
     /// Who was sent last, for the removal limit of a target that cannot be read.
@@ -48,7 +49,7 @@ impl Toggle {
     /// Takes over what is known of the same rule of the same source.
     pub(super) fn inherit_query(&mut self, old: &Toggle) {
         self.query = old.query.inherit().hurried();
-        self.count = old.count;
+        self.answer = old.answer.clone();
     }
 
     /// Takes over what is known of it at the same target.
@@ -78,12 +79,6 @@ impl Toggle {
             self.there.forget(readable);
         }
     }
-
-    fn needs_target(&self, readable: bool) -> bool {
-        self.there
-            .next_step(self.wanted.as_deref(), readable)
-            .is_some()
-    }
 }
 
 impl Engine {
@@ -112,13 +107,14 @@ impl Engine {
             Ok(users) => {
                 self.succeeded(Key::Query(id));
                 self.trust(source);
-                Ok(self.learn(id, users, now))
+                self.learn(id, users, now)
             }
             Err(failure) => {
                 self.toggles[id].wanted = None;
                 self.suspect(source, &failure, now);
+                let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), "query", failure, now);
-                Err(())
+                if lost { Answer::Lost } else { Answer::Failed }
             }
         };
         let again = std::mem::take(&mut self.toggles[id].again);
@@ -136,26 +132,29 @@ impl Engine {
         self.ask_for_query(id);
     }
 
-    /// Whether the target has to hear of the users.
-    fn learn(&mut self, id: ToggleId, users: Users, now: Moment) -> bool {
+    fn learn(&mut self, id: ToggleId, users: Users, now: Moment) -> Answer {
         let source = self.config.toggles[id].users_policy.source;
-        let known = self.toggles[id].wanted.as_deref();
-        if known.is_some_and(|known| *known != users) && self.is_resyncing(source) {
-            self.missed_callback(source);
-        }
         let toggle = &mut self.toggles[id];
-        toggle.count = Some(users.len());
         // Of two equal sets, one is kept.
-        toggle.wanted = Some(match toggle.there.same(&users) {
+        let users = match toggle.there.same(&users) {
             Some(known) => Arc::clone(known),
             None => Arc::new(users),
-        });
-        let changed = toggle.needs_target(self.terms.readable);
-        match toggle.apply.may_be_hurried() {
+        };
+        let before = toggle.answer.replace(Arc::clone(&users));
+        let changed = before.is_some_and(|before| before != users);
+        let was_known = toggle.wanted.replace(users).is_some();
+        if changed && was_known && self.is_resyncing(source) {
+            self.missed_callback(source);
+        }
+        match self.toggles[id].apply.may_be_hurried() {
             true => self.hurry(id, now),
             false => self.advance(id, now),
         }
-        changed
+        if changed {
+            Answer::Changed
+        } else {
+            Answer::Same
+        }
     }
 
     /// In a single pass: whether nothing more will come of a toggle.

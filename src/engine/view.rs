@@ -51,7 +51,9 @@ pub struct SourceView {
     pub held: bool,
     /// What goes wrong.
     pub troubles: Vec<Trouble>,
-    /// When a pass last ended.
+    /// Whether anything of its last pass was answered.
+    pub answers: bool,
+    /// When a pass last ended with all of its answers.
     pub last_success: Option<Instant>,
     /// When something that failed is tried again.
     pub next_retry: Option<Instant>,
@@ -113,6 +115,7 @@ impl Engine {
             connected: source.is_connected(),
             held: source.passes.held_since.is_some(),
             troubles: troubles(tasks.iter().map(|(task, _)| *task)),
+            answers: !source.passes.unanswered,
             last_success: source.passes.last,
             next_retry: self.next_retry(tasks),
         }
@@ -141,7 +144,7 @@ impl Engine {
         };
         ToggleView {
             state,
-            users: toggle.count,
+            users: toggle.answer.as_deref().map(Users::len),
             troubles,
             last_success: toggle.last_success,
             next_retry: self.next_retry(tasks),

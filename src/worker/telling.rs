@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use log::{Level, log_enabled};
 
-use crate::engine::Notice;
+use crate::engine::{Cause, Notice};
 use crate::metrics::Metrics;
 use crate::users::{Change, Users};
 
@@ -62,12 +62,17 @@ fn tell_one(notice: Notice) {
             failed,
             late,
             took,
-        } => log::info!(target: LOG,
-            "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} late={late} \
-             took={}",
-            field(&name),
-            duration(took),
-        ),
+        } => {
+            // An OPA that is polled every few seconds would fill the log.
+            let is_quiet = cause == Cause::Poll && changed + failed + late == 0;
+            let level = if is_quiet { Level::Debug } else { Level::Info };
+            log::log!(target: LOG, level,
+                "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} \
+                 late={late} took={}",
+                field(&name),
+                duration(took),
+            );
+        }
         Notice::Created { name } => log::info!(target: LOG, "created {}", field(&name)),
         Notice::Updated {
             name,

@@ -224,7 +224,13 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.done(Done::Query(1, Err(failure(Kind::Undefined))));
-    let pass = bench.notices().into_iter().find_map(|notice| match notice {
+    assert_eq!(pass(&mut bench), Some((2, 1, 1, 0)));
+}
+
+/// What the last pass told.
+fn pass(bench: &mut Bench) -> Option<(usize, usize, usize, usize)> {
+    let mut newest_first = bench.notices().into_iter().rev();
+    newest_first.find_map(|notice| match notice {
         Notice::Pass {
             toggles,
             changed,
@@ -233,8 +239,61 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
             ..
         } => Some((toggles, changed, failed, late)),
         _ => None,
-    });
-    assert_eq!(pass, Some((2, 1, 1, 0)));
+    })
+}
+
+#[test]
+fn changed_is_who_has_other_users_than_the_last_time_whatever_the_target_has() {
+    for target in [present(&[]), present(&["eve"])] {
+        let mut bench = Bench::serve(config(vec![opa()], &[0]));
+        assert_eq!(bench.jobs(), ["query 0", "read 0"]);
+        bench.done(Done::Query(0, Ok(users(&["eve"]))));
+        bench.done(read(0, Ok(target)));
+        assert_eq!(
+            pass(&mut bench),
+            Some((1, 0, 0, 0)),
+            "nothing is known before"
+        );
+        for (answer, changed) in [
+            (Ok(users(&["eve"])), 0),
+            (Ok(users(&[])), 1),
+            (Err(failure(Kind::Status(500))), 0),
+            (Ok(users(&[])), 0),
+        ] {
+            bench.callback(0);
+            bench.jobs();
+            let failed = usize::from(answer.is_err());
+            bench.done(Done::Query(0, answer));
+            assert_eq!(pass(&mut bench), Some((1, changed, failed, 0)));
+        }
+    }
+}
+
+#[test]
+fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
+    let mut bench = Bench::in_sync(2, true);
+    let well = bench.engine.source(0).last_success;
+    bench.millis(1000);
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(1, Err(failure(Kind::Refused))));
+    assert_eq!(bench.engine.source(0).last_success, well);
+    assert!(bench.engine.source(0).answers);
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Err(failure(Kind::Refused))));
+    bench.done(Done::Query(1, Err(failure(Kind::Refused))));
+    assert!(
+        !bench.engine.source(0).answers,
+        "nothing of it was answered"
+    );
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(1, Ok(users(&[]))));
+    assert_eq!(bench.engine.source(0).last_success, Some(bench.now));
+    assert!(bench.engine.source(0).answers);
 }
 
 #[test]
