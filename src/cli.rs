@@ -9,6 +9,9 @@ use clap_complete::Shell;
 /// The longest duration that is taken, so that times never overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// Above the options that every command has.
+const GLOBAL: &str = "Global options";
+
 /// Keeps feature flags in step with authorization policy.
 ///
 /// A rule in OPA names the users that may use a feature; optoggles keeps the feature's toggle on for
@@ -18,13 +21,13 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 pub struct Cli {
     /// The configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
     /// /etc/optoggles/optoggles.toml]
-    #[arg(short, long, value_name = "FILE", global = true)]
+    #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
     /// Say more in the log; twice: everything [default: $OPTOGGLES_LOG, else info]
-    #[arg(short, long, action = ArgAction::Count, global = true)]
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
     /// Log errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub quiet: bool,
     /// What to do.
     #[command(subcommand)]
@@ -63,9 +66,9 @@ pub struct Sync {
     /// Only this toggle; can be given several times
     #[arg(long = "toggle", value_name = "KEY")]
     pub toggles: Vec<String>,
-    /// For one pass: start no retry that would come later than this
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub timeout: Duration,
+    /// For one pass: start no retry that would come later than this [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
     /// Time between passes [default: resync_interval of the configuration]
     #[arg(long, value_name = "DURATION", value_parser = interval,
           conflicts_with_all = ["once", "dry_run"])]
@@ -73,9 +76,9 @@ pub struct Sync {
     /// For one pass: apply what max_removal holds back
     #[arg(long, conflicts_with = "interval")]
     pub force: bool,
-    /// How to print what one pass did
-    #[arg(long, value_enum, default_value_t)]
-    pub format: SyncFormat,
+    /// For one pass: how to print what it did [default: human]
+    #[arg(long, value_enum)]
+    pub format: Option<SyncFormat>,
 }
 
 /// The options of `check-config`.

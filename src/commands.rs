@@ -88,6 +88,12 @@ impl Stop {
 }
 
 fn try_run(cli: &Cli) -> Result<Exit, Stop> {
+    if cli.quiet && cli.verbose > 0 {
+        // Before and behind a command they are not seen together.
+        return Err(Stop::invalid(
+            "--quiet and --verbose contradict each other: leave one out",
+        ));
+    }
     let env = |name: &str| std::env::var(name).ok();
     logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
     let load = |file: Option<&Path>| load::load(file, &env);
@@ -96,16 +102,26 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
     match &cli.command {
         Command::Serve => {
             let (file, config) = read(explicit)?;
+            say_what_runs(&file);
             serve::run(config, &|| Ok(read(Some(&file))?.1))
         }
         Command::Sync(options) => {
             let (file, config) = read(explicit)?;
             let again = || Ok(read(Some(&file))?.1);
+            if !options.once && !options.dry_run {
+                say_what_runs(&file);
+            }
             sync::run(config, &again, options, cli.verbose > 0)
         }
         Command::CheckConfig(options) => check_config::run(load(explicit), options),
         Command::Completions { shell } => completions::run(*shell),
     }
+}
+
+/// The first question after an incident: which program was it, and which file did it take?
+fn say_what_runs(file: &Path) {
+    let version = env!("CARGO_PKG_VERSION");
+    log::info!("started version={version} config={}", file.display());
 }
 
 /// The configuration and its file, after its warnings were shown.

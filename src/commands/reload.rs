@@ -29,8 +29,13 @@ impl Reload<'_> {
         match self.try_run() {
             Ok(assignment) => Some(assignment),
             Err(stop) => {
-                complain(&stop.words);
-                log::error!("reload refused, the configuration stays as it was");
+                // The log has an event on one line; what to do about it may take more.
+                let mut lines = stop.words.trim_end().lines();
+                let first = lines.next().unwrap_or_default();
+                log::error!("reload refused, the configuration stays as it was: {first}");
+                if lines.next().is_some() {
+                    complain(&stop.words);
+                }
                 None
             }
         }

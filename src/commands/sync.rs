@@ -3,7 +3,7 @@
 mod report;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::reload::Reload;
 use super::{Exit, Machine, Stop, print};
@@ -13,6 +13,9 @@ use crate::engine::Mode;
 use crate::secret::Secret;
 use crate::terminal::is_colourful;
 use report::Report;
+
+/// For how long retries are begun, unless `--timeout` says.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Syncs as the options say; `again` reads the configuration anew.
 pub(super) fn run(
@@ -45,7 +48,7 @@ pub(super) fn run(
         return Ok(Exit::Done);
     };
     let report = Report::new(&config, &engine, dry_run, start.elapsed());
-    print(&match options.format {
+    print(&match options.format.unwrap_or_default() {
         SyncFormat::Human => report.human(verbose, is_colourful(&std::io::stdout())),
         SyncFormat::Json => report.json(verbose),
         SyncFormat::Markdown => report.markdown(),
@@ -62,13 +65,19 @@ pub(super) fn run(
 fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {
     if options.once || options.dry_run {
         return Ok(Mode::Once {
-            until: now + options.timeout,
+            until: now + options.timeout.unwrap_or(TIMEOUT),
             dry_run: options.dry_run,
             force: options.force,
         });
     }
-    if options.force {
-        let words = "--force is for one pass: use it with --once, or with --dry-run to see what it would do";
+    // Who forgets `--once` would wait for a result that never comes.
+    let for_one_pass = [
+        ("--force", options.force),
+        ("--format", options.format.is_some()),
+        ("--timeout", options.timeout.is_some()),
+    ];
+    if let Some((option, _)) = for_one_pass.iter().find(|(_, given)| *given) {
+        let words = format!("{option} is for one pass: use it with --once, or with --dry-run");
         return Err(Stop::invalid(words));
     }
     let interval = options.interval.or(config.resync_interval);

@@ -66,13 +66,6 @@ fn sync_says_held_and_lets_it_through_when_it_is_forced() {
 }
 
 #[test]
-fn force_is_for_one_pass() {
-    let world = world("1");
-    let output = world.program.run(&["sync", "--force"]).exits(2);
-    output.complains("--force is for one pass");
-}
-
-#[test]
 fn a_toggle_can_have_a_limit_of_its_own() {
     let world = World::of(&["us"])
         .readable()

@@ -13,7 +13,8 @@ fn refuses(world: &World, daemon: &Daemon, config: &str, words: &str) {
     world.program.reload(daemon, config);
     world.wait_until("it is refused", || refusals() > before);
     let log = daemon.process.stderr();
-    assert!(log.contains(words), "{words}\n{log}");
+    let line = log.lines().rfind(|line| line.contains(REFUSED)).unwrap();
+    assert!(line.contains(words), "{words}\n{log}");
     for user in ["bob", "eve"] {
         world.change("us", &[user]);
         world.wait_for_users("us", &[user]);

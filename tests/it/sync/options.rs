@@ -141,3 +141,31 @@ fn no_more_requests_are_in_flight_than_allowed() {
     assert_eq!(world.opa.http.max_in_flight(), 2);
     assert_eq!(world.store.http.max_in_flight(), 2);
 }
+
+#[test]
+fn what_is_for_one_pass_is_refused_without_it() {
+    let world = World::of(&["us"]).build();
+    for option in [
+        &["--force"][..],
+        &["--format", "json"],
+        &["--timeout", "1m"],
+    ] {
+        let output = world.program.run(&[&["sync"], option].concat()).exits(2);
+        output.complains(&format!(
+            "{} is for one pass: use it with --once",
+            option[0]
+        ));
+    }
+}
+
+#[test]
+fn quiet_and_verbose_are_refused_together_wherever_they_stand() {
+    let world = World::of(&["us"]).build();
+    for args in [
+        ["-q", "-v", "serve"],
+        ["-q", "serve", "-v"],
+        ["-v", "serve", "-q"],
+    ] {
+        world.program.run(&args).exits(2).complains("--quiet");
+    }
+}
