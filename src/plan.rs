@@ -1,6 +1,7 @@
 //! Users wanted and users there → what to do next at the target.
 
 use std::any::Any;
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,6 +42,15 @@ pub struct Environment {
 /// What a target knows of a toggle, and nobody else can make sense of.
 #[derive(Clone, Default)]
 pub struct Memo(Option<Arc<dyn Any + Send + Sync>>);
+
+/// Of how many users of one environment an update would remove how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// So many would lose the toggle.
+    pub removed: usize,
+    /// So many have it.
+    pub of: usize,
+}
 
 /// One thing to do at the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,25 +119,21 @@ impl There {
         matches!(self, There::Present(present) if in_order(present))
     }
 
-    /// Of how many users an update would remove how many, in the environment in which that is most;
-    /// none where it is not known who has the toggle. `last` is who was sent last, for a target that
-    /// cannot be read.
-    pub fn removal(&self, wanted: &Users, last: Option<&Users>) -> Option<(usize, usize)> {
+    /// What an update would take away, in each environment; none for one in which it is not known who
+    /// has the toggle. `last` is who was sent last, for a target that cannot be read.
+    pub fn removals(&self, wanted: &Users, last: Option<&Users>) -> Vec<Option<Removal>> {
         let There::Present(present) = self else {
-            return Some((0, 0));
+            return Vec::new();
         };
         let environments = present.environments.iter();
         let removals = environments.map(|environment| {
             let users = environment.users.as_deref().or(last)?;
-            Some((wanted.change_from(users).removed.len(), users.len()))
+            Some(Removal {
+                removed: wanted.change_from(users).removed.len(),
+                of: users.len(),
+            })
         });
-        let removals: Option<Vec<(usize, usize)>> = removals.collect();
-        let share = |&(removed, of): &(usize, usize)| (removed as f64 / of.max(1) as f64, removed);
-        let larger = |one: &(usize, usize), other: &(usize, usize)| {
-            let ((one, count), (other, others)) = (share(one), share(other));
-            one.total_cmp(&other).then(count.cmp(&others))
-        };
-        removals.map(|all| all.into_iter().max_by(larger).unwrap_or_default())
+        removals.collect()
     }
 
     /// The set that equals this one, if an environment has it.
@@ -174,6 +180,15 @@ impl Present {
             .map(|environment| Some(wanted.change_from(environment.users.as_ref()?)));
         let first = changes.next().unwrap_or_else(|| Some(Change::default()))?;
         changes.try_fold(first, |all, change| Some(all.or(&change?)))
+    }
+}
+
+impl Removal {
+    /// By the share of those who have the toggle, and where that is the same, by their number.
+    pub fn cmp_share(&self, other: &Removal) -> Ordering {
+        let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
+        let by_share = share(self).total_cmp(&share(other));
+        by_share.then(self.removed.cmp(&other.removed))
     }
 }
 

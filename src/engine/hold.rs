@@ -10,8 +10,9 @@ use super::{Engine, Mode, Notice, Thing, Trouble};
 impl Engine {
     /// Why the next update of a toggle may not be made; none where it may, or where there is none.
     ///
-    /// A set that becomes empty removes everybody. Where it is not known who has the toggle, only an
-    /// empty set is held.
+    /// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
+    /// is not known of one lets nothing through in another. Where it is not known in one who has the
+    /// toggle, an empty set is held too.
     pub(super) fn held_back(&self, id: ToggleId) -> Option<Failure> {
         let limit = self.config.toggles[id].max_removal?;
         if matches!(self.mode, Mode::Once { force: true, .. }) {
@@ -22,16 +23,15 @@ impl Engine {
         if toggle.there.next_step(Some(wanted), self.terms.readable) != Some(Step::Update) {
             return None;
         }
-        match toggle.there.removal(wanted, toggle.last_sent.as_deref()) {
-            Some((removed, of)) => {
-                let allowed = limit.allows(removed, of);
-                (!allowed).then(|| Failure::held(removed, Some(of), limit))
-            }
-            None => {
-                let held = wanted.is_empty() && !limit.allows_anything();
-                held.then(|| Failure::held(0, None, limit))
-            }
+        let removals = toggle.there.removals(wanted, toggle.last_sent.as_deref());
+        let known = removals.iter().flatten();
+        let too_many = known.filter(|it| !limit.allows(it.removed, it.of));
+        if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
+            return Some(Failure::held(most.removed, Some(most.of), limit));
         }
+        let some_unknown = removals.contains(&None);
+        let held = some_unknown && wanted.is_empty() && !limit.allows_anything();
+        held.then(|| Failure::held(0, None, limit))
     }
 
     /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.

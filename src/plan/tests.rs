@@ -96,6 +96,31 @@ fn whoever_comes_or_goes_in_any_environment_counts_once() {
     assert_eq!(There::Present(there).change_to(&wanted), None);
 }
 
+#[test]
+fn what_would_be_removed_is_told_for_each_environment_in_which_it_is_known_who_has_the_toggle() {
+    let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
+    let there = |users: &[Option<&[&str]>]| {
+        let environments = users.iter().map(|users| Environment {
+            users: users.map(|users| Arc::new(names(users))),
+            in_order: true,
+        });
+        There::Present(Present {
+            environments: environments.collect(),
+            ..Present::plain(true, None)
+        })
+    };
+    let removal = |removed, of| Some(Removal { removed, of });
+    let wanted = names(&["a", "z"]);
+    let known = there(&[Some(&["a", "b", "c"]), None, Some(&[])]);
+    let all = [removal(2, 3), None, removal(0, 0)];
+    assert_eq!(known.removals(&wanted, None), all);
+    let last = names(&["a", "y"]);
+    let all = [removal(2, 3), removal(1, 2), removal(0, 0)];
+    assert_eq!(known.removals(&wanted, Some(&last)), all);
+    assert_eq!(There::Unknown.removals(&wanted, Some(&last)), []);
+    assert_eq!(There::Absent.removals(&wanted, None), []);
+}
+
 proptest! {
     #[test]
     fn applying_a_plan_and_planning_again_gives_an_empty_plan(

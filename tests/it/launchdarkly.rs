@@ -5,6 +5,7 @@ mod any;
 mod changes;
 mod describes;
 mod faults;
+mod limit;
 mod mistakes;
 mod online;
 mod pace;

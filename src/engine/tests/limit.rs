@@ -3,6 +3,7 @@
 use super::super::ToggleState;
 use super::*;
 use crate::config::MaxRemoval;
+use crate::plan::Environment;
 
 /// One toggle with a limit, which the target says these have.
 fn limited(limit: MaxRemoval, mode: Mode, there: &[&str]) -> Bench {
@@ -124,4 +125,59 @@ fn a_forced_pass_applies_what_is_held_and_another_ends_at_once() {
         assert_eq!(bench.engine.is_finished(), !force);
         assert!(bench.engine.outcome(0).is_err());
     }
+}
+
+/// One toggle with a limit, in environments of which the target says that these have it, or does not
+/// tell who.
+fn in_environments(limit: MaxRemoval, there: &[Option<&[&str]>]) -> Bench {
+    let mut config = config(vec![opa()], &[0]);
+    config.toggles[0].max_removal = Some(limit);
+    let mut bench = Bench::new(config, Mode::Serve, true);
+    bench.jobs();
+    let environments = there.iter().map(|keys| Environment {
+        users: keys.map(|keys| Arc::new(users(keys))),
+        in_order: keys.is_some(),
+    });
+    let present = Present {
+        environments: environments.collect(),
+        ..Present::plain(true, None)
+    };
+    bench.done(read(0, Ok(There::Present(present))));
+    bench
+}
+
+#[test]
+fn what_is_not_known_of_one_environment_lets_nothing_through_in_another() {
+    let there = [Some(&["a", "b", "c", "d"][..]), None];
+    for (wanted, held) in [
+        (&["a"][..], Some("3 of 4 users")),
+        (&[], Some("4 of 4 users")),
+        (&["a", "b"], None),
+    ] {
+        let mut bench = in_environments(HALF, &there);
+        let jobs = allow(&mut bench, wanted);
+        assert_eq!(jobs.is_empty(), held.is_some(), "{wanted:?}");
+        let troubles = bench.engine.toggle(0).troubles;
+        let words = troubles.first().map(|trouble| trouble.failure.to_string());
+        let says = |held: &str| words.as_ref().is_some_and(|words| words.contains(held));
+        assert!(held.is_none_or(says), "{words:?}");
+    }
+}
+
+#[test]
+fn nobody_is_held_where_one_environment_is_not_known_and_the_others_have_nobody() {
+    let mut bench = in_environments(HALF, &[Some(&[]), None]);
+    assert_eq!(allow(&mut bench, &[]), NOTHING);
+    assert_eq!(state(&bench), ToggleState::Held);
+    let words = bench.engine.toggle(0).troubles[0].failure.to_string();
+    assert!(words.contains("it is not known who has it"), "{words}");
+}
+
+#[test]
+fn a_number_of_users_holds_in_every_environment_and_not_only_where_the_share_is_the_largest() {
+    let there = [Some(&["x"][..]), Some(&["a", "b", "c", "d", "e"])];
+    let mut bench = in_environments(MaxRemoval::Users(1), &there);
+    assert_eq!(allow(&mut bench, &["a", "b", "c"]), NOTHING);
+    let words = bench.engine.toggle(0).troubles[0].failure.to_string();
+    assert!(words.contains("2 of 5 users"), "{words}");
 }
