@@ -101,12 +101,14 @@ impl Failure {
         Failure::new(Kind::NotReady, words)
     }
 
-    /// A change that `max_removal` forbids: of how many users it would remove how many.
-    pub fn held(removed: usize, of: Option<usize>, limit: impl fmt::Display) -> Failure {
+    /// A change of the toggle `key` that `max_removal` forbids: of how many users it would remove how
+    /// many.
+    pub fn held(removed: usize, of: Option<usize>, limit: impl fmt::Display, key: &str) -> Failure {
         let words = format!(
             "{}, more than max_removal = {limit} allows: raise it, or let it through with sync \
-             --once --force",
-            held(removed, of)
+             --once --force --toggle {}",
+            held(removed, of),
+            in_a_shell(key)
         );
         Failure::new(Kind::Held { removed, of }, words)
     }
@@ -218,6 +220,15 @@ fn held(removed: usize, of: Option<usize>) -> String {
     }
 }
 
+/// A word as a shell takes it.
+fn in_a_shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+    match word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -257,35 +268,4 @@ pub fn describe_json(error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_remotes_words_stay_on_one_line_and_short() {
-        assert_eq!(
-            quote(b" no\n\x1b[31mway\xff "),
-            "no\\n\\u{1b}[31mway\u{fffd}"
-        );
-        let long = quote("ä".repeat(5000).as_bytes());
-        assert_eq!(long.chars().count(), 201);
-        assert!(long.ends_with('…'));
-    }
-
-    #[test]
-    fn what_will_not_pass_by_itself_is_known() {
-        for status in [400, 401, 403, 404, 405, 422] {
-            assert!(Failure::new(Kind::Status(status), "").is_lasting());
-        }
-        for status in [302, 408, 409, 429, 500, 503] {
-            assert!(!Failure::new(Kind::Status(status), "").is_lasting());
-        }
-        assert!(Failure::new(Kind::Undefined, "").is_lasting());
-        assert!(!Failure::new(Kind::Refused, "").is_lasting());
-    }
-
-    #[test]
-    fn a_reason_does_not_repeat_the_remotes_words() {
-        let failure = Failure::new(Kind::Status(500), "it answered 500: \"alice is broken\"");
-        assert_eq!(failure.reason(), "answered 500");
-    }
-}
+mod tests;

@@ -26,12 +26,13 @@ impl Engine {
         let removals = toggle.there.removals(wanted, toggle.last_sent.as_deref());
         let known = removals.iter().flatten();
         let too_many = known.filter(|it| !limit.allows(it.removed, it.of));
+        let key = &self.config.toggles[id].key;
         if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
-            return Some(Failure::held(most.removed, Some(most.of), limit));
+            return Some(Failure::held(most.removed, Some(most.of), limit, key));
         }
         let some_unknown = removals.contains(&None);
         let held = some_unknown && wanted.is_empty() && !limit.allows_anything();
-        held.then(|| Failure::held(0, None, limit))
+        held.then(|| Failure::held(0, None, limit, key))
     }
 
     /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
@@ -48,12 +49,6 @@ impl Engine {
             failure: failure.clone(),
             count: 1,
         });
-        self.notices.push(Notice::Failing {
-            name,
-            what: "update",
-            failure,
-            count: 1,
-            retry_in: None,
-        });
+        self.notices.push(Notice::HeldBack { name, failure });
     }
 }

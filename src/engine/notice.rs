@@ -75,6 +75,18 @@ pub enum Notice {
         /// The source.
         name: String,
     },
+    /// `max_removal` forbids an update.
+    HeldBack {
+        /// The toggle.
+        name: String,
+        /// What the update would have done.
+        failure: Failure,
+    },
+    /// It does so no longer.
+    Released {
+        /// The toggle.
+        name: String,
+    },
     /// A pass's queries are all answered.
     Pass {
         /// The source.

@@ -211,7 +211,10 @@ impl Engine {
         self.touched.insert(thing(key));
         if let Some(trouble) = self.task(key).succeed() {
             let (name, what, count) = (self.name(key), trouble.what, trouble.count);
-            self.notices.push(Notice::Mended { name, what, count });
+            self.notices.push(match trouble.failure.is_held() {
+                true => Notice::Released { name },
+                false => Notice::Mended { name, what, count },
+            });
         }
     }
 

@@ -185,6 +185,13 @@ impl Engine {
         }
     }
 
+    /// What `max_removal` holds back, and how many users there would be.
+    pub fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
+        let toggle = &self.toggles[id];
+        let wanted = toggle.wanted.as_deref()?;
+        Some((self.would(&toggle.there, wanted), wanted.len()))
+    }
+
     /// What a run that is not dry would do next.
     fn would(&self, there: &There, wanted: &Users) -> Outcome {
         let sent = match there.change_to(wanted) {

@@ -73,6 +73,12 @@ fn tell_one(notice: Notice) {
                 duration(took),
             );
         }
+        Notice::HeldBack { name, failure } => {
+            log::warn!(target: LOG, "update held back {}: {failure}", field(&name));
+        }
+        Notice::Released { name } => {
+            log::info!(target: LOG, "update no longer held back {}", field(&name));
+        }
         Notice::Created { name } => log::info!(target: LOG, "created {}", field(&name)),
         Notice::Updated {
             name,

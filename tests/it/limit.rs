@@ -98,6 +98,33 @@ fn a_limit_that_is_none_is_reported() {
 }
 
 #[test]
+fn who_would_lose_what_is_held_is_told_in_every_format() {
+    let world = world("1");
+    world.opa.allow("us", &["ann", "eve"]);
+    let run = |format: &str| {
+        let args = ["sync", "--dry-run", "-v", "--format", format];
+        world.program.run(&args).exits(1)
+    };
+    let human = run("human");
+    for line in ["  + eve", "  - bob", "  - cid", "  - dan"] {
+        assert!(
+            human.stdout.lines().any(|it| it == line),
+            "{}",
+            human.stdout
+        );
+    }
+    let toggle = run("json").json()["toggles"][0].clone();
+    assert_eq!(toggle["result"], "held");
+    assert_eq!(
+        (&toggle["users"], &toggle["removed"]),
+        (&json!(2), &json!(3))
+    );
+    assert_eq!(toggle["removed_users"], json!(["bob", "cid", "dan"]));
+    let row = "| `us` | +1: `eve` | −3: `bob` `cid` `dan` | 2 | held: it would remove 3 of 4 users";
+    run("markdown").says(row);
+}
+
+#[test]
 fn markdown_shows_who_would_gain_and_who_would_lose() {
     let world = World::of(&["us", "tax", "same"]).readable().build();
     world.store.put("us", &["ann", "bob"]);

@@ -29,8 +29,8 @@ struct Row {
 /// Why a toggle is not as it should be.
 struct Complaint {
     words: String,
-    /// `max_removal` forbids the change.
-    held: bool,
+    /// The change that `max_removal` forbids, and how many users there would be.
+    held: Option<(Outcome, usize)>,
 }
 
 /// The results, as they are counted in the summary.
@@ -64,11 +64,14 @@ impl Report {
             result: engine.outcome(id).map_err(|trouble| match trouble {
                 Some(trouble) => Complaint {
                     words: trouble.failure.to_string(),
-                    held: trouble.failure.is_held(),
+                    held: match trouble.failure.is_held() {
+                        true => engine.held_back_change(id),
+                        false => None,
+                    },
                 },
                 None => Complaint {
                     words: "stopped before it was done".to_owned(),
-                    held: false,
+                    held: None,
                 },
             }),
         };
@@ -101,9 +104,13 @@ impl Report {
             let widths = self.rows.iter().map(|row| text(row).chars().count());
             widths.max().unwrap_or_default()
         };
+        // What is held or has failed has no columns.
+        let column = |cell: fn(&Row) -> String| {
+            let cell = move |row: &Row| row.result.as_ref().map_or(String::new(), |_| cell(row));
+            width(&cell)
+        };
         let keys = width(&|row| row.key.clone());
-        let changes = width(&Row::change);
-        let counts = width(&Row::count);
+        let (changes, counts) = (column(Row::change), column(Row::count));
         let mut text = String::new();
         for row in &self.rows {
             let (key, change, count) = (&row.key, row.change(), row.count());
@@ -187,8 +194,8 @@ impl Report {
 impl Complaint {
     fn in_a_line(&self) -> String {
         match self.held {
-            true => self.words.clone(),
-            false => format!("failed: {}", self.words),
+            Some(_) => self.words.clone(),
+            None => format!("failed: {}", self.words),
         }
     }
 }
@@ -206,7 +213,7 @@ impl Verdict {
 impl Row {
     fn verdict(&self) -> Verdict {
         match &self.result {
-            Err(Complaint { held: true, .. }) => Verdict::Held,
+            Err(Complaint { held: Some(_), .. }) => Verdict::Held,
             Err(_) => Verdict::Failed,
             Ok((outcome, _)) => match outcome.sent {
                 Sent::Whole => Verdict::Set,
@@ -218,11 +225,19 @@ impl Row {
         }
     }
 
+    /// What was done, or would be, and how many users there are then.
+    fn outcome(&self) -> Option<&(Outcome, usize)> {
+        match &self.result {
+            Ok(outcome) => Some(outcome),
+            Err(complaint) => complaint.held.as_ref(),
+        }
+    }
+
     /// Such as `+1 -2`; `=` where nobody comes or goes, `?` where that is not known.
     fn change(&self) -> String {
-        match &self.result {
-            Err(_) => String::new(),
-            Ok((Outcome { sent, .. }, _)) => match sent {
+        match self.outcome() {
+            None => String::new(),
+            Some((Outcome { sent, .. }, _)) => match sent {
                 Sent::Nothing => "=".into(),
                 Sent::Whole => "?".into(),
                 Sent::Change(change) if change.is_empty() => "=".into(),
@@ -239,17 +254,13 @@ impl Row {
     }
 
     fn count(&self) -> String {
-        match &self.result {
-            Ok((_, users)) => users.to_string(),
-            Err(_) => String::new(),
-        }
+        let count = self.outcome().map(|(_, users)| users.to_string());
+        count.unwrap_or_default()
     }
 
     fn known_change(&self) -> Option<&Change> {
-        match &self.result {
-            Ok((Outcome { sent, .. }, _)) => sent.as_change(),
-            Err(_) => None,
-        }
+        self.outcome()
+            .and_then(|(outcome, _)| outcome.sent.as_change())
     }
 
     fn names(&self, text: &mut String) {

@@ -56,7 +56,7 @@ impl Row {
         Line {
             key: &self.key,
             result: self.verdict(),
-            users: self.result.as_ref().ok().map(|(_, users)| *users),
+            users: self.outcome().map(|(_, users)| *users),
             added: count(|change| &change.added),
             removed: count(|change| &change.removed),
             added_users: names.map(|change| &change.added),

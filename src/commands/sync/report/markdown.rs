@@ -34,8 +34,7 @@ impl Report {
     fn result(&self, row: &Row) -> String {
         match &row.result {
             Ok(_) => self.words(row.verdict()),
-            Err(complaint) if complaint.held => complaint.words.clone(),
-            Err(complaint) => format!("failed: {}", complaint.words),
+            Err(complaint) => complaint.in_a_line(),
         }
     }
 }
@@ -57,7 +56,7 @@ impl Row {
 
     fn unknown(&self) -> String {
         match self.verdict() {
-            Verdict::Set => "?".to_owned(),
+            Verdict::Set | Verdict::Held => "?".to_owned(),
             _ => String::new(),
         }
     }
