@@ -1,3 +1,5 @@
+mod lists;
+
 use std::thread;
 
 use proptest::prelude::*;
