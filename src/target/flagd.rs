@@ -116,7 +116,7 @@ impl Flagd {
             .iter()
             .map(|edit| self.make(edit, &mut definition))
             .collect();
-        let edited = definition.to_text();
+        let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
         }

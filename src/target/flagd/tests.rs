@@ -28,7 +28,7 @@ fn edited(text: Option<&str>, key: &str, users: &Arc<Users>) -> Result<String, F
     let mut flag = definition.flag(key)?.unwrap_or_default();
     flag.turn_on_for(users);
     definition.put(key, flag);
-    Ok(definition.to_text())
+    definition.to_text()
 }
 
 fn found(text: &str, key: &str) -> There {
