@@ -3,6 +3,7 @@
 mod definition;
 mod file;
 mod flag;
+mod turn;
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use crate::users::Users;
 use definition::Definition;
 use file::File;
 use flag::Flag;
+use turn::Turn;
 
 /// How many edits go into the file together, at most: each waits on a thread of its own.
 const EDITS: usize = 256;
@@ -25,18 +27,10 @@ const EDITS: usize = 256;
 pub(super) struct Flagd {
     all: Arc<Config>,
     file: File,
-    queue: Mutex<Queue>,
+    waiting: Mutex<Waiting>,
 }
 
-/// What is to be written.
-#[derive(Default)]
-struct Queue {
-    waiting: Waiting,
-    /// Whether a thread is at it, which takes along what waits.
-    somebody_writes: bool,
-}
-
-/// Edits, and whom to tell what came of them.
+/// Edits in the order in which they came, and whom to tell what became of them.
 type Waiting = Vec<(Edit, Sender<Written>)>;
 
 /// What is to become of a toggle's flag.
@@ -62,42 +56,26 @@ impl Flagd {
         Flagd {
             all: Arc::clone(config),
             file: File::new(&flagd.path),
-            queue: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
     /// Writes an edit, together with all that wait at the same time: each write costs a whole file
-    /// and a wait for the disk.
+    /// and a wait for the disk. Whoever has the turn writes once, so that an edit waits for one write
+    /// at most and is in the next.
     fn write(&self, toggle: ToggleId, what: What) -> Written {
         let (tell, told) = bounded(1);
-        let mut queue = self.queue();
-        queue.waiting.push((Edit { toggle, what }, tell));
-        let somebody_writes = mem::replace(&mut queue.somebody_writes, true);
-        drop(queue);
-        if !somebody_writes {
-            // Those who come meanwhile wait for this thread: many of them, for few writes.
-            while let Some(edits) = self.next_edits() {
-                self.write_all(edits);
-            }
+        self.waiting().push((Edit { toggle, what }, tell));
+        if let Some(_turn) = Turn::take_unless(|| !told.is_empty()) {
+            self.write_waiting();
         }
         let lost = |_| Err(Failure::new(Kind::Setup, "an edit of the flags was lost"));
         told.recv().unwrap_or_else(lost)
     }
 
-    /// All edits that wait; where there are none, whoever comes next writes.
-    fn next_edits(&self) -> Option<Waiting> {
-        let mut queue = self.queue();
-        queue.somebody_writes = !queue.waiting.is_empty();
-        let waiting = mem::take(&mut queue.waiting);
-        queue.somebody_writes.then_some(waiting)
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write_all(&self, edits: Waiting) {
-        let (edits, tell): (Vec<Edit>, Vec<Sender<Written>>) = edits.into_iter().unzip();
+    fn write_waiting(&self) {
+        let waiting = mem::take(&mut *self.waiting());
+        let (edits, tell): (Vec<Edit>, Vec<Sender<Written>>) = waiting.into_iter().unzip();
         let results = match self.edit(&edits) {
             Ok(results) => results,
             Err(failure) => vec![Err(failure); tell.len()],
@@ -108,7 +86,11 @@ impl Flagd {
         }
     }
 
-    /// Makes the edits; the file is left alone where none changes anything.
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the edits, for whoever has the turn; the file is left alone where none changes anything.
     fn edit(&self, edits: &[Edit]) -> Result<Vec<Written>, Failure> {
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
@@ -116,7 +98,7 @@ impl Flagd {
             .iter()
             .map(|edit| self.make(edit, &mut definition))
             .collect();
-        let edited = definition.to_text();
+        let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
         }

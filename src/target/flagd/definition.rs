@@ -104,11 +104,12 @@ impl<'t> Definition<'t> {
 
     /// The whole, in the order of the keys, a line for each user, so that a commit shows who comes
     /// and who goes.
-    pub(super) fn to_text(&self) -> String {
-        // A map whose keys are strings, of values that were JSON, can always be written.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be said in JSON: then the file has to stay as it is.
+    pub(super) fn to_text(&self) -> Result<String, Failure> {
+        written(&self.name, self)
     }
 }
 
@@ -120,5 +121,38 @@ impl Serialize for Definition<'_> {
             .collect();
         members.insert("flags", Member::Flags(&self.flags));
         serializer.collect_map(members)
+    }
+}
+
+/// What stands in the file that messages call `name`, as text.
+///
+/// A map whose keys are strings, of values that were JSON, can always be written. Should that ever be
+/// wrong, no text may take the place of the flags.
+fn written(name: &str, content: &impl Serialize) -> Result<String, Failure> {
+    let mut text = serde_json::to_string_pretty(content).map_err(|error| {
+        let words = format!(
+            "the flags of {name} cannot be written as JSON: {error}: the file stays as it is; \
+             report this as a bug of optoggles"
+        );
+        Failure::new(Kind::Setup, words)
+    })?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_an_error_and_no_text() {
+        // JSON has no keys but strings.
+        let content = BTreeMap::from([((1, 2), "flag")]);
+        let failure = written("file f", &content).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "the flags of file f cannot be written as JSON: key must be a string: the file stays \
+             as it is; report this as a bug of optoggles"
+        );
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::http::Object;
 use crate::users::Users;
 
 /// A flag by its members. What of them is not ours stays as it was written.
@@ -38,22 +39,25 @@ const VARIANTS: Variants = Variants {
 };
 
 /// `{"if": [{"in": [{"var": "targetingKey"}, [users]]}, "on", "off"]}`
+///
+/// Each operator is an object with one member of its name. As enums they are read from nothing else,
+/// whereas serde takes a list for a struct too, member by member.
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Targeting<U> {
-    r#if: (Condition<U>, String, String),
+enum Targeting<U> {
+    #[serde(rename = "if")]
+    If(Condition<U>, String, String),
 }
 
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Condition<U> {
-    r#in: (Var, U),
+enum Condition<U> {
+    #[serde(rename = "in")]
+    In(Var, U),
 }
 
 #[derive(Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Var {
-    var: String,
+enum Var {
+    #[serde(rename = "var")]
+    Var(String),
 }
 
 /// The evaluation context's member that names the user.
@@ -86,17 +90,17 @@ impl<'t> Flag<'t> {
     /// Whom the targeting names, where it is written as ours is.
     pub(super) fn users(&self) -> Option<Users> {
         let targeting: Targeting<Users> = self.read("targeting")?;
-        let (condition, then, otherwise) = targeting.r#if;
-        let (Var { var }, users) = condition.r#in;
+        let Targeting::If(Condition::In(Var::Var(var), users), then, otherwise) = targeting;
         let is_ours = var == TARGETING_KEY && then == "on" && otherwise == "off";
         is_ours.then_some(users)
     }
 
     /// Whether all but the users is as it should be.
     pub(super) fn is_in_order(&self) -> bool {
-        self.read::<String>("state").as_deref() == Some("ENABLED")
+        let variants: Option<Object<Variants>> = self.read("variants");
+        variants.is_some_and(|Object(variants)| variants == VARIANTS)
+            && self.read::<String>("state").as_deref() == Some("ENABLED")
             && self.read::<String>("defaultVariant").as_deref() == Some("off")
-            && self.read("variants") == Some(VARIANTS)
     }
 
     /// Whether its metadata are those of the `spec`, where that has any.
@@ -107,13 +111,9 @@ impl<'t> Flag<'t> {
 
     /// Turns it on for exactly these users.
     pub(super) fn turn_on_for(&mut self, users: &Arc<Users>) {
-        let var = TARGETING_KEY.to_owned();
-        let condition = Condition {
-            r#in: (Var { var }, Arc::clone(users)),
-        };
-        let targeting = Targeting {
-            r#if: (condition, "on".to_owned(), "off".to_owned()),
-        };
+        let var = Var::Var(TARGETING_KEY.to_owned());
+        let condition = Condition::In(var, Arc::clone(users));
+        let targeting = Targeting::If(condition, "on".to_owned(), "off".to_owned());
         self.set("state", Member::Word("ENABLED"));
         self.set("variants", Member::Variants(VARIANTS));
         self.set("defaultVariant", Member::Word("off"));

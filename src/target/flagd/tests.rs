@@ -1,4 +1,5 @@
-use std::thread;
+mod lists;
+mod together;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -26,7 +27,7 @@ fn edited(text: Option<&str>, key: &str, users: &Arc<Users>) -> Result<String, F
     let mut flag = definition.flag(key)?.unwrap_or_default();
     flag.turn_on_for(users);
     definition.put(key, flag);
-    Ok(definition.to_text())
+    definition.to_text()
 }
 
 fn found(text: &str, key: &str) -> There {
@@ -107,77 +108,6 @@ proptest! {
             Err(failure) => prop_assert_eq!(failure.kind, Kind::Misfit),
         }
     }
-}
-
-/// A file that is not there yet, in a folder of its own, and so many toggles.
-fn flagd(folder: &tempfile::TempDir, toggles: usize) -> Flagd {
-    let path = folder.path().join("flags.json");
-    let config = Config {
-        bind: config::Bind {
-            host: String::new(),
-            port: 0,
-        },
-        resync_interval: None,
-        http_timeout: std::time::Duration::from_secs(1),
-        concurrency: 8,
-        sources: Vec::new(),
-        target: config::Target::Flagd(config::Flagd { path: path.clone() }),
-        toggles: (0..toggles)
-            .map(|number| toggle(&format!("toggle-{number}")))
-            .collect(),
-    };
-    Flagd::new(&config::Flagd { path }, &Arc::new(config))
-}
-
-#[test]
-fn edits_at_the_same_time_are_all_made() {
-    const TOGGLES: usize = 40;
-    let folder = tempfile::tempdir().unwrap();
-    let flagd = flagd(&folder, TOGGLES);
-    let users: Arc<Users> = Arc::new(["ann"].into_iter().collect());
-    thread::scope(|scope| {
-        for id in 0..TOGGLES {
-            scope.spawn({
-                let (flagd, users) = (&flagd, &users);
-                move || {
-                    assert!(matches!(flagd.create(id), Ok(Created::New(_))));
-                    flagd.update(id, users, &There::Absent).unwrap();
-                }
-            });
-        }
-    });
-    let ids: Vec<ToggleId> = (0..TOGGLES).collect();
-    for (id, there) in flagd.read(&ids) {
-        assert_eq!(there.unwrap().next_step(Some(&users), true), None, "{id}");
-    }
-}
-
-#[test]
-fn edits_that_come_during_a_write_are_one_write_of_whoever_writes() {
-    const TOGGLES: usize = 20;
-    let folder = tempfile::tempdir().unwrap();
-    let flagd = flagd(&folder, TOGGLES);
-    // Somebody writes: this test.
-    flagd.queue().somebody_writes = true;
-    thread::scope(|scope| {
-        for id in 0..TOGGLES {
-            let flagd = &flagd;
-            scope.spawn(move || flagd.create(id).unwrap());
-        }
-        while flagd.queue().waiting.len() < TOGGLES {
-            thread::yield_now();
-        }
-        assert!(!folder.path().join("flags.json").exists());
-        let edits = flagd.next_edits().unwrap();
-        assert_eq!(edits.len(), TOGGLES);
-        flagd.write_all(edits);
-    });
-    assert!(
-        flagd.queue().somebody_writes,
-        "until it finds nothing to do"
-    );
-    assert!(flagd.next_edits().is_none());
-    assert!(matches!(flagd.create(0), Ok(Created::Existed(None))));
 }
 
 #[test]
