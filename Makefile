@@ -105,7 +105,7 @@ install: completions
 	install -D -m 644 contrib/systemd/optoggles.service $(DESTDIR)$(unitdir)/optoggles.service
 	sed -i -e 's|/usr/bin/optoggles|$(bindir)/optoggles|' -e 's|/etc/optoggles|$(sysconfdir)/optoggles|' \
 		$(DESTDIR)$(unitdir)/optoggles.service
-	install -D -m 640 optoggles.toml $(DESTDIR)$(sysconfdir)/optoggles/optoggles.toml.example
+	install -D -m 644 optoggles.toml $(DESTDIR)$(sysconfdir)/optoggles/optoggles.toml.example
 
 ## uninstall: takes away what install has put there; a configuration stays
 uninstall:

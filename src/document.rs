@@ -70,9 +70,13 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// Where the text is no JSON object, or is cut off, or is what `opa eval` prints where it
+    /// Where the text is empty, or no JSON object, or is cut off, or is what `opa eval` prints where it
     /// fails.
     pub fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
+        if text.trim_ascii().is_empty() {
+            let words = format!("{name} is empty: did what writes it fail?");
+            return Err(Failure::new(Kind::Answer, words));
+        }
         let misfit = |error: serde_json::Error| {
             let help = match error.is_eof() {
                 true => "it may not be written to its end yet",

@@ -120,7 +120,9 @@ impl Failure {
 
     /// The rule is undefined.
     pub fn undefined(rule: &Rule) -> Failure {
-        Failure::new(Kind::Undefined, format!("rule {rule} is undefined"))
+        let words =
+            format!("rule {rule} is undefined: is its policy loaded, and the rule spelt as there?");
+        Failure::new(Kind::Undefined, words)
     }
 
     /// The rule is no list of users; `wrong` says what it is instead.

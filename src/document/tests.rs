@@ -42,7 +42,8 @@ fn eval(expressions: &[(&str, &str)]) -> String {
     )
 }
 
-const UNDEFINED: &str = "rule data.app.rbac.us is undefined";
+const UNDEFINED: &str =
+    "rule data.app.rbac.us is undefined: is its policy loaded, and the rule spelt as there?";
 
 #[test]
 fn all_three_shapes_hold_the_same() {
@@ -131,7 +132,7 @@ fn a_package_called_result_is_told_from_an_answer_by_what_stands_beside_it() {
     let alone = r#"{"result":{"us":["ann"]}}"#;
     assert_eq!(
         look_up(alone, "result.us"),
-        "rule data.result.us is undefined"
+        "rule data.result.us is undefined: is its policy loaded, and the rule spelt as there?"
     );
     let answer = r#"{"result":{"result":{"us":["ann"]}}}"#;
     assert_eq!(look_up(answer, "result.us"), "ann");
@@ -152,10 +153,11 @@ fn a_document_that_is_cut_off_anywhere_is_an_error_that_may_pass() {
     for end in 0..text.len() {
         let failure = parse(&text[..end], &["app.rbac.us"]).unwrap_err();
         assert_eq!(failure.kind, Kind::Answer);
-        assert!(
-            failure.to_string().contains(" is cut off (line "),
-            "{failure}"
-        );
+        let words = match end {
+            0 => " is empty: did what writes it fail?",
+            _ => " is cut off (line ",
+        };
+        assert!(failure.to_string().contains(words), "{failure}");
     }
 }
 

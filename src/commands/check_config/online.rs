@@ -84,7 +84,7 @@ impl Finding {
         };
         let message = format!("{}: {}: {answer}", self.about, self.asked);
         Entry {
-            key: self.key.clone(),
+            key: Some(self.key.clone()).filter(|key| !key.is_empty()),
             ..Entry::new(severity, "online", message)
         }
     }

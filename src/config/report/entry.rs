@@ -26,8 +26,8 @@ pub struct Entry {
     pub end_line: Option<usize>,
     /// The column of that character.
     pub end_column: Option<usize>,
-    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file.
-    pub key: String,
+    /// The path of the key, such as `toggles[1].users_policy.package`; null for the whole file.
+    pub key: Option<String>,
 }
 
 impl Entry {
@@ -43,7 +43,7 @@ impl Entry {
             column: None,
             end_line: None,
             end_column: None,
-            key: String::new(),
+            key: None,
         }
     }
 }
@@ -75,7 +75,7 @@ impl Report {
             column: Some(start.column),
             end_line: Some(end.line),
             end_column: Some(end.column),
-            key: problem.key.clone(),
+            key: Some(problem.key.clone()).filter(|key| !key.is_empty()),
         }
     }
 }

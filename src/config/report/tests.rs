@@ -132,7 +132,7 @@ fn programs_get_the_same_with_every_place_in_numbers() {
         column: Some(1),
         end_line: Some(2),
         end_column: Some(2),
-        key: "b".into(),
+        key: Some("b".into()),
         ..Entry::new(
             "error",
             "duplicate-id",

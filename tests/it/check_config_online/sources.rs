@@ -108,7 +108,7 @@ fn a_rule_that_is_undefined_or_no_list_of_users_fails_alone() {
         [
             ALL_LOADED,
             "toggle us rule data.app.rbac.us ok: 2 users",
-            "toggle beta rule data.app.rbac.beta failed: rule data.app.rbac.beta is undefined",
+            "toggle beta rule data.app.rbac.beta failed: rule data.app.rbac.beta is undefined: is its policy loaded, and the rule spelt as there?",
             "toggle list rule data.app.rbac.list failed: rule data.app.rbac.list is not a list of \
              users: element 1 is a number, not a string",
         ]
