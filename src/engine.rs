@@ -11,6 +11,7 @@ mod leaving;
 mod notice;
 mod pass;
 mod places;
+mod read;
 mod readiness;
 mod source;
 mod step;

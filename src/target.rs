@@ -27,7 +27,8 @@ pub trait Target: Send + Sync {
     /// How it wants to be dealt with.
     fn terms(&self) -> Terms;
 
-    /// What the target holds of each of these toggles.
+    /// What the target holds of each of these toggles. Of several, those that it cannot tell of at once
+    /// may be left unknown: each of them is then asked for by itself.
     fn read(&self, toggles: &[ToggleId]) -> Reads;
 
     /// Creates a toggle as its `spec` says; one that is there is left as it is.

@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// The next step that this run may take. Whether a run is dry is decided here and nowhere else.
-    fn permitted_step(&self, id: ToggleId) -> Option<Step> {
+    pub(super) fn permitted_step(&self, id: ToggleId) -> Option<Step> {
         let toggle = &self.toggles[id];
         let step = toggle
             .there
@@ -97,57 +97,10 @@ impl Engine {
         None
     }
 
-    fn set_running(&mut self, id: ToggleId) {
+    pub(super) fn set_running(&mut self, id: ToggleId) {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Running;
         toggle.recheck = false;
-    }
-
-    /// The toggles to read along with this one: all that are to be read, or read again, and can be
-    /// had in the same job.
-    fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
-        let batches = &self.terms.batches;
-        if batches[first].is_none() {
-            return vec![first];
-        }
-        let others = (0..self.toggles.len()).filter(|id| {
-            let apply = &self.toggles[*id].apply;
-            *id != first
-                && batches[*id] == batches[first]
-                && (apply.state == State::Queued || apply.may_be_hurried())
-                && self.permitted_step(*id) == Some(Step::Read)
-        });
-        let others: Vec<ToggleId> = others.collect();
-        for id in &others {
-            self.timers.cancel(Timer::Task(Key::Apply(*id)));
-            self.set_running(*id);
-        }
-        if !others.is_empty() {
-            self.steps.retain(|id| others.binary_search(id).is_err());
-        }
-        std::iter::once(first).chain(others).collect()
-    }
-
-    /// Reads of one job have ended; the place is one of theirs.
-    pub(super) fn were_read(
-        &mut self,
-        results: Vec<(ToggleId, Result<There, Failure>)>,
-        now: Moment,
-    ) {
-        for (id, _) in &results {
-            self.places.release(*id);
-        }
-        for (id, result) in results {
-            match result {
-                Ok(there) => {
-                    let toggle = &mut self.toggles[id];
-                    toggle.exists |= matches!(there, There::Present(_));
-                    toggle.there = there;
-                    self.step_taken(id, "read", now);
-                }
-                Err(failure) => self.step_failed(id, "read", failure, now),
-            }
-        }
     }
 
     pub(super) fn was_created(
@@ -226,7 +179,7 @@ impl Engine {
         }
     }
 
-    fn step_taken(&mut self, id: ToggleId, what: &'static str, now: Moment) {
+    pub(super) fn step_taken(&mut self, id: ToggleId, what: &'static str, now: Moment) {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         if std::mem::take(&mut toggle.recheck) {
@@ -240,7 +193,13 @@ impl Engine {
         self.advance(id, now);
     }
 
-    fn step_failed(&mut self, id: ToggleId, what: &'static str, failure: Failure, now: Moment) {
+    pub(super) fn step_failed(
+        &mut self,
+        id: ToggleId,
+        what: &'static str,
+        failure: Failure,
+        now: Moment,
+    ) {
         let toggle = &mut self.toggles[id];
         let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
         if deleted && matches!(what, "update" | "metadata update") {

@@ -1,5 +1,6 @@
 //! Events in, jobs out: no test here sleeps or asks for the time twice.
 
+mod batches;
 mod connecting;
 mod faults;
 mod hearing;

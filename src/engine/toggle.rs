@@ -26,6 +26,9 @@ pub(super) struct Toggle {
     /// The last good answer.
     pub(super) answer: Option<Arc<Users>>,
     pub(super) there: There,
+    /// The last read of several toggles did not tell of it: until it is known, or the next resync, it
+    /// is read by itself.
+    pub(super) read_alone: bool,
     pub(super) last_success: Option<Instant>,
     /// Who was sent last, for the removal limit of a target that cannot be read.
     pub(super) last_sent: Option<Arc<Users>>,
@@ -74,6 +77,7 @@ impl Toggle {
 
     /// For a resync.
     pub(super) fn forget(&mut self, readable: bool) {
+        self.read_alone = false;
         self.recheck = self.apply.is_running();
         if !self.recheck {
             self.there.forget(readable);

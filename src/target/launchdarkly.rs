@@ -159,7 +159,10 @@ impl Target for LaunchDarkly {
     }
 
     fn read(&self, toggles: &[ToggleId]) -> Reads {
-        self.read_together(toggles)
+        match toggles {
+            [id] => vec![(*id, self.read_one(&self.specs[*id]))],
+            several => self.read_together(several),
+        }
     }
 
     fn create(&self, id: ToggleId) -> Result<Created, Failure> {

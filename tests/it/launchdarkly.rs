@@ -1,6 +1,7 @@
 //! The LaunchDarkly target, against a stand-in that holds flags as they do; their own evaluation
 //! engine is the judge of who gets what.
 
+mod alone;
 mod any;
 mod changes;
 mod describes;

@@ -108,12 +108,12 @@ fn any_action() -> impl Strategy<Value = Action> {
 
 fn any_setup() -> impl Strategy<Value = Setup> {
     let at_once = prop::option::of(1_usize..5);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (flags, at_once, 1_usize..9, any::<u64>()).prop_map(
-        |((readable, differences, batched, resync), at_once, concurrency, seed)| Setup {
+    (any::<[bool; 5]>(), at_once, 1_usize..9, any::<u64>()).prop_map(
+        |([readable, differences, batched, untold, resync], at_once, concurrency, seed)| Setup {
             readable,
             differences: differences && readable,
             batched: batched && readable,
+            untold,
             at_once,
             concurrency,
             resync: resync.then_some(Duration::from_secs(300)),

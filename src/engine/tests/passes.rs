@@ -109,46 +109,6 @@ fn a_resync_reads_what_can_be_read_and_repairs_it() {
 }
 
 #[test]
-fn what_can_be_read_together_is_read_in_one_job() {
-    let terms = Terms {
-        readable: true,
-        at_once: AtOnce::Strictly(4),
-        batches: vec![Some(0), Some(1), Some(0), None, Some(0)],
-    };
-    let now = Instant::now();
-    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 5]), Mode::Serve, terms);
-    let reads = |bench: &mut Bench| -> Vec<String> {
-        let jobs = bench.jobs().into_iter();
-        jobs.filter(|job| job.starts_with("read")).collect()
-    };
-    assert_eq!(reads(&mut bench), ["read 0 2 4", "read 1", "read 3"]);
-    // They failed together, and are read together again as soon as one of them is due.
-    let failed = |id| (id, Err(failure(Kind::Status(500))));
-    bench.done(Done::Read([0, 2, 4].map(failed).to_vec()));
-    bench.millis(500);
-    assert_eq!(reads(&mut bench), ["read 0 2 4"]);
-    let found = |id| (id, Ok(present(&[])));
-    bench.done(Done::Read([0, 2, 4].map(found).to_vec()));
-    bench.wait(Duration::from_secs(300));
-    assert_eq!(reads(&mut bench), ["read 0 2 4"]);
-}
-
-#[test]
-fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
-    let terms = Terms {
-        readable: true,
-        at_once: AtOnce::Strictly(1),
-        batches: vec![Some(0), Some(0), None],
-    };
-    let now = Instant::now();
-    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 3]), Mode::Serve, terms);
-    assert!(bench.jobs().contains(&"read 0 1".to_owned()));
-    let found = |id| (id, Ok(present(&[])));
-    bench.done(Done::Read([1, 0].map(found).to_vec()));
-    assert_eq!(bench.jobs(), ["read 2"]);
-}
-
-#[test]
 fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_allows() {
     let updates = |at_once| {
         let terms = Terms {

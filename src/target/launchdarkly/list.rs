@@ -1,4 +1,5 @@
-//! Reads toggles in as few requests as there can be: one by one, or from the project's list.
+//! Reads toggles of a project from its list, where that takes fewer requests than to read each by
+//! itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,7 @@ const PAGE: usize = 100;
 /// What is remembered of each project's lists, to read them in fewer requests. What is there is never
 /// taken from here.
 #[derive(Default)]
-pub(super) struct Lists(Mutex<HashMap<(String, State), Memory>>);
+pub(super) struct Lists(Mutex<HashMap<(String, Part), Memory>>);
 
 /// What is remembered of a list.
 #[derive(Clone, Copy, Default)]
@@ -32,11 +33,13 @@ struct Memory {
     /// Where reading it was broken off, so that it goes on from there: a rate limit may never allow
     /// all of it at once.
     broken_off: usize,
+    /// Where an answer was no page of it: that was too long for an answer, perhaps.
+    misread: Option<usize>,
 }
 
-/// Archived flags are in a list of their own.
+/// A project's flags come in two lists: archived flags are in one of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum State {
+enum Part {
     Live,
     Archived,
 }
@@ -88,17 +91,18 @@ pub(super) fn batches(specs: &[Spec]) -> Vec<Option<usize>> {
 }
 
 impl LaunchDarkly {
-    /// Reads toggles of one batch.
+    /// Reads toggles of one batch. Those of which the lists do not tell, or not in fewer requests than
+    /// it takes to read each by itself, are left unknown.
     pub(super) fn read_together(&self, ids: &[ToggleId]) -> Reads {
         let mut reads: Reads = Vec::with_capacity(ids.len());
         let mut left = ids.to_vec();
-        for state in [State::Live, State::Archived] {
-            let Some(Listed { found, complete }) = self.list(&left, state) else {
+        for part in [Part::Live, Part::Archived] {
+            let Some(Listed { found, complete }) = self.list(&left, part) else {
                 break;
             };
             left = self.sort_out(found, left, &mut reads);
             match complete {
-                Ok(true) if state == State::Live => {}
+                Ok(true) if part == Part::Live => {}
                 Ok(true) => reads.extend(left.drain(..).map(|id| (id, Ok(There::Absent)))),
                 Ok(false) => break,
                 Err(failure) => {
@@ -106,7 +110,7 @@ impl LaunchDarkly {
                 }
             }
         }
-        reads.extend(left.iter().map(|id| (*id, self.read_one(&self.specs[*id]))));
+        reads.extend(left.into_iter().map(|id| (id, Ok(There::Unknown))));
         reads
     }
 
@@ -129,9 +133,9 @@ impl LaunchDarkly {
 
     /// Looks for toggles in a list, as long as that takes fewer requests than to read them one by
     /// one; none where it would not.
-    fn list(&self, ids: &[ToggleId], state: State) -> Option<Listed> {
+    fn list(&self, ids: &[ToggleId], part: Part) -> Option<Listed> {
         let spec = &self.specs[*ids.first()?];
-        let memory = self.lists.get(&spec.proj_key, state);
+        let memory = self.lists.get(&spec.proj_key, part);
         if requests(memory.flags.unwrap_or_default()) >= ids.len() {
             return None;
         }
@@ -143,15 +147,12 @@ impl LaunchDarkly {
         let mut cursor = Cursor::at(memory.broken_off);
         let mut pages = 0;
         let complete = loop {
-            let page = match self.page(spec, state, cursor.offset) {
+            let page = match self.page(spec, part, cursor.offset) {
                 Ok(page) => page,
-                Err(failure) => {
-                    self.lists.break_off(&spec.proj_key, state, cursor.offset);
-                    break Err(failure);
-                }
+                Err(failure) => break self.end_list(spec, part, cursor.offset, failure),
             };
             let flags = page.total_count.unwrap_or(cursor.offset + page.items.len());
-            self.lists.set(&spec.proj_key, state, flags);
+            self.lists.set(&spec.proj_key, part, cursor.offset, flags);
             let has_more = cursor.pass(&page);
             search.look_through(page.items);
             pages += 1;
@@ -167,10 +168,31 @@ impl LaunchDarkly {
         Some(Listed { found, complete })
     }
 
-    fn page(&self, spec: &Spec, state: State, offset: usize) -> Result<Page, Failure> {
+    /// What comes of a list that a failure ends: where it is gone on with the next time, and whether
+    /// the toggles that were not found fail with it.
+    fn end_list(
+        &self,
+        spec: &Spec,
+        part: Part,
+        offset: usize,
+        failure: Failure,
+    ) -> Result<bool, Failure> {
+        if failure.kind != Kind::Answer {
+            self.lists.break_off(&spec.proj_key, part, offset);
+            return Err(failure);
+        }
+        // Once may be an accident, and is told. Where it is the same again, each toggle is read by
+        // itself, and the list is tried again when all are to be read the next time.
+        match self.lists.misread(&spec.proj_key, part, offset) {
+            true => Ok(false),
+            false => Err(failure),
+        }
+    }
+
+    fn page(&self, spec: &Spec, part: Part, offset: usize) -> Result<Page, Failure> {
         let environments = query_of(&spec.environments);
         let mut query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}");
-        if state == State::Archived {
+        if part == Part::Archived {
             query.push_str("&filter=state:archived");
         }
         let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
@@ -179,12 +201,6 @@ impl LaunchDarkly {
             Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
             Err(failure) => Err(failure),
         }
-        .inspect_err(|failure| {
-            // Too long for an answer, perhaps: the next time they are read one by one.
-            if failure.kind == Kind::Answer {
-                self.lists.set(&spec.proj_key, state, usize::MAX);
-            }
-        })
     }
 }
 
@@ -242,29 +258,37 @@ fn requests(flags: usize) -> usize {
 }
 
 impl Lists {
-    fn get(&self, project: &str, state: State) -> Memory {
-        *self.lock().entry((project.to_owned(), state)).or_default()
+    fn get(&self, project: &str, part: Part) -> Memory {
+        *self.lock().entry((project.to_owned(), part)).or_default()
     }
 
-    /// Keeps how many flags there are; reading goes on well.
-    fn set(&self, project: &str, state: State, flags: usize) {
-        let flags = Some(flags);
-        let memory = Memory {
-            flags,
-            broken_off: 0,
-        };
-        self.lock().insert((project.to_owned(), state), memory);
+    /// Keeps how many flags there are; reading goes on well, with the page there.
+    fn set(&self, project: &str, part: Part, offset: usize, flags: usize) {
+        let mut lists = self.lock();
+        let memory = lists.entry((project.to_owned(), part)).or_default();
+        memory.flags = Some(flags);
+        memory.broken_off = 0;
+        memory.misread.take_if(|misread| *misread == offset);
     }
 
-    fn break_off(&self, project: &str, state: State, offset: usize) {
+    fn break_off(&self, project: &str, part: Part, offset: usize) {
         let mut lists = self.lock();
         lists
-            .entry((project.to_owned(), state))
+            .entry((project.to_owned(), part))
             .or_default()
             .broken_off = offset;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, State), Memory>> {
+    /// A page was none; true where it was the same the last time. From the top is begun the next time,
+    /// so that what comes before that page is found.
+    fn misread(&self, project: &str, part: Part, offset: usize) -> bool {
+        let mut lists = self.lock();
+        let memory = lists.entry((project.to_owned(), part)).or_default();
+        memory.broken_off = 0;
+        memory.misread.replace(offset) == Some(offset)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, Part), Memory>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

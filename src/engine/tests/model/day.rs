@@ -22,6 +22,7 @@ fn setup(readable: bool) -> Setup {
         readable,
         differences: readable,
         batched: readable,
+        untold: false,
         at_once: readable.then_some(4),
         concurrency: 8,
         resync: Some(RESYNC),

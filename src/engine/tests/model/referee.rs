@@ -225,7 +225,9 @@ fn verdicts(done: &Done) -> Vec<Verdict> {
         Done::Describe(id, result) => of(Key::Apply(*id), "metadata update", result),
         Done::Update(id, result) => of(Key::Apply(*id), "update", result),
         Done::Read(results) => {
-            let reads = results.iter();
+            // What was not told is neither a success nor a failure.
+            let told = |(_, result): &&(_, _)| !matches!(result, Ok(There::Unknown));
+            let reads = results.iter().filter(told);
             reads
                 .flat_map(|(id, result)| of(Key::Apply(*id), "read", result))
                 .collect()

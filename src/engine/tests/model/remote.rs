@@ -12,8 +12,11 @@ const EMPTY: Duration = Duration::from_secs(5);
 pub(super) struct Remote {
     readable: bool,
     differences: bool,
+    untold: bool,
     sources: [Source; SOURCES],
     toggles: [Toggle; TOGGLES],
+    /// How often it was read.
+    reads: usize,
     /// Which run of the program this is: an earlier one's registration is not ours.
     pub(super) generation: u32,
 }
@@ -50,6 +53,7 @@ impl Remote {
         Remote {
             readable: setup.readable,
             differences: setup.differences,
+            untold: setup.untold,
             sources: std::array::from_fn(|_| Source {
                 registered: None,
                 down_until: now,
@@ -60,6 +64,7 @@ impl Remote {
                 there: None,
                 meddled: false,
             }),
+            reads: 0,
             generation: 0,
         }
     }
@@ -147,11 +152,21 @@ impl Remote {
                 Done::Query(*id, Ok(Users::default()))
             }
             Job::Query(id, _) => Done::Query(*id, Ok(self.allows(*id))),
-            Job::Read(ids) => Done::Read(ids.iter().map(|id| (*id, Ok(self.read(*id)))).collect()),
+            Job::Read(ids) => Done::Read(self.read_all(ids)),
             Job::Create(id) => Done::Create(*id, Ok(self.create(*id))),
             Job::Describe(id, _) => Done::Describe(*id, found(*id)),
             Job::Update(id, ..) => Done::Update(*id, found(*id)),
         }
+    }
+
+    fn read_all(&mut self, ids: &[ToggleId]) -> Vec<(ToggleId, Result<There, Failure>)> {
+        self.reads += 1;
+        let reads = ids.iter().map(|id| {
+            let untold = self.untold && ids.len() > 1 && (self.reads + id).is_multiple_of(3);
+            let there = (!untold).then(|| self.read(*id));
+            (*id, Ok(there.unwrap_or_default()))
+        });
+        reads.collect()
     }
 
     fn read(&mut self, id: ToggleId) -> There {

@@ -25,6 +25,8 @@ pub(super) struct Setup {
     pub(super) differences: bool,
     /// Its toggles are read in one job.
     pub(super) batched: bool,
+    /// Each such job leaves one toggle of three untold.
+    pub(super) untold: bool,
     pub(super) at_once: Option<usize>,
     pub(super) concurrency: usize,
     /// None: nobody changes anything at the target by hand, because nothing would put it right.

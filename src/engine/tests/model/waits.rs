@@ -15,6 +15,7 @@ fn setup(readable: bool) -> Setup {
         readable,
         differences: false,
         batched: false,
+        untold: false,
         at_once: None,
         concurrency: 8,
         resync: None,

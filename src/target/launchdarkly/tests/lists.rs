@@ -42,16 +42,57 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
     LaunchDarkly::new(&target, &config, requests).unwrap()
 }
 
+/// Reads all toggles, and then each by itself that was not told.
+fn read_all(target: &LaunchDarkly) -> Reads {
+    let reads = target.read(&[0, 1, 2, 3]).into_iter();
+    let reads = reads.flat_map(|(id, result)| match result {
+        Ok(There::Unknown) => target.read(&[id]),
+        told => vec![(id, told)],
+    });
+    reads.collect()
+}
+
 #[test]
 fn a_list_that_never_ends_is_given_up_and_the_toggles_are_read_one_by_one() {
     let other = json!({ "key": "other", "name": "", "variations": [] });
     for total in [json!(null), json!(5)] {
         let page = json!({ "items": [other], "totalCount": total, "_links": { "next": {} } });
         let canned = Canned::answering(200, page.to_string().as_bytes());
-        let reads = launchdarkly(canned.url(), &KEYS).read(&[0, 1, 2, 3]);
+        let reads = read_all(&launchdarkly(canned.url(), &KEYS));
         assert_eq!(reads.len(), KEYS.len());
         // Four pages, and four toggles.
         assert_eq!(canned.asked(), 2 * KEYS.len());
+    }
+}
+
+#[test]
+fn a_list_that_is_none_fails_once_and_is_tried_again_each_time() {
+    let canned = Canned::answering(200, b"<html>Sorry</html>");
+    let target = launchdarkly(canned.url(), &KEYS);
+    let mut asked = 0;
+    for again in [false, true, true] {
+        for (_, result) in target.read(&[0, 1, 2, 3]) {
+            match result {
+                Ok(there) => assert!(again && there == There::Unknown),
+                Err(failure) => assert!(!again && failure.kind == Kind::Answer, "{failure}"),
+            }
+        }
+        asked += 1;
+        assert_eq!(canned.asked(), asked);
+    }
+}
+
+#[test]
+fn a_list_that_takes_as_many_requests_as_there_are_toggles_is_not_asked_for_twice() {
+    let other = json!({ "key": "other", "name": "", "variations": [] });
+    let page = json!({ "items": [other], "totalCount": 900, "_links": { "next": {} } });
+    let canned = Canned::answering(200, page.to_string().as_bytes());
+    let target = launchdarkly(canned.url(), &KEYS);
+    for _ in 0..3 {
+        let reads = target.read(&[0, 1, 2, 3]);
+        let unknown = (0..KEYS.len()).map(|id| (id, Ok(There::Unknown)));
+        assert_eq!(reads, unknown.collect::<Vec<_>>());
+        assert_eq!(canned.asked(), 1, "a look at the list tells how long it is");
     }
 }
 
@@ -80,7 +121,7 @@ proptest! {
         let canned = Canned::answering(status, &body);
         let target = launchdarkly(canned.url(), &KEYS);
         let mut counts = BTreeMap::new();
-        for (id, result) in target.read(&[0, 1, 2, 3]) {
+        for (id, result) in read_all(&target) {
             *counts.entry(id).or_insert(0) += 1;
             if let Err(failure) = result {
                 prop_assert!(!failure.to_string().contains(QUOTE) || status != 200, "{}", failure);
