@@ -59,6 +59,8 @@ pub struct Engine {
     /// Requests that need no place: at most one of a kind for each source.
     urgent: VecDeque<Job>,
     in_flight: usize,
+    /// Of these, how many change something somewhere.
+    changing: usize,
     started: bool,
     stopping: bool,
     notices: Vec<Notice>,
@@ -87,6 +89,7 @@ impl Engine {
             timers: Timers::default(),
             urgent: VecDeque::new(),
             in_flight: 0,
+            changing: 0,
             started: false,
             stopping: false,
             notices: Vec::new(),
@@ -145,6 +148,7 @@ impl Engine {
             urgent => urgent,
         };
         self.in_flight += usize::from(job.is_some());
+        self.changing += usize::from(job.as_ref().is_some_and(Job::changes_something));
         job
     }
 
@@ -159,6 +163,12 @@ impl Engine {
             .chain(steps)
             .filter_map(|places| places.next_free(now));
         places.chain(self.timers.next()).min()
+    }
+
+    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: when the
+    /// program is to end, nobody waits for answers that it has no use for.
+    pub fn may_end(&self) -> bool {
+        self.changing == 0 && self.urgent.is_empty()
     }
 
     /// Whether nothing is in flight, and nothing urgent is left to do.
@@ -184,6 +194,7 @@ impl Engine {
 
     fn done(&mut self, done: Done, now: Moment) {
         self.in_flight -= 1;
+        self.changing -= usize::from(done.has_changed_something());
         match done {
             Done::Discover(source, result) => self.discovered(source, result, now),
             Done::Register(source, result) => self.registered(source, result, now),

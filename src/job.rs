@@ -138,6 +138,19 @@ pub enum Job {
     Update(ToggleId, Arc<Users>, There),
 }
 
+impl Job {
+    /// Whether it changes something at OPAL or at the target.
+    pub fn changes_something(&self) -> bool {
+        match self {
+            Job::Register(_) | Job::Leave(_) => true,
+            Job::Create(_) | Job::Describe(..) | Job::Update(..) => true,
+            Job::Discover(_) | Job::Watch(_) | Job::Ready(..) | Job::Query(..) | Job::Read(_) => {
+                false
+            }
+        }
+    }
+}
+
 /// What came of a job.
 #[derive(Debug)]
 pub enum Done {
@@ -164,6 +177,19 @@ pub enum Done {
 }
 
 impl Done {
+    /// Whether it is what came of a job that changes something.
+    pub fn has_changed_something(&self) -> bool {
+        match self {
+            Done::Register(..) | Done::Leave(..) => true,
+            Done::Create(..) | Done::Describe(..) | Done::Update(..) => true,
+            Done::Discover(..)
+            | Done::Watch(..)
+            | Done::Ready(..)
+            | Done::Query(..)
+            | Done::Read(_) => false,
+        }
+    }
+
     /// The toggles about which the target was asked, or told.
     pub fn toggles_at_target(&self) -> Vec<ToggleId> {
         match self {

@@ -107,7 +107,7 @@ impl Worker {
         let mut deadline: Option<Instant> = None;
         loop {
             self.hand_out();
-            let over = deadline.is_some_and(|end| self.is_idle() || Instant::now() >= end);
+            let over = deadline.is_some_and(|end| self.may_end() || Instant::now() >= end);
             if over || self.current.engine.is_finished() {
                 return self.current.engine;
             }
@@ -189,8 +189,9 @@ impl Worker {
         self.caption.tell(&self.status, now.at);
     }
 
-    fn is_idle(&self) -> bool {
-        self.retired.is_empty() && self.current.engine.is_idle()
+    fn may_end(&self) -> bool {
+        let mut all = self.retired.iter().chain([&self.current]);
+        all.all(|generation| generation.engine.may_end())
     }
 
     /// Waits until something happens, or is due.

@@ -83,16 +83,19 @@ impl Engine {
                 self.rest(id, now);
                 continue;
             };
-            let hung = self.toggles[id].apply.hung();
-            self.places.take(id, now, hung);
-            self.set_running(id);
             let toggle = &mut self.toggles[id];
-            return Some(match step {
-                Step::Read => Job::Read(self.batch(id)),
-                Step::Create => Job::Create(id),
-                Step::Describe => Job::Describe(id, toggle.there.clone()),
+            let job = match step {
+                Step::Read => Some(Job::Read(self.batch(id))),
+                Step::Create => Some(Job::Create(id)),
+                Step::Describe => Some(Job::Describe(id, toggle.there.clone())),
                 Step::Update => toggle.update(id),
-            });
+            };
+            if job.is_some() {
+                let hung = self.toggles[id].apply.hung();
+                self.places.take(id, now, hung);
+                self.set_running(id);
+                return job;
+            }
         }
         None
     }
@@ -151,7 +154,7 @@ impl Engine {
         let sent = self.toggles[id].sent.take();
         let (users, change) = match (result, sent) {
             (Ok(()), Some(sent)) => sent,
-            (Ok(()), None) => return,
+            (Ok(()), None) => return self.step_taken(id, "update", now),
             (Err(failure), _) => return self.step_failed(id, "update", failure, now),
         };
         let name = self.toggle_name(id);
@@ -239,11 +242,12 @@ impl Engine {
 }
 
 impl Toggle {
-    fn update(&mut self, id: ToggleId) -> Job {
-        let users = self.wanted.clone().unwrap_or_default();
+    /// Where it is not known who should have it, nobody is sent.
+    fn update(&mut self, id: ToggleId) -> Option<Job> {
+        let users = self.wanted.clone()?;
         let change = self.there.change_to(&users);
         let sent = change.map_or(Sent::Whole, Sent::Change);
         self.sent = Some((Arc::clone(&users), sent));
-        Job::Update(id, users, self.there.clone())
+        Some(Job::Update(id, users, self.there.clone()))
     }
 }

@@ -7,6 +7,7 @@ mod hearing;
 mod limit;
 mod files;
 mod model;
+mod moving;
 mod passes;
 mod single_pass;
 mod steps;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn waiting_opal() -> SourceKind {
+pub(super) fn waiting_opal() -> SourceKind {
     match opal() {
         SourceKind::Opal(opal) => SourceKind::Opal(config::Opal {
             wait_until_ready: true,
@@ -13,7 +13,7 @@ fn waiting_opal() -> SourceKind {
 }
 
 /// An OPAL source with one toggle, which the target has with nobody.
-fn connected(kind: SourceKind) -> Bench {
+pub(super) fn connected(kind: SourceKind) -> Bench {
     let mut bench = Bench::serve(config(vec![kind], &[0]));
     assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
     bench.done(read(0, Ok(present(&[]))));
@@ -97,78 +97,6 @@ fn a_watch_that_fails_is_repeated_like_any_failure_and_fails_the_health() {
     assert_eq!(bench.jobs(), ["watch 0"]);
     bench.done(Done::Watch(0, Ok(true)));
     assert!(!bench.is_failing());
-}
-
-#[test]
-fn an_opa_that_does_not_answer_is_looked_for_and_queried_where_it_is() {
-    let mut bench = connected(opal());
-    bench.jobs();
-    bench.done(Done::Query(0, Err(failure(Kind::Refused))));
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    let elsewhere = opa_at("http://other:8181");
-    bench.done(Done::Discover(0, Ok(elsewhere)));
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn what_another_opa_answers_after_the_source_has_moved_is_never_applied() {
-    for old in [Ok(users(&["mallory"])), Err(failure(Kind::Lost))] {
-        let mut bench = Bench::serve(config(vec![opal()], &[0, 0]));
-        bench.jobs();
-        bench.done(read(0, Ok(present(&["ann"]))));
-        bench.done(read(1, Ok(present(&["ann"]))));
-        bench.done(Done::Discover(0, Ok(access())));
-        bench.jobs();
-        bench.done(Done::Register(0, Ok(())));
-        assert_eq!(bench.jobs(), ["query 0", "query 1"]);
-        bench.done(Done::Query(0, Err(failure(Kind::Refused))));
-        assert_eq!(bench.jobs(), ["discover 0"]);
-        bench.done(Done::Discover(0, Ok(opa_at("http://other:8181"))));
-        bench.millis(25);
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(1, old));
-        assert_eq!(bench.jobs(), ["query 1"], "it is asked where it is now");
-        bench.done(Done::Query(1, Ok(users(&["ann"]))));
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
-        assert_eq!(bench.jobs(), Vec::<String>::new());
-        assert!(!bench.is_failing());
-    }
-}
-
-#[test]
-fn another_opa_is_not_believed_to_be_ready_because_the_one_before_was() {
-    let mut bench = connected(waiting_opal());
-    assert_eq!(bench.jobs(), ["ready 0"]);
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(false)));
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(Done::Discover(0, Ok(opa_at("http://other:8181"))));
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
-    assert_eq!(bench.jobs(), ["register 0", "ready 0"]);
-}
-
-#[test]
-fn an_opa_that_stays_away_is_not_looked_for_at_every_query() {
-    let config = config(vec![opal()], &[0; 50]);
-    let mut bench = Bench::serve(Config {
-        concurrency: 50,
-        ..config
-    });
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
-    bench.jobs();
-    let mut discoveries = 0;
-    for id in 0..50 {
-        bench.done(Done::Query(id, Err(failure(Kind::Refused))));
-        if bench.jobs().contains(&"discover 0".to_owned()) {
-            discoveries += 1;
-            bench.done(Done::Discover(0, Ok(access())));
-        }
-    }
-    assert_eq!(discoveries, 1);
 }
 
 #[test]

@@ -35,19 +35,14 @@ use Phase::*;
 /// Requests that hang would do so for longer than the program may take to end.
 const LONG: &str = "http_timeout = \"30s\"";
 
-/// In these a request is out that nobody will ever answer.
-const HANGING: [Phase; 6] = [
-    OpalHangs,
-    CreationHangs,
+/// In these a request is out that changes something, and that nobody will ever answer.
+const HANGING: [Phase; 3] = [CreationHangs, UpdateHangs, LeaveHangs];
+
+/// In these it has nothing to wait for: answers, where they come, are of no use any more.
+const QUICK: [Phase; 10] = [
+    OpalIsDown,
     ReadinessHangs,
     QueryHangs,
-    UpdateHangs,
-    LeaveHangs,
-];
-
-/// In these it has nothing to wait for.
-const QUICK: [Phase; 8] = [
-    OpalIsDown,
     OpalDoesNotRegister,
     TargetIsDown,
     PassInFlight,
