@@ -3,10 +3,12 @@
 
 mod prose;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use jsonschema::Draft;
+use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
 use super::super::wire::{Answer, Request};
@@ -15,7 +17,11 @@ use super::query::Query;
 use prose::Prose;
 
 /// An OpenAPI document.
-pub(crate) struct Description(Value);
+pub(crate) struct Description {
+    document: Value,
+    /// What was made of its schemas, by their text: to make one takes longer than to use it.
+    validators: RefCell<HashMap<String, Validator>>,
+}
 
 impl Description {
     /// It is not part of this project, and lies beside it on some machines only.
@@ -23,7 +29,10 @@ impl Description {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let file = folder.join("../shared/launchdarkly-openapi.json");
         let text = fs::read_to_string(file).ok()?;
-        Some(Description(serde_json::from_str(&text).unwrap()))
+        Some(Description {
+            document: serde_json::from_str(&text).unwrap(),
+            validators: RefCell::default(),
+        })
     }
 
     /// In what a request does not fit.
@@ -69,18 +78,19 @@ impl Description {
 
     fn operation(&self, request: &Request) -> Option<&Value> {
         let path = request.path.split('?').next()?;
-        let paths = self.0["paths"].as_object()?;
+        let paths = self.document["paths"].as_object()?;
         let (_, found) = paths.iter().find(|(template, _)| fits(template, path))?;
         found.get(request.method.to_lowercase())
     }
 
     fn misfits(&self, schema: &Value, value: &Value) -> Vec<String> {
-        // References point into the document, so its schemas come along.
-        let whole = json!({ "allOf": [schema], "components": self.0["components"] });
-        let validator = jsonschema::options()
-            .with_draft(Draft::Draft4)
-            .build(&whole)
-            .unwrap();
+        let mut validators = self.validators.borrow_mut();
+        let validator = validators.entry(schema.to_string()).or_insert_with(|| {
+            // References point into the document, so its schemas come along.
+            let whole = json!({ "allOf": [schema], "components": self.document["components"] });
+            let options = jsonschema::options().with_draft(Draft::Draft4);
+            options.build(&whole).unwrap()
+        });
         let errors = validator.iter_errors(value);
         errors
             .map(|error| format!("{error} at {}", error.instance_path()))
