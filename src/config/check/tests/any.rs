@@ -183,19 +183,19 @@ fn garbage_and_what_is_never_closed_take_no_ages() {
         "[a",
         "a = \"\"\"",
     ] {
-        let (config, problems) = run(&format!("{line}\n").repeat(5_000), false);
+        let (config, problems) = run(&format!("{line}\n").repeat(2_000), false);
         assert!(config.is_none() && !problems.is_empty(), "{line}");
     }
 }
 
 #[test]
 fn tables_within_tables_end_before_the_stack_does() {
-    let (dots, brackets) = ("a.".repeat(30_000), "[".repeat(30_000));
+    let (dots, brackets) = ("a.".repeat(10_000), "[".repeat(10_000));
     for deep in [
         with("name", &format!("{dots}name")),
         with("[toggles.spec]", &format!("[toggles.spec.{dots}a]")),
         with("name", &format!("a = {brackets}\nname")),
-        with("name", &format!("a = {}\nname", "{a=".repeat(30_000))),
+        with("name", &format!("a = {}\nname", "{a=".repeat(10_000))),
     ] {
         let (config, _) = run(&deep, false);
         assert_eq!(config, None);
