@@ -132,7 +132,11 @@ impl Flagd {
         let Some(text) = self.file.read()? else {
             return Ok("is not there yet, and can be written".into());
         };
-        let flags = self.parse(Some(&text))?.len();
+        let definition = self.parse(Some(&text))?;
+        for toggle in &self.all.toggles {
+            definition.flag(&toggle.key)?;
+        }
+        let flags = definition.len();
         let plural = if flags == 1 { "" } else { "s" };
         Ok(format!("has {flags} flag{plural}, and can be written"))
     }

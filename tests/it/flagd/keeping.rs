@@ -95,6 +95,8 @@ fn a_flag_that_is_not_boolean_fails_alone() {
         .reports_start("us failed: the flag us in file flags.json is not boolean: give the toggle")
         .reports("tax +1 1 user created");
     assert_eq!(flags.json()["flags"]["us"], text);
+    let output = flags.program.run(&["check-config", "--online"]).exits(1);
+    output.says("the flag us in file flags.json is not boolean");
 }
 
 #[test]
