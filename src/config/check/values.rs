@@ -11,14 +11,18 @@ use crate::secret::Secret;
 /// The scheme of a token, which is added to it.
 const SCHEME: &str = "Bearer ";
 
-/// A token: a secret that a header can carry.
+/// A token that is required: a secret that a header can carry.
 pub(super) fn token(cx: &mut Context, node: &Node) -> Option<Secret> {
-    token_and_text(cx, node).map(|(token, _)| token)
+    token_and_text(cx, node, "").map(|(token, _)| token)
 }
 
-/// A token that is sent with its scheme before it.
+/// A token that is sent with its scheme before it, where one is needed.
 pub(super) fn bearer_token(cx: &mut Context, node: &Node) -> Option<Secret> {
-    let (token, text) = token_and_text(cx, node)?;
+    let without = format!(
+        ", or leave `{}` out where no token is needed",
+        node.place.name
+    );
+    let (token, text) = token_and_text(cx, node, &without)?;
     if split_scheme(&text.value).0.is_some() {
         let scheme = SCHEME.trim_end();
         let name = &text.place.name;
@@ -34,13 +38,14 @@ pub(super) fn bearer_token(cx: &mut Context, node: &Node) -> Option<Secret> {
     Some(token)
 }
 
-fn token_and_text(cx: &mut Context, node: &Node) -> Option<(Secret, Text)> {
+/// `without` is the other way out where there is none.
+fn token_and_text(cx: &mut Context, node: &Node, without: &str) -> Option<(Secret, Text)> {
     let name = &node.place.name;
     let reference = pair(name, &format!("${{{}}}", name.to_uppercase()));
     let help = format!("write `{reference}`, and set that variable");
     let text = cx.text_like(node, &help)?;
     if text.value.is_empty() {
-        let help = format!("{help}, or leave `{name}` out where no token is needed");
+        let help = format!("{help}{without}");
         let message = format!("`{name}` is empty");
         cx.report(Problem::error("empty", &text.place, message, help));
         return None;
