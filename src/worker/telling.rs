@@ -74,10 +74,12 @@ fn tell_one(notice: Notice) {
             );
         }
         Notice::HeldBack { name, failure } => {
-            log::warn!(target: LOG, "update held back {}: {failure}", field(&name));
+            let words = failure.to_string();
+            let why = words.strip_prefix("held: ").unwrap_or(&words);
+            log::warn!(target: LOG, "held {}: {why}", field(&name));
         }
         Notice::Released { name } => {
-            log::info!(target: LOG, "update no longer held back {}", field(&name));
+            log::info!(target: LOG, "no longer held {}", field(&name));
         }
         Notice::Created { name } => log::info!(target: LOG, "created {}", field(&name)),
         Notice::Updated {

@@ -32,6 +32,11 @@ fn serve_holds_back_what_removes_too_many_and_says_so_until_it_is_within_the_lim
     world.change("us", &["ann", "bob", "cid"]);
     world.wait_for_users("us", &["ann", "bob", "cid"]);
     daemon.wait_healthy();
+    daemon
+        .terminate()
+        .exits(0)
+        .complains("] held toggle=us: it would remove 3 of 4 users")
+        .complains("] no longer held toggle=us\n");
 }
 
 #[test]
