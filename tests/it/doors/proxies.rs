@@ -1,8 +1,9 @@
 //! Proxies of the environment: used for other hosts, never for this machine.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 
 use super::{House, opa_source, opal_source};
+use crate::support::port::listen_anywhere;
 use crate::support::program::Program;
 use crate::support::proxy::Proxy;
 use crate::support::tls::{Authority, Door, Front};
@@ -146,7 +147,7 @@ fn who_takes_the_connection_and_says_nothing_is_not_waited_for() {
         ..House::new()
     };
     // The system takes connections for it; nobody ever reads them.
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let silent = listen_anywhere();
     let address = silent.local_addr().unwrap();
     let proxy = address.to_string();
     let program = proxied(&house, &format!("http://{HOST}"), &[("HTTP_PROXY", &proxy)]);

@@ -1,10 +1,10 @@
 //! TLS that is not set up: a loud, clear error that says what to do, and nothing is sent.
 
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
 
 use super::{House, opa_source};
 use crate::support::output::Output;
+use crate::support::port::listen_anywhere;
 use crate::support::program::Program;
 use crate::support::tls::{Authority, Door, Front, Identity};
 
@@ -158,7 +158,7 @@ fn what_is_no_certificate_is_refused_at_the_start() {
 fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     let authority = Authority::new();
     let world = Behind::new(&authority.certify("localhost"), authority);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listener = listen_anywhere();
     let plain = listener.local_addr().unwrap();
     // A server such as OPA's answers to what is no HTTP.
     let server = std::thread::spawn(move || {

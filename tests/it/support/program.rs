@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-use std::net::{Ipv4Addr, TcpListener};
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 pub(crate) use super::daemon::Daemon;
 use super::daemon::LISTENING;
 use super::output::Output;
+use super::port::listen_anywhere;
 use super::process::Process;
 use super::{Stage, lock};
 
@@ -179,7 +180,7 @@ fn executable() -> OsString {
 /// A port that nobody listens at; whoever takes it in the meantime makes the program say so.
 fn free_port() -> u16 {
     loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listener = listen_anywhere();
         let port = listener.local_addr().unwrap().port();
         if lock(&PORTS).insert(port) {
             return port;

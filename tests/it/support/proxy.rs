@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::lock;
+use super::port::listen_anywhere;
 
 /// A proxy on loopback that records what it is asked.
 pub(crate) struct Proxy {
@@ -25,7 +26,7 @@ struct Shared {
 impl Proxy {
     /// One that knows nobody.
     pub(crate) fn start() -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listener = listen_anywhere();
         let shared = Arc::new(Shared {
             address: listener.local_addr().unwrap(),
             stopped: AtomicBool::new(false),

@@ -1,7 +1,7 @@
 //! Certificates, and real TLS servers in front of the stand-ins.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -17,6 +17,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::http::Server;
+use super::port::listen_anywhere;
 
 /// Who signs certificates.
 pub(crate) struct Authority {
@@ -134,7 +135,7 @@ pub(crate) struct Front {
 impl Front {
     /// Opens one in front of a stand-in.
     pub(crate) fn open(behind: &Server, door: &Door<'_>) -> Front {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listener = listen_anywhere();
         let address = listener.local_addr().unwrap();
         let (stopped, passed) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (config, behind) = (Arc::new(door.config()), behind.address());
