@@ -1,16 +1,18 @@
 //! Sessions at a shell, as they stand in the README: what is typed stands behind `$`.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::support::port::Port;
 use crate::support::{Stage, client};
 
 /// The port that the README names; another one is used in its place.
-const PORT: &str = "8080";
+const SHOWN_PORT: &str = "8080";
 
 /// Stands for any lines.
 const ANYTHING: &str = "…";
@@ -20,7 +22,7 @@ pub(super) struct Session {
     stage: Stage,
     _home: TempDir,
     folder: PathBuf,
-    port: String,
+    port: Port,
     daemon: Option<Child>,
 }
 
@@ -28,13 +30,11 @@ impl Session {
     pub(super) fn new(examples: &Path) -> Session {
         let home = TempDir::new().unwrap();
         copy(examples, &home.path().join("examples"));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         Session {
             stage: Stage::new(),
             folder: home.path().to_owned(),
             _home: home,
-            port: port.to_string(),
+            port: Port::new(),
             daemon: None,
         }
     }
@@ -42,6 +42,7 @@ impl Session {
     /// Types what stands behind each `$`, and compares what is printed.
     #[track_caller]
     pub(super) fn play(&mut self, lines: &[String]) {
+        let port = self.port.address().port().to_string();
         let mut lines = lines.iter().peekable();
         while let Some(line) = lines.next() {
             let command = line.strip_prefix("$ ").unwrap_or_else(|| panic!("{line}"));
@@ -49,8 +50,8 @@ impl Session {
             while let Some(line) = lines.next_if(|line| !line.starts_with("$ ")) {
                 expected.push(line.as_str());
             }
-            let printed = self.run(&command.replace(PORT, &self.port));
-            let printed = printed.replace(&self.port, PORT);
+            let printed = self.run(&command.replace(SHOWN_PORT, &port));
+            let printed = printed.replace(&port, SHOWN_PORT);
             let printed: Vec<String> = printed.lines().map(without_times).collect();
             let expected: Vec<String> = expected.into_iter().map(without_times).collect();
             assert!(
@@ -72,7 +73,7 @@ impl Session {
             return String::new();
         }
         if let Some(url) = command.strip_prefix("curl -s http://") {
-            return get(url);
+            return get(url).unwrap();
         }
         if command == "kill %1" {
             let pid = self.daemon.as_ref().unwrap().id().to_string();
@@ -89,11 +90,8 @@ impl Session {
     fn start(&mut self, command: &str) {
         let mut shell = self.shell(&format!("exec {command}"));
         self.daemon = Some(shell.stdout(Stdio::null()).spawn().unwrap());
-        let url = format!("127.0.0.1:{}/status", self.port);
-        let in_step = || {
-            let status = std::panic::catch_unwind(|| get(&url)).unwrap_or_default();
-            status.matches("\"in sync\"").count() == 2
-        };
+        let url = format!("{}/status", self.port.address());
+        let in_step = || get(&url).is_ok_and(|status| status.matches("\"in sync\"").count() == 2);
         self.stage.wait_until("the daemon is in step", in_step);
     }
 
@@ -133,11 +131,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn get(url: &str) -> String {
+fn get(url: &str) -> io::Result<String> {
     let (host, path) = url.split_once('/').unwrap();
     let address: SocketAddr = host.parse().unwrap();
-    let answer = client::request(address, "GET", &format!("/{path}"), &[], b"");
-    answer.unwrap().text()
+    let answer = client::request(address, "GET", &format!("/{path}"), &[], b"")?;
+    Ok(answer.text())
 }
 
 /// `(0.01s)`, `"seconds": 0.004` and the like are different each time.

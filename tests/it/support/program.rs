@@ -1,9 +1,7 @@
 //! Runs the real executable, hermetically: its own directory, a cleared environment.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
-
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +14,7 @@ use tempfile::TempDir;
 pub(crate) use super::daemon::Daemon;
 use super::daemon::LISTENING;
 use super::output::Output;
-use super::port::listen_anywhere;
+use super::port::Port;
 use super::process::Process;
 use super::{Stage, lock};
 
@@ -26,9 +24,6 @@ const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// Names another executable than that of this build: a release, for what takes long.
 const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";
 
-/// Ports that were given out: none is given out twice.
-static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-
 /// The program with a configuration, ready to run.
 pub(crate) struct Program {
     stage: Stage,
@@ -36,6 +31,8 @@ pub(crate) struct Program {
     config: String,
     env: Vec<(String, String)>,
     descriptors: Option<u64>,
+    /// Those of all that it started.
+    ports: Mutex<Vec<Port>>,
 }
 
 impl Program {
@@ -48,6 +45,7 @@ impl Program {
             config: config.to_owned(),
             env: env.iter().map(owned).collect(),
             descriptors: None,
+            ports: Mutex::default(),
         }
     }
 
@@ -98,7 +96,7 @@ impl Program {
     /// Runs it to its end with this as its standard input.
     #[track_caller]
     pub(crate) fn run_with(&self, input: &str, args: &[&str]) -> Output {
-        let process = self.spawn_at(free_port(), args, Some(input));
+        let process = self.spawn_at(self.free_port(), args, Some(input));
         process.wait_exit(RUN_LIMIT)
     }
 
@@ -111,36 +109,28 @@ impl Program {
     /// Runs it to its end with warnings only in its log, and a log on a disk that is full.
     #[track_caller]
     pub(crate) fn run_with_a_full_log(&self, args: &[&str]) -> Output {
-        let mut command = self.script("exec \"$0\" \"$@\" 2>/dev/full", free_port());
+        let mut command = self.script("exec \"$0\" \"$@\" 2>/dev/full", self.free_port());
         command.args(args).env("OPTOGGLES_LOG", "warn");
         Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
     }
 
     /// Starts it without waiting for anything.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
-        self.spawn_at(free_port(), args, None)
+        self.spawn_at(self.free_port(), args, None)
     }
 
     /// Starts `serve` and waits until it listens.
     #[track_caller]
     pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
-        loop {
-            let port = free_port();
-            let process = self.spawn_at(port, &[args, &["serve"]].concat(), None);
-            let listens = || process.stderr().contains(LISTENING);
-            self.stage.wait_until("the program listens or ends", || {
-                listens() || !process.is_running()
-            });
-            if listens() {
-                let stage = self.stage.clone();
-                return Daemon::new(stage, process);
-            }
-            // Only now has all been read that it wrote.
-            let output = process.wait_exit(RUN_LIMIT);
-            if !output.stderr.to_lowercase().contains("in use") {
-                self.stage.fail("serve ended instead of listening");
-            }
+        let process = self.spawn(&[args, &["serve"]].concat());
+        let listens = || process.stderr().contains(LISTENING);
+        self.stage.wait_until("the program listens or ends", || {
+            listens() || !process.is_running()
+        });
+        if !listens() {
+            self.stage.fail("serve ended instead of listening");
         }
+        Daemon::new(self.stage.clone(), process)
     }
 
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
@@ -170,20 +160,17 @@ impl Program {
         command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
         command
     }
+
+    /// A port that nobody else is given before this is dropped.
+    fn free_port(&self) -> u16 {
+        let port = Port::new();
+        let number = port.address().port();
+        lock(&self.ports).push(port);
+        number
+    }
 }
 
 fn executable() -> OsString {
     let other = std::env::var_os(EXECUTABLE);
     other.unwrap_or_else(|| env!("CARGO_BIN_EXE_optoggles").into())
-}
-
-/// A port that nobody listens at; whoever takes it in the meantime makes the program say so.
-fn free_port() -> u16 {
-    loop {
-        let listener = listen_anywhere();
-        let port = listener.local_addr().unwrap().port();
-        if lock(&PORTS).insert(port) {
-            return port;
-        }
-    }
 }
