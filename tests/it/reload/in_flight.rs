@@ -1,6 +1,7 @@
 //! Requests that are in flight while the configuration changes.
 
 use crate::support::opa::query_of;
+use crate::support::program::Daemon;
 use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
@@ -9,28 +10,24 @@ fn an_update_in_flight_is_waited_for_and_then_the_newest_users_are_sent() {
     for readable in [false, true] {
         let plan = World::of(&["us", "other"]);
         let world = if readable { plan.readable() } else { plan }.build();
-        world.opa.allow("us", &["ann"]);
-        world.opa.allow("other", &["ann"]);
-        let daemon = world.serve_in_step();
-        let hold = world.store.http.hold_next(&patch_of("us"));
-        let sent = world.updates("us");
-        world.change("us", &["bob"]);
-        world.wait_until("the update is out", || world.updates("us") == sent + 1);
-        world.reload(&daemon, str::to_owned);
-        world.opa.allow("us", &["eve"]);
-        world.change("other", &["eve"]);
-        world.wait_for_users("other", &["eve"]);
-        assert_eq!(world.updates("us"), sent + 1, "one is out, and no other");
-        hold.release();
-        world.wait_for_users("us", &["eve"]);
-        daemon.wait_healthy();
-        daemon.terminate().exits(0);
+        waits_for_an_update_in_flight(&world, |daemon| world.reload(daemon, str::to_owned));
     }
 }
 
 #[test]
 fn an_update_in_flight_is_waited_for_although_its_toggle_was_away_in_between() {
     let world = World::of(&["other", "us"]).build();
+    waits_for_an_update_in_flight(&world, |daemon| {
+        world.reload(daemon, |config| {
+            let (without, _) = config.split_once("[[toggles]]\nkey = \"us\"").unwrap();
+            without.to_owned()
+        });
+        world.reload(daemon, str::to_owned);
+    });
+}
+
+#[track_caller]
+fn waits_for_an_update_in_flight(world: &World, reload: impl FnOnce(&Daemon)) {
     world.opa.allow("us", &["ann"]);
     world.opa.allow("other", &["ann"]);
     let daemon = world.serve_in_step();
@@ -38,11 +35,7 @@ fn an_update_in_flight_is_waited_for_although_its_toggle_was_away_in_between() {
     let sent = world.updates("us");
     world.change("us", &["bob"]);
     world.wait_until("the update is out", || world.updates("us") == sent + 1);
-    world.reload(&daemon, |config| {
-        let (without, _) = config.split_once("[[toggles]]\nkey = \"us\"").unwrap();
-        without.to_owned()
-    });
-    world.reload(&daemon, str::to_owned);
+    reload(&daemon);
     world.opa.allow("us", &["eve"]);
     world.change("other", &["eve"]);
     world.wait_for_users("other", &["eve"]);
@@ -52,6 +45,7 @@ fn an_update_in_flight_is_waited_for_although_its_toggle_was_away_in_between() {
     hold.release();
     world.wait_for_users("us", &["eve"]);
     daemon.wait_healthy();
+    daemon.terminate().exits(0);
 }
 
 #[test]
