@@ -83,6 +83,15 @@ impl There {
         }
     }
 
+    /// Whether these users would be sent, now or after steps that come before; in a toggle that is
+    /// created for a target that can be read, nobody is known to lose anything.
+    pub fn lacks(&self, wanted: &Users, readable: bool) -> bool {
+        match self {
+            There::Unknown | There::Absent => !readable,
+            There::Present(present) => !present.is_on_for(wanted),
+        }
+    }
+
     /// Forgets the users, after a request whose outcome is not known.
     pub fn forget_users(&mut self, readable: bool) {
         match self {
@@ -122,18 +131,21 @@ impl There {
     /// What an update would take away, in each environment; none for one in which it is not known who
     /// has the toggle. `last` is who was sent last, for a target that cannot be read.
     pub fn removals(&self, wanted: &Users, last: Option<&Users>) -> Vec<Option<Removal>> {
-        let There::Present(present) = self else {
-            return Vec::new();
-        };
-        let environments = present.environments.iter();
-        let removals = environments.map(|environment| {
-            let users = environment.users.as_deref().or(last)?;
+        let removal = |users: Option<&Users>| {
+            let users = users.or(last)?;
             Some(Removal {
                 removed: wanted.change_from(users).removed.len(),
                 of: users.len(),
             })
-        });
-        removals.collect()
+        };
+        match self {
+            There::Unknown | There::Absent => vec![removal(None)],
+            There::Present(present) => {
+                let environments = present.environments.iter();
+                let users = environments.map(|environment| environment.users.as_deref());
+                users.map(removal).collect()
+            }
+        }
     }
 
     /// The set that equals this one, if an environment has it.

@@ -2,13 +2,13 @@
 
 use crate::error::Failure;
 use crate::job::ToggleId;
-use crate::plan::Step;
 
 use super::task::State;
 use super::{Engine, Mode, Notice, Thing, Trouble};
 
 impl Engine {
-    /// Why the next update of a toggle may not be made; none where it may, or where there is none.
+    /// Why the next update of a toggle may not be made; none where it may, or where there is none. Other
+    /// steps may come before it, which a dry run does not take.
     ///
     /// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
     /// is not known of one lets nothing through in another. Where it is not known in one who has the
@@ -20,7 +20,7 @@ impl Engine {
         }
         let toggle = &self.toggles[id];
         let wanted = toggle.wanted.as_deref()?;
-        if toggle.there.next_step(Some(wanted), self.terms.readable) != Some(Step::Update) {
+        if !toggle.there.lacks(wanted, self.terms.readable) {
             return None;
         }
         let removals = toggle.there.removals(wanted, toggle.last_sent.as_deref());

@@ -95,6 +95,11 @@ impl Source {
         self.origin.is_some() && (self.has_registered || !self.registers)
     }
 
+    /// Whether its users can be asked for only after something that failed is tried again.
+    pub(super) fn is_waiting(&self) -> bool {
+        (self.origin.is_none() && self.discover.is_waiting()) || self.passes.ready.is_waiting()
+    }
+
     /// Whether its users cannot be asked for any more, in a single pass.
     pub(super) fn has_given_up(&self) -> bool {
         (self.origin.is_none() && self.discover.has_given_up()) || self.passes.ready.has_given_up()

@@ -66,6 +66,11 @@ impl Task {
         self.state == State::Running
     }
 
+    /// Whether it has failed and is to be tried again.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
+    }
+
     pub(super) fn has_given_up(&self) -> bool {
         self.state == State::GivenUp
     }

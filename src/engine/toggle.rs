@@ -161,9 +161,13 @@ impl Engine {
         }
     }
 
-    /// In a single pass: whether nothing more will come of a toggle.
+    /// In a single pass: whether nothing more will come of a toggle. Once its source or its target has
+    /// failed for good, retries of the other cannot help.
     pub(super) fn is_settled(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
+        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        let unanswerable = toggle.query.has_given_up() || source.has_given_up();
+        let has_failed = unanswerable || toggle.apply.has_given_up();
         let paused_for_good = match (&self.paused, self.until()) {
             (Some((end, _)), Some(until)) => *end > until,
             _ => false,
@@ -171,11 +175,12 @@ impl Engine {
         let applied = match toggle.apply.state {
             State::Idle | State::GivenUp => true,
             State::Queued => paused_for_good,
-            State::Running | State::Waiting { .. } => false,
+            State::Waiting { .. } => has_failed,
+            State::Running => false,
         };
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let answered = toggle.wanted.is_some() || toggle.query.has_given_up();
-        applied && (answered || source.has_given_up())
+        let retries = toggle.query.is_waiting() || source.is_waiting();
+        let answered = toggle.wanted.is_some() || unanswerable || (has_failed && retries);
+        applied && answered
     }
 
     pub(super) fn toggle_name(&self, id: ToggleId) -> String {

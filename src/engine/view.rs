@@ -6,7 +6,7 @@ use crate::job::{SourceId, ToggleId};
 use crate::plan::{Step, There};
 use crate::users::{Change, Users};
 
-use super::task::{State, Task, Trouble};
+use super::task::{Task, Trouble};
 use super::{Engine, Key, Mode, Timer};
 
 /// What was done, or would be done, about a toggle at the target.
@@ -158,30 +158,29 @@ impl Engine {
         }
     }
 
-    /// What a single pass did about a toggle, or would have done; its trouble where it failed.
+    /// What a single pass did about a toggle, or would have done, and how many users it has then.
     ///
     /// # Errors
     ///
-    /// The trouble: the toggle's, or its source's, or that the run was ended before.
-    pub fn outcome(&self, id: ToggleId) -> Result<(Outcome, usize), Option<Trouble>> {
+    /// All that went wrong, for the toggle and its source; nothing where the run was ended before.
+    pub fn outcome(&self, id: ToggleId) -> Result<(Outcome, usize), Vec<Trouble>> {
         let toggle = &self.toggles[id];
         let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let own = [&toggle.query, &toggle.apply];
-        let tasks = own
-            .into_iter()
-            .chain([&source.discover, &source.passes.ready]);
-        let trouble = troubles(tasks).into_iter().next();
+        let own = [&toggle.query, &toggle.apply].into_iter();
+        let troubles = || troubles(own.chain([&source.discover, &source.passes.ready]));
         let Some(wanted) = &toggle.wanted else {
-            return Err(trouble);
+            return Err(troubles());
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
         match toggle.there.next_step(Some(wanted), self.terms.readable) {
-            _ if toggle.apply.trouble.is_some() => Err(trouble),
+            _ if toggle.apply.trouble.is_some() => Err(troubles()),
             None => Ok((toggle.outcome.clone(), wanted.len())),
             Some(step) if dry_run && step != Step::Read => {
                 Ok((self.would(&toggle.there, wanted), wanted.len()))
             }
-            Some(_) => Err(self.pause_trouble().or(trouble)),
+            Some(_) => Err(self
+                .pause_trouble()
+                .map_or_else(troubles, |pause| vec![pause])),
         }
     }
 
@@ -216,9 +215,7 @@ impl Engine {
     }
 
     fn next_retry<const N: usize>(&self, tasks: [(&Task, Key); N]) -> Option<Instant> {
-        let waiting = tasks
-            .iter()
-            .filter(|(task, _)| matches!(task.state, State::Waiting { .. }));
+        let waiting = tasks.iter().filter(|(task, _)| task.is_waiting());
         waiting
             .filter_map(|(_, key)| self.timers.get(Timer::Task(*key)))
             .min()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::engine::{Engine, Outcome, Sent};
+use crate::engine::{Engine, Outcome, Sent, Trouble};
 use crate::terminal::Tone;
 use crate::users::Change;
 
@@ -61,17 +61,11 @@ impl Report {
     pub(super) fn new(config: &Config, engine: &Engine, dry_run: bool, took: Duration) -> Report {
         let row = |(id, toggle): (usize, &crate::config::Toggle)| Row {
             key: toggle.key.clone(),
-            result: engine.outcome(id).map_err(|trouble| match trouble {
-                Some(trouble) => Complaint {
-                    words: trouble.failure.to_string(),
-                    held: match trouble.failure.is_held() {
-                        true => engine.held_back_change(id),
-                        false => None,
-                    },
-                },
-                None => Complaint {
-                    words: "stopped before it was done".to_owned(),
-                    held: None,
+            result: engine.outcome(id).map_err(|troubles| Complaint {
+                words: words_of(&troubles),
+                held: match troubles.iter().any(|trouble| trouble.failure.is_held()) {
+                    true => engine.held_back_change(id),
+                    false => None,
                 },
             }),
         };
@@ -188,6 +182,19 @@ impl Report {
         let colon = if counts.is_empty() { "" } else { ": " };
         let (toggles, counts, took) = (summary.toggles, counts.join(", "), self.took.as_secs_f64());
         format!("{toggles} toggle{ending}{colon}{counts} ({took:.2}s)")
+    }
+}
+
+/// All that went wrong: a toggle can fail at its source and at the target.
+fn words_of(troubles: &[Trouble]) -> String {
+    let mut words: Vec<String> = troubles
+        .iter()
+        .map(|trouble| trouble.failure.to_string())
+        .collect();
+    words.dedup();
+    match words.is_empty() {
+        true => "stopped before it was done".to_owned(),
+        false => words.join("; "),
     }
 }
 

@@ -181,3 +181,60 @@ fn a_number_of_users_holds_in_every_environment_and_not_only_where_the_share_is_
     let words = bench.engine.toggle(0).troubles[0].failure.to_string();
     assert!(words.contains("2 of 5 users"), "{words}");
 }
+
+/// Whether one pass ends with its toggle held, at a target that finds it like this.
+fn is_held_in_the_end(dry_run: bool, found: &There, wanted: &[&str]) -> bool {
+    let mut config = config(vec![opa()], &[0]);
+    config.toggles[0].max_removal = Some(HALF);
+    let mode = Mode::Once {
+        until: Instant::now() + Duration::from_secs(60),
+        dry_run,
+        force: false,
+    };
+    let mut bench = Bench::new(config, mode, *found != There::Unknown);
+    let mut jobs = bench.jobs();
+    while let Some(job) = jobs.pop() {
+        bench.done(match job.split(' ').next() {
+            Some("query") => Done::Query(0, Ok(users(wanted))),
+            Some("read") => read(0, Ok(found.clone())),
+            Some("create") if *found == There::Absent => {
+                let nobody = Some(Arc::default());
+                Done::Create(0, Ok(Created::New(Present::plain(true, nobody))))
+            }
+            Some("create") => {
+                let unread = Present::plain(true, None);
+                Done::Create(0, Ok(Created::Existed(Some(unread))))
+            }
+            Some("describe") => Done::Describe(0, Ok(())),
+            _ => Done::Update(0, Ok(())),
+        });
+        jobs.extend(bench.jobs());
+    }
+    assert!(bench.engine.is_finished());
+    let troubles = bench.engine.outcome(0).err().unwrap_or_default();
+    troubles.iter().any(|trouble| trouble.failure.is_held())
+}
+
+#[test]
+fn a_dry_run_holds_what_a_real_run_holds() {
+    let has = |described, keys: &[&str]| {
+        let present = Present::plain(described, Some(Arc::new(users(keys))));
+        There::Present(present)
+    };
+    let four = ["a", "b", "c", "d"];
+    for (found, wanted, held) in [
+        (has(true, &four), &["a"][..], true),
+        (has(false, &four), &["a"], true),
+        (has(false, &four), &["a", "b"], false),
+        (has(false, &[]), &[], false),
+        (There::Absent, &[], false),
+        (There::Absent, &["a"], false),
+        (There::Unknown, &[], true),
+        (There::Unknown, &["a"], false),
+    ] {
+        for dry_run in [false, true] {
+            let is_held = is_held_in_the_end(dry_run, &found, wanted);
+            assert_eq!(is_held, held, "{found:?} {wanted:?} dry={dry_run}");
+        }
+    }
+}

@@ -61,8 +61,8 @@ fn what_will_not_pass_by_itself_fails_at_once() {
     bench.done(read(0, Ok(present(&["eve"]))));
     bench.done(Done::Query(0, Err(failure(Kind::Undefined))));
     assert!(bench.engine.is_finished());
-    let trouble = bench.engine.outcome(0).unwrap_err().unwrap();
-    assert_eq!(trouble.failure.kind, Kind::Undefined);
+    let troubles = bench.engine.outcome(0).unwrap_err();
+    assert_eq!(troubles[0].failure.kind, Kind::Undefined);
 }
 
 #[test]
@@ -107,5 +107,44 @@ fn a_source_that_cannot_be_discovered_fails_its_toggles() {
     bench.done(read(0, Ok(present(&["eve"]))));
     bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
     assert!(bench.engine.is_finished());
-    assert!(bench.engine.outcome(0).unwrap_err().is_some());
+    assert!(!bench.engine.outcome(0).unwrap_err().is_empty());
+}
+
+#[test]
+fn a_toggle_that_has_failed_for_good_does_not_wait_for_its_other_half() {
+    let refused = || failure(Kind::Refused);
+    let halves = |query, create| {
+        let mut bench = once(false, false);
+        assert_eq!(bench.jobs(), ["query 0", "create 0"]);
+        bench.done(Done::Query(0, Err(query)));
+        assert!(
+            !bench.engine.is_finished(),
+            "what is in flight is waited for"
+        );
+        bench.done(Done::Create(0, Err(create)));
+        bench
+    };
+    let bench = halves(failure(Kind::Undefined), refused());
+    assert!(bench.engine.is_finished());
+    let bench = halves(refused(), failure(Kind::Status(403)));
+    assert!(bench.engine.is_finished());
+    let troubles = bench.engine.outcome(0).unwrap_err();
+    assert_eq!(troubles.len(), 2, "both are told");
+    assert!(!halves(refused(), refused()).engine.is_finished());
+}
+
+#[test]
+fn a_toggle_that_has_failed_for_good_does_not_wait_for_a_source_that_is_tried_again() {
+    let now = Instant::now();
+    let mode = Mode::Once {
+        until: now + Duration::from_secs(60),
+        dry_run: false,
+        force: false,
+    };
+    let mut bench = Bench::started_at(now, config(vec![opal()], &[0]), mode, true);
+    bench.jobs();
+    bench.done(read(0, Err(failure(Kind::Status(401)))));
+    assert!(!bench.engine.is_finished());
+    bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
+    assert!(bench.engine.is_finished());
 }
