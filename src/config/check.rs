@@ -76,10 +76,10 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
         .and_then(|node| addresses::bind(cx, &node));
     let resync_interval = match root.optional("resync_interval") {
         None => Some(RESYNC_INTERVAL),
-        Some(node) => durations::interval(cx, &node),
+        Some(node) => durations::interval(cx, &node, RESYNC_INTERVAL),
     };
     let http_timeout = root.optional("http_timeout");
-    let http_timeout = http_timeout.and_then(|node| durations::duration(cx, &node));
+    let http_timeout = http_timeout.and_then(|node| durations::duration(cx, &node, HTTP_TIMEOUT));
     let concurrency = root.optional("concurrency");
     let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, 8));
     let max_removal = root.optional("max_removal");
