@@ -42,6 +42,13 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "bind = \":8080\"",
+        "max_removal = 0.3",
+        &[
+            "1:15 `max_removal` must be a share, such as `\"30%\"`, or a number of users, not a float",
+        ],
+    ),
+    (
+        "bind = \":8080\"",
         "concurrency = 0",
         &["1:15 `concurrency` must be from 1 to 256"],
     ),
