@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-/// The longest duration that is taken, so that times never overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+use crate::duration::{UNITS, Wrong, likely, parse, parse_or_zero};
 
 /// Above the options that every command has.
 const GLOBAL: &str = "Global options";
@@ -67,11 +66,12 @@ pub struct Sync {
     #[arg(long = "toggle", value_name = "KEY")]
     pub toggles: Vec<String>,
     /// For one pass: start no retry that would come later than this [default: 60s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = timeout,
+          allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
     /// Time between passes [default: resync_interval of the configuration]
     #[arg(long, value_name = "DURATION", value_parser = interval,
-          conflicts_with_all = ["once", "dry_run"])]
+          allow_hyphen_values = true, conflicts_with_all = ["once", "dry_run"])]
     pub interval: Option<Duration>,
     /// For one pass: apply what max_removal holds back
     #[arg(long, conflicts_with = "interval")]
@@ -117,20 +117,21 @@ pub enum Format {
     Json,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write it as in 30s, 5m or 1h30m"))?;
-    match duration <= LONGEST {
-        true => Ok(duration),
-        false => Err("that is longer than a year".into()),
-    }
+/// Zero is no wait at all: the first attempt alone.
+fn timeout(text: &str) -> Result<Duration, String> {
+    parse_or_zero(text).map_err(|wrong| explain(text, wrong))
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("there must be some time between passes".into()),
-        interval => Ok(interval),
-    }
+    parse(text).map_err(|wrong| explain(text, wrong))
+}
+
+fn explain(text: &str, wrong: Wrong) -> String {
+    let meant = match likely(text) {
+        Some(likely) => likely,
+        None => "30s, 5m or 1h30m".into(),
+    };
+    format!("it {wrong}; write {meant}: {UNITS}")
 }
 
 #[cfg(test)]
@@ -144,11 +145,35 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    fn refused(arguments: &[&str]) -> String {
+        let line = ["optoggles", "sync"].iter().chain(arguments);
+        Cli::try_parse_from(line).unwrap_err().to_string()
+    }
+
     #[test]
-    fn durations_are_written_with_their_unit() {
-        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        assert!(duration("90").unwrap_err().contains("30s"));
-        assert!(duration("2y").is_err());
-        assert!(interval("0s").is_err());
+    fn a_duration_that_cannot_be_used_is_answered_with_what_to_write() {
+        assert!(Cli::try_parse_from(["optoggles", "sync", "--timeout", "0s"]).is_ok());
+        for (wrong, words) in [
+            ("90", "it is not a duration; write 90s: a number"),
+            (
+                "-1s",
+                "it is not a duration; write 30s, 5m or 1h30m: a number",
+            ),
+            ("2y", "it is neither 0s nor between 1ms and 1 year; write"),
+            (
+                "18446744073709551615s 1000ms",
+                "it is neither 0s nor between",
+            ),
+        ] {
+            let said = refused(&["--timeout", wrong]);
+            assert!(said.contains(words), "{said}");
+        }
+        for wrong in ["0s", "1ns"] {
+            let said = refused(&["--interval", wrong]);
+            assert!(
+                said.contains("it is not between 1ms and 1 year; write"),
+                "{said}"
+            );
+        }
     }
 }

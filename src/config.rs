@@ -52,18 +52,13 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Names a key that no toggle has.
+    /// Names each key that no toggle has, on a line of its own.
     pub fn only(mut self, keys: &[String]) -> Result<Config, String> {
-        let known: Vec<&str> = self
-            .toggles
-            .iter()
-            .map(|toggle| toggle.key.as_str())
-            .collect();
-        if let Some(key) = keys.iter().find(|key| !known.contains(&key.as_str())) {
-            let known = known.join(", ");
-            return Err(format!(
-                "there is no toggle {key} in the configuration (there are: {known})"
-            ));
+        let known: Vec<&str> = self.toggles.iter().map(|toggle| &*toggle.key).collect();
+        let unknown = keys.iter().filter(|key| !known.contains(&key.as_str()));
+        let unknown: Vec<String> = unknown.map(|key| no_toggle(key, &known)).collect();
+        if !unknown.is_empty() {
+            return Err(unknown.join("\n"));
         }
         self.toggles
             .retain(|toggle| keys.is_empty() || keys.contains(&toggle.key));
@@ -92,6 +87,18 @@ impl Config {
         let ours = rules.filter(|rule| self.sources[rule.source].id == source.id);
         ours.cloned().collect()
     }
+}
+
+/// Says that there is no such toggle, and which one may be meant.
+fn no_toggle(key: &str, known: &[&str]) -> String {
+    const MOST: usize = 10;
+    let there_are = match nearest::nearest(key, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.len() > MOST => format!("it is none of the {} that are there", known.len()),
+        None => format!("there are: {}", known.join(", ")),
+    };
+    let key = key.escape_debug();
+    format!("there is no toggle `{key}` in the configuration: {there_are}")
 }
 
 /// An address to listen at.

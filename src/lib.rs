@@ -4,6 +4,7 @@
 //! build on each other; `ARCHITECTURE.md` tells how they work together.
 
 pub mod address;
+pub mod duration;
 pub mod config;
 pub mod error;
 pub mod document;

@@ -53,7 +53,10 @@ fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<LevelFilter,
         return Ok(LevelFilter::Info);
     };
     text.parse().map_err(|_| {
-        format!("${VARIABLE} is not a level: use one of off, error, warn, info, debug, trace")
+        format!(
+            "${VARIABLE} is `{}`, which is no level: use one of off, error, warn, info, debug, trace",
+            text.escape_debug()
+        )
     })
 }
 
@@ -66,6 +69,7 @@ mod tests {
         let level = |text: &'static str| from_environment(&move |_| Some(text.to_owned()));
         assert_eq!(level("Debug"), Ok(LevelFilter::Debug));
         assert_eq!(level(""), Ok(LevelFilter::Info));
-        assert!(level("loud").unwrap_err().contains("OPTOGGLES_LOG"));
+        let words = "$OPTOGGLES_LOG is `loud`, which is no level: use one of off,";
+        assert!(level("loud").unwrap_err().starts_with(words));
     }
 }

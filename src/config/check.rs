@@ -28,7 +28,7 @@ use crate::config::{Bind, Config};
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
-const CONCURRENCY: usize = 8;
+const CONCURRENCY: u16 = 8;
 
 /// What came of checking a configuration.
 pub(super) struct Checked {
@@ -76,12 +76,12 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
         .and_then(|node| addresses::bind(cx, &node));
     let resync_interval = match root.optional("resync_interval") {
         None => Some(RESYNC_INTERVAL),
-        Some(node) => durations::interval(cx, &node),
+        Some(node) => durations::interval(cx, &node, RESYNC_INTERVAL),
     };
     let http_timeout = root.optional("http_timeout");
-    let http_timeout = http_timeout.and_then(|node| durations::duration(cx, &node));
+    let http_timeout = http_timeout.and_then(|node| durations::duration(cx, &node, HTTP_TIMEOUT));
     let concurrency = root.optional("concurrency");
-    let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, 8));
+    let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, CONCURRENCY.into()));
     let max_removal = root.optional("max_removal");
     let max_removal = max_removal.and_then(|node| values::max_removal(cx, &node));
     let sources = sources::read(&mut root, cx);
@@ -100,7 +100,7 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
         http_timeout: http_timeout.unwrap_or(HTTP_TIMEOUT),
         concurrency: concurrency
             .and_then(|number| usize::try_from(number).ok())
-            .unwrap_or(CONCURRENCY),
+            .unwrap_or(CONCURRENCY.into()),
         sources: sources.list,
         target: target?,
         toggles,

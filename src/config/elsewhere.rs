@@ -9,6 +9,8 @@ pub(super) const TARGET_SPEC: &str = "write what stands in it as keys of `[targe
 type Home = (&'static str, &'static str, Option<&'static str>);
 
 const TOP: &str = "at the top of the file, before the first `[table]`";
+const TOP_OR_TOGGLE: &str =
+    "at the top of the file, before the first `[table]`, or in `[[toggles]]` above its `spec`";
 const SOURCES: &str = "in `[[sources]]`";
 const TARGET: &str = "in `[target]`";
 const TOGGLES: &str = "in `[[toggles]]`";
@@ -22,6 +24,7 @@ const HOMES: &[Home] = &[
     ("resync_interval", TOP, None),
     ("http_timeout", TOP, None),
     ("concurrency", TOP, None),
+    ("max_removal", TOP_OR_TOGGLE, None),
     ("advertised_address", SOURCES, None),
     ("instance", SOURCES, None),
     ("opa_url", SOURCES, None),
@@ -65,6 +68,14 @@ pub(super) fn help(key: &str) -> Option<String> {
     })
 }
 
+/// What to do with a key of the file's top that has strayed into a table which can have any keys.
+/// A single word, such as `bind`, may well be that table's own.
+pub(super) fn help_for_stray(key: &str) -> Option<String> {
+    let (name, place, _) = home(key)?;
+    let is_of_top = [TOP, TOP_OR_TOGGLE].contains(place);
+    help(key).filter(|_| is_of_top && name.contains('_'))
+}
+
 /// The key as it is spelled here.
 pub(super) fn new_name(key: &str) -> Option<&'static str> {
     home(key).map(|(name, ..)| *name)
@@ -104,6 +115,21 @@ mod tests {
             ),
         ] {
             assert_eq!(help(old).as_deref(), Some(expected), "{old}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_top_that_has_strayed_is_told_from_a_word_that_may_be_anybodys() {
+        for (key, strays) in [
+            ("max_removal", true),
+            ("resyncInterval", true),
+            ("http_timeout", true),
+            ("bind", false),
+            ("concurrency", false),
+            ("proj_key", false),
+            ("name", false),
+        ] {
+            assert_eq!(help_for_stray(key).is_some(), strays, "{key}");
         }
     }
 

@@ -81,18 +81,12 @@ fn read(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, is_open_to_others(&file)?))
 }
 
-#[cfg(unix)]
 fn is_open_to_others(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt;
     /// Read permission for those who are neither the owner nor of the group.
     const OTHERS_READ: u32 = 0o004;
     let metadata = file.metadata()?;
     Ok(metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open_to_others(_: &File) -> io::Result<bool> {
-    Ok(false)
 }
 
 fn parse(

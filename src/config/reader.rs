@@ -241,7 +241,7 @@ impl Context<'_> {
         found.map(|(_, value)| value)
     }
 
-    fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
+    pub(super) fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
         let found = match node.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",

@@ -153,7 +153,12 @@ fn environments_of(cx: &mut Context, node: &Node) -> Option<Vec<String>> {
             continue;
         };
         if let Some((_, first)) = seen.iter().find(|(other, _)| *other == key) {
-            let message = "this environment is in the list twice";
+            // As it is written: what was interpolated is not for everybody's eyes.
+            let named = element
+                .plain()
+                .map(|name| format!("the environment `{name}`"));
+            let named = named.unwrap_or_else(|| "this environment".into());
+            let message = format!("{named} is in the list twice");
             let help = "take one of the two away";
             let problem = Problem::error("duplicate-key", &element.place, message, help);
             cx.report(problem.related("the first one is here", first));

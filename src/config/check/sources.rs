@@ -204,7 +204,7 @@ fn opa(table: &mut Table, cx: &mut Context, _: &mut Sources) -> Option<SourceKin
         .and_then(|node| addresses::opa_address(cx, &node, OPA_EXAMPLE));
     let token = token_of(table, cx, "token", url.as_ref());
     let poll = table.optional("poll_interval");
-    let poll_interval = poll.and_then(|node| durations::duration(cx, &node));
+    let poll_interval = poll.and_then(|node| durations::duration(cx, &node, POLL_INTERVAL));
     let tls = tls::read(table, cx);
     Some(SourceKind::Opa(Opa {
         url: url?,

@@ -4,8 +4,9 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeFloat, DeInteger, DeValue};
 
 use crate::config::check::values::warn_of_spec;
+use crate::config::elsewhere;
 use crate::config::mask::is_telling_in_spec;
-use crate::config::problem::Problem;
+use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node};
 use crate::config::table::Table;
 
@@ -16,10 +17,25 @@ pub(super) fn object(table: &Table, cx: &mut Context) -> Option<Map<String, Valu
     let members: Vec<_> = table
         .members()
         .iter()
-        .map(|(key, node)| Some((key.name.clone(), json(node, cx)?)))
+        .map(|(key, node)| {
+            warn_of_stray(cx, key, "a `spec`");
+            Some((key.name.clone(), json(node, cx)?))
+        })
         .collect();
     // Every member is looked at before the first that is wrong ends it.
     members.into_iter().collect()
+}
+
+/// Warns of a setting that was written below a table that can have any keys: who adds a line at the
+/// end of the file does not look which table that is in.
+pub(super) fn warn_of_stray(cx: &mut Context, key: &Place, within: &str) {
+    if let Some(help) = elsewhere::help_for_stray(&key.name) {
+        let message = format!(
+            "`{}` in {within} is no setting: it is sent to the target as it is",
+            key.name
+        );
+        cx.report(Problem::warning("stray-key", key, message, help));
+    }
 }
 
 fn json(node: &Node, cx: &mut Context) -> Option<Value> {

@@ -133,6 +133,7 @@ fn headers(cx: &mut Context, node: &Node) -> Vec<(String, Secret, Place)> {
     let mut headers = Vec::new();
     let mut seen: Vec<Place> = Vec::new();
     for (key, value) in table.members() {
+        spec::warn_of_stray(cx, &key, "`extra_headers`");
         let good = check_header_name(cx, &key, &seen);
         let value = header(cx, &value);
         if let (true, Some(value)) = (good, value) {

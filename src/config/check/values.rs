@@ -184,6 +184,14 @@ pub(super) fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
         let users = cx.integer(node, 0..=i64::from(u32::MAX), 100)?;
         return usize::try_from(users).ok().map(MaxRemoval::Users);
     }
+    if !node.value.is_str() {
+        cx.wrong_type(
+            node,
+            "a share, such as `\"30%\"`, or a number of users",
+            HELP,
+        );
+        return None;
+    }
     let text = cx.text_like(node, HELP)?;
     let percent = text.value.strip_suffix('%').map(str::trim_end);
     let percent = percent.and_then(|number| number.parse::<f64>().ok());

@@ -137,7 +137,7 @@ fn a_key_that_launchdarkly_would_refuse_is_found_before_anything_is_asked() {
         "`us feature` is no key of a flag",
         "`name` is empty",
         "`de fault` is no key of a project",
-        "this environment is in the list twice",
+        "the environment `test` is in the list twice",
         "`ü` is no key of an environment",
         "`a b` is no tag",
         "unknown key `projKey`",

@@ -34,6 +34,26 @@ fn a_dry_run_prints_what_would_change_and_writes_nothing() {
 }
 
 #[test]
+fn toggles_that_are_not_there_are_all_named_with_the_nearest_that_is() {
+    let world = World::of(&["us-feature", "same"]).build();
+    let args = ["--toggle", "us-featrue", "--toggle", "", "--toggle", "same"];
+    let output = world.sync(&args).exits(2);
+    let expected = "\
+there is no toggle `us-featrue` in the configuration: did you mean `us-feature`?
+there is no toggle `` in the configuration: there are: us-feature, same
+";
+    assert_eq!(output.stderr, expected);
+    let keys: Vec<String> = (100..120)
+        .map(|number| format!("toggle-{number}"))
+        .collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let output = World::of(&keys).build().sync(&["--toggle", "other"]);
+    output
+        .exits(2)
+        .complains("it is none of the 20 that are there");
+}
+
+#[test]
 fn a_dry_run_tells_a_target_that_cannot_be_read_nothing_at_all() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);

@@ -198,6 +198,16 @@ fn what_is_right_and_probably_not_meant_is_a_warning() {
              6:22: warning: OPAL on another host cannot reach this `advertised_address`",
         ),
         (
+            &format!("{RIGHT}max_removal = \"30%\"\nmeta.http_timeout = 5\nbind = 1\n"),
+            "17:1: warning: `max_removal` in a `spec` is no setting: it is sent to the target as it is \
+             18:6: warning: `http_timeout` in a `spec` is no setting: it is sent to the target as it is",
+        ),
+        (
+            &with("Authorization", "resync_interval = \"1m\", Authorization"),
+            "11:19: warning: `resync_interval` in `extra_headers` is no setting: it is sent to the \
+             target as it is",
+        ),
+        (
             &with("localhost:8080", "0.0.0.0:8080"),
             "6:22: warning: OPAL on another host cannot reach this `advertised_address`",
         ),

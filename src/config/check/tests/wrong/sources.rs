@@ -48,7 +48,7 @@ const MISTAKES: &[Mistake] = &[
         "id = \"opal\"",
         "id = \"opal\"\ntype = \"opa\"\npoll_interval = \"0s\"",
         &[
-            "5:17 `poll_interval` must be more than zero",
+            "5:17 `poll_interval` is not between 1ms and 1 year: `0s`",
             "8:1 unknown key `advertised_address`",
             "9:1 unknown key `opa_token`",
         ],

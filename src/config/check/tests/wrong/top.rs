@@ -28,7 +28,7 @@ const MISTAKES: &[Mistake] = &[
         "bind = \":8080\"",
         "http_timeout = \"0s\"\nresync_interval = 0",
         &[
-            "1:16 `http_timeout` must be more than zero",
+            "1:16 `http_timeout` is not between 1ms and 1 year: `0s`",
             "2:19 `resync_interval` must be a string, not an integer",
         ],
     ),
@@ -36,8 +36,15 @@ const MISTAKES: &[Mistake] = &[
         "bind = \":8080\"",
         "http_timeout = \"1ns\"\nresync_interval = \"9y\"",
         &[
-            "1:16 `http_timeout` must be from 1ms to 1 year, not `1ns`",
-            "2:19 `resync_interval` must be from 1ms to 1 year, not `9y`",
+            "1:16 `http_timeout` is not between 1ms and 1 year: `1ns`",
+            "2:19 `resync_interval` is neither 0s nor between 1ms and 1 year: `9y`",
+        ],
+    ),
+    (
+        "bind = \":8080\"",
+        "max_removal = 0.3",
+        &[
+            "1:15 `max_removal` must be a share, such as `\"30%\"`, or a number of users, not a float",
         ],
     ),
     (
