@@ -7,6 +7,7 @@ use std::process::Command;
 
 use optoggles::config::{Config, SourceKind, load};
 use saphyr::{LoadableYamlNode, YamlOwned as Yaml};
+use tempfile::TempDir;
 
 use crate::support::program::Program;
 use crate::support::{Stage, World};
@@ -163,4 +164,31 @@ fn the_service_is_confined() {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => panic!("systemd-analyze cannot be run: {error}"),
     }
+}
+
+#[test]
+fn the_image_is_built_from_all_that_cargo_needs() {
+    let folder = TempDir::new().unwrap();
+    let file = text("Dockerfile");
+    let copies = file.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let from_here = copies.filter(|names| !names.starts_with("--from"));
+    let names: Vec<&str> = from_here
+        .flat_map(|names| names.rsplit_once(' ').unwrap().0.split(' '))
+        .collect();
+    assert!(names.contains(&"Cargo.toml"), "{names:?}");
+    let let_in = text(".dockerignore");
+    for name in names {
+        assert!(let_in.lines().any(|line| line == format!("!{name}")));
+        let copied = Command::new("cp")
+            .arg("-r")
+            .args([&path(name), folder.path()])
+            .status();
+        assert!(copied.unwrap().success(), "{name}");
+    }
+    // Reads the manifest as a build does, and downloads nothing.
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["fetch", "--locked", "--offline", "--target", "host-tuple"]);
+    let output = cargo.current_dir(folder.path()).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
 }
