@@ -25,6 +25,7 @@ pub mod commands;
 pub mod plan;
 pub mod schedule;
 pub mod secret;
+pub mod seconds;
 pub mod users;
 #[cfg(test)]
 mod tests;

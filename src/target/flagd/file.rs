@@ -10,6 +10,7 @@ use rustix::fs::{Access, access};
 use tempfile::NamedTempFile;
 
 use crate::error::{Failure, Kind};
+use crate::seconds::Seconds;
 
 /// A file that is replaced as a whole.
 pub(super) struct File {
@@ -60,7 +61,10 @@ impl File {
         self.try_replace(text)
             .map_err(|error| self.failure("written", &error))?;
         let (name, bytes) = (self.name(), text.len());
-        log::debug!("wrote {name} bytes={bytes} took={:?}", start.elapsed());
+        log::debug!(
+            "wrote {name} bytes={bytes} took={}",
+            Seconds(start.elapsed())
+        );
         Ok(())
     }
 
