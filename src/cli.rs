@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::duration::{UNITS, Wrong, likely, parse, parse_or_zero};
@@ -16,13 +16,13 @@ const GLOBAL: &str = "Global options";
 /// A rule in OPA names the users that may use a feature; optoggles keeps the feature's toggle on for
 /// exactly these users, and follows every change, because the OPAL client calls it back.
 #[derive(Debug, Parser)]
-#[command(name = "optoggles", version, max_term_width = 100)]
+#[command(name = "optoggles", version)]
 pub struct Cli {
     /// The configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
     /// /etc/optoggles/optoggles.toml]
     #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
-    /// Say more in the log; twice: everything [default: $OPTOGGLES_LOG, else info]
+    /// Say more in the log, and in what `sync` prints who comes and goes; twice: everything [default: $OPTOGGLES_LOG, else info]
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
     /// Log errors only
@@ -52,6 +52,7 @@ pub enum Command {
 
 /// The options of `sync`.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
 pub struct Sync {
     /// One pass, then exit (for cron and CI)
     #[arg(long)]
@@ -67,17 +68,17 @@ pub struct Sync {
     pub toggles: Vec<String>,
     /// For one pass: start no retry that would come later than this [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,
-          allow_hyphen_values = true)]
+          allow_hyphen_values = true, requires = "one_pass")]
     pub timeout: Option<Duration>,
     /// Time between passes [default: resync_interval of the configuration]
     #[arg(long, value_name = "DURATION", value_parser = interval,
           allow_hyphen_values = true, conflicts_with_all = ["once", "dry_run"])]
     pub interval: Option<Duration>,
     /// For one pass: apply what max_removal holds back
-    #[arg(long, conflicts_with = "interval")]
+    #[arg(long, requires = "one_pass")]
     pub force: bool,
     /// For one pass: how to print what it did [default: human]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "one_pass")]
     pub format: Option<SyncFormat>,
 }
 

@@ -58,8 +58,14 @@ impl From<Exit> for ExitCode {
 pub fn run(cli: &Cli) -> Exit {
     match try_run(cli) {
         Ok(exit) => exit,
-        Err(Stop { exit, words }) => {
-            complain(&words);
+        Err(Stop {
+            exit,
+            words,
+            is_report,
+        }) => {
+            // As clap begins; a report's problems do so by themselves.
+            let prefix = if is_report { "" } else { "error: " };
+            complain(&format!("{prefix}{words}"));
             exit
         }
     }
@@ -69,6 +75,8 @@ pub fn run(cli: &Cli) -> Exit {
 struct Stop {
     exit: Exit,
     words: String,
+    /// The words are a report on the configuration.
+    is_report: bool,
 }
 
 impl Stop {
@@ -76,6 +84,14 @@ impl Stop {
         Stop {
             exit: Exit::Invalid,
             words: words.to_string(),
+            is_report: false,
+        }
+    }
+
+    fn reported(report: &Report) -> Stop {
+        Stop {
+            is_report: true,
+            ..Stop::invalid(shown(report))
         }
     }
 
@@ -83,6 +99,7 @@ impl Stop {
         Stop {
             exit: Exit::Failed,
             words: words.to_string(),
+            is_report: false,
         }
     }
 }
@@ -133,7 +150,7 @@ fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Co
             }
             Ok((loaded.file, loaded.config))
         }
-        Err(LoadError::Invalid(report)) => Err(Stop::invalid(shown(&report))),
+        Err(LoadError::Invalid(report)) => Err(Stop::reported(&report)),
         Err(error) => Err(Stop::invalid(error)),
     }
 }

@@ -104,9 +104,12 @@ impl Failure {
     /// A change of the toggle `key` that `max_removal` forbids: of how many users it would remove how
     /// many.
     pub fn held(removed: usize, of: Option<usize>, limit: impl fmt::Display, key: &str) -> Failure {
+        let against = match of {
+            Some(_) => format!("more than max_removal = {limit} allows"),
+            None => format!("and max_removal = {limit} does not allow that"),
+        };
         let words = format!(
-            "{}, more than max_removal = {limit} allows: raise it, or let it through with sync \
-             --once --force --toggle {}",
+            "{}, {against}: raise it, or let it through with sync --once --force --toggle {}",
             held(removed, of),
             in_a_shell(key)
         );
@@ -218,7 +221,7 @@ impl Failure {
 fn held(removed: usize, of: Option<usize>) -> String {
     match of {
         Some(of) => format!("held: it would remove {removed} of {of} users"),
-        None => "held: nobody would be left, and it is not known who has it".into(),
+        None => "held: nobody would be left, who has it is not known".into(),
     }
 }
 

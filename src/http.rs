@@ -20,6 +20,7 @@ use crate::address::password;
 use crate::config::Tls;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
+use crate::seconds::Seconds;
 use crate::secret::Secret;
 pub use answer::Answer;
 pub use body::Body;
@@ -154,13 +155,13 @@ impl Client {
         let start = Instant::now();
         let (asked, method) = (request.to_string(), request.method.clone());
         let result = self.exchange(request, &asked);
-        let took = start.elapsed();
+        let took = Seconds(start.elapsed());
         let answered = result.as_ref().map(|answer| answer.status);
         self.requests
             .count(&method, answered.map_err(|failure| failure.kind));
         match &result {
-            Ok(answer) => log::debug!("request {asked} status={} took={took:?}", answer.status),
-            Err(failure) => log::debug!("request {asked} failed={:?} took={took:?}", failure.kind),
+            Ok(answer) => log::debug!("request {asked} status={} took={took}", answer.status),
+            Err(failure) => log::debug!("request {asked} failed={:?} took={took}", failure.kind),
         }
         result
     }

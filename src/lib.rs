@@ -26,6 +26,7 @@ pub mod commands;
 pub mod plan;
 pub mod schedule;
 pub mod secret;
+pub mod seconds;
 pub mod users;
 #[cfg(test)]
 mod tests;

@@ -5,12 +5,18 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstyle::{AnsiColor, Style};
+use rustix::termios::tcgetwinsize;
 
 /// Whether a stream is a terminal with colours, which nobody has switched off (no-color.org).
 pub fn is_colourful(stream: &impl IsTerminal) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_clever(stream) && !is_set("NO_COLOR")
+}
+
+/// Whether a stream is a terminal that can go back in a line.
+pub fn is_clever(stream: &impl IsTerminal) -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    stream.is_terminal() && !is_dumb && !is_set("NO_COLOR")
+    stream.is_terminal() && !is_dumb
 }
 
 /// What a word tells, where it is told by a colour as well.
@@ -41,10 +47,18 @@ static LAST: Mutex<String> = Mutex::new(String::new());
 
 /// Shows this as the last line, in place of the one before; nothing: takes it away.
 pub fn show_last_line(line: &str) {
+    // A line that is wrapped could not be taken away again.
+    let columns = tcgetwinsize(stderr()).map_or(0, |size| size.ws_col);
+    let columns = if columns == 0 {
+        usize::MAX
+    } else {
+        columns.into()
+    };
+    let line: String = line.chars().take(columns).collect();
     let mut last = last_line();
     if *last != line {
         write(&format!("{CLEAR}{line}"));
-        line.clone_into(&mut last);
+        *last = line;
     }
 }
 

@@ -9,6 +9,7 @@ use crate::cli::{CheckConfig, Format};
 use crate::config::Config;
 use crate::config::load::{LoadError, Loaded};
 use crate::config::report::{Entry, Report, Severity};
+use crate::terminal::is_colourful;
 use online::Finding;
 
 /// Reports what is wrong with the file, or how much is in it, and what the sources and the target
@@ -36,7 +37,7 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
     };
     match options.format {
         Format::Human if findings.is_empty() => {}
-        Format::Human => print(&online::human(&findings))?,
+        Format::Human => print(&online::human(&findings, is_colourful(&std::io::stdout())))?,
         Format::Json => {
             let answers = findings.iter().map(Finding::entry);
             print(&json(&report.entries().chain(answers).collect::<Vec<_>>())?)?;

@@ -9,7 +9,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use crate::engine::Mode;
 use crate::status::{Rows, Status};
-use crate::terminal::{is_colourful, show_last_line};
+use crate::terminal::{is_clever, show_last_line};
 
 /// Whoever waits for less than this needs no line.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ impl Progress {
     /// Shows the line until every toggle is in sync; a daemon's also ends where the others have
     /// failed, since it has no end of its own. None where stderr is no terminal.
     pub(super) fn show(status: Arc<Status>, mode: Mode) -> Option<Progress> {
-        if !is_colourful(&stderr()) || log::max_level() < log::Level::Info {
+        if !is_clever(&stderr()) || log::max_level() < log::Level::Info {
             return None;
         }
         let (over, ended) = bounded::<()>(0);
@@ -66,13 +66,14 @@ impl Drop for Progress {
 fn line(rows: &Rows, has_end: bool) -> Option<String> {
     let count = |state: &str| rows.toggles.iter().filter(|row| row.state == state).count();
     let (total, in_sync) = (rows.toggles.len(), count("in sync"));
-    let failing = count("failing") + count("held");
-    let settled = in_sync + if has_end { 0 } else { failing };
+    let others = ["failing", "held"].map(|state| (count(state), state));
+    let stuck: usize = others.iter().map(|(number, _)| number).sum();
+    let settled = in_sync + if has_end { 0 } else { stuck };
     (settled < total).then(|| {
-        let words = format!("syncing: {in_sync} of {total} toggles are in sync");
-        match failing {
-            0 => words,
-            failing => format!("{words}, {failing} failing"),
+        let mut line = format!("syncing: {in_sync} of {total} toggles are in sync");
+        for (number, state) in others.iter().filter(|(number, _)| *number > 0) {
+            line += &format!(", {number} {state}");
         }
+        line
     })
 }

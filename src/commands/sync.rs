@@ -70,16 +70,6 @@ fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {
             force: options.force,
         });
     }
-    // Who forgets `--once` would wait for a result that never comes.
-    let for_one_pass = [
-        ("--force", options.force),
-        ("--format", options.format.is_some()),
-        ("--timeout", options.timeout.is_some()),
-    ];
-    if let Some((option, _)) = for_one_pass.iter().find(|(_, given)| *given) {
-        let words = format!("{option} is for one pass: use it with --once, or with --dry-run");
-        return Err(Stop::invalid(words));
-    }
     let interval = options.interval.or(config.resync_interval);
     let interval = interval.ok_or_else(|| {
         Stop::invalid("resync_interval is 0s: say with --interval how often to sync, or use --once")

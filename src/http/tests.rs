@@ -39,7 +39,7 @@ proptest! {
         for sent in [bytes, edited(head.as_bytes(), &edits)] {
             let canned = Canned::raw(sent);
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("remote");
-    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
+            let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
             let token = Secret::new("q1w2e3");
             let request = Request::new(Method::GET, canned.url().to_string()).authorized(Some(&token));
             let failure = match client.send(request).and_then(Answer::success) {

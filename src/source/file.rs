@@ -11,6 +11,7 @@ use crate::config::Rule;
 use crate::document::Document;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
+use crate::seconds::Seconds;
 
 /// For how long a file can change without a change of its stamp: file systems keep times in steps
 /// of up to 2 s.
@@ -83,11 +84,8 @@ impl File {
         let (name, start) = (self.name(), Instant::now());
         let text = self.text().map_err(|error| self.unreadable(&error))?;
         let document = Document::parse(&name, &text, &self.rules).map(Arc::new);
-        log::debug!(
-            "read {name} bytes={} took={:?}",
-            text.len(),
-            start.elapsed()
-        );
+        let (bytes, took) = (text.len(), Seconds(start.elapsed()));
+        log::debug!("read {name} bytes={bytes} took={took}");
         Ok(match &self.path {
             Some(_) => document,
             // Nothing more will come of it: there is nothing to wait for.

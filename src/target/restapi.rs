@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::{Reads, Target};
 use crate::config::{self, Config, Tls, Toggle};
-use crate::error::Failure;
-use crate::http::{Body, Client, Request};
+use crate::error::{Failure, quote};
+use crate::http::{Answer, Body, Client, Request};
 use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::metrics::Requests;
 use crate::plan::{Present, There};
@@ -66,7 +66,7 @@ impl RestApi {
         match answer.status {
             // The collection needs to answer nothing but POST.
             404 | 405 | 501 => Ok(format!("answers ({} to HEAD)", answer.status)),
-            _ => answer.success().map(|_| "answers".into()),
+            _ => accepted(answer).map(|_| "answers".into()),
         }
     }
 
@@ -84,7 +84,7 @@ impl RestApi {
         if answer.status == 404 {
             return Ok(There::Absent);
         }
-        let answer = answer.success()?;
+        let answer = accepted(answer)?;
         let found: Map<String, Value> = answer.json()?;
         let users = match found.get("users") {
             None | Some(Value::Null) => Some(Users::default()),
@@ -132,7 +132,7 @@ impl Target for RestApi {
         }
         let nobody = self.config.read.then(Arc::default);
         let present = Present::plain(true, nobody);
-        answer.success().map(|_| Created::New(present))
+        accepted(answer).map(|_| Created::New(present))
     }
 
     fn describe(&self, id: ToggleId, _: &There) -> Result<(), Failure> {
@@ -141,24 +141,28 @@ impl Target for RestApi {
             return Ok(());
         }
         let request = self.request(Method::PATCH, Some(&toggle.key));
-        self.client
-            .send(request.json(&toggle.spec)?)?
-            .success()
-            .map(drop)
+        accepted(self.client.send(request.json(&toggle.spec)?)?).map(drop)
     }
 
     fn update(&self, id: ToggleId, users: &Arc<Users>, _: &There) -> Result<(), Failure> {
         let body = Body::made(|| (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..]));
         let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
-        self.client
-            .send(request.carrying(body)?)?
-            .success()
-            .map(drop)
+        accepted(self.client.send(request.carrying(body)?)?).map(drop)
     }
 
     fn check(&self) -> Vec<(String, Result<String, Failure>)> {
         vec![("endpoint_url".to_owned(), self.reach())]
     }
+}
+
+/// An answer that is a 2xx. Such a server has no token: who asks stands in the headers, or the URL.
+fn accepted(answer: Answer) -> Result<Answer, Failure> {
+    let advice = match answer.status {
+        401 => "it does not know who asks: correct extra_headers, or the user in endpoint_url",
+        403 => "who asks may not do this: see extra_headers, or the user in endpoint_url",
+        _ => return answer.success(),
+    };
+    Err(answer.failure_with(&quote(&answer.body), Some(advice)))
 }
 
 /// Whether two values are the same to a server that knows one type of numbers only.

@@ -1,11 +1,10 @@
 //! The engine's notices, in the log, one line each, and in the metrics.
 
-use std::time::Duration;
-
 use log::{Level, log_enabled};
 
 use crate::engine::{Cause, Notice};
 use crate::metrics::Metrics;
+use crate::seconds::Seconds;
 use crate::users::{Change, Users};
 
 /// Under what name lines stand in the log.
@@ -70,7 +69,7 @@ fn tell_one(notice: Notice) {
                 "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} \
                  late={late} took={}",
                 field(&name),
-                duration(took),
+                Seconds(took),
             );
         }
         Notice::HeldBack { name, failure } => {
@@ -94,19 +93,19 @@ fn tell_one(notice: Notice) {
             count,
             retry_in,
         } => {
-            let retry = retry_in.map_or("never".into(), duration);
+            let retry = retry_in.map_or("never".into(), |wait| Seconds(wait).to_string());
             log::warn!(target: LOG,
                 "{what} failed {} count={count} retry_in={retry}: {failure}",
                 field(&name)
             );
         }
         Notice::Retry { name, what, wait } => {
-            log::debug!(target: LOG, "retry of {what} {} in={}", field(&name), duration(wait));
+            log::debug!(target: LOG, "retry of {what} {} in={}", field(&name), Seconds(wait));
         }
         Notice::Mended { name, what, count } => {
             log::info!(target: LOG, "{what} works again {} failures={count}", field(&name));
         }
-        Notice::Paused { wait } => log::warn!(target: LOG, "paused target wait={}", duration(wait)),
+        Notice::Paused { wait } => log::warn!(target: LOG, "paused target wait={}", Seconds(wait)),
     }
 }
 
@@ -130,8 +129,4 @@ fn names(users: &Users) -> Vec<&str> {
 /// `toggle us-feature` as `toggle=us-feature`.
 fn field(name: &str) -> String {
     name.replacen(' ', "=", 1)
-}
-
-fn duration(duration: Duration) -> String {
-    format!("{:.3}s", duration.as_secs_f64())
 }

@@ -5,8 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::Parser;
+use optoggles::cli::Cli;
 use optoggles::config::{Config, SourceKind, load};
 use saphyr::{LoadableYamlNode, YamlOwned as Yaml};
+use tempfile::TempDir;
 
 use crate::support::program::Program;
 use crate::support::{Stage, World};
@@ -163,4 +166,77 @@ fn the_service_is_confined() {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => panic!("systemd-analyze cannot be run: {error}"),
     }
+}
+
+#[test]
+fn the_image_is_built_from_all_that_cargo_needs() {
+    let folder = TempDir::new().unwrap();
+    let file = text("Dockerfile");
+    let copies = file.lines().filter_map(|line| line.strip_prefix("COPY "));
+    let from_here = copies.filter(|names| !names.starts_with("--from"));
+    let names: Vec<&str> = from_here
+        .flat_map(|names| names.rsplit_once(' ').unwrap().0.split(' '))
+        .collect();
+    assert!(names.contains(&"Cargo.toml"), "{names:?}");
+    let let_in = text(".dockerignore");
+    for name in names {
+        assert!(let_in.lines().any(|line| line == format!("!{name}")));
+        let copied = Command::new("cp")
+            .arg("-r")
+            .args([&path(name), folder.path()])
+            .status();
+        assert!(copied.unwrap().success(), "{name}");
+    }
+    // Reads the manifest as a build does, and downloads nothing.
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["fetch", "--locked", "--offline", "--target", "host-tuple"]);
+    let output = cargo.current_dir(folder.path()).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+}
+
+/// The words behind `optoggles` where it is called in a text, up to what belongs to the shell.
+fn calls(text: &str) -> Vec<Vec<&str>> {
+    let calls = text.split("optoggles ").skip(1);
+    let is_part = |word: &&str| !word.starts_with(['|', '}', '>', ')']) && *word != "2>&1)";
+    calls
+        .map(|rest| rest.lines().next().unwrap_or_default())
+        .map(|line| line.split_whitespace().take_while(is_part).collect())
+        .collect()
+}
+
+/// Fails unless the command line is one of ours; it may fail for other reasons.
+#[track_caller]
+fn parses(words: &[&str]) {
+    let words = [&["optoggles"], words].concat();
+    Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+}
+
+#[test]
+fn what_cron_runs_is_a_command_line() {
+    let readme = text("README.md");
+    let line = readme.lines().find(|line| line.starts_with("*/5 * * * *"));
+    let calls = calls(line.unwrap());
+    assert_eq!(calls, [["--quiet", "sync", "--once"]]);
+    parses(&calls[0]);
+}
+
+#[test]
+fn what_github_runs_is_a_command_line_and_its_configuration_is_right() {
+    let name = "contrib/github-actions/toggles.yml";
+    let steps = &documents(name)[0]["jobs"]["who-gains-and-who-loses"]["steps"];
+    let runs = steps.as_vec().unwrap().iter();
+    let runs = runs.filter(|step| step.contains_mapping_key("run"));
+    let mut runs = runs.filter_map(|step| step["run"].as_str());
+    let compare = runs.find(|run| run.contains("optoggles sync"));
+    let calls = calls(compare.unwrap());
+    assert_eq!(calls, [["sync", "--dry-run", "--format", "markdown"]]);
+    parses(&calls[0]);
+    let text = text(name);
+    let source = text.lines().filter_map(|line| line.strip_prefix("#     "));
+    let source: Vec<&str> = source.collect();
+    assert_eq!(source[0], "[[sources]]");
+    let rest = "[target]\ntype = \"flagd\"\npath = \"flags.json\"\n[[toggles]]\nkey = \"us\"\n\
+                users_policy = { source = \"policy\", package = \"app.rbac\", rule = \"us\" }\n";
+    checked(&format!("{}\n{rest}", source.join("\n")), &[]);
 }

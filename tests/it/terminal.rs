@@ -49,12 +49,25 @@ fn a_long_sync_tells_how_far_it_is_and_takes_the_line_away_in_the_end() {
 }
 
 #[test]
-fn without_colours_there_is_no_line_either() {
-    for env in [
-        &[COLOURFUL, ("NO_COLOR", "1")][..],
-        &[("TERM", "dumb")],
-        &[],
-    ] {
+fn without_colours_there_is_the_line_all_the_same() {
+    let env = [COLOURFUL, ("NO_COLOR", "1")];
+    let (shown, _) = on_a_terminal(folder().path(), &SYNC, &env);
+    assert!(shown.contains("syncing: 1 of 2"), "{shown:?}");
+    assert!(!shown.contains("\u{1b}[3"), "{shown:?}");
+    assert!(!shown.contains("\u{1b}[1m"), "{shown:?}");
+}
+
+#[test]
+fn an_online_check_has_the_colours_of_a_result() {
+    let args = ["check-config", "--online"];
+    let (shown, _) = on_a_terminal(folder().path(), &args, &[COLOURFUL]);
+    assert!(shown.contains("\u{1b}[32mok: 1 user\u{1b}[0m"), "{shown:?}");
+    assert!(shown.contains("\u{1b}[1m\u{1b}[31mfailed: "), "{shown:?}");
+}
+
+#[test]
+fn a_terminal_that_cannot_go_back_gets_neither_colours_nor_the_line() {
+    for env in [&[("TERM", "dumb")][..], &[]] {
         let (shown, _) = on_a_terminal(folder().path(), &SYNC, env);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
         assert!(!shown.contains("syncing: "), "{shown:?}");

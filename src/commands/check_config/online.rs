@@ -17,6 +17,7 @@ use crate::secret::Secret;
 use crate::source::Source;
 use crate::status::Clocks;
 use crate::target::{self, Target};
+use crate::terminal::Tone;
 
 /// What came of one question.
 pub(super) struct Finding {
@@ -90,8 +91,8 @@ impl Finding {
     }
 }
 
-/// A line for each finding.
-pub(super) fn human(findings: &[Finding]) -> String {
+/// A line for each finding, with colours where these are wanted.
+pub(super) fn human(findings: &[Finding], colours: bool) -> String {
     let width = |text: fn(&Finding) -> &str| {
         let widths = findings.iter().map(|finding| text(finding).chars().count());
         widths.max().unwrap_or_default()
@@ -100,11 +101,12 @@ pub(super) fn human(findings: &[Finding]) -> String {
     let askeds = width(|finding| &finding.asked);
     let line = |finding: &Finding| {
         let (about, asked) = (&finding.about, &finding.asked);
-        let (word, text) = match &finding.result {
-            Ok(answer) => ("ok", answer),
-            Err(reason) => ("failed", reason),
+        let (tone, answer) = match &finding.result {
+            Ok(answer) => (Tone::Good, format!("ok: {answer}")),
+            Err(reason) => (Tone::Bad, format!("failed: {reason}")),
         };
-        format!("{about:abouts$}   {asked:askeds$}   {word}: {text}\n")
+        let answer = if colours { tone.paint(&answer) } else { answer };
+        format!("{about:abouts$}   {asked:askeds$}   {answer}\n")
     };
     findings.iter().map(line).collect()
 }

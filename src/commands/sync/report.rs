@@ -112,8 +112,7 @@ impl Report {
             let _ = match &row.result {
                 Ok((_, users)) => {
                     let word = if *users == 1 { "user " } else { "users" };
-                    let verdict = row.verdict();
-                    let result = paint(verdict.tone(), &self.words(verdict));
+                    let result = paint(row.verdict().tone(), &self.done(row));
                     writeln!(
                         text,
                         "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
@@ -129,6 +128,17 @@ impl Report {
             }
         }
         text + &self.summary_line()
+    }
+
+    /// What was done about a row that has not failed; of metadata alone nothing else would tell.
+    fn done(&self, row: &Row) -> String {
+        let words = self.words(row.verdict());
+        match row.outcome() {
+            Some((outcome, _)) if outcome.described && outcome.sent == Sent::Nothing => {
+                words + " (metadata)"
+            }
+            _ => words,
+        }
     }
 
     fn words(&self, verdict: Verdict) -> String {

@@ -50,6 +50,11 @@ impl<'t> Definition<'t> {
             let words = format!("{name} {}: {help}", describe_json(&error));
             Failure::new(Kind::Answer, words)
         };
+        // It may be one that somebody is about to write, so that it is not taken for a new one.
+        if text.is_some_and(|text| text.trim_ascii().is_empty()) {
+            let words = format!("{name} is empty: remove it, or write `{{}}` into it");
+            return Err(Failure::new(Kind::Answer, words));
+        }
         let mut others: BTreeMap<String, &RawValue> =
             serde_json::from_str(text.unwrap_or(NEW)).map_err(unreadable)?;
         let flags = match others.remove("flags") {

@@ -10,11 +10,15 @@ use rustix::fs::{Access, access};
 use tempfile::NamedTempFile;
 
 use crate::error::{Failure, Kind};
+use crate::seconds::Seconds;
 
 /// A file that is replaced as a whole.
 pub(super) struct File {
     path: PathBuf,
 }
+
+/// How many links may lead to it, one to the next: as many as Linux follows.
+const LINKS: usize = 40;
 
 /// The permissions of a new file, less the process's umask.
 const NEW: u32 = 0o666;
@@ -57,7 +61,10 @@ impl File {
         self.try_replace(text)
             .map_err(|error| self.failure("written", &error))?;
         let (name, bytes) = (self.name(), text.len());
-        log::debug!("wrote {name} bytes={bytes} took={:?}", start.elapsed());
+        log::debug!(
+            "wrote {name} bytes={bytes} took={}",
+            Seconds(start.elapsed())
+        );
         Ok(())
     }
 
@@ -67,13 +74,16 @@ impl File {
     ///
     /// Where it cannot.
     pub(super) fn check_folder(&self) -> Result<(), Failure> {
-        let path = self.real_path();
-        access(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK)
-            .map_err(|error| self.failure("written", &error.into()))
+        let may_write = |path: PathBuf| {
+            access(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)
+        };
+        self.real_path()
+            .and_then(may_write)
+            .map_err(|error| self.failure("written", &error))
     }
 
     fn try_replace(&self, text: &str) -> io::Result<()> {
-        let path = self.real_path();
+        let path = self.real_path()?;
         let folder = folder_of(&path);
         // Beside the file: only within a file system is a rename one step.
         let mut temporary = tempfile::Builder::new()
@@ -90,13 +100,23 @@ impl File {
         fs::File::open(folder)?.sync_all()
     }
 
-    /// Where the file itself is: a link to it stays a link.
-    fn real_path(&self) -> PathBuf {
-        fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
+    /// Where the file itself is, or will be: a link to it stays a link.
+    fn real_path(&self) -> io::Result<PathBuf> {
+        let mut path = self.path.clone();
+        for _ in 0..LINKS {
+            match fs::read_link(&path) {
+                // An absolute one takes the whole path's place.
+                Ok(to) => path.set_file_name(to),
+                // It is no link, or not there yet.
+                Err(_) => return Ok(path),
+            }
+        }
+        Err(rustix::io::Errno::LOOP.into())
     }
 
     fn failure(&self, what: &str, error: &io::Error) -> Failure {
-        let folder = folder_of(&self.path).display();
+        let path = self.real_path().unwrap_or_else(|_| self.path.clone());
+        let folder = folder_of(&path).display();
         let why = match error.kind() {
             io::ErrorKind::NotFound => format!("there is no folder {folder}: make it"),
             io::ErrorKind::PermissionDenied if what == "read" => {

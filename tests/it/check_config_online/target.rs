@@ -55,8 +55,14 @@ fn a_target_that_refuses_or_redirects_or_breaks_fails() {
     let world = world_of(World::of(&["us"]));
     let url = world.store.url();
     for (status, advice) in [
-        (401, " (the token is missing or wrong)"),
-        (403, " (the token does not allow this)"),
+        (
+            401,
+            " (it does not know who asks: correct extra_headers, or the user in endpoint_url)",
+        ),
+        (
+            403,
+            " (who asks may not do this: see extra_headers, or the user in endpoint_url)",
+        ),
         (
             302,
             " (redirects are not followed: configure the address it leads to)",

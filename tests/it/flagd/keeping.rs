@@ -46,11 +46,39 @@ fn mode_and_owner_stay_and_a_link_stays_a_link() {
 }
 
 #[test]
+fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    fs::create_dir(flags.program.path("real")).unwrap();
+    symlink("real/next.json", flags.path()).unwrap();
+    symlink("flags.json", flags.program.path("real/next.json")).unwrap();
+    flags.sync();
+    assert!(flags.path().symlink_metadata().unwrap().is_symlink());
+    assert!(flags.program.path("real/flags.json").is_file());
+    assert!(flags.is_on_for("us", &["ann"]));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_fails_in_words_and_stays() {
+    for (to, why) in [
+        ("gone/flags.json", "there is no folder gone: make it"),
+        ("flags.json", "Too many levels of symbolic links"),
+    ] {
+        let flags = Flags::new();
+        flags.allow(&["ann"], &[]);
+        symlink(to, flags.path()).unwrap();
+        let sync = ["sync", "--once", "--timeout", "100ms"];
+        flags.program.run(&sync).exits(1).says(why);
+        assert!(flags.path().symlink_metadata().unwrap().is_symlink());
+    }
+}
+
+#[test]
 fn a_file_that_is_cut_off_or_no_definition_is_left_alone() {
     let flags = Flags::new();
     flags.allow(&["ann"], &[]);
     for (text, why) in [
-        ("", "is cut off (line 1 column 0)"),
+        ("\n", "is empty: remove it, or write `{}` into it"),
         ("{\"flags\": {", "is cut off (line 1 column 11)"),
         ("flags: {}", "is not JSON (line 1 column 2)"),
         (

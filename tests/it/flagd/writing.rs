@@ -89,7 +89,7 @@ fn metadata_of_the_spec_are_those_of_the_flag() {
     });
     let output = flags.sync();
     output
-        .reports("us = 1 user updated")
+        .reports("us = 1 user updated (metadata)")
         .reports("tax = 0 users unchanged");
     assert_eq!(flags.json()["flags"]["us"]["metadata"], metadata);
     let kept = json!({ "owner": "money" });

@@ -31,7 +31,10 @@ fn what_differs_from_the_spec_is_changed_in_one_request() {
     flag.description = String::new();
     flag.tags = ["c", "policy"].map(str::to_owned).into();
     drop(platform);
-    flags.sync(&[]).exits(0).reports("us = 1 user updated");
+    flags
+        .sync(&[])
+        .exits(0)
+        .reports("us = 1 user updated (metadata)");
     let platform = flags.platform();
     let flag = platform.flag("default", "us").unwrap();
     assert_eq!(

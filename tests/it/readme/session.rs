@@ -100,11 +100,7 @@ impl Session {
         let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(script).current_dir(&self.folder);
-        command
-            .env_clear()
-            .env("PATH", path)
-            .env("OPTOGGLES_LOG", "off");
-        command.stdin(Stdio::null());
+        command.env_clear().env("PATH", path).stdin(Stdio::null());
         command
     }
 }

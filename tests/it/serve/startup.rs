@@ -179,3 +179,15 @@ fn an_opa_without_opal_is_asked_again_and_again() {
     world.wait_for_users("us", &["bob"]);
     assert_eq!(world.opal.http.count("*"), 0);
 }
+
+#[test]
+fn where_it_cannot_listen_it_says_so_and_exits_1() {
+    let world = World::of(&["us"]).build();
+    let daemon = world.serve();
+    let address = format!("127.0.0.1:{}", daemon.port());
+    let config = world.program.config();
+    let config = config.replace("{port}", &daemon.port().to_string());
+    world.program.write("taken.toml", &config);
+    let output = world.program.run(&["-c", "taken.toml", "serve"]).exits(1);
+    output.complains(&format!("\nerror: failed to listen at {address}: "));
+}

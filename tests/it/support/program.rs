@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -112,6 +112,15 @@ impl Program {
         let mut command = self.script("exec \"$0\" \"$@\" 2>/dev/full", self.free_port());
         command.args(args).env("OPTOGGLES_LOG", "warn");
         Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
+    }
+
+    /// Runs it to its end with a standard output that nobody reads any more.
+    pub(crate) fn run_into_nothing(&self, args: &[&str]) -> std::process::Output {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = self.command(executable(), self.free_port());
+        command.args(args).stdin(Stdio::null()).stdout(writer);
+        command.output().unwrap()
     }
 
     /// Starts it without waiting for anything.

@@ -95,7 +95,7 @@ fn only_the_toggles_that_are_named_are_looked_at() {
 fn an_unknown_toggle_is_an_error_before_anything_is_asked() {
     let world = World::of(&["us-feature"]).build();
     let output = world.sync(&["--toggle", "us-featur"]).exits(2);
-    output.complains("us-featur");
+    output.complains("error: there is no toggle us-featur");
     assert_eq!(world.opal.http.count("*") + world.store.http.count("*"), 0);
 }
 
@@ -171,10 +171,13 @@ fn what_is_for_one_pass_is_refused_without_it() {
         &["--timeout", "1m"],
     ] {
         let output = world.program.run(&[&["sync"], option].concat()).exits(2);
-        output.complains(&format!(
-            "{} is for one pass: use it with --once",
-            option[0]
-        ));
+        let output = output.complains("  <--once|--dry-run>\n");
+        // Before anything is read, or done.
+        assert!(output.stderr.starts_with("error: "), "{}", output.picture());
+        for pass in ["--once", "--dry-run"] {
+            let args = [&["sync", pass], option].concat();
+            world.program.run(&args).exits(1);
+        }
     }
 }
 
@@ -186,6 +189,6 @@ fn quiet_and_verbose_are_refused_together_wherever_they_stand() {
         ["-q", "serve", "-v"],
         ["-v", "serve", "-q"],
     ] {
-        world.program.run(&args).exits(2).complains("--quiet");
+        world.program.run(&args).exits(2).complains("error: ");
     }
 }

@@ -177,3 +177,32 @@ fn what_is_not_known_is_not_in_the_json_either() {
     assert_eq!(us["users"], 1);
     assert!(us["added"].is_null() && us["removed"].is_null(), "{us}");
 }
+
+#[test]
+fn a_change_of_metadata_alone_is_told_in_every_format() {
+    let world = World::of(&["us"])
+        .readable()
+        .spec("us", "name = \"US\"")
+        .build();
+    world.store.put("us", &["ann"]);
+    world.opa.allow("us", &["ann"]);
+    let dry_run = |format: &str| world.sync(&["--dry-run", "--format", format]).exits(0);
+    dry_run("human").reports("us = 1 user would be updated (metadata)");
+    dry_run("markdown").says("| 1 | would be updated (metadata) |");
+    let toggle = || dry_run("json").json()["toggles"][0].clone();
+    assert_eq!(toggle()["described"], true);
+    world
+        .sync(&[])
+        .exits(0)
+        .reports("us = 1 user updated (metadata)");
+    assert_eq!(toggle()["described"], false);
+}
+
+#[test]
+fn a_reader_that_leaves_before_the_end_is_no_failure() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let output = world.program.run_into_nothing(&["-q", "sync", "--once"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

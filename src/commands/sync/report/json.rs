@@ -23,6 +23,7 @@ struct Line<'a> {
     users: Option<usize>,
     added: Option<usize>,
     removed: Option<usize>,
+    described: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     added_users: Option<&'a Users>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +36,7 @@ impl Report {
     pub(in crate::commands::sync) fn json(&self, verbose: bool) -> String {
         let document = Document {
             dry_run: self.dry_run,
-            seconds: self.took.as_secs_f64(),
+            seconds: (self.took.as_secs_f64() * 1000.0).round() / 1000.0,
             summary: self.summary(),
             toggles: self.rows.iter().map(|row| row.line(verbose)).collect(),
         };
@@ -59,6 +60,7 @@ impl Row {
             users: self.outcome().map(|(_, users)| *users),
             added: count(|change| &change.added),
             removed: count(|change| &change.removed),
+            described: self.outcome().map(|(outcome, _)| outcome.described),
             added_users: names.map(|change| &change.added),
             removed_users: names.map(|change| &change.removed),
             error: self.result.as_ref().err().map(|error| error.words.as_str()),

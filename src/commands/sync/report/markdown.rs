@@ -33,7 +33,7 @@ impl Report {
 
     fn result(&self, row: &Row) -> String {
         match &row.result {
-            Ok(_) => self.words(row.verdict()),
+            Ok(_) => self.done(row),
             Err(complaint) => complaint.in_a_line(),
         }
     }
