@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_duration_that_cannot_be_used_is_answered_with_what_to_write() {
-        assert!(Cli::try_parse_from(["optoggles", "sync", "--timeout", "0s"]).is_ok());
+        assert!(Cli::try_parse_from(["optoggles", "sync", "--once", "--timeout", "0s"]).is_ok());
         for (wrong, words) in [
             ("90", "it is not a duration; write 90s: a number"),
             (

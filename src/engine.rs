@@ -8,6 +8,7 @@ mod event;
 mod hearing;
 mod hold;
 mod leaving;
+mod look;
 mod notice;
 mod pass;
 mod places;
@@ -128,6 +129,7 @@ impl Engine {
             }
             Event::Done(done) => self.done(done, now),
             Event::Ended(toggle) => self.ended(toggle, now),
+            Event::Left => self.look_at_registrations(),
             Event::Time => {}
             Event::Stop => self.stop(),
         }
@@ -244,8 +246,13 @@ impl Engine {
 
     fn set_resync(&mut self, now: Moment) {
         let once = matches!(self.mode, Mode::Once { .. });
+        let due = self.timers.get(Timer::Resync);
+        self.timers.cancel(Timer::Resync);
         if let (false, Some(interval)) = (once, self.config.resync_interval) {
-            self.timers.set(Timer::Resync, now.at + interval);
+            let next = now.at + interval;
+            // One that was due before a reload is not put off.
+            self.timers
+                .set(Timer::Resync, due.map_or(next, |due| due.min(next)));
         }
     }
 

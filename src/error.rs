@@ -187,11 +187,12 @@ impl Failure {
 
     /// Whether the remote may have done, or may yet do, what it was asked for.
     ///
-    /// A gateway that gave up (502, 504) does not know either.
+    /// A gateway that gave up (502, 504, and others of their own) does not know either, and a server that
+    /// failed (500) may have done it before.
     pub fn is_unsure(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Timeout | Kind::Lost | Kind::Answer | Kind::Status(502 | 504)
+            Kind::Timeout | Kind::Lost | Kind::Answer | Kind::Status(408 | 500..)
         )
     }
 

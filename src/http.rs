@@ -7,6 +7,7 @@ mod lookup;
 mod object;
 mod pause;
 mod proxy;
+mod redact;
 mod tls;
 
 use std::fmt;
@@ -204,7 +205,7 @@ impl Client {
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
         if !(200..300).contains(&status) {
-            body = redact(&body, &secrets);
+            body = redact::redact(&body, &secrets);
         }
         Ok(Answer {
             status,
@@ -213,12 +214,6 @@ impl Client {
             asked: asked.to_owned(),
         })
     }
-}
-
-fn redact(body: &[u8], secrets: &[String]) -> Vec<u8> {
-    let redact = |text: String, secret: &String| text.replace(secret, "[redacted]");
-    let text = String::from_utf8_lossy(body).into_owned();
-    secrets.iter().fold(text, redact).into_bytes()
 }
 
 #[cfg(test)]

@@ -166,12 +166,16 @@ impl Worker {
         let Some(index) = self.retired.iter().position(|it| it.number == number) else {
             return;
         };
+        let has_left = matches!(done, Done::Leave(..));
         let keys = self.retired[index].keys(&done);
         let old = &mut self.retired[index];
         old.engine.handle(Event::Done(done), moment());
         let later = self.retired[index + 1..].iter_mut();
         for generation in later.chain([&mut self.current]) {
             generation.ended(&keys, moment());
+            if has_left {
+                generation.engine.handle(Event::Left, moment());
+            }
         }
     }
 

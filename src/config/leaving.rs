@@ -8,7 +8,7 @@ use super::{Config, Target, Toggle};
 /// What of an old configuration the new one leaves behind, in sentences for the log.
 pub fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
-    if old.target != new.target && place(&old.target) != place(&new.target) {
+    if old.target.place() != new.target.place() {
         left.push(
             "the target is another one: the toggles at the old one stay as they are".to_owned(),
         );
@@ -62,13 +62,15 @@ fn environments(toggle: &Toggle) -> Vec<&str> {
     listed.filter_map(Value::as_str).collect()
 }
 
-/// Where a target is; who asks it, and how, does not matter.
-fn place(target: &Target) -> String {
-    let name = target.type_name();
-    match target {
-        Target::Flagd(flagd) => format!("{name} {}", flagd.path.display()),
-        Target::LaunchDarkly(launchdarkly) => format!("{name} {}", launchdarkly.base_url),
-        Target::RestApi(restapi) => format!("{name} {}", restapi.endpoint_url),
+impl Target {
+    /// Where it is; with which credentials it is asked does not matter.
+    pub fn place(&self) -> String {
+        let name = self.type_name();
+        match self {
+            Target::Flagd(flagd) => format!("{name} {}", flagd.path.display()),
+            Target::LaunchDarkly(launchdarkly) => format!("{name} {}", launchdarkly.base_url),
+            Target::RestApi(restapi) => format!("{name} {}", restapi.endpoint_url),
+        }
     }
 }
 

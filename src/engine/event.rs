@@ -34,6 +34,9 @@ pub enum Event {
     Done(Done),
     /// A request that an engine before this one made for a toggle has ended.
     Ended(ToggleId),
+    /// An engine before this one has left a source. It can have been one of ours under another name, so
+    /// that our registration went with it.
+    Left,
     /// Time has passed.
     Time,
     /// The program is to end: no new requests, but those that say goodbye.

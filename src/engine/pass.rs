@@ -100,6 +100,12 @@ impl Passes {
         self.queries.len()
     }
 
+    /// Whether nothing says that OPA has not loaded everything: while something does, what it answered
+    /// before is not applied.
+    pub(super) fn is_sure(&self) -> bool {
+        self.held_since.is_none() && self.ready.trouble.is_none()
+    }
+
     /// Whether OPA is known to have loaded everything.
     pub(super) fn is_ready(&self, now: Instant) -> bool {
         !self.asks_if_ready || self.ready_until.is_some_and(|until| now < until)
@@ -158,10 +164,10 @@ impl Engine {
         }
     }
 
-    /// Whether a pass is running that nobody called for.
-    pub(super) fn is_resyncing(&self, id: SourceId) -> bool {
+    /// Why the running pass runs.
+    pub(super) fn running_cause(&self, id: SourceId) -> Option<Cause> {
         let running = self.sources[id].passes.running.as_ref();
-        running.is_some_and(|pass| pass.cause == Cause::Resync)
+        running.map(|pass| pass.cause)
     }
 
     fn end_pass(&mut self, id: SourceId, now: Moment) {

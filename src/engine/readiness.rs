@@ -59,8 +59,10 @@ impl Engine {
         if !ready {
             return self.hold(id, now);
         }
+        let was_sure = self.sources[id].passes.is_sure();
         self.succeeded(Key::Ready(id));
-        if self.sources[id].passes.held_since.take().is_some() {
+        self.sources[id].passes.held_since = None;
+        if !was_sure {
             // What was asked before OPA was restarted is out of date.
             self.ask_for_pass(id, Cause::Ready, now);
         }

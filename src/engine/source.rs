@@ -30,11 +30,13 @@ pub(super) struct Source {
     /// change falls between a query and the registration.
     pub(super) connecting: bool,
     pub(super) discovers: bool,
-    is_file: bool,
+    pub(super) is_file: bool,
+    /// Since when a look at the file has been out.
+    pub(super) looking_since: Option<Instant>,
     pub(super) registers: bool,
     pub(super) has_registered: bool,
     pub(super) hearing: Hearing,
-    interval: Option<Duration>,
+    pub(super) interval: Option<Duration>,
     /// Asked to find OPA again when it does not answer; not more often than a retry.
     pub(super) suspicion: Backoff,
     pub(super) suspect_after: Option<Instant>,
@@ -63,6 +65,7 @@ impl Source {
             register: Task::default(),
             watch: Task::default(),
             connecting: false,
+            looking_since: None,
             has_registered: false,
             hearing: Hearing::default(),
             suspicion: Backoff::default(),
@@ -194,7 +197,7 @@ impl Engine {
         }
     }
 
-    fn forget_users(&mut self, id: SourceId) {
+    pub(super) fn forget_users(&mut self, id: SourceId) {
         for toggle in self.toggles_of(id) {
             self.toggles[toggle].wanted = None;
             self.touched.insert(Thing::Toggle(toggle));
@@ -264,27 +267,6 @@ impl Engine {
                 }
             }
             Err(failure) => self.failed(key, "watch", failure, now),
-        }
-    }
-
-    /// `poll_interval` or `--interval` has passed, or it is time to look at a file: in `serve`, a
-    /// file that holds the same needs no pass.
-    pub(super) fn poll(&mut self, id: SourceId, now: Moment) {
-        let source = &mut self.sources[id];
-        if source.is_file && self.mode == Mode::Serve {
-            self.begin(Key::Discover(id));
-        } else if source.is_file {
-            source.passes.waiting.get_or_insert(Cause::Poll);
-            self.connect(id, now);
-        } else {
-            self.ask_for_pass(id, Cause::Poll, now);
-        }
-        self.set_poll(id, now);
-    }
-
-    pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {
-        if let Some(interval) = self.sources[id].interval {
-            self.timers.set(Timer::Poll(id), now.at + interval);
         }
     }
 

@@ -52,13 +52,24 @@ impl Engine {
         let may = match step {
             Step::Read => true,
             Step::Create | Step::Describe => !dry_run,
-            Step::Update => !dry_run && self.held_back(id).is_none(),
+            Step::Update => !dry_run && self.is_sure(id) && self.held_back(id).is_none(),
         };
         may.then_some(step)
     }
 
+    /// Whether the users that are wanted can be relied on: a pass follows as soon as they can.
+    fn is_sure(&self, id: ToggleId) -> bool {
+        let source = self.config.toggles[id].users_policy.source;
+        self.sources[source].passes.is_sure()
+    }
+
     /// There is nothing left to do at the target, or nothing that may be done.
     fn rest(&mut self, id: ToggleId, now: Instant) {
+        if !self.is_sure(id) {
+            self.toggles[id].apply.state = State::Idle;
+            self.touched.insert(Thing::Toggle(id));
+            return;
+        }
         if let Some(failure) = self.held_back(id) {
             return self.keep_back(id, failure);
         }
@@ -132,6 +143,9 @@ impl Engine {
         toggle.exists = true;
         toggle.fresh = true;
         toggle.outcome.created |= new;
+        if new {
+            toggle.last_sent = Some(Arc::default());
+        }
         toggle.there = There::Present(present);
         self.step_taken(id, "creation", now);
     }
@@ -155,7 +169,12 @@ impl Engine {
         let (users, change) = match (result, sent) {
             (Ok(()), Some(sent)) => sent,
             (Ok(()), None) => return self.step_taken(id, "update", now),
-            (Err(failure), _) => return self.step_failed(id, "update", failure, now),
+            (Err(failure), sent) => {
+                if let Some((users, _)) = sent.filter(|_| failure.is_unsure()) {
+                    self.toggles[id].may_have(&users);
+                }
+                return self.step_failed(id, "update", failure, now);
+            }
         };
         let name = self.toggle_name(id);
         let toggle = &mut self.toggles[id];

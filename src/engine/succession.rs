@@ -21,6 +21,7 @@ impl Engine {
     pub fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms, now: Instant) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
+        next.inherit_timer(self, Timer::Resync, Timer::Resync);
         if self.has_same_target(&next) {
             next.paused = self.paused.clone();
             next.inherit_timer(self, Timer::Target, Timer::Target);
@@ -111,6 +112,11 @@ impl Engine {
         self.config.target == other.config.target
     }
 
+    /// Whether it is the same target, whatever it is asked with.
+    fn is_at_the_same_place(&self, other: &Engine) -> bool {
+        self.config.target.place() == other.config.target.place()
+    }
+
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
         let known = &old.sources[old_id];
         self.sources[id].inherit(known);
@@ -141,6 +147,9 @@ impl Engine {
                 self.toggles[id].there.forget(self.terms.readable);
             }
             self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
+        }
+        if self.is_at_the_same_place(old) {
+            self.toggles[id].inherit_what_was_sent(known);
             self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
         }
     }

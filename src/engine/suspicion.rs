@@ -3,7 +3,8 @@
 use crate::error::Failure;
 use crate::job::SourceId;
 
-use super::{Engine, Key, Moment};
+use super::task::State;
+use super::{Engine, Key, Moment, Timer};
 
 impl Engine {
     /// OPA does not answer, or not to us, or somebody else does: its address or token may have
@@ -25,7 +26,13 @@ impl Engine {
     /// in the document, of before says nothing any more.
     pub(super) fn outdate_answers(&mut self, id: SourceId) {
         for toggle in self.toggles_of(id) {
-            self.toggles[toggle].query.outdate();
+            let query = &mut self.toggles[toggle].query;
+            query.outdate();
+            // A wait that was asked for there holds up nothing here.
+            if query.is_waiting() {
+                query.state = State::Idle;
+                self.timers.cancel(Timer::Task(Key::Query(toggle)));
+            }
         }
         let passes = &mut self.sources[id].passes;
         passes.ready.outdate();

@@ -11,6 +11,7 @@ mod moving;
 mod passes;
 mod single_pass;
 mod steps;
+mod regressions;
 mod succession;
 
 use std::sync::Arc;

@@ -9,9 +9,9 @@ use crate::plan::There;
 use crate::users::Users;
 
 use super::pass::Answer;
-use super::task::{State, Task};
+use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
-use super::{Engine, Key, Moment, Timer};
+use super::{Cause, Engine, Key, Moment, Timer};
 
 #[derive(Default)]
 pub(super) struct Toggle {
@@ -30,7 +30,8 @@ pub(super) struct Toggle {
     /// is read by itself.
     pub(super) read_alone: bool,
     pub(super) last_success: Option<Instant>,
-    /// Who was sent last, for the removal limit of a target that cannot be read.
+    /// Who was sent last, with those who may have been since, for the removal limit of a target that
+    /// cannot be read.
     pub(super) last_sent: Option<Arc<Users>>,
     /// What was done, for the report of `sync`.
     pub(super) outcome: Outcome,
@@ -61,9 +62,21 @@ impl Toggle {
         self.exists = old.exists;
         self.there = old.there.clone();
         self.last_success = old.last_success;
-        self.last_sent = old.last_sent.clone();
         self.fresh = old.fresh;
+    }
+
+    /// Takes over what was sent to the same place, with whatever credentials.
+    pub(super) fn inherit_what_was_sent(&mut self, old: &Toggle) {
+        self.last_sent = old.last_sent.clone();
         self.unsure = old.unsure;
+    }
+
+    /// These users were sent, and it is not known whether that was done: for the removal limit, whoever
+    /// may have the toggle has it.
+    pub(super) fn may_have(&mut self, sent: &Users) {
+        if let Some(last) = &mut self.last_sent {
+            *last = Arc::new(last.and(sent));
+        }
     }
 
     /// Waits until the request that the old engine has in flight has ended: no two for one toggle
@@ -73,6 +86,9 @@ impl Toggle {
         self.apply.state = State::Running;
         self.there = There::Unknown;
         self.unsure |= old.unsure || old.sent.is_some();
+        if let Some((sent, _)) = &old.sent {
+            self.may_have(sent);
+        }
     }
 
     /// For a resync.
@@ -147,12 +163,21 @@ impl Engine {
         let before = toggle.answer.replace(Arc::clone(&users));
         let changed = before.is_some_and(|before| before != users);
         let was_known = toggle.wanted.replace(users).is_some();
-        if changed && was_known && self.is_resyncing(source) {
+        if changed && was_known && self.running_cause(source) == Some(Cause::Resync) {
             self.missed_callback(source);
         }
-        match self.toggles[id].apply.may_be_hurried() {
-            true => self.hurry(id, now),
-            false => self.advance(id, now),
+        let toggle = &mut self.toggles[id];
+        let is_held = |trouble: &Trouble| trouble.failure.is_held();
+        if changed && self.terms.readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
+            // Somebody may have let it through in a pass of their own.
+            toggle.there.forget_users(true);
+        }
+        // A poll is no news, and must not shorten the waits of a target that fails.
+        let is_news = changed || self.running_cause(source) != Some(Cause::Poll);
+        if is_news && self.toggles[id].apply.may_be_hurried() {
+            self.hurry(id, now);
+        } else {
+            self.advance(id, now);
         }
         if changed {
             Answer::Changed
@@ -179,7 +204,8 @@ impl Engine {
             State::Running => false,
         };
         let retries = toggle.query.is_waiting() || source.is_waiting();
-        let answered = toggle.wanted.is_some() || unanswerable || (has_failed && retries);
+        let known = toggle.wanted.is_some() && source.passes.is_sure();
+        let answered = known || unanswerable || (has_failed && retries);
         applied && answered
     }
 

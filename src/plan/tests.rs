@@ -117,8 +117,11 @@ fn what_would_be_removed_is_told_for_each_environment_in_which_it_is_known_who_h
     let last = names(&["a", "y"]);
     let all = [removal(2, 3), removal(1, 2), removal(0, 0)];
     assert_eq!(known.removals(&wanted, Some(&last)), all);
-    assert_eq!(There::Unknown.removals(&wanted, Some(&last)), []);
-    assert_eq!(There::Absent.removals(&wanted, None), []);
+    assert_eq!(
+        There::Unknown.removals(&wanted, Some(&last)),
+        [removal(1, 2)]
+    );
+    assert_eq!(There::Absent.removals(&wanted, None), [None]);
 }
 
 proptest! {

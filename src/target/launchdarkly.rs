@@ -5,6 +5,7 @@
 mod find;
 mod flag;
 mod list;
+mod memory;
 mod patch;
 mod spec;
 mod words;
@@ -27,7 +28,7 @@ use crate::plan::{Present, There};
 use crate::secret::Secret;
 use crate::users::Users;
 use flag::{Flag, Told};
-use list::Lists;
+use memory::Lists;
 use patch::{Instruction, Patch, instructions};
 use spec::Spec;
 

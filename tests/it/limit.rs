@@ -169,3 +169,15 @@ fn markdown_shows_who_would_gain_and_who_would_lose() {
     );
     assert!(lines[5].starts_with("3 toggles: 1 would be updated, 1 unchanged, 1 failed"));
 }
+
+#[test]
+fn a_pass_that_is_forced_ends_the_hold_of_a_daemon_that_can_read_the_target() {
+    let world = world("\"50%\"");
+    let daemon = world.serve_in_step();
+    world.change("us", &["ann"]);
+    daemon.wait_failing();
+    world.sync(&["--force", "--toggle", "us"]).exits(0);
+    world.change("us", &["ann", "eve"]);
+    world.wait_for_users("us", &["ann", "eve"]);
+    daemon.wait_healthy();
+}

@@ -2,6 +2,7 @@
 
 mod differences;
 mod in_flight;
+mod lasting;
 mod phases;
 mod refused;
 

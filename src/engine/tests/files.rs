@@ -55,6 +55,26 @@ fn a_file_that_holds_something_else_gets_a_pass() {
 }
 
 #[test]
+fn a_file_whose_file_system_hangs_is_told_and_what_it_held_is_not_relied_on() {
+    let mut bench = in_sync();
+    let mut looks = 0;
+    let limit = bench.engine.config.http_timeout;
+    for _ in 0..2 * limit.as_secs() + 4 {
+        bench.millis(1000);
+        looks += bench.jobs().len();
+    }
+    assert_eq!(looks, 1, "another look would hang too");
+    assert!(bench.is_failing());
+    assert_eq!(bench.engine.toggle(0).state, ToggleState::Waiting);
+    bench.done(holding("{}"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+    bench.done(Done::Update(0, Ok(())));
+    assert!(!bench.is_failing());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_changes_nothing_until_it_can() {
     let mut bench = in_sync();
     for kind in [Kind::Answer, Kind::File, Kind::Answer, Kind::File] {

@@ -41,10 +41,22 @@ fn a_change_that_removes_more_than_the_limit_is_held_until_one_within_it() {
     let words = bench.engine.toggle(0).troubles[0].failure.to_string();
     assert!(words.contains("3 of 4 users"), "{words}");
     assert!(bench.is_failing());
-    assert_eq!(again(&mut bench, &["a", "b"]), ["update 0 a b"]);
+    assert_eq!(again(&mut bench, &["a", "b"]), ["read 0"]);
+    bench.done(read(0, Ok(present(&["a", "b", "c", "d"]))));
+    assert_eq!(bench.jobs(), ["update 0 a b"]);
     bench.done(Done::Update(0, Ok(())));
     assert_eq!(state(&bench), ToggleState::InSync);
     assert!(!bench.is_failing());
+}
+
+#[test]
+fn a_change_that_somebody_else_let_through_is_held_no_longer() {
+    let mut bench = limited(HALF, Mode::Serve, &["a", "b", "c", "d"]);
+    assert_eq!(allow(&mut bench, &["a"]), NOTHING);
+    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(again(&mut bench, &["a", "e"]), ["read 0"]);
+    bench.done(read(0, Ok(present(&["a"]))));
+    assert_eq!(bench.jobs(), ["update 0 a e"]);
 }
 
 #[test]
@@ -52,7 +64,9 @@ fn a_held_change_that_the_policy_takes_back_is_over() {
     let mut bench = limited(HALF, Mode::Serve, &["a", "b"]);
     assert_eq!(allow(&mut bench, &[]), NOTHING);
     assert_eq!(state(&bench), ToggleState::Held);
-    assert_eq!(again(&mut bench, &["a", "b"]), NOTHING);
+    assert_eq!(again(&mut bench, &["a", "b"]), ["read 0"]);
+    bench.done(read(0, Ok(present(&["a", "b"]))));
+    assert_eq!(bench.jobs(), NOTHING);
     assert_eq!(state(&bench), ToggleState::InSync);
     assert!(!bench.is_failing());
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The bench of the next configuration, which has started; and the one before it, retired.
-fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
+pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
     let config = Arc::new(config);
     let terms = Terms {
         batches: vec![None; config.toggles.len()],

@@ -2,13 +2,13 @@
 //! itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::flag::Told;
+use super::memory::Part;
 use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
@@ -19,30 +19,6 @@ use crate::target::Reads;
 
 /// How many flags are asked for at once.
 const PAGE: usize = 100;
-
-/// What is remembered of each project's lists, to read them in fewer requests. What is there is never
-/// taken from here.
-#[derive(Default)]
-pub(super) struct Lists(Mutex<HashMap<(String, Part), Memory>>);
-
-/// What is remembered of a list.
-#[derive(Clone, Copy, Default)]
-struct Memory {
-    /// How many flags it had.
-    flags: Option<usize>,
-    /// Where reading it was broken off, so that it goes on from there: a rate limit may never allow
-    /// all of it at once.
-    broken_off: usize,
-    /// Where an answer was no page of it: that was too long for an answer, perhaps.
-    misread: Option<usize>,
-}
-
-/// A project's flags come in two lists: archived flags are in one of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Live,
-    Archived,
-}
 
 /// A page of a list.
 #[derive(Deserialize)]
@@ -177,16 +153,15 @@ impl LaunchDarkly {
         offset: usize,
         failure: Failure,
     ) -> Result<bool, Failure> {
-        if failure.kind != Kind::Answer {
-            self.lists.break_off(&spec.proj_key, part, offset);
+        let project = &spec.proj_key;
+        if !may_be_of_this_page(&failure) {
+            self.lists.break_off(project, part, offset);
             return Err(failure);
         }
         // Once may be an accident, and is told. Where it is the same again, each toggle is read by
         // itself, and the list is tried again when all are to be read the next time.
-        match self.lists.misread(&spec.proj_key, part, offset) {
-            true => Ok(false),
-            false => Err(failure),
-        }
+        let again = self.lists.fail(project, part, offset);
+        if again { Ok(false) } else { Err(failure) }
     }
 
     fn page(&self, spec: &Spec, part: Part, offset: usize) -> Result<Page, Failure> {
@@ -202,6 +177,16 @@ impl LaunchDarkly {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// Whether another request could be answered where this one was not: a page is large, and can take too
+/// long, or break what is between, each time.
+fn may_be_of_this_page(failure: &Failure) -> bool {
+    let fails = matches!(
+        failure.kind,
+        Kind::Answer | Kind::Timeout | Kind::Lost | Kind::Status(408 | 500..)
+    );
+    fails && failure.pause.is_none()
 }
 
 impl Cursor {
@@ -255,40 +240,4 @@ impl Search<'_> {
 /// How many requests it takes to list so many flags.
 fn requests(flags: usize) -> usize {
     flags.div_ceil(PAGE).max(1)
-}
-
-impl Lists {
-    fn get(&self, project: &str, part: Part) -> Memory {
-        *self.lock().entry((project.to_owned(), part)).or_default()
-    }
-
-    /// Keeps how many flags there are; reading goes on well, with the page there.
-    fn set(&self, project: &str, part: Part, offset: usize, flags: usize) {
-        let mut lists = self.lock();
-        let memory = lists.entry((project.to_owned(), part)).or_default();
-        memory.flags = Some(flags);
-        memory.broken_off = 0;
-        memory.misread.take_if(|misread| *misread == offset);
-    }
-
-    fn break_off(&self, project: &str, part: Part, offset: usize) {
-        let mut lists = self.lock();
-        lists
-            .entry((project.to_owned(), part))
-            .or_default()
-            .broken_off = offset;
-    }
-
-    /// A page was none; true where it was the same the last time. From the top is begun the next time,
-    /// so that what comes before that page is found.
-    fn misread(&self, project: &str, part: Part, offset: usize) -> bool {
-        let mut lists = self.lock();
-        let memory = lists.entry((project.to_owned(), part)).or_default();
-        memory.broken_off = 0;
-        memory.misread.replace(offset) == Some(offset)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, Part), Memory>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

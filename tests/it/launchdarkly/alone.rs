@@ -147,3 +147,21 @@ fn where_no_list_can_be_read_each_toggle_is_read_by_itself_until_one_can() {
     wait_for_more(&flags, LIST, 2);
     assert_eq!(flags.launchdarkly.http.count(ONE), singles);
 }
+
+#[test]
+fn a_list_that_fails_for_good_keeps_no_change_from_its_toggle() {
+    for fault in [Fault::status(504), Fault::Hang] {
+        let flags = Flags::of(&KEYS)
+            .setting("resync_interval = \"2s\"")
+            .setting("http_timeout = \"500ms\"")
+            .build();
+        for key in KEYS {
+            flags.opa.allow(key, &["ann", "bob"]);
+        }
+        let daemon = flags.serve_in_step();
+        flags.launchdarkly.http.always(LIST, fault);
+        daemon.wait_failing();
+        flags.change("c", &["ann"]);
+        flags.wait_until_on_for("c", &["ann"], &["bob"]);
+    }
+}

@@ -39,7 +39,7 @@ fn toggles_that_are_not_there_are_all_named_with_the_nearest_that_is() {
     let args = ["--toggle", "us-featrue", "--toggle", "", "--toggle", "same"];
     let output = world.sync(&args).exits(2);
     let expected = "\
-there is no toggle `us-featrue` in the configuration: did you mean `us-feature`?
+error: there is no toggle `us-featrue` in the configuration: did you mean `us-feature`?
 there is no toggle `` in the configuration: there are: us-feature, same
 ";
     assert_eq!(output.stderr, expected);
@@ -95,7 +95,7 @@ fn only_the_toggles_that_are_named_are_looked_at() {
 fn an_unknown_toggle_is_an_error_before_anything_is_asked() {
     let world = World::of(&["us-feature"]).build();
     let output = world.sync(&["--toggle", "us-featur"]).exits(2);
-    output.complains("error: there is no toggle us-featur");
+    output.complains("error: there is no toggle `us-featur`");
     assert_eq!(world.opal.http.count("*") + world.store.http.count("*"), 0);
 }
 
