@@ -46,7 +46,9 @@ impl Engine {
             return;
         }
         let what = "reading";
-        let words = format!("no answer from its file system within {limit:?} (http_timeout)");
+        let words = format!(
+            "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
+        );
         let failure = Failure::new(Kind::Timeout, words);
         source.origin = None;
         source.discover.trouble = Some(Trouble {
