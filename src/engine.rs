@@ -4,20 +4,9 @@
 //! its toggles. A toggle has two tasks that never wait for each other: its query at the source, and
 //! its next step at the target. Per toggle at most one request of each is in flight.
 
-mod event;
-mod hearing;
-mod hold;
-mod leaving;
-mod look;
-mod notice;
 mod pass;
-mod places;
-mod read;
-mod readiness;
+mod reload;
 mod source;
-mod step;
-mod succession;
-mod suspicion;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -26,23 +15,69 @@ mod view;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-pub use event::{Event, Mode, Thing};
-pub use notice::{Cause, Notice};
 pub use pass::PATIENCE;
-pub use places::{HANGING, PROMPT};
-pub use task::{Moment, Trouble};
-pub use view::{Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
+pub use task::{HANGING, Moment, PROMPT, Trouble};
+pub use view::{Cause, Notice, Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{AtOnce, Done, Job, Terms, ToggleId};
+use crate::job::{AtOnce, Done, Job, SourceId, Terms, ToggleId};
 use crate::schedule::Timers;
-use places::Places;
 use source::Source;
-use task::{Key, Timer};
+use task::{Key, Places, Timer};
 use toggle::Toggle;
+
+/// What an engine is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `serve`: called back by OPAL.
+    Serve,
+    /// `sync`: a pass every interval.
+    Sync {
+        /// Time between passes.
+        interval: Duration,
+    },
+    /// `sync --once`, `sync --dry-run`: one pass, then finished.
+    Once {
+        /// No retry starts later.
+        until: Instant,
+        /// Whether nothing may be changed at the target.
+        dry_run: bool,
+        /// Whether changes are made that `max_removal` forbids.
+        force: bool,
+    },
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// OPAL called back.
+    Callback(SourceId),
+    /// A job has ended.
+    Done(Done),
+    /// A request that an engine before this one made for a toggle has ended.
+    Ended(ToggleId),
+    /// An engine before this one has left a source. It can have been one of ours under another name, so
+    /// that our registration went with it.
+    Left,
+    /// Time has passed.
+    Time,
+    /// The program is to end: no new requests, but those that say goodbye.
+    Stop,
+}
+
+/// A row of the status that can have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Thing {
+    /// A source.
+    Source(SourceId),
+    /// A toggle.
+    Toggle(ToggleId),
+    /// The target.
+    Target,
+}
 
 /// Owns all that the program knows. One thread owns the engine.
 pub struct Engine {

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, SourceKind};
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::job::{Job, Origin, SourceId};
 use crate::schedule::Backoff;
 
-use super::hearing::Hearing;
 use super::pass::Passes;
-use super::task::{State, Task};
+use super::task::{State, Task, Trouble};
 use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
 
 /// How often the registration is looked at.
@@ -272,5 +271,185 @@ impl Engine {
 
     pub(super) fn source_name(&self, id: SourceId) -> String {
         format!("source {}", self.config.sources[id].id)
+    }
+
+    /// Looks now whether the registrations are still there.
+    pub(super) fn look_at_registrations(&mut self) {
+        for id in 0..self.sources.len() {
+            if self.sources[id].registers && self.sources[id].has_registered {
+                self.begin(Key::Watch(id));
+            }
+        }
+    }
+
+    /// `poll_interval` or `--interval` has passed, or it is time to look at a file: in `serve`, a
+    /// file that holds the same needs no pass.
+    pub(super) fn poll(&mut self, id: SourceId, now: Moment) {
+        let source = &mut self.sources[id];
+        if source.is_file && source.discover.is_running() {
+            self.wait_for_look(id, now);
+        } else if source.is_file && self.mode == Mode::Serve {
+            source.looking_since = None;
+            self.begin(Key::Discover(id));
+        } else if source.is_file {
+            source.looking_since = None;
+            source.passes.waiting.get_or_insert(Cause::Poll);
+            self.connect(id, now);
+        } else {
+            self.ask_for_pass(id, Cause::Poll, now);
+        }
+        self.set_poll(id, now);
+    }
+
+    /// A look at a file is out, and no call on a file has a deadline: where its file system hangs, what
+    /// the file held is out of date after `http_timeout`. No other look is begun, which would hang too.
+    fn wait_for_look(&mut self, id: SourceId, now: Moment) {
+        let limit = self.config.http_timeout;
+        let source = &mut self.sources[id];
+        let since = *source.looking_since.get_or_insert(now.at);
+        let is_told = source.discover.hung();
+        if now.at - since < limit || is_told {
+            return;
+        }
+        let what = "reading";
+        let words = format!(
+            "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
+        );
+        let failure = Failure::new(Kind::Timeout, words);
+        source.origin = None;
+        source.discover.trouble = Some(Trouble {
+            what,
+            failure: failure.clone(),
+            count: 1,
+        });
+        self.outdate_answers(id);
+        self.forget_users(id);
+        self.touched.insert(Thing::Source(id));
+        self.notices.push(Notice::Failing {
+            name: self.source_name(id),
+            what,
+            failure,
+            count: 1,
+            retry_in: None,
+        });
+    }
+
+    pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {
+        if let Some(interval) = self.sources[id].interval {
+            self.timers.set(Timer::Poll(id), now.at + interval);
+        }
+    }
+
+    /// OPA does not answer, or not to us, or somebody else does: its address or token may have
+    /// changed.
+    pub(super) fn suspect(&mut self, id: SourceId, failure: &Failure, now: Moment) {
+        if !failure.is_unreachable() && !failure.is_of_a_stranger() {
+            return;
+        }
+        let source = &mut self.sources[id];
+        source.passes.ready_until = None;
+        let early = source.suspect_after.is_some_and(|after| now.at < after);
+        if source.discovers && source.discover.is_idle() && !early {
+            source.suspect_after = Some(now.at + source.suspicion.fail(None, now.chance));
+            self.begin(Key::Discover(id));
+        }
+    }
+
+    /// Its users are to be had elsewhere now, or not at all: whatever is asked of the OPA, or looked up
+    /// in the document, of before says nothing any more.
+    pub(super) fn outdate_answers(&mut self, id: SourceId) {
+        for toggle in self.toggles_of(id) {
+            let query = &mut self.toggles[toggle].query;
+            query.outdate();
+            // A wait that was asked for there holds up nothing here.
+            if query.is_waiting() {
+                query.state = State::Idle;
+                self.timers.cancel(Timer::Task(Key::Query(toggle)));
+            }
+        }
+        let passes = &mut self.sources[id].passes;
+        passes.ready.outdate();
+        passes.ready_until = None;
+    }
+
+    /// A query was answered: OPA is where it was thought to be.
+    pub(super) fn trust(&mut self, id: SourceId) {
+        self.sources[id].suspicion.reset();
+        self.sources[id].suspect_after = None;
+    }
+}
+
+/// What is known of a source's callbacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Hearing {
+    /// None has come, and none was missed.
+    #[default]
+    Silent,
+    /// A resync found other users, and nobody had called: the call may be on its way.
+    Missed,
+    /// That has lasted, and was told.
+    Deaf,
+    /// Callbacks come.
+    Heard,
+}
+
+impl Engine {
+    pub(super) fn heard_callback(&mut self, id: SourceId) {
+        self.sources[id].hearing = Hearing::Heard;
+    }
+
+    /// A pass for which nobody called has found other users than before.
+    pub(super) fn missed_callback(&mut self, id: SourceId) {
+        let source = &mut self.sources[id];
+        if source.has_registered && source.hearing == Hearing::Silent {
+            source.hearing = Hearing::Missed;
+        }
+    }
+
+    /// The registration is there, and is ours: whoever could call would have done so by now.
+    pub(super) fn tell_if_deaf(&mut self, id: SourceId) {
+        if self.sources[id].hearing != Hearing::Missed {
+            return;
+        }
+        self.sources[id].hearing = Hearing::Deaf;
+        let name = self.source_name(id);
+        let advertised = self.config.sources[id].advertised_address();
+        let Some(address) = advertised.map(ToString::to_string) else {
+            return;
+        };
+        self.notices.push(Notice::Unheard { name, address });
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        for job in std::mem::take(&mut self.urgent) {
+            if let Job::Register(source) = job {
+                self.sources[source].register.state = State::Idle;
+            }
+        }
+        for source in 0..self.sources.len() {
+            self.leave(source);
+        }
+    }
+
+    /// On shutdown: takes the registration back, as soon as none is in flight.
+    pub(super) fn leave(&mut self, id: SourceId) {
+        let source = &mut self.sources[id];
+        if source.registers && !source.register.is_running() {
+            source.registers = false;
+            self.urgent.push_back(Job::Leave(id));
+        }
+    }
+
+    pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.notices.push(Notice::Failing {
+                name: self.source_name(id),
+                what: "leaving",
+                failure,
+                count: 1,
+                retry_in: None,
+            });
+        }
     }
 }

@@ -12,7 +12,7 @@ mod passes;
 mod single_pass;
 mod steps;
 mod regressions;
-mod succession;
+mod reload;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

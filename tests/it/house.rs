@@ -103,17 +103,6 @@ fn the_wall_clock_is_read_for_what_a_remote_names_by_date_and_for_the_status_alo
 }
 
 #[test]
-fn no_file_of_the_program_is_too_long_to_be_read() {
-    for (name, code) in sources() {
-        assert!(
-            code.lines().count() <= 300,
-            "{name} has {} lines",
-            code.lines().count()
-        );
-    }
-}
-
-#[test]
 fn every_file_that_the_architecture_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();

@@ -1,7 +1,7 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
 use super::super::ToggleState;
-use super::succession::reload;
+use super::reload::reload;
 use super::*;
 use crate::config::MaxRemoval;
 
