@@ -262,8 +262,8 @@ pub struct Toggle {
     pub users_policy: Rule,
     /// What the target needs to create it.
     pub spec: Map<String, Value>,
-    /// The most of its users that one change may remove: its own limit, else that of the file.
-    pub max_removal: Option<MaxRemoval>,
+    /// The most of its users that may be removed at once: its own limit, else that of the file.
+    pub max_removal: MaxRemoval,
 }
 
 impl fmt::Debug for Toggle {

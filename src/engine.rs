@@ -79,6 +79,15 @@ pub enum Thing {
     Target,
 }
 
+/// A pass over everything that has not come to all of it yet.
+struct Resync {
+    since: Instant,
+    /// The toggles that it has not looked at, or sent again.
+    left: BTreeSet<ToggleId>,
+    /// It takes longer than the time from one to the next.
+    is_overdue: bool,
+}
+
 /// Owns all that the program knows. One thread owns the engine.
 pub struct Engine {
     config: Arc<Config>,
@@ -86,8 +95,10 @@ pub struct Engine {
     terms: Terms,
     sources: Vec<Source>,
     toggles: Vec<Toggle>,
-    /// Toggles with a step to take at the target.
-    steps: VecDeque<ToggleId>,
+    /// Toggles with a change to send to the target, and those with anything else to do there, which
+    /// waits for these.
+    changes: VecDeque<ToggleId>,
+    looks: VecDeque<ToggleId>,
     places: Places,
     /// Until when the target wants to be left alone, and in which words it said so.
     paused: Option<(Instant, Failure)>,
@@ -97,6 +108,9 @@ pub struct Engine {
     in_flight: usize,
     /// Of these, how many change something somewhere.
     changing: usize,
+    /// Counts what is asked, answered and heard, so that it is known what was asked after what.
+    turn: u64,
+    resync: Option<Resync>,
     started: bool,
     stopping: bool,
     notices: Vec<Notice>,
@@ -114,7 +128,8 @@ impl Engine {
             mode,
             sources: config.sources.iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
-            steps: VecDeque::new(),
+            changes: VecDeque::new(),
+            looks: VecDeque::new(),
             places: match terms.at_once {
                 AtOnce::Concurrency => Places::new(places),
                 AtOnce::Strictly(limit) => Places::strict(limit.min(places)),
@@ -126,6 +141,8 @@ impl Engine {
             urgent: VecDeque::new(),
             in_flight: 0,
             changing: 0,
+            turn: 1,
+            resync: None,
             started: false,
             stopping: false,
             notices: Vec::new(),
@@ -147,11 +164,11 @@ impl Engine {
             self.touched.insert(Thing::Source(source));
         }
         for toggle in 0..self.toggles.len() {
-            self.advance(toggle, now);
+            self.decide_again(toggle, now);
             self.touched.insert(Thing::Toggle(toggle));
         }
         self.touched.insert(Thing::Target);
-        self.set_resync(now);
+        self.set_resync(now.at);
         self.check_started();
     }
 
@@ -160,6 +177,7 @@ impl Engine {
         match event {
             Event::Callback(source) => {
                 self.heard_callback(source);
+                self.heard_news(source, now.at);
                 self.ask_for_pass(source, Cause::Callback, now);
             }
             Event::Done(done) => self.done(done, now),
@@ -184,6 +202,9 @@ impl Engine {
             None => self.next_query(now.at).or_else(|| self.next_step(now.at)),
             urgent => urgent,
         };
+        if let Some(Job::Discover(source)) = job {
+            self.sources[source].asking = self.tick();
+        }
         self.in_flight += usize::from(job.is_some());
         self.changing += usize::from(job.as_ref().is_some_and(Job::changes_something));
         job
@@ -191,7 +212,8 @@ impl Engine {
 
     /// When [`Event::Time`] is to be sent, unless something else happens before.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
-        let steps = (!self.steps.is_empty() && self.paused.is_none()).then_some(&self.places);
+        let waits = !self.changes.is_empty() || !self.looks.is_empty();
+        let steps = (waits && self.paused.is_none()).then_some(&self.places);
         let queries = self
             .sources
             .iter()
@@ -257,7 +279,9 @@ impl Engine {
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
             Timer::Confirm(toggle) => self.confirm(toggle, now),
-            Timer::Resync => self.resync(now),
+            Timer::Late(toggle) => self.has_become_late(toggle, now.at),
+            Timer::Resync => self.begin_resync(now),
+            Timer::Overdue => self.resync_is_overdue(now.at),
             Timer::Target => {
                 self.paused = None;
                 self.touched.insert(Thing::Target);
@@ -265,30 +289,81 @@ impl Engine {
         }
     }
 
-    fn resync(&mut self, now: Moment) {
+    /// What was changed by hand is found, or overridden, after all changes of policy. What the resync
+    /// before has not come to yet is done in this one.
+    fn begin_resync(&mut self, now: Moment) {
+        self.resync = Some(Resync {
+            since: now.at,
+            left: (0..self.toggles.len()).collect(),
+            is_overdue: false,
+        });
+        if let Some(interval) = self.config.resync_interval {
+            self.timers.set(Timer::Overdue, now.at + interval);
+        }
+        let turn = self.tick();
         for toggle in &mut self.toggles {
-            toggle.forget(self.terms.readable);
+            toggle.fall_due(self.terms.readable, turn);
+            if !self.terms.readable && !toggle.recheck {
+                toggle.there.forget(false);
+            }
         }
-        if self.terms.readable {
-            // All at once, so that what can be read together is.
-            (0..self.toggles.len()).for_each(|id| self.advance(id, now));
-        }
+        // All at once, so that what can be read together is.
+        (0..self.toggles.len()).for_each(|id| self.decide_again(id, now));
         for source in 0..self.sources.len() {
             self.ask_for_pass(source, Cause::Resync, now);
         }
-        self.set_resync(now);
+        self.end_resync(now.at);
     }
 
-    fn set_resync(&mut self, now: Moment) {
+    /// The resync has come to a toggle, whatever became of that.
+    fn has_been_looked_at(&mut self, id: ToggleId, now: Instant) {
+        if let Some(resync) = &mut self.resync {
+            resync.left.remove(&id);
+            self.end_resync(now);
+        }
+    }
+
+    /// Ends the resync when it has come to every toggle. The next one begins an interval later.
+    fn end_resync(&mut self, now: Instant) {
+        if self
+            .resync
+            .take_if(|resync| resync.left.is_empty())
+            .is_some()
+        {
+            self.timers.cancel(Timer::Overdue);
+            self.touched.insert(Thing::Target);
+            self.set_resync(now);
+        }
+    }
+
+    fn resync_is_overdue(&mut self, now: Instant) {
+        let Some(resync) = &mut self.resync else {
+            return;
+        };
+        resync.is_overdue = true;
+        self.notices.push(Notice::Overdue {
+            took: now - resync.since,
+            left: resync.left.len(),
+        });
+        self.touched.insert(Thing::Target);
+    }
+
+    fn set_resync(&mut self, now: Instant) {
         let once = matches!(self.mode, Mode::Once { .. });
         let due = self.timers.get(Timer::Resync);
         self.timers.cancel(Timer::Resync);
         if let (false, Some(interval)) = (once, self.config.resync_interval) {
-            let next = now.at + interval;
+            let next = now + interval;
             // One that was due before a reload is not put off.
             self.timers
                 .set(Timer::Resync, due.map_or(next, |due| due.min(next)));
         }
+    }
+
+    /// A number that is larger than all before.
+    fn tick(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
     }
 
     /// `/health/started`: once it is true, it stays.

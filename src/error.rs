@@ -51,6 +51,8 @@ pub enum Kind {
         /// Of how many; none: it is not known who has the toggle, and nobody would be left.
         of: Option<usize>,
     },
+    /// A change has not arrived at the target in time, for whatever reason.
+    Late,
     /// What the target has, and the configuration, do not go together until somebody changes one of
     /// them.
     Misfit,
@@ -76,6 +78,7 @@ impl Kind {
             Kind::WrongType => "wrong_type",
             Kind::NotReady => "not_ready",
             Kind::Held { .. } => "held",
+            Kind::Late => "late",
             Kind::Misfit => "misfit",
             Kind::File => "file",
             Kind::Setup => "setup",
@@ -114,6 +117,11 @@ impl Failure {
             in_a_shell(key)
         );
         Failure::new(Kind::Held { removed, of }, words)
+    }
+
+    /// A change has not arrived at the target in time.
+    pub fn late() -> Failure {
+        Failure::new(Kind::Late, "the change has not arrived in time")
     }
 
     /// Whether `max_removal` forbids it.
@@ -170,6 +178,7 @@ impl Failure {
             Kind::WrongType => "the rule is not a list of users".into(),
             Kind::NotReady => "OPA is not ready".into(),
             Kind::Held { removed, of } => held(removed, of),
+            Kind::Late => "the change has not arrived in time".into(),
             Kind::Misfit => "the target and the configuration do not fit: see the log".into(),
             Kind::File => "the file cannot be read".into(),
             Kind::Setup => "not set up".into(),

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::users::{Change, Users};
 
@@ -35,6 +36,9 @@ pub struct Present {
 pub struct Environment {
     /// Who has the toggle, where that is known.
     pub users: Option<Arc<Users>>,
+    /// Who is named there although the flag, as it is, does not serve exactly these users: for the
+    /// removal limit they count as having it.
+    pub named: Option<Arc<Users>>,
     /// Whether it is on for nobody else, whatever becomes of them: nothing but users can differ.
     pub in_order: bool,
 }
@@ -42,6 +46,17 @@ pub struct Environment {
 /// What a target knows of a toggle, and nobody else can make sense of.
 #[derive(Clone, Default)]
 pub struct Memo(Option<Arc<dyn Any + Send + Sync>>);
+
+/// What was sent for a toggle, for the removal limit.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Who was sent last, or found at the target, with those who may have been sent since.
+    last: Option<Arc<Users>>,
+    /// An update may have been done since `last`, or may not.
+    in_doubt: bool,
+    /// Whom the toggle was taken away from, and when.
+    removed: Vec<(Instant, Arc<Change>)>,
+}
 
 /// Of how many users of one environment an update would remove how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,30 +81,23 @@ pub enum Step {
 }
 
 impl There {
-    /// The next step, if there is one, towards a toggle that exists, follows its `spec`, and is on
-    /// for exactly the users that are wanted, in every environment.
+    /// The steps that are left towards a toggle that exists, is on for exactly the users that are
+    /// wanted in every environment, and follows its `spec`: each can be taken without those before it.
     ///
     /// `wanted` is none where the users are not known: then nothing is done about them. `readable`
     /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
-    pub fn next_step(&self, wanted: Option<&Users>, readable: bool) -> Option<Step> {
-        match self {
-            There::Unknown if readable => Some(Step::Read),
-            There::Unknown | There::Absent => Some(Step::Create),
-            There::Present(present) if !present.described => Some(Step::Describe),
-            There::Present(present) => {
-                let wanted = wanted?;
-                (!present.is_on_for(wanted)).then_some(Step::Update)
-            }
-        }
-    }
-
-    /// Whether these users would be sent, now or after steps that come before; in a toggle that is
-    /// created for a target that can be read, nobody is known to lose anything.
-    pub fn lacks(&self, wanted: &Users, readable: bool) -> bool {
-        match self {
-            There::Unknown | There::Absent => !readable,
-            There::Present(present) => !present.is_on_for(wanted),
-        }
+    pub fn steps(&self, wanted: Option<&Users>, readable: bool) -> Vec<Step> {
+        let present = match self {
+            There::Unknown if readable => return vec![Step::Read],
+            There::Unknown | There::Absent => return vec![Step::Create],
+            There::Present(present) => present,
+        };
+        let lacks_users = wanted.is_some_and(|wanted| !present.is_on_for(wanted));
+        let steps = [
+            lacks_users.then_some(Step::Update),
+            (!present.described).then_some(Step::Describe),
+        ];
+        steps.into_iter().flatten().collect()
     }
 
     /// Forgets the users, after a request whose outcome is not known.
@@ -112,14 +120,32 @@ impl There {
         }
     }
 
-    /// Who comes and who goes, in one environment or another, where these users are sent; none
-    /// where it is not known who has the toggle.
-    pub fn change_to(&self, wanted: &Users) -> Option<Change> {
-        match self {
-            There::Unknown => None,
-            There::Absent => Some(wanted.change_from(&Users::default())),
-            There::Present(present) => present.change_to(wanted),
+    /// Who comes and who goes in each environment where these users are sent; none for one in which it
+    /// is not known who has the toggle. Environments that have the same users share the change.
+    pub fn changes_to(&self, wanted: &Users) -> Vec<Option<Arc<Change>>> {
+        let present = match self {
+            There::Unknown => return vec![None],
+            There::Absent => {
+                return vec![Some(Arc::new(wanted.change_from(&Users::default())))];
+            }
+            There::Present(present) => present,
+        };
+        let environments = &present.environments;
+        let mut changes: Vec<Option<Arc<Change>>> = Vec::with_capacity(environments.len());
+        for environment in environments {
+            let change = environment.users.as_ref().map(|users| {
+                let known = environments
+                    .iter()
+                    .zip(&changes)
+                    .find_map(|(other, change)| {
+                        let same = Arc::ptr_eq(other.users.as_ref()?, users);
+                        change.clone().filter(|_| same)
+                    });
+                known.unwrap_or_else(|| Arc::new(wanted.change_from(users)))
+            });
+            changes.push(change);
         }
+        changes
     }
 
     /// Whether nothing but its users can differ from what is wanted.
@@ -128,24 +154,23 @@ impl There {
         matches!(self, There::Present(present) if in_order(present))
     }
 
-    /// What an update would take away, in each environment; none for one in which it is not known who
-    /// has the toggle. `last` is who was sent last, for a target that cannot be read.
-    pub fn removals(&self, wanted: &Users, last: Option<&Users>) -> Vec<Option<Removal>> {
-        let removal = |users: Option<&Users>| {
-            let users = users.or(last)?;
-            Some(Removal {
-                removed: wanted.change_from(users).removed.len(),
-                of: users.len(),
-            })
+    /// What an update would take away in each environment, given its change there; none for one in
+    /// which it is not known who has the toggle.
+    pub fn removals(
+        &self,
+        wanted: &Users,
+        changes: &[Option<Arc<Change>>],
+        history: &History,
+    ) -> Vec<Option<Removal>> {
+        let nothing = Environment::default();
+        let environments = match self {
+            There::Present(present) => &present.environments[..],
+            There::Unknown | There::Absent => std::slice::from_ref(&nothing),
         };
-        match self {
-            There::Unknown | There::Absent => vec![removal(None)],
-            There::Present(present) => {
-                let environments = present.environments.iter();
-                let users = environments.map(|environment| environment.users.as_deref());
-                users.map(removal).collect()
-            }
-        }
+        let removal = |(environment, change): (&Environment, &Option<Arc<Change>>)| {
+            environment.removal(wanted, change.as_deref(), history)
+        };
+        environments.iter().zip(changes).map(removal).collect()
     }
 
     /// The set that equals this one, if an environment has it.
@@ -171,10 +196,14 @@ impl There {
 impl Present {
     /// A toggle of a target without environments, with these users where they are known.
     pub fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
-        let in_order = true;
+        let environment = Environment {
+            users,
+            named: None,
+            in_order: true,
+        };
         Present {
             described,
-            environments: vec![Environment { users, in_order }],
+            environments: vec![environment],
             memo: Memo::default(),
         }
     }
@@ -183,15 +212,6 @@ impl Present {
         self.environments
             .iter()
             .all(|environment| environment.is_on_for(wanted))
-    }
-
-    fn change_to(&self, wanted: &Users) -> Option<Change> {
-        let mut changes = self
-            .environments
-            .iter()
-            .map(|environment| Some(wanted.change_from(environment.users.as_ref()?)));
-        let first = changes.next().unwrap_or_else(|| Some(Change::default()))?;
-        changes.try_fold(first, |all, change| Some(all.or(&change?)))
     }
 }
 
@@ -209,13 +229,115 @@ impl Environment {
     pub fn of(users: Arc<Users>) -> Environment {
         Environment {
             users: Some(users),
+            named: None,
             in_order: true,
         }
+    }
+
+    fn removal(
+        &self,
+        wanted: &Users,
+        change: Option<&Change>,
+        history: &History,
+    ) -> Option<Removal> {
+        let users = self.users.as_deref().or(history.last.as_deref());
+        let had = match (users, self.named.as_deref()) {
+            (Some(users), Some(named)) => &users.and(named),
+            (users, named) => users.or(named)?,
+        };
+        let removed = match change.filter(|_| self.named.is_none()) {
+            Some(change) => change.removed.len(),
+            None => wanted.change_from(had).removed.len(),
+        };
+        // What takes nothing away now is not held for what was taken away before.
+        if removed == 0 || history.removed.is_empty() {
+            return Some(Removal {
+                removed,
+                of: had.len(),
+            });
+        }
+        let had = history
+            .removed
+            .iter()
+            .fold(had.clone(), |had, (_, change)| had.and(&change.removed));
+        Some(Removal {
+            removed: wanted.change_from(&had).removed.len(),
+            of: had.len(),
+        })
     }
 
     /// Whether nothing is left to do for these users.
     pub fn is_on_for(&self, wanted: &Users) -> bool {
         self.in_order && self.users.as_deref() == Some(wanted)
+    }
+}
+
+impl History {
+    /// That of a toggle that was created just now: nobody has it.
+    pub fn of_new() -> History {
+        History {
+            last: Some(Arc::default()),
+            ..History::default()
+        }
+    }
+
+    /// Forgets what was removed before.
+    pub fn forget_before(&mut self, start: Instant) {
+        self.removed.retain(|(at, _)| *at >= start);
+    }
+
+    /// These users were sent, with this change where it is known.
+    pub fn sent(&mut self, users: &Arc<Users>, changes: &[Option<Arc<Change>>], now: Instant) {
+        let before = self.last.replace(Arc::clone(users));
+        let unknown = changes.iter().all(Option::is_none);
+        let unknown = unknown.then(|| Arc::new(users.change_from(&before.unwrap_or_default())));
+        let changes = changes.iter().flatten().chain(&unknown);
+        self.removed(changes, now);
+        self.in_doubt = false;
+    }
+
+    /// These users were sent, and it is not known whether that was done: who may have the toggle has it.
+    pub fn may_have(&mut self, sent: &Users) {
+        if let Some(last) = &mut self.last {
+            *last = Arc::new(last.and(sent));
+        }
+        self.in_doubt = true;
+    }
+
+    /// The target tells who has the toggle. Where that is not what was sent, somebody else decided so,
+    /// and what was removed before counts no longer.
+    pub fn seen(&mut self, environments: &[Environment], now: Instant) {
+        // What one environment has says nothing of another in which it is not known who has the toggle.
+        let known: Option<Vec<&Arc<Users>>> =
+            environments.iter().map(|it| it.users.as_ref()).collect();
+        let known = known.unwrap_or_default();
+        let Some(largest) = known.iter().copied().max_by_key(|users| users.len()) else {
+            return;
+        };
+        match &self.last {
+            Some(last) if known.contains(&last) => {}
+            Some(last) if self.in_doubt => {
+                let change = Arc::new(largest.change_from(last));
+                self.removed([&change], now);
+            }
+            _ => self.removed.clear(),
+        }
+        self.in_doubt = false;
+        if !self.last.as_ref().is_some_and(|last| known.contains(&last)) {
+            self.last = Some(Arc::clone(largest));
+        }
+    }
+
+    fn removed<'a>(&mut self, changes: impl IntoIterator<Item = &'a Arc<Change>>, now: Instant) {
+        for change in changes {
+            let is_known = self
+                .removed
+                .iter()
+                .any(|(_, known)| Arc::ptr_eq(known, change));
+            if !change.removed.is_empty() && !is_known {
+                self.removed.push((now, Arc::clone(change)));
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod keys;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
@@ -112,6 +113,20 @@ impl Users {
 }
 
 impl Change {
+    /// The changes of all environments together; none where one is not known.
+    pub fn of_all(changes: &[Option<Arc<Change>>]) -> Option<Arc<Change>> {
+        let mut all: Option<Arc<Change>> = None;
+        for change in changes {
+            let change = change.as_ref()?;
+            all = Some(match all {
+                Some(all) if !Arc::ptr_eq(&all, change) => Arc::new(all.or(change)),
+                Some(all) => all,
+                None => Arc::clone(change),
+            });
+        }
+        all
+    }
+
     /// Both changes together, where they are those of two environments.
     pub fn or(&self, other: &Change) -> Change {
         Change {

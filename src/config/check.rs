@@ -24,7 +24,7 @@ use crate::config::mask::{self, Cut};
 use crate::config::problem::{Problem, Severity};
 use crate::config::reader::Context;
 use crate::config::table::Table;
-use crate::config::{Bind, Config};
+use crate::config::{Bind, Config, MaxRemoval};
 
 const RESYNC_INTERVAL: Duration = Duration::from_secs(5 * 60);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,7 +88,9 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
     let (target_type, target) = target::read(&mut root, cx);
     let mut toggles = toggles::read(&mut root, cx, &sources, target_type);
     for toggle in &mut toggles {
-        toggle.max_removal = toggle.max_removal.or(max_removal);
+        if toggle.max_removal == MaxRemoval::Unset {
+            toggle.max_removal = max_removal.unwrap_or_default();
+        }
     }
     root.finish(cx, &[]);
     Some(Config {

@@ -92,7 +92,7 @@ mod tests {
                 rule: "us".into(),
             },
             spec: spec.as_object().cloned().unwrap_or_default(),
-            max_removal: None,
+            max_removal: crate::config::MaxRemoval::Off,
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Passes {
     /// OPA has told its readiness once: if it no longer does, it was restarted.
     pub(super) tells: bool,
     running: Option<Pass>,
+    /// Answered, and not yet told of, because the target is being told.
+    settling: Option<Pass>,
     /// How many have begun.
     count: u64,
     /// Toggles to query.
@@ -36,12 +38,19 @@ pub(super) struct Passes {
     places: Places,
 }
 
-/// A running pass.
+/// A pass.
 struct Pass {
+    number: u64,
     cause: Cause,
     started: Instant,
     toggles: usize,
+    /// How many queries are not answered.
     pending: usize,
+    /// How long it took to ask, once all are.
+    took: Option<Duration>,
+    /// How many toggles are answered and have not come to rest at the target.
+    settling: usize,
+    /// How many were changed there.
     changed: usize,
     failed: usize,
     /// Of these, how many got no answer at all.
@@ -51,10 +60,8 @@ struct Pass {
 /// What a query came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// The same users as the last time.
-    Same,
-    /// Others.
-    Changed,
+    /// Users.
+    Good,
     /// None.
     Failed,
     /// None, and the host may be gone.
@@ -73,6 +80,7 @@ impl Passes {
             asks_if_ready,
             tells: false,
             running: None,
+            settling: None,
             count: 0,
             queries: VecDeque::new(),
             places: Places::new(places),
@@ -98,6 +106,12 @@ impl Passes {
     #[cfg(test)]
     pub(super) fn queue_len(&self) -> usize {
         self.queries.len()
+    }
+
+    /// A pass of which has not been told yet.
+    fn pass(&mut self, number: u64) -> Option<&mut Pass> {
+        let passes = self.running.iter_mut().chain(&mut self.settling);
+        passes.into_iter().find(|pass| pass.number == number)
     }
 
     /// Whether nothing says that OPA has not loaded everything: while something does, what it answered
@@ -149,10 +163,13 @@ impl Engine {
             self.timers.cancel(Timer::Task(Key::Ready(id)));
         }
         passes.running = Some(Pass {
+            number: passes.count,
             cause,
             started: now.at,
             toggles: toggles.len(),
             pending: toggles.len(),
+            took: None,
+            settling: 0,
             changed: 0,
             failed: 0,
             lost: 0,
@@ -170,16 +187,33 @@ impl Engine {
         running.map(|pass| pass.cause)
     }
 
+    /// Ends the running pass, if there is one, and tells of it when what it has changed has arrived.
     fn end_pass(&mut self, id: SourceId, now: Moment) {
-        let Some(pass) = self.sources[id].passes.running.take() else {
+        let passes = &mut self.sources[id].passes;
+        let Some(mut pass) = passes.running.take() else {
             return;
         };
-        let passes = &mut self.sources[id].passes;
         passes.unanswered = pass.lost == pass.toggles;
         if pass.failed + pass.pending == 0 {
             passes.last = Some(now.at);
         }
+        pass.took = Some(now.at - pass.started);
+        let before = passes.settling.replace(pass);
         self.touched.insert(Thing::Source(id));
+        if let Some(before) = before {
+            self.tell_of_pass(id, before);
+        }
+        self.tell_if_settled(id);
+    }
+
+    fn tell_if_settled(&mut self, id: SourceId) {
+        let settling = &mut self.sources[id].passes.settling;
+        if let Some(pass) = settling.take_if(|pass| pass.settling == 0) {
+            self.tell_of_pass(id, pass);
+        }
+    }
+
+    fn tell_of_pass(&mut self, id: SourceId, pass: Pass) {
         self.notices.push(Notice::Pass {
             name: self.source_name(id),
             cause: pass.cause,
@@ -187,18 +221,19 @@ impl Engine {
             changed: pass.changed,
             failed: pass.failed,
             late: pass.pending,
-            took: now.at - pass.started,
+            took: pass.took.unwrap_or_default(),
         });
     }
 
     /// A query of the pass `number` is answered.
     pub(super) fn count_answer(&mut self, id: SourceId, number: u64, answer: Answer, now: Moment) {
-        let passes = &mut self.sources[id].passes;
-        let Some(pass) = passes.running.as_mut().filter(|_| passes.count == number) else {
+        let Some(pass) = self.sources[id].passes.pass(number) else {
             return;
         };
+        if pass.took.is_some() {
+            return;
+        }
         pass.pending -= 1;
-        pass.changed += usize::from(answer == Answer::Changed);
         pass.failed += usize::from(matches!(answer, Answer::Failed | Answer::Lost));
         pass.lost += usize::from(answer == Answer::Lost);
         if pass.pending == 0 {
@@ -207,12 +242,38 @@ impl Engine {
         }
     }
 
+    /// The pass `number` is to tell of what becomes of a toggle.
+    pub(super) fn waits_for_target(&mut self, toggle: ToggleId, number: u64) {
+        let source = self.config.toggles[toggle].users_policy.source;
+        self.settled(toggle);
+        if let Some(pass) = self.sources[source].passes.pass(number) {
+            pass.settling += 1;
+            self.toggles[toggle].settles = Some(number);
+        }
+    }
+
+    /// A toggle has come to rest at the target.
+    pub(super) fn settled(&mut self, toggle: ToggleId) {
+        let source = self.config.toggles[toggle].users_policy.source;
+        let has_changed = std::mem::take(&mut self.toggles[toggle].has_changed);
+        let Some(number) = self.toggles[toggle].settles.take() else {
+            return;
+        };
+        if let Some(pass) = self.sources[source].passes.pass(number) {
+            pass.settling -= 1;
+            pass.changed += usize::from(has_changed);
+            self.tell_if_settled(source);
+        }
+    }
+
     pub(super) fn enqueue_query(&mut self, id: SourceId, toggle: ToggleId) {
         self.sources[id].passes.queries.push_back(toggle);
     }
 
     pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
+        let turn = self.tick();
         for source in &mut self.sources {
+            let asking = if source.is_file { source.asked } else { turn };
             let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
             };
@@ -222,6 +283,7 @@ impl Engine {
             let Some(toggle) = passes.queries.pop_front() else {
                 continue;
             };
+            self.toggles[toggle].asking = asking;
             let query = &mut self.toggles[toggle].query;
             passes.places.take(toggle, now, query.hung());
             query.state = State::Running;

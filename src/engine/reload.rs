@@ -94,7 +94,7 @@ impl Engine {
         if std::mem::take(&mut toggle.waits_for_old) {
             toggle.apply.state = State::Idle;
             self.places.release(id);
-            self.advance(id, now);
+            self.decide_again(id, now);
         }
     }
 
@@ -140,6 +140,7 @@ impl Engine {
         if self.policy_of(id) == old.policy_of(old_id) {
             self.toggles[id].inherit_query(known);
             self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
+            self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
         }
         if self.has_same_target(old) {
             self.toggles[id].inherit_target(known);

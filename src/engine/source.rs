@@ -30,6 +30,9 @@ pub(super) struct Source {
     pub(super) connecting: bool,
     pub(super) discovers: bool,
     pub(super) is_file: bool,
+    /// When the file was last looked at, and when the look in flight began, in [`Engine::tick`]s.
+    pub(super) asked: u64,
+    pub(super) asking: u64,
     /// Since when a look at the file has been out.
     pub(super) looking_since: Option<Instant>,
     pub(super) registers: bool,
@@ -52,6 +55,8 @@ impl Source {
         Source {
             discovers: origin.is_none(),
             is_file: matches!(source.kind, SourceKind::File(_)),
+            asked: 0,
+            asking: 0,
             registers: opal.is_some() && mode == Mode::Serve,
             passes: Passes::new(opal.is_some_and(|opal| opal.wait_until_ready), places),
             interval: match mode {
@@ -164,6 +169,7 @@ impl Engine {
         let moved = match result {
             Ok(origin) => {
                 self.succeeded(key);
+                self.sources[id].asked = self.sources[id].asking;
                 if let Origin::Opa(opa) = &origin
                     && let Some(wait) = opa.renew_in()
                 {
@@ -193,6 +199,8 @@ impl Engine {
                 Cause::Moved
             };
             self.ask_for_pass(id, cause, now);
+        } else if is_file {
+            self.ask_stale(id);
         }
     }
 

@@ -182,8 +182,12 @@ pub(super) enum Timer {
     Poll(SourceId),
     /// A toggle whose request was lost is due for another look.
     Confirm(ToggleId),
+    /// A change of a toggle has not arrived for too long.
+    Late(ToggleId),
     /// A resync is due.
     Resync,
+    /// The resync takes too long.
+    Overdue,
     /// The target's pause has ended.
     Target,
 }

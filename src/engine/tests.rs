@@ -73,7 +73,7 @@ fn config(sources: Vec<SourceKind>, toggles: &[usize]) -> Config {
             rule: format!("rule_{id}"),
         },
         spec: Map::new(),
-        max_removal: None,
+        max_removal: config::MaxRemoval::Off,
     };
     Config {
         bind: Bind {

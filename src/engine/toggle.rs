@@ -1,18 +1,35 @@
-//! A toggle: what is known of it, and its query at the source.
+//! A toggle: what is known of it, its query at the source, and its next step at the target.
+//!
+//! What is to be done at the target is decided by [`Engine::decide`], each time that something about
+//! it has changed, and nowhere else: which step is next, what it changes, and whether it may be taken.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Created, Job, ToggleId};
-use crate::plan::{Step, There};
+use crate::job::{Created, Job, SourceId, ToggleId};
+use crate::plan::{History, Step, There};
 use crate::schedule::LONGEST_PAUSE;
-use crate::users::Users;
+use crate::users::{Change, Users};
 
 use super::pass::Answer;
 use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
 use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
+
+/// How long after a toggle is in sync again to look once more, or to send once more, where an update
+/// was lost before: it may be applied late.
+const CONFIRM: Duration = Duration::from_secs(30);
+
+/// How long a target that counts requests counts them: after a 429, what it allows is asked for one
+/// at a time until then.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// How much longer than a request a change may take to arrive before that is a failure.
+const LATE: Duration = Duration::from_secs(5);
+
+/// For how long removals count together where there are no resyncs.
+const UNSYNCED: Duration = Duration::from_secs(300);
 
 #[derive(Default)]
 pub(super) struct Toggle {
@@ -20,26 +37,44 @@ pub(super) struct Toggle {
     pub(super) apply: Task,
     /// The pass that waits for the next answer.
     pub(super) pass: Option<u64>,
+    /// The pass that waits for what becomes of the answer at the target.
+    pub(super) settles: Option<u64>,
     /// Whether it was created, or found, once.
     pub(super) exists: bool,
     /// Who should have it: none while the newest query has not been answered well.
     pub(super) wanted: Option<Arc<Users>>,
+    /// When `wanted` was asked for, and when the query in flight was, in [`Engine::tick`]s.
+    asked: u64,
+    pub(super) asking: u64,
+    /// When the target was last looked at.
+    looked: u64,
+    /// When OPAL last called, or something else said that the policy has changed.
+    news: u64,
+    /// Since when the target may not have what the policy says.
+    behind: Option<Instant>,
+    /// That has lasted too long.
+    pub(super) is_late: bool,
     /// The last good answer.
     pub(super) answer: Option<Arc<Users>>,
     pub(super) there: There,
+    /// To be read again, or where that is not possible sent again, although nothing is known to differ.
+    pub(super) due: bool,
     /// The last read of several toggles did not tell of it: until it is known, or the next resync, it
     /// is read by itself.
     pub(super) read_alone: bool,
     pub(super) last_success: Option<Instant>,
-    /// Who was sent last, with those who may have been since, for the removal limit of a target that
-    /// cannot be read.
-    pub(super) last_sent: Option<Arc<Users>>,
+    /// What was sent, for the removal limit.
+    pub(super) history: History,
     /// What was done, for the report of `sync`.
     pub(super) outcome: Outcome,
+    /// It was created, or its users were sent, since it was last at rest.
+    pub(super) has_changed: bool,
     /// Query once more as soon as the running query has ended.
     again: bool,
-    /// The users of the update in flight, and what they change.
-    pub(super) sent: Option<(Arc<Users>, Sent)>,
+    /// What is to be done next, while that is queued.
+    next: Option<Next>,
+    /// The update in flight.
+    pub(super) sent: Option<Update>,
     /// Created, or found to exist, since the last update: a 404 is then no news.
     pub(super) fresh: bool,
     /// A request was lost that could be applied late.
@@ -50,11 +85,43 @@ pub(super) struct Toggle {
     pub(super) recheck: bool,
 }
 
+/// What is to be done next at the target.
+enum Next {
+    Read,
+    Create,
+    Describe,
+    Update(Update),
+}
+
+/// Users to be sent, and what they change in each environment.
+#[derive(Clone)]
+pub(super) struct Update {
+    users: Arc<Users>,
+    changes: Vec<Option<Arc<Change>>>,
+}
+
+/// What there is to do about a toggle at the target, and why it may not be done.
+enum Decision {
+    Step(Next),
+    /// Nothing.
+    InSync,
+    /// What is wanted was asked for before the target was last looked at.
+    Stale,
+    /// The source's OPA is not ready, or there is nothing that a dry run does.
+    Wait,
+    /// `max_removal` forbids it.
+    Held(Failure),
+}
+
 impl Toggle {
     /// Takes over what is known of the same rule of the same source.
     pub(super) fn inherit_query(&mut self, old: &Toggle) {
         self.query = old.query.inherit().hurried();
         self.answer = old.answer.clone();
+        // Until it is asked for here.
+        self.news = u64::from(old.behind.is_some());
+        self.behind = old.behind;
+        self.is_late = old.is_late;
     }
 
     /// Takes over what is known of it at the same target.
@@ -62,22 +129,15 @@ impl Toggle {
         self.apply = old.apply.inherit().hurried();
         self.exists = old.exists;
         self.there = old.there.clone();
+        self.due = old.due;
         self.last_success = old.last_success;
         self.fresh = old.fresh;
     }
 
     /// Takes over what was sent to the same place, with whatever credentials.
     pub(super) fn inherit_what_was_sent(&mut self, old: &Toggle) {
-        self.last_sent = old.last_sent.clone();
+        self.history = old.history.clone();
         self.unsure = old.unsure;
-    }
-
-    /// These users were sent, and it is not known whether that was done: for the removal limit, whoever
-    /// may have the toggle has it.
-    pub(super) fn may_have(&mut self, sent: &Users) {
-        if let Some(last) = &mut self.last_sent {
-            *last = Arc::new(last.and(sent));
-        }
     }
 
     /// Waits until the request that the old engine has in flight has ended: no two for one toggle
@@ -87,18 +147,51 @@ impl Toggle {
         self.apply.state = State::Running;
         self.there = There::Unknown;
         self.unsure |= old.unsure || old.sent.is_some();
-        if let Some((sent, _)) = &old.sent {
-            self.may_have(sent);
+        if let Some(update) = &old.sent {
+            self.history.may_have(&update.users);
         }
     }
 
-    /// For a resync.
-    pub(super) fn forget(&mut self, readable: bool) {
+    /// Has it read again, or sent again, when nothing else is to be done. What cannot be looked at may
+    /// have become anything by now.
+    pub(super) fn fall_due(&mut self, readable: bool, turn: u64) {
         self.read_alone = false;
-        self.recheck = self.apply.is_running();
-        if !self.recheck {
-            self.there.forget(readable);
+        self.due = true;
+        if !readable {
+            self.looked = turn;
+            self.recheck = self.apply.is_running();
+            if !self.recheck {
+                self.there.forget_users(readable);
+            }
         }
+    }
+
+    /// Whether what is wanted was asked for before the target was last looked at: somebody who asked
+    /// later may have written what is there.
+    fn is_stale(&self) -> bool {
+        self.wanted.is_some() && self.looked > self.asked
+    }
+
+    /// Whether an update waits for users that are asked for again.
+    fn waits_for_answer(&self, readable: bool) -> bool {
+        self.is_stale() && self.lacks_users(readable)
+    }
+
+    fn lacks_users(&self, readable: bool) -> bool {
+        let steps = self.there.steps(self.wanted.as_deref(), readable);
+        steps.contains(&Step::Update)
+    }
+
+    /// Whether the target has what was heard last.
+    #[cfg(test)]
+    pub(super) fn is_in_step(&self) -> bool {
+        self.wanted.is_some() && self.apply.is_idle() && !self.lacks_users(true)
+    }
+
+    /// Whether policy says, or may say, something else than the target has.
+    fn is_behind(&self, readable: bool) -> bool {
+        let is_sent_again = self.due && !readable;
+        self.news > self.asked || (!is_sent_again && self.lacks_users(readable))
     }
 }
 
@@ -117,6 +210,27 @@ impl Engine {
         }
     }
 
+    /// Asks again for users that were asked for before the target was last looked at; of a file, looks at
+    /// that first.
+    fn ask_again(&mut self, id: ToggleId) {
+        let source = self.config.toggles[id].users_policy.source;
+        let toggle = &self.toggles[id];
+        if self.sources[source].asked <= toggle.looked && self.sources[source].is_file {
+            self.begin(Key::Discover(source));
+        } else if !toggle.query.is_running() || toggle.asking < toggle.looked {
+            self.ask_for_query(id);
+        }
+    }
+
+    /// Asks again for those users of a file that was looked at once more and holds the same.
+    pub(super) fn ask_stale(&mut self, source: crate::job::SourceId) {
+        for id in self.toggles_of(source) {
+            if self.toggles[id].waits_for_answer(self.terms.readable) {
+                self.ask_again(id);
+            }
+        }
+    }
+
     pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
         let source = self.config.toggles[id].users_policy.source;
         self.release_query(source, id);
@@ -128,21 +242,29 @@ impl Engine {
             Ok(users) => {
                 self.succeeded(Key::Query(id));
                 self.trust(source);
-                self.learn(id, users, now)
+                self.learn(id, users, now);
+                Answer::Good
             }
             Err(failure) => {
                 self.toggles[id].wanted = None;
                 self.suspect(source, &failure, now);
                 let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), "query", failure, now);
+                self.decide_again(id, now);
                 if lost { Answer::Lost } else { Answer::Failed }
             }
         };
         let again = std::mem::take(&mut self.toggles[id].again);
         // A pass that came in the meantime asks at once, but a pause that was asked for is kept.
-        if again && self.toggles[id].query.state != (State::Waiting { asked: true }) {
-            self.hurry_query(id);
+        let state = self.toggles[id].query.state;
+        if again && state != (State::Waiting { asked: true }) {
+            if state != State::Queued {
+                self.hurry_query(id);
+            }
         } else if let Some(pass) = self.toggles[id].pass.take() {
+            if answer == Answer::Good && !self.is_at_rest(id) {
+                self.waits_for_target(id, pass);
+            }
             self.count_answer(source, pass, answer, now);
         }
     }
@@ -153,9 +275,10 @@ impl Engine {
         self.ask_for_query(id);
     }
 
-    fn learn(&mut self, id: ToggleId, users: Users, now: Moment) -> Answer {
+    fn learn(&mut self, id: ToggleId, users: Users, now: Moment) {
         let source = self.config.toggles[id].users_policy.source;
         let toggle = &mut self.toggles[id];
+        toggle.asked = toggle.asking;
         // Of two equal sets, one is kept.
         let users = match toggle.there.same(&users) {
             Some(known) => Arc::clone(known),
@@ -167,73 +290,57 @@ impl Engine {
         if changed && was_known && self.running_cause(source) == Some(Cause::Resync) {
             self.missed_callback(source);
         }
+        let readable = self.terms.readable;
         let toggle = &mut self.toggles[id];
         let is_held = |trouble: &Trouble| trouble.failure.is_held();
-        if changed && self.terms.readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
+        if changed && readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
             // Somebody may have let it through in a pass of their own.
-            toggle.there.forget_users(true);
+            toggle.due = true;
+        } else if changed && !readable {
+            // A change is not sent again, but sent.
+            toggle.due = false;
         }
         // A poll is no news, and must not shorten the waits of a target that fails.
         let is_news = changed || self.running_cause(source) != Some(Cause::Poll);
         if is_news && self.toggles[id].apply.may_be_hurried() {
             self.hurry(id, now);
         } else {
-            self.advance(id, now);
-        }
-        if changed {
-            Answer::Changed
-        } else {
-            Answer::Same
+            self.decide_again(id, now);
         }
     }
 
-    /// In a single pass: whether nothing more will come of a toggle. Once its source or its target has
-    /// failed for good, retries of the other cannot help.
-    pub(super) fn is_settled(&self, id: ToggleId) -> bool {
-        let toggle = &self.toggles[id];
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let unanswerable = toggle.query.has_given_up() || source.has_given_up();
-        let has_failed = unanswerable || toggle.apply.has_given_up();
-        let paused_for_good = match (&self.paused, self.until()) {
-            (Some((end, _)), Some(until)) => *end > until,
-            _ => false,
-        };
-        let applied = match toggle.apply.state {
-            State::Idle | State::GivenUp => true,
-            State::Queued => paused_for_good,
-            State::Waiting { .. } => has_failed,
-            State::Running => false,
-        };
-        let retries = toggle.query.is_waiting() || source.is_waiting();
-        let known = toggle.wanted.is_some() && source.passes.is_sure();
-        let answered = known || unanswerable || (has_failed && retries);
-        applied && answered
-    }
-
-    pub(super) fn toggle_name(&self, id: ToggleId) -> String {
-        format!("toggle {}", self.config.toggles[id].key)
-    }
-}
-
-/// How long after a toggle is in sync again to look once more, or to send once more, where an update
-/// was lost before: it may be applied late.
-const CONFIRM: Duration = Duration::from_secs(30);
-
-/// How long a target that counts requests counts them: after a 429, what it allows is asked for one
-/// at a time until then.
-const WINDOW: Duration = Duration::from_secs(10);
-
-impl Engine {
-    /// Puts a toggle in line for its next step at the target, if there is one to take.
-    pub(super) fn advance(&mut self, id: ToggleId, now: Moment) {
-        if !self.toggles[id].apply.is_idle() {
+    /// Decides anew what to do at the target, and puts the toggle in line for that, unless something of it
+    /// is in flight or waits for its retry.
+    pub(super) fn decide_again(&mut self, id: ToggleId, now: Moment) {
+        self.note_if_behind(id, now.at);
+        let is_queued = self.toggles[id].apply.state == State::Queued;
+        if !is_queued && !self.toggles[id].apply.is_idle() {
             return;
         }
-        if self.permitted_step(id).is_some() {
-            self.toggles[id].apply.state = State::Queued;
-            self.steps.push_back(id);
-        } else {
-            self.rest(id, now.at);
+        let window = self.config.resync_interval.unwrap_or(UNSYNCED);
+        if let Some(start) = now.at.checked_sub(window) {
+            self.toggles[id].history.forget_before(start);
+        }
+        let next = match self.decide(id) {
+            Decision::Step(next) => next,
+            other => return self.come_to_rest(id, other, now.at),
+        };
+        let toggle = &mut self.toggles[id];
+        let readable = self.terms.readable;
+        let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
+        toggle.next = Some(next);
+        toggle.apply.state = State::Queued;
+        // Who moves from one queue to the other leaves a place there that is passed over.
+        if is_change {
+            self.changes.push_back(id);
+        } else if !is_queued {
+            self.looks.push_back(id);
+        }
+        if self.paused.is_some() {
+            self.touched.insert(Thing::Target);
+        }
+        if self.toggles[id].waits_for_answer(readable) {
+            self.ask_again(id);
         }
     }
 
@@ -241,22 +348,60 @@ impl Engine {
     pub(super) fn hurry(&mut self, id: ToggleId, now: Moment) {
         self.timers.cancel(Timer::Task(Key::Apply(id)));
         self.toggles[id].apply.state = State::Idle;
-        self.advance(id, now);
+        self.decide_again(id, now);
     }
 
-    /// The next step that this run may take. Whether a run is dry is decided here and nowhere else.
-    pub(super) fn permitted_step(&self, id: ToggleId) -> Option<Step> {
+    /// The next step, if this run may take it. Whether a run is dry is decided here and nowhere else.
+    fn decide(&self, id: ToggleId) -> Decision {
         let toggle = &self.toggles[id];
-        let step = toggle
-            .there
-            .next_step(toggle.wanted.as_deref(), self.terms.readable)?;
+        let readable = self.terms.readable;
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let may = match step {
-            Step::Read => true,
-            Step::Create | Step::Describe => !dry_run,
-            Step::Update => !dry_run && self.is_sure(id) && self.held_back(id).is_none(),
+        let mut blocked = None;
+        let mut steps = toggle.there.steps(toggle.wanted.as_deref(), readable);
+        if toggle.due && readable && matches!(toggle.there, There::Present(_)) {
+            // After a change, before metadata.
+            let at = usize::from(steps.first() == Some(&Step::Update));
+            steps.insert(at, Step::Read);
+        }
+        for step in steps {
+            match step {
+                Step::Read => return Decision::Step(Next::Read),
+                Step::Create | Step::Describe if dry_run => {}
+                Step::Create => return Decision::Step(Next::Create),
+                Step::Describe => return Decision::Step(Next::Describe),
+                Step::Update => match self.update(id) {
+                    Ok(_) if dry_run => blocked = Some(Decision::Wait),
+                    Ok(update) => return Decision::Step(Next::Update(update)),
+                    Err(why) => blocked = Some(why),
+                },
+            }
+        }
+        // A dry run does not create, and tells nevertheless what would be held then.
+        let is_there = matches!(toggle.there, There::Present(_));
+        if dry_run && !is_there && !readable {
+            blocked = self.update(id).err();
+        }
+        blocked.unwrap_or(Decision::InSync)
+    }
+
+    /// The update that is to be sent, or why it may not be sent.
+    fn update(&self, id: ToggleId) -> Result<Update, Decision> {
+        let toggle = &self.toggles[id];
+        let Some(users) = toggle.wanted.clone() else {
+            return Err(Decision::Wait);
         };
-        may.then_some(step)
+        if !self.is_sure(id) {
+            return Err(Decision::Wait);
+        }
+        if toggle.is_stale() {
+            return Err(Decision::Stale);
+        }
+        let changes = toggle.there.changes_to(&users);
+        let update = Update { users, changes };
+        match self.held_back(id, &update) {
+            Some(failure) => Err(Decision::Held(failure)),
+            None => Ok(update),
+        }
     }
 
     /// Whether the users that are wanted can be relied on: a pass follows as soon as they can.
@@ -265,25 +410,116 @@ impl Engine {
         self.sources[source].passes.is_sure()
     }
 
+    /// Why an update may not be made.
+    ///
+    /// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
+    /// is not known of one lets nothing through in another. Where it is not known in one who has the
+    /// toggle, an empty set is held too.
+    fn held_back(&self, id: ToggleId, update: &Update) -> Option<Failure> {
+        let limit = self.config.toggles[id].max_removal;
+        if matches!(self.mode, Mode::Once { force: true, .. }) || limit.allows_everybody() {
+            return None;
+        }
+        let Toggle { there, history, .. } = &self.toggles[id];
+        let Update { users, changes } = update;
+        let removals = there.removals(users, changes, history);
+        let left = users.len();
+        let known = removals.iter().flatten();
+        let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
+        let key = &self.config.toggles[id].key;
+        if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
+            return Some(Failure::held(most.removed, Some(most.of), limit, key));
+        }
+        let held = removals.contains(&None) && users.is_empty();
+        held.then(|| Failure::held(0, None, limit, key))
+    }
+
     /// There is nothing left to do at the target, or nothing that may be done.
-    fn rest(&mut self, id: ToggleId, now: Instant) {
-        if !self.is_sure(id) {
-            self.toggles[id].apply.state = State::Idle;
-            self.touched.insert(Thing::Toggle(id));
+    fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Instant) {
+        self.touched.insert(Thing::Toggle(id));
+        let toggle = &mut self.toggles[id];
+        toggle.next = None;
+        toggle.apply.state = State::Idle;
+        self.has_been_looked_at(id, now);
+        match why {
+            Decision::Stale => return self.ask_again(id),
+            Decision::Held(failure) => self.hold_back(id, failure),
+            Decision::InSync => self.is_in_sync(id, now),
+            Decision::Wait | Decision::Step(_) => {}
+        }
+        self.settled(id);
+    }
+
+    fn is_in_sync(&mut self, id: ToggleId, now: Instant) {
+        let toggle = &mut self.toggles[id];
+        if toggle.wanted.is_none() {
             return;
         }
-        if let Some(failure) = self.held_back(id) {
-            return self.keep_back(id, failure);
+        toggle.due = false;
+        toggle.last_success = Some(now);
+        if std::mem::take(&mut toggle.unsure) {
+            self.timers.set(Timer::Confirm(id), now + CONFIRM);
         }
+        self.succeeded(Key::Apply(id));
+    }
+
+    /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
+    fn hold_back(&mut self, id: ToggleId, failure: Failure) {
+        let name = self.toggle_name(id);
+        let apply = &mut self.toggles[id].apply;
+        if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
+            return;
+        }
+        apply.trouble = Some(Trouble {
+            what: "update",
+            failure: failure.clone(),
+            count: 1,
+        });
+        self.notices.push(Notice::HeldBack { name, failure });
+    }
+
+    /// The policy of a source may have changed: its toggles are behind until it has been asked.
+    pub(super) fn heard_news(&mut self, source: SourceId, now: Instant) {
+        let turn = self.tick();
+        for id in self.toggles_of(source) {
+            self.toggles[id].news = turn;
+            self.note_if_behind(id, now);
+        }
+    }
+
+    /// Notes since when the target may not have what the policy says.
+    fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
-        toggle.apply.state = State::Idle;
-        self.touched.insert(Thing::Toggle(id));
-        if toggle.wanted.is_some() {
-            toggle.last_success = Some(now);
-            if std::mem::take(&mut toggle.unsure) {
-                self.timers.set(Timer::Confirm(id), now + CONFIRM);
+        let timer = Timer::Late(id);
+        match (toggle.is_behind(self.terms.readable), toggle.behind) {
+            (true, None) => {
+                toggle.behind = Some(now);
+                self.timers
+                    .set(timer, now + self.config.http_timeout + LATE);
             }
-            self.succeeded(Key::Apply(id));
+            (false, Some(_)) => {
+                toggle.behind = None;
+                self.timers.cancel(timer);
+                if std::mem::take(&mut toggle.is_late) {
+                    self.touched.insert(Thing::Toggle(id));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A change has not arrived for too long, for whatever reason.
+    pub(super) fn has_become_late(&mut self, id: ToggleId, now: Instant) {
+        self.touched.insert(Thing::Toggle(id));
+        let name = self.toggle_name(id);
+        let toggle = &mut self.toggles[id];
+        toggle.is_late = true;
+        let since = toggle.behind.unwrap_or(now);
+        if toggle.query.trouble.is_none() && toggle.apply.trouble.is_none() {
+            self.notices.push(Notice::Late {
+                name,
+                after: now - since,
+            });
         }
     }
 
@@ -291,32 +527,113 @@ impl Engine {
         if self.paused.is_some() || !self.places.is_free(now) {
             return None;
         }
-        while let Some(id) = self.steps.pop_front() {
-            let Some(step) = self.permitted_step(id) else {
-                self.rest(id, now);
+        while let Some(id) = self.changes.pop_front().or_else(|| self.looks.pop_front()) {
+            let Some(next) = self.toggles[id].next.take() else {
                 continue;
             };
-            let toggle = &mut self.toggles[id];
-            let job = match step {
-                Step::Read => Some(Job::Read(self.batch(id))),
-                Step::Create => Some(Job::Create(id)),
-                Step::Describe => Some(Job::Describe(id, toggle.there.clone())),
-                Step::Update => toggle.update(id),
+            let job = match next {
+                Next::Read => Job::Read(self.batch(id)),
+                Next::Create => Job::Create(id),
+                Next::Describe => Job::Describe(id, self.toggles[id].there.clone()),
+                Next::Update(_) if !self.is_sure(id) => {
+                    self.come_to_rest(id, Decision::Wait, now);
+                    continue;
+                }
+                Next::Update(update) => {
+                    let users = Arc::clone(&update.users);
+                    let toggle = &mut self.toggles[id];
+                    toggle.sent = Some(update);
+                    Job::Update(id, users, toggle.there.clone())
+                }
             };
-            if job.is_some() {
-                let hung = self.toggles[id].apply.hung();
-                self.places.take(id, now, hung);
-                self.set_running(id);
-                return job;
-            }
+            let hung = self.toggles[id].apply.hung();
+            self.places.take(id, now, hung);
+            self.set_running(id);
+            return Some(job);
         }
         None
     }
 
-    pub(super) fn set_running(&mut self, id: ToggleId) {
+    fn set_running(&mut self, id: ToggleId) {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Running;
         toggle.recheck = false;
+    }
+
+    /// The toggles to read along with this one: all that are to be read, or read again, and can be
+    /// had in the same job.
+    fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
+        self.toggles[first].due = false;
+        let batches = &self.terms.batches;
+        if batches[first].is_none() || self.toggles[first].read_alone {
+            return vec![first];
+        }
+        let others = (0..self.toggles.len()).filter(|id| {
+            let toggle = &self.toggles[*id];
+            let is_read = match toggle.apply.state {
+                State::Queued => matches!(toggle.next, Some(Next::Read)),
+                State::Waiting { asked: false } => {
+                    matches!(self.decide(*id), Decision::Step(Next::Read))
+                }
+                _ => false,
+            };
+            *id != first && batches[*id] == batches[first] && !toggle.read_alone && is_read
+        });
+        let others: Vec<ToggleId> = others.collect();
+        for id in &others {
+            self.timers.cancel(Timer::Task(Key::Apply(*id)));
+            self.toggles[*id].next = None;
+            self.toggles[*id].due = false;
+            self.set_running(*id);
+        }
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// Reads of one job have ended; the place is one of theirs.
+    pub(super) fn were_read(
+        &mut self,
+        results: Vec<(ToggleId, Result<There, Failure>)>,
+        now: Moment,
+    ) {
+        for (id, _) in &results {
+            self.places.release(*id);
+        }
+        for (id, result) in results {
+            match result {
+                Ok(There::Unknown) => self.was_not_told(id, now),
+                Ok(there) => {
+                    self.toggles[id].read_alone = false;
+                    self.was_seen(id, there, now.at);
+                    self.step_taken(id, "read", now);
+                }
+                Err(failure) => self.step_failed(id, "read", failure, now),
+            }
+        }
+    }
+
+    /// The target has told what it has.
+    fn was_seen(&mut self, id: ToggleId, there: There, now: Instant) {
+        let turn = self.tick();
+        let toggle = &mut self.toggles[id];
+        toggle.looked = turn;
+        if let There::Present(present) = &there {
+            toggle.exists = true;
+            toggle.history.seen(&present.environments, now);
+        }
+        toggle.there = there;
+    }
+
+    /// A read of several toggles told nothing of this one: it gets a job of its own, so that a request
+    /// that hangs delays no other toggle, and that a 429 is heard before the next one goes out.
+    fn was_not_told(&mut self, id: ToggleId, now: Moment) {
+        let toggle = &mut self.toggles[id];
+        if std::mem::replace(&mut toggle.read_alone, true) {
+            let failure = Failure::new(Kind::Answer, "the target does not tell of it");
+            return self.step_failed(id, "read", failure, now);
+        }
+        toggle.due = true;
+        toggle.apply.state = State::Idle;
+        self.decide_again(id, now);
     }
 
     pub(super) fn was_created(
@@ -326,9 +643,22 @@ impl Engine {
         now: Moment,
     ) {
         self.places.release(id);
-        let (new, present) = match result {
-            Ok(Created::New(present)) => (true, present),
-            Ok(Created::Existed(Some(present))) => (false, present),
+        match result {
+            Ok(Created::New(present)) => {
+                let name = self.toggle_name(id);
+                self.notices.push(Notice::Created { name });
+                let toggle = &mut self.toggles[id];
+                toggle.outcome.created = true;
+                toggle.has_changed = true;
+                toggle.history = History::of_new();
+                toggle.there = There::Present(present);
+            }
+            Ok(Created::Existed(Some(present))) if self.terms.readable => {
+                self.was_seen(id, There::Present(present), now.at);
+            }
+            Ok(Created::Existed(Some(present))) => {
+                self.toggles[id].there = There::Present(present);
+            }
             Ok(Created::Existed(None)) => {
                 let words = "the target says that it is there already (409), but could not show \
                              it: it is read again";
@@ -336,19 +666,10 @@ impl Engine {
                 return self.step_failed(id, "creation", failure, now);
             }
             Err(failure) => return self.step_failed(id, "creation", failure, now),
-        };
-        if new {
-            let name = self.toggle_name(id);
-            self.notices.push(Notice::Created { name });
         }
         let toggle = &mut self.toggles[id];
         toggle.exists = true;
         toggle.fresh = true;
-        toggle.outcome.created |= new;
-        if new {
-            toggle.last_sent = Some(Arc::default());
-        }
-        toggle.there = There::Present(present);
         self.step_taken(id, "creation", now);
     }
 
@@ -367,43 +688,42 @@ impl Engine {
 
     pub(super) fn was_updated(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
         self.places.release(id);
-        let sent = self.toggles[id].sent.take();
-        let (users, change) = match (result, sent) {
-            (Ok(()), Some(sent)) => sent,
-            (Ok(()), None) => return self.step_taken(id, "update", now),
-            (Err(failure), sent) => {
-                if let Some((users, _)) = sent.filter(|_| failure.is_unsure()) {
-                    self.toggles[id].may_have(&users);
+        let (update, name) = (self.toggles[id].sent.take(), self.toggle_name(id));
+        let toggle = &mut self.toggles[id];
+        match (result, update) {
+            (Ok(()), Some(Update { users, changes })) => {
+                let change = Change::of_all(&changes);
+                toggle.fresh = false;
+                toggle.has_changed = change.as_ref().is_none_or(|change| !change.is_empty());
+                toggle.there.set_users(&users);
+                toggle.history.sent(&users, &changes, now.at);
+                toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+                self.notices.push(Notice::Updated {
+                    name,
+                    users,
+                    change,
+                });
+            }
+            (Err(failure), Some(update)) => {
+                if failure.is_unsure() {
+                    toggle.history.may_have(&update.users);
                 }
                 return self.step_failed(id, "update", failure, now);
             }
-        };
-        let name = self.toggle_name(id);
-        let toggle = &mut self.toggles[id];
-        toggle.fresh = false;
-        toggle.outcome.sent = change.clone();
-        toggle.there.set_users(&users);
-        toggle.last_sent = Some(Arc::clone(&users));
-        let change = change.as_change().cloned();
-        self.notices.push(Notice::Updated {
-            name,
-            users,
-            change,
-        });
+            // Of the engine before this one.
+            (_, None) => {}
+        }
         self.step_taken(id, "update", now);
     }
 
     /// After a lost request: looks, or sends, once more.
     pub(super) fn confirm(&mut self, id: ToggleId, now: Moment) {
-        let toggle = &mut self.toggles[id];
-        toggle.recheck = toggle.apply.is_running();
-        if !toggle.recheck {
-            toggle.there.forget_users(self.terms.readable);
-            self.advance(id, now);
-        }
+        let turn = self.tick();
+        self.toggles[id].fall_due(self.terms.readable, turn);
+        self.decide_again(id, now);
     }
 
-    pub(super) fn step_taken(&mut self, id: ToggleId, what: &'static str, now: Moment) {
+    fn step_taken(&mut self, id: ToggleId, what: &'static str, now: Moment) {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         if std::mem::take(&mut toggle.recheck) {
@@ -414,30 +734,32 @@ impl Engine {
             self.succeeded(Key::Apply(id));
         }
         self.touched.insert(Thing::Toggle(id));
-        self.advance(id, now);
+        self.decide_again(id, now);
     }
 
-    pub(super) fn step_failed(
-        &mut self,
-        id: ToggleId,
-        what: &'static str,
-        failure: Failure,
-        now: Moment,
-    ) {
+    fn step_failed(&mut self, id: ToggleId, what: &'static str, failure: Failure, now: Moment) {
+        let readable = self.terms.readable;
         let toggle = &mut self.toggles[id];
         let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
         if deleted && matches!(what, "update" | "metadata update") {
             toggle.there = There::Absent;
             toggle.apply.state = State::Idle;
-            return self.advance(id, now);
+            return self.decide_again(id, now);
         }
         toggle.unsure |= what == "update" && failure.is_unsure();
-        toggle.there.forget_users(self.terms.readable);
+        match what {
+            // What was known is known still.
+            "read" => toggle.due = true,
+            _ => toggle.there.forget_users(readable),
+        }
         if failure.is_status(404) && toggle.fresh {
             toggle.there = There::Unknown;
         }
         self.pause_target(&failure, now);
         self.failed(Key::Apply(id), what, failure, now);
+        self.note_if_behind(id, now.at);
+        self.has_been_looked_at(id, now.at);
+        self.settled(id);
     }
 
     /// The target wants to be left alone (429): the whole of it.
@@ -460,124 +782,39 @@ impl Engine {
             self.touched.insert(Thing::Target);
         }
     }
-}
 
-impl Toggle {
-    /// Where it is not known who should have it, nobody is sent.
-    fn update(&mut self, id: ToggleId) -> Option<Job> {
-        let users = self.wanted.clone()?;
-        let change = self.there.change_to(&users);
-        let sent = change.map_or(Sent::Whole, Sent::Change);
-        self.sent = Some((Arc::clone(&users), sent));
-        Some(Job::Update(id, users, self.there.clone()))
-    }
-}
-
-impl Engine {
-    /// The toggles to read along with this one: all that are to be read, or read again, and can be
-    /// had in the same job.
-    pub(super) fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
-        let batches = &self.terms.batches;
-        if batches[first].is_none() || self.toggles[first].read_alone {
-            return vec![first];
-        }
-        let others = (0..self.toggles.len()).filter(|id| {
-            let toggle = &self.toggles[*id];
-            *id != first
-                && batches[*id] == batches[first]
-                && !toggle.read_alone
-                && (toggle.apply.state == State::Queued || toggle.apply.may_be_hurried())
-                && self.permitted_step(*id) == Some(Step::Read)
-        });
-        let others: Vec<ToggleId> = others.collect();
-        for id in &others {
-            self.timers.cancel(Timer::Task(Key::Apply(*id)));
-            self.set_running(*id);
-        }
-        if !others.is_empty() {
-            self.steps.retain(|id| others.binary_search(id).is_err());
-        }
-        std::iter::once(first).chain(others).collect()
-    }
-
-    /// Reads of one job have ended; the place is one of theirs.
-    pub(super) fn were_read(
-        &mut self,
-        results: Vec<(ToggleId, Result<There, Failure>)>,
-        now: Moment,
-    ) {
-        for (id, _) in &results {
-            self.places.release(*id);
-        }
-        for (id, result) in results {
-            match result {
-                Ok(There::Unknown) => self.was_not_told(id, now),
-                Ok(there) => {
-                    let toggle = &mut self.toggles[id];
-                    toggle.read_alone = false;
-                    toggle.exists |= matches!(there, There::Present(_));
-                    toggle.there = there;
-                    self.step_taken(id, "read", now);
-                }
-                Err(failure) => self.step_failed(id, "read", failure, now),
-            }
-        }
-    }
-
-    /// A read of several toggles told nothing of this one: it gets a job of its own, so that a request
-    /// that hangs delays no other toggle, and that a 429 is heard before the next one goes out.
-    fn was_not_told(&mut self, id: ToggleId, now: Moment) {
-        let toggle = &mut self.toggles[id];
-        if std::mem::replace(&mut toggle.read_alone, true) {
-            let failure = Failure::new(Kind::Answer, "the target does not tell of it");
-            return self.step_failed(id, "read", failure, now);
-        }
-        toggle.apply.state = State::Idle;
-        self.advance(id, now);
-    }
-
-    /// Why the next update of a toggle may not be made; none where it may, or where there is none. Other
-    /// steps may come before it, which a dry run does not take.
-    ///
-    /// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
-    /// is not known of one lets nothing through in another. Where it is not known in one who has the
-    /// toggle, an empty set is held too.
-    pub(super) fn held_back(&self, id: ToggleId) -> Option<Failure> {
-        let limit = self.config.toggles[id].max_removal?;
-        if matches!(self.mode, Mode::Once { force: true, .. }) {
-            return None;
-        }
+    /// Whether nothing is in flight or in line for a toggle at the target.
+    fn is_at_rest(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let wanted = toggle.wanted.as_deref()?;
-        if !toggle.there.lacks(wanted, self.terms.readable) {
-            return None;
-        }
-        let removals = toggle.there.removals(wanted, toggle.last_sent.as_deref());
-        let known = removals.iter().flatten();
-        let too_many = known.filter(|it| !limit.allows(it.removed, it.of));
-        let key = &self.config.toggles[id].key;
-        if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
-            return Some(Failure::held(most.removed, Some(most.of), limit, key));
-        }
-        let some_unknown = removals.contains(&None);
-        let held = some_unknown && wanted.is_empty() && !limit.allows_anything();
-        held.then(|| Failure::held(0, None, limit, key))
+        let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
+        !is_active && !toggle.waits_for_answer(self.terms.readable)
     }
 
-    /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
-    pub(super) fn keep_back(&mut self, id: ToggleId, failure: Failure) {
-        self.touched.insert(Thing::Toggle(id));
-        let name = self.toggle_name(id);
-        let apply = &mut self.toggles[id].apply;
-        apply.state = State::Idle;
-        if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
-            return;
-        }
-        apply.trouble = Some(Trouble {
-            what: "update",
-            failure: failure.clone(),
-            count: 1,
-        });
-        self.notices.push(Notice::HeldBack { name, failure });
+    /// In a single pass: whether nothing more will come of a toggle. Once its source or its target has
+    /// failed for good, retries of the other cannot help.
+    pub(super) fn is_settled(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        let unanswerable = toggle.query.has_given_up() || source.has_given_up();
+        let has_failed = unanswerable || toggle.apply.has_given_up();
+        let paused_for_good = match (&self.paused, self.until()) {
+            (Some((end, _)), Some(until)) => *end > until,
+            _ => false,
+        };
+        let applied = match toggle.apply.state {
+            State::Idle | State::GivenUp => true,
+            State::Queued => paused_for_good,
+            State::Waiting { .. } => has_failed,
+            State::Running => false,
+        };
+        let retries = toggle.query.is_waiting() || source.is_waiting();
+        let waits = toggle.waits_for_answer(self.terms.readable);
+        let known = toggle.wanted.is_some() && source.passes.is_sure() && !waits;
+        let answered = known || unanswerable || (has_failed && retries);
+        applied && answered
+    }
+
+    pub(super) fn toggle_name(&self, id: ToggleId) -> String {
+        format!("toggle {}", self.config.toggles[id].key)
     }
 }

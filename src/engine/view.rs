@@ -32,7 +32,7 @@ pub enum Sent {
     /// All, because it is not known what the target had.
     Whole,
     /// Those that differ from what the target had.
-    Change(Change),
+    Change(Arc<Change>),
 }
 
 impl Sent {
@@ -97,6 +97,10 @@ pub struct ToggleView {
 pub struct TargetView {
     /// Until when it wants to be left alone.
     pub paused_until: Option<Instant>,
+    /// Something waits for the end of the pause, because of this.
+    pub held_up: Option<Failure>,
+    /// A resync takes longer than the time from one to the next.
+    pub is_overdue: bool,
 }
 
 impl Engine {
@@ -131,16 +135,19 @@ impl Engine {
             (&toggle.query, Key::Query(id)),
             (&toggle.apply, Key::Apply(id)),
         ];
-        let troubles = troubles(tasks.iter().map(|(task, _)| *task));
+        let mut troubles = troubles(tasks.iter().map(|(task, _)| *task));
+        if toggle.is_late && troubles.is_empty() {
+            troubles.push(self.lateness());
+        }
         let wanted = toggle.wanted.as_deref();
-        let next_step = toggle.there.next_step(wanted, self.terms.readable);
+        let steps = toggle.there.steps(wanted, self.terms.readable);
         let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
             ToggleState::Held
         } else if !troubles.is_empty() {
             ToggleState::Failing
         } else if wanted.is_none() {
             ToggleState::Waiting
-        } else if toggle.apply.is_running() || next_step.is_some() {
+        } else if toggle.apply.is_running() || !steps.is_empty() {
             ToggleState::Syncing
         } else {
             ToggleState::InSync
@@ -156,34 +163,42 @@ impl Engine {
 
     /// The target, as it is now.
     pub fn target(&self) -> TargetView {
+        let waits = !self.changes.is_empty() || !self.looks.is_empty();
         TargetView {
             paused_until: self.paused.as_ref().map(|(end, _)| *end),
+            held_up: self
+                .paused
+                .as_ref()
+                .filter(|_| waits)
+                .map(|(_, failure)| failure.clone()),
+            is_overdue: self.resync.as_ref().is_some_and(|resync| resync.is_overdue),
         }
     }
 
-    /// What a single pass did about a toggle, or would have done, and how many users it has then.
-    ///
-    /// # Errors
-    ///
-    /// All that went wrong, for the toggle and its source; nothing where the run was ended before.
-    pub fn outcome(&self, id: ToggleId) -> Result<(Outcome, usize), Vec<Trouble>> {
+    /// What a single pass did about a toggle, or would have done, and how many users it has then; where
+    /// it did not come to the end, all that went wrong, for the toggle and its source: nothing where
+    /// the run was ended before.
+    pub fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Trouble>>) {
         let toggle = &self.toggles[id];
         let source = &self.sources[self.config.toggles[id].users_policy.source];
         let own = [&toggle.query, &toggle.apply].into_iter();
         let troubles = || troubles(own.chain([&source.discover, &source.passes.ready]));
+        let done = toggle.outcome.clone();
         let Some(wanted) = &toggle.wanted else {
-            return Err(troubles());
+            return (done, Err(troubles()));
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        match toggle.there.next_step(Some(wanted), self.terms.readable) {
-            _ if toggle.apply.trouble.is_some() => Err(troubles()),
-            None => Ok((toggle.outcome.clone(), wanted.len())),
-            Some(step) if dry_run && step != Step::Read => {
-                Ok((self.would(&toggle.there, wanted), wanted.len()))
+        let steps = toggle.there.steps(Some(wanted), self.terms.readable);
+        match steps.first() {
+            _ if toggle.apply.trouble.is_some() => (done, Err(troubles())),
+            None => (done, Ok(wanted.len())),
+            Some(step) if dry_run && *step != Step::Read => {
+                (would(&toggle.there, wanted), Ok(wanted.len()))
             }
-            Some(_) => Err(self
-                .pause_trouble()
-                .map_or_else(troubles, |pause| vec![pause])),
+            Some(_) => {
+                let paused = self.pause_trouble().map(|pause| vec![pause]);
+                (done, Err(paused.unwrap_or_else(troubles)))
+            }
         }
     }
 
@@ -191,20 +206,15 @@ impl Engine {
     pub fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
         let toggle = &self.toggles[id];
         let wanted = toggle.wanted.as_deref()?;
-        Some((self.would(&toggle.there, wanted), wanted.len()))
+        Some((would(&toggle.there, wanted), wanted.len()))
     }
 
-    /// What a run that is not dry would do next.
-    fn would(&self, there: &There, wanted: &Users) -> Outcome {
-        let sent = match there.change_to(wanted) {
-            None => Sent::Whole,
-            Some(change) if change.is_empty() && there.is_in_order() => Sent::Nothing,
-            Some(change) => Sent::Change(change),
-        };
-        Outcome {
-            created: *there == There::Absent,
-            described: matches!(there, There::Present(present) if !present.described),
-            sent,
+    /// That a change has not arrived.
+    fn lateness(&self) -> Trouble {
+        Trouble {
+            what: "update",
+            failure: Failure::late(),
+            count: 1,
         }
     }
 
@@ -222,6 +232,20 @@ impl Engine {
         waiting
             .filter_map(|(_, key)| self.timers.get(Timer::Task(*key)))
             .min()
+    }
+}
+
+/// What a run that is not dry would do next.
+fn would(there: &There, wanted: &Users) -> Outcome {
+    let sent = match Change::of_all(&there.changes_to(wanted)) {
+        None => Sent::Whole,
+        Some(change) if change.is_empty() && there.is_in_order() => Sent::Nothing,
+        Some(change) => Sent::Change(change),
+    };
+    Outcome {
+        created: *there == There::Absent,
+        described: matches!(there, There::Present(present) if !present.described),
+        sent,
     }
 }
 
@@ -317,7 +341,7 @@ pub enum Notice {
         cause: Cause,
         /// How many toggles were asked for.
         toggles: usize,
-        /// How many of them have other users than the last time.
+        /// How many of them were created, or given other users, at the target.
         changed: usize,
         /// How many queries failed.
         failed: usize,
@@ -338,7 +362,21 @@ pub enum Notice {
         /// Its users now.
         users: Arc<Users>,
         /// Who came and who went, where that is known.
-        change: Option<Change>,
+        change: Option<Arc<Change>>,
+    },
+    /// A change has not arrived at the target for too long.
+    Late {
+        /// The toggle.
+        name: String,
+        /// How long.
+        after: Duration,
+    },
+    /// A resync takes longer than the time from one to the next.
+    Overdue {
+        /// How long it has taken.
+        took: Duration,
+        /// How many toggles it has not come to.
+        left: usize,
     },
     /// Something failed.
     Failing {

@@ -29,6 +29,7 @@ fn apply(step: Step, truth: &There, wanted: &Arc<Users>) -> There {
 fn present(described: bool, keys: &[String], in_order: bool) -> There {
     let environment = Environment {
         users: Some(users(keys)),
+        named: None,
         in_order,
     };
     let other = Environment::of(Arc::default());
@@ -45,15 +46,12 @@ fn plain(described: bool, keys: &[String]) -> There {
 
 #[test]
 fn without_users_a_toggle_is_created_and_described_but_its_users_are_left_alone() {
-    assert_eq!(There::Unknown.next_step(None, true), Some(Step::Read));
-    assert_eq!(There::Unknown.next_step(None, false), Some(Step::Create));
-    assert_eq!(There::Absent.next_step(None, true), Some(Step::Create));
+    assert_eq!(There::Unknown.steps(None, true), [Step::Read]);
+    assert_eq!(There::Unknown.steps(None, false), [Step::Create]);
+    assert_eq!(There::Absent.steps(None, true), [Step::Create]);
     let eve = ["eve".to_owned()];
-    assert_eq!(
-        plain(false, &eve).next_step(None, true),
-        Some(Step::Describe)
-    );
-    assert_eq!(plain(true, &eve).next_step(None, true), None);
+    assert_eq!(plain(false, &eve).steps(None, true), [Step::Describe]);
+    assert_eq!(plain(true, &eve).steps(None, true), []);
 }
 
 #[test]
@@ -61,11 +59,11 @@ fn after_a_lost_request_what_can_be_read_is_read_and_the_rest_is_sent_again() {
     let wanted = users(&["eve".to_owned()]);
     let mut readable = plain(true, &["eve".to_owned()]);
     readable.forget_users(true);
-    assert_eq!(readable.next_step(Some(&wanted), true), Some(Step::Read));
+    assert_eq!(readable.steps(Some(&wanted), true), [Step::Read]);
 
     let mut blind = plain(true, &["eve".to_owned()]);
     blind.forget_users(false);
-    assert_eq!(blind.next_step(Some(&wanted), false), Some(Step::Update));
+    assert_eq!(blind.steps(Some(&wanted), false), [Step::Update]);
 }
 
 #[test]
@@ -88,40 +86,103 @@ fn whoever_comes_or_goes_in_any_environment_counts_once() {
         removed: names(&["x", "y"]),
     };
     let wanted = names(&["a", "b", "c"]);
-    assert_eq!(
-        There::Present(there.clone()).change_to(&wanted),
-        Some(change)
-    );
+    let all = |there: &Present| Change::of_all(&There::Present(there.clone()).changes_to(&wanted));
+    assert_eq!(all(&there).as_deref(), Some(&change));
     there.environments[1].users = None;
-    assert_eq!(There::Present(there).change_to(&wanted), None);
+    assert_eq!(all(&there), None);
+}
+
+fn names(names: &[&str]) -> Arc<Users> {
+    Arc::new(names.iter().copied().collect())
+}
+
+/// A toggle in environments in which these have it, or are named though it is not known who has it.
+fn there(environments: &[(Option<&[&str]>, Option<&[&str]>)]) -> There {
+    let environments = environments.iter().map(|(users, named)| Environment {
+        users: users.map(names),
+        named: named.map(names),
+        in_order: named.is_none(),
+    });
+    There::Present(Present {
+        environments: environments.collect(),
+        ..Present::plain(true, None)
+    })
+}
+
+fn removals(there: &There, wanted: &Users, history: &History) -> Vec<Option<Removal>> {
+    there.removals(wanted, &there.changes_to(wanted), history)
+}
+
+fn removal(removed: usize, of: usize) -> Option<Removal> {
+    Some(Removal { removed, of })
 }
 
 #[test]
 fn what_would_be_removed_is_told_for_each_environment_in_which_it_is_known_who_has_the_toggle() {
-    let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
-    let there = |users: &[Option<&[&str]>]| {
-        let environments = users.iter().map(|users| Environment {
-            users: users.map(|users| Arc::new(names(users))),
-            in_order: true,
-        });
-        There::Present(Present {
-            environments: environments.collect(),
-            ..Present::plain(true, None)
-        })
-    };
-    let removal = |removed, of| Some(Removal { removed, of });
     let wanted = names(&["a", "z"]);
-    let known = there(&[Some(&["a", "b", "c"]), None, Some(&[])]);
-    let all = [removal(2, 3), None, removal(0, 0)];
-    assert_eq!(known.removals(&wanted, None), all);
-    let last = names(&["a", "y"]);
-    let all = [removal(2, 3), removal(1, 2), removal(0, 0)];
-    assert_eq!(known.removals(&wanted, Some(&last)), all);
+    let known = there(&[
+        (Some(&["a", "b", "c"]), None),
+        (None, None),
+        (Some(&[]), None),
+        (None, Some(&["a", "b"])),
+        (Some(&[]), Some(&["b"])),
+    ]);
+    let all = [
+        removal(2, 3),
+        None,
+        removal(0, 0),
+        removal(1, 2),
+        removal(1, 1),
+    ];
+    assert_eq!(removals(&known, &wanted, &History::default()), all);
+    let mut history = History::of_new();
+    history.sent(&names(&["a", "y"]), &[], Instant::now());
+    assert_eq!(removals(&known, &wanted, &history)[1], removal(1, 2));
     assert_eq!(
-        There::Unknown.removals(&wanted, Some(&last)),
+        removals(&There::Unknown, &wanted, &history),
         [removal(1, 2)]
     );
-    assert_eq!(There::Absent.removals(&wanted, None), [None]);
+}
+
+#[test]
+fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_somebody_else_decided()
+ {
+    let start = Instant::now();
+    let (four, two) = (names(&["a", "b", "c", "d"]), names(&["a", "b"]));
+    let have = |keys: &Arc<Users>| There::Present(Present::plain(true, Some(Arc::clone(keys))));
+    let mut history = History::default();
+    history.sent(&two, &have(&four).changes_to(&two), start);
+    let (now, one) = (have(&two), names(&["a"]));
+    assert_eq!(removals(&now, &one, &history), [removal(3, 4)]);
+    // Nobody goes now.
+    assert_eq!(
+        removals(&now, &names(&["a", "b", "e"]), &history),
+        [removal(0, 2)]
+    );
+    let mut later = history.clone();
+    later.forget_before(start + std::time::Duration::from_secs(1));
+    assert_eq!(removals(&now, &one, &later), [removal(1, 2)]);
+    let mut found = history.clone();
+    let sees = |history: &mut History, there: &There| match there {
+        There::Present(present) => history.seen(&present.environments, start),
+        _ => unreachable!(),
+    };
+    sees(&mut found, &now);
+    assert_eq!(
+        removals(&now, &one, &found),
+        [removal(3, 4)],
+        "it is as it was sent"
+    );
+    let other = have(&names(&["a", "b", "x"]));
+    sees(&mut found, &other);
+    assert_eq!(removals(&other, &two, &found), [removal(1, 3)]);
+    // An update that may have been done is ours, whatever is found.
+    history.may_have(&one);
+    sees(&mut history, &have(&one));
+    assert_eq!(
+        removals(&have(&one), &Users::default(), &history),
+        [removal(4, 4)]
+    );
 }
 
 proptest! {
@@ -136,13 +197,14 @@ proptest! {
         let mut there = if known { truth.clone() } else { There::Unknown };
         let mut steps = 0;
         let mut truth = truth;
-        while let Some(step) = there.next_step(Some(&wanted), true) {
-            truth = apply(step, &truth, &wanted);
+        while let Some(step) = there.steps(Some(&wanted), true).first() {
+            truth = apply(*step, &truth, &wanted);
             there = truth.clone();
             steps += 1;
             prop_assert!(steps <= 3, "at most read, create or describe, and update");
         }
-        prop_assert_eq!(truth.change_to(&wanted), Some(Change::default()));
-        prop_assert_eq!(there.next_step(Some(&wanted), true), None);
+        let change = Change::of_all(&truth.changes_to(&wanted));
+        prop_assert_eq!(change.as_deref(), Some(&Change::default()));
+        prop_assert_eq!(there.steps(Some(&wanted), true), []);
     }
 }

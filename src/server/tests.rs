@@ -43,7 +43,7 @@ fn config() -> Config {
             rule: "us".into(),
         },
         spec: Map::new(),
-        max_removal: None,
+        max_removal: crate::config::MaxRemoval::Off,
     };
     Config {
         bind: Bind {

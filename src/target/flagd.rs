@@ -195,6 +195,7 @@ fn there(flag: Option<Flag>, toggle: &Toggle) -> There {
         described: flag.follows(&toggle.spec),
         environments: vec![Environment {
             users: flag.users().map(Arc::new),
+            named: None,
             in_order: flag.is_in_order(),
         }],
         memo: Memo::default(),

@@ -85,7 +85,15 @@ fn tell_one(notice: Notice) {
             name,
             users,
             change,
-        } => tell_update(&name, &users, change.as_ref()),
+        } => tell_update(&name, &users, change.as_deref()),
+        Notice::Late { name, after } => {
+            log::warn!(target: LOG, "the change has not arrived {} after={}", field(&name), Seconds(after));
+        }
+        Notice::Overdue { took, left } => {
+            log::warn!(target: LOG,
+                "a resync takes longer than resync_interval took={} left={left}: raise resync_interval",
+                Seconds(took));
+        }
         Notice::Failing {
             name,
             what,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::engine::{Engine, Outcome, Sent, Trouble};
+use crate::job::ToggleId;
 use crate::terminal::Tone;
 use crate::users::Change;
 
@@ -23,14 +24,18 @@ pub(super) struct Report {
 /// What it did about one toggle.
 struct Row {
     key: String,
-    result: Result<(Outcome, usize), Complaint>,
+    /// What was done, or would be; of what `max_removal` forbids, what that is.
+    outcome: Outcome,
+    /// How many users there are then; none where it failed.
+    users: Option<usize>,
+    complaint: Option<Complaint>,
 }
 
 /// Why a toggle is not as it should be.
 struct Complaint {
     words: String,
-    /// The change that `max_removal` forbids, and how many users there would be.
-    held: Option<(Outcome, usize)>,
+    /// `max_removal` forbids it.
+    is_held: bool,
 }
 
 /// The results, as they are counted in the summary.
@@ -59,26 +64,20 @@ struct Summary {
 
 impl Report {
     pub(super) fn new(config: &Config, engine: &Engine, dry_run: bool, took: Duration) -> Report {
-        let row = |(id, toggle): (usize, &crate::config::Toggle)| Row {
-            key: toggle.key.clone(),
-            result: engine.outcome(id).map_err(|troubles| Complaint {
-                words: words_of(&troubles),
-                held: match troubles.iter().any(|trouble| trouble.failure.is_held()) {
-                    true => engine.held_back_change(id),
-                    false => None,
-                },
-            }),
-        };
+        let keys = config.toggles.iter().map(|toggle| toggle.key.clone());
         Report {
             dry_run,
             took,
-            rows: config.toggles.iter().enumerate().map(row).collect(),
+            rows: keys
+                .enumerate()
+                .map(|(id, key)| Row::new(id, key, engine))
+                .collect(),
         }
     }
 
     /// Whether a toggle failed, or was held back.
     pub(super) fn has_failures(&self) -> bool {
-        self.rows.iter().any(|row| row.result.is_err())
+        self.rows.iter().any(|row| row.complaint.is_some())
     }
 
     /// Whether anything changed, or would; what is not known counts.
@@ -100,7 +99,10 @@ impl Report {
         };
         // What is held or has failed has no columns.
         let column = |cell: fn(&Row) -> String| {
-            let cell = move |row: &Row| row.result.as_ref().map_or(String::new(), |_| cell(row));
+            let cell = move |row: &Row| match row.complaint {
+                None => cell(row),
+                Some(_) => String::new(),
+            };
             width(&cell)
         };
         let keys = width(&|row| row.key.clone());
@@ -109,17 +111,21 @@ impl Report {
         for row in &self.rows {
             let (key, change, count) = (&row.key, row.change(), row.count());
             // Writing to a string does not fail.
-            let _ = match &row.result {
-                Ok((_, users)) => {
-                    let word = if *users == 1 { "user " } else { "users" };
+            let _ = match &row.complaint {
+                None => {
+                    let word = if row.users == Some(1) {
+                        "user "
+                    } else {
+                        "users"
+                    };
                     let result = paint(row.verdict().tone(), &self.done(row));
                     writeln!(
                         text,
                         "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
                     )
                 }
-                Err(complaint) => {
-                    let words = paint(Tone::Bad, &complaint.in_a_line());
+                Some(complaint) => {
+                    let words = paint(Tone::Bad, &complaint.in_a_line(&row.outcome));
                     writeln!(text, "{key:keys$}   {words}")
                 }
             };
@@ -133,11 +139,9 @@ impl Report {
     /// What was done about a row that has not failed; of metadata alone nothing else would tell.
     fn done(&self, row: &Row) -> String {
         let words = self.words(row.verdict());
-        match row.outcome() {
-            Some((outcome, _)) if outcome.described && outcome.sent == Sent::Nothing => {
-                words + " (metadata)"
-            }
-            _ => words,
+        match row.outcome.described && row.outcome.sent == Sent::Nothing {
+            true => words + " (metadata)",
+            false => words,
         }
     }
 
@@ -209,11 +213,17 @@ fn words_of(troubles: &[Trouble]) -> String {
 }
 
 impl Complaint {
-    fn in_a_line(&self) -> String {
-        match self.held {
-            Some(_) => self.words.clone(),
-            None => format!("failed: {}", self.words),
+    /// In one line, with what was done before it failed.
+    fn in_a_line(&self, outcome: &Outcome) -> String {
+        if self.is_held {
+            return self.words.clone();
         }
+        let done = [
+            outcome.created.then_some("created, "),
+            (outcome.sent != Sent::Nothing).then_some("users updated, "),
+        ];
+        let done: String = done.into_iter().flatten().collect();
+        format!("{done}failed: {}", self.words)
     }
 }
 
@@ -228,56 +238,63 @@ impl Verdict {
 }
 
 impl Row {
-    fn verdict(&self) -> Verdict {
-        match &self.result {
-            Err(Complaint { held: Some(_), .. }) => Verdict::Held,
-            Err(_) => Verdict::Failed,
-            Ok((outcome, _)) => match outcome.sent {
-                Sent::Whole => Verdict::Set,
-                _ if outcome.created => Verdict::Created,
-                Sent::Change(_) => Verdict::Updated,
-                Sent::Nothing if outcome.described => Verdict::Updated,
-                Sent::Nothing => Verdict::Unchanged,
-            },
+    fn new(id: ToggleId, key: String, engine: &Engine) -> Row {
+        let (outcome, result) = engine.outcome(id);
+        let mut row = Row {
+            key,
+            outcome,
+            users: None,
+            complaint: None,
+        };
+        match result {
+            Ok(users) => row.users = Some(users),
+            Err(troubles) => {
+                let is_held = troubles.iter().any(|trouble| trouble.failure.is_held());
+                if let Some((held, users)) = engine.held_back_change(id).filter(|_| is_held) {
+                    (row.outcome, row.users) = (held, Some(users));
+                }
+                let words = words_of(&troubles);
+                row.complaint = Some(Complaint { words, is_held });
+            }
         }
+        row
     }
 
-    /// What was done, or would be, and how many users there are then.
-    fn outcome(&self) -> Option<&(Outcome, usize)> {
-        match &self.result {
-            Ok(outcome) => Some(outcome),
-            Err(complaint) => complaint.held.as_ref(),
+    fn verdict(&self) -> Verdict {
+        match (&self.complaint, &self.outcome.sent) {
+            (Some(Complaint { is_held: true, .. }), _) => Verdict::Held,
+            (Some(_), _) => Verdict::Failed,
+            (None, Sent::Whole) => Verdict::Set,
+            (None, _) if self.outcome.created => Verdict::Created,
+            (None, Sent::Change(_)) => Verdict::Updated,
+            (None, Sent::Nothing) if self.outcome.described => Verdict::Updated,
+            (None, Sent::Nothing) => Verdict::Unchanged,
         }
     }
 
     /// Such as `+1 -2`; `=` where nobody comes or goes, `?` where that is not known.
     fn change(&self) -> String {
-        match self.outcome() {
-            None => String::new(),
-            Some((Outcome { sent, .. }, _)) => match sent {
-                Sent::Nothing => "=".into(),
-                Sent::Whole => "?".into(),
-                Sent::Change(change) if change.is_empty() => "=".into(),
-                Sent::Change(Change { added, removed }) => {
-                    let parts = [('+', added.len()), ('-', removed.len())];
-                    let parts = parts.into_iter().filter(|(_, count)| *count > 0);
-                    let parts: Vec<String> = parts
-                        .map(|(sign, count)| format!("{sign}{count}"))
-                        .collect();
-                    parts.join(" ")
-                }
-            },
+        match &self.outcome.sent {
+            Sent::Nothing => "=".into(),
+            Sent::Whole => "?".into(),
+            Sent::Change(change) if change.is_empty() => "=".into(),
+            Sent::Change(change) => {
+                let parts = [('+', change.added.len()), ('-', change.removed.len())];
+                let parts = parts.into_iter().filter(|(_, count)| *count > 0);
+                let parts: Vec<String> = parts
+                    .map(|(sign, count)| format!("{sign}{count}"))
+                    .collect();
+                parts.join(" ")
+            }
         }
     }
 
     fn count(&self) -> String {
-        let count = self.outcome().map(|(_, users)| users.to_string());
-        count.unwrap_or_default()
+        self.users.map_or(String::new(), |users| users.to_string())
     }
 
     fn known_change(&self) -> Option<&Change> {
-        self.outcome()
-            .and_then(|(outcome, _)| outcome.sent.as_change())
+        self.outcome.sent.as_change()
     }
 
     fn names(&self, text: &mut String) {

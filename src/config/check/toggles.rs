@@ -98,7 +98,7 @@ impl Seen<'_> {
             key: key?,
             users_policy: users_policy?,
             spec: spec?,
-            max_removal,
+            max_removal: max_removal.unwrap_or_default(),
         })
     }
 

@@ -176,10 +176,10 @@ pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Addre
     }
 }
 
-/// A share of a toggle's users, such as `"30%"`, or a number of them.
+/// A share of a toggle's users, such as `"30%"`, a number of them, or `"off"`.
 pub(super) fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
-    const HELP: &str = "write a share, such as `max_removal = \"30%\"`, or a number of users, such \
-                        as `max_removal = 100`";
+    const HELP: &str = "write a share, such as `max_removal = \"30%\"`, a number of users, such as \
+                        `max_removal = 100`, or \"off\"";
     if node.value.is_integer() {
         let users = cx.integer(node, 0..=i64::from(u32::MAX), 100)?;
         return usize::try_from(users).ok().map(MaxRemoval::Users);
@@ -187,12 +187,15 @@ pub(super) fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     if !node.value.is_str() {
         cx.wrong_type(
             node,
-            "a share, such as `\"30%\"`, or a number of users",
+            "a share, such as `\"30%\"`, a number of users, or `\"off\"`",
             HELP,
         );
         return None;
     }
     let text = cx.text_like(node, HELP)?;
+    if text.value == "off" {
+        return Some(MaxRemoval::Off);
+    }
     let percent = text.value.strip_suffix('%').map(str::trim_end);
     let percent = percent.and_then(|number| number.parse::<f64>().ok());
     let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));

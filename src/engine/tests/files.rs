@@ -127,6 +127,14 @@ fn a_resync_restores_no_users_that_a_file_had_once() {
     bench.done(holding("{}"));
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&["bob"]))));
+    assert_eq!(
+        bench.jobs(),
+        ["discover 0"],
+        "the look began before the target was read"
+    );
+    bench.done(holding("{}"));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["bob"]))));
     assert_eq!(bench.jobs(), ["update 0 bob"]);
 }
 
@@ -147,7 +155,7 @@ fn a_single_pass_reads_a_file_again_unless_it_is_not_there() {
         bench.millis(500);
         let expected: &[&str] = if again { &["discover 0"] } else { &[] };
         assert_eq!(bench.jobs(), expected);
-        assert!(bench.engine.outcome(0).is_err());
+        assert!(bench.engine.outcome(0).1.is_err());
     }
 }
 

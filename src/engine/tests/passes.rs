@@ -3,6 +3,8 @@
 use super::super::{PATIENCE, PROMPT};
 use super::*;
 
+const NOTHING: [&str; 0] = [];
+
 #[test]
 fn a_callback_after_which_the_users_are_the_same_sends_nothing() {
     let mut bench = Bench::in_sync(2, true);
@@ -105,7 +107,81 @@ fn a_resync_reads_what_can_be_read_and_repairs_it() {
     assert_eq!(bench.jobs(), ["query 0", "read 0"]);
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.done(read(0, Ok(present(&["mallory"]))));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
+fn what_another_writer_has_done_is_not_undone_by_users_that_were_asked_for_before() {
+    for readable in [true, false] {
+        let mut bench = Bench::in_sync(1, readable);
+        bench.callback(0);
+        bench.jobs();
+        bench.done(Done::Query(0, Ok(users(&["ann", "bob"]))));
+        assert_eq!(bench.jobs(), ["update 0 ann bob"]);
+        bench.done(Done::Update(0, Ok(())));
+        bench.wait(Duration::from_secs(300));
+        assert!(bench.jobs().contains(&"query 0".to_owned()));
+        if readable {
+            bench.done(read(0, Ok(present(&["ann"]))));
+        } else {
+            bench.done(Done::Describe(0, Ok(())));
+        }
+        assert_eq!(bench.jobs(), NOTHING, "OPA has not answered");
+        bench.done(Done::Query(0, Err(failure(Kind::Timeout))));
+        bench.millis(500);
+        assert_eq!(bench.jobs(), ["query 0"]);
+        bench.done(Done::Query(0, Ok(users(&["ann"]))));
+        let sent: &[&str] = if readable { &[] } else { &["update 0 ann"] };
+        assert_eq!(bench.jobs(), sent);
+    }
+}
+
+#[test]
+fn changes_go_before_a_resync_and_one_that_takes_long_is_taken_over_by_no_other() {
+    for readable in [true, false] {
+        let mut config = config(vec![opa()], &[0; 20]);
+        config.concurrency = 1;
+        let mut bench = Bench::settled(config, readable);
+        // What is asked of OPA is answered, and whatever is asked of the target hangs.
+        let target = |bench: &mut Bench, eve: ToggleId| {
+            let mut at_target = Vec::new();
+            loop {
+                let jobs = bench.jobs();
+                let queries = jobs
+                    .iter()
+                    .filter_map(|job| job.strip_prefix("query ")?.parse().ok());
+                let queries: Vec<ToggleId> = queries.collect();
+                at_target.extend(jobs.into_iter().filter(|job| !job.starts_with("query")));
+                if queries.is_empty() {
+                    return at_target;
+                }
+                for id in queries {
+                    let keys: &[&str] = if id == eve { &["eve"] } else { &[] };
+                    bench.done(Done::Query(id, Ok(users(keys))));
+                }
+            }
+        };
+        bench.wait(Duration::from_secs(300));
+        let mut looks = target(&mut bench, 99);
+        assert!(!bench.engine.target().is_overdue);
+        bench.wait(Duration::from_secs(300));
+        looks.extend(target(&mut bench, 99));
+        assert!(
+            bench.engine.target().is_overdue,
+            "the next one would be due"
+        );
+        assert_eq!(
+            looks.len(),
+            2,
+            "one, and one in the place of the one that hangs"
+        );
+        bench.callback(0);
+        assert_eq!(target(&mut bench, 7), NOTHING);
+        bench.millis(1000);
+        assert_eq!(target(&mut bench, 7), ["update 7 eve"]);
+    }
 }
 
 #[test]
@@ -121,13 +197,18 @@ fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_al
         bench.jobs();
         let found = |id| (id, Ok(present(&[])));
         bench.done(Done::Read((0..20).map(found).collect()));
-        let mut jobs = Vec::new();
-        for toggle in 0..20 {
+        let mut updates = 0;
+        let mut queries: Vec<ToggleId> = (0..8).collect();
+        while let Some(toggle) = queries.pop() {
             bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
-            jobs.extend(bench.jobs());
+            for job in bench.jobs() {
+                match job.strip_prefix("query ") {
+                    Some(toggle) => queries.push(toggle.parse().unwrap()),
+                    None => updates += usize::from(job.starts_with("update")),
+                }
+            }
         }
-        let update = |job: &&String| job.starts_with("update");
-        jobs.iter().filter(update).count()
+        updates
     };
     assert_eq!(updates(AtOnce::Concurrency), 8);
     assert_eq!(updates(AtOnce::Together(16)), 16);
@@ -169,9 +250,8 @@ fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
 fn a_resync_sends_again_what_cannot_be_read() {
     let mut bench = Bench::in_sync(1, false);
     bench.wait(Duration::from_secs(300));
-    assert_eq!(bench.jobs(), ["query 0"]);
+    assert_eq!(bench.jobs(), ["query 0", "describe 0"]);
     bench.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), ["describe 0"]);
     bench.done(Done::Describe(0, Ok(())));
     assert_eq!(bench.jobs(), ["update 0 "]);
 }
@@ -184,6 +264,9 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.done(Done::Query(1, Err(failure(Kind::Undefined))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+    assert_eq!(pass(&mut bench), None, "what becomes of it is not known");
+    bench.done(Done::Update(0, Ok(())));
     assert_eq!(pass(&mut bench), Some((2, 1, 1, 0)));
 }
 
@@ -203,29 +286,26 @@ fn pass(bench: &mut Bench) -> Option<(usize, usize, usize, usize)> {
 }
 
 #[test]
-fn changed_is_who_has_other_users_than_the_last_time_whatever_the_target_has() {
-    for target in [present(&[]), present(&["eve"])] {
+fn changed_is_how_many_toggles_were_changed_at_the_target() {
+    for (found, update) in [
+        (present(&["eve"]), None),
+        (present(&[]), Some(Ok(()))),
+        (present(&[]), Some(Err(failure(Kind::Status(500))))),
+    ] {
         let mut bench = Bench::serve(config(vec![opa()], &[0]));
         assert_eq!(bench.jobs(), ["query 0", "read 0"]);
+        bench.done(read(0, Ok(found)));
         bench.done(Done::Query(0, Ok(users(&["eve"]))));
-        bench.done(read(0, Ok(target)));
-        assert_eq!(
-            pass(&mut bench),
-            Some((1, 0, 0, 0)),
-            "nothing is known before"
-        );
-        for (answer, changed) in [
-            (Ok(users(&["eve"])), 0),
-            (Ok(users(&[])), 1),
-            (Err(failure(Kind::Status(500))), 0),
-            (Ok(users(&[])), 0),
-        ] {
-            bench.callback(0);
-            bench.jobs();
-            let failed = usize::from(answer.is_err());
-            bench.done(Done::Query(0, answer));
-            assert_eq!(pass(&mut bench), Some((1, changed, failed, 0)));
+        if bench.jobs() == ["query 0"] {
+            bench.done(Done::Query(0, Ok(users(&["eve"]))));
+            assert_eq!(bench.jobs(), ["update 0 eve"]);
         }
+        let changed = usize::from(matches!(update, Some(Ok(()))));
+        if let Some(update) = update {
+            assert_eq!(pass(&mut bench), None);
+            bench.done(Done::Update(0, update));
+        }
+        assert_eq!(pass(&mut bench), Some((1, changed, 0, 0)));
     }
 }
 

@@ -9,7 +9,7 @@ const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 
 fn limited_blind() -> Config {
     let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = Some(HALF);
+    config.toggles[0].max_removal = HALF;
     config
 }
 

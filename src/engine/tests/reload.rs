@@ -95,6 +95,8 @@ fn a_request_in_flight_is_waited_for_whatever_has_changed() {
         next.engine.handle(Event::Ended(0), now);
         assert!(next.jobs().contains(&"read 0".to_owned()));
         next.done(read(0, Ok(present(&["ann"]))));
+        assert_eq!(next.jobs(), ["query 0"]);
+        next.done(Done::Query(0, Ok(users(&["eve"]))));
         assert_eq!(next.jobs(), ["update 0 eve"]);
     }
 }

@@ -17,7 +17,7 @@ fn toggle(key: &str) -> Toggle {
             rule: "us".to_owned(),
         },
         spec: Map::new(),
-        max_removal: None,
+        max_removal: crate::config::MaxRemoval::Off,
     }
 }
 
@@ -98,7 +98,7 @@ proptest! {
         match edited(Some(&before.to_string()), "us", &users) {
             Ok(text) => {
                 let wanted = Some(&*users);
-                prop_assert_eq!(found(&text, "us").next_step(wanted, true), None);
+                prop_assert_eq!(found(&text, "us").steps(wanted, true), []);
                 let mut after: Value = serde_json::from_str(&text).unwrap();
                 after["flags"].as_object_mut().unwrap().remove("us");
                 before["flags"].as_object_mut().unwrap().remove("us");

@@ -115,6 +115,8 @@ impl Told {
         let flag = self.flag(spec)?;
         let environments = flag.environments.iter().map(|state| Environment {
             users: state.holders.clone(),
+            named: Some(Arc::clone(&state.targets))
+                .filter(|named| state.holders.as_ref() != Some(named)),
             in_order: state.is_in_order(),
         });
         Ok(There::Present(Present {

@@ -96,7 +96,7 @@ fn config(base_url: &str) -> Arc<Config> {
                 rule: "us".into(),
             },
             spec,
-            max_removal: None,
+            max_removal: optoggles::config::MaxRemoval::Off,
         }],
     })
 }
@@ -136,7 +136,7 @@ proptest! {
         // The second set is sent on top of what is known, without another read.
         for set in [wanted, next] {
             let users: Arc<Users> = Arc::new(set.iter().copied().collect());
-            if there.next_step(Some(&users), true) == Some(Step::Update) {
+            if there.steps(Some(&users), true).contains(&Step::Update) {
                 target.update(0, &users, &there).unwrap();
                 there.set_users(&users);
             }
@@ -147,7 +147,7 @@ proptest! {
                 prop_assert!(platform.is_on_for("default", "us", environment, &set, &others));
             }
             drop(platform);
-            prop_assert_eq!(read().next_step(Some(&users), true), None);
+            prop_assert_eq!(read().steps(Some(&users), true), []);
             prop_assert!(matches!(there, There::Present(_)));
         }
     }

@@ -23,7 +23,8 @@ struct Line<'a> {
     users: Option<usize>,
     added: Option<usize>,
     removed: Option<usize>,
-    described: Option<bool>,
+    created: bool,
+    described: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     added_users: Option<&'a Users>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +48,7 @@ impl Report {
 impl Row {
     fn line(&self, verbose: bool) -> Line<'_> {
         let change = self.known_change();
-        let nothing = matches!(&self.result, Ok((outcome, _)) if outcome.sent == Sent::Nothing);
+        let nothing = self.complaint.is_none() && self.outcome.sent == Sent::Nothing;
         let count = |users: fn(&Change) -> &Users| {
             change
                 .map(|change| users(change).len())
@@ -57,13 +58,17 @@ impl Row {
         Line {
             key: &self.key,
             result: self.verdict(),
-            users: self.outcome().map(|(_, users)| *users),
+            users: self.users,
             added: count(|change| &change.added),
             removed: count(|change| &change.removed),
-            described: self.outcome().map(|(outcome, _)| outcome.described),
+            created: self.outcome.created,
+            described: self.outcome.described,
             added_users: names.map(|change| &change.added),
             removed_users: names.map(|change| &change.removed),
-            error: self.result.as_ref().err().map(|error| error.words.as_str()),
+            error: self
+                .complaint
+                .as_ref()
+                .map(|complaint| complaint.words.as_str()),
         }
     }
 }

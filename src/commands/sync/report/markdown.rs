@@ -32,9 +32,9 @@ impl Report {
     }
 
     fn result(&self, row: &Row) -> String {
-        match &row.result {
-            Ok(_) => self.done(row),
-            Err(complaint) => complaint.in_a_line(),
+        match &row.complaint {
+            None => self.done(row),
+            Some(complaint) => complaint.in_a_line(&row.outcome),
         }
     }
 }

@@ -153,7 +153,16 @@ impl Referee {
             }
         }
         for id in 0..TOGGLES {
-            if engine.toggle(id).state != ToggleState::InSync {
+            let toggle = engine.toggle(id);
+            // It can be in sync with what was heard last, while the next answer is late.
+            let is_late = toggle
+                .troubles
+                .iter()
+                .any(|it| it.failure.kind == Kind::Late);
+            if is_late && engine.toggles[id].is_in_step() {
+                self.streaks.remove(&Key::Apply(id));
+            }
+            if toggle.state != ToggleState::InSync {
                 continue;
             }
             self.streaks.remove(&Key::Apply(id));

@@ -2,6 +2,7 @@
 
 use super::setup::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
 use super::*;
+use crate::users::Change;
 
 /// An OPA that is restarted is gone for longer than its readiness is believed.
 const DOWN: Duration = Duration::from_millis(1500);
@@ -205,7 +206,8 @@ impl Remote {
                 }
             }
             Job::Update(id, users, known) => {
-                let differences = known.change_to(users).filter(|_| self.differences);
+                let differences =
+                    Change::of_all(&known.changes_to(users)).filter(|_| self.differences);
                 let toggle = &mut self.toggles[*id];
                 let Some(there) = &mut toggle.there else {
                     return;

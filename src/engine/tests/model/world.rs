@@ -173,6 +173,10 @@ impl World {
 
     /// Tells the engine of the end of a request: its answer, or the failure.
     fn end(&mut self, index: usize, failure: Option<Failure>) {
+        // Who is not there does not answer.
+        let flight = &self.in_flight[index];
+        let is_refused = flight.answer.is_none() && self.remote.is_down(&flight.job, self.now);
+        let failure = failure.or_else(|| is_refused.then(|| self::failure(Kind::Refused)));
         if failure.is_none() {
             self.process(index);
         }

@@ -17,8 +17,8 @@ fn is_right(flag: Value) -> bool {
     let users: Users = ["ann"].into_iter().collect();
     definition.flag("us").is_ok_and(|flag| {
         there(flag, &toggle("us"))
-            .next_step(Some(&users), true)
-            .is_none()
+            .steps(Some(&users), true)
+            .is_empty()
     })
 }
 

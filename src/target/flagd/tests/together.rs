@@ -53,7 +53,7 @@ fn edits_at_the_same_time_are_all_made() {
     });
     let ids: Vec<ToggleId> = (0..TOGGLES).collect();
     for (id, there) in flagd.read(&ids) {
-        assert_eq!(there.unwrap().next_step(Some(&users), true), None, "{id}");
+        assert_eq!(there.unwrap().steps(Some(&users), true), [], "{id}");
     }
 }
 
@@ -105,7 +105,7 @@ fn edits_of_one_toggle_are_made_in_the_order_in_which_they_came() {
         drop(turn);
     });
     let (_, there) = flagd.read(&[0]).remove(0);
-    assert_eq!(there.unwrap().next_step(Some(&ann()), true), None);
+    assert_eq!(there.unwrap().steps(Some(&ann()), true), []);
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn two_that_write_the_same_file_in_one_process_undo_nothing_of_each_other() {
     });
     let ids: Vec<ToggleId> = (0..TOGGLES).collect();
     for (id, there) in generations[0].read(&ids) {
-        assert_eq!(there.unwrap().next_step(Some(&users), true), None, "{id}");
+        assert_eq!(there.unwrap().steps(Some(&users), true), [], "{id}");
     }
 }
 

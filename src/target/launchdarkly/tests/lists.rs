@@ -20,7 +20,7 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
             rule: "us".into(),
         },
         spec: spec.as_object().unwrap().clone(),
-        max_removal: None,
+        max_removal: crate::config::MaxRemoval::Off,
     };
     let target = config::LaunchDarkly {
         token: Secret::new("token"),
