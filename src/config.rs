@@ -175,6 +175,8 @@ pub struct Opa {
     pub token: Option<Secret>,
     /// Time between passes.
     pub poll_interval: Duration,
+    /// Whether OPA is asked, before its rules are, if it has activated its bundles.
+    pub wait_until_ready: bool,
     /// For requests to OPA.
     pub tls: Tls,
 }

@@ -4,6 +4,7 @@
 //! its toggles. A toggle has two tasks that never wait for each other: its query at the source, and
 //! its next step at the target. Per toggle at most one request of each is in flight.
 
+mod loading;
 mod pass;
 mod reload;
 mod source;
@@ -23,7 +24,7 @@ pub use view::{Cause, Notice, Outcome, Sent, SourceView, TargetView, ToggleState
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{AtOnce, Done, Job, SourceId, Terms, ToggleId};
+use crate::job::{AtOnce, Done, Job, Load, SourceId, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::Source;
 use task::{Key, Places, Timer};
@@ -55,6 +56,8 @@ pub enum Mode {
 pub enum Event {
     /// OPAL called back.
     Callback(SourceId),
+    /// OPAL reports a load of everything, or of an entry that it loads periodically.
+    Loaded(SourceId, Load),
     /// A job has ended.
     Done(Done),
     /// A request that an engine before this one made for a toggle has ended.
@@ -180,6 +183,7 @@ impl Engine {
                 self.heard_news(source, now.at);
                 self.ask_for_pass(source, Cause::Callback, now);
             }
+            Event::Loaded(source, load) => self.was_loaded(source, load, now),
             Event::Done(done) => self.done(done, now),
             Event::Ended(toggle) => self.ended(toggle, now),
             Event::Left => self.look_at_registrations(),
@@ -260,6 +264,8 @@ impl Engine {
             Done::Watch(source, result) => self.watched(source, result, now),
             Done::Leave(source, result) => self.left(source, result),
             Done::Ready(source, result) => self.heard_if_ready(source, result, now),
+            Done::Count(source, result) => self.counted(source, result, now),
+            Done::Load(source, result) => self.asked_to_load(source, result, now),
             Done::Query(toggle, result) => self.queried(toggle, result, now),
             Done::Read(results) => self.were_read(results, now),
             Done::Create(toggle, result) => self.was_created(toggle, result, now),
@@ -275,6 +281,7 @@ impl Engine {
             Timer::Task(Key::Ready(source)) => {
                 self.sources[source].passes.ready.state = task::State::Idle;
             }
+            Timer::Task(Key::Load(source)) => self.load_again(source, now),
             Timer::Task(key) => self.begin(key),
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),

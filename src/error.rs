@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use crate::config::Rule;
 
+/// What it means that an OPA under OPAL tells nothing of how far it has loaded.
+pub const UNTOLD: &str = "it does not tell whether it has loaded everything (GET \
+                          /v1/data/system/opal/ready and /metrics say nothing): after a restart of OPA, \
+                          rules that do not have their data yet are applied; give the token access to \
+                          /metrics, or run OPAL with OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True";
+
 /// A request that failed.
 ///
 /// `Display` is for logs and reports: it names the request, the cause and the remote's own words.
@@ -101,6 +107,30 @@ impl Failure {
         let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
                      nothing was written to its data since it was started): nothing is applied; \
                      where OPAL loads no data at all, set wait_until_ready = false on the source";
+        Failure::new(Kind::NotReady, words)
+    }
+
+    /// An OPA without OPAL whose bundles are not all activated, and that has lasted.
+    pub fn bundles_missing() -> Failure {
+        let words = "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
+                     nothing is applied; where it never will, set wait_until_ready = false on the source";
+        Failure::new(Kind::NotReady, words)
+    }
+
+    /// An OPA that was restarted, and that OPAL has not been seen to load everything into again.
+    pub fn reload_missing() -> Failure {
+        let words = "OPA was restarted, and OPAL has not reported yet that it has loaded all policy and \
+                     data into it again: nothing is applied; OPAL reports only with \
+                     OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True, and wait_until_ready = false on the \
+                     source does not wait for that";
+        Failure::new(Kind::NotReady, words)
+    }
+
+    /// An OPA that told how far it had loaded, and does not any more.
+    pub fn silent() -> Failure {
+        let words = "OPA no longer tells whether it was restarted and what was written to it (GET \
+                     /v1/config and /metrics): nothing is applied until it does; to go on without, set \
+                     wait_until_ready = false on the source";
         Failure::new(Kind::NotReady, words)
     }
 

@@ -71,15 +71,56 @@ impl Origin {
     }
 }
 
-/// What is known of an OPA's readiness.
+/// What an OPA, and the OPAL that feeds it, tell of how far it has loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Which process answers; none where OPA does not tell.
+    pub process: Option<String>,
+    /// Whether it says that it has loaded everything; none where it does not say.
+    pub says: Option<bool>,
+    /// What was written to it; none where it does not tell, or where that was not asked, because the
+    /// process is known.
+    pub writes: Option<Writes>,
+}
+
+/// What is known of an OPA before it is asked how far it has loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The processes of which nothing else need be asked.
+    pub loaded: Arc<Vec<String>>,
+    /// Whether it may tell which process it is.
+    pub tells_process: bool,
+}
+
+/// How often an OPA was written to since it was started, by its own count of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Writes {
+    /// Writes of data.
+    pub data: u64,
+    /// Writes of policy.
+    pub policies: u64,
+    /// How often its policies were listed, which OPAL does when it loads all of them.
+    pub lists: u64,
+}
+
+impl Writes {
+    /// Whether any count is less than it was: they belong to another process.
+    pub fn fell_from(&self, before: &Writes) -> bool {
+        self.data < before.data || self.policies < before.policies || self.lists < before.lists
+    }
+}
+
+/// A load into OPA that OPAL reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
-    /// It has loaded everything.
-    Ready,
-    /// It has not: its answers can be empty sets.
-    NotReady,
-    /// It does not tell: it does not have OPAL's health policy, or not yet.
-    Untold,
+pub enum Load {
+    /// All entries of its data configuration that are not loaded periodically.
+    Data,
+    /// The same, where there are none.
+    Nothing,
+    /// An entry that it loads periodically.
+    Periodic,
+    /// Policy.
+    Policy,
 }
 
 /// What creating a toggle came to.
@@ -124,8 +165,12 @@ pub enum Job {
     Watch(SourceId),
     /// Take it back, if it is still ours.
     Leave(SourceId),
-    /// Ask OPA if it has loaded everything.
-    Ready(SourceId, Arc<Origin>),
+    /// Ask OPA if it has loaded everything, as far as that is not known.
+    Ready(SourceId, Arc<Origin>, Known),
+    /// Ask OPA how often it was written to.
+    Count(SourceId, Arc<Origin>),
+    /// Have OPAL load everything into OPA.
+    Load(SourceId),
     /// Ask OPA, or look up in a document, who the users of a toggle are.
     Query(ToggleId, Arc<Origin>),
     /// Read toggles at the target.
@@ -144,9 +189,9 @@ impl Job {
         match self {
             Job::Register(_) | Job::Leave(_) => true,
             Job::Create(_) | Job::Describe(..) | Job::Update(..) => true,
-            Job::Discover(_) | Job::Watch(_) | Job::Ready(..) | Job::Query(..) | Job::Read(_) => {
-                false
-            }
+            Job::Discover(_) | Job::Watch(_) | Job::Ready(..) | Job::Count(..) => false,
+            // OPAL does it whether or not the answer is waited for.
+            Job::Load(_) | Job::Query(..) | Job::Read(_) => false,
         }
     }
 }
@@ -162,8 +207,12 @@ pub enum Done {
     Watch(SourceId, Result<bool, Failure>),
     /// The registration is gone.
     Leave(SourceId, Result<(), Failure>),
-    /// Whether OPA has loaded everything.
-    Ready(SourceId, Result<Readiness, Failure>),
+    /// How far OPA has loaded.
+    Ready(SourceId, Result<Evidence, Failure>),
+    /// How often OPA was written to, where it tells.
+    Count(SourceId, Result<Option<Writes>, Failure>),
+    /// OPAL loads everything; whether that includes data.
+    Load(SourceId, Result<bool, Failure>),
     /// The users that the rule allows.
     Query(ToggleId, Result<Users, Failure>),
     /// What the target has of each toggle.
@@ -185,6 +234,8 @@ impl Done {
             Done::Discover(..)
             | Done::Watch(..)
             | Done::Ready(..)
+            | Done::Count(..)
+            | Done::Load(..)
             | Done::Query(..)
             | Done::Read(_) => false,
         }

@@ -50,7 +50,11 @@ impl Peers {
             Job::Register(id) => Done::Register(id, self.sources[id].register()),
             Job::Watch(id) => Done::Watch(id, self.sources[id].watch()),
             Job::Leave(id) => Done::Leave(id, self.sources[id].leave()),
-            Job::Ready(id, origin) => Done::Ready(id, self.sources[id].ready(&origin)),
+            Job::Ready(id, origin, known) => {
+                Done::Ready(id, self.sources[id].ready(&origin, &known))
+            }
+            Job::Count(id, origin) => Done::Count(id, self.sources[id].count(&origin)),
+            Job::Load(id) => Done::Load(id, self.sources[id].load()),
             Job::Query(id, origin) => {
                 let rule = &toggles[id].users_policy;
                 Done::Query(id, self.sources[rule.source].query(&origin, rule))

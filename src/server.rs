@@ -17,6 +17,9 @@ use crate::secret::Secret;
 use crate::status::{Clocks, Health, Report, Rows, Status};
 use crate::worker::{Bells, WorkerGone};
 
+/// Below this path OPAL calls back, for each source by its id.
+pub const CALLBACKS: &str = "/opa_update/";
+
 /// What the routes need.
 pub struct Routes {
     callback_token: Secret,
@@ -105,7 +108,7 @@ impl Routes {
         broken: &impl Fn(&str),
     ) -> Reply {
         let path = url.split('?').next().unwrap_or_default();
-        if let Some(source) = path.strip_prefix("/opa_update/") {
+        if let Some(source) = path.strip_prefix(CALLBACKS) {
             return match method {
                 Method::Post => self.callback(source, authorization, broken),
                 _ => Reply::not_allowed("POST"),

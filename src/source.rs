@@ -2,12 +2,12 @@
 
 mod file;
 mod opa;
-mod opal;
+pub mod opal;
 
 use crate::config::{self, Config, Rule, SourceKind, Tls};
 use crate::error::{self, Failure};
 use crate::http::Client;
-use crate::job::{Origin, Readiness};
+use crate::job::{Evidence, Known, Origin, Writes};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::users::Users;
@@ -107,7 +107,8 @@ impl Source {
         self.opal()?.leave(&self.client)
     }
 
-    /// Whether OPA has loaded everything, as far as OPAL, and OPA itself, tell.
+    /// How far OPA has loaded, as far as OPAL, and OPA itself, tell; of a process that is known, nothing
+    /// but that.
     ///
     /// OPAL's health policy in OPA can be wrong both ways: it can stay false although all is loaded,
     /// and then OPAL itself knows; and it can be true of the OPA that was there before.
@@ -115,18 +116,58 @@ impl Source {
     /// # Errors
     ///
     /// Where OPA does not answer.
-    pub fn ready(&self, origin: &Origin) -> Result<Readiness, Failure> {
-        let Origin::Opa(opa) = origin else {
-            return Ok(Readiness::Untold);
+    pub fn ready(&self, origin: &Origin, known: &Known) -> Result<Evidence, Failure> {
+        let (Origin::Opa(opa), client) = (origin, &self.client) else {
+            return Ok(Evidence::default());
         };
-        let told = opa::ready(&self.client, opa)?;
-        let opal_is_ready = || self.opal().is_ok_and(|opal| opal.is_ready(&self.client));
-        Ok(match told {
-            None => Readiness::Untold,
-            Some(false) if !opal_is_ready() => Readiness::NotReady,
-            Some(_) if opa::lacks_data(&self.client, opa)? => Readiness::NotReady,
-            Some(_) => Readiness::Ready,
+        let Kind::Opal(opal) = &self.kind else {
+            let says = opa::has_activated_bundles(client, opa);
+            return Ok(Evidence {
+                says,
+                ..Evidence::default()
+            });
+        };
+        let process = match known.tells_process {
+            true => opa::process(client, opa)?,
+            false => None,
+        };
+        if process.as_ref().is_some_and(|it| known.loaded.contains(it)) {
+            return Ok(Evidence {
+                process,
+                ..Evidence::default()
+            });
+        }
+        let says = match opa::ready(client, opa)? {
+            Some(false) => Some(opal.is_ready(client)),
+            says => says,
+        };
+        let writes = opa::writes(client, opa)?;
+        Ok(Evidence {
+            process,
+            says,
+            writes,
         })
+    }
+
+    /// How often OPA was written to; none where it does not tell.
+    ///
+    /// # Errors
+    ///
+    /// Where OPA does not answer.
+    pub fn count(&self, origin: &Origin) -> Result<Option<Writes>, Failure> {
+        match origin {
+            Origin::Opa(opa) => opa::writes(&self.client, opa),
+            Origin::File(_) => Ok(None),
+        }
+    }
+
+    /// Has OPAL load everything into OPA; whether that includes data.
+    ///
+    /// # Errors
+    ///
+    /// Where OPAL refuses.
+    pub fn load(&self) -> Result<bool, Failure> {
+        self.opal()?.load(&self.client)
     }
 
     /// Whether OPA answers at all: asks it for what costs nothing.

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, after, never, select_biased, unbounded};
 
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
-use crate::job::Done;
+use crate::job::{Done, Load};
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::peers::Peers;
@@ -69,6 +69,8 @@ pub struct Assignment {
 enum News {
     /// OPAL called back for the source of this id.
     Callback(String),
+    /// OPAL has reported a load to the source of this id.
+    Loaded(String, Load),
     /// A job of the generation with this number has ended.
     Done(u64, Done),
 }
@@ -136,6 +138,13 @@ impl Worker {
                 self.bells.clear(&source);
                 if let Some(id) = self.current.source(&source) {
                     self.current.engine.handle(Event::Callback(id), moment());
+                }
+            }
+            News::Loaded(source, load) => {
+                if let Some(id) = self.current.source(&source) {
+                    self.current
+                        .engine
+                        .handle(Event::Loaded(id, load), moment());
                 }
             }
             News::Done(number, done) if number == self.current.number => {

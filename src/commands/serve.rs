@@ -1,5 +1,6 @@
 //! `optoggles serve`: the daemon.
 
+use std::io::Read;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use crate::engine::Mode;
 use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner, Limits};
 use crate::server::{self, Routes};
+use crate::source::opal::report;
+use crate::worker::Bells;
 
 /// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
 pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
@@ -24,7 +27,8 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
         Arc::clone(&machine.status),
         Arc::clone(&machine.metrics),
     );
-    let gate = open_gate(listener, routes)
+    let bells = Arc::clone(&machine.bells);
+    let gate = open_gate(listener, routes, bells)
         .map_err(|error| Stop::failed(format!("failed to start the HTTP server: {error}")))?;
     let bind = &config.bind;
     let read = || {
@@ -60,13 +64,18 @@ fn refuse_stdin(config: &Config) -> Result<(), Stop> {
     }
 }
 
-fn open_gate(listener: TcpListener, routes: Routes) -> std::io::Result<Gate> {
+fn open_gate(listener: TcpListener, routes: Routes, bells: Arc<Bells>) -> std::io::Result<Gate> {
+    let on_body = move |path: &str, body: &mut dyn Read| {
+        let source = path.strip_prefix(server::CALLBACKS);
+        if let Some((source, load)) = source.zip(report::scan(body)) {
+            bells.report(source, load);
+        }
+    };
     let address = listener.local_addr()?;
     let (inner, behind) = Inner::bind()?;
     server::start(behind, routes, broken)?;
-    let gate = gate::open(listener, inner, Limits::of_this_process(), |words| {
-        broken(&words)
-    })?;
+    let limits = Limits::of_this_process();
+    let gate = gate::open(listener, inner, limits, on_body, |words| broken(&words))?;
     log::info!("listening address={address}");
     Ok(gate)
 }

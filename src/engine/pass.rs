@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::SourceKind;
 use crate::error::Failure;
-use crate::job::{Job, Readiness, SourceId, ToggleId};
+use crate::job::{Evidence, Job, Load, SourceId, ToggleId};
 
+use super::loading::{Loading, Verdict};
 use super::task::{Places, State, Task};
 use super::{Cause, Engine, Key, Moment, Notice, Thing, Timer};
 
@@ -25,9 +27,15 @@ pub(super) struct Passes {
     pub(super) ready: Task,
     pub(super) ready_until: Option<Instant>,
     pub(super) held_since: Option<Instant>,
+    /// OPA does not tell whether it has loaded everything: until then it is not asked again, because
+    /// that may be a question on which it hangs.
+    untold_until: Option<Instant>,
+    /// That was logged.
+    is_told_of: bool,
     asks_if_ready: bool,
-    /// OPA has told its readiness once: if it no longer does, it was restarted.
-    pub(super) tells: bool,
+    pub(super) loading: Loading,
+    /// OPA was restarted, and it is not known whether it has loaded everything.
+    pub(super) unproven: bool,
     running: Option<Pass>,
     /// Answered, and not yet told of, because the target is being told.
     settling: Option<Pass>,
@@ -78,7 +86,10 @@ impl Passes {
             ready_until: None,
             held_since: None,
             asks_if_ready,
-            tells: false,
+            loading: Loading::default(),
+            untold_until: None,
+            is_told_of: false,
+            unproven: false,
             running: None,
             settling: None,
             count: 0,
@@ -93,7 +104,9 @@ impl Passes {
         self.unanswered = old.unanswered;
         self.ready = old.ready.inherit().hurried();
         self.held_since = old.held_since;
-        self.tells = old.tells;
+        self.loading = old.loading.clone();
+        self.unproven = old.unproven;
+        self.is_told_of = old.is_told_of;
     }
 
     /// The places that the next query waits for, where that is all it waits for.
@@ -157,7 +170,7 @@ impl Engine {
             return;
         };
         passes.count += 1;
-        passes.ready_until = None;
+        passes.ready_until = passes.untold_until.filter(|until| now.at < *until);
         if passes.ready.may_be_hurried() {
             passes.ready.state = State::Idle;
             self.timers.cancel(Timer::Task(Key::Ready(id)));
@@ -307,6 +320,12 @@ impl Engine {
 /// restarted in the middle of a pass answers empty sets.
 const READY: Duration = Duration::from_millis(250);
 
+/// For how long an OPA that does not tell is taken as it is.
+const UNTOLD: Duration = Duration::from_secs(60);
+
+/// How long OPAL may take to report that it has loaded everything, before it is asked again.
+const REPORT: Duration = Duration::from_secs(15);
+
 /// How long to wait at least, and at most, before asking an OPA again that is not ready.
 const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
@@ -322,7 +341,9 @@ impl Engine {
             };
             if !passes.queries.is_empty() && !passes.is_ready(now) && passes.ready.is_idle() {
                 passes.ready.state = State::Running;
-                self.urgent.push_back(Job::Ready(id, Arc::clone(origin)));
+                let known = passes.loading.known();
+                self.urgent
+                    .push_back(Job::Ready(id, Arc::clone(origin), known));
             }
         }
     }
@@ -330,37 +351,119 @@ impl Engine {
     pub(super) fn heard_if_ready(
         &mut self,
         id: SourceId,
-        result: Result<Readiness, Failure>,
+        result: Result<Evidence, Failure>,
         now: Moment,
     ) {
         if self.sources[id].passes.ready.is_void() {
             return;
         }
-        let readiness = match result {
-            Ok(readiness) => readiness,
+        let evidence = match result {
+            Ok(evidence) => evidence,
             Err(failure) => {
                 self.suspect(id, &failure, now);
                 return self.failed(Key::Ready(id), "readiness query", failure, now);
             }
         };
-        let tells = &mut self.sources[id].passes.tells;
-        let ready = match readiness {
-            Readiness::Ready => true,
-            Readiness::NotReady => false,
-            Readiness::Untold => !*tells,
+        let name = self.source_name(id);
+        let passes = &mut self.sources[id].passes;
+        let verdict = match self.config.sources[id].kind {
+            SourceKind::Opal(_) => passes.loading.judge(&evidence, now.at),
+            // Its bundles tell each time, or do not.
+            _ if evidence.says == Some(false) => Verdict::NotReady,
+            _ => Verdict::Ready,
         };
-        *tells |= readiness != Readiness::Untold;
-        if !ready {
-            return self.hold(id, now);
+        match verdict {
+            Verdict::Ready => passes.unproven = false,
+            Verdict::Unproven => passes.unproven = true,
+            Verdict::Silent => {
+                let failure = Failure::silent();
+                return self.failed(Key::Ready(id), "readiness query", failure, now);
+            }
+            Verdict::Restarted => {
+                self.notices.push(Notice::Restarted { name });
+                // OPAL may have been restarted too, and would report to no one.
+                self.look_at_registration(id);
+                self.begin(Key::Load(id));
+                return self.hold(id, now);
+            }
+            Verdict::NotReady => return self.hold(id, now),
         }
-        let was_sure = self.sources[id].passes.is_sure();
+        let was_sure = passes.is_sure();
+        passes.held_since = None;
+        if evidence.says.is_none() && evidence.writes.is_none() && !passes.loading.trusts(&evidence)
+        {
+            match self.config.sources[id].kind {
+                SourceKind::Opal(_) if !std::mem::replace(&mut passes.is_told_of, true) => {
+                    self.notices.push(Notice::Untold { name });
+                }
+                SourceKind::Opal(_) => {}
+                _ => passes.untold_until = Some(now.at + UNTOLD),
+            }
+        }
         self.succeeded(Key::Ready(id));
-        self.sources[id].passes.held_since = None;
+        if !self.sources[id].load.is_running() {
+            self.succeeded(Key::Load(id));
+        }
         if !was_sure {
             // What was asked before OPA was restarted is out of date.
             self.ask_for_pass(id, Cause::Ready, now);
         }
         self.sources[id].passes.ready_until = Some(now.at + READY);
+    }
+
+    /// OPAL has been asked to load everything, and will report it.
+    pub(super) fn asked_to_load(
+        &mut self,
+        id: SourceId,
+        result: Result<bool, Failure>,
+        now: Moment,
+    ) {
+        let key = Key::Load(id);
+        match result {
+            Ok(loads_data) => {
+                self.succeeded(key);
+                if !loads_data {
+                    self.sources[id].passes.loading.loads_no_data();
+                }
+                self.timers.set(Timer::Task(key), now.at + REPORT);
+            }
+            Err(failure) => self.failed(key, "request to load everything", failure, now),
+        }
+    }
+
+    /// OPAL reports a load.
+    pub(super) fn was_loaded(&mut self, id: SourceId, load: Load, now: Moment) {
+        let passes = &mut self.sources[id].passes;
+        passes.loading.reported(load);
+        if passes.held_since.is_none() {
+            return;
+        }
+        if load == Load::Data {
+            self.load_again(id, now);
+        }
+        // It may be all that was missing.
+        let passes = &mut self.sources[id].passes;
+        if passes.ready.may_be_hurried() {
+            passes.ready.state = State::Idle;
+            self.timers.cancel(Timer::Task(Key::Ready(id)));
+        }
+    }
+
+    /// Asks OPAL again to load everything, as long as that can prove anything.
+    pub(super) fn load_again(&mut self, id: SourceId, now: Moment) {
+        let loading = &self.sources[id].passes.loading;
+        if loading.wants_load() && !loading.is_unproven(now.at) {
+            self.begin(Key::Load(id));
+        }
+    }
+
+    /// What an OPA lacks that is not ready, and the way out.
+    fn not_ready(&self, id: SourceId) -> Failure {
+        match &self.config.sources[id].kind {
+            SourceKind::Opa(_) => Failure::bundles_missing(),
+            _ if self.sources[id].passes.loading.wants_load() => Failure::reload_missing(),
+            _ => Failure::not_ready(),
+        }
     }
 
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
@@ -373,7 +476,8 @@ impl Engine {
         }
         let held = now.at - *passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
-            self.failed(Key::Ready(id), "readiness query", Failure::not_ready(), now);
+            let failure = self.not_ready(id);
+            self.failed(Key::Ready(id), "readiness query", failure, now);
         }
         let ready = &mut self.sources[id].passes.ready;
         if !ready.has_given_up() {

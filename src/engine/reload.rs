@@ -124,6 +124,8 @@ impl Engine {
             (&known.discover, Key::Discover(id), Key::Discover(old_id)),
             (&known.register, Key::Register(id), Key::Register(old_id)),
             (&known.watch, Key::Watch(id), Key::Watch(old_id)),
+            (&known.count, Key::Count(id), Key::Count(old_id)),
+            (&known.load, Key::Load(id), Key::Load(old_id)),
         ] {
             if task.is_running() {
                 // The old engine will hear the answer.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{self, SourceKind};
 use crate::error::{Failure, Kind};
-use crate::job::{Job, Origin, SourceId};
+use crate::job::{Job, Origin, SourceId, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
@@ -14,6 +14,9 @@ use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
 
 /// How often the registration is looked at.
 const WATCH: Duration = Duration::from_secs(30);
+
+/// How often OPA is asked for the writes to it.
+const COUNT: Duration = Duration::from_secs(5);
 
 /// How often a file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,6 +27,11 @@ pub(super) struct Source {
     pub(super) discover: Task,
     pub(super) register: Task,
     pub(super) watch: Task,
+    /// Counting the writes to OPA, which tell of changes that nobody has called for.
+    pub(super) count: Task,
+    pub(super) counted: Option<Writes>,
+    /// Asking OPAL to load everything.
+    pub(super) load: Task,
     pub(super) passes: Passes,
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
@@ -47,18 +55,21 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(source: &config::Source, mode: Mode, places: usize) -> Source {
         let origin = Origin::configured(&source.kind).map(Arc::new);
-        let (opal, interval) = match &source.kind {
-            SourceKind::Opal(opal) => (Some(opal), None),
-            SourceKind::Opa(opa) => (None, Some(opa.poll_interval)),
-            SourceKind::File(_) => (None, Some(LOOK)),
+        let (is_opal, waits, interval) = match &source.kind {
+            SourceKind::Opal(opal) => (true, opal.wait_until_ready, None),
+            SourceKind::Opa(opa) => (false, opa.wait_until_ready, Some(opa.poll_interval)),
+            SourceKind::File(_) => (false, false, Some(LOOK)),
         };
         Source {
             discovers: origin.is_none(),
             is_file: matches!(source.kind, SourceKind::File(_)),
             asked: 0,
             asking: 0,
-            registers: opal.is_some() && mode == Mode::Serve,
-            passes: Passes::new(opal.is_some_and(|opal| opal.wait_until_ready), places),
+            registers: is_opal && mode == Mode::Serve,
+            passes: Passes::new(waits, places),
+            count: Task::default(),
+            counted: None,
+            load: Task::default(),
             interval: match mode {
                 Mode::Serve => interval,
                 Mode::Sync { interval } => Some(interval),
@@ -89,6 +100,9 @@ impl Source {
         self.discover = old.discover.inherit();
         self.register = old.register.inherit();
         self.watch = old.watch.inherit();
+        self.count = old.count.inherit();
+        self.load = old.load.inherit();
+        self.counted = old.counted;
         self.passes.inherit(&old.passes);
     }
 
@@ -148,6 +162,11 @@ impl Engine {
             Key::Discover(source) => Job::Discover(source),
             Key::Register(source) => Job::Register(source),
             Key::Watch(source) => Job::Watch(source),
+            Key::Load(source) => Job::Load(source),
+            Key::Count(source) => match &self.sources[source].origin {
+                Some(origin) => Job::Count(source, Arc::clone(origin)),
+                None => return,
+            },
             Key::Ready(_) | Key::Query(_) | Key::Apply(_) => return,
         };
         self.timers.cancel(Timer::Task(key));
@@ -222,7 +241,11 @@ impl Engine {
             Origin::File(_) => None,
         };
         source.origin = Some(Arc::new(origin));
+        source.counted = None;
         self.outdate_answers(id);
+        if self.sources[id].registers {
+            self.begin(Key::Count(id));
+        }
         if let Some(opa) = opa {
             let name = self.source_name(id);
             self.notices.push(Notice::Discovered { name, opa });
@@ -237,6 +260,7 @@ impl Engine {
                 self.succeeded(key);
                 self.sources[id].has_registered = true;
                 self.timers.set(Timer::Task(Key::Watch(id)), now.at + WATCH);
+                self.begin(Key::Count(id));
                 let name = self.source_name(id);
                 self.notices.push(Notice::Registered { name });
                 // A change may have fallen between an earlier pass and now.
@@ -277,16 +301,46 @@ impl Engine {
         }
     }
 
+    /// OPA has counted the writes to it: where they are not what they were, the policy may have changed,
+    /// whether or not OPAL's callback arrives.
+    pub(super) fn counted(
+        &mut self,
+        id: SourceId,
+        result: Result<Option<Writes>, Failure>,
+        now: Moment,
+    ) {
+        let key = Key::Count(id);
+        let writes = match result {
+            Ok(writes) => writes,
+            Err(failure) => {
+                self.suspect(id, &failure, now);
+                return self.failed(key, "watch", failure, now);
+            }
+        };
+        self.succeeded(key);
+        self.timers.set(Timer::Task(key), now.at + COUNT);
+        let Some(writes) = writes else {
+            return;
+        };
+        let before = self.sources[id].counted.replace(writes);
+        if before.is_some_and(|before| before != writes) {
+            self.heard_news(id, now.at);
+            self.ask_for_pass(id, Cause::Watch, now);
+        }
+    }
+
     pub(super) fn source_name(&self, id: SourceId) -> String {
         format!("source {}", self.config.sources[id].id)
     }
 
     /// Looks now whether the registrations are still there.
     pub(super) fn look_at_registrations(&mut self) {
-        for id in 0..self.sources.len() {
-            if self.sources[id].registers && self.sources[id].has_registered {
-                self.begin(Key::Watch(id));
-            }
+        (0..self.sources.len()).for_each(|id| self.look_at_registration(id));
+    }
+
+    pub(super) fn look_at_registration(&mut self, id: SourceId) {
+        if self.sources[id].registers && self.sources[id].has_registered {
+            self.begin(Key::Watch(id));
         }
     }
 
@@ -377,6 +431,7 @@ impl Engine {
         }
         let passes = &mut self.sources[id].passes;
         passes.ready.outdate();
+        passes.loading.moved();
         passes.ready_until = None;
     }
 

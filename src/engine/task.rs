@@ -167,6 +167,8 @@ pub(super) enum Key {
     Discover(SourceId),
     Register(SourceId),
     Watch(SourceId),
+    Count(SourceId),
+    Load(SourceId),
     Ready(SourceId),
     Query(ToggleId),
     Apply(ToggleId),
@@ -198,6 +200,8 @@ impl Engine {
             Key::Discover(source) => &mut self.sources[source].discover,
             Key::Register(source) => &mut self.sources[source].register,
             Key::Watch(source) => &mut self.sources[source].watch,
+            Key::Count(source) => &mut self.sources[source].count,
+            Key::Load(source) => &mut self.sources[source].load,
             Key::Ready(source) => &mut self.sources[source].passes.ready,
             Key::Query(toggle) => &mut self.toggles[toggle].query,
             Key::Apply(toggle) => &mut self.toggles[toggle].apply,
@@ -210,6 +214,8 @@ impl Engine {
             Key::Discover(source)
             | Key::Register(source)
             | Key::Watch(source)
+            | Key::Count(source)
+            | Key::Load(source)
             | Key::Ready(source) => self.source_name(source),
         }
     }
@@ -263,9 +269,12 @@ impl Engine {
 fn thing(key: Key) -> Thing {
     match key {
         Key::Query(toggle) | Key::Apply(toggle) => Thing::Toggle(toggle),
-        Key::Discover(source) | Key::Register(source) | Key::Watch(source) | Key::Ready(source) => {
-            Thing::Source(source)
-        }
+        Key::Discover(source)
+        | Key::Register(source)
+        | Key::Watch(source)
+        | Key::Count(source)
+        | Key::Load(source)
+        | Key::Ready(source) => Thing::Source(source),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
 use crate::job::{Created, Job, SourceId, ToggleId};
 use crate::plan::{History, Step, There};
@@ -287,7 +288,8 @@ impl Engine {
         let before = toggle.answer.replace(Arc::clone(&users));
         let changed = before.is_some_and(|before| before != users);
         let was_known = toggle.wanted.replace(users).is_some();
-        if changed && was_known && self.running_cause(source) == Some(Cause::Resync) {
+        let cause = self.running_cause(source);
+        if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
             self.missed_callback(source);
         }
         let readable = self.terms.readable;
@@ -301,7 +303,7 @@ impl Engine {
             toggle.due = false;
         }
         // A poll is no news, and must not shorten the waits of a target that fails.
-        let is_news = changed || self.running_cause(source) != Some(Cause::Poll);
+        let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
         if is_news && self.toggles[id].apply.may_be_hurried() {
             self.hurry(id, now);
         } else {
@@ -416,7 +418,12 @@ impl Engine {
     /// is not known of one lets nothing through in another. Where it is not known in one who has the
     /// toggle, an empty set is held too.
     fn held_back(&self, id: ToggleId, update: &Update) -> Option<Failure> {
-        let limit = self.config.toggles[id].max_removal;
+        let toggle = &self.config.toggles[id];
+        let limit = match self.sources[toggle.users_policy.source].passes.unproven {
+            // A share says enough of few users too, where OPA may have lost some of its data.
+            true if toggle.max_removal == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
+            _ => toggle.max_removal,
+        };
         if matches!(self.mode, Mode::Once { force: true, .. }) || limit.allows_everybody() {
             return None;
         }

@@ -116,6 +116,8 @@ impl Engine {
             (&source.discover, Key::Discover(id)),
             (&source.register, Key::Register(id)),
             (&source.watch, Key::Watch(id)),
+            (&source.count, Key::Count(id)),
+            (&source.load, Key::Load(id)),
             (&source.passes.ready, Key::Ready(id)),
         ];
         SourceView {
@@ -266,6 +268,8 @@ pub enum Cause {
     Changed,
     /// OPA has loaded everything.
     Ready,
+    /// OPA was written to, whether or not OPAL called back.
+    Watch,
     /// `poll_interval`, or `sync --interval`.
     Poll,
     /// `resync_interval`.
@@ -282,6 +286,7 @@ impl fmt::Display for Cause {
             Cause::Moved => "moved",
             Cause::Changed => "changed",
             Cause::Ready => "ready",
+            Cause::Watch => "watch",
             Cause::Poll => "poll",
             Cause::Resync => "resync",
             Cause::Reload => "reload",
@@ -318,6 +323,16 @@ pub enum Notice {
     },
     /// OPA has not loaded everything: nothing is applied.
     Held {
+        /// The source.
+        name: String,
+    },
+    /// OPA tells nothing of how far it has loaded.
+    Untold {
+        /// The source.
+        name: String,
+    },
+    /// OPA was restarted: nothing is applied until it has loaded everything.
+    Restarted {
         /// The source.
         name: String,
     },

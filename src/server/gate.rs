@@ -8,7 +8,7 @@
 //! Each admitted connection has a short-lived thread. When all places are taken, whoever needs its
 //! place least leaves (`crowd`), so connections that do nothing never keep a request out.
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +50,7 @@ pub struct Limits {
     pub turn_time: Duration,
     /// For the server to answer, and then for the client to take the answer.
     pub answer_time: Duration,
-    /// The bytes of a body that are read, to be thrown away, after the answer 202.
+    /// The bytes of a body that are read after the answer 202.
     pub body_bytes: u64,
     /// For such a body to arrive.
     pub body_time: Duration,
@@ -119,7 +119,8 @@ impl Gate {
 
 /// Starts to let the clients of `listener` through to `inner`, on a thread named `gate`.
 ///
-/// `on_broken` is called at most once, with the reason, when nothing listens behind `inner` any more:
+/// `on_body` is given the path and the body of each request that is answered 202, whatever it is, after
+/// the answer; what it leaves of it is thrown away. `on_broken` is called at most once, with the reason, when nothing listens behind `inner` any more:
 /// from then on every client is answered 503, and only a new process helps.
 ///
 /// # Errors
@@ -129,6 +130,7 @@ pub fn open(
     listener: TcpListener,
     inner: Inner,
     limits: Limits,
+    on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
     on_broken: impl FnOnce(String) + Send + 'static,
 ) -> io::Result<Gate> {
     // A client can be gone between the report that it is there and accept, which must not block then.
@@ -141,6 +143,7 @@ pub fn open(
         crowd: Crowd::new(limits.connections),
         inner,
         limits,
+        on_body: Box::new(on_body),
         on_broken: Mutex::new(Some(Box::new(on_broken))),
     });
     let ours = Arc::clone(&door);
@@ -156,9 +159,11 @@ struct Door {
     inner: Inner,
     limits: Limits,
     crowd: Arc<Crowd>,
+    on_body: OnBody,
     on_broken: Mutex<Option<OnBroken>>,
 }
 
+type OnBody = Box<dyn Fn(&str, &mut dyn Read) + Send + Sync>;
 type OnBroken = Box<dyn FnOnce(String) + Send>;
 
 impl Door {

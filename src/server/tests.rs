@@ -33,6 +33,7 @@ fn config() -> Config {
         url: address("http://localhost:1"),
         token: None,
         poll_interval: PATIENCE,
+        wait_until_ready: false,
         tls: Tls::default(),
     };
     let toggle = Toggle {
@@ -103,7 +104,7 @@ impl Fixture {
         };
         Fixture {
             address,
-            _gate: gate::open(listener, inner, limits, |why| panic!("{why}")).unwrap(),
+            _gate: gate::open(listener, inner, limits, |_, _| (), |why| panic!("{why}")).unwrap(),
             _worker: worker,
         }
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::config::Rule;
 use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::Access;
+use crate::job::{Access, Writes};
 use crate::users::{Keys, Users, describe_wrong};
 
 /// The rule of OPAL's health policy that tells whether policy and data were loaded.
@@ -62,42 +62,81 @@ pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failu
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
-/// Whether OPA has certainly received no data since it was started.
-///
-/// An OPA that is restarted under a running OPAL client gets its policy back first, and with it the
-/// word that all is ready, which was true of its predecessor. Its metrics tell: nothing was written
-/// to its data. Where they tell nothing, this is false. An OPA that does not answer any more may be
-/// another one by the time it is asked for users.
-pub(super) fn lacks_data(client: &Client, opa: &Access) -> Result<bool, Failure> {
-    let request = Request::new(Method::GET, opa.url.join(["metrics"]));
-    let answer = client.send(request.authorized(opa.authorization.as_ref()));
-    match answer.and_then(Answer::success) {
-        Ok(answer) => Ok(shows_no_write(&String::from_utf8_lossy(&answer.body))),
-        Err(failure) if failure.is_unreachable() => Err(failure),
-        Err(_) => Ok(false),
+/// Which process answers: OPA gives itself another id at each start; none where it does not tell.
+pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, Failure> {
+    #[derive(Deserialize)]
+    struct Config {
+        result: Labels,
+    }
+    #[derive(Deserialize)]
+    struct Labels {
+        labels: Id,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        id: String,
+    }
+    let answer = told(client, opa, &["v1", "config"])?;
+    let config = answer.and_then(|answer| answer.json::<Config>().ok());
+    Ok(config.map(|config| config.result.labels.id))
+}
+
+/// How often OPA was written to since it was started; none where it does not tell.
+pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Failure> {
+    let answer = told(client, opa, &["metrics"])?;
+    Ok(answer.and_then(|answer| count_writes(&String::from_utf8_lossy(&answer.body))))
+}
+
+/// Whether all bundles were activated that an OPA without OPAL is configured with; none where it does
+/// not tell, or does not answer that alone: its rules tell whether it answers at all.
+pub(super) fn has_activated_bundles(client: &Client, opa: &Access) -> Option<bool> {
+    let url = opa.url.join(["health"]) + "?bundles";
+    let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
+    match client.send(request).ok()?.status {
+        200 => Some(true),
+        500 => Some(false),
+        _ => None,
     }
 }
 
-/// Whether OPA's metrics count requests to its data, and none of them wrote any.
-fn shows_no_write(metrics: &str) -> bool {
-    let mut counted = false;
+/// What OPA tells where it is asked for something that it may keep to itself.
+fn told(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
+    let url = opa.url.join(path.iter().copied());
+    let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
+    match client.send(request).and_then(Answer::success) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(failure) if failure.is_unreachable() => Err(failure),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Counts the writes in OPA's metrics that it has done; none where it does not count requests to its data.
+fn count_writes(metrics: &str) -> Option<Writes> {
+    let mut writes = Writes::default();
+    let mut counts_data = false;
     for line in metrics.lines() {
-        let Some((labels, count)) = line
-            .strip_prefix("http_request_duration_seconds_count{")
-            .and_then(|rest| rest.split_once("} "))
-        else {
+        let counted = line.strip_prefix("http_request_duration_seconds_count{");
+        let Some((labels, count)) = counted.and_then(|rest| rest.split_once("} ")) else {
             continue;
         };
-        if !labels.contains("handler=\"v1/data\"") || count.trim() == "0" {
+        let count = count.trim().parse::<f64>().unwrap_or_default() as u64;
+        let has = |label: &str| labels.contains(label);
+        let (is_data, is_policy) = (has("handler=\"v1/data\""), has("handler=\"v1/policies\""));
+        counts_data |= is_data && count > 0;
+        if !has("code=\"2") {
             continue;
         }
-        counted = true;
-        let writes = ["method=\"put\"", "method=\"patch\""];
-        if labels.contains("code=\"2") && writes.iter().any(|write| labels.contains(write)) {
-            return false;
+        let is_write =
+            ["put", "patch", "delete"].map(|method| has(&format!("method=\"{method}\"")));
+        let is_write = is_write.contains(&true);
+        match (is_data, is_policy) {
+            (true, _) if is_write => writes.data += count,
+            (_, true) if is_write => writes.policies += count,
+            (_, true) if has("method=\"get\"") => writes.lists += count,
+            _ => {}
         }
     }
-    counted
+    counts_data.then_some(writes)
 }
 
 fn get<'a>(

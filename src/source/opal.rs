@@ -1,6 +1,7 @@
 //! The OPAL client's API.
 
 mod oauth;
+pub mod report;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::config;
 use crate::error::{Failure, Kind};
-use crate::http::{Client, Request};
+use crate::http::{Answer, Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
 use oauth::Grantor;
@@ -175,6 +176,20 @@ impl Opal {
         match answer.status {
             404 => Ok(()),
             _ => answer.success().map(drop),
+        }
+    }
+
+    /// Has OPAL load all policy and all data into OPA; false where it never loads data. OPAL does so
+    /// after it has answered.
+    pub(super) fn load(&self, client: &Client) -> Result<bool, Failure> {
+        let trigger = |updater| client.send(self.request(Method::POST, [updater, "trigger"]));
+        let policy = trigger("policy-updater").and_then(Answer::success);
+        let data = trigger("data-updater")?;
+        policy?;
+        match data.status {
+            // Its data updater is turned off.
+            503 => Ok(false),
+            _ => data.success().map(|_| true),
         }
     }
 

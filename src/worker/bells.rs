@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 
 use super::News;
 use crate::config::Config;
+use crate::job::Load;
 
 /// A bell for each source, which rings once until the worker has heard it: however many callbacks
 /// come, at most one for each source waits in the channel, and nobody waits for the worker.
@@ -46,6 +47,12 @@ impl Bells {
             .send(callback)
             .map(|()| true)
             .map_err(|_| WorkerGone)
+    }
+
+    /// OPAL reports a load to a source.
+    pub fn report(&self, source: &str, load: Load) {
+        // Where the worker is gone, the next callback says so.
+        let _ = self.news.send(News::Loaded(source.to_owned(), load));
     }
 
     /// The worker has heard it.

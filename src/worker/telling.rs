@@ -3,6 +3,7 @@
 use log::{Level, log_enabled};
 
 use crate::engine::{Cause, Notice};
+use crate::error::UNTOLD;
 use crate::metrics::Metrics;
 use crate::seconds::Seconds;
 use crate::users::{Change, Users};
@@ -50,6 +51,14 @@ fn tell_one(notice: Notice) {
                  advertised_address={address} (try from its host), or it runs without \
                  OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True {}", field(&name));
         }
+        Notice::Untold { name } => {
+            log::warn!(target: LOG, "OPA answers, but {UNTOLD} {}", field(&name))
+        }
+        Notice::Restarted { name } => {
+            log::warn!(target: LOG,
+                "OPA was restarted, nothing is applied until OPAL has loaded everything again {}",
+                field(&name));
+        }
         Notice::Held { name } => {
             log::warn!(target: LOG, "OPA is not ready, nothing is applied {}", field(&name));
         }
@@ -63,7 +72,8 @@ fn tell_one(notice: Notice) {
             took,
         } => {
             // An OPA that is polled every few seconds would fill the log.
-            let is_quiet = cause == Cause::Poll && changed + failed + late == 0;
+            let is_quiet =
+                matches!(cause, Cause::Poll | Cause::Watch) && changed + failed + late == 0;
             let level = if is_quiet { Level::Debug } else { Level::Info };
             log::log!(target: LOG, level,
                 "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} \

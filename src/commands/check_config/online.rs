@@ -28,7 +28,24 @@ pub(super) struct Finding {
     /// What was asked, such as `OPAL` or `rule data.app.rbac.us_users`.
     pub(super) asked: String,
     /// The answer, or why there is none that will do.
-    pub(super) result: Result<String, String>,
+    pub(super) result: Result<Told, String>,
+}
+
+/// An answer.
+#[derive(Clone)]
+pub(super) struct Told {
+    words: String,
+    /// It will do, and somebody should know of it.
+    is_warning: bool,
+}
+
+impl From<String> for Told {
+    fn from(words: String) -> Told {
+        Told {
+            words,
+            is_warning: false,
+        }
+    }
 }
 
 /// What a finding is about; their order is that of the findings.
@@ -40,7 +57,7 @@ enum Place {
 }
 
 /// An answer: about what, to which question, and what it was.
-type Answer = (Place, String, Result<String, Failure>);
+type Answer = (Place, String, Result<Told, Failure>);
 
 /// Somebody to ask.
 enum Peer {
@@ -80,7 +97,11 @@ impl Finding {
     /// The same for programs.
     pub(super) fn entry(&self) -> Entry {
         let (severity, answer) = match &self.result {
-            Ok(answer) => ("ok", answer),
+            Ok(Told {
+                words,
+                is_warning: true,
+            }) => ("warning", words),
+            Ok(Told { words, .. }) => ("ok", words),
             Err(reason) => ("error", reason),
         };
         let message = format!("{}: {}: {answer}", self.about, self.asked);
@@ -102,7 +123,11 @@ pub(super) fn human(findings: &[Finding], colours: bool) -> String {
     let line = |finding: &Finding| {
         let (about, asked) = (&finding.about, &finding.asked);
         let (tone, answer) = match &finding.result {
-            Ok(answer) => (Tone::Good, format!("ok: {answer}")),
+            Ok(Told {
+                words,
+                is_warning: true,
+            }) => (Tone::Bad, format!("warning: {words}")),
+            Ok(Told { words, .. }) => (Tone::Good, format!("ok: {words}")),
             Err(reason) => (Tone::Bad, format!("failed: {reason}")),
         };
         let answer = if colours { tone.paint(&answer) } else { answer };
@@ -136,7 +161,7 @@ impl Peer {
             Peer::Target(target) => {
                 let found = target.check().into_iter();
                 found
-                    .map(|(asked, result)| (Place::Target, asked, result))
+                    .map(|(asked, result)| (Place::Target, asked, result.map(Told::from)))
                     .collect()
             }
         }

@@ -70,7 +70,6 @@ pub(super) const ONLY_OPAL: &str = "take it away: only sources of `type = \"opal
 const OPA_HINTS: &[Hint] = &[
     ("advertised_address", None, ONLY_OPAL),
     ("instance", None, ONLY_OPAL),
-    ("wait_until_ready", None, ONLY_OPAL),
     ("opa_url", Some("url"), "with type `opa`, write `url`"),
     ("opa_token", Some("token"), "with type `opa`, write `token`"),
 ];
@@ -205,11 +204,14 @@ fn opa(table: &mut Table, cx: &mut Context, _: &mut Sources) -> Option<SourceKin
     let token = token_of(table, cx, "token", url.as_ref());
     let poll = table.optional("poll_interval");
     let poll_interval = poll.and_then(|node| durations::duration(cx, &node, POLL_INTERVAL));
+    let wait = table.optional("wait_until_ready");
+    let wait_until_ready = wait.and_then(|node| cx.boolean(&node)).unwrap_or(true);
     let tls = tls::read(table, cx);
     Some(SourceKind::Opa(Opa {
         url: url?,
         token,
         poll_interval: poll_interval.unwrap_or(POLL_INTERVAL),
+        wait_until_ready,
         tls,
     }))
 }

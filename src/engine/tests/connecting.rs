@@ -1,6 +1,7 @@
 //! Discovery, registration, the watch, readiness, leaving.
 
 use super::*;
+use crate::job::{Load, Writes};
 
 pub(super) fn waiting_opal() -> SourceKind {
     match opal() {
@@ -124,13 +125,13 @@ fn nothing_is_queried_while_opa_is_not_ready() {
     let mut bench = connected(waiting_opal());
     for _ in 0..3 {
         assert_eq!(bench.jobs(), ["ready 0"]);
-        bench.done(Done::Ready(0, Ok(Readiness::NotReady)));
+        bench.done(Done::Ready(0, Ok(ready(Some(false)))));
         assert_eq!(bench.jobs(), Vec::<String>::new());
         assert!(!bench.is_failing());
         bench.millis(2000);
     }
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert_eq!(bench.jobs(), ["query 0"]);
 }
 
@@ -138,7 +139,7 @@ fn nothing_is_queried_while_opa_is_not_ready() {
 fn an_opa_that_never_tells_if_it_is_ready_is_believed() {
     let mut bench = connected(waiting_opal());
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(Readiness::Untold)));
+    bench.done(Done::Ready(0, Ok(ready(None))));
     assert_eq!(bench.jobs(), ["query 0"]);
 }
 
@@ -146,15 +147,135 @@ fn an_opa_that_never_tells_if_it_is_ready_is_believed() {
 fn an_opa_that_no_longer_tells_was_restarted_and_is_not_ready() {
     let mut bench = connected(waiting_opal());
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.jobs();
     bench.done(Done::Update(0, Ok(())));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["ready 0"]);
-    bench.done(Done::Ready(0, Ok(Readiness::Untold)));
+    bench.done(Done::Ready(0, Ok(ready(None))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
+}
+
+/// An OPA that tells which process it is, and what was written to it.
+fn process(id: &str, data: u64) -> Evidence {
+    Evidence {
+        process: Some(id.to_owned()),
+        says: None,
+        writes: Some(Writes {
+            data,
+            policies: 1,
+            lists: 1,
+        }),
+    }
+}
+
+/// Eve has the toggle, by the word of the process `a`.
+fn told_by_a() -> Bench {
+    let mut bench = connected(waiting_opal());
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(process("a", 1))));
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+    bench.done(Done::Update(0, Ok(())));
+    bench
+}
+
+fn loaded(bench: &mut Bench, load: Load) {
+    let now = bench.moment();
+    bench.engine.handle(Event::Loaded(0, load), now);
+}
+
+#[test]
+fn an_opa_that_was_restarted_is_loaded_again_and_asked_for_users_only_then() {
+    let mut bench = told_by_a();
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["ready 0"]);
+    bench.done(Done::Ready(0, Ok(process("b", 1))));
+    assert_eq!(bench.jobs(), ["watch 0", "load 0"]);
+    bench.done(Done::Load(0, Ok(true)));
+    bench.done(Done::Watch(0, Ok(true)));
+    for load in [Load::Policy, Load::Data] {
+        assert!(bench.engine.source(0).held);
+        loaded(&mut bench, load);
+    }
+    assert_eq!(
+        bench.jobs(),
+        ["load 0", "ready 0"],
+        "one load may have begun before"
+    );
+    bench.done(Done::Load(0, Ok(true)));
+    bench.done(Done::Ready(0, Ok(process("b", 9))));
+    loaded(&mut bench, Load::Policy);
+    loaded(&mut bench, Load::Data);
+    assert_eq!(bench.jobs(), ["ready 0"]);
+    bench.done(Done::Ready(0, Ok(process("b", 9))));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert!(bench.jobs().contains(&"update 0 ".to_owned()));
+    bench.wait(Duration::from_secs(20));
+    assert!(!bench.jobs().contains(&"load 0".to_owned()));
+}
+
+#[test]
+fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal_limit_has_to_do() {
+    let mut bench = told_by_a();
+    let mut config = Config::clone(&bench.engine.config);
+    config.toggles[0].max_removal = config::MaxRemoval::Unset;
+    bench.engine.config = Arc::new(config);
+    bench.callback(0);
+    bench.jobs();
+    let mut loads = 0;
+    for _ in 0..30 {
+        bench.done(Done::Ready(0, Ok(process("b", 1))));
+        loads += bench.jobs().iter().filter(|job| *job == "load 0").count();
+        if !bench.engine.sources[0].load.is_idle() {
+            bench.done(Done::Load(0, Ok(true)));
+        }
+        bench.millis(2000);
+        loads += bench.jobs().iter().filter(|job| *job == "load 0").count();
+    }
+    assert_eq!(loads, 4, "at once, and every 15 s");
+    assert!(bench.is_failing());
+    bench.done(Done::Ready(0, Ok(process("b", 1))));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert!(
+        !bench.jobs().contains(&"update 0 ".to_owned()),
+        "one of one would go"
+    );
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(process("b", 2))));
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["ann", "eve"]))));
+    assert!(bench.jobs().contains(&"update 0 ann eve".to_owned()));
+}
+
+#[test]
+fn writes_that_opa_counts_are_followed_by_a_pass_although_opal_does_not_call() {
+    let mut bench = connected(opal());
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(Users::default())));
+    for (writes, passes) in [(3, true), (3, false), (4, true), (1, true), (1, false)] {
+        bench.millis(5000);
+        let now = bench.moment();
+        let count = bench.engine.next_job(now);
+        assert!(matches!(count, Some(Job::Count(0, _))), "{count:?}");
+        let first = bench.engine.sources[0].counted.is_none();
+        bench.done(Done::Count(0, Ok(process("a", writes).writes)));
+        let jobs: Vec<String> = bench.jobs();
+        assert_eq!(
+            jobs.contains(&"query 0".to_owned()),
+            passes && !first,
+            "{writes}"
+        );
+        if jobs.contains(&"query 0".to_owned()) {
+            bench.done(Done::Query(0, Ok(Users::default())));
+        }
+    }
 }
 
 #[test]
@@ -162,7 +283,7 @@ fn a_hold_that_lasts_a_minute_is_a_failure_that_says_the_way_out() {
     let mut bench = connected(waiting_opal());
     for _ in 0..40 {
         bench.jobs();
-        bench.done(Done::Ready(0, Ok(Readiness::NotReady)));
+        bench.done(Done::Ready(0, Ok(ready(Some(false)))));
         bench.millis(2000);
     }
     let troubles = bench.engine.source(0).troubles;
@@ -173,7 +294,7 @@ fn a_hold_that_lasts_a_minute_is_a_failure_that_says_the_way_out() {
             .contains("wait_until_ready = false")
     );
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert!(!bench.is_failing());
 }
 
@@ -181,7 +302,7 @@ fn a_hold_that_lasts_a_minute_is_a_failure_that_says_the_way_out() {
 fn after_a_query_failed_opa_is_asked_again_if_it_is_ready() {
     let mut bench = connected(waiting_opal());
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Err(failure(Kind::Lost))));
     bench.jobs();
@@ -192,7 +313,7 @@ fn after_a_query_failed_opa_is_asked_again_if_it_is_ready() {
         ["ready 0"],
         "it may have been restarted, and hold nothing"
     );
-    bench.done(Done::Ready(0, Ok(Readiness::NotReady)));
+    bench.done(Done::Ready(0, Ok(ready(Some(false)))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
 }
 
@@ -207,7 +328,7 @@ fn a_long_pass_asks_again_if_opa_is_still_ready() {
     bench.jobs();
     bench.done(Done::Register(0, Ok(())));
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.millis(1500);
     bench.done(Done::Query(0, Ok(Users::default())));

@@ -21,6 +21,7 @@ fn answer(bench: &mut Bench, keys: &[&str]) -> bool {
     while let Some(job) = bench.engine.next_job(now) {
         bench.done(match job {
             Job::Watch(id) => Done::Watch(id, Ok(true)),
+            Job::Count(id, _) => Done::Count(id, Ok(None)),
             Job::Query(id, _) => Done::Query(id, Ok(users(keys))),
             Job::Read(ids) => read(ids[0], Ok(present(keys))),
             Job::Update(id, ..) => Done::Update(id, Ok(())),

@@ -48,7 +48,7 @@ fn another_opa_is_not_believed_to_be_ready_because_the_one_before_was() {
     bench.done(Done::Watch(0, Ok(false)));
     assert_eq!(bench.jobs(), ["discover 0"]);
     bench.done(Done::Discover(0, Ok(opa_at("http://other:8181"))));
-    bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert_eq!(bench.jobs(), ["register 0", "ready 0"]);
 }
 

@@ -99,7 +99,7 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
     for answer in ["not ready", "refused"] {
         let mut bench = super::connecting::connected(super::connecting::waiting_opal());
         assert_eq!(bench.jobs(), ["ready 0"]);
-        bench.done(Done::Ready(0, Ok(Readiness::Ready)));
+        bench.done(Done::Ready(0, Ok(ready(Some(true)))));
         assert_eq!(bench.jobs(), ["query 0"]);
         bench.done(Done::Query(0, Ok(users(&["ann"]))));
         assert_eq!(bench.jobs(), ["update 0 ann"]);
@@ -113,7 +113,7 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
                     "ready 0" if answer == "refused" => {
                         bench.done(Done::Ready(0, Err(failure(Kind::Refused))));
                     }
-                    "ready 0" => bench.done(Done::Ready(0, Ok(Readiness::NotReady))),
+                    "ready 0" => bench.done(Done::Ready(0, Ok(ready(Some(false))))),
                     "watch 0" => bench.done(Done::Watch(0, Ok(true))),
                     "discover 0" => bench.done(Done::Discover(0, Ok(access()))),
                     // Somebody has taken ann away by hand.
@@ -195,6 +195,7 @@ fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
         url: address("http://opa:8181"),
         token: None,
         poll_interval: Duration::from_secs(1),
+        wait_until_ready: false,
         tls: Tls::default(),
     });
     let mut bench = Bench::new(config(vec![polled], &[0]), Mode::Serve, false);

@@ -22,8 +22,8 @@ pub(super) fn serve(door: &Door, place: &Place, peer: SocketAddr) {
             drop(buffer);
             match ask(door, client, &request) {
                 Ok(answer) => {
-                    let body = is_accepted(&answer).then_some(request.body);
-                    (answer, body)
+                    let is_accepted = is_accepted(&answer);
+                    (answer, is_accepted.then_some(request))
                 }
                 Err(refusal) => (refusal.answer(request.is_head), None),
             }
@@ -35,7 +35,7 @@ pub(super) fn serve(door: &Door, place: &Place, peer: SocketAddr) {
             (refusal.answer(is_head), None)
         }
     };
-    see_off(place, &answer, body, &door.limits);
+    see_off(door, place, &answer, body);
 }
 
 /// `None` when the client leaves before its head is whole.
@@ -84,10 +84,10 @@ fn is_accepted(answer: &[u8]) -> bool {
 
 /// Writes the answer and closes the connection so that the client can read it.
 ///
-/// `body` is what is still to come of a body that was accepted: its sender is likely to look for the
-/// answer only when it has sent everything.
-fn see_off(place: &Place, answer: &[u8], body: Option<Body>, limits: &Limits) {
-    let client = place.stream();
+/// `accepted` is a request that was accepted: its sender is likely to look for the answer only when it has
+/// sent all of the body.
+fn see_off(door: &Door, place: &Place, answer: &[u8], accepted: Option<Request>) {
+    let (client, limits) = (place.stream(), &door.limits);
     place.enter(Phase::Writing);
     if Timed::new(client, limits.answer_time)
         .write_all(answer)
@@ -96,11 +96,22 @@ fn see_off(place: &Place, answer: &[u8], body: Option<Body>, limits: &Limits) {
         return;
     }
     place.enter(Phase::Draining);
-    match body {
-        Some(Body::Announced(rest)) => {
-            discard(client, rest.min(limits.body_bytes), limits.body_time);
+    match accepted {
+        Some(Request {
+            path,
+            early,
+            body: Body::Announced(rest),
+            ..
+        }) => {
+            let late = Timed::new(client, limits.body_time).take(rest.min(limits.body_bytes));
+            let mut body = early.chain(late);
+            (door.on_body)(&path, &mut body);
+            // Whatever ends it, there is nothing left to do for this client.
+            let _ = io::copy(&mut body, &mut io::sink());
         }
-        Some(Body::Open) => {
+        Some(Request {
+            body: Body::Open, ..
+        }) => {
             // Only its sender knows where it ends: it hears that it need not send more.
             let _ = client.shutdown(Shutdown::Write);
             discard(client, limits.body_bytes, limits.body_time);

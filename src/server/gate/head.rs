@@ -62,7 +62,10 @@ impl Refusal {
 pub(super) struct Request {
     /// The head that the server gets: of the client's words only those it needs.
     pub(super) clean: Vec<u8>,
+    pub(super) path: String,
     pub(super) is_head: bool,
+    /// What has come of its body together with the head.
+    pub(super) early: Vec<u8>,
     pub(super) body: Body,
 }
 
@@ -103,7 +106,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     }
     Ok(Some(Request {
         clean: clean(method, target, &fields),
+        path: target.split('?').next().unwrap_or_default().to_owned(),
         is_head: method == "HEAD",
+        early: bytes[length..].to_vec(),
         body: fields.body(bytes.len() - length),
     }))
 }

@@ -57,7 +57,7 @@ impl Fixture {
         }
         let (tell_broken, broken) = unbounded();
         let on_broken = move |reason| tell_broken.send(reason).unwrap();
-        let gate = open(listener, inner, limits, on_broken).unwrap();
+        let gate = open(listener, inner, limits, |_, _| (), on_broken).unwrap();
         Fixture {
             address,
             gate,

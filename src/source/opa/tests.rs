@@ -16,17 +16,28 @@ const REFUSED: &str =
 const POLICY: &str =
     "http_request_duration_seconds_count{code=\"200\",handler=\"v1/policies\",method=\"put\"} 3";
 
+const LISTED: &str =
+    "http_request_duration_seconds_count{code=\"200\",handler=\"v1/policies\",method=\"get\"} 1";
+
 #[test]
-fn metrics_tell_of_an_opa_that_got_no_data() {
-    assert!(shows_no_write(&[READ, POLICY, REFUSED].join("\n")));
-    assert!(!shows_no_write(&[READ, WRITTEN, POLICY].join("\n")));
+fn metrics_tell_what_was_written_to_an_opa() {
+    let writes = |data, policies, lists| {
+        Some(Writes {
+            data,
+            policies,
+            lists,
+        })
+    };
+    let count = |lines: &[&str]| count_writes(&lines.join("\n"));
+    assert_eq!(count(&[READ, POLICY, REFUSED]), writes(0, 3, 0));
+    assert_eq!(count(&[READ, WRITTEN, POLICY, LISTED]), writes(1, 3, 1));
 }
 
 #[test]
 fn metrics_that_do_not_count_requests_tell_nothing() {
-    assert!(!shows_no_write(""));
-    assert!(!shows_no_write("<html>not found</html>"));
-    assert!(!shows_no_write(POLICY));
+    for metrics in ["", "<html>not found</html>", POLICY] {
+        assert_eq!(count_writes(metrics), None);
+    }
 }
 
 #[test]
@@ -111,8 +122,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_metrics_that_tell_something_or_nothing(bytes: Vec<u8>, edits in any_edits()) {
-        shows_no_write(&String::from_utf8_lossy(&bytes));
+        count_writes(&String::from_utf8_lossy(&bytes));
         let metrics = [READ, WRITTEN, REFUSED].join("\n");
-        shows_no_write(&String::from_utf8_lossy(&edited(metrics.as_bytes(), &edits)));
+        count_writes(&String::from_utf8_lossy(&edited(metrics.as_bytes(), &edits)));
     }
 }

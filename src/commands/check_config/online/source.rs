@@ -1,10 +1,10 @@
 //! What a source is asked, in the order in which `serve` would.
 
-use super::{Answer, Place, in_parallel};
+use super::{Answer, Place, Told, in_parallel};
 use crate::commands::check_config::count;
 use crate::config::{Config, File, SourceKind};
-use crate::error::Failure;
-use crate::job::{Origin, Readiness, SourceId, ToggleId};
+use crate::error::{Failure, UNTOLD};
+use crate::job::{Known, Origin, SourceId, ToggleId};
 use crate::source::Source;
 
 /// Asks OPAL, then OPA, then OPA for the users of each toggle, as far as each lets us to the next;
@@ -15,15 +15,21 @@ pub(super) fn ask(config: &Config, id: SourceId, source: &Source) -> Vec<Answer>
         .filter(|toggle| config.toggles[*toggle].users_policy.source == id)
         .collect();
     let mut answers = Vec::new();
-    let mut add = |asked: &str, result| answers.push((Place::Source(id), asked.to_owned(), result));
+    let mut add = |asked: &str, result: Result<Told, Failure>| {
+        answers.push((Place::Source(id), asked.to_owned(), result));
+    };
     let origin = match kind {
         SourceKind::File(File { path: None }) => {
-            add("file", Ok("standard input (sync reads it)".to_owned()));
+            add(
+                "file",
+                Ok("standard input (sync reads it)".to_owned().into()),
+            );
             return answers;
         }
         SourceKind::File(_) => {
             let document = source.discover();
-            add("file", document.as_ref().map(place).map_err(Clone::clone));
+            let held = document.as_ref().map(|document| place(document).into());
+            add("file", held.map_err(Clone::clone));
             document.map_err(|failure| not_asked("the file", &failure))
         }
         SourceKind::Opal(_) | SourceKind::Opa(_) => ask_opa(source, kind, &toggles, add),
@@ -32,7 +38,7 @@ pub(super) fn ask(config: &Config, id: SourceId, source: &Source) -> Vec<Answer>
         let rule = &config.toggles[*toggle].users_policy;
         let users = origin.as_ref().map_err(Clone::clone);
         let users = users.and_then(|origin| source.query(origin, rule));
-        let result = users.map(|users| count(users.len(), "user"));
+        let result = users.map(|users| count(users.len(), "user").into());
         (Place::Toggle(*toggle), format!("rule {rule}"), result)
     });
     answers.extend(users);
@@ -44,14 +50,17 @@ fn ask_opa(
     source: &Source,
     kind: &SourceKind,
     toggles: &[ToggleId],
-    mut add: impl FnMut(&str, Result<String, Failure>),
+    mut add: impl FnMut(&str, Result<Told, Failure>),
 ) -> Result<Origin, Failure> {
     let opa = Origin::configured(kind).map_or_else(|| source.discover(), Ok);
     if let SourceKind::Opal(opal) = kind {
         let knows = opal.opa_url.as_ref().map_or("", |_| "opa_url says that ");
         let found = opa.as_ref().map(|opa| format!("{knows}{}", place(opa)));
-        add("OPAL", found.map_err(Clone::clone));
-        add("callbacks", callbacks(source, opa.as_ref().err()));
+        add("OPAL", found.map(Told::from).map_err(Clone::clone));
+        add(
+            "callbacks",
+            callbacks(source, opa.as_ref().err()).map(Told::from),
+        );
     }
     let opa = opa.map_err(|failure| not_asked("OPAL", &failure));
     let state = opa.as_ref().map_err(Clone::clone);
@@ -89,23 +98,40 @@ fn state_of(
     kind: &SourceKind,
     opa: &Origin,
     has_rules: bool,
-) -> Result<String, Failure> {
-    let waits = matches!(kind, SourceKind::Opal(opal) if opal.wait_until_ready);
+) -> Result<Told, Failure> {
+    let answers = |words: &str| Told::from(words.to_owned());
+    let is_opal = matches!(kind, SourceKind::Opal(_));
+    let waits = match kind {
+        SourceKind::Opal(opal) => opal.wait_until_ready,
+        SourceKind::Opa(opa) => opa.wait_until_ready,
+        SourceKind::File(_) => false,
+    };
+    let reached = match source.reach(opa) {
+        // It may keep this from us and not the rules: these tell.
+        Err(failure) if has_rules && failure.is_lasting() => Ok(()),
+        reached => reached,
+    };
+    reached?;
     if !waits {
-        return match source.reach(opa) {
-            // It may keep this from us and not the rules: these tell.
-            Err(failure) if has_rules && failure.is_lasting() => Ok("answers".to_owned()),
-            reached => reached.map(|()| "answers".to_owned()),
-        };
+        return Ok(answers("answers"));
     }
-    match source.ready(opa)? {
-        Readiness::Ready => Ok("answers, and says that all is loaded".to_owned()),
-        Readiness::Untold => {
-            let words = "answers, but does not tell whether all is loaded (OPAL with \
-                         OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True makes it tell)";
-            Ok(words.to_owned())
-        }
-        Readiness::NotReady => Err(Failure::not_ready()),
+    let anything = Known {
+        tells_process: true,
+        ..Known::default()
+    };
+    let evidence = source.ready(opa, &anything)?;
+    let lacks_data = evidence.writes.is_some_and(|writes| writes.data == 0);
+    match evidence.says {
+        Some(false) if !is_opal => Err(Failure::bundles_missing()),
+        Some(false) => Err(Failure::not_ready()),
+        _ if lacks_data => Err(Failure::not_ready()),
+        Some(true) => Ok(answers("answers, and says that all is loaded")),
+        None if evidence.writes.is_some() => Ok(answers("answers, and data was written to it")),
+        None if !is_opal => Ok(answers("answers")),
+        None => Ok(Told {
+            words: format!("answers, but {UNTOLD}"),
+            is_warning: true,
+        }),
     }
 }
 

@@ -15,6 +15,8 @@ const RESYNCS: u64 = 24 * 12 + 2;
 
 /// Looks at the registration, or polls.
 const WATCHES: u64 = 24 * 120 + 2;
+/// Each OPA that OPAL feeds is asked for its counts.
+const COUNTS: u64 = 24 * 720 + 2;
 const POLLS: u64 = 24 * 60 + 2;
 
 fn setup(readable: bool) -> Setup {
@@ -78,6 +80,7 @@ fn a_quiet_day_asks_for_what_the_intervals_imply_and_nothing_grows() {
             let most = match job.split_at(6) {
                 ("discov" | "regist", _) => 1,
                 ("watch ", _) => WATCHES,
+                ("count ", _) => COUNTS,
                 ("query ", "3") => RESYNCS + POLLS,
                 ("ready ", _) | ("query ", _) => RESYNCS + 1,
                 // Toggles that are to be read are read in one job; the first users are sent once.
@@ -90,13 +93,13 @@ fn a_quiet_day_asks_for_what_the_intervals_imply_and_nothing_grows() {
             };
             assert!(count <= most, "{job}: {count} times, not {most}");
             assert!(
-                // Each resync puts the next one off by as long as it takes.
-                most == 1 || count + 8 >= most,
+                // What is asked again after an answer is put off by as long as that takes.
+                most == 1 || count + 12 >= most,
                 "{job}: {count} times, not {most}"
             );
         }
         // One turn for each interval that is over; the end of a request is no turn.
-        let intervals = 2 * WATCHES + POLLS + RESYNCS;
+        let intervals = 2 * (WATCHES + COUNTS) + POLLS + RESYNCS;
         assert!(world.turns <= intervals, "{} turns", world.turns);
     }
 }
@@ -106,7 +109,7 @@ fn a_quiet_day_asks_for_what_the_intervals_imply_and_nothing_grows() {
 /// readiness, two queries, and two steps.
 fn well(changes: u64) -> u64 {
     let resync = 5 * TOGGLES + SOURCES;
-    2 * WATCHES + POLLS + RESYNCS * resync as u64 + 5 * changes
+    2 * (WATCHES + COUNTS) + POLLS + RESYNCS * resync as u64 + 5 * changes
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Referee {
             Some(_) if peer.is_none() && narrow => 1,
             Some(limit) if peer.is_none() => limit.min(self.setup.concurrency),
             // Beside the queries there is one request of each kind to a source.
-            _ => self.setup.concurrency + HANGING + 4,
+            _ => self.setup.concurrency + HANGING + 6,
         };
         assert!(others < limit, "{}: too many at once", short(job));
     }
@@ -241,6 +241,8 @@ fn verdicts(done: &Done) -> Vec<Verdict> {
                 .flat_map(|(id, result)| of(Key::Apply(*id), "read", result))
                 .collect()
         }
+        Done::Count(id, result) => of(Key::Count(*id), "watch", result),
+        Done::Load(id, result) => of(Key::Load(*id), "request to load everything", result),
         Done::Leave(..) | Done::Ready(..) => Vec::new(),
     }
 }

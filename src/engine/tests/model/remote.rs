@@ -146,8 +146,11 @@ impl Remote {
             Job::Register(id) => Done::Register(*id, Ok(())),
             Job::Watch(id) => Done::Watch(*id, Ok(self.is_registered(*id))),
             Job::Leave(id) => Done::Leave(*id, Ok(())),
-            Job::Ready(id, _) if is_empty(*id) => Done::Ready(*id, Ok(Readiness::NotReady)),
-            Job::Ready(id, _) => Done::Ready(*id, Ok(Readiness::Ready)),
+            // It does not tell.
+            Job::Count(id, _) => Done::Count(*id, Ok(None)),
+            Job::Load(id) => Done::Load(*id, Ok(true)),
+            Job::Ready(id, ..) if is_empty(*id) => Done::Ready(*id, Ok(ready(Some(false)))),
+            Job::Ready(id, ..) => Done::Ready(*id, Ok(ready(Some(true)))),
             // An OPA whose readiness nobody asks for has its data at once.
             Job::Query(id, _) if SOURCE_OF[*id] != ALONE && is_empty(SOURCE_OF[*id]) => {
                 Done::Query(*id, Ok(Users::default()))
@@ -243,7 +246,9 @@ pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
         Job::Register(id) => Done::Register(*id, Err(failure)),
         Job::Watch(id) => Done::Watch(*id, Err(failure)),
         Job::Leave(id) => Done::Leave(*id, Err(failure)),
-        Job::Ready(id, _) => Done::Ready(*id, Err(failure)),
+        Job::Ready(id, ..) => Done::Ready(*id, Err(failure)),
+        Job::Count(id, _) => Done::Count(*id, Err(failure)),
+        Job::Load(id) => Done::Load(*id, Err(failure)),
         Job::Query(id, _) => Done::Query(*id, Err(failure)),
         Job::Read(ids) => {
             let failed = |id: &ToggleId| (*id, Err(failure.clone()));

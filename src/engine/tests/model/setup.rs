@@ -94,7 +94,7 @@ pub(super) fn engine(setup: &Setup) -> Engine {
 pub(super) fn source_of(job: &Job) -> Option<usize> {
     match job {
         Job::Discover(id) | Job::Register(id) | Job::Watch(id) | Job::Leave(id) => Some(*id),
-        Job::Ready(id, _) => Some(*id),
+        Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Some(*id),
         Job::Query(toggle, _) => Some(SOURCE_OF[*toggle]),
         Job::Read(_) | Job::Create(_) | Job::Describe(..) | Job::Update(..) => None,
     }

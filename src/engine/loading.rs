@@ -1,0 +1,344 @@
+//! How far a source's OPA has loaded: what it told before, and what proves that it has loaded everything
+//! after it was restarted.
+//!
+//! What OPA and OPAL do was seen with OPAL 0.9.9 and OPA 1.9.0. OPA gives itself another id at each
+//! start. After that, OPAL may send single changes before, or instead of, all the rest; neither OPA's
+//! counters nor OPAL's own word that it is ready tell these apart. OPAL's reports do: the entries of
+//! its base configuration, and no others, have the member `periodic_update_interval`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::job::{Evidence, Known, Load, Writes};
+
+/// Where a load cannot be proven, how long to wait for the proof.
+pub(super) const PROOF: Duration = Duration::from_secs(60);
+
+/// How many loads of everything prove that one of them began after the restart: one may have been under
+/// way, and its first half is lost.
+const LOADS: u8 = 2;
+
+/// How many processes are remembered: behind a load balancer they answer in turn.
+const PROCESSES: usize = 16;
+
+/// What is known of an OPA.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Loading {
+    /// The processes that have loaded everything.
+    loaded: Arc<Vec<String>>,
+    /// Whether OPA tells which process it is; none while it has not been asked.
+    tells_process: Option<bool>,
+    /// It said once whether it has loaded everything: where it no longer does, it was restarted.
+    says: bool,
+    /// What was written to it when it told last.
+    writes: Option<Writes>,
+    /// Data was written to it once, so that nothing to load is no answer.
+    has_data: bool,
+    /// OPAL loads entries periodically, apart from all others: no report is about everything.
+    has_periodic_entries: bool,
+    restart: Option<Restart>,
+}
+
+/// A process that has not been seen to load everything.
+#[derive(Clone, Debug)]
+struct Restart {
+    process: Option<String>,
+    since: Instant,
+    /// How often OPAL has loaded all data, and all policy, since then.
+    data: u8,
+    policy: u8,
+    /// How often it has to.
+    loads: u8,
+}
+
+/// What follows from what an OPA tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It has loaded everything, or does not tell.
+    Ready,
+    /// It has not loaded everything since it was first seen.
+    NotReady,
+    /// It was restarted.
+    Restarted,
+    /// It was restarted, and is not known to have loaded everything.
+    Unproven,
+    /// It told before, and does not any more.
+    Silent,
+}
+
+impl Loading {
+    /// What is known already, and need not be asked.
+    pub(super) fn known(&self) -> Known {
+        Known {
+            loaded: Arc::clone(&self.loaded),
+            tells_process: self.tells_process != Some(false),
+        }
+    }
+
+    /// Whether it is of a process that is known to have loaded everything.
+    pub(super) fn trusts(&self, evidence: &Evidence) -> bool {
+        let process = evidence.process.as_ref();
+        process.is_some_and(|process| self.loaded.contains(process))
+    }
+
+    /// Whether it was restarted, and only changes within `max_removal` may be applied.
+    pub(super) fn is_unproven(&self, now: Instant) -> bool {
+        let restart = self.restart.as_ref();
+        restart.is_some_and(|restart| now >= restart.since + PROOF)
+    }
+
+    /// Whether OPAL is to be asked to load everything.
+    pub(super) fn wants_load(&self) -> bool {
+        self.restart
+            .as_ref()
+            .is_some_and(|restart| !restart.is_complete())
+    }
+
+    /// It is to be found elsewhere: what it tells is compared with nothing.
+    pub(super) fn moved(&mut self) {
+        self.tells_process = None;
+        self.says = false;
+        self.writes = None;
+    }
+
+    /// Takes note of what OPA tells.
+    pub(super) fn judge(&mut self, evidence: &Evidence, now: Instant) -> Verdict {
+        let Evidence {
+            process,
+            says,
+            writes,
+        } = evidence;
+        if self.trusts(evidence) {
+            self.restart = None;
+            return Verdict::Ready;
+        }
+        let told_process = self.tells_process == Some(true);
+        if (told_process && process.is_none()) || (self.writes.is_some() && writes.is_none()) {
+            return Verdict::Silent;
+        }
+        self.tells_process = Some(process.is_some());
+        let before = std::mem::replace(&mut self.writes, *writes);
+        let says_not = says.map_or(self.says, |ready| !ready);
+        self.says |= says.is_some();
+        self.has_data |= writes.is_some_and(|writes| writes.data > 0);
+        let is_new = match (process, writes, before) {
+            (Some(_), ..) => !self.loaded.is_empty(),
+            (None, Some(writes), Some(before)) => writes.fell_from(&before),
+            _ => false,
+        };
+        let is_known = |restart: &Restart| process.is_none() || restart.process == *process;
+        let restarted = match &self.restart {
+            Some(restart) if is_known(restart) && !(process.is_none() && is_new) => false,
+            Some(_) => true,
+            None => is_new,
+        };
+        if restarted {
+            let again = u8::from(self.restart.is_some());
+            self.restart = Some(Restart {
+                process: process.clone(),
+                since: now,
+                data: 0,
+                policy: 0,
+                loads: LOADS + again,
+            });
+            return Verdict::Restarted;
+        }
+        let Some(restart) = &self.restart else {
+            // It is seen for the first time.
+            let lacks_data = before.is_none() && writes.is_some_and(|writes| writes.data == 0);
+            if says_not || lacks_data {
+                self.writes = before;
+                return Verdict::NotReady;
+            }
+            // What tells nothing may still be loading.
+            if *says == Some(true) || writes.is_some() {
+                self.trust(process);
+            }
+            return Verdict::Ready;
+        };
+        let has_policy = writes.is_none_or(|writes| writes.lists > 0);
+        if !says_not && has_policy && restart.is_complete() && !self.has_periodic_entries {
+            self.restart = None;
+            self.trust(process);
+            return Verdict::Ready;
+        }
+        match self.is_unproven(now) {
+            true => Verdict::Unproven,
+            false => Verdict::NotReady,
+        }
+    }
+
+    /// OPAL reports a load.
+    pub(super) fn reported(&mut self, load: Load) {
+        self.has_periodic_entries |= load == Load::Periodic;
+        let Some(restart) = &mut self.restart else {
+            return;
+        };
+        match load {
+            Load::Data => restart.data = restart.data.saturating_add(1),
+            Load::Nothing if !self.has_data => restart.data = restart.data.saturating_add(1),
+            Load::Policy => restart.policy = restart.policy.saturating_add(1),
+            Load::Nothing | Load::Periodic => {}
+        }
+    }
+
+    /// OPAL says that it never loads data.
+    pub(super) fn loads_no_data(&mut self) {
+        if let Some(restart) = &mut self.restart {
+            restart.data = restart.loads;
+        }
+    }
+
+    fn trust(&mut self, process: &Option<String>) {
+        if let Some(process) = process {
+            let loaded = Arc::make_mut(&mut self.loaded);
+            if loaded.len() == PROCESSES {
+                loaded.remove(0);
+            }
+            loaded.push(process.clone());
+        }
+    }
+}
+
+impl Restart {
+    fn is_complete(&self) -> bool {
+        self.data >= self.loads && self.policy >= self.loads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(process: Option<&str>, says: Option<bool>, writes: Option<(u64, u64)>) -> Evidence {
+        Evidence {
+            process: process.map(str::to_owned),
+            says,
+            writes: writes.map(|(data, lists)| Writes {
+                data,
+                policies: 1,
+                lists,
+            }),
+        }
+    }
+
+    /// An OPA that has loaded everything.
+    fn loaded(process: Option<&str>) -> (Loading, Instant) {
+        let (mut loading, now) = (Loading::default(), Instant::now());
+        let told = evidence(process, None, Some((3, 1)));
+        assert_eq!(loading.judge(&told, now), Verdict::Ready);
+        (loading, now)
+    }
+
+    #[test]
+    fn an_opa_that_tells_nothing_is_taken_as_it_is() {
+        let mut loading = Loading::default();
+        let nothing = evidence(None, None, None);
+        assert_eq!(loading.judge(&nothing, Instant::now()), Verdict::Ready);
+    }
+
+    #[test]
+    fn an_opa_without_data_is_not_ready_whatever_its_health_policy_says() {
+        for says in [None, Some(true), Some(false)] {
+            let (mut loading, now) = (Loading::default(), Instant::now());
+            let empty = evidence(Some("a"), says, Some((0, 1)));
+            assert_eq!(loading.judge(&empty, now), Verdict::NotReady);
+            assert_eq!(loading.judge(&empty, now), Verdict::NotReady);
+            let full = evidence(Some("a"), Some(true), Some((1, 1)));
+            assert_eq!(loading.judge(&full, now), Verdict::Ready);
+        }
+    }
+
+    #[test]
+    fn a_failure_to_tell_is_no_answer_once_it_has_told() {
+        let (mut loading, now) = loaded(None);
+        let silent = evidence(None, Some(true), None);
+        assert_eq!(loading.judge(&silent, now), Verdict::Silent);
+        let (mut loading, now) = self::loaded(Some("a"));
+        assert_eq!(loading.judge(&silent, now), Verdict::Silent);
+        let another = evidence(Some("b"), Some(true), None);
+        assert_eq!(loading.judge(&another, now), Verdict::Silent);
+    }
+
+    #[test]
+    fn a_restarted_opa_is_ready_after_two_whole_loads_and_no_number_of_single_changes() {
+        for (before, after) in [(Some("a"), Some("b")), (None, None)] {
+            let (mut loading, now) = loaded(before);
+            let told = |data| evidence(after, Some(true), Some((data, 1)));
+            assert_eq!(loading.judge(&told(1), now), Verdict::Restarted);
+            assert_eq!(loading.judge(&told(9), now), Verdict::NotReady);
+            for load in [Load::Policy, Load::Data, Load::Data, Load::Nothing] {
+                assert!(loading.wants_load());
+                loading.reported(load);
+                assert_eq!(loading.judge(&told(9), now), Verdict::NotReady);
+            }
+            loading.reported(Load::Policy);
+            assert!(!loading.wants_load());
+            assert_eq!(loading.judge(&told(9), now), Verdict::Ready);
+            assert_eq!(loading.judge(&told(10), now), Verdict::Ready);
+        }
+    }
+
+    #[test]
+    fn an_opa_that_is_restarted_again_meanwhile_needs_one_load_more() {
+        let (mut loading, now) = loaded(Some("a"));
+        let told = |process| evidence(Some(process), None, Some((5, 1)));
+        assert_eq!(loading.judge(&told("b"), now), Verdict::Restarted);
+        assert_eq!(loading.judge(&told("c"), now), Verdict::Restarted);
+        for _ in 0..3 {
+            assert_eq!(loading.judge(&told("c"), now), Verdict::NotReady);
+            loading.reported(Load::Data);
+            loading.reported(Load::Policy);
+        }
+        assert_eq!(loading.judge(&told("c"), now), Verdict::Ready);
+        assert_eq!(
+            loading.judge(&told("a"), now),
+            Verdict::Ready,
+            "it was known"
+        );
+    }
+
+    #[test]
+    fn where_no_proof_comes_the_removal_limit_has_to_do_after_a_minute() {
+        let (mut loading, now) = loaded(Some("a"));
+        let told = evidence(Some("b"), None, Some((5, 1)));
+        loading.reported(Load::Periodic);
+        assert_eq!(loading.judge(&told, now), Verdict::Restarted);
+        for load in [Load::Data, Load::Data, Load::Policy, Load::Policy] {
+            loading.reported(load);
+        }
+        assert_eq!(
+            loading.judge(&told, now),
+            Verdict::NotReady,
+            "entries are loaded apart"
+        );
+        assert!(!loading.is_unproven(now));
+        let later = now + PROOF;
+        assert!(loading.is_unproven(later));
+        assert_eq!(loading.judge(&told, later), Verdict::Unproven);
+    }
+
+    #[test]
+    fn an_opal_that_loads_no_data_needs_to_load_none() {
+        let (mut loading, now) = (Loading::default(), Instant::now());
+        assert_eq!(
+            loading.judge(&evidence(Some("a"), Some(true), None), now),
+            Verdict::Ready
+        );
+        let told = evidence(Some("b"), Some(true), Some((0, 1)));
+        for is_told in [true, false] {
+            let mut loading = loading.clone();
+            assert_eq!(loading.judge(&told, now), Verdict::Restarted);
+            match is_told {
+                true => loading.loads_no_data(),
+                false => [Load::Nothing; 2]
+                    .into_iter()
+                    .for_each(|load| loading.reported(load)),
+            }
+            [Load::Policy; 2]
+                .into_iter()
+                .for_each(|load| loading.reported(load));
+            assert_eq!(loading.judge(&told, now), Verdict::Ready);
+        }
+    }
+}
