@@ -52,7 +52,8 @@ def odd_users(lab):
 
 @check("opa eval makes the quickstart's users.json from its policy")
 def quickstart_users(lab):
-    command = [str(lab.stack.opa), "eval", "--data", "policy", "--format", "json", f"data.{PACKAGE}"]
+    opa = str(lab.stack.tools.opa)
+    command = [opa, "eval", "--data", "policy", "--format", "json", f"data.{PACKAGE}"]
     made = subprocess.run(
         command, env=clean_environment(), cwd=_QUICKSTART, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=30, check=False,
@@ -63,7 +64,7 @@ def quickstart_users(lab):
 
 def _judge(lab, flags, keys, users):
     question = json.dumps({"keys": list(keys), "users": users})
-    command = [str(lab.stack.flagd_python), str(_JUDGE), str(flags), question]
+    command = [str(lab.stack.tools.flagd_python), str(_JUDGE), str(flags), question]
     done = subprocess.run(
         command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=60, check=False,

@@ -20,7 +20,7 @@ SLOW_DATA = 4.0
 def opal_restarts(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
-    with Watch(lab.stack) as watch:
+    with Watch(lab.stack.toggles) as watch:
         lab.stack.opal_client.kill()
         lab.wait_for_health(500)
         lab.stack.world.directory.delay = SLOW_DATA
@@ -36,7 +36,7 @@ def opal_restarts(lab):
 def opal_restarts_unnoticed(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
-    with Watch(lab.stack) as watch:
+    with Watch(lab.stack.toggles) as watch:
         lab.stack.opal_client.kill()
         lab.stack.opal_client.start()
         start = time.monotonic()
@@ -53,7 +53,7 @@ def opal_restarts_unnoticed(lab):
 def target_restarts(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
-    with Watch(lab.stack) as watch:
+    with Watch(lab.stack.toggles) as watch:
         lab.stack.target.kill()
         after = lab.change_data()
         lab.wait_for_health(500, 15)
@@ -78,7 +78,7 @@ def opa_restarts_with_late_data(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
     lab.stack.world.directory.delay = SLOW_DATA
-    with Watch(lab.stack) as watch:
+    with Watch(lab.stack.toggles) as watch:
         lab.stack.opal_client.kill_child("opa")
         wait_for("OPA to be gone", lambda: not lab.stack.opa_answers(), limit=5, every=0.005)
         lab.wait_until_right()
@@ -99,7 +99,7 @@ def stale_readiness(lab):
 def opal_server_restarts(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
-    with Watch(lab.stack) as watch:
+    with Watch(lab.stack.toggles) as watch:
         lab.stack.opal_server.kill()
         lab.stack.world.directory.move("eve")
         after = lab.stack.world.users_of_toggles()
@@ -121,7 +121,7 @@ def opal_comes_first(lab):
 def _both_restart(lab, order):
     lab.bring_everything_up()
     before = lab.stack.toggles()
-    with Watch(lab.stack) as watch:
+    with Watch(lab.stack.toggles) as watch:
         lab.stack.target.kill()
         lab.stack.opal_client.kill()
         lab.stack.world.directory.move("eve")

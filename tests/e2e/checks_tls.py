@@ -43,7 +43,7 @@ def opa_with_tls(lab):
     data = folder / "data.json"
     data.write_text(json.dumps({"users": lab.stack.world.directory.users}))
     command = [
-        lab.stack.opa, "run", "--server", "--addr", f"https://127.0.0.1:{port}",
+        lab.stack.tools.opa, "run", "--server", "--addr", f"https://127.0.0.1:{port}",
         "--tls-cert-file", "server.pem", "--tls-private-key-file", "server.key",
         "--tls-ca-cert-file", "ca.pem", "--authentication=tls", "--disable-telemetry",
         lab.stack.world.repository / "rbac.rego", data,

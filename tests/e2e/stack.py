@@ -4,35 +4,43 @@ import json
 
 import web
 from processes import Service, Unmet, free_ports, wait_for
-from world import BILLING_USERS, US_USERS, World, git_settings
+from world import BILLING_USERS, US_USERS, USERS, World, git_settings
 
 PACKAGE = "app.rbac"
 RULES = {US_USERS: "us_users", BILLING_USERS: "billing_users"}
 
 
 class Stack:
-    """OPAL server, OPAL client (which runs OPA) and target, each started and killed by itself."""
+    """OPAL server, OPAL client, OPA and target, each started and killed by itself.
 
-    def __init__(self, tools, folder):
+    The OPAL client runs OPA, unless it is to be outside. `settings` are the OPAL client's own,
+    `paths` where in OPA it puts the users, one after the other.
+    """
+
+    # pylint: disable-next=too-many-arguments,too-many-positional-arguments
+    def __init__(
+        self, tools, folder, users=None, settings=None, opa_outside=False, paths=("/users",)
+    ):
         self.folder = folder
-        self.opa = tools.opa
-        self.flagd_python = tools.flagd_python
+        self.tools = tools
         ports = free_ports(6)
         self.optoggles_port = ports.pop()
         self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (
             f"http://127.0.0.1:{ports.pop()}" for _ in range(4)
         )
-        self.world = World(folder, ports.pop())
+        self.world = World(folder, ports.pop(), users or USERS)
         self._database = folder / "db.json"
         self._database.write_text(json.dumps({"toggles": []}))
-        self.opal_server = self._opal_server(tools)
-        self.opal_client = self._opal_client(tools)
-        self.target = self._target(tools)
+        self.opal_server = self._opal_server(paths)
+        self.outside_opa = self._outside_opa() if opa_outside else None
+        self.opal_client = self._opal_client(settings or {})
+        self.target = self._target()
 
     @property
     def services(self):
         """All of them, in the order in which to start them."""
-        return [self.target, self.opal_server, self.opal_client]
+        opa = [self.outside_opa] if self.outside_opa else []
+        return [self.target, self.opal_server, *opa, self.opal_client]
 
     def start(self):
         """Starts what does not run and waits until it is of use."""
@@ -41,6 +49,9 @@ class Stack:
         wait_for("the target to answer", self.toggles, lambda _: True, 20)
         wait_for("opal-server to answer", lambda: web.status(f"{self.opal_server_url}/healthcheck"),
                  lambda status: status == 200, 60)
+        if self.outside_opa:
+            self.outside_opa.start()
+            wait_for("OPA to answer", self.opa_answers, limit=20)
         self.opal_client.start()
         self.wait_for_opa(60)
 
@@ -103,6 +114,16 @@ class Stack:
         location = self.world.directory.move(user, location)
         self.publish(f"/users/{user}/location", location)
 
+    def policy(self):
+        """The text of the rules that OPA has."""
+        return web.get(f"{self.opa_url}/v1/policies/rbac.rego")["result"]["raw"]
+
+    def load_data(self):
+        """Has OPAL load all data again, in its own time."""
+        status, answer = web.call("POST", f"{self.opal_url}/data-updater/trigger")
+        if status != 200:
+            raise Unmet("OPAL to load all data", f"{status} {answer}")
+
     def publish(self, path, data):
         """A data update: OPAL puts `data` at `path` in OPA and then tells its callbacks."""
         entry = {
@@ -114,9 +135,10 @@ class Stack:
         if status != 200:
             raise Unmet("opal-server to take a data update", f"{status} {answer}")
 
-    def _opal_server(self, tools):
+    def _opal_server(self, paths):
         port = self.opal_server_url.rpartition(":")[2]
-        users = {"url": self.world.directory.url, "topics": ["policy_data"], "dst_path": "/users"}
+        users = {"url": self.world.directory.url, "topics": ["policy_data"]}
+        entries = [{**users, "dst_path": path} for path in paths]
         env = {
             **git_settings(),
             "OPAL_SERVER_HOST": "127.0.0.1",
@@ -127,30 +149,37 @@ class Stack:
             "OPAL_POLICY_REPO_POLLING_INTERVAL": 2,
             "OPAL_POLICY_REPO_CLONE_PATH": self.folder / "clone",
             "OPAL_LEADER_LOCK_FILE_PATH": self.folder / "leader.lock",
-            "OPAL_DATA_CONFIG_SOURCES": json.dumps({"config": {"entries": [users]}}),
+            "OPAL_DATA_CONFIG_SOURCES": json.dumps({"config": {"entries": entries}}),
             "OPAL_LOG_COLORIZE": False,
             "UVICORN_NUM_WORKERS": 1,
         }
-        command = [tools.opal_server, "run", "--engine-type", "uvicorn"]
+        command = [self.tools.opal_server, "run", "--engine-type", "uvicorn"]
         return Service("opal-server", command, env, self.folder)
 
-    def _opal_client(self, tools):
+    def _outside_opa(self):
+        address = self.opa_url.partition("//")[2]
+        command = [self.tools.opa, "run", "--server", "--addr", address, "--disable-telemetry"]
+        return Service("opa", command, {}, self.folder)
+
+    def _opal_client(self, settings):
         env = {
             "OPAL_SERVER_URL": self.opal_server_url,
             "OPAL_CLIENT_API_SERVER_HOST": "127.0.0.1",
             "OPAL_CLIENT_API_SERVER_PORT": self.opal_url.rpartition(":")[2],
             "OPAL_POLICY_STORE_URL": self.opa_url,
-            "OPAL_INLINE_OPA_EXEC_PATH": tools.opa,
+            "OPAL_INLINE_OPA_ENABLED": self.outside_opa is None,
+            "OPAL_INLINE_OPA_EXEC_PATH": self.tools.opa,
             "OPAL_INLINE_OPA_CONFIG": json.dumps({"addr": self.opa_url.partition("//")[2]}),
             "OPAL_SHOULD_REPORT_ON_DATA_UPDATES": True,
             "OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED": True,
             "OPAL_LOG_COLORIZE": False,
+            **settings,
         }
-        command = [tools.opal_client, "run", "--engine-type", "uvicorn"]
+        command = [self.tools.opal_client, "run", "--engine-type", "uvicorn"]
         return Service("opal-client", command, env, self.folder)
 
-    def _target(self, tools):
+    def _target(self):
         port = self.target_url.rpartition(":")[2]
-        command = [tools.json_server, "--host", "127.0.0.1", "--port", port, "--id", "key"]
+        command = [self.tools.json_server, "--host", "127.0.0.1", "--port", port, "--id", "key"]
         looks = r"GET /toggles 200"  # our own, many a second
         return Service("json-server", [*command, self._database], {}, self.folder, looks)

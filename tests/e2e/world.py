@@ -1,5 +1,6 @@
 """What OPAL loads: the policy, from a git repository, and the users, from a directory."""
 
+import contextlib
 import copy
 import http.server
 import json
@@ -11,7 +12,7 @@ import time
 US_USERS = "us-feature"
 BILLING_USERS = "billing-feature"
 
-_USERS = {
+USERS = {
     "alice": {"location": {"country": "US"}, "roles": ["admin", "billing"]},
     "bob": {"location": {"country": "US"}, "roles": ["employee"]},
     "eve": {"location": {"country": "IL"}, "roles": ["billing"]},
@@ -37,9 +38,9 @@ billing_users contains user if {{
 class World:
     """The policy and the users as they should be, and so the users of each toggle."""
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, users):
         self.repository = folder / "policy"
-        self.directory = Directory(port)
+        self.directory = Directory(port, users)
         self.countries = ["US"]
         self._make_repository()
 
@@ -89,9 +90,9 @@ class World:
 class Directory:
     """The users, served on loopback: OPAL's data source."""
 
-    def __init__(self, port):
+    def __init__(self, port, users):
         self.url = f"http://127.0.0.1:{port}/users"
-        self.users = copy.deepcopy(_USERS)
+        self.users = copy.deepcopy(users)
         # Seconds that each answer takes. While OPAL waits, OPA has the policy and no users.
         self.delay = 0.0
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
@@ -126,8 +127,10 @@ class Directory:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                # Whoever asked may have been killed meanwhile.
+                with contextlib.suppress(ConnectionError):
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *_):  # pylint: disable=arguments-differ
                 pass
