@@ -215,7 +215,10 @@ fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t 
 }
 
 fn users(rule: &Rule, value: &RawValue) -> Result<Users, Failure> {
-    serde_json::from_str(value.get()).map_err(|_| Failure::wrong_type(rule, &describe_wrong(value)))
+    match serde_json::from_str::<Users>(value.get()) {
+        Ok(users) if !users.has_empty_key() => Ok(users),
+        _ => Err(Failure::wrong_type(rule, &describe_wrong(value))),
+    }
 }
 
 #[cfg(test)]

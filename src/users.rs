@@ -45,6 +45,11 @@ impl Users {
         self.ends.is_empty()
     }
 
+    /// Whether one of the keys is empty: to a platform, that is whoever is not signed in.
+    pub fn has_empty_key(&self) -> bool {
+        self.ends.first() == Some(&0)
+    }
+
     /// How long the keys are together, in bytes.
     pub fn bytes(&self) -> usize {
         self.text.len()
@@ -174,6 +179,11 @@ impl<'de> Deserialize<'de> for Users {
 pub fn describe_wrong(value: &RawValue) -> String {
     match type_name(value) {
         "an array" => match serde_json::from_str::<FirstWrong>(value.get()) {
+            Ok(FirstWrong(Some((index, EMPTY)))) => {
+                format!(
+                    "element {index} is {EMPTY}, which platforms take for users who are not signed in"
+                )
+            }
             Ok(FirstWrong(Some((index, found)))) => {
                 format!("element {index} is {found}, not a string")
             }
@@ -183,10 +193,14 @@ pub fn describe_wrong(value: &RawValue) -> String {
     }
 }
 
+/// What no user's key is.
+const EMPTY: &str = "an empty string";
+
 fn type_name(value: &RawValue) -> &'static str {
     match value.get().as_bytes().first() {
         Some(b'[') => "an array",
         Some(b'{') => "an object",
+        Some(b'"') if value.get() == "\"\"" => EMPTY,
         Some(b'"') => "a string",
         Some(b't' | b'f') => "a boolean",
         Some(b'n') => "null",

@@ -37,15 +37,18 @@ pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users,
 }
 
 fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
-    if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>() {
-        return Ok(keys.take_from(answer.body));
+    match answer.json::<Data<Keys>>() {
+        Ok(Data { result: Some(keys) }) if !keys.has_empty_key() => {
+            return Ok(keys.take_from(answer.body));
+        }
+        Ok(Data { result: None }) => return Err(Failure::undefined(rule)),
+        _ => {}
     }
     match answer.json::<Data<Users>>() {
         Ok(Data {
             result: Some(users),
-        }) => Ok(users),
-        Ok(Data { result: None }) => Err(Failure::undefined(rule)),
-        Err(_) => {
+        }) if !users.has_empty_key() => Ok(users),
+        _ => {
             let wrong = match answer.json::<Data<&RawValue>>()?.result {
                 Some(value) => describe_wrong(value),
                 None => "its answer was not understood".to_owned(),

@@ -18,6 +18,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether one of the keys is empty.
+    pub fn has_empty_key(&self) -> bool {
+        self.places.iter().any(|(_, length)| *length == 0)
+    }
+
     /// The users, in the memory of the text in which the keys were found, and of no other: they move
     /// to its front.
     pub fn take_from(self, mut text: Vec<u8>) -> Users {

@@ -41,6 +41,23 @@ fn metrics_that_do_not_count_requests_tell_nothing() {
 }
 
 #[test]
+fn an_empty_key_is_an_error_that_names_its_index() {
+    for (body, index) in [
+        (r#"{"result":["eve",""]}"#, 1),
+        (r#"{"result":["","\u0065ve"]}"#, 0),
+        (r#"{"result":["\u0065ve","ann",""]}"#, 2),
+    ] {
+        let failure = users_in(Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
+        assert_eq!(failure.kind, Kind::WrongType);
+        let words = format!(
+            "rule data.app.rbac.us is not a list of users: element {index} is an empty string, which \
+             platforms take for users who are not signed in"
+        );
+        assert_eq!(failure.to_string(), words);
+    }
+}
+
+#[test]
 fn a_list_is_no_answer_whatever_is_in_it() {
     for body in ["[[\"eve\"]]", "[]", "[{\"result\":[\"eve\"]}]"] {
         let failure = users_in(Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
