@@ -203,7 +203,7 @@ impl Engine {
         }
         let job = match self.urgent.pop_front() {
             None if self.stopping => None,
-            None => self.next_query(now.at).or_else(|| self.next_step(now.at)),
+            None => self.next_query(now.at).or_else(|| self.next_step(now)),
             urgent => urgent,
         };
         if let Some(Job::Discover(source)) = job {

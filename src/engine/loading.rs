@@ -36,6 +36,8 @@ pub(super) struct Loading {
     has_data: bool,
     /// OPAL loads entries periodically, apart from all others: no report is about everything.
     has_periodic_entries: bool,
+    /// The first process, which was taken at its word: it may have been restarted before.
+    taken_at_its_word: Option<String>,
     restart: Option<Restart>,
 }
 
@@ -94,6 +96,22 @@ impl Loading {
             .is_some_and(|restart| !restart.is_complete())
     }
 
+    /// Has the process that was taken at its word prove that it has loaded everything, where that has not
+    /// been done; whether it has to.
+    pub(super) fn demand_proof(&mut self, now: Instant) -> bool {
+        let Some(process) = self.taken_at_its_word.take() else {
+            return false;
+        };
+        Arc::make_mut(&mut self.loaded).retain(|loaded| *loaded != process);
+        self.restart = Some(Restart::of(Some(process), now, LOADS));
+        true
+    }
+
+    /// Whether there is a process that was taken at its word.
+    pub(super) fn lacks_proof(&self) -> bool {
+        self.taken_at_its_word.is_some()
+    }
+
     /// It is to be found elsewhere: what it tells is compared with nothing.
     pub(super) fn moved(&mut self) {
         self.tells_process = None;
@@ -134,13 +152,8 @@ impl Loading {
         };
         if restarted {
             let again = u8::from(self.restart.is_some());
-            self.restart = Some(Restart {
-                process: process.clone(),
-                since: now,
-                data: 0,
-                policy: 0,
-                loads: LOADS + again,
-            });
+            self.restart = Some(Restart::of(process.clone(), now, LOADS + again));
+            self.taken_at_its_word = None;
             return Verdict::Restarted;
         }
         let Some(restart) = &self.restart else {
@@ -152,6 +165,7 @@ impl Loading {
             }
             // What tells nothing may still be loading.
             if *says == Some(true) || writes.is_some() {
+                self.taken_at_its_word = process.clone();
                 self.trust(process);
             }
             return Verdict::Ready;
@@ -201,6 +215,16 @@ impl Loading {
 }
 
 impl Restart {
+    fn of(process: Option<String>, now: Instant, loads: u8) -> Restart {
+        Restart {
+            process,
+            since: now,
+            data: 0,
+            policy: 0,
+            loads,
+        }
+    }
+
     fn is_complete(&self) -> bool {
         self.data >= self.loads && self.policy >= self.loads
     }

@@ -32,7 +32,7 @@ pub(super) struct Passes {
     untold_until: Option<Instant>,
     /// That was logged.
     is_told_of: bool,
-    asks_if_ready: bool,
+    pub(super) asks_if_ready: bool,
     pub(super) loading: Loading,
     /// OPA was restarted, and it is not known whether it has loaded everything.
     pub(super) unproven: bool,
@@ -409,6 +409,20 @@ impl Engine {
             self.ask_for_pass(id, Cause::Ready, now);
         }
         self.sources[id].passes.ready_until = Some(now.at + READY);
+    }
+
+    /// What an OPA says that was taken at its word would take a toggle away from users: it may have been
+    /// restarted before it was first seen, and hold a part of its data alone.
+    pub(super) fn doubt(&mut self, id: SourceId, now: Moment) {
+        let passes = &mut self.sources[id].passes;
+        if passes.loading.demand_proof(now.at) {
+            passes.held_since = Some(now.at);
+            self.touched.insert(Thing::Source(id));
+            let name = self.source_name(id);
+            self.notices.push(Notice::Doubtful { name });
+            self.begin(Key::Load(id));
+            self.ask_for_pass(id, Cause::Ready, now);
+        }
     }
 
     /// OPAL has been asked to load everything, and will report it.

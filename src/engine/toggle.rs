@@ -108,6 +108,9 @@ enum Decision {
     InSync,
     /// What is wanted was asked for before the target was last looked at.
     Stale,
+    /// It would take the toggle away from users, and the source's OPA has not proven that it has loaded
+    /// everything.
+    Doubtful,
     /// The source's OPA is not ready, or there is nothing that a dry run does.
     Wait,
     /// `max_removal` forbids it.
@@ -325,7 +328,7 @@ impl Engine {
         }
         let next = match self.decide(id) {
             Decision::Step(next) => next,
-            other => return self.come_to_rest(id, other, now.at),
+            other => return self.come_to_rest(id, other, now),
         };
         let toggle = &mut self.toggles[id];
         let readable = self.terms.readable;
@@ -399,6 +402,14 @@ impl Engine {
             return Err(Decision::Stale);
         }
         let changes = toggle.there.changes_to(&users);
+        let may_remove = |change: &Option<Arc<Change>>| {
+            change
+                .as_ref()
+                .is_none_or(|change| !change.removed.is_empty())
+        };
+        if self.lacks_proof(id) && changes.iter().any(may_remove) {
+            return Err(Decision::Doubtful);
+        }
         let update = Update { users, changes };
         match self.held_back(id, &update) {
             Some(failure) => Err(Decision::Held(failure)),
@@ -410,6 +421,12 @@ impl Engine {
     fn is_sure(&self, id: ToggleId) -> bool {
         let source = self.config.toggles[id].users_policy.source;
         self.sources[source].passes.is_sure()
+    }
+
+    /// Whether the source's OPA has been taken at its word, and OPAL can be had to prove it.
+    fn lacks_proof(&self, id: ToggleId) -> bool {
+        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
     }
 
     /// Why an update may not be made.
@@ -442,16 +459,17 @@ impl Engine {
     }
 
     /// There is nothing left to do at the target, or nothing that may be done.
-    fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Instant) {
+    fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Moment) {
         self.touched.insert(Thing::Toggle(id));
         let toggle = &mut self.toggles[id];
         toggle.next = None;
         toggle.apply.state = State::Idle;
-        self.has_been_looked_at(id, now);
+        self.has_been_looked_at(id, now.at);
         match why {
             Decision::Stale => return self.ask_again(id),
+            Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
             Decision::Held(failure) => self.hold_back(id, failure),
-            Decision::InSync => self.is_in_sync(id, now),
+            Decision::InSync => self.is_in_sync(id, now.at),
             Decision::Wait | Decision::Step(_) => {}
         }
         self.settled(id);
@@ -530,7 +548,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn next_step(&mut self, now: Instant) -> Option<Job> {
+    pub(super) fn next_step(&mut self, moment: Moment) -> Option<Job> {
+        let now = moment.at;
         if self.paused.is_some() || !self.places.is_free(now) {
             return None;
         }
@@ -543,7 +562,7 @@ impl Engine {
                 Next::Create => Job::Create(id),
                 Next::Describe => Job::Describe(id, self.toggles[id].there.clone()),
                 Next::Update(_) if !self.is_sure(id) => {
-                    self.come_to_rest(id, Decision::Wait, now);
+                    self.come_to_rest(id, Decision::Wait, moment);
                     continue;
                 }
                 Next::Update(update) => {

@@ -331,6 +331,11 @@ pub enum Notice {
         /// The source.
         name: String,
     },
+    /// OPA says that users are to lose a toggle, and it is not known whether it has loaded everything.
+    Doubtful {
+        /// The source.
+        name: String,
+    },
     /// OPA was restarted: nothing is applied until it has loaded everything.
     Restarted {
         /// The source.

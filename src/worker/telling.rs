@@ -54,6 +54,11 @@ fn tell_one(notice: Notice) {
         Notice::Untold { name } => {
             log::warn!(target: LOG, "OPA answers, but {UNTOLD} {}", field(&name))
         }
+        Notice::Doubtful { name } => {
+            log::info!(target: LOG,
+                "OPA takes a toggle away from users: OPAL is asked to load everything before that is \
+                 applied {}", field(&name));
+        }
         Notice::Restarted { name } => {
             log::warn!(target: LOG,
                 "OPA was restarted, nothing is applied until OPAL has loaded everything again {}",

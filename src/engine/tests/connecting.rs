@@ -220,6 +220,32 @@ fn an_opa_that_was_restarted_is_loaded_again_and_asked_for_users_only_then() {
 }
 
 #[test]
+fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_loaded_again() {
+    let mut bench = Bench::serve(config(vec![waiting_opal()], &[0]));
+    bench.jobs();
+    bench.done(read(0, Ok(present(&["ann", "eve"]))));
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.jobs();
+    bench.done(Done::Register(0, Ok(())));
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(process("a", 1))));
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["load 0", "ready 0"]);
+    bench.done(Done::Load(0, Ok(true)));
+    bench.done(Done::Ready(0, Ok(process("a", 1))));
+    assert!(bench.engine.source(0).held);
+    for load in [Load::Data, Load::Data, Load::Policy, Load::Policy] {
+        loaded(&mut bench, load);
+    }
+    assert!(bench.jobs().contains(&"ready 0".to_owned()));
+    bench.done(Done::Ready(0, Ok(process("a", 4))));
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert!(bench.jobs().contains(&"update 0 eve".to_owned()));
+}
+
+#[test]
 fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal_limit_has_to_do() {
     let mut bench = told_by_a();
     let mut config = Config::clone(&bench.engine.config);
