@@ -129,8 +129,8 @@ fn an_opal_that_is_down_fails_all_its_toggles_and_no_others() {
     let output = world.sync(&["--timeout", "100ms"]).exits(1);
     let output = output.sums_up("3 toggles: 1 updated, 2 failed");
     output
-        .reports_start("us failed:")
-        .reports_start("tax failed:");
+        .reports_start("us created, failed:")
+        .reports_start("tax created, failed:");
     assert!(world.store.has("beta", &["ann"]));
 }
 
