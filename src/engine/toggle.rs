@@ -440,6 +440,9 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.next = None;
         toggle.apply.state = State::Idle;
+        if self.paused.is_some() {
+            self.touched.insert(Thing::Target);
+        }
         self.has_been_looked_at(id, now);
         match why {
             Decision::Stale => return self.ask_again(id),

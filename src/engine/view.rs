@@ -9,7 +9,7 @@ use crate::job::{SourceId, ToggleId};
 use crate::plan::{Step, There};
 use crate::users::{Change, Users};
 
-use super::task::{Task, Trouble};
+use super::task::{State, Task, Trouble};
 use super::{Engine, Key, Mode, Timer};
 
 /// What was done, or would be done, about a toggle at the target.
@@ -163,7 +163,8 @@ impl Engine {
 
     /// The target, as it is now.
     pub fn target(&self) -> TargetView {
-        let waits = !self.changes.is_empty() || !self.looks.is_empty();
+        let mut states = self.toggles.iter().map(|toggle| toggle.apply.state);
+        let waits = states.any(|state| state == State::Queued);
         TargetView {
             paused_until: self.paused.as_ref().map(|(end, _)| *end),
             held_up: self
