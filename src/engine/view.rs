@@ -51,7 +51,7 @@ pub struct SourceView {
     /// Whether it was discovered, and registered with where that is wanted.
     pub connected: bool,
     /// Whether its OPA has not loaded everything, so that nothing is applied.
-    pub held: bool,
+    pub not_ready: bool,
     /// What goes wrong.
     pub troubles: Vec<Trouble>,
     /// Whether anything of its last pass was answered.
@@ -120,7 +120,7 @@ impl Engine {
         ];
         SourceView {
             connected: source.is_connected(),
-            held: source.passes.held_since.is_some(),
+            not_ready: source.passes.held_since.is_some(),
             troubles: troubles(tasks.iter().map(|(task, _)| *task)),
             answers: !source.passes.unanswered,
             last_success: source.passes.last,
@@ -318,7 +318,7 @@ pub enum Notice {
         address: String,
     },
     /// OPA has not loaded everything: nothing is applied.
-    Held {
+    NotReady {
         /// The source.
         name: String,
     },

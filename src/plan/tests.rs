@@ -96,8 +96,11 @@ fn names(names: &[&str]) -> Arc<Users> {
     Arc::new(names.iter().copied().collect())
 }
 
+/// Users by name; none where they are not known.
+type Known<'a> = Option<&'a [&'a str]>;
+
 /// A toggle in environments in which these have it, or are named though it is not known who has it.
-fn there(environments: &[(Option<&[&str]>, Option<&[&str]>)]) -> There {
+fn there(environments: &[(Known, Known)]) -> There {
     let environments = environments.iter().map(|(users, named)| Environment {
         users: users.map(names),
         named: named.map(names),

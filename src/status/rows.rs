@@ -163,7 +163,7 @@ impl SourceRow {
     fn show(&mut self, source: &SourceView, now: Clocks) {
         self.state = match source {
             _ if !source.troubles.is_empty() || !source.answers => "failing",
-            _ if source.held => "not ready",
+            _ if source.not_ready => "not ready",
             _ if source.connected => "connected",
             _ => "connecting",
         };

@@ -50,7 +50,7 @@ fn tell_one(notice: Notice) {
                  advertised_address={address} (try from its host), or it runs without \
                  OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True {}", field(&name));
         }
-        Notice::Held { name } => {
+        Notice::NotReady { name } => {
             log::warn!(target: LOG, "OPA is not ready, nothing is applied {}", field(&name));
         }
         Notice::Pass {
