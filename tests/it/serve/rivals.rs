@@ -1,12 +1,13 @@
 //! Somebody else writes to the target too: another instance, which has heard of a change before this one.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::support::opa::{Opa, query_of};
 use crate::support::program::Program;
-use crate::support::store::path_of;
+use crate::support::store::{patch_of, path_of};
 use crate::support::world::Plan;
 use crate::support::{Fault, Stage, World};
 
@@ -71,6 +72,30 @@ fn a_resync_gives_nothing_back_at_a_target_that_cannot_be_read() {
             world.queries("us") >= before + 2
         });
     });
+}
+
+#[test]
+fn a_retry_after_a_resync_gives_nothing_back() {
+    let every_second = "resync_interval = \"1s\"";
+    let world = World::of(&["us"]).setting(every_second).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    let later = Fault::retry_after(503, "3");
+    world.store.http.next(1, &patch_of("us"), later);
+    world.change("us", &["ann", "bob"]);
+    daemon.wait_failing();
+    world.opa.allow("us", &["ann"]);
+    let silence = world.opa.http.hold(&query_of("us"));
+    world.store.put("us", &["ann"]);
+    // A resync begins within a second, the retry comes after three.
+    let time = Duration::from_millis(3500);
+    let has = || world.store.has("us", &["ann"]);
+    world.stage.holds_for(time, "bob has not got it back", has);
+    world.opa.http.heal();
+    silence.release();
+    world.change("us", &["ann", "cid"]);
+    world.wait_for_users("us", &["ann", "cid"]);
+    daemon.wait_healthy();
 }
 
 #[test]
