@@ -99,6 +99,17 @@ impl Address {
         }
     }
 
+    /// The address as it is spelled for every spelling of it: the host in lower case, and no port that
+    /// is the default of its scheme.
+    pub fn spelled_alike(&self) -> Address {
+        let default = if self.is_plain() { 80 } else { 443 };
+        Address {
+            host: self.host.to_ascii_lowercase(),
+            port: self.port.filter(|port| *port != default),
+            ..self.clone()
+        }
+    }
+
     /// Whether the host is this machine itself.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
@@ -189,6 +200,23 @@ mod tests {
         }
         let root = Address::parse("https://flags.example.com").unwrap();
         assert_eq!(root.join([".."]), "https://flags.example.com/%2E%2E");
+    }
+
+    #[test]
+    fn one_address_can_be_spelled_in_many_ways() {
+        let one = |text: &str| Address::parse(text).unwrap().spelled_alike().to_string();
+        for spelling in [
+            "https://flags.example.com/api",
+            "https://flags.example.com/api/",
+            "https://Flags.Example.COM:443/api",
+            "https://ann:secret@flags.example.com/api",
+        ] {
+            assert_eq!(one(spelling), "https://flags.example.com/api");
+        }
+        assert_eq!(one("http://flags:80"), "http://flags");
+        for other in ["https://flags:80", "http://flags:443", "http://flags/A"] {
+            assert_eq!(one(other), other);
+        }
     }
 
     #[test]

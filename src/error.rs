@@ -172,6 +172,22 @@ impl Failure {
         Failure::new(Kind::WrongType, words)
     }
 
+    /// The same of an OPA that refuses with these words. What its compiler finds in the query, such as
+    /// that the rule is a function, it finds again each time.
+    pub fn of_opa(self, said: &[u8]) -> Failure {
+        const TYPE_ERROR: &[u8] = b"rego_type_error";
+        let is_lasting = said
+            .windows(TYPE_ERROR.len())
+            .any(|part| part == TYPE_ERROR);
+        match is_lasting {
+            true => Failure {
+                kind: Kind::WrongType,
+                ..self
+            },
+            false => self,
+        }
+    }
+
     /// The same with the wait that the remote asks for.
     pub fn pausing(self, pause: Option<Duration>) -> Failure {
         Failure { pause, ..self }

@@ -54,8 +54,8 @@ pub struct History {
     last: Option<Arc<Users>>,
     /// An update may have been done since `last`, or may not.
     in_doubt: bool,
-    /// Whom the toggle was taken away from, and when.
-    removed: Vec<(Instant, Arc<Change>)>,
+    /// What was changed in each environment, and when, from the first removal on.
+    steps: Vec<(Instant, Vec<Arc<Change>>)>,
 }
 
 /// Of how many users of one environment an update would remove how many.
@@ -154,8 +154,9 @@ impl There {
         matches!(self, There::Present(present) if in_order(present))
     }
 
-    /// What an update would take away in each environment, given its change there; none for one in
-    /// which it is not known who has the toggle.
+    /// What an update would take away in each environment, given its change there: from those who have
+    /// the toggle, and from those who had it before each removal in `history`. None for an environment
+    /// in which it is not known who has the toggle.
     pub fn removals(
         &self,
         wanted: &Users,
@@ -167,10 +168,18 @@ impl There {
             There::Present(present) => &present.environments[..],
             There::Unknown | There::Absent => std::slice::from_ref(&nothing),
         };
-        let removal = |(environment, change): (&Environment, &Option<Arc<Change>>)| {
-            environment.removal(wanted, change.as_deref(), history)
-        };
-        environments.iter().zip(changes).map(removal).collect()
+        let environments = environments.iter().zip(changes).enumerate();
+        let mut removals = Vec::new();
+        for (number, (environment, change)) in environments {
+            let removal = environment.removal(wanted, change.as_deref(), history);
+            removals.push(removal);
+            // What takes nothing away now is not held for what was taken away before.
+            if let Some(removal) = removal.filter(|removal| removal.removed > 0) {
+                let earlier = history.earlier(number, wanted, removal);
+                removals.extend(earlier.into_iter().map(Some));
+            }
+        }
+        removals
     }
 
     /// The set that equals this one, if an environment has it.
@@ -249,19 +258,8 @@ impl Environment {
             Some(change) => change.removed.len(),
             None => wanted.change_from(had).removed.len(),
         };
-        // What takes nothing away now is not held for what was taken away before.
-        if removed == 0 || history.removed.is_empty() {
-            return Some(Removal {
-                removed,
-                of: had.len(),
-            });
-        }
-        let had = history
-            .removed
-            .iter()
-            .fold(had.clone(), |had, (_, change)| had.and(&change.removed));
         Some(Removal {
-            removed: wanted.change_from(&had).removed.len(),
+            removed,
             of: had.len(),
         })
     }
@@ -281,18 +279,21 @@ impl History {
         }
     }
 
-    /// Forgets what was removed before.
+    /// Forgets what was changed before.
     pub fn forget_before(&mut self, start: Instant) {
-        self.removed.retain(|(at, _)| *at >= start);
+        self.steps.retain(|(at, _)| *at >= start);
     }
 
     /// These users were sent, with this change where it is known.
     pub fn sent(&mut self, users: &Arc<Users>, changes: &[Option<Arc<Change>>], now: Instant) {
         let before = self.last.replace(Arc::clone(users));
-        let unknown = changes.iter().all(Option::is_none);
-        let unknown = unknown.then(|| Arc::new(users.change_from(&before.unwrap_or_default())));
-        let changes = changes.iter().flatten().chain(&unknown);
-        self.removed(changes, now);
+        let is_known = changes.iter().all(Option::is_some);
+        let unknown = match before {
+            Some(before) if !is_known => Arc::new(users.change_from(&before)),
+            _ => Arc::default(),
+        };
+        let change = |known: &Option<Arc<Change>>| known.as_ref().unwrap_or(&unknown).clone();
+        self.note(changes.iter().map(change).collect(), now);
         self.in_doubt = false;
     }
 
@@ -318,9 +319,9 @@ impl History {
             Some(last) if known.contains(&last) => {}
             Some(last) if self.in_doubt => {
                 let change = Arc::new(largest.change_from(last));
-                self.removed([&change], now);
+                self.note(vec![change], now);
             }
-            _ => self.removed.clear(),
+            _ => self.steps.clear(),
         }
         self.in_doubt = false;
         if !self.last.as_ref().is_some_and(|last| known.contains(&last)) {
@@ -328,16 +329,32 @@ impl History {
         }
     }
 
-    fn removed<'a>(&mut self, changes: impl IntoIterator<Item = &'a Arc<Change>>, now: Instant) {
-        for change in changes {
-            let is_known = self
-                .removed
-                .iter()
-                .any(|(_, known)| Arc::ptr_eq(known, change));
-            if !change.removed.is_empty() && !is_known {
-                self.removed.push((now, Arc::clone(change)));
+    fn note(&mut self, changes: Vec<Arc<Change>>, now: Instant) {
+        let removes = changes.iter().any(|change| !change.removed.is_empty());
+        if removes || !self.steps.is_empty() {
+            self.steps.push((now, changes));
+        }
+    }
+
+    /// What an update would take away from those who had the toggle in an environment before each
+    /// removal that is known of, given what it takes away from those who have it now.
+    fn earlier(&self, environment: usize, wanted: &Users, now: Removal) -> Vec<Removal> {
+        let mut earlier = Vec::new();
+        let mut removal = now;
+        for (_, changes) in self.steps.iter().rev() {
+            // Where the environments are others than they were, any change of the step will do.
+            let Some(change) = changes.get(environment).or(changes.last()) else {
+                continue;
+            };
+            let Change { added, removed } = &**change;
+            removal.of = (removal.of + removed.len()).saturating_sub(added.len());
+            removal.removed =
+                (removal.removed + wanted.lacks(removed)).saturating_sub(wanted.lacks(added));
+            if !removed.is_empty() {
+                earlier.push(removal);
             }
         }
+        earlier
     }
 }
 

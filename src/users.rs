@@ -88,6 +88,24 @@ impl Users {
         self.iter().chain(others.iter()).collect()
     }
 
+    /// How many of those are not among these.
+    pub fn lacks(&self, others: &Users) -> usize {
+        others.iter().filter(|key| !self.contains(key)).count()
+    }
+
+    fn contains(&self, key: &str) -> bool {
+        let (mut start, mut end) = (0, self.len());
+        while start < end {
+            let middle = usize::midpoint(start, end);
+            match self.get(middle).cmp(key) {
+                Ordering::Less => start = middle + 1,
+                Ordering::Equal => return true,
+                Ordering::Greater => end = middle,
+            }
+        }
+        false
+    }
+
     fn get(&self, index: usize) -> &str {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         &self.text[start as usize..self.ends[index] as usize]

@@ -68,8 +68,10 @@ impl Target {
         let name = self.type_name();
         match self {
             Target::Flagd(flagd) => format!("{name} {}", flagd.path.display()),
-            Target::LaunchDarkly(launchdarkly) => format!("{name} {}", launchdarkly.base_url),
-            Target::RestApi(restapi) => format!("{name} {}", restapi.endpoint_url),
+            Target::LaunchDarkly(launchdarkly) => {
+                format!("{name} {}", launchdarkly.base_url.spelled_alike())
+            }
+            Target::RestApi(restapi) => format!("{name} {}", restapi.endpoint_url.spelled_alike()),
         }
     }
 }

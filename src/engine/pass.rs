@@ -268,10 +268,10 @@ impl Engine {
     /// A toggle has come to rest at the target.
     pub(super) fn settled(&mut self, toggle: ToggleId) {
         let source = self.config.toggles[toggle].users_policy.source;
-        let has_changed = std::mem::take(&mut self.toggles[toggle].has_changed);
         let Some(number) = self.toggles[toggle].settles.take() else {
             return;
         };
+        let has_changed = std::mem::take(&mut self.toggles[toggle].has_changed);
         if let Some(pass) = self.sources[source].passes.pass(number) {
             pass.settling -= 1;
             pass.changed += usize::from(has_changed);
@@ -486,7 +486,7 @@ impl Engine {
         let name = self.source_name(id);
         let passes = &mut self.sources[id].passes;
         if passes.held_since.is_none() {
-            self.notices.push(Notice::Held { name });
+            self.notices.push(Notice::NotReady { name });
         }
         let held = now.at - *passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {

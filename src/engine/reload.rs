@@ -119,7 +119,13 @@ impl Engine {
 
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
         let known = &old.sources[old_id];
+        let new = Source::new(&self.config.sources[id], self.mode, self.config.concurrency);
         self.sources[id].inherit(known);
+        // What failed when it was asked for users can succeed no more where there are no toggles to ask for.
+        let is_asked = !self.toggles_of(id).is_empty();
+        if !is_asked {
+            self.sources[id].passes = new.passes;
+        }
         for (task, key, old_key) in [
             (&known.discover, Key::Discover(id), Key::Discover(old_id)),
             (&known.register, Key::Register(id), Key::Register(old_id)),
@@ -134,7 +140,9 @@ impl Engine {
                 self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));
             }
         }
-        self.inherit_wait(old, Key::Ready(id), Key::Ready(old_id));
+        if is_asked {
+            self.inherit_wait(old, Key::Ready(id), Key::Ready(old_id));
+        }
     }
 
     fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId) {

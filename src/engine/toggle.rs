@@ -68,7 +68,7 @@ pub(super) struct Toggle {
     pub(super) history: History,
     /// What was done, for the report of `sync`.
     pub(super) outcome: Outcome,
-    /// It was created, or its users were sent, since it was last at rest.
+    /// It was created, or its users were sent, since a pass last told of it.
     pub(super) has_changed: bool,
     /// Query once more as soon as the running query has ended.
     again: bool,
@@ -266,8 +266,9 @@ impl Engine {
                 self.hurry_query(id);
             }
         } else if let Some(pass) = self.toggles[id].pass.take() {
-            if answer == Answer::Good && !self.is_at_rest(id) {
-                self.waits_for_target(id, pass);
+            self.waits_for_target(id, pass);
+            if self.is_at_rest(id) {
+                self.settled(id);
             }
             self.count_answer(source, pass, answer, now);
         }
@@ -464,6 +465,9 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.next = None;
         toggle.apply.state = State::Idle;
+        if self.paused.is_some() {
+            self.touched.insert(Thing::Target);
+        }
         self.has_been_looked_at(id, now.at);
         match why {
             Decision::Stale => return self.ask_again(id),
@@ -720,7 +724,7 @@ impl Engine {
             (Ok(()), Some(Update { users, changes })) => {
                 let change = Change::of_all(&changes);
                 toggle.fresh = false;
-                toggle.has_changed = change.as_ref().is_none_or(|change| !change.is_empty());
+                toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
                 toggle.there.set_users(&users);
                 toggle.history.sent(&users, &changes, now.at);
                 toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);

@@ -9,7 +9,7 @@ use crate::job::{SourceId, ToggleId};
 use crate::plan::{Step, There};
 use crate::users::{Change, Users};
 
-use super::task::{Task, Trouble};
+use super::task::{State, Task, Trouble};
 use super::{Engine, Key, Mode, Timer};
 
 /// What was done, or would be done, about a toggle at the target.
@@ -51,7 +51,7 @@ pub struct SourceView {
     /// Whether it was discovered, and registered with where that is wanted.
     pub connected: bool,
     /// Whether its OPA has not loaded everything, so that nothing is applied.
-    pub held: bool,
+    pub not_ready: bool,
     /// What goes wrong.
     pub troubles: Vec<Trouble>,
     /// Whether anything of its last pass was answered.
@@ -122,7 +122,7 @@ impl Engine {
         ];
         SourceView {
             connected: source.is_connected(),
-            held: source.passes.held_since.is_some(),
+            not_ready: source.passes.held_since.is_some(),
             troubles: troubles(tasks.iter().map(|(task, _)| *task)),
             answers: !source.passes.unanswered,
             last_success: source.passes.last,
@@ -165,7 +165,8 @@ impl Engine {
 
     /// The target, as it is now.
     pub fn target(&self) -> TargetView {
-        let waits = !self.changes.is_empty() || !self.looks.is_empty();
+        let mut states = self.toggles.iter().map(|toggle| toggle.apply.state);
+        let waits = states.any(|state| state == State::Queued);
         TargetView {
             paused_until: self.paused.as_ref().map(|(end, _)| *end),
             held_up: self
@@ -322,7 +323,7 @@ pub enum Notice {
         address: String,
     },
     /// OPA has not loaded everything: nothing is applied.
-    Held {
+    NotReady {
         /// The source.
         name: String,
     },

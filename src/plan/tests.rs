@@ -96,8 +96,11 @@ fn names(names: &[&str]) -> Arc<Users> {
     Arc::new(names.iter().copied().collect())
 }
 
+/// Users by name; none where they are not known.
+type Known<'a> = Option<&'a [&'a str]>;
+
 /// A toggle in environments in which these have it, or are named though it is not known who has it.
-fn there(environments: &[(Option<&[&str]>, Option<&[&str]>)]) -> There {
+fn there(environments: &[(Known, Known)]) -> There {
     let environments = environments.iter().map(|(users, named)| Environment {
         users: users.map(names),
         named: named.map(names),
@@ -153,7 +156,8 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
     let mut history = History::default();
     history.sent(&two, &have(&four).changes_to(&two), start);
     let (now, one) = (have(&two), names(&["a"]));
-    assert_eq!(removals(&now, &one, &history), [removal(3, 4)]);
+    let both = [removal(1, 2), removal(3, 4)];
+    assert_eq!(removals(&now, &one, &history), both);
     // Nobody goes now.
     assert_eq!(
         removals(&now, &names(&["a", "b", "e"]), &history),
@@ -168,11 +172,7 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
         _ => unreachable!(),
     };
     sees(&mut found, &now);
-    assert_eq!(
-        removals(&now, &one, &found),
-        [removal(3, 4)],
-        "it is as it was sent"
-    );
+    assert_eq!(removals(&now, &one, &found), both, "it is as it was sent");
     let other = have(&names(&["a", "b", "x"]));
     sees(&mut found, &other);
     assert_eq!(removals(&other, &two, &found), [removal(1, 3)]);
@@ -181,7 +181,38 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
     sees(&mut history, &have(&one));
     assert_eq!(
         removals(&have(&one), &Users::default(), &history),
-        [removal(4, 4)]
+        [removal(1, 1), removal(2, 2), removal(4, 4)]
+    );
+}
+
+#[test]
+fn users_who_replace_each_other_are_counted_against_those_who_had_the_toggle_at_the_same_time() {
+    let start = Instant::now();
+    let sets = ["a", "b", "c"].map(|key| names(&[key]));
+    let have = |keys: &Arc<Users>| There::Present(Present::plain(true, Some(Arc::clone(keys))));
+    let mut history = History::default();
+    for pair in sets.windows(2) {
+        history.sent(&pair[1], &have(&pair[0]).changes_to(&pair[1]), start);
+    }
+    let more = names(&["c", "d", "e", "f"]);
+    history.sent(&more, &have(&sets[2]).changes_to(&more), start);
+    assert_eq!(
+        removals(&have(&more), &names(&["c", "d", "e"]), &history),
+        [removal(1, 4), removal(1, 1), removal(1, 1)]
+    );
+}
+
+#[test]
+fn each_environment_has_a_past_of_its_own() {
+    let start = Instant::now();
+    let before = there(&[(Some(&["a", "b", "c", "d"]), None), (Some(&["a"]), None)]);
+    let two = names(&["a", "b"]);
+    let mut history = History::default();
+    history.sent(&two, &before.changes_to(&two), start);
+    let now = there(&[(Some(&["a", "b"]), None), (Some(&["a", "b"]), None)]);
+    assert_eq!(
+        removals(&now, &names(&["a"]), &history),
+        [removal(1, 2), removal(3, 4), removal(1, 2)]
     );
 }
 

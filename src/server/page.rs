@@ -55,8 +55,16 @@ fn target(rows: &Rows, now: SystemTime) -> String {
     let until = row
         .paused_until
         .map(|until| format!(" until {}", time(until, now)));
-    let kind = Escaped(row.kind);
-    format!("{kind}: {}{}", state(row.state), until.unwrap_or_default())
+    let error = row
+        .last_error
+        .as_deref()
+        .map(|error| format!(" ({})", Escaped(error)));
+    let (kind, until) = (Escaped(row.kind), until.unwrap_or_default());
+    format!(
+        "{kind}: {}{until}{}",
+        state(row.state),
+        error.unwrap_or_default()
+    )
 }
 
 fn toggle(row: &ToggleRow, now: SystemTime) -> String {

@@ -48,6 +48,12 @@ impl Text {
             "Whether the target asked to be left alone for a while (429).",
             [],
             [([], flag(rows.target.paused_until.is_some()))],
+        )?;
+        self.gauge(
+            "optoggles_resync_overdue",
+            "Whether a resync takes longer than resync_interval.",
+            [],
+            [([], flag(rows.target.resync_overdue))],
         )
     }
 

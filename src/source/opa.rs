@@ -155,7 +155,8 @@ fn get<'a>(
         _ => Err(match serde_json::from_slice::<Refusal>(&answer.body) {
             Ok(Refusal { code, message }) => {
                 let said = format!("{code}: {message}");
-                answer.failure_saying(&quote(said.as_bytes()))
+                let failure = answer.failure_saying(&quote(said.as_bytes()));
+                failure.of_opa(&answer.body)
             }
             Err(_) => answer.failure(),
         }),

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Clocks, Health};
 use crate::config::Config;
-use crate::engine::{Engine, SourceView, Thing, ToggleState, ToggleView, Trouble};
+use crate::engine::{Engine, SourceView, TargetView, Thing, ToggleState, ToggleView, Trouble};
 
 /// The answer of `/status`.
 #[derive(Clone, Debug, Serialize)]
@@ -56,6 +56,10 @@ pub struct TargetRow {
     pub state: &'static str,
     /// Until when it wants to be left alone.
     pub paused_until: Option<Time>,
+    /// Whether a resync takes longer than the time from one to the next.
+    pub resync_overdue: bool,
+    /// What is in the way, as long as it is.
+    pub last_error: Option<String>,
 }
 
 /// A toggle.
@@ -111,6 +115,8 @@ impl Rows {
                 kind: config.target.type_name(),
                 state: "ok",
                 paused_until: None,
+                resync_overdue: false,
+                last_error: None,
             },
             toggles: toggles.collect(),
         }
@@ -121,15 +127,7 @@ impl Rows {
             match thing {
                 Thing::Source(id) => self.sources[id].show(&engine.source(id), now),
                 Thing::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
-                Thing::Target => {
-                    let paused_until = engine.target().paused_until;
-                    self.target.state = if paused_until.is_some() {
-                        "paused"
-                    } else {
-                        "ok"
-                    };
-                    self.target.paused_until = now.time(paused_until);
-                }
+                Thing::Target => self.target.show(&engine.target(), now),
             }
         }
         self.started = engine.is_started();
@@ -144,18 +142,20 @@ impl Rows {
     }
 
     pub(super) fn reasons(&self) -> impl Iterator<Item = String> {
+        let reason = |what: &str, error: &Option<String>| {
+            let error = error.as_ref()?;
+            Some(format!("{what}: {error}"))
+        };
         let sources = self
             .sources
             .iter()
-            .map(|row| ("source", &row.id, &row.last_error));
+            .filter_map(move |row| reason(&format!("source {}", row.id), &row.last_error));
+        let target = reason("target", &self.target.last_error);
         let toggles = self
             .toggles
             .iter()
-            .map(|row| ("toggle", &row.key, &row.last_error));
-        sources.chain(toggles).filter_map(|(word, name, error)| {
-            let error = error.as_ref()?;
-            Some(format!("{word} {name}: {error}"))
-        })
+            .filter_map(move |row| reason(&format!("toggle {}", row.key), &row.last_error));
+        sources.chain(target).chain(toggles)
     }
 }
 
@@ -163,13 +163,33 @@ impl SourceRow {
     fn show(&mut self, source: &SourceView, now: Clocks) {
         self.state = match source {
             _ if !source.troubles.is_empty() || !source.answers => "failing",
-            _ if source.held => "not ready",
+            _ if source.not_ready => "not ready",
             _ if source.connected => "connected",
             _ => "connecting",
         };
         self.last_success = now.time(source.last_success);
         self.last_error = reasons(&source.troubles);
         self.next_retry = now.time(source.next_retry);
+    }
+}
+
+impl TargetRow {
+    fn show(&mut self, target: &TargetView, now: Clocks) {
+        self.state = match target {
+            _ if target.paused_until.is_some() => "paused",
+            _ if target.is_overdue => "failing",
+            _ => "ok",
+        };
+        self.paused_until = now.time(target.paused_until);
+        self.resync_overdue = target.is_overdue;
+        let held_up = target.held_up.as_ref();
+        let errors = [
+            held_up.map(|failure| format!("paused: {}", failure.reason())),
+            self.resync_overdue
+                .then(|| "the resync takes longer than resync_interval".to_owned()),
+        ];
+        let errors: Vec<String> = errors.into_iter().flatten().collect();
+        self.last_error = (!errors.is_empty()).then(|| errors.join("; "));
     }
 }
 

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use super::{Reads, Target};
 use crate::config::{self, Config, Tls, Toggle};
-use crate::error::{Failure, quote};
+use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::metrics::Requests;
-use crate::plan::{Present, There};
+use crate::plan::{Environment, Present, There};
 use crate::users::Users;
 
 pub(super) struct RestApi {
@@ -86,17 +86,23 @@ impl RestApi {
         }
         let answer = accepted(answer)?;
         let found: Map<String, Value> = answer.json()?;
-        let users = match found.get("users") {
-            None | Some(Value::Null) => Some(Users::default()),
-            // What somebody put there that is no list of users is replaced by one.
-            Some(listed) => Users::deserialize(listed).ok(),
-        };
+        if found.get("key").is_some_and(|key| *key != *toggle.key) {
+            let words = format!("GET {}: its answer has another `key`", self.url_of(toggle));
+            return Err(Failure::new(Kind::Misfit, words));
+        }
+        // Where there is no list of users, it is not known who has the toggle.
+        let listed = found.get("users");
+        let users = listed.and_then(|listed| Users::deserialize(listed).ok());
         let follows = |(name, value): (&String, &Value)| {
             found.get(name).is_some_and(|known| same(known, value))
         };
         let described = toggle.spec.iter().all(follows);
         let present = Present::plain(described, users.map(Arc::new));
         Ok(There::Present(present))
+    }
+
+    fn url_of(&self, toggle: &Toggle) -> String {
+        self.config.endpoint_url.join([toggle.key.as_str()])
     }
 
     fn toggle(&self, id: ToggleId) -> &Toggle {
@@ -130,8 +136,17 @@ impl Target for RestApi {
             let unread = Present::plain(toggle.spec.is_empty(), None);
             return Ok(Created::Existed((!self.config.read).then_some(unread)));
         }
-        let nobody = self.config.read.then(Arc::default);
-        let present = Present::plain(true, nobody);
+        let environment = Environment {
+            users: self.config.read.then(Arc::default),
+            named: None,
+            // Users are sent even where there are none: what was created without shows none when it is
+            // read.
+            in_order: false,
+        };
+        let present = Present {
+            environments: vec![environment],
+            ..Present::plain(true, None)
+        };
         accepted(answer).map(|_| Created::New(present))
     }
 

@@ -64,7 +64,7 @@ fn tell_one(notice: Notice) {
                 "OPA was restarted, nothing is applied until OPAL has loaded everything again {}",
                 field(&name));
         }
-        Notice::Held { name } => {
+        Notice::NotReady { name } => {
             log::warn!(target: LOG, "OPA is not ready, nothing is applied {}", field(&name));
         }
         Notice::Pass {

@@ -147,7 +147,7 @@ fn a_rule_that_is_undefined_or_of_another_type_fails_alone() {
     let output = files.program.run(&ONCE).exits(1);
     output
         .reports("us +1 1 user created")
-        .reports("tax failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there?");
+        .reports("tax created, failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there?");
     let text = r#"{"app":{"rbac":{"us":["ann"],"tax":["ann",null]}}}"#;
     files.program.write("users.json", text);
     let output = files.program.run(&ONCE).exits(1);

@@ -1,5 +1,8 @@
 //! `max_removal`, seen from outside.
 
+mod defaults;
+mod memory;
+
 use serde_json::json;
 
 use crate::support::World;

@@ -1,6 +1,7 @@
 //! SIGHUP: the configuration is read again.
 
 mod differences;
+mod gone;
 mod in_flight;
 mod lasting;
 mod phases;

@@ -2,9 +2,11 @@
 
 mod callbacks;
 mod isolation;
+mod late;
 mod readiness;
 mod resync;
 mod retries;
+mod rivals;
 mod routes;
 mod shutdown;
 mod side_by_side;

@@ -45,7 +45,10 @@ fn a_long_sync_tells_how_far_it_is_and_takes_the_line_away_in_the_end() {
     let results = results.trim_start();
     assert!(results.contains("late"), "{shown:?}");
     assert!(results.contains("\u{1b}[32mcreated\u{1b}[0m"), "{shown:?}");
-    assert!(results.contains("\u{1b}[1m\u{1b}[31mfailed: "), "{shown:?}");
+    assert!(
+        results.contains("\u{1b}[1m\u{1b}[31mcreated, failed: "),
+        "{shown:?}"
+    );
 }
 
 #[test]

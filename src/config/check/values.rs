@@ -179,7 +179,7 @@ pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Addre
 /// A share of a toggle's users, such as `"30%"`, a number of them, or `"off"`.
 pub(super) fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     const HELP: &str = "write a share, such as `max_removal = \"30%\"`, a number of users, such as \
-                        `max_removal = 100`, or \"off\"";
+                        `max_removal = 100`, or `max_removal = \"off\"`";
     if node.value.is_integer() {
         let users = cx.integer(node, 0..=i64::from(u32::MAX), 100)?;
         return usize::try_from(users).ok().map(MaxRemoval::Users);

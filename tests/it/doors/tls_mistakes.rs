@@ -41,7 +41,7 @@ impl Behind {
     #[track_caller]
     fn fails(&self, program: &Program) -> Output {
         let args = ["sync", "--once", "--timeout", "100ms"];
-        let output = program.run(&args).exits(1).reports_start("us failed:");
+        let output = program.run(&args).exits(1).says("failed: ");
         assert_eq!(self.house.opa.http.count("*"), 0, "nothing is sent");
         assert_eq!(
             self.house.store.http.count("PATCH *"),

@@ -67,7 +67,7 @@ fn one_user_more_among_ten_thousand_takes_a_small_request_for_each_environment()
 
 #[test]
 fn a_set_that_becomes_another_altogether_is_sent_whole() {
-    let flags = Flags::of(&["us"]).build();
+    let flags = Flags::of(&["us"]).setting("max_removal = \"off\"").build();
     let names: Vec<String> = (0..100).map(|n| format!("user-{n}")).collect();
     let users: Vec<&str> = names.iter().map(String::as_str).collect();
     flags.opa.allow("us", &users);

@@ -129,8 +129,8 @@ fn an_opal_that_is_down_fails_all_its_toggles_and_no_others() {
     let output = world.sync(&["--timeout", "100ms"]).exits(1);
     let output = output.sums_up("3 toggles: 1 updated, 2 failed");
     output
-        .reports_start("us failed:")
-        .reports_start("tax failed:");
+        .reports_start("us created, failed:")
+        .reports_start("tax created, failed:");
     assert!(world.store.has("beta", &["ann"]));
 }
 
@@ -172,4 +172,32 @@ fn a_target_that_hangs_for_one_toggle_does_not_keep_the_others() {
     let output = world.sync(&["--timeout", "100ms"]).exits(1);
     output.sums_up("2 toggles: 1 updated, 1 failed");
     assert!(world.store.has("tax", &["ann"]));
+}
+
+#[test]
+fn a_rule_that_opas_compiler_refuses_fails_at_once() {
+    // OPA 1.9 of a function, and of an error with its place.
+    let function = "1 error occurred: 1:1: rego_type_error: undefined ref: data.app.rbac.us\n\t\
+                    data.app.rbac.us\n\t^^^^^^^^^^^^^^^^\n\thave: (any) => boolean";
+    let listed = serde_json::json!({
+        "code": "internal_error",
+        "message": "error(s) occurred while compiling module(s)",
+        "errors": [{ "code": "rego_type_error", "message": "undefined function data.app.f" }],
+    });
+    for body in [
+        serde_json::json!({ "code": "internal_error", "message": function }),
+        listed,
+    ] {
+        let world = World::of(&["us"]).readable().build();
+        world.store.put("us", &["ann"]);
+        let answer = Answer::json(500, &body);
+        world
+            .opa
+            .http
+            .always(&query_of("us"), Fault::Answer(answer));
+        let output = world.sync(&[]).exits(1).sums_up("1 toggle: 1 failed");
+        output.says("us   failed: GET ").says("internal_error: ");
+        assert_eq!(world.queries("us"), 1);
+        assert!(world.store.has("us", &["ann"]));
+    }
 }

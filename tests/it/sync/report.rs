@@ -206,3 +206,27 @@ fn a_reader_that_leaves_before_the_end_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[test]
+fn what_was_done_before_a_failure_is_told_in_every_format_and_counted_as_a_change() {
+    for readable in [true, false] {
+        let run = |format: &str| {
+            let plan = World::of(&["us", "broken"]);
+            let world = if readable { plan.readable() } else { plan }.build();
+            world.opa.allow("us", &["ann"]);
+            let output = world.sync(&["--format", format]).exits(1);
+            assert!(world.store.toggle("broken").is_some());
+            output.complains("toggles=2 changed=2 failed=1")
+        };
+        let failed = "failed: rule data.app.rbac.broken is undefined";
+        run("human")
+            .reports_start(&format!("broken created, {failed}"))
+            .says("2 toggles: 1 ");
+        let toggle = run("json").json()["toggles"][1].clone();
+        assert_eq!(
+            [&toggle["result"], &toggle["created"]],
+            [&json!("failed"), &json!(true)]
+        );
+        run("markdown").says(&format!("| `broken` |  |  |  | created, {failed}"));
+    }
+}

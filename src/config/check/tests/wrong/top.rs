@@ -44,7 +44,7 @@ const MISTAKES: &[Mistake] = &[
         "bind = \":8080\"",
         "max_removal = 0.3",
         &[
-            "1:15 `max_removal` must be a share, such as `\"30%\"`, or a number of users, not a float",
+            "1:15 `max_removal` must be a share, such as `\"30%\"`, a number of users, or `\"off\"`, not a float",
         ],
     ),
     (
