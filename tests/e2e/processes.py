@@ -77,6 +77,10 @@ class Service:
         self._noise = re.compile(noise) if noise else None
         self._child = None
 
+    def configure(self, env):
+        """Adds to the environment in which the program is started from now on."""
+        self._env.update({key: str(value) for key, value in env.items()})
+
     def start(self):
         """Starts the program in a process group of its own, unless it runs."""
         if self.running():

@@ -15,8 +15,12 @@ class Stack:
 
     def __init__(self, tools, folder):
         self.folder = folder
+        self.tools = tools
         self.opa = tools.opa
         self.flagd_python = tools.flagd_python
+        # What OPAL's server and client want of whoever publishes, or registers callbacks.
+        self.publisher_token = None
+        self.listener_token = None
         ports = free_ports(6)
         self.optoggles_port = ports.pop()
         self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (
@@ -95,13 +99,18 @@ class Stack:
 
     def callbacks(self):
         """The callbacks that optoggles has registered, by key, with all that OPAL shows."""
-        listed = web.get(f"{self.opal_url}/callbacks")
+        listed = web.get(f"{self.opal_url}/callbacks", self.listener_token)
         return {one["key"]: one for one in listed if one["key"].startswith("optoggles:")}
 
     def move(self, user, location=None):
         """A user moves: the directory knows it, and it is published through opal-server."""
         location = self.world.directory.move(user, location)
         self.publish(f"/users/{user}/location", location)
+
+    def add_user(self, user):
+        """A user comes, in the US: the directory knows it, and it is published."""
+        self.world.directory.users[user] = {"location": {"country": "US"}, "roles": []}
+        self.publish(f"/users/{user}", self.world.directory.users[user])
 
     def publish(self, path, data):
         """A data update: OPAL puts `data` at `path` in OPA and then tells its callbacks."""
@@ -110,7 +119,8 @@ class Stack:
             "dst_path": path, "save_method": "PUT",
         }
         update = {"entries": [entry], "reason": f"a change at {path}"}
-        status, answer = web.call("POST", f"{self.opal_server_url}/data/config", update)
+        url = f"{self.opal_server_url}/data/config"
+        status, answer = web.call("POST", url, update, token=self.publisher_token)
         if status != 200:
             raise Unmet("opal-server to take a data update", f"{status} {answer}")
 
