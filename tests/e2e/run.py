@@ -27,6 +27,7 @@ import checks_flags  # pylint: disable=unused-import
 import checks_tls  # pylint: disable=unused-import
 import checks_serve  # pylint: disable=unused-import
 import checks_outages  # pylint: disable=unused-import
+import checks_bundles  # pylint: disable=unused-import
 import checks_secure  # pylint: disable=unused-import
 from checks import CHECKS
 from lab import Lab
