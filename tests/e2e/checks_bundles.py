@@ -65,7 +65,7 @@ def _bundled(lab, name):
     lab.stop()
     lab.stack.target.start()
     wait_for("the target to answer", lab.stack.toggles, lambda _: True, 20)
-    with bundled_opa(lab.stack.opa, lab.stack.folder / name) as (server, opa):
+    with bundled_opa(lab.stack.tools.opa, lab.stack.folder / name) as (server, opa):
         source = f'type = "opa"\nurl = "{opa.url}"\npoll_interval = "500ms"'
         config = lab.write_config(f"{name}.toml", RULES, source)
         opa.wait_until_loaded()

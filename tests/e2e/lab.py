@@ -36,6 +36,7 @@ class Lab:
     def __init__(self, binary, stack):
         self.stack = stack
         self.binary = binary
+        self.chaos_seconds, self.chaos_seed = 60, None
         self.url = f"http://127.0.0.1:{stack.optoggles_port}"
         # What must never be shown: the configured secret, and each callback token once seen.
         self.target_token = secrets.token_hex(16)

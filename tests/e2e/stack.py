@@ -13,6 +13,8 @@ RULES = {US_USERS: "us_users", BILLING_USERS: "billing_users"}
 class Stack:
     """OPAL server, OPAL client (which runs OPA) and target, each started and killed by itself."""
 
+    WORLD = World
+
     def __init__(self, tools, folder):
         self.folder = folder
         self.tools = tools
@@ -26,7 +28,7 @@ class Stack:
         self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (
             f"http://127.0.0.1:{ports.pop()}" for _ in range(4)
         )
-        self.world = World(folder, ports.pop())
+        self.world = self.WORLD(folder, ports.pop())
         self._database = folder / "db.json"
         self._database.write_text(json.dumps({"toggles": []}))
         self.opal_server = self._opal_server(tools)
