@@ -1,4 +1,4 @@
-"""Everything is killed again and again, while users and policy change and the target is looked at."""
+"""Everything is killed at random moments, while users and policy change."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ _SHARE_SOON = 0.3
 _DELAYS = [0.0, 0.0, 1.0, 3.0]
 
 
-@check("whatever is killed at whatever moment, the target only ever has what policy said, never older")
+@check("whatever is killed, the target only ever has what policy said, and never goes back")
 def chaos(lab):
     lab.stop()
     folder = lab.stack.folder / "chaos"

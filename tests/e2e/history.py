@@ -194,7 +194,8 @@ class Judge:
             )
             without = next(outside, None)
             if without is None:
-                return f"{name} is missing, and no version from {least[name]} to {newest} explains it"
+                versions = f"versions {least[name]} to {newest}"
+                return f"{name} is missing, and policy {policy} allows it in {versions}"
             least[name] = without
             return None
         if version < least[name]:

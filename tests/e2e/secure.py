@@ -43,6 +43,11 @@ class SecureStack(Stack):
             self.opal_client.configure({"OPAL_CLIENT_TOKEN": self.client_token})
         super().start()
 
+    def add_user(self, user):
+        """A user comes, in the US: the directory knows it, and it is published."""
+        self.world.directory.users[user] = {"location": {"country": "US"}, "roles": []}
+        self.publish(f"/users/{user}", self.world.directory.users[user])
+
     def obtain_token(self, kind, *options):
         """A token of that kind, as OPAL's own command gets it."""
         command = [

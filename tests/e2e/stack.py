@@ -109,11 +109,6 @@ class Stack:
         location = self.world.directory.move(user, location)
         self.publish(f"/users/{user}/location", location)
 
-    def add_user(self, user):
-        """A user comes, in the US: the directory knows it, and it is published."""
-        self.world.directory.users[user] = {"location": {"country": "US"}, "roles": []}
-        self.publish(f"/users/{user}", self.world.directory.users[user])
-
     def publish(self, path, data):
         """A data update: OPAL puts `data` at `path` in OPA and then tells its callbacks."""
         entry = {
