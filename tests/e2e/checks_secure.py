@@ -36,6 +36,23 @@ def listener_token(lab):
         _expect_no_secret(secure)
 
 
+@check("a token that expires makes /health 500 and holds no change back; a reload takes a new one")
+def expired_token(lab):
+    with secure_lab(lab, "secure-expired") as secure:
+        lasting = secure.stack.listener_token
+        # It has ended when the registration is next looked at.
+        secure.keep_token(LISTENER, secure.stack.obtain_token(LISTENER, "--ttl", "15", "seconds"))
+        secure.serve.start()
+        secure.wait_until_right()
+        secure.wait_for_health(500)
+        secure.change_data()
+        secure.wait_for_target(LIVE)
+        secure.keep_token(LISTENER, lasting)
+        secure.serve.reload()
+        secure.wait_until_right(10)
+        _expect_no_secret(secure)
+
+
 @check(f"every change is at the target within {ARRIVAL:g} s while OPAL's own callback gets 401s")
 def refused_callback(lab):
     with secure_lab(lab, "secure-401") as secure:
@@ -73,7 +90,7 @@ def _expect_others_refused(secure):
 
 
 def _expect_no_secret(secure):
-    for log in (secure.serve.log, secure.commands_log):
+    for log in secure.stack.folder.glob("optoggles-*.log"):
         text = log.read_text(errors="replace")
         # A part is a secret as well: what is quoted of a remote is cut somewhere.
         parts = {secret[-24:] for secret in secure.secrets} | {

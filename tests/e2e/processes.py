@@ -125,6 +125,10 @@ class Service:
         self._child = None
         return code, time.monotonic() - start
 
+    def reload(self):
+        """SIGHUP."""
+        self._child.send_signal(signal.SIGHUP)
+
     def descendants(self):
         """The process ids of the program's children and theirs; also those in other groups."""
         found, parents = [], {self._child.pid} if self._child else set()
