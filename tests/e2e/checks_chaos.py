@@ -76,6 +76,7 @@ class _Storm:
         self._lab = lab
         self._chance = chance
         self._queue = []
+        self._victims = []
         self._down = {}
         self.start = time.monotonic()
         self._kills = []
@@ -127,9 +128,11 @@ class _Storm:
     def _kill_one(self, now):
         stack = self._lab.stack
         stack.world.directory.delay = self._chance.choice(_DELAYS)
-        name, service = self._chance.choice([
-            ("OPAL", stack.opal_client), ("OPA", None), ("optoggles", self._lab.serve),
-        ])
+        services = {"OPAL": stack.opal_client, "OPA": None, "optoggles": self._lab.serve}
+        # Each has its turn, however short the chaos is.
+        self._victims = self._victims or shuffled(services, self._chance)
+        name = self._victims.pop()
+        service = services[name]
         if service is None:
             try:
                 stack.opal_client.kill_child("opa")
