@@ -20,7 +20,7 @@ _DOWN = (0.0, 4.0)
 _SOON = (0.0, 3.0)
 _SHARE_SOON = 0.3
 # How long the directory takes for an answer, anew after each kill.
-_DELAYS = [0.0, 0.0, 1.0, 3.0]
+_DELAYS = [0.0, 1.0, 2.0, 4.0]
 
 
 @check("whatever is killed, the target only ever has what policy said, and never goes back")
