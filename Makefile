@@ -4,6 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 seconds ?= 600
 rate ?= 100
+chaos ?= 60
 runs ?= 5
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
@@ -60,9 +61,9 @@ deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	cargo-deny check bans licenses sources
 
-## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python, Node.js and OpenSSL)
+## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python, Node.js and OpenSSL; chaos=60)
 e2e: build
-	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles
+	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles --chaos $(chaos)
 
 ## browser: the status page in a real browser (needs Python and Debian's chromium and chromium-driver)
 browser: build

@@ -36,10 +36,12 @@ class Lab:
     def __init__(self, binary, stack):
         self.stack = stack
         self.binary = binary
+        self.chaos_seconds, self.chaos_seed = 60, None
         self.url = f"http://127.0.0.1:{stack.optoggles_port}"
         # What must never be shown: the configured secret, and each callback token once seen.
-        self.secrets = {secrets.token_hex(16)}
-        self._env = {"FLAGS_TOKEN": next(iter(self.secrets))}
+        self.target_token = secrets.token_hex(16)
+        self.secrets = {self.target_token}
+        self._env = {"FLAGS_TOKEN": self.target_token}
         self.commands_log = stack.folder / "optoggles-commands.log"
         self.config = self.write_config("optoggles.toml", RULES)
         command = [binary, "-c", self.config, "-vv", "serve"]

@@ -77,6 +77,10 @@ class Service:
         self._noise = re.compile(noise) if noise else None
         self._child = None
 
+    def configure(self, env):
+        """Adds to the environment in which the program is started from now on."""
+        self._env.update({key: str(value) for key, value in env.items()})
+
     def start(self):
         """Starts the program in a process group of its own, unless it runs."""
         if self.running():
@@ -120,6 +124,10 @@ class Service:
             raise Unmet(f"{self.name} to end within {limit} s of SIGTERM", "it runs") from error
         self._child = None
         return code, time.monotonic() - start
+
+    def reload(self):
+        """SIGHUP."""
+        self._child.send_signal(signal.SIGHUP)
 
     def descendants(self):
         """The process ids of the program's children and theirs; also those in other groups."""

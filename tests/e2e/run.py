@@ -28,13 +28,17 @@ import checks_tls  # pylint: disable=unused-import
 import checks_serve  # pylint: disable=unused-import
 import checks_restarts  # pylint: disable=unused-import
 import checks_outages  # pylint: disable=unused-import
+import checks_starts  # pylint: disable=unused-import
+import checks_bundles  # pylint: disable=unused-import
+import checks_secure  # pylint: disable=unused-import
+import checks_chaos  # pylint: disable=unused-import
 from checks import CHECKS
 from lab import Lab
 from processes import Unmet
 from stack import Stack
 
-# For everything after the tools are there. A run takes about half of it.
-LIMIT = 600
+# For everything after the tools are there, beside the chaos. A run takes about half of it.
+LIMIT = 900
 
 
 class Report:
@@ -67,14 +71,19 @@ def main():
     """Parses the command line, runs all, says how it went."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
-    binary = parser.parse_args().bin.absolute()
-    if not binary.is_file():
-        parser.error(f"no such file: {binary}")
+    parser.add_argument("--chaos", type=int, default=60, metavar="SECONDS",
+                        help="how long things are killed at random (default: 60)")
+    parser.add_argument("--chaos-seed", type=int, metavar="NUMBER",
+                        help="the seed that an earlier run has printed")
+    options = parser.parse_args()
+    options.bin = options.bin.absolute()
+    if not options.bin.is_file():
+        parser.error(f"no such file: {options.bin}")
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, _interrupt)
     report = Report()
     try:
-        _run(report, binary)
+        _run(report, options)
     except KeyboardInterrupt as why:
         report.failed += 1
         print(f"FAIL interrupted {why}")
@@ -82,19 +91,20 @@ def main():
     return 1 if report.failed else 0
 
 
-def _run(report, binary):
+def _run(report, options):
     installed = []
     if not report.attempt(
         "the tools are installed", lambda: installed.append(tools.install(tools.cache_folder()))
     ):
         return
-    signal.alarm(LIMIT)
+    signal.alarm(LIMIT + options.chaos)
     folder = Path(tempfile.mkdtemp(prefix="optoggles-e2e-"))
     with contextlib.ExitStack() as at_the_end:
         at_the_end.push(lambda error, *_: _put_away(folder, report.failed or error))
         stack = Stack(installed[0], folder)
         at_the_end.callback(stack.stop)
-        lab = Lab(binary, stack)
+        lab = Lab(options.bin, stack)
+        lab.chaos_seconds, lab.chaos_seed = options.chaos, options.chaos_seed
         at_the_end.callback(lab.stop)
         if report.attempt("OPAL, OPA and the target are up", stack.start, lambda: _logs(lab)):
             for sentence, function in CHECKS:

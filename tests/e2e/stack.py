@@ -17,18 +17,23 @@ class Stack:
     `paths` where in OPA it puts the users, one after the other.
     """
 
+    WORLD = World
+
     # pylint: disable-next=too-many-arguments,too-many-positional-arguments
     def __init__(
         self, tools, folder, users=None, settings=None, opa_outside=False, paths=("/users",)
     ):
         self.folder = folder
         self.tools = tools
+        # What OPAL's server and client want of whoever publishes, or registers callbacks.
+        self.publisher_token = None
+        self.listener_token = None
         ports = free_ports(6)
         self.optoggles_port = ports.pop()
         self.opal_server_url, self.opal_url, self.opa_url, self.target_url = (
             f"http://127.0.0.1:{ports.pop()}" for _ in range(4)
         )
-        self.world = World(folder, ports.pop(), users or USERS)
+        self.world = self.WORLD(folder, ports.pop(), users or USERS)
         self._database = folder / "db.json"
         self._database.write_text(json.dumps({"toggles": []}))
         self.opal_server = self._opal_server(paths)
@@ -106,7 +111,7 @@ class Stack:
 
     def callbacks(self):
         """The callbacks that optoggles has registered, by key, with all that OPAL shows."""
-        listed = web.get(f"{self.opal_url}/callbacks")
+        listed = web.get(f"{self.opal_url}/callbacks", self.listener_token)
         return {one["key"]: one for one in listed if one["key"].startswith("optoggles:")}
 
     def move(self, user, location=None):
@@ -131,7 +136,8 @@ class Stack:
             "dst_path": path, "save_method": "PUT",
         }
         update = {"entries": [entry], "reason": f"a change at {path}"}
-        status, answer = web.call("POST", f"{self.opal_server_url}/data/config", update)
+        url = f"{self.opal_server_url}/data/config"
+        status, answer = web.call("POST", url, update, token=self.publisher_token)
         if status != 200:
             raise Unmet("opal-server to take a data update", f"{status} {answer}")
 

@@ -9,7 +9,7 @@ import urllib.request
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def call(method, url, body=None, limit=5.0):
+def call(method, url, body=None, limit=5.0, token=None):
     """Sends a request and returns the status and the body, parsed where it is JSON.
 
     A text is sent as it is, anything else as JSON. What cannot be reached raises an OSError.
@@ -19,6 +19,8 @@ def call(method, url, body=None, limit=5.0):
         data, headers = body.encode(), {"Content-Type": "text/plain"}
     elif body is not None:
         data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(url, data, headers, method=method)
     try:
         with _OPENER.open(request, timeout=limit) as answer:
@@ -30,9 +32,9 @@ def call(method, url, body=None, limit=5.0):
         raise ConnectionError(f"{type(broken).__name__} from {url}") from broken
 
 
-def get(url):
+def get(url, token=None):
     """The body behind `url`; an answer that is not 200 raises an OSError."""
-    status, body = call("GET", url)
+    status, body = call("GET", url, token=token)
     if status != 200:
         raise OSError(f"GET {url} answered {status}")
     return body
