@@ -121,7 +121,7 @@ impl Source {
             return Ok(Evidence::default());
         };
         let Kind::Opal(opal) = &self.kind else {
-            let says = opa::has_activated_bundles(client, opa);
+            let says = opa::has_activated_bundles(client, opa)?;
             return Ok(Evidence {
                 says,
                 ..Evidence::default()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::SourceKind;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::job::{Evidence, Job, Load, SourceId, ToggleId};
 
 use super::loading::{Loading, Verdict};
@@ -29,7 +29,7 @@ pub(super) struct Passes {
     pub(super) held_since: Option<Instant>,
     /// OPA does not tell whether it has loaded everything: until then it is not asked again, because
     /// that may be a question on which it hangs.
-    untold_until: Option<Instant>,
+    pub(super) untold_until: Option<Instant>,
     /// That was logged.
     is_told_of: bool,
     pub(super) asks_if_ready: bool,
@@ -357,8 +357,15 @@ impl Engine {
         if self.sources[id].passes.ready.is_void() {
             return;
         }
+        let is_opal = matches!(self.config.sources[id].kind, SourceKind::Opal(_));
+        let passes = &mut self.sources[id].passes;
         let evidence = match result {
             Ok(evidence) => evidence,
+            // It hangs on the question alone: its rules tell whether it answers.
+            Err(failure) if failure.kind == Kind::Timeout && !is_opal && passes.is_sure() => {
+                passes.untold_until = Some(now.at + UNTOLD);
+                Evidence::default()
+            }
             Err(failure) => {
                 self.suspect(id, &failure, now);
                 return self.failed(Key::Ready(id), "readiness query", failure, now);
@@ -366,15 +373,16 @@ impl Engine {
         };
         let name = self.source_name(id);
         let passes = &mut self.sources[id].passes;
-        let verdict = match self.config.sources[id].kind {
-            SourceKind::Opal(_) => passes.loading.judge(&evidence, now.at),
+        let verdict = match evidence.says {
+            _ if is_opal => passes.loading.judge(&evidence, now.at),
             // Its bundles tell each time, or do not.
-            _ if evidence.says == Some(false) => Verdict::NotReady,
+            Some(false) => Verdict::NotReady,
             _ => Verdict::Ready,
         };
         match verdict {
             Verdict::Ready => passes.unproven = false,
-            Verdict::Unproven => passes.unproven = true,
+            Verdict::Unproven if std::mem::replace(&mut passes.unproven, true) => {}
+            Verdict::Unproven => self.notices.push(Notice::Unproven { name: name.clone() }),
             Verdict::Silent => {
                 let failure = Failure::silent();
                 return self.failed(Key::Ready(id), "readiness query", failure, now);
@@ -390,15 +398,10 @@ impl Engine {
         }
         let was_sure = passes.is_sure();
         passes.held_since = None;
-        if evidence.says.is_none() && evidence.writes.is_none() && !passes.loading.trusts(&evidence)
-        {
-            match self.config.sources[id].kind {
-                SourceKind::Opal(_) if !std::mem::replace(&mut passes.is_told_of, true) => {
-                    self.notices.push(Notice::Untold { name });
-                }
-                SourceKind::Opal(_) => {}
-                _ => passes.untold_until = Some(now.at + UNTOLD),
-            }
+        let tells_nothing = evidence.says.is_none() && evidence.writes.is_none();
+        if is_opal && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_told_of {
+            passes.is_told_of = true;
+            self.notices.push(Notice::Untold { name });
         }
         self.succeeded(Key::Ready(id));
         if !self.sources[id].load.is_running() {

@@ -410,6 +410,7 @@ impl Engine {
         }
         let source = &mut self.sources[id];
         source.passes.ready_until = None;
+        source.passes.untold_until = None;
         let early = source.suspect_after.is_some_and(|after| now.at < after);
         if source.discovers && source.discover.is_idle() && !early {
             source.suspect_after = Some(now.at + source.suspicion.fail(None, now.chance));

@@ -434,7 +434,7 @@ impl Engine {
     ///
     /// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
     /// is not known of one lets nothing through in another. Where it is not known in one who has the
-    /// toggle, an empty set is held too.
+    /// toggle, an empty set is held too, if the configuration says anything of a limit.
     fn held_back(&self, id: ToggleId, update: &Update) -> Option<Failure> {
         let toggle = &self.config.toggles[id];
         let limit = match self.sources[toggle.users_policy.source].passes.unproven {
@@ -455,7 +455,8 @@ impl Engine {
         if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
             return Some(Failure::held(most.removed, Some(most.of), limit, key));
         }
-        let held = removals.contains(&None) && users.is_empty();
+        let is_said = limit != MaxRemoval::Unset;
+        let held = removals.contains(&None) && users.is_empty() && is_said;
         held.then(|| Failure::held(0, None, limit, key))
     }
 

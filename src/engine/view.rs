@@ -332,6 +332,12 @@ pub enum Notice {
         /// The source.
         name: String,
     },
+    /// OPA was restarted, and OPAL does not report that it has loaded everything: from now on, what stays
+    /// within the removal limit is applied.
+    Unproven {
+        /// The source.
+        name: String,
+    },
     /// OPA says that users are to lose a toggle, and it is not known whether it has loaded everything.
     Doubtful {
         /// The source.

@@ -91,15 +91,18 @@ pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Fa
 }
 
 /// Whether all bundles were activated that an OPA without OPAL is configured with; none where it does
-/// not tell, or does not answer that alone: its rules tell whether it answers at all.
-pub(super) fn has_activated_bundles(client: &Client, opa: &Access) -> Option<bool> {
+/// not tell.
+pub(super) fn has_activated_bundles(
+    client: &Client,
+    opa: &Access,
+) -> Result<Option<bool>, Failure> {
     let url = opa.url.join(["health"]) + "?bundles";
     let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
-    match client.send(request).ok()?.status {
+    Ok(match client.send(request)?.status {
         200 => Some(true),
         500 => Some(false),
         _ => None,
-    }
+    })
 }
 
 /// What OPA tells where it is asked for something that it may keep to itself.

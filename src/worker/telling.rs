@@ -59,6 +59,12 @@ fn tell_one(notice: Notice) {
                 "OPA takes a toggle away from users: OPAL is asked to load everything before that is \
                  applied {}", field(&name));
         }
+        Notice::Unproven { name } => {
+            log::warn!(target: LOG,
+                "OPAL has not reported that it has loaded everything into OPA (it reports with \
+                 OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): only changes within max_removal are applied {}",
+                field(&name));
+        }
         Notice::Restarted { name } => {
             log::warn!(target: LOG,
                 "OPA was restarted, nothing is applied until OPAL has loaded everything again {}",

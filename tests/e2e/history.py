@@ -115,7 +115,7 @@ class HistoryLab(Lab):
         lines = [
             f'bind = "{address}"',
             'resync_interval = "10s"',
-            "max_removal = 1_000_000",
+            'max_removal = "off"',
             "[[sources]]",
             'id = "example-opal"',
             f'url = "{stack.opal_url}"',

@@ -281,6 +281,44 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
 }
 
 #[test]
+fn an_opa_that_hangs_on_the_question_for_its_bundles_alone_is_asked_for_users() {
+    let SourceKind::Opa(opa) = opa() else {
+        unreachable!()
+    };
+    let waiting = SourceKind::Opa(config::Opa {
+        wait_until_ready: true,
+        ..opa
+    });
+    for (answers, asked) in [
+        (vec![Ok(ready(Some(true)))], true),
+        (vec![Ok(ready(None))], true),
+        (vec![Err(failure(Kind::Timeout))], true),
+        (vec![Err(failure(Kind::Refused))], false),
+        (vec![Ok(ready(Some(false)))], false),
+        (
+            vec![Ok(ready(Some(false))), Err(failure(Kind::Timeout))],
+            false,
+        ),
+        (
+            vec![Err(failure(Kind::Refused)), Ok(ready(Some(true)))],
+            true,
+        ),
+    ] {
+        let mut bench = Bench::serve(config(vec![waiting.clone()], &[0]));
+        assert_eq!(bench.jobs(), ["ready 0", "read 0"]);
+        let mut jobs = Vec::new();
+        for answer in answers.clone() {
+            bench.done(Done::Ready(0, answer));
+            jobs = bench.jobs();
+            bench.millis(500);
+            jobs.extend(bench.jobs());
+        }
+        let is_asked = jobs.contains(&"query 0".to_owned());
+        assert_eq!(is_asked, asked, "{answers:?}");
+    }
+}
+
+#[test]
 fn writes_that_opa_counts_are_followed_by_a_pass_although_opal_does_not_call() {
     let mut bench = connected(opal());
     bench.jobs();

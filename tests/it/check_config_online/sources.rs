@@ -130,11 +130,12 @@ fn an_opa_that_has_not_loaded_everything_is_not_asked_for_users() {
 }
 
 #[test]
-fn an_opa_that_does_not_tell_whether_it_is_ready_is_asked_for_users() {
+fn an_opa_that_does_not_tell_whether_it_is_ready_is_warned_of_and_asked_for_users() {
     let world = world_of(World::of(&["us"]));
     world.opa.set_ready(None);
     let lines = findings(&world.check_online().exits(0));
-    let start = "source main OPA ok: answers, but does not tell whether all is loaded";
+    let start =
+        "source main OPA warning: answers, but it does not tell whether it has loaded everything";
     assert!(lines[2].starts_with(start), "{lines:?}");
     assert_eq!(lines[3], "toggle us rule data.app.rbac.us ok: 2 users");
 }
