@@ -264,7 +264,7 @@ fn the_defaults_in_section_5_change_nothing_where_they_are_written_down() {
         }
     }
     let expected = "bind resync_interval http_timeout concurrency type wait_until_ready poll_interval \
-                    base_url read";
+                    wait_until_ready base_url read";
     assert_eq!(checked.join(" "), expected);
 }
 
