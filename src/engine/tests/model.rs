@@ -27,6 +27,8 @@ enum Action {
     Call(usize),
     /// Somebody changes the users, or the metadata, at the target by hand.
     Meddle(usize, u8),
+    /// The policy allows other users. Another instance is called back, and writes the target at once.
+    Rival(usize, u8),
     /// Somebody deletes the toggle at the target.
     Delete(usize),
     /// The remote does what a request asks; its answer is still on its way.
@@ -93,6 +95,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         4 => (toggle(), 1_u8..4).prop_map(|(toggle, mask)| Action::Allow(toggle, mask)),
         1 => (0..SOURCES).prop_map(Action::Call),
         1 => (toggle(), 0_u8..20).prop_map(|(toggle, mask)| Action::Meddle(toggle, mask)),
+        2 => (toggle(), 1_u8..4).prop_map(|(toggle, mask)| Action::Rival(toggle, mask)),
         1 => toggle().prop_map(Action::Delete),
         3 => any::<usize>().prop_map(Action::Process),
         12 => any::<usize>().prop_map(Action::Answer),
@@ -108,18 +111,28 @@ fn any_action() -> impl Strategy<Value = Action> {
 
 fn any_setup() -> impl Strategy<Value = Setup> {
     let at_once = prop::option::of(1_usize..5);
-    (any::<[bool; 5]>(), at_once, 1_usize..9, any::<u64>()).prop_map(
-        |([readable, differences, batched, untold, resync], at_once, concurrency, seed)| Setup {
-            readable,
-            differences: differences && readable,
-            batched: batched && readable,
-            untold,
-            at_once,
-            concurrency,
-            resync: resync.then_some(Duration::from_secs(300)),
-            seed,
-        },
+    let resync = prop::sample::select(vec![None, Some(20), Some(300)]);
+    (
+        any::<[bool; 4]>(),
+        resync,
+        at_once,
+        1_usize..9,
+        any::<u64>(),
     )
+        .prop_map(
+            |([readable, differences, batched, untold], resync, at_once, concurrency, seed)| {
+                Setup {
+                    readable,
+                    differences: differences && readable,
+                    batched: batched && readable,
+                    untold,
+                    at_once,
+                    concurrency,
+                    resync: resync.map(Duration::from_secs),
+                    seed,
+                }
+            },
+        )
 }
 
 proptest! {

@@ -5,6 +5,9 @@
 //! moment between the query's start and its end, and exactly those users are to be sent that the
 //! policy allowed at that moment. As a toggle has one query in flight at most, that moment is later
 //! than the end of every query before: what is sent is never older than the last success.
+//!
+//! Nor is it older than what another instance had written by the last look at the target; and where
+//! that cannot be looked at, it was asked for after the last resync began.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +27,13 @@ pub(super) struct Referee {
     setup: Setup,
     /// When OPA made up the last answer about each toggle; none after a failure.
     told: [Option<Instant>; TOGGLES],
+    /// When the query in flight was made, and the one that was answered last.
+    asking: [Option<Instant>; TOGGLES],
+    asked_at: [Option<Instant>; TOGGLES],
+    /// Of which moment of the policy what another instance had written was, by the last look at each toggle.
+    seen: [Option<Instant>; TOGGLES],
+    /// When the last resync began.
+    resync: Option<Instant>,
     streaks: BTreeMap<Key, Streak>,
     /// Until when what must not be tried, because the remote asked for a pause.
     asked: BTreeMap<Key, Instant>,
@@ -49,6 +59,10 @@ impl Referee {
         Referee {
             setup: setup.clone(),
             told: [None; TOGGLES],
+            asking: [None; TOGGLES],
+            asked_at: [None; TOGGLES],
+            seen: [None; TOGGLES],
+            resync: None,
             streaks: BTreeMap::new(),
             asked: BTreeMap::new(),
             paused_until: None,
@@ -58,7 +72,10 @@ impl Referee {
     }
 
     /// A request is about to go out.
-    pub(super) fn see_off(&self, job: &Job, others: &[Flight], remote: &Remote, now: Instant) {
+    pub(super) fn see_off(&mut self, job: &Job, others: &[Flight], remote: &Remote, now: Instant) {
+        if let Job::Query(id, _) = job {
+            self.asking[*id] = Some(now);
+        }
         for other in others {
             let same_kind = is_query(job) == is_query(&other.job);
             let toggles = toggles_of(&other.job);
@@ -88,6 +105,17 @@ impl Referee {
                 "{}: not the newest users",
                 short(job)
             );
+            let (told, seen) = (self.told[*id], self.seen[*id]);
+            assert!(
+                !self.setup.readable || seen <= told,
+                "{}: older than what another instance wrote",
+                short(job)
+            );
+            assert!(
+                self.setup.readable || self.resync <= self.asked_at[*id],
+                "{}: asked for before the resync",
+                short(job)
+            );
         }
         if source_of(job).is_none() {
             let paused = self.paused_until.is_some_and(|end| now < end);
@@ -112,10 +140,28 @@ impl Referee {
         assert!(others < limit, "{}: too many at once", short(job));
     }
 
+    /// A resync begins.
+    pub(super) fn resync(&mut self, now: Instant) {
+        self.resync = Some(now);
+    }
+
+    /// The target may have been looked at, when it had this.
+    pub(super) fn look(&mut self, done: &Done, as_of: [Option<Instant>; TOGGLES]) {
+        let Done::Read(results) = done else {
+            return;
+        };
+        for (id, result) in results {
+            if !matches!(result, Ok(There::Unknown) | Err(_)) {
+                self.seen[*id] = as_of[*id];
+            }
+        }
+    }
+
     /// A request has ended; OPA made up its answer at `moment`.
     pub(super) fn hear(&mut self, done: &Done, moment: Instant, now: Instant) {
         if let Done::Query(id, result) = done {
             self.told[*id] = result.is_ok().then_some(moment);
+            self.asked_at[*id] = self.asking[*id].take();
         }
         for Verdict { key, what, failure } in verdicts(done) {
             self.asked.remove(&key);

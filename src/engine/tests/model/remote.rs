@@ -34,6 +34,8 @@ struct Toggle {
     there: Option<Flag>,
     /// It was changed by somebody else, or late, since the program last read it, or set it whole.
     meddled: bool,
+    /// When another instance wrote what is there.
+    rival: Option<Instant>,
 }
 
 struct Flag {
@@ -64,6 +66,7 @@ impl Remote {
                 policy: vec![(now, 1)],
                 there: None,
                 meddled: false,
+                rival: None,
             }),
             reads: 0,
             generation: 0,
@@ -118,12 +121,30 @@ impl Remote {
             there.users = set(mask);
             there.described &= mask < 16;
             toggle.meddled = true;
+            toggle.rival = None;
         }
+    }
+
+    /// Another instance writes whom the policy allows now.
+    pub(super) fn rival(&mut self, id: ToggleId, now: Instant) {
+        let users = self.allows(id);
+        let toggle = &mut self.toggles[id];
+        if let Some(there) = &mut toggle.there {
+            there.users = users;
+            toggle.meddled = true;
+            toggle.rival = Some(now);
+        }
+    }
+
+    /// Of which moment of the policy what is there of each toggle is, where another instance wrote it.
+    pub(super) fn as_of(&self) -> [Option<Instant>; TOGGLES] {
+        self.toggles.each_ref().map(|toggle| toggle.rival)
     }
 
     pub(super) fn delete(&mut self, toggle: ToggleId) {
         self.toggles[toggle].there = None;
         self.toggles[toggle].meddled = true;
+        self.toggles[toggle].rival = None;
     }
 
     pub(super) fn restart(&mut self, source: usize, with_opal: bool, now: Instant) {
@@ -215,6 +236,7 @@ impl Remote {
                 let Some(there) = &mut toggle.there else {
                     return;
                 };
+                toggle.rival = None;
                 match differences {
                     Some(change) => {
                         let left = change.removed.change_from(&there.users).removed;

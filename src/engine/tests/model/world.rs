@@ -1,5 +1,6 @@
 //! Time, and the requests in flight.
 
+use super::super::super::Timer;
 use super::referee::Referee;
 use super::remote::{Remote, refuse};
 use super::setup::{
@@ -14,7 +15,14 @@ pub(super) struct Flight {
     /// When and how it ends by itself: none as the remote wants it.
     end: Option<(Instant, Option<Failure>)>,
     /// What the remote answered, and when, where it has.
-    answer: Option<(Done, Instant)>,
+    answer: Option<Answer>,
+}
+
+pub(super) struct Answer {
+    done: Done,
+    moment: Instant,
+    /// By toggle, of which moment of the policy what the target had then was.
+    as_of: [Option<Instant>; TOGGLES],
 }
 
 pub(super) struct World {
@@ -84,9 +92,10 @@ impl World {
             Action::Allow(toggle, mask) => self.allow(toggle, mask),
             Action::Call(source) => self.call(source),
             Action::Meddle(toggle, mask) if by_hand => self.remote.meddle(toggle, mask),
+            Action::Rival(toggle, mask) if by_hand => self.rival(toggle, mask),
             Action::Delete(toggle) if by_hand => self.remote.delete(toggle),
             Action::Reset if by_hand => self.reset(),
-            Action::Meddle(..) | Action::Delete(_) | Action::Reset => {}
+            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Reset => {}
             Action::Process(_) | Action::Answer(_) | Action::Fail(..)
                 if self.in_flight.is_empty() => {}
             Action::Process(job) => self.process(job % self.in_flight.len()),
@@ -110,6 +119,14 @@ impl World {
         self.remote.allow(toggle, mask, self.now);
         self.wait(Duration::from_micros(1));
         self.call(SOURCE_OF[toggle]);
+    }
+
+    /// OPAL does not call us back.
+    fn rival(&mut self, toggle: ToggleId, mask: u8) {
+        self.wait(Duration::from_micros(1));
+        self.remote.allow(toggle, mask, self.now);
+        self.remote.rival(toggle, self.now);
+        self.wait(Duration::from_micros(1));
     }
 
     /// OPAL calls back, if it knows this run of the program.
@@ -152,7 +169,11 @@ impl World {
     fn process(&mut self, index: usize) {
         let flight = &mut self.in_flight[index];
         if flight.answer.is_none() {
-            flight.answer = Some((self.remote.answer(&flight.job, self.now), self.now));
+            flight.answer = Some(Answer {
+                done: self.remote.answer(&flight.job, self.now),
+                moment: self.now,
+                as_of: self.remote.as_of(),
+            });
         }
     }
 
@@ -181,20 +202,29 @@ impl World {
             self.process(index);
         }
         let flight = self.in_flight.remove(index);
-        let (done, moment) = match (failure, flight.answer) {
+        let answer = match (failure, flight.answer) {
             (None, Some(answer)) => answer,
             (failure, _) => {
                 let failure = failure.unwrap_or_else(|| unreachable!());
-                (refuse(&flight.job, failure), self.now)
+                Answer {
+                    done: refuse(&flight.job, failure),
+                    moment: self.now,
+                    as_of: [None; TOGGLES],
+                }
             }
         };
-        self.referee.hear(&done, moment, self.now);
-        self.tell(Event::Done(done));
+        self.referee.look(&answer.done, answer.as_of);
+        self.referee.hear(&answer.done, answer.moment, self.now);
+        self.tell(Event::Done(answer.done));
         self.take_jobs();
     }
 
     fn tell(&mut self, event: Event) {
         let moment = self.moment();
+        let resync = self.engine.timers.get(Timer::Resync);
+        if resync.is_some_and(|at| at <= self.now) {
+            self.referee.resync(self.now);
+        }
         self.engine.handle(event, moment);
         self.referee.judge(&mut self.engine, &self.remote, self.now);
     }
