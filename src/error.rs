@@ -119,10 +119,10 @@ impl Failure {
 
     /// An OPA that was restarted, and that OPAL has not been seen to load everything into again.
     pub fn reload_missing() -> Failure {
-        let words = "OPA was restarted, or may have been, and OPAL has not reported yet that it has loaded all policy and \
-                     data into it again: nothing is applied; OPAL reports only with \
-                     OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True, and wait_until_ready = false on the \
-                     source does not wait for that";
+        let words = "OPA was restarted, or may have been, and OPAL has not reported yet that it has \
+                     loaded all policy and data into it again: nothing is applied; OPAL reports only \
+                     with OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True; to go on without, set \
+                     wait_until_ready = false on the source";
         Failure::new(Kind::NotReady, words)
     }
 

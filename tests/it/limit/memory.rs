@@ -8,7 +8,8 @@ use crate::support::{Stage, World};
 #[test]
 fn a_toggle_of_which_the_server_tells_no_users_is_one_whose_users_are_not_known() {
     for members in [json!({}), json!({ "users": null })] {
-        let world = World::of(&["us"]).readable().build();
+        let world = World::of(&["us"]).readable();
+        let world = world.setting("max_removal = \"50%\"").build();
         world.store.put_members("us", members);
         world.opa.allow("us", &[]);
         let held = "us held: nobody would be left, who has it is not known";
