@@ -299,9 +299,11 @@ impl Engine {
     /// What was changed by hand is found, or overridden, after all changes of policy. What the resync
     /// before has not come to yet is done in this one.
     fn begin_resync(&mut self, now: Moment) {
+        // What waits for its retry has been come to, and must not keep the others from the next resync.
+        let left = (0..self.toggles.len()).filter(|id| !self.toggles[*id].apply.is_waiting());
         self.resync = Some(Resync {
             since: now.at,
-            left: (0..self.toggles.len()).collect(),
+            left: left.collect(),
             is_overdue: false,
         });
         if let Some(interval) = self.config.resync_interval {

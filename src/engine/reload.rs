@@ -119,11 +119,12 @@ impl Engine {
 
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
         let known = &old.sources[old_id];
-        let new = Source::new(&self.config.sources[id], self.mode, self.config.concurrency);
         self.sources[id].inherit(known);
-        // What failed when it was asked for users can succeed no more where there are no toggles to ask for.
+        // Where there is no toggle to ask for, what failed before would never succeed.
         let is_asked = !self.toggles_of(id).is_empty();
         if !is_asked {
+            let source = &self.config.sources[id];
+            let new = Source::new(source, self.mode, self.config.concurrency);
             self.sources[id].passes = new.passes;
         }
         for (task, key, old_key) in [

@@ -52,7 +52,7 @@ fn off_lets_everything_through() {
 }
 
 #[test]
-fn a_number_lets_nobody_take_a_toggle_from_all() {
+fn a_number_of_users_never_allows_an_empty_set() {
     let world = world(100, &["max_removal = 100"]);
     world.opa.allow("us", &[]);
     let held = "us held: it would remove 100 of 100 users, more than max_removal = 100 allows";

@@ -22,7 +22,7 @@ fn a_toggle_of_which_the_server_tells_no_users_is_one_whose_users_are_not_known(
 }
 
 #[test]
-fn a_toggle_that_was_created_for_nobody_is_known_to_be_nobodys() {
+fn a_toggle_that_was_created_without_users_is_known_to_have_none() {
     let world = World::of(&["us"]).readable().build();
     world.opa.allow("us", &[]);
     world.sync(&[]).exits(0).reports("us = 0 users created");

@@ -43,6 +43,26 @@ fn a_resync_sends_again_what_cannot_be_read() {
 }
 
 #[test]
+fn a_toggle_that_is_told_to_wait_keeps_no_other_from_being_looked_at() {
+    let world = World::of(&["us", "tax"])
+        .readable()
+        .setting(EVERY_SECOND)
+        .build();
+    world.opa.allow("us", &["ann"]);
+    world.opa.allow("tax", &["ann"]);
+    let daemon = world.serve_in_step();
+    let later = Fault::retry_after(503, "60");
+    world.store.http.next(1, "GET /api/toggles/us", later);
+    daemon.wait_failing();
+    for _ in 0..2 {
+        world.store.put("tax", &["mallory"]);
+        world.wait_for_users("tax", &["ann"]);
+    }
+    let target = daemon.status()["target"].clone();
+    assert_eq!(target["resync_overdue"], false, "{target}");
+}
+
+#[test]
 fn zero_turns_resyncs_off() {
     let never = "resync_interval = \"0s\"";
     let world = World::of(&["us"]).setting(never).build();
