@@ -82,6 +82,10 @@ pub enum Thing {
     Target,
 }
 
+/// How much longer than the time from one to the next a resync may take: a request that hangs and ends at
+/// `http_timeout` is told of as such.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// A pass over everything that has not come to all of it yet.
 struct Resync {
     since: Instant,
@@ -307,7 +311,7 @@ impl Engine {
             is_overdue: false,
         });
         if let Some(interval) = self.config.resync_interval {
-            self.timers.set(Timer::Overdue, now.at + interval);
+            self.timers.set(Timer::Overdue, now.at + interval + GRACE);
         }
         let turn = self.tick();
         for toggle in &mut self.toggles {

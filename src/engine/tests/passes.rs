@@ -166,7 +166,7 @@ fn changes_go_before_a_resync_and_one_that_takes_long_is_taken_over_by_no_other(
         bench.wait(Duration::from_secs(300));
         let mut looks = target(&mut bench, 99);
         assert!(!bench.engine.target().is_overdue);
-        bench.wait(Duration::from_secs(300));
+        bench.wait(Duration::from_secs(301));
         looks.extend(target(&mut bench, 99));
         assert!(
             bench.engine.target().is_overdue,

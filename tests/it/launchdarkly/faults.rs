@@ -20,10 +20,10 @@ fn begin(wrong: Wrong, flags: &Flags) {
 }
 
 /// `/health` says that the toggle fails.
-fn is_told(daemon: &Daemon) {
+fn is_told(flags: &Flags, daemon: &Daemon) {
     daemon.wait_failing();
-    let health = daemon.get("/health").text();
-    assert!(health.contains("toggle us: "), "{health}");
+    let is_told = || daemon.get("/health").text().contains("toggle us: ");
+    flags.stage.wait_until("the toggle fails", is_told);
 }
 
 /// All is well: the flag is on for this user and for nobody who had it before, or was in a wrong
@@ -40,7 +40,7 @@ fn start(wrong: Wrong) {
     let flags = flags(&[]);
     begin(wrong, &flags);
     let daemon = flags.program.serve(&[]);
-    is_told(&daemon);
+    is_told(&flags, &daemon);
     assert_eq!(daemon.get("/health/started").status, 503);
     wrong.end(&flags.launchdarkly.http);
     is_over(&flags, &daemon, "v0");
@@ -51,7 +51,7 @@ fn callback(wrong: Wrong) {
     let daemon = flags.serve_in_step();
     begin(wrong, &flags);
     flags.change("us", &["v1"]);
-    is_told(&daemon);
+    is_told(&flags, &daemon);
     wrong.end(&flags.launchdarkly.http);
     daemon.wait_healthy();
     is_over(&flags, &daemon, "v1");
@@ -65,7 +65,7 @@ fn retry(wrong: Wrong) {
     let failed_again = || daemon.process.stderr().contains("count=2");
     flags.stage.wait_until("it has failed again", failed_again);
     flags.change("us", &["v2"]);
-    is_told(&daemon);
+    is_told(&flags, &daemon);
     wrong.end(&flags.launchdarkly.http);
     is_over(&flags, &daemon, "v2");
 }
@@ -75,7 +75,7 @@ fn resync(wrong: Wrong) {
     let daemon = flags.serve_in_step();
     begin(wrong, &flags);
     flags.opa.allow("us", &["v1"]);
-    is_told(&daemon);
+    is_told(&flags, &daemon);
     wrong.end(&flags.launchdarkly.http);
     is_over(&flags, &daemon, "v1");
 }
@@ -85,7 +85,7 @@ fn shutdown(wrong: Wrong) {
     let daemon = flags.serve_in_step();
     begin(wrong, &flags);
     flags.change("us", &["v1"]);
-    is_told(&daemon);
+    is_told(&flags, &daemon);
     daemon.terminate().exits(0);
     assert!(flags.opal.keys().is_empty());
 }
