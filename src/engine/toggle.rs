@@ -323,7 +323,11 @@ impl Engine {
         if !is_queued && !self.toggles[id].apply.is_idle() {
             return;
         }
-        let window = self.config.resync_interval.unwrap_or(UNSYNCED);
+        let window = match self.config.toggles[id].max_removal.allows_everybody() {
+            // Nothing is held back for what was removed before, and sets can be large.
+            true => Duration::ZERO,
+            false => self.config.resync_interval.unwrap_or(UNSYNCED),
+        };
         if let Some(start) = now.at.checked_sub(window) {
             self.toggles[id].history.forget_before(start);
         }
