@@ -16,7 +16,6 @@ pub mod source;
 pub mod target;
 pub mod peers;
 pub mod status;
-pub mod notify;
 pub mod worker;
 pub mod server;
 pub mod terminal;

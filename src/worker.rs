@@ -1,27 +1,24 @@
 //! The worker thread: owns the engine, is the only one that waits for time, hands out jobs.
 
-mod bells;
-mod caption;
-mod generation;
+mod log;
 mod pool;
-mod telling;
+mod systemd;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, after, never, select_biased, unbounded};
+use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded};
 
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
-use crate::job::{Done, Load};
+use crate::job::{Done, Load, SourceId};
 use crate::metrics::Metrics;
-use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
-pub use bells::{Bells, WorkerGone};
-use caption::Caption;
-use generation::Generation;
 use pool::Pool;
+use systemd::Caption;
+pub use systemd::Notifier;
 
 /// How long requests in flight may take to end on shutdown. The whole of it takes 10 s at most.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -193,7 +190,7 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            telling::tell(generation.engine.take_notices(), &self.metrics);
+            log::tell(generation.engine.take_notices(), &self.metrics);
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());
@@ -243,4 +240,129 @@ fn moment() -> Moment {
 fn chance() -> f64 {
     let random = getrandom::u32().unwrap_or_default();
     f64::from(random) / f64::from(u32::MAX)
+}
+
+struct Generation {
+    /// 0, 1, 2 … with each reload.
+    number: u64,
+    config: Arc<Config>,
+    peers: Arc<Peers>,
+    engine: Engine,
+}
+
+impl Generation {
+    fn first(assignment: Assignment) -> Generation {
+        let terms = assignment.peers.terms();
+        Generation {
+            number: 0,
+            engine: Engine::new(Arc::clone(&assignment.config), assignment.mode, terms),
+            config: assignment.config,
+            peers: assignment.peers,
+        }
+    }
+
+    /// The next one, which has not started; this one ends what it has in flight.
+    fn succeed(&mut self, assignment: Assignment, now: Instant) -> Generation {
+        let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
+        let engine = self.engine.succeed(config, assignment.mode, terms, now);
+        self.engine.retire(&assignment.config);
+        Generation {
+            number: self.number + 1,
+            config: assignment.config,
+            peers: assignment.peers,
+            engine,
+        }
+    }
+
+    fn source(&self, id: &str) -> Option<SourceId> {
+        self.config.sources.iter().position(|it| it.id == id)
+    }
+
+    /// The keys of the toggles about which a job asked or told the target.
+    fn keys(&self, done: &Done) -> Vec<String> {
+        let toggles = done.toggles_at_target().into_iter();
+        toggles
+            .map(|id| self.config.toggles[id].key.clone())
+            .collect()
+    }
+
+    /// An older generation's requests for these toggles have ended.
+    fn ended(&mut self, keys: &[String], now: Moment) {
+        for (id, toggle) in self.config.toggles.iter().enumerate() {
+            if keys.contains(&toggle.key) {
+                self.engine.handle(Event::Ended(id), now);
+            }
+        }
+    }
+}
+
+/// A bell for each source, which rings once until the worker has heard it: however many callbacks
+/// come, at most one for each source waits in the channel, and nobody waits for the worker.
+pub struct Bells {
+    /// By the source's id, whether it has rung.
+    rung: Mutex<BTreeMap<String, bool>>,
+    news: Sender<News>,
+}
+
+/// Nobody takes callbacks any more: the process has to end.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerGone;
+
+impl Bells {
+    fn new(config: &Config, news: Sender<News>) -> Bells {
+        let bells = Bells {
+            rung: Mutex::default(),
+            news,
+        };
+        bells.set(config);
+        bells
+    }
+
+    /// OPAL called back for a source; whether there is one of this id.
+    ///
+    /// # Errors
+    ///
+    /// Where the worker is gone.
+    pub fn ring(&self, source: &str) -> Result<bool, WorkerGone> {
+        match self.rung().get_mut(source) {
+            None => return Ok(false),
+            Some(rung) if *rung => return Ok(true),
+            Some(rung) => *rung = true,
+        }
+        let callback = News::Callback(source.to_owned());
+        self.news
+            .send(callback)
+            .map(|()| true)
+            .map_err(|_| WorkerGone)
+    }
+
+    /// OPAL reports a load to a source.
+    pub fn report(&self, source: &str, load: Load) {
+        // Where the worker is gone, the next callback says so.
+        let _ = self.news.send(News::Loaded(source.to_owned(), load));
+    }
+
+    /// The worker has heard it.
+    fn clear(&self, source: &str) {
+        if let Some(rung) = self.rung().get_mut(source) {
+            *rung = false;
+        }
+    }
+
+    /// There are these sources now.
+    fn set(&self, config: &Config) {
+        let mut rung = self.rung();
+        let sources = config.sources.iter().map(|source| source.id.clone());
+        *rung = sources
+            .map(|id| {
+                let has_rung = rung.get(&id).copied().unwrap_or_default();
+                (id, has_rung)
+            })
+            .collect();
+    }
+
+    /// It is held for a moment only, never while anybody waits.
+    fn rung(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -14,9 +14,9 @@ use super::*;
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
 use crate::engine::Mode;
-use crate::notify::Notifier;
 use crate::peers::Peers;
 use crate::tests::anything::{any_edits, edited};
+use crate::worker::Notifier;
 use crate::worker::{Assignment, Worker};
 
 const TOKEN: &str = "q1w2e3";
