@@ -31,7 +31,7 @@ use crate::secret::Secret;
 use crate::status::{Clocks, Status};
 use crate::terminal::{above_last_line, is_colourful};
 use crate::worker::Notifier;
-use crate::worker::{Assignment, Bells, Order, Worker};
+use crate::worker::{Assignment, Order, PendingCallbacks, Worker};
 use progress::Progress;
 use reload::Reload;
 
@@ -168,7 +168,7 @@ struct Machine {
     worker: Worker,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
-    bells: Arc<Bells>,
+    callbacks: Arc<PendingCallbacks>,
     signals: Signals,
     orders: Sender<Order>,
     notifier: Notifier,
@@ -209,7 +209,7 @@ impl Machine {
             receiver,
         );
         Ok(Machine {
-            bells: worker.bells(),
+            callbacks: worker.callbacks(),
             worker,
             status,
             metrics,

@@ -27,7 +27,7 @@ use crate::error::Failure;
 use crate::job::{AtOnce, Done, Job, Load, SourceId, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::Source;
-use task::{Key, Places, Timer};
+use task::{Key, Slots, Timer};
 use toggle::Toggle;
 
 /// What an engine is to do.
@@ -73,7 +73,7 @@ pub enum Event {
 
 /// A row of the status that can have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Thing {
+pub enum Subject {
     /// A source.
     Source(SourceId),
     /// A toggle.
@@ -106,11 +106,11 @@ pub struct Engine {
     /// waits for these.
     changes: VecDeque<ToggleId>,
     looks: VecDeque<ToggleId>,
-    places: Places,
+    slots: Slots,
     /// Until when the target wants to be left alone, and in which words it said so.
     paused: Option<(Instant, Failure)>,
     timers: Timers<Timer>,
-    /// Requests that need no place: at most one of a kind for each source.
+    /// Requests that need no slot: at most one of a kind for each source.
     urgent: VecDeque<Job>,
     in_flight: usize,
     /// Of these, how many change something somewhere.
@@ -121,7 +121,7 @@ pub struct Engine {
     started: bool,
     stopping: bool,
     notices: Vec<Notice>,
-    touched: BTreeSet<Thing>,
+    touched: BTreeSet<Subject>,
 }
 
 impl Engine {
@@ -129,18 +129,18 @@ impl Engine {
     ///
     /// Nothing happens before [`Engine::start`].
     pub fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
-        let places = config.concurrency;
-        let source = |source| Source::new(source, mode, places);
+        let slots = config.concurrency;
+        let source = |source| Source::new(source, mode, slots);
         Engine {
             mode,
             sources: config.sources.iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             changes: VecDeque::new(),
             looks: VecDeque::new(),
-            places: match terms.at_once {
-                AtOnce::Concurrency => Places::new(places),
-                AtOnce::Strictly(limit) => Places::strict(limit.min(places)),
-                AtOnce::Together(number) => Places::new(number.max(places)),
+            slots: match terms.at_once {
+                AtOnce::Concurrency => Slots::new(slots),
+                AtOnce::Strictly(limit) => Slots::strict(limit.min(slots)),
+                AtOnce::Together(number) => Slots::new(number.max(slots)),
             },
             terms,
             paused: None,
@@ -168,13 +168,13 @@ impl Engine {
                 self.connect(source, now);
             }
             self.set_poll(source, now);
-            self.touched.insert(Thing::Source(source));
+            self.touched.insert(Subject::Source(source));
         }
         for toggle in 0..self.toggles.len() {
             self.decide_again(toggle, now);
-            self.touched.insert(Thing::Toggle(toggle));
+            self.touched.insert(Subject::Toggle(toggle));
         }
-        self.touched.insert(Thing::Target);
+        self.touched.insert(Subject::Target);
         self.set_resync(now.at);
         self.check_started();
     }
@@ -221,15 +221,15 @@ impl Engine {
     /// When [`Event::Time`] is to be sent, unless something else happens before.
     pub fn next_time(&self, now: Instant) -> Option<Instant> {
         let waits = !self.changes.is_empty() || !self.looks.is_empty();
-        let steps = (waits && self.paused.is_none()).then_some(&self.places);
+        let steps = (waits && self.paused.is_none()).then_some(&self.slots);
         let queries = self
             .sources
             .iter()
-            .filter_map(|source| source.passes.waiting_for_place());
-        let places = queries
+            .filter_map(|source| source.passes.waiting_for_slot());
+        let slots = queries
             .chain(steps)
-            .filter_map(|places| places.next_free(now));
-        places.chain(self.timers.next()).min()
+            .filter_map(|slots| slots.next_free(now));
+        slots.chain(self.timers.next()).min()
     }
 
     /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: when the
@@ -255,7 +255,7 @@ impl Engine {
     }
 
     /// What can look different since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<Thing> {
+    pub fn take_touched(&mut self) -> BTreeSet<Subject> {
         std::mem::take(&mut self.touched)
     }
 
@@ -295,7 +295,7 @@ impl Engine {
             Timer::Overdue => self.resync_is_overdue(now.at),
             Timer::Target => {
                 self.paused = None;
-                self.touched.insert(Thing::Target);
+                self.touched.insert(Subject::Target);
             }
         }
     }
@@ -344,7 +344,7 @@ impl Engine {
             .is_some()
         {
             self.timers.cancel(Timer::Overdue);
-            self.touched.insert(Thing::Target);
+            self.touched.insert(Subject::Target);
             self.set_resync(now);
         }
     }
@@ -358,7 +358,7 @@ impl Engine {
             took: now - resync.since,
             left: resync.left.len(),
         });
-        self.touched.insert(Thing::Target);
+        self.touched.insert(Subject::Target);
     }
 
     fn set_resync(&mut self, now: Instant) {

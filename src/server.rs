@@ -15,7 +15,7 @@ use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 use crate::metrics::{Callback, Metrics};
 use crate::secret::Secret;
 use crate::status::{Clocks, Health, Report, Rows, Status};
-use crate::worker::{Bells, WorkerGone};
+use crate::worker::{PendingCallbacks, WorkerGone};
 
 /// Below this path OPAL calls back, for each source by its id.
 pub const CALLBACKS: &str = "/opa_update/";
@@ -23,7 +23,7 @@ pub const CALLBACKS: &str = "/opa_update/";
 /// What the routes need.
 pub struct Routes {
     callback_token: Secret,
-    bells: Arc<Bells>,
+    callbacks: Arc<PendingCallbacks>,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
 }
@@ -66,13 +66,13 @@ impl Routes {
     /// The routes of a daemon; callbacks have to bring `callback_token` along.
     pub fn new(
         callback_token: Secret,
-        bells: Arc<Bells>,
+        callbacks: Arc<PendingCallbacks>,
         status: Arc<Status>,
         metrics: Arc<Metrics>,
     ) -> Routes {
         Routes {
             callback_token,
-            bells,
+            callbacks,
             status,
             metrics,
         }
@@ -148,7 +148,7 @@ impl Routes {
             let reply = Reply::error(401, "the callback token is missing or wrong");
             return Reply { header, ..reply };
         }
-        match self.bells.ring(source) {
+        match self.callbacks.add(source) {
             Ok(false) => {
                 self.metrics.callback(Callback::UnknownSource);
                 return Reply::error(404, "there is no such source");

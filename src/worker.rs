@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
 use pool::Pool;
-use systemd::Caption;
 pub use systemd::Notifier;
+use systemd::StatusLine;
 
 /// How long requests in flight may take to end on shutdown. The whole of it takes 10 s at most.
 const GOODBYE: Duration = Duration::from_secs(8);
@@ -32,12 +32,12 @@ pub struct Worker {
     /// Those before the last reloads, which still have requests in flight.
     retired: Vec<Generation>,
     pool: Pool,
-    bells: Arc<Bells>,
-    news: Receiver<News>,
+    callbacks: Arc<PendingCallbacks>,
+    messages: Receiver<Message>,
     orders: Receiver<Order>,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
-    caption: Caption,
+    status_line: StatusLine,
 }
 
 /// What the process is told to do.
@@ -63,7 +63,7 @@ pub struct Assignment {
 
 /// What the other threads have to tell.
 #[derive(Debug)]
-enum News {
+enum Message {
     /// OPAL called back for the source of this id.
     Callback(String),
     /// OPAL has reported a load to the source of this id.
@@ -81,23 +81,23 @@ impl Worker {
         notifier: Notifier,
         orders: Receiver<Order>,
     ) -> Worker {
-        let (sender, news) = unbounded();
+        let (sender, messages) = unbounded();
         Worker {
-            bells: Arc::new(Bells::new(&assignment.config, sender.clone())),
+            callbacks: Arc::new(PendingCallbacks::new(&assignment.config, sender.clone())),
             current: Generation::first(assignment),
             retired: Vec::new(),
             pool: Pool::new(sender),
-            news,
+            messages,
             orders,
             status,
-            caption: Caption::new(notifier),
+            status_line: StatusLine::new(notifier),
             metrics,
         }
     }
 
     /// Where callbacks are told.
-    pub fn bells(&self) -> Arc<Bells> {
-        Arc::clone(&self.bells)
+    pub fn callbacks(&self) -> Arc<PendingCallbacks> {
+        Arc::clone(&self.callbacks)
     }
 
     /// Runs until it is stopped, or the engine has finished; gives the engine back for a report.
@@ -117,37 +117,37 @@ impl Worker {
                     self.current.engine.handle(Event::Stop, moment());
                 }
                 Next::Order(Order::Reload(assignment)) => self.reload(assignment),
-                Next::Order(Order::Refused) => self.caption.refused = true,
-                Next::News(news) => self.hear(news),
+                Next::Order(Order::Refused) => self.status_line.refused = true,
+                Next::Message(message) => self.hear(message),
                 Next::Time => self.current.engine.handle(Event::Time, moment()),
             }
             // Results come in bursts; what they have in common is done once.
-            while let Ok(news) = self.news.try_recv() {
-                self.hear(news);
+            while let Ok(message) = self.messages.try_recv() {
+                self.hear(message);
             }
         }
     }
 
-    fn hear(&mut self, news: News) {
-        match news {
-            News::Callback(source) => {
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Callback(source) => {
                 // First, so that a callback from now on is not taken for this one.
-                self.bells.clear(&source);
+                self.callbacks.clear(&source);
                 if let Some(id) = self.current.source(&source) {
                     self.current.engine.handle(Event::Callback(id), moment());
                 }
             }
-            News::Loaded(source, load) => {
+            Message::Loaded(source, load) => {
                 if let Some(id) = self.current.source(&source) {
                     self.current
                         .engine
                         .handle(Event::Loaded(id, load), moment());
                 }
             }
-            News::Done(number, done) if number == self.current.number => {
+            Message::Done(number, done) if number == self.current.number => {
                 self.current.engine.handle(Event::Done(done), moment());
             }
-            News::Done(number, done) => self.hear_of_old(number, done),
+            Message::Done(number, done) => self.hear_of_old(number, done),
         }
     }
 
@@ -158,8 +158,8 @@ impl Worker {
         for older in &self.retired {
             next.engine.wait_for(&older.engine, now);
         }
-        self.bells.set(&next.config);
-        self.caption.refused = false;
+        self.callbacks.set(&next.config);
+        self.status_line.refused = false;
         next.engine.start(moment());
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());
@@ -196,7 +196,7 @@ impl Worker {
             .retain(|generation| !generation.engine.is_idle());
         let now = Clocks::read();
         self.status.publish(&mut self.current.engine, now);
-        self.caption.tell(&self.status, now.at);
+        self.status_line.tell(&self.status, now.at);
     }
 
     fn may_end(&self) -> bool {
@@ -207,7 +207,7 @@ impl Worker {
     /// Waits until something happens, or is due.
     fn wait(&self, deadline: Option<Instant>) -> Next {
         let now = Instant::now();
-        let due = [self.current.engine.next_time(now), self.caption.due];
+        let due = [self.current.engine.next_time(now), self.status_line.due];
         let due = due.into_iter().flatten().min();
         let end = due
             .filter(|_| deadline.is_none())
@@ -216,7 +216,7 @@ impl Worker {
         let time = after(end);
         select_biased! {
             recv(self.orders) -> order => Next::Order(order.unwrap_or(Order::Stop)),
-            recv(self.news) -> news => news.map_or(Next::Time, Next::News),
+            recv(self.messages) -> message => message.map_or(Next::Time, Next::Message),
             recv(time) -> _ => Next::Time,
         }
     }
@@ -225,7 +225,7 @@ impl Worker {
 /// What happened first.
 enum Next {
     Order(Order),
-    News(News),
+    Message(Message),
     Time,
 }
 
@@ -296,26 +296,26 @@ impl Generation {
     }
 }
 
-/// A bell for each source, which rings once until the worker has heard it: however many callbacks
-/// come, at most one for each source waits in the channel, and nobody waits for the worker.
-pub struct Bells {
-    /// By the source's id, whether it has rung.
-    rung: Mutex<BTreeMap<String, bool>>,
-    news: Sender<News>,
+/// The callbacks that the worker has not taken up: however many come, at most one for each source waits in
+/// the channel, and the http thread never waits for the worker.
+pub struct PendingCallbacks {
+    /// By the source's id, whether a callback is pending.
+    pending: Mutex<BTreeMap<String, bool>>,
+    messages: Sender<Message>,
 }
 
-/// Nobody takes callbacks any more: the process has to end.
+/// The worker is gone: the process has to end.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerGone;
 
-impl Bells {
-    fn new(config: &Config, news: Sender<News>) -> Bells {
-        let bells = Bells {
-            rung: Mutex::default(),
-            news,
+impl PendingCallbacks {
+    fn new(config: &Config, messages: Sender<Message>) -> PendingCallbacks {
+        let callbacks = PendingCallbacks {
+            pending: Mutex::default(),
+            messages,
         };
-        bells.set(config);
-        bells
+        callbacks.set(config);
+        callbacks
     }
 
     /// OPAL called back for a source; whether there is one of this id.
@@ -323,14 +323,14 @@ impl Bells {
     /// # Errors
     ///
     /// Where the worker is gone.
-    pub fn ring(&self, source: &str) -> Result<bool, WorkerGone> {
-        match self.rung().get_mut(source) {
+    pub fn add(&self, source: &str) -> Result<bool, WorkerGone> {
+        match self.pending().get_mut(source) {
             None => return Ok(false),
-            Some(rung) if *rung => return Ok(true),
-            Some(rung) => *rung = true,
+            Some(pending) if *pending => return Ok(true),
+            Some(pending) => *pending = true,
         }
-        let callback = News::Callback(source.to_owned());
-        self.news
+        let callback = Message::Callback(source.to_owned());
+        self.messages
             .send(callback)
             .map(|()| true)
             .map_err(|_| WorkerGone)
@@ -339,30 +339,30 @@ impl Bells {
     /// OPAL reports a load to a source.
     pub fn report(&self, source: &str, load: Load) {
         // Where the worker is gone, the next callback says so.
-        let _ = self.news.send(News::Loaded(source.to_owned(), load));
+        let _ = self.messages.send(Message::Loaded(source.to_owned(), load));
     }
 
-    /// The worker has heard it.
+    /// The worker has taken it up.
     fn clear(&self, source: &str) {
-        if let Some(rung) = self.rung().get_mut(source) {
-            *rung = false;
+        if let Some(pending) = self.pending().get_mut(source) {
+            *pending = false;
         }
     }
 
     /// There are these sources now.
     fn set(&self, config: &Config) {
-        let mut rung = self.rung();
+        let mut pending = self.pending();
         let sources = config.sources.iter().map(|source| source.id.clone());
-        *rung = sources
+        *pending = sources
             .map(|id| {
-                let has_rung = rung.get(&id).copied().unwrap_or_default();
-                (id, has_rung)
+                let is_pending = pending.get(&id).copied().unwrap_or_default();
+                (id, is_pending)
             })
             .collect();
     }
 
-    /// It is held for a moment only, never while anybody waits.
-    fn rung(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
-        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locked for a moment only, never while a thread waits.
+    fn pending(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

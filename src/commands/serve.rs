@@ -12,7 +12,7 @@ use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner, Limits};
 use crate::server::{self, Routes};
 use crate::source::opal::report;
-use crate::worker::Bells;
+use crate::worker::PendingCallbacks;
 
 /// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
 pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
@@ -23,12 +23,12 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     let machine = Machine::new(&config, Mode::Serve, &token)?;
     let routes = Routes::new(
         token.clone(),
-        Arc::clone(&machine.bells),
+        Arc::clone(&machine.callbacks),
         Arc::clone(&machine.status),
         Arc::clone(&machine.metrics),
     );
-    let bells = Arc::clone(&machine.bells);
-    let gate = open_gate(listener, routes, bells)
+    let callbacks = Arc::clone(&machine.callbacks);
+    let gate = open_gate(listener, routes, callbacks)
         .map_err(|error| Stop::failed(format!("failed to start the HTTP server: {error}")))?;
     let bind = &config.bind;
     let read = || {
@@ -64,11 +64,15 @@ fn refuse_stdin(config: &Config) -> Result<(), Stop> {
     }
 }
 
-fn open_gate(listener: TcpListener, routes: Routes, bells: Arc<Bells>) -> std::io::Result<Gate> {
+fn open_gate(
+    listener: TcpListener,
+    routes: Routes,
+    callbacks: Arc<PendingCallbacks>,
+) -> std::io::Result<Gate> {
     let on_body = move |path: &str, body: &mut dyn Read| {
         let source = path.strip_prefix(server::CALLBACKS);
         if let Some((source, load)) = source.zip(report::scan(body)) {
-            bells.report(source, load);
+            callbacks.report(source, load);
         }
     };
     let address = listener.local_addr()?;

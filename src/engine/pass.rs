@@ -9,8 +9,8 @@ use crate::error::{Failure, Kind};
 use crate::job::{Evidence, Job, Load, SourceId, ToggleId};
 
 use super::loading::{Loading, Verdict};
-use super::task::{Places, State, Task};
-use super::{Cause, Engine, Key, Moment, Notice, Thing, Timer};
+use super::task::{Slots, State, Task};
+use super::{Cause, Engine, Key, Moment, Notice, Subject, Timer};
 
 /// How long a pass may make a waiting one wait: longer, and a query that hangs for one toggle would
 /// delay the others.
@@ -43,7 +43,7 @@ pub(super) struct Passes {
     count: u64,
     /// Toggles to query.
     pub(super) queries: VecDeque<ToggleId>,
-    places: Places,
+    slots: Slots,
 }
 
 /// A pass.
@@ -77,7 +77,7 @@ pub(super) enum Answer {
 }
 
 impl Passes {
-    pub(super) fn new(asks_if_ready: bool, places: usize) -> Passes {
+    pub(super) fn new(asks_if_ready: bool, slots: usize) -> Passes {
         Passes {
             waiting: None,
             last: None,
@@ -94,7 +94,7 @@ impl Passes {
             settling: None,
             count: 0,
             queries: VecDeque::new(),
-            places: Places::new(places),
+            slots: Slots::new(slots),
         }
     }
 
@@ -109,10 +109,10 @@ impl Passes {
         self.is_told_of = old.is_told_of;
     }
 
-    /// The places that the next query waits for, where that is all it waits for.
-    pub(super) fn waiting_for_place(&self) -> Option<&Places> {
+    /// The slots that the next query waits for, where that is all it waits for.
+    pub(super) fn waiting_for_slot(&self) -> Option<&Slots> {
         let waits = !self.queries.is_empty() && (!self.asks_if_ready || self.ready_until.is_some());
-        waits.then_some(&self.places)
+        waits.then_some(&self.slots)
     }
 
     /// How many queries wait.
@@ -212,7 +212,7 @@ impl Engine {
         }
         pass.took = Some(now.at - pass.started);
         let before = passes.settling.replace(pass);
-        self.touched.insert(Thing::Source(id));
+        self.touched.insert(Subject::Source(id));
         if let Some(before) = before {
             self.tell_of_pass(id, before);
         }
@@ -290,7 +290,7 @@ impl Engine {
             let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
             };
-            if !passes.is_ready(now) || !passes.places.is_free(now) {
+            if !passes.is_ready(now) || !passes.slots.is_free(now) {
                 continue;
             }
             let Some(toggle) = passes.queries.pop_front() else {
@@ -298,7 +298,7 @@ impl Engine {
             };
             self.toggles[toggle].asking = asking;
             let query = &mut self.toggles[toggle].query;
-            passes.places.take(toggle, now, query.hung());
+            passes.slots.take(toggle, now, query.hung());
             query.state = State::Running;
             return Some(Job::Query(toggle, Arc::clone(origin)));
         }
@@ -306,7 +306,7 @@ impl Engine {
     }
 
     pub(super) fn release_query(&mut self, id: SourceId, toggle: ToggleId) {
-        self.sources[id].passes.places.release(toggle);
+        self.sources[id].passes.slots.release(toggle);
     }
 
     pub(super) fn toggles_of(&self, id: SourceId) -> Vec<ToggleId> {
@@ -367,7 +367,7 @@ impl Engine {
                 Evidence::default()
             }
             Err(failure) => {
-                self.suspect(id, &failure, now);
+                self.rediscover(id, &failure, now);
                 return self.failed(Key::Ready(id), "readiness query", failure, now);
             }
         };
@@ -420,7 +420,7 @@ impl Engine {
         let passes = &mut self.sources[id].passes;
         if passes.loading.demand_proof(now.at) {
             passes.held_since = Some(now.at);
-            self.touched.insert(Thing::Source(id));
+            self.touched.insert(Subject::Source(id));
             let name = self.source_name(id);
             self.notices.push(Notice::Doubtful { name });
             self.begin(Key::Load(id));
@@ -485,7 +485,7 @@ impl Engine {
 
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
-        self.touched.insert(Thing::Source(id));
+        self.touched.insert(Subject::Source(id));
         let name = self.source_name(id);
         let passes = &mut self.sources[id].passes;
         if passes.held_since.is_none() {

@@ -25,7 +25,7 @@ impl Engine {
         if self.has_same_target(&next) {
             next.paused = self.paused.clone();
             next.inherit_timer(self, Timer::Target, Timer::Target);
-            next.places.inherit(&self.places);
+            next.slots.inherit(&self.slots);
         }
         for id in 0..next.sources.len() {
             let known = &next.config.sources[id];
@@ -48,8 +48,8 @@ impl Engine {
             let known = &old.toggles[old_id];
             if known.apply.is_running() && !self.toggles[id].waits_for_old {
                 self.toggles[id].wait_for_old(known);
-                if self.has_same_target(old) && old.places.holds(old_id) {
-                    self.places.take(id, now, known.apply.hung());
+                if self.has_same_target(old) && old.slots.holds(old_id) {
+                    self.slots.take(id, now, known.apply.hung());
                 }
             }
         }
@@ -93,7 +93,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         if std::mem::take(&mut toggle.waits_for_old) {
             toggle.apply.state = State::Idle;
-            self.places.release(id);
+            self.slots.release(id);
             self.decide_again(id, now);
         }
     }

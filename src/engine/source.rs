@@ -10,7 +10,7 @@ use crate::schedule::Backoff;
 
 use super::pass::Passes;
 use super::task::{State, Task, Trouble};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, Notice, Subject, Timer};
 
 /// How often the registration is looked at.
 const WATCH: Duration = Duration::from_secs(30);
@@ -45,15 +45,15 @@ pub(super) struct Source {
     pub(super) looking_since: Option<Instant>,
     pub(super) registers: bool,
     pub(super) has_registered: bool,
-    pub(super) hearing: Hearing,
+    pub(super) callback_health: CallbackHealth,
     pub(super) interval: Option<Duration>,
     /// Asked to find OPA again when it does not answer; not more often than a retry.
-    pub(super) suspicion: Backoff,
-    pub(super) suspect_after: Option<Instant>,
+    pub(super) rediscovery: Backoff,
+    pub(super) rediscover_after: Option<Instant>,
 }
 
 impl Source {
-    pub(super) fn new(source: &config::Source, mode: Mode, places: usize) -> Source {
+    pub(super) fn new(source: &config::Source, mode: Mode, slots: usize) -> Source {
         let origin = Origin::configured(&source.kind).map(Arc::new);
         let (is_opal, waits, interval) = match &source.kind {
             SourceKind::Opal(opal) => (true, opal.wait_until_ready, None),
@@ -66,7 +66,7 @@ impl Source {
             asked: 0,
             asking: 0,
             registers: is_opal && mode == Mode::Serve,
-            passes: Passes::new(waits, places),
+            passes: Passes::new(waits, slots),
             count: Task::default(),
             counted: None,
             load: Task::default(),
@@ -82,9 +82,9 @@ impl Source {
             connecting: false,
             looking_since: None,
             has_registered: false,
-            hearing: Hearing::default(),
-            suspicion: Backoff::default(),
-            suspect_after: None,
+            callback_health: CallbackHealth::default(),
+            rediscovery: Backoff::default(),
+            rediscover_after: None,
         }
     }
 
@@ -96,7 +96,7 @@ impl Source {
         }
         self.connecting = old.connecting;
         self.has_registered = old.has_registered;
-        self.hearing = old.hearing;
+        self.callback_health = old.callback_health;
         self.discover = old.discover.inherit();
         self.register = old.register.inherit();
         self.watch = old.watch.inherit();
@@ -226,7 +226,7 @@ impl Engine {
     pub(super) fn forget_users(&mut self, id: SourceId) {
         for toggle in self.toggles_of(id) {
             self.toggles[toggle].wanted = None;
-            self.touched.insert(Thing::Toggle(toggle));
+            self.touched.insert(Subject::Toggle(toggle));
         }
     }
 
@@ -286,7 +286,7 @@ impl Engine {
                 self.succeeded(key);
                 if ours {
                     self.timers.set(Timer::Task(key), now.at + WATCH);
-                    self.tell_if_deaf(id);
+                    self.tell_if_never_called(id);
                     // Whom we could not reach may not have reached us: a callback can be lost.
                     if failed {
                         self.ask_for_pass(id, Cause::Connected, now);
@@ -313,7 +313,7 @@ impl Engine {
         let writes = match result {
             Ok(writes) => writes,
             Err(failure) => {
-                self.suspect(id, &failure, now);
+                self.rediscover(id, &failure, now);
                 return self.failed(key, "watch", failure, now);
             }
         };
@@ -386,7 +386,7 @@ impl Engine {
         });
         self.outdate_answers(id);
         self.forget_users(id);
-        self.touched.insert(Thing::Source(id));
+        self.touched.insert(Subject::Source(id));
         self.notices.push(Notice::Failing {
             name: self.source_name(id),
             what,
@@ -404,16 +404,16 @@ impl Engine {
 
     /// OPA does not answer, or not to us, or somebody else does: its address or token may have
     /// changed.
-    pub(super) fn suspect(&mut self, id: SourceId, failure: &Failure, now: Moment) {
+    pub(super) fn rediscover(&mut self, id: SourceId, failure: &Failure, now: Moment) {
         if !failure.is_unreachable() && !failure.is_of_a_stranger() {
             return;
         }
         let source = &mut self.sources[id];
         source.passes.ready_until = None;
         source.passes.untold_until = None;
-        let early = source.suspect_after.is_some_and(|after| now.at < after);
+        let early = source.rediscover_after.is_some_and(|after| now.at < after);
         if source.discovers && source.discover.is_idle() && !early {
-            source.suspect_after = Some(now.at + source.suspicion.fail(None, now.chance));
+            source.rediscover_after = Some(now.at + source.rediscovery.fail(None, now.chance));
             self.begin(Key::Discover(id));
         }
     }
@@ -438,44 +438,44 @@ impl Engine {
 
     /// A query was answered: OPA is where it was thought to be.
     pub(super) fn trust(&mut self, id: SourceId) {
-        self.sources[id].suspicion.reset();
-        self.sources[id].suspect_after = None;
+        self.sources[id].rediscovery.reset();
+        self.sources[id].rediscover_after = None;
     }
 }
 
 /// What is known of a source's callbacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Hearing {
+pub(super) enum CallbackHealth {
     /// None has come, and none was missed.
     #[default]
-    Silent,
+    Unknown,
     /// A resync found other users, and nobody had called: the call may be on its way.
     Missed,
     /// That has lasted, and was told.
-    Deaf,
+    NeverCalled,
     /// Callbacks come.
-    Heard,
+    Working,
 }
 
 impl Engine {
     pub(super) fn heard_callback(&mut self, id: SourceId) {
-        self.sources[id].hearing = Hearing::Heard;
+        self.sources[id].callback_health = CallbackHealth::Working;
     }
 
     /// A pass for which nobody called has found other users than before.
     pub(super) fn missed_callback(&mut self, id: SourceId) {
         let source = &mut self.sources[id];
-        if source.has_registered && source.hearing == Hearing::Silent {
-            source.hearing = Hearing::Missed;
+        if source.has_registered && source.callback_health == CallbackHealth::Unknown {
+            source.callback_health = CallbackHealth::Missed;
         }
     }
 
     /// The registration is there, and is ours: whoever could call would have done so by now.
-    pub(super) fn tell_if_deaf(&mut self, id: SourceId) {
-        if self.sources[id].hearing != Hearing::Missed {
+    pub(super) fn tell_if_never_called(&mut self, id: SourceId) {
+        if self.sources[id].callback_health != CallbackHealth::Missed {
             return;
         }
-        self.sources[id].hearing = Hearing::Deaf;
+        self.sources[id].callback_health = CallbackHealth::NeverCalled;
         let name = self.source_name(id);
         let advertised = self.config.sources[id].advertised_address();
         let Some(address) = advertised.map(ToString::to_string) else {

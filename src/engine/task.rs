@@ -6,7 +6,7 @@ use crate::error::{Failure, Kind};
 use crate::job::{SourceId, ToggleId};
 use crate::schedule::Backoff;
 
-use super::{Engine, Notice, Thing};
+use super::{Engine, Notice, Subject};
 
 /// The moment at which an event is handled: time and randomness come in from outside.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(super) enum State {
     /// Nothing to do.
     #[default]
     Idle,
-    /// To be handed out as soon as there is a place.
+    /// To be handed out as soon as there is a slot.
     Queued,
     /// In flight.
     Running,
@@ -223,7 +223,7 @@ impl Engine {
     /// A task has succeeded.
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
-        self.touched.insert(thing(key));
+        self.touched.insert(subject(key));
         if let Some(trouble) = self.task(key).succeed() {
             let (name, what, count) = (self.name(key), trouble.what, trouble.count);
             self.notices.push(match trouble.failure.is_held() {
@@ -247,7 +247,7 @@ impl Engine {
             let name = self.name(key);
             self.notices.push(Notice::Retry { name, what, wait });
         }
-        self.touched.insert(thing(key));
+        self.touched.insert(subject(key));
         let count = self
             .task(key)
             .trouble
@@ -266,41 +266,41 @@ impl Engine {
     }
 }
 
-fn thing(key: Key) -> Thing {
+fn subject(key: Key) -> Subject {
     match key {
-        Key::Query(toggle) | Key::Apply(toggle) => Thing::Toggle(toggle),
+        Key::Query(toggle) | Key::Apply(toggle) => Subject::Toggle(toggle),
         Key::Discover(source)
         | Key::Register(source)
         | Key::Watch(source)
         | Key::Count(source)
         | Key::Load(source)
-        | Key::Ready(source) => Thing::Source(source),
+        | Key::Ready(source) => Subject::Source(source),
     }
 }
 
-/// A request that has been out for this long gives its place to another: it hangs, and whoever
+/// A request that has been out for this long gives its slot to another: it hangs, and whoever
 /// waits behind it must not.
 pub const PROMPT: Duration = Duration::from_secs(1);
 
-/// How many requests that hang can be out besides those that have a place, so that a peer that
+/// How many requests that hang can be out besides those that have a slot, so that a peer that
 /// hangs altogether cannot fill this machine with threads.
 pub const HANGING: usize = 64;
 
-/// The places for requests in flight to one source or to the target.
+/// The slots for requests in flight to one source or to the target.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Slots {
     limit: usize,
-    /// Requests that hang keep their places: the peer counts them.
+    /// Requests that hang keep their slots: the peer counts them.
     strict: bool,
-    /// Until when there is but one place.
+    /// Until when there is but one slot.
     narrow_until: Option<Instant>,
-    /// Who is out, and when it gives its place away.
+    /// Who is out, and when it gives its slot away.
     taken: Vec<(ToggleId, Instant)>,
 }
 
-impl Places {
-    pub(super) fn new(limit: usize) -> Places {
-        Places {
+impl Slots {
+    pub(super) fn new(limit: usize) -> Slots {
+        Slots {
             limit,
             strict: false,
             narrow_until: None,
@@ -308,21 +308,21 @@ impl Places {
         }
     }
 
-    /// So many places, and never more.
-    pub(super) fn strict(limit: usize) -> Places {
-        Places {
+    /// So many slots, and never more.
+    pub(super) fn strict(limit: usize) -> Slots {
+        Slots {
             strict: true,
-            ..Places::new(limit)
+            ..Slots::new(limit)
         }
     }
 
-    /// Leaves one place until then, where the places are strict.
+    /// Leaves one slot until then, where the slots are strict.
     pub(super) fn narrow(&mut self, until: Instant) {
         self.narrow_until = self.narrow_until.max(Some(until).filter(|_| self.strict));
     }
 
-    /// Leaves one place for as long as the old ones would have.
-    pub(super) fn inherit(&mut self, old: &Places) {
+    /// Leaves one slot for as long as the old ones would have.
+    pub(super) fn inherit(&mut self, old: &Slots) {
         self.narrow_until = old.narrow_until.filter(|_| self.strict);
     }
 
@@ -338,7 +338,7 @@ impl Places {
         }
     }
 
-    /// When a place becomes free although no request ends.
+    /// When a slot becomes free although no request ends.
     pub(super) fn next_free(&self, now: Instant) -> Option<Instant> {
         if self.strict {
             return self.narrow_until.filter(|until| *until > now);
@@ -346,7 +346,7 @@ impl Places {
         self.prompt(now).min().filter(|_| self.has_room())
     }
 
-    /// Takes a place; what hung the last time is thought to hang again, and takes none.
+    /// Takes a slot; what hung the last time is thought to hang again, and takes none.
     pub(super) fn take(&mut self, toggle: ToggleId, now: Instant, hung: bool) {
         self.taken
             .push((toggle, if hung { now } else { now + PROMPT }));
@@ -373,50 +373,50 @@ mod tests {
     #[test]
     fn a_request_that_hangs_gives_its_place_to_another() {
         let start = Instant::now();
-        let mut places = Places::new(2);
-        places.take(0, start, false);
-        places.take(1, start + PROMPT / 2, false);
-        assert!(!places.is_free(start + PROMPT / 2));
-        assert_eq!(places.next_free(start + PROMPT / 2), Some(start + PROMPT));
-        assert!(places.is_free(start + PROMPT));
-        places.release(1);
-        assert!(places.is_free(start + PROMPT / 2));
+        let mut slots = Slots::new(2);
+        slots.take(0, start, false);
+        slots.take(1, start + PROMPT / 2, false);
+        assert!(!slots.is_free(start + PROMPT / 2));
+        assert_eq!(slots.next_free(start + PROMPT / 2), Some(start + PROMPT));
+        assert!(slots.is_free(start + PROMPT));
+        slots.release(1);
+        assert!(slots.is_free(start + PROMPT / 2));
     }
 
     #[test]
     fn what_hung_the_last_time_takes_no_place_from_the_others() {
         let start = Instant::now();
-        let mut places = Places::new(1);
-        places.take(0, start, true);
-        assert!(places.is_free(start));
+        let mut slots = Slots::new(1);
+        slots.take(0, start, true);
+        assert!(slots.is_free(start));
     }
 
     #[test]
     fn strict_places_are_kept_and_are_one_for_a_while_where_that_is_asked_for() {
         let start = Instant::now();
-        let mut places = Places::strict(2);
-        places.take(0, start, true);
-        assert!(places.is_free(start));
-        places.take(1, start, true);
-        assert!(!places.is_free(start + 2 * PROMPT));
-        assert_eq!(places.next_free(start), None);
-        places.release(1);
-        places.narrow(start + PROMPT);
-        assert!(!places.is_free(start));
-        assert_eq!(places.next_free(start), Some(start + PROMPT));
-        assert!(places.is_free(start + PROMPT));
-        places.release(0);
-        assert!(places.is_free(start));
+        let mut slots = Slots::strict(2);
+        slots.take(0, start, true);
+        assert!(slots.is_free(start));
+        slots.take(1, start, true);
+        assert!(!slots.is_free(start + 2 * PROMPT));
+        assert_eq!(slots.next_free(start), None);
+        slots.release(1);
+        slots.narrow(start + PROMPT);
+        assert!(!slots.is_free(start));
+        assert_eq!(slots.next_free(start), Some(start + PROMPT));
+        assert!(slots.is_free(start + PROMPT));
+        slots.release(0);
+        assert!(slots.is_free(start));
     }
 
     #[test]
     fn the_number_of_requests_that_hang_is_bounded() {
         let start = Instant::now();
-        let mut places = Places::new(2);
-        (0..2 + HANGING).for_each(|toggle| places.take(toggle, start, false));
-        assert!(!places.is_free(start + 2 * PROMPT));
-        assert_eq!(places.next_free(start), None);
-        places.release(7);
-        assert!(places.is_free(start + 2 * PROMPT));
+        let mut slots = Slots::new(2);
+        (0..2 + HANGING).for_each(|toggle| slots.take(toggle, start, false));
+        assert!(!slots.is_free(start + 2 * PROMPT));
+        assert_eq!(slots.next_free(start), None);
+        slots.release(7);
+        assert!(slots.is_free(start + 2 * PROMPT));
     }
 }

@@ -3,7 +3,7 @@
 mod batches;
 mod connecting;
 mod faults;
-mod hearing;
+mod callback_health;
 mod limit;
 mod files;
 mod model;

@@ -16,7 +16,7 @@ use crate::users::{Change, Users};
 use super::pass::Answer;
 use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Thing, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, Notice, Subject, Timer};
 
 /// How long after a toggle is in sync again to look once more, or to send once more, where an update
 /// was lost before: it may be applied late.
@@ -200,7 +200,7 @@ impl Toggle {
 }
 
 impl Engine {
-    /// Asks for the users of a toggle as soon as its source has a place.
+    /// Asks for the users of a toggle as soon as its source has a slot.
     pub(super) fn ask_for_query(&mut self, id: ToggleId) {
         let toggle = &mut self.toggles[id];
         match toggle.query.state {
@@ -251,7 +251,7 @@ impl Engine {
             }
             Err(failure) => {
                 self.toggles[id].wanted = None;
-                self.suspect(source, &failure, now);
+                self.rediscover(source, &failure, now);
                 let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), "query", failure, now);
                 self.decide_again(id, now);
@@ -340,14 +340,14 @@ impl Engine {
         let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
         toggle.next = Some(next);
         toggle.apply.state = State::Queued;
-        // Who moves from one queue to the other leaves a place there that is passed over.
+        // Who moves from one queue to the other leaves a slot there that is passed over.
         if is_change {
             self.changes.push_back(id);
         } else if !is_queued {
             self.looks.push_back(id);
         }
         if self.paused.is_some() {
-            self.touched.insert(Thing::Target);
+            self.touched.insert(Subject::Target);
         }
         if self.toggles[id].waits_for_answer(readable) {
             self.ask_again(id);
@@ -466,12 +466,12 @@ impl Engine {
 
     /// There is nothing left to do at the target, or nothing that may be done.
     fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Moment) {
-        self.touched.insert(Thing::Toggle(id));
+        self.touched.insert(Subject::Toggle(id));
         let toggle = &mut self.toggles[id];
         toggle.next = None;
         toggle.apply.state = State::Idle;
         if self.paused.is_some() {
-            self.touched.insert(Thing::Target);
+            self.touched.insert(Subject::Target);
         }
         self.has_been_looked_at(id, now.at);
         match why {
@@ -535,7 +535,7 @@ impl Engine {
                 toggle.behind = None;
                 self.timers.cancel(timer);
                 if std::mem::take(&mut toggle.is_late) {
-                    self.touched.insert(Thing::Toggle(id));
+                    self.touched.insert(Subject::Toggle(id));
                 }
             }
             _ => {}
@@ -544,7 +544,7 @@ impl Engine {
 
     /// A change has not arrived for too long, for whatever reason.
     pub(super) fn has_become_late(&mut self, id: ToggleId, now: Instant) {
-        self.touched.insert(Thing::Toggle(id));
+        self.touched.insert(Subject::Toggle(id));
         let name = self.toggle_name(id);
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
@@ -559,7 +559,7 @@ impl Engine {
 
     pub(super) fn next_step(&mut self, moment: Moment) -> Option<Job> {
         let now = moment.at;
-        if self.paused.is_some() || !self.places.is_free(now) {
+        if self.paused.is_some() || !self.slots.is_free(now) {
             return None;
         }
         while let Some(id) = self.changes.pop_front().or_else(|| self.looks.pop_front()) {
@@ -582,7 +582,7 @@ impl Engine {
                 }
             };
             let hung = self.toggles[id].apply.hung();
-            self.places.take(id, now, hung);
+            self.slots.take(id, now, hung);
             self.set_running(id);
             return Some(job);
         }
@@ -624,14 +624,14 @@ impl Engine {
         std::iter::once(first).chain(others).collect()
     }
 
-    /// Reads of one job have ended; the place is one of theirs.
+    /// Reads of one job have ended; the slot is one of theirs.
     pub(super) fn were_read(
         &mut self,
         results: Vec<(ToggleId, Result<There, Failure>)>,
         now: Moment,
     ) {
         for (id, _) in &results {
-            self.places.release(*id);
+            self.slots.release(*id);
         }
         for (id, result) in results {
             match result {
@@ -677,7 +677,7 @@ impl Engine {
         result: Result<Created, Failure>,
         now: Moment,
     ) {
-        self.places.release(id);
+        self.slots.release(id);
         match result {
             Ok(Created::New(present)) => {
                 let name = self.toggle_name(id);
@@ -709,7 +709,7 @@ impl Engine {
     }
 
     pub(super) fn was_described(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
-        self.places.release(id);
+        self.slots.release(id);
         if let Err(failure) = result {
             return self.step_failed(id, "metadata update", failure, now);
         }
@@ -722,7 +722,7 @@ impl Engine {
     }
 
     pub(super) fn was_updated(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
-        self.places.release(id);
+        self.slots.release(id);
         let (update, name) = (self.toggles[id].sent.take(), self.toggle_name(id));
         let toggle = &mut self.toggles[id];
         match (result, update) {
@@ -768,7 +768,7 @@ impl Engine {
         if matches!(&toggle.apply.trouble, Some(trouble) if trouble.what == what) {
             self.succeeded(Key::Apply(id));
         }
-        self.touched.insert(Thing::Toggle(id));
+        self.touched.insert(Subject::Toggle(id));
         self.decide_again(id, now);
     }
 
@@ -805,7 +805,7 @@ impl Engine {
         // Whatever it asks for: a clock that jumped can make ages of a moment.
         let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
         let narrow = pause.unwrap_or_default().max(WINDOW);
-        self.places.narrow(now.at + narrow);
+        self.slots.narrow(now.at + narrow);
         let Some(wait) = pause else {
             return;
         };
@@ -814,7 +814,7 @@ impl Engine {
             self.paused = Some((end, failure.clone()));
             self.timers.set(Timer::Target, end);
             self.notices.push(Notice::Paused { wait });
-            self.touched.insert(Thing::Target);
+            self.touched.insert(Subject::Target);
         }
     }
 

@@ -93,7 +93,7 @@ impl Fixture {
             Notifier::default(),
             never(),
         );
-        let routes = Routes::new(token, worker.bells(), status, metrics);
+        let routes = Routes::new(token, worker.callbacks(), status, metrics);
         let (inner, inner_listener) = Inner::bind().unwrap();
         start(inner_listener, routes, |why| panic!("{why}")).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

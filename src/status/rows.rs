@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Clocks, Health};
 use crate::config::Config;
-use crate::engine::{Engine, SourceView, TargetView, Thing, ToggleState, ToggleView, Trouble};
+use crate::engine::{Engine, SourceView, Subject, TargetView, ToggleState, ToggleView, Trouble};
 
 /// The answer of `/status`.
 #[derive(Clone, Debug, Serialize)]
@@ -123,11 +123,11 @@ impl Rows {
     }
 
     pub(super) fn take_over(&mut self, engine: &mut Engine, now: Clocks) {
-        for thing in engine.take_touched() {
-            match thing {
-                Thing::Source(id) => self.sources[id].show(&engine.source(id), now),
-                Thing::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
-                Thing::Target => self.target.show(&engine.target(), now),
+        for subject in engine.take_touched() {
+            match subject {
+                Subject::Source(id) => self.sources[id].show(&engine.source(id), now),
+                Subject::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
+                Subject::Target => self.target.show(&engine.target(), now),
             }
         }
         self.started = engine.is_started();

@@ -11,7 +11,7 @@ use crate::job::Load;
 
 /// A bell for each source, which rings once until the worker has heard it: however many callbacks
 /// come, at most one for each source waits in the channel, and nobody waits for the worker.
-pub struct Bells {
+pub struct PendingCallbacks {
     /// By the source's id, whether it has rung.
     rung: Mutex<BTreeMap<String, bool>>,
     news: Sender<News>,
@@ -21,14 +21,14 @@ pub struct Bells {
 #[derive(Clone, Copy, Debug)]
 pub struct WorkerGone;
 
-impl Bells {
-    pub(super) fn new(config: &Config, news: Sender<News>) -> Bells {
-        let bells = Bells {
+impl PendingCallbacks {
+    pub(super) fn new(config: &Config, news: Sender<News>) -> PendingCallbacks {
+        let callbacks = PendingCallbacks {
             rung: Mutex::default(),
             news,
         };
-        bells.set(config);
-        bells
+        callbacks.set(config);
+        callbacks
     }
 
     /// OPAL called back for a source; whether there is one of this id.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::News;
+use super::Message;
 use crate::job::Job;
 use crate::peers::Peers;
 
@@ -18,17 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// at once: the engine bounds these. Where the system gives out no more threads, jobs wait for those
 /// that there are.
 pub(super) struct Pool {
-    jobs: Sender<Order>,
+    jobs: Sender<Work>,
     shared: Shared,
 }
 
 /// A job, those whom it asks, and the number of the generation that wants it done.
-struct Order(u64, Arc<Peers>, Job);
+struct Work(u64, Arc<Peers>, Job);
 
 #[derive(Clone)]
 struct Shared {
-    jobs: Receiver<Order>,
-    results: Sender<News>,
+    jobs: Receiver<Work>,
+    results: Sender<Message>,
     crew: Arc<Mutex<Crew>>,
 }
 
@@ -40,7 +40,7 @@ struct Crew {
 }
 
 impl Pool {
-    pub(super) fn new(results: Sender<News>) -> Pool {
+    pub(super) fn new(results: Sender<Message>) -> Pool {
         let (sender, jobs) = unbounded();
         Pool {
             jobs: sender,
@@ -54,21 +54,21 @@ impl Pool {
 
     /// Has a thread do a job, now.
     pub(super) fn run(&mut self, generation: u64, peers: &Arc<Peers>, job: Job) {
-        let order = Order(generation, Arc::clone(peers), job);
+        let work = Work(generation, Arc::clone(peers), job);
         if self.shared.is_taken_on() {
             // The pool holds a receiver, so that the channel is never closed.
-            let _ = self.jobs.send(order);
+            let _ = self.jobs.send(work);
         } else {
             // Late, and one after the other, is better than never.
-            self.shared.tell(order.perform());
+            self.shared.tell(work.perform());
         }
     }
 }
 
-impl Order {
-    fn perform(self) -> News {
-        let Order(generation, peers, job) = self;
-        News::Done(generation, peers.perform(job))
+impl Work {
+    fn perform(self) -> Message {
+        let Work(generation, peers, job) = self;
+        Message::Done(generation, peers.perform(job))
     }
 }
 
@@ -102,8 +102,8 @@ impl Shared {
     fn work(self) {
         loop {
             match self.jobs.recv_timeout(PATIENCE) {
-                Ok(order) => {
-                    let done = order.perform();
+                Ok(work) => {
+                    let done = work.perform();
                     self.crew().idle += 1;
                     self.tell(done);
                 }
@@ -123,7 +123,7 @@ impl Shared {
         self.crew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, done: News) {
+    fn tell(&self, done: Message) {
         // Where the worker is gone, nobody needs the result.
         let _ = self.results.send(done);
     }

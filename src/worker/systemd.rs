@@ -114,7 +114,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const REFUSED: &str = "; reload refused, the configuration stays as it was";
 
 /// Tells the service manager how things are, whenever that has changed.
-pub(super) struct Caption {
+pub(super) struct StatusLine {
     notifier: Notifier,
     /// The last line that was taken.
     told: String,
@@ -126,9 +126,9 @@ pub(super) struct Caption {
     pub(super) refused: bool,
 }
 
-impl Caption {
-    pub(super) fn new(notifier: Notifier) -> Caption {
-        Caption {
+impl StatusLine {
+    pub(super) fn new(notifier: Notifier) -> StatusLine {
+        StatusLine {
             notifier,
             told: String::new(),
             last: None,
@@ -202,29 +202,29 @@ mod tests {
         let start = Instant::now();
         let status = status(start);
         let name = path.to_str().map(str::to_owned);
-        let mut caption = Caption::new(Notifier::new(&|_| name.clone()));
+        let mut status_line = StatusLine::new(Notifier::new(&|_| name.clone()));
         let plain = Some("STATUS=0 of 0 toggles in sync".to_owned());
-        caption.tell(&status, start);
-        assert_eq!((heard(&socket), caption.due), (plain.clone(), None));
+        status_line.tell(&status, start);
+        assert_eq!((heard(&socket), status_line.due), (plain.clone(), None));
         // A change that comes too soon waits.
-        caption.refused = true;
-        caption.tell(&status, start + PAUSE / 2);
+        status_line.refused = true;
+        status_line.tell(&status, start + PAUSE / 2);
         let second = start + PAUSE;
-        assert_eq!((heard(&socket), caption.due), (None, Some(second)));
-        caption.tell(&status, second);
+        assert_eq!((heard(&socket), status_line.due), (None, Some(second)));
+        status_line.tell(&status, second);
         assert_eq!(heard(&socket), plain.clone().map(|line| line + REFUSED));
         // What is the same is not said again.
-        caption.tell(&status, second + PAUSE * 5);
-        assert_eq!((heard(&socket), caption.due), (None, None));
+        status_line.tell(&status, second + PAUSE * 5);
+        assert_eq!((heard(&socket), status_line.due), (None, None));
         // What was not taken is offered again.
         drop(socket);
         std::fs::remove_file(&path).unwrap();
-        caption.refused = false;
+        status_line.refused = false;
         let third = second + PAUSE * 6;
-        caption.tell(&status, third);
-        assert_eq!(caption.due, Some(third + PAUSE));
+        status_line.tell(&status, third);
+        assert_eq!(status_line.due, Some(third + PAUSE));
         let socket = listen();
-        caption.tell(&status, third + PAUSE);
-        assert_eq!((heard(&socket), caption.due), (plain, None));
+        status_line.tell(&status, third + PAUSE);
+        assert_eq!((heard(&socket), status_line.due), (plain, None));
     }
 }

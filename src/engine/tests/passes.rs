@@ -229,7 +229,7 @@ fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
     };
     assert_eq!(reads(&mut bench), 4);
     bench.wait(2 * PROMPT);
-    assert_eq!(reads(&mut bench), 0, "requests that hang keep their places");
+    assert_eq!(reads(&mut bench), 0, "requests that hang keep their slots");
     let refused = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(3)));
     bench.done(read(0, Err(refused)));
     for toggle in 1..4 {
