@@ -317,7 +317,7 @@ impl Engine {
         for toggle in &mut self.toggles {
             toggle.fall_due(self.terms.readable, turn);
             if !self.terms.readable && !toggle.recheck {
-                toggle.there.forget(false);
+                toggle.observed.forget(false);
             }
         }
         // All at once, so that what can be read together is.

@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::config::SourceKind;
 use crate::document::Document;
 use crate::error::Failure;
-use crate::plan::{Present, There};
+use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
 
@@ -178,9 +178,9 @@ pub enum Job {
     /// Create it there.
     Create(ToggleId),
     /// Bring its metadata in line with its `spec`.
-    Describe(ToggleId, There),
+    Describe(ToggleId, Observed),
     /// Set its users.
-    Update(ToggleId, Arc<Users>, There),
+    Update(ToggleId, Arc<Users>, Observed),
 }
 
 impl Job {
@@ -216,7 +216,7 @@ pub enum Done {
     /// The users that the rule allows.
     Query(ToggleId, Result<Users, Failure>),
     /// What the target has of each toggle.
-    Read(Vec<(ToggleId, Result<There, Failure>)>),
+    Read(Vec<(ToggleId, Result<Observed, Failure>)>),
     /// The toggle exists.
     Create(ToggleId, Result<Created, Failure>),
     /// Its metadata follow its `spec`.

@@ -61,9 +61,9 @@ impl Peers {
             }
             Job::Read(ids) => Done::Read(self.target.read(&ids)),
             Job::Create(id) => Done::Create(id, self.target.create(id)),
-            Job::Describe(id, there) => Done::Describe(id, self.target.describe(id, &there)),
-            Job::Update(id, users, there) => {
-                Done::Update(id, self.target.update(id, &users, &there))
+            Job::Describe(id, observed) => Done::Describe(id, self.target.describe(id, &observed)),
+            Job::Update(id, users, observed) => {
+                Done::Update(id, self.target.update(id, &users, &observed))
             }
         }
     }

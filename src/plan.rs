@@ -10,7 +10,7 @@ use crate::users::{Change, Users};
 
 /// What is known of a toggle at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum There {
+pub enum Observed {
     /// Nothing: it has to be read, or created to see if it is there.
     #[default]
     Unknown,
@@ -80,19 +80,19 @@ pub enum Step {
     Update,
 }
 
-impl There {
+impl Observed {
     /// The steps that are left towards a toggle that exists, is on for exactly the users that are
     /// wanted in every environment, and follows its `spec`: each can be taken without those before it.
     ///
-    /// `wanted` is none where the users are not known: then nothing is done about them. `readable`
+    /// `desired` is none where the users are not known: then nothing is done about them. `readable`
     /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
-    pub fn steps(&self, wanted: Option<&Users>, readable: bool) -> Vec<Step> {
+    pub fn steps(&self, desired: Option<&Users>, readable: bool) -> Vec<Step> {
         let present = match self {
-            There::Unknown if readable => return vec![Step::Read],
-            There::Unknown | There::Absent => return vec![Step::Create],
-            There::Present(present) => present,
+            Observed::Unknown if readable => return vec![Step::Read],
+            Observed::Unknown | Observed::Absent => return vec![Step::Create],
+            Observed::Present(present) => present,
         };
-        let lacks_users = wanted.is_some_and(|wanted| !present.is_on_for(wanted));
+        let lacks_users = desired.is_some_and(|desired| !present.is_on_for(desired));
         let steps = [
             lacks_users.then_some(Step::Update),
             (!present.described).then_some(Step::Describe),
@@ -103,11 +103,11 @@ impl There {
     /// Forgets the users, after a request whose outcome is not known.
     pub fn forget_users(&mut self, readable: bool) {
         match self {
-            There::Present(present) if !readable => {
+            Observed::Present(present) if !readable => {
                 let environments = present.environments.iter_mut();
                 environments.for_each(|environment| environment.users = None);
             }
-            _ => *self = There::Unknown,
+            _ => *self = Observed::Unknown,
         }
     }
 
@@ -115,20 +115,20 @@ impl There {
     /// again, the rest is sent again.
     pub fn forget(&mut self, readable: bool) {
         self.forget_users(readable);
-        if let There::Present(present) = self {
+        if let Observed::Present(present) = self {
             present.described = false;
         }
     }
 
     /// Who comes and who goes in each environment where these users are sent; none for one in which it
     /// is not known who has the toggle. Environments that have the same users share the change.
-    pub fn changes_to(&self, wanted: &Users) -> Vec<Option<Arc<Change>>> {
+    pub fn changes_to(&self, desired: &Users) -> Vec<Option<Arc<Change>>> {
         let present = match self {
-            There::Unknown => return vec![None],
-            There::Absent => {
-                return vec![Some(Arc::new(wanted.change_from(&Users::default())))];
+            Observed::Unknown => return vec![None],
+            Observed::Absent => {
+                return vec![Some(Arc::new(desired.change_from(&Users::default())))];
             }
-            There::Present(present) => present,
+            Observed::Present(present) => present,
         };
         let environments = &present.environments;
         let mut changes: Vec<Option<Arc<Change>>> = Vec::with_capacity(environments.len());
@@ -141,7 +141,7 @@ impl There {
                         let same = Arc::ptr_eq(other.users.as_ref()?, users);
                         change.clone().filter(|_| same)
                     });
-                known.unwrap_or_else(|| Arc::new(wanted.change_from(users)))
+                known.unwrap_or_else(|| Arc::new(desired.change_from(users)))
             });
             changes.push(change);
         }
@@ -151,7 +151,7 @@ impl There {
     /// Whether nothing but its users can differ from what is wanted.
     pub fn is_in_order(&self) -> bool {
         let in_order = |present: &Present| present.environments.iter().all(|it| it.in_order);
-        matches!(self, There::Present(present) if in_order(present))
+        matches!(self, Observed::Present(present) if in_order(present))
     }
 
     /// What an update would take away in each environment, given its change there: from those who have
@@ -159,23 +159,23 @@ impl There {
     /// in which it is not known who has the toggle.
     pub fn removals(
         &self,
-        wanted: &Users,
+        desired: &Users,
         changes: &[Option<Arc<Change>>],
         history: &History,
     ) -> Vec<Option<Removal>> {
         let nothing = Environment::default();
         let environments = match self {
-            There::Present(present) => &present.environments[..],
-            There::Unknown | There::Absent => std::slice::from_ref(&nothing),
+            Observed::Present(present) => &present.environments[..],
+            Observed::Unknown | Observed::Absent => std::slice::from_ref(&nothing),
         };
         let environments = environments.iter().zip(changes).enumerate();
         let mut removals = Vec::new();
         for (number, (environment, change)) in environments {
-            let removal = environment.removal(wanted, change.as_deref(), history);
+            let removal = environment.removal(desired, change.as_deref(), history);
             removals.push(removal);
             // What takes nothing away now is not held for what was taken away before.
             if let Some(removal) = removal.filter(|removal| removal.removed > 0) {
-                let earlier = history.earlier(number, wanted, removal);
+                let earlier = history.earlier(number, desired, removal);
                 removals.extend(earlier.into_iter().map(Some));
             }
         }
@@ -184,7 +184,7 @@ impl There {
 
     /// The set that equals this one, if an environment has it.
     pub fn same(&self, users: &Users) -> Option<&Arc<Users>> {
-        let There::Present(present) = self else {
+        let Observed::Present(present) = self else {
             return None;
         };
         let known = present.environments.iter();
@@ -194,7 +194,7 @@ impl There {
 
     /// Takes note that the users were sent, with success.
     pub fn set_users(&mut self, users: &Arc<Users>) {
-        if let There::Present(present) = self {
+        if let Observed::Present(present) = self {
             for environment in &mut present.environments {
                 *environment = Environment::of(Arc::clone(users));
             }
@@ -217,10 +217,10 @@ impl Present {
         }
     }
 
-    fn is_on_for(&self, wanted: &Users) -> bool {
+    fn is_on_for(&self, desired: &Users) -> bool {
         self.environments
             .iter()
-            .all(|environment| environment.is_on_for(wanted))
+            .all(|environment| environment.is_on_for(desired))
     }
 }
 
@@ -245,7 +245,7 @@ impl Environment {
 
     fn removal(
         &self,
-        wanted: &Users,
+        desired: &Users,
         change: Option<&Change>,
         history: &History,
     ) -> Option<Removal> {
@@ -256,7 +256,7 @@ impl Environment {
         };
         let removed = match change.filter(|_| self.named.is_none()) {
             Some(change) => change.removed.len(),
-            None => wanted.change_from(had).removed.len(),
+            None => desired.change_from(had).removed.len(),
         };
         Some(Removal {
             removed,
@@ -265,8 +265,8 @@ impl Environment {
     }
 
     /// Whether nothing is left to do for these users.
-    pub fn is_on_for(&self, wanted: &Users) -> bool {
-        self.in_order && self.users.as_deref() == Some(wanted)
+    pub fn is_on_for(&self, desired: &Users) -> bool {
+        self.in_order && self.users.as_deref() == Some(desired)
     }
 }
 
@@ -338,7 +338,7 @@ impl History {
 
     /// What an update would take away from those who had the toggle in an environment before each
     /// removal that is known of, given what it takes away from those who have it now.
-    fn earlier(&self, environment: usize, wanted: &Users, now: Removal) -> Vec<Removal> {
+    fn earlier(&self, environment: usize, desired: &Users, now: Removal) -> Vec<Removal> {
         let mut earlier = Vec::new();
         let mut removal = now;
         for (_, changes) in self.steps.iter().rev() {
@@ -349,7 +349,7 @@ impl History {
             let Change { added, removed } = &**change;
             removal.of = (removal.of + removed.len()).saturating_sub(added.len());
             removal.removed =
-                (removal.removed + wanted.lacks(removed)).saturating_sub(wanted.lacks(added));
+                (removal.removed + desired.lacks(removed)).saturating_sub(desired.lacks(added));
             if !removed.is_empty() {
                 earlier.push(removal);
             }

@@ -10,18 +10,18 @@ use crate::config::{self, Config};
 use crate::error::Failure;
 use crate::job::{Created, Terms, ToggleId};
 use crate::metrics::Requests;
-use crate::plan::There;
+use crate::plan::Observed;
 use crate::users::Users;
 use flagd::Flagd;
 use launchdarkly::LaunchDarkly;
 use restapi::RestApi;
 
 /// What came of reading some toggles.
-pub type Reads = Vec<(ToggleId, Result<There, Failure>)>;
+pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 /// Makes the requests to a platform. Each may be repeated, because its outcome can get lost.
 ///
-/// A `there` is what the target said itself when the toggle was read or created, with the users
+/// What is observed is what the target said itself when the toggle was read or created, with the users
 /// that were sent to it since.
 pub trait Target: Send + Sync {
     /// How it wants to be dealt with.
@@ -43,14 +43,19 @@ pub trait Target: Send + Sync {
     /// # Errors
     ///
     /// Where the target refuses; 404 where the toggle is not there.
-    fn describe(&self, toggle: ToggleId, there: &There) -> Result<(), Failure>;
+    fn describe(&self, toggle: ToggleId, observed: &Observed) -> Result<(), Failure>;
 
     /// Turns a toggle on for exactly these users.
     ///
     /// # Errors
     ///
     /// Where the target refuses; 404 where the toggle is not there.
-    fn update(&self, toggle: ToggleId, users: &Arc<Users>, there: &There) -> Result<(), Failure>;
+    fn update(
+        &self,
+        toggle: ToggleId,
+        users: &Arc<Users>,
+        observed: &Observed,
+    ) -> Result<(), Failure>;
 
     /// Asks the target for all that the configuration takes for granted of it, without writing
     /// anything: what was looked at, in a word or two, and what was found.

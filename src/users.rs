@@ -60,22 +60,22 @@ impl Users {
         (0..self.ends.len()).map(|index| self.get(index))
     }
 
-    /// What has to change where the users are `there`, so that they become these.
-    pub fn change_from(&self, there: &Users) -> Change {
+    /// What has to change where the users are `observed`, so that they become these.
+    pub fn change_from(&self, observed: &Users) -> Change {
         let mut change = Change::default();
-        let mut wanted = self.iter().peekable();
-        let mut existing = there.iter().peekable();
+        let mut desired = self.iter().peekable();
+        let mut existing = observed.iter().peekable();
         loop {
-            let order = match (wanted.peek(), existing.peek()) {
+            let order = match (desired.peek(), existing.peek()) {
                 (None, None) => return change,
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(here), Some(there)) => here.cmp(there),
+                (Some(here), Some(observed)) => here.cmp(observed),
             };
             match order {
-                Ordering::Less => wanted.next().map(|key| change.added.push(key)),
+                Ordering::Less => desired.next().map(|key| change.added.push(key)),
                 Ordering::Greater => existing.next().map(|key| change.removed.push(key)),
-                Ordering::Equal => wanted.next().and(existing.next()).map(drop),
+                Ordering::Equal => desired.next().and(existing.next()).map(drop),
             };
         }
     }

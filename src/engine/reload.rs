@@ -156,7 +156,7 @@ impl Engine {
         if self.has_same_target(old) {
             self.toggles[id].inherit_target(known);
             if self.config.toggles[id].spec != old.config.toggles[old_id].spec {
-                self.toggles[id].there.forget(self.terms.readable);
+                self.toggles[id].observed.forget(self.terms.readable);
             }
             self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
         }

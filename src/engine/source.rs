@@ -225,7 +225,7 @@ impl Engine {
 
     pub(super) fn forget_users(&mut self, id: SourceId) {
         for toggle in self.toggles_of(id) {
-            self.toggles[toggle].wanted = None;
+            self.toggles[toggle].desired = None;
             self.touched.insert(Subject::Toggle(toggle));
         }
     }

@@ -24,7 +24,7 @@ use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
 use crate::job::{Access, AtOnce, Created, Done, Evidence, Job, Origin, Terms, ToggleId};
-use crate::plan::{Present, There};
+use crate::plan::{Observed, Present};
 use crate::users::Users;
 
 /// An engine on a bench: time passes when the test says so, and jobs are answered by hand.
@@ -118,8 +118,8 @@ fn failure(kind: Kind) -> Failure {
     Failure::new(kind, "it failed")
 }
 
-fn present(keys: &[&str]) -> There {
-    There::Present(Present::plain(true, Some(Arc::new(users(keys)))))
+fn present(keys: &[&str]) -> Observed {
+    Observed::Present(Present::plain(true, Some(Arc::new(users(keys)))))
 }
 
 /// One that was created just now: a target that can be read tells that it has nobody.
@@ -127,7 +127,7 @@ fn new_toggle(readable: bool) -> Created {
     Created::New(Present::plain(true, readable.then(Arc::default)))
 }
 
-fn read(id: ToggleId, result: Result<There, Failure>) -> Done {
+fn read(id: ToggleId, result: Result<Observed, Failure>) -> Done {
     Done::Read(vec![(id, result)])
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
 use crate::job::{Created, Job, SourceId, ToggleId};
-use crate::plan::{History, Step, There};
+use crate::plan::{History, Observed, Step};
 use crate::schedule::LONGEST_PAUSE;
 use crate::users::{Change, Users};
 
@@ -43,8 +43,8 @@ pub(super) struct Toggle {
     /// Whether it was created, or found, once.
     pub(super) exists: bool,
     /// Who should have it: none while the newest query has not been answered well.
-    pub(super) wanted: Option<Arc<Users>>,
-    /// When `wanted` was asked for, and when the query in flight was, in [`Engine::tick`]s.
+    pub(super) desired: Option<Arc<Users>>,
+    /// When `desired` was asked for, and when the query in flight was, in [`Engine::tick`]s.
     asked: u64,
     pub(super) asking: u64,
     /// When the target was last looked at.
@@ -57,7 +57,7 @@ pub(super) struct Toggle {
     pub(super) is_late: bool,
     /// The last good answer.
     pub(super) answer: Option<Arc<Users>>,
-    pub(super) there: There,
+    pub(super) observed: Observed,
     /// To be read again, or where that is not possible sent again, although nothing is known to differ.
     pub(super) due: bool,
     /// The last read of several toggles did not tell of it: until it is known, or the next resync, it
@@ -132,7 +132,7 @@ impl Toggle {
     pub(super) fn inherit_target(&mut self, old: &Toggle) {
         self.apply = old.apply.inherit().hurried();
         self.exists = old.exists;
-        self.there = old.there.clone();
+        self.observed = old.observed.clone();
         self.due = old.due;
         self.last_success = old.last_success;
         self.fresh = old.fresh;
@@ -149,7 +149,7 @@ impl Toggle {
     pub(super) fn wait_for_old(&mut self, old: &Toggle) {
         self.waits_for_old = true;
         self.apply.state = State::Running;
-        self.there = There::Unknown;
+        self.observed = Observed::Unknown;
         self.unsure |= old.unsure || old.sent.is_some();
         if let Some(update) = &old.sent {
             self.history.may_have(&update.users);
@@ -165,7 +165,7 @@ impl Toggle {
             self.looked = turn;
             self.recheck = self.apply.is_running();
             if !self.recheck {
-                self.there.forget_users(readable);
+                self.observed.forget_users(readable);
             }
         }
     }
@@ -173,7 +173,7 @@ impl Toggle {
     /// Whether what is wanted was asked for before the target was last looked at: somebody who asked
     /// later may have written what is there.
     fn is_stale(&self) -> bool {
-        self.wanted.is_some() && self.looked > self.asked
+        self.desired.is_some() && self.looked > self.asked
     }
 
     /// Whether an update waits for users that are asked for again.
@@ -182,14 +182,14 @@ impl Toggle {
     }
 
     fn lacks_users(&self, readable: bool) -> bool {
-        let steps = self.there.steps(self.wanted.as_deref(), readable);
+        let steps = self.observed.steps(self.desired.as_deref(), readable);
         steps.contains(&Step::Update)
     }
 
     /// Whether the target has what was heard last.
     #[cfg(test)]
     pub(super) fn is_in_step(&self) -> bool {
-        self.wanted.is_some() && self.apply.is_idle() && !self.lacks_users(true)
+        self.desired.is_some() && self.apply.is_idle() && !self.lacks_users(true)
     }
 
     /// Whether policy says, or may say, something else than the target has.
@@ -250,7 +250,7 @@ impl Engine {
                 Answer::Good
             }
             Err(failure) => {
-                self.toggles[id].wanted = None;
+                self.toggles[id].desired = None;
                 self.rediscover(source, &failure, now);
                 let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), "query", failure, now);
@@ -285,13 +285,13 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.asked = toggle.asking;
         // Of two equal sets, one is kept.
-        let users = match toggle.there.same(&users) {
+        let users = match toggle.observed.same(&users) {
             Some(known) => Arc::clone(known),
             None => Arc::new(users),
         };
         let before = toggle.answer.replace(Arc::clone(&users));
         let changed = before.is_some_and(|before| before != users);
-        let was_known = toggle.wanted.replace(users).is_some();
+        let was_known = toggle.desired.replace(users).is_some();
         let cause = self.running_cause(source);
         if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
             self.missed_callback(source);
@@ -367,8 +367,8 @@ impl Engine {
         let readable = self.terms.readable;
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
         let mut blocked = None;
-        let mut steps = toggle.there.steps(toggle.wanted.as_deref(), readable);
-        if toggle.due && readable && matches!(toggle.there, There::Present(_)) {
+        let mut steps = toggle.observed.steps(toggle.desired.as_deref(), readable);
+        if toggle.due && readable && matches!(toggle.observed, Observed::Present(_)) {
             // After a change, before metadata.
             let at = usize::from(steps.first() == Some(&Step::Update));
             steps.insert(at, Step::Read);
@@ -387,7 +387,7 @@ impl Engine {
             }
         }
         // A dry run does not create, and tells nevertheless what would be held then.
-        let is_there = matches!(toggle.there, There::Present(_));
+        let is_there = matches!(toggle.observed, Observed::Present(_));
         if dry_run && !is_there && !readable {
             blocked = self.update(id).err();
         }
@@ -397,7 +397,7 @@ impl Engine {
     /// The update that is to be sent, or why it may not be sent.
     fn update(&self, id: ToggleId) -> Result<Update, Decision> {
         let toggle = &self.toggles[id];
-        let Some(users) = toggle.wanted.clone() else {
+        let Some(users) = toggle.desired.clone() else {
             return Err(Decision::Wait);
         };
         if !self.is_sure(id) {
@@ -406,7 +406,7 @@ impl Engine {
         if toggle.is_stale() {
             return Err(Decision::Stale);
         }
-        let changes = toggle.there.changes_to(&users);
+        let changes = toggle.observed.changes_to(&users);
         let may_remove = |change: &Option<Arc<Change>>| {
             change
                 .as_ref()
@@ -449,9 +449,11 @@ impl Engine {
         if matches!(self.mode, Mode::Once { force: true, .. }) || limit.allows_everybody() {
             return None;
         }
-        let Toggle { there, history, .. } = &self.toggles[id];
+        let Toggle {
+            observed, history, ..
+        } = &self.toggles[id];
         let Update { users, changes } = update;
-        let removals = there.removals(users, changes, history);
+        let removals = observed.removals(users, changes, history);
         let left = users.len();
         let known = removals.iter().flatten();
         let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
@@ -486,7 +488,7 @@ impl Engine {
 
     fn is_in_sync(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
-        if toggle.wanted.is_none() {
+        if toggle.desired.is_none() {
             return;
         }
         toggle.due = false;
@@ -569,7 +571,7 @@ impl Engine {
             let job = match next {
                 Next::Read => Job::Read(self.batch(id)),
                 Next::Create => Job::Create(id),
-                Next::Describe => Job::Describe(id, self.toggles[id].there.clone()),
+                Next::Describe => Job::Describe(id, self.toggles[id].observed.clone()),
                 Next::Update(_) if !self.is_sure(id) => {
                     self.come_to_rest(id, Decision::Wait, moment);
                     continue;
@@ -578,7 +580,7 @@ impl Engine {
                     let users = Arc::clone(&update.users);
                     let toggle = &mut self.toggles[id];
                     toggle.sent = Some(update);
-                    Job::Update(id, users, toggle.there.clone())
+                    Job::Update(id, users, toggle.observed.clone())
                 }
             };
             let hung = self.toggles[id].apply.hung();
@@ -627,7 +629,7 @@ impl Engine {
     /// Reads of one job have ended; the slot is one of theirs.
     pub(super) fn were_read(
         &mut self,
-        results: Vec<(ToggleId, Result<There, Failure>)>,
+        results: Vec<(ToggleId, Result<Observed, Failure>)>,
         now: Moment,
     ) {
         for (id, _) in &results {
@@ -635,10 +637,10 @@ impl Engine {
         }
         for (id, result) in results {
             match result {
-                Ok(There::Unknown) => self.was_not_told(id, now),
-                Ok(there) => {
+                Ok(Observed::Unknown) => self.was_not_told(id, now),
+                Ok(observed) => {
                     self.toggles[id].read_alone = false;
-                    self.was_seen(id, there, now.at);
+                    self.was_seen(id, observed, now.at);
                     self.step_taken(id, "read", now);
                 }
                 Err(failure) => self.step_failed(id, "read", failure, now),
@@ -647,15 +649,15 @@ impl Engine {
     }
 
     /// The target has told what it has.
-    fn was_seen(&mut self, id: ToggleId, there: There, now: Instant) {
+    fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Instant) {
         let turn = self.tick();
         let toggle = &mut self.toggles[id];
         toggle.looked = turn;
-        if let There::Present(present) = &there {
+        if let Observed::Present(present) = &observed {
             toggle.exists = true;
             toggle.history.seen(&present.environments, now);
         }
-        toggle.there = there;
+        toggle.observed = observed;
     }
 
     /// A read of several toggles told nothing of this one: it gets a job of its own, so that a request
@@ -686,13 +688,13 @@ impl Engine {
                 toggle.outcome.created = true;
                 toggle.has_changed = true;
                 toggle.history = History::of_new();
-                toggle.there = There::Present(present);
+                toggle.observed = Observed::Present(present);
             }
             Ok(Created::Existed(Some(present))) if self.terms.readable => {
-                self.was_seen(id, There::Present(present), now.at);
+                self.was_seen(id, Observed::Present(present), now.at);
             }
             Ok(Created::Existed(Some(present))) => {
-                self.toggles[id].there = There::Present(present);
+                self.toggles[id].observed = Observed::Present(present);
             }
             Ok(Created::Existed(None)) => {
                 let words = "the target says that it is there already (409), but could not show \
@@ -715,7 +717,7 @@ impl Engine {
         }
         let toggle = &mut self.toggles[id];
         toggle.outcome.described = true;
-        if let There::Present(present) = &mut toggle.there {
+        if let Observed::Present(present) = &mut toggle.observed {
             present.described = true;
         }
         self.step_taken(id, "metadata update", now);
@@ -730,7 +732,7 @@ impl Engine {
                 let change = Change::of_all(&changes);
                 toggle.fresh = false;
                 toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-                toggle.there.set_users(&users);
+                toggle.observed.set_users(&users);
                 toggle.history.sent(&users, &changes, now.at);
                 toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
                 self.notices.push(Notice::Updated {
@@ -762,7 +764,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         if std::mem::take(&mut toggle.recheck) {
-            toggle.there.forget(self.terms.readable);
+            toggle.observed.forget(self.terms.readable);
         }
         // The same step's trouble is over; another's may come back: it ends when all is done.
         if matches!(&toggle.apply.trouble, Some(trouble) if trouble.what == what) {
@@ -777,7 +779,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
         if deleted && matches!(what, "update" | "metadata update") {
-            toggle.there = There::Absent;
+            toggle.observed = Observed::Absent;
             toggle.apply.state = State::Idle;
             return self.decide_again(id, now);
         }
@@ -785,10 +787,10 @@ impl Engine {
         match what {
             // What was known is known still.
             "read" => toggle.due = true,
-            _ => toggle.there.forget_users(readable),
+            _ => toggle.observed.forget_users(readable),
         }
         if failure.is_status(404) && toggle.fresh {
-            toggle.there = There::Unknown;
+            toggle.observed = Observed::Unknown;
         }
         self.pause_target(&failure, now);
         self.failed(Key::Apply(id), what, failure, now);
@@ -844,7 +846,7 @@ impl Engine {
         };
         let retries = toggle.query.is_waiting() || source.is_waiting();
         let waits = toggle.waits_for_answer(self.terms.readable);
-        let known = toggle.wanted.is_some() && source.passes.is_sure() && !waits;
+        let known = toggle.desired.is_some() && source.passes.is_sure() && !waits;
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Failure;
 use crate::job::{SourceId, ToggleId};
-use crate::plan::{Step, There};
+use crate::plan::{Observed, Step};
 use crate::users::{Change, Users};
 
 use super::task::{State, Task, Trouble};
@@ -141,13 +141,13 @@ impl Engine {
         if toggle.is_late && troubles.is_empty() {
             troubles.push(self.lateness());
         }
-        let wanted = toggle.wanted.as_deref();
-        let steps = toggle.there.steps(wanted, self.terms.readable);
+        let desired = toggle.desired.as_deref();
+        let steps = toggle.observed.steps(desired, self.terms.readable);
         let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
             ToggleState::Held
         } else if !troubles.is_empty() {
             ToggleState::Failing
-        } else if wanted.is_none() {
+        } else if desired.is_none() {
             ToggleState::Waiting
         } else if toggle.apply.is_running() || !steps.is_empty() {
             ToggleState::Syncing
@@ -187,16 +187,16 @@ impl Engine {
         let own = [&toggle.query, &toggle.apply].into_iter();
         let troubles = || troubles(own.chain([&source.discover, &source.passes.ready]));
         let done = toggle.outcome.clone();
-        let Some(wanted) = &toggle.wanted else {
+        let Some(desired) = &toggle.desired else {
             return (done, Err(troubles()));
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let steps = toggle.there.steps(Some(wanted), self.terms.readable);
+        let steps = toggle.observed.steps(Some(desired), self.terms.readable);
         match steps.first() {
             _ if toggle.apply.trouble.is_some() => (done, Err(troubles())),
-            None => (done, Ok(wanted.len())),
+            None => (done, Ok(desired.len())),
             Some(step) if dry_run && *step != Step::Read => {
-                (would(&toggle.there, wanted), Ok(wanted.len()))
+                (would(&toggle.observed, desired), Ok(desired.len()))
             }
             Some(_) => {
                 let paused = self.pause_trouble().map(|pause| vec![pause]);
@@ -208,8 +208,8 @@ impl Engine {
     /// What `max_removal` holds back, and how many users there would be.
     pub fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
         let toggle = &self.toggles[id];
-        let wanted = toggle.wanted.as_deref()?;
-        Some((would(&toggle.there, wanted), wanted.len()))
+        let desired = toggle.desired.as_deref()?;
+        Some((would(&toggle.observed, desired), desired.len()))
     }
 
     /// That a change has not arrived.
@@ -239,15 +239,15 @@ impl Engine {
 }
 
 /// What a run that is not dry would do next.
-fn would(there: &There, wanted: &Users) -> Outcome {
-    let sent = match Change::of_all(&there.changes_to(wanted)) {
+fn would(observed: &Observed, desired: &Users) -> Outcome {
+    let sent = match Change::of_all(&observed.changes_to(desired)) {
         None => Sent::Whole,
-        Some(change) if change.is_empty() && there.is_in_order() => Sent::Nothing,
+        Some(change) if change.is_empty() && observed.is_in_order() => Sent::Nothing,
         Some(change) => Sent::Change(change),
     };
     Outcome {
-        created: *there == There::Absent,
-        described: matches!(there, There::Present(present) if !present.described),
+        created: *observed == Observed::Absent,
+        described: matches!(observed, Observed::Present(present) if !present.described),
         sent,
     }
 }

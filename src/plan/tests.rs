@@ -7,48 +7,48 @@ fn users(keys: &[String]) -> Arc<Users> {
 }
 
 /// What a target that does as it is told holds after a step.
-fn apply(step: Step, truth: &There, wanted: &Arc<Users>) -> There {
+fn apply(step: Step, truth: &Observed, desired: &Arc<Users>) -> Observed {
     match step {
         Step::Read => truth.clone(),
         Step::Create => present(true, &[], false),
         Step::Describe => {
             let mut truth = truth.clone();
-            if let There::Present(present) = &mut truth {
+            if let Observed::Present(present) = &mut truth {
                 present.described = true;
             }
             truth
         }
         Step::Update => {
             let mut truth = truth.clone();
-            truth.set_users(wanted);
+            truth.set_users(desired);
             truth
         }
     }
 }
 
-fn present(described: bool, keys: &[String], in_order: bool) -> There {
+fn present(described: bool, keys: &[String], in_order: bool) -> Observed {
     let environment = Environment {
         users: Some(users(keys)),
         named: None,
         in_order,
     };
     let other = Environment::of(Arc::default());
-    There::Present(Present {
+    Observed::Present(Present {
         described,
         environments: vec![environment, other],
         memo: Memo::default(),
     })
 }
 
-fn plain(described: bool, keys: &[String]) -> There {
-    There::Present(Present::plain(described, Some(users(keys))))
+fn plain(described: bool, keys: &[String]) -> Observed {
+    Observed::Present(Present::plain(described, Some(users(keys))))
 }
 
 #[test]
 fn without_users_a_toggle_is_created_and_described_but_its_users_are_left_alone() {
-    assert_eq!(There::Unknown.steps(None, true), [Step::Read]);
-    assert_eq!(There::Unknown.steps(None, false), [Step::Create]);
-    assert_eq!(There::Absent.steps(None, true), [Step::Create]);
+    assert_eq!(Observed::Unknown.steps(None, true), [Step::Read]);
+    assert_eq!(Observed::Unknown.steps(None, false), [Step::Create]);
+    assert_eq!(Observed::Absent.steps(None, true), [Step::Create]);
     let eve = ["eve".to_owned()];
     assert_eq!(plain(false, &eve).steps(None, true), [Step::Describe]);
     assert_eq!(plain(true, &eve).steps(None, true), []);
@@ -56,28 +56,28 @@ fn without_users_a_toggle_is_created_and_described_but_its_users_are_left_alone(
 
 #[test]
 fn after_a_lost_request_what_can_be_read_is_read_and_the_rest_is_sent_again() {
-    let wanted = users(&["eve".to_owned()]);
+    let desired = users(&["eve".to_owned()]);
     let mut readable = plain(true, &["eve".to_owned()]);
     readable.forget_users(true);
-    assert_eq!(readable.steps(Some(&wanted), true), [Step::Read]);
+    assert_eq!(readable.steps(Some(&desired), true), [Step::Read]);
 
     let mut blind = plain(true, &["eve".to_owned()]);
     blind.forget_users(false);
-    assert_eq!(blind.steps(Some(&wanted), false), [Step::Update]);
+    assert_eq!(blind.steps(Some(&desired), false), [Step::Update]);
 }
 
 #[test]
 fn a_resync_of_what_cannot_be_read_sends_metadata_and_users_again() {
     let mut blind = plain(true, &[]);
     blind.forget(false);
-    assert_eq!(blind, There::Present(Present::plain(false, None)));
+    assert_eq!(blind, Observed::Present(Present::plain(false, None)));
 }
 
 #[test]
 fn whoever_comes_or_goes_in_any_environment_counts_once() {
     let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
     let environment = |keys: &[&str]| Environment::of(Arc::new(names(keys)));
-    let mut there = Present {
+    let mut observed = Present {
         environments: vec![environment(&["a", "x"]), environment(&["a", "b", "y"])],
         ..Present::plain(true, None)
     };
@@ -85,11 +85,13 @@ fn whoever_comes_or_goes_in_any_environment_counts_once() {
         added: names(&["b", "c"]),
         removed: names(&["x", "y"]),
     };
-    let wanted = names(&["a", "b", "c"]);
-    let all = |there: &Present| Change::of_all(&There::Present(there.clone()).changes_to(&wanted));
-    assert_eq!(all(&there).as_deref(), Some(&change));
-    there.environments[1].users = None;
-    assert_eq!(all(&there), None);
+    let desired = names(&["a", "b", "c"]);
+    let all = |observed: &Present| {
+        Change::of_all(&Observed::Present(observed.clone()).changes_to(&desired))
+    };
+    assert_eq!(all(&observed).as_deref(), Some(&change));
+    observed.environments[1].users = None;
+    assert_eq!(all(&observed), None);
 }
 
 fn names(names: &[&str]) -> Arc<Users> {
@@ -100,20 +102,20 @@ fn names(names: &[&str]) -> Arc<Users> {
 type Known<'a> = Option<&'a [&'a str]>;
 
 /// A toggle in environments in which these have it, or are named though it is not known who has it.
-fn there(environments: &[(Known, Known)]) -> There {
+fn observed(environments: &[(Known, Known)]) -> Observed {
     let environments = environments.iter().map(|(users, named)| Environment {
         users: users.map(names),
         named: named.map(names),
         in_order: named.is_none(),
     });
-    There::Present(Present {
+    Observed::Present(Present {
         environments: environments.collect(),
         ..Present::plain(true, None)
     })
 }
 
-fn removals(there: &There, wanted: &Users, history: &History) -> Vec<Option<Removal>> {
-    there.removals(wanted, &there.changes_to(wanted), history)
+fn removals(observed: &Observed, desired: &Users, history: &History) -> Vec<Option<Removal>> {
+    observed.removals(desired, &observed.changes_to(desired), history)
 }
 
 fn removal(removed: usize, of: usize) -> Option<Removal> {
@@ -122,8 +124,8 @@ fn removal(removed: usize, of: usize) -> Option<Removal> {
 
 #[test]
 fn what_would_be_removed_is_told_for_each_environment_in_which_it_is_known_who_has_the_toggle() {
-    let wanted = names(&["a", "z"]);
-    let known = there(&[
+    let desired = names(&["a", "z"]);
+    let known = observed(&[
         (Some(&["a", "b", "c"]), None),
         (None, None),
         (Some(&[]), None),
@@ -137,12 +139,12 @@ fn what_would_be_removed_is_told_for_each_environment_in_which_it_is_known_who_h
         removal(1, 2),
         removal(1, 1),
     ];
-    assert_eq!(removals(&known, &wanted, &History::default()), all);
+    assert_eq!(removals(&known, &desired, &History::default()), all);
     let mut history = History::of_new();
     history.sent(&names(&["a", "y"]), &[], Instant::now());
-    assert_eq!(removals(&known, &wanted, &history)[1], removal(1, 2));
+    assert_eq!(removals(&known, &desired, &history)[1], removal(1, 2));
     assert_eq!(
-        removals(&There::Unknown, &wanted, &history),
+        removals(&Observed::Unknown, &desired, &history),
         [removal(1, 2)]
     );
 }
@@ -152,7 +154,7 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
  {
     let start = Instant::now();
     let (four, two) = (names(&["a", "b", "c", "d"]), names(&["a", "b"]));
-    let have = |keys: &Arc<Users>| There::Present(Present::plain(true, Some(Arc::clone(keys))));
+    let have = |keys: &Arc<Users>| Observed::Present(Present::plain(true, Some(Arc::clone(keys))));
     let mut history = History::default();
     history.sent(&two, &have(&four).changes_to(&two), start);
     let (now, one) = (have(&two), names(&["a"]));
@@ -167,8 +169,8 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
     later.forget_before(start + std::time::Duration::from_secs(1));
     assert_eq!(removals(&now, &one, &later), [removal(1, 2)]);
     let mut found = history.clone();
-    let sees = |history: &mut History, there: &There| match there {
-        There::Present(present) => history.seen(&present.environments, start),
+    let sees = |history: &mut History, observed: &Observed| match observed {
+        Observed::Present(present) => history.seen(&present.environments, start),
         _ => unreachable!(),
     };
     sees(&mut found, &now);
@@ -189,7 +191,7 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
 fn users_who_replace_each_other_are_counted_against_those_who_had_the_toggle_at_the_same_time() {
     let start = Instant::now();
     let sets = ["a", "b", "c"].map(|key| names(&[key]));
-    let have = |keys: &Arc<Users>| There::Present(Present::plain(true, Some(Arc::clone(keys))));
+    let have = |keys: &Arc<Users>| Observed::Present(Present::plain(true, Some(Arc::clone(keys))));
     let mut history = History::default();
     for pair in sets.windows(2) {
         history.sent(&pair[1], &have(&pair[0]).changes_to(&pair[1]), start);
@@ -205,11 +207,11 @@ fn users_who_replace_each_other_are_counted_against_those_who_had_the_toggle_at_
 #[test]
 fn each_environment_has_a_past_of_its_own() {
     let start = Instant::now();
-    let before = there(&[(Some(&["a", "b", "c", "d"]), None), (Some(&["a"]), None)]);
+    let before = observed(&[(Some(&["a", "b", "c", "d"]), None), (Some(&["a"]), None)]);
     let two = names(&["a", "b"]);
     let mut history = History::default();
     history.sent(&two, &before.changes_to(&two), start);
-    let now = there(&[(Some(&["a", "b"]), None), (Some(&["a", "b"]), None)]);
+    let now = observed(&[(Some(&["a", "b"]), None), (Some(&["a", "b"]), None)]);
     assert_eq!(
         removals(&now, &names(&["a"]), &history),
         [removal(1, 2), removal(3, 4), removal(1, 2)]
@@ -219,23 +221,23 @@ fn each_environment_has_a_past_of_its_own() {
 proptest! {
     #[test]
     fn applying_a_plan_and_planning_again_gives_an_empty_plan(
-        wanted in prop::collection::vec("[a-d]", 0..4),
-        there in prop::collection::vec("[a-d]", 0..4),
+        desired in prop::collection::vec("[a-d]", 0..4),
+        observed in prop::collection::vec("[a-d]", 0..4),
         exists: bool, described: bool, known: bool, in_order: bool,
     ) {
-        let wanted = users(&wanted);
-        let truth = if exists { present(described, &there, in_order) } else { There::Absent };
-        let mut there = if known { truth.clone() } else { There::Unknown };
+        let desired = users(&desired);
+        let truth = if exists { present(described, &observed, in_order) } else { Observed::Absent };
+        let mut observed = if known { truth.clone() } else { Observed::Unknown };
         let mut steps = 0;
         let mut truth = truth;
-        while let Some(step) = there.steps(Some(&wanted), true).first() {
-            truth = apply(*step, &truth, &wanted);
-            there = truth.clone();
+        while let Some(step) = observed.steps(Some(&desired), true).first() {
+            truth = apply(*step, &truth, &desired);
+            observed = truth.clone();
             steps += 1;
             prop_assert!(steps <= 3, "at most read, create or describe, and update");
         }
-        let change = Change::of_all(&truth.changes_to(&wanted));
+        let change = Change::of_all(&truth.changes_to(&desired));
         prop_assert_eq!(change.as_deref(), Some(&Change::default()));
-        prop_assert_eq!(there.steps(Some(&wanted), true), []);
+        prop_assert_eq!(observed.steps(Some(&desired), true), []);
     }
 }

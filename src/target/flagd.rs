@@ -14,7 +14,7 @@ use super::{Reads, Target};
 use crate::config::{self, Config, Toggle};
 use crate::error::{Failure, Kind};
 use crate::job::{AtOnce, Created, Terms, ToggleId};
-use crate::plan::{Environment, Memo, Present, There};
+use crate::plan::{Environment, Memo, Observed, Present};
 use crate::users::Users;
 use definition::Definition;
 use file::File;
@@ -161,7 +161,7 @@ impl Target for Flagd {
             let toggle = &self.all.toggles[*id];
             let definition = definition.as_ref().map_err(Clone::clone);
             let flag = definition.and_then(|definition| definition.flag(&toggle.key));
-            (*id, flag.map(|flag| there(flag, toggle)))
+            (*id, flag.map(|flag| observed(flag, toggle)))
         };
         toggles.iter().map(read).collect()
     }
@@ -173,11 +173,11 @@ impl Target for Flagd {
         }
     }
 
-    fn describe(&self, id: ToggleId, _: &There) -> Result<(), Failure> {
+    fn describe(&self, id: ToggleId, _: &Observed) -> Result<(), Failure> {
         self.write(id, What::Describe).map(drop)
     }
 
-    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &There) -> Result<(), Failure> {
+    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &Observed) -> Result<(), Failure> {
         self.write(id, What::Update(Arc::clone(users))).map(drop)
     }
 
@@ -187,11 +187,11 @@ impl Target for Flagd {
 }
 
 /// What a flag is to the engine.
-fn there(flag: Option<Flag>, toggle: &Toggle) -> There {
+fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     let Some(flag) = flag else {
-        return There::Absent;
+        return Observed::Absent;
     };
-    There::Present(Present {
+    Observed::Present(Present {
         described: flag.follows(&toggle.spec),
         environments: vec![Environment {
             users: flag.users().map(Arc::new),

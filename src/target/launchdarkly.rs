@@ -24,7 +24,7 @@ use crate::error::{Failure, Kind};
 use crate::http::{Answer, Client, Request};
 use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::metrics::Requests;
-use crate::plan::{Present, There};
+use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
 use flag::{Flag, Told};
@@ -102,13 +102,13 @@ impl LaunchDarkly {
         }
     }
 
-    fn read_one(&self, spec: &Spec) -> Result<There, Failure> {
+    fn read_one(&self, spec: &Spec) -> Result<Observed, Failure> {
         let environments = query_of(&spec.environments);
         let path = ["flags", &spec.proj_key, &spec.key];
         let answer = self.send(self.request(Method::GET, &path, &environments), spec);
         match answer {
-            Ok(answer) => answer.json::<Told>()?.there(spec),
-            Err(failure) if failure.is_status(404) => Ok(There::Absent),
+            Ok(answer) => answer.json::<Told>()?.observed(spec),
+            Err(failure) if failure.is_status(404) => Ok(Observed::Absent),
             Err(failure) => Err(failure),
         }
     }
@@ -141,7 +141,7 @@ impl LaunchDarkly {
     /// optoggles was faster.
     fn found_again(&self, spec: &Spec) -> Result<Created, Failure> {
         match self.read_one(spec)? {
-            There::Present(present) => Ok(Created::Existed(Some(present))),
+            Observed::Present(present) => Ok(Created::Existed(Some(present))),
             _ => match self.find(spec) {
                 Err(failure) => Err(failure),
                 Ok(()) => Ok(Created::Existed(None)),
@@ -170,8 +170,8 @@ impl Target for LaunchDarkly {
         let spec = &self.specs[id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.send(request.json(&new_flag(spec))?, spec) {
-            Ok(answer) => match answer.json::<Told>()?.there(spec)? {
-                There::Present(present) => Ok(Created::New(present)),
+            Ok(answer) => match answer.json::<Told>()?.observed(spec)? {
+                Observed::Present(present) => Ok(Created::New(present)),
                 _ => Ok(Created::Existed(None)),
             },
             Err(failure) if failure.is_status(409) => self.found_again(spec),
@@ -180,8 +180,8 @@ impl Target for LaunchDarkly {
         }
     }
 
-    fn describe(&self, id: ToggleId, there: &There) -> Result<(), Failure> {
-        let (flag, _) = known(there)?;
+    fn describe(&self, id: ToggleId, observed: &Observed) -> Result<(), Failure> {
+        let (flag, _) = known(observed)?;
         let patch = self.specs[id].description_patch(flag);
         if patch.is_empty() {
             return Ok(());
@@ -189,8 +189,8 @@ impl Target for LaunchDarkly {
         self.patch(id, None, &patch)
     }
 
-    fn update(&self, id: ToggleId, users: &Arc<Users>, there: &There) -> Result<(), Failure> {
-        let (flag, present) = known(there)?;
+    fn update(&self, id: ToggleId, users: &Arc<Users>, observed: &Observed) -> Result<(), Failure> {
+        let (flag, present) = known(observed)?;
         let keys = self.specs[id].environments.iter();
         let states = flag.environments.iter().zip(&present.environments);
         for (key, (state, environment)) in keys.zip(states) {
@@ -208,8 +208,8 @@ impl Target for LaunchDarkly {
 }
 
 /// What was read of a flag, and what has become of it since.
-fn known(there: &There) -> Result<(&Flag, &Present), Failure> {
-    let There::Present(present) = there else {
+fn known(observed: &Observed) -> Result<(&Flag, &Present), Failure> {
+    let Observed::Present(present) = observed else {
         let words = "a flag that was not read cannot be changed";
         return Err(Failure::new(Kind::Setup, words));
     };

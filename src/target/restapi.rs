@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{AtOnce, Created, Terms, ToggleId};
 use crate::metrics::Requests;
-use crate::plan::{Environment, Present, There};
+use crate::plan::{Environment, Observed, Present};
 use crate::users::Users;
 
 pub(super) struct RestApi {
@@ -57,7 +57,7 @@ impl RestApi {
         if let (true, Some(toggle)) = (self.config.read, self.all.toggles.first()) {
             let key = &toggle.key;
             let has = match self.read_one(toggle)? {
-                There::Absent => "has no",
+                Observed::Absent => "has no",
                 _ => "has",
             };
             return Ok(format!("answers, and {has} toggle {key}"));
@@ -77,12 +77,12 @@ impl RestApi {
         self.config.endpoint_url.authorization().filter(|_| !given)
     }
 
-    fn read_one(&self, toggle: &Toggle) -> Result<There, Failure> {
+    fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
         let answer = self
             .client
             .send(self.request(Method::GET, Some(&toggle.key)))?;
         if answer.status == 404 {
-            return Ok(There::Absent);
+            return Ok(Observed::Absent);
         }
         let answer = accepted(answer)?;
         let found: Map<String, Value> = answer.json()?;
@@ -98,7 +98,7 @@ impl RestApi {
         };
         let described = toggle.spec.iter().all(follows);
         let present = Present::plain(described, users.map(Arc::new));
-        Ok(There::Present(present))
+        Ok(Observed::Present(present))
     }
 
     fn url_of(&self, toggle: &Toggle) -> String {
@@ -150,7 +150,7 @@ impl Target for RestApi {
         accepted(answer).map(|_| Created::New(present))
     }
 
-    fn describe(&self, id: ToggleId, _: &There) -> Result<(), Failure> {
+    fn describe(&self, id: ToggleId, _: &Observed) -> Result<(), Failure> {
         let toggle = self.toggle(id);
         if toggle.spec.is_empty() {
             return Ok(());
@@ -159,7 +159,7 @@ impl Target for RestApi {
         accepted(self.client.send(request.json(&toggle.spec)?)?).map(drop)
     }
 
-    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &There) -> Result<(), Failure> {
+    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &Observed) -> Result<(), Failure> {
         let body = Body::made(|| (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..]));
         let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
         accepted(self.client.send(request.carrying(body)?)?).map(drop)

@@ -116,18 +116,18 @@ proptest! {
 
     #[test]
     fn a_change_is_the_difference_of_the_sets(
-        wanted in prop::collection::vec("[a-e]{0,3}", 0..12),
-        there in prop::collection::vec("[a-e]{0,3}", 0..12),
+        desired in prop::collection::vec("[a-e]{0,3}", 0..12),
+        observed in prop::collection::vec("[a-e]{0,3}", 0..12),
     ) {
-        let wanted: Users = wanted.iter().map(String::as_str).collect();
-        let there: Users = there.iter().map(String::as_str).collect();
-        let change = wanted.change_from(&there);
+        let desired: Users = desired.iter().map(String::as_str).collect();
+        let observed: Users = observed.iter().map(String::as_str).collect();
+        let change = desired.change_from(&observed);
 
-        let added: BTreeSet<_> = set(&wanted).difference(&set(&there)).copied().collect();
-        let removed: BTreeSet<_> = set(&there).difference(&set(&wanted)).copied().collect();
+        let added: BTreeSet<_> = set(&desired).difference(&set(&observed)).copied().collect();
+        let removed: BTreeSet<_> = set(&observed).difference(&set(&desired)).copied().collect();
         prop_assert_eq!(set(&change.added), added);
         prop_assert_eq!(set(&change.removed), removed);
-        prop_assert_eq!(change.is_empty(), wanted == there);
+        prop_assert_eq!(change.is_empty(), desired == observed);
     }
 
     #[test]

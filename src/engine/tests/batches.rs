@@ -13,7 +13,7 @@ fn told_nothing(toggles: usize) -> Bench {
     let mut bench = Bench::with_terms(Instant::now(), config, Mode::Serve, terms);
     let ids: Vec<String> = (0..toggles).map(|id| id.to_string()).collect();
     assert_eq!(reads(&mut bench), [format!("read {}", ids.join(" "))]);
-    let unknown = (0..toggles).map(|id| (id, Ok(There::Unknown)));
+    let unknown = (0..toggles).map(|id| (id, Ok(Observed::Unknown)));
     bench.done(Done::Read(unknown.collect()));
     bench
 }
@@ -116,7 +116,7 @@ fn after_a_429_nothing_more_is_read_until_its_pause_is_over() {
 fn a_target_that_never_tells_of_a_toggle_is_a_failure_and_not_a_storm() {
     let mut bench = told_nothing(1);
     assert_eq!(reads(&mut bench), ["read 0"]);
-    bench.done(read(0, Ok(There::Unknown)));
+    bench.done(read(0, Ok(Observed::Unknown)));
     assert!(bench.is_failing());
     assert_eq!(reads(&mut bench), Vec::<String>::new());
     bench.millis(500);

@@ -6,12 +6,12 @@ use crate::config::MaxRemoval;
 use crate::plan::Environment;
 
 /// One toggle with a limit, which the target says these have.
-fn limited(limit: MaxRemoval, mode: Mode, there: &[&str]) -> Bench {
+fn limited(limit: MaxRemoval, mode: Mode, observed: &[&str]) -> Bench {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = limit;
     let mut bench = Bench::new(config, mode, true);
     assert_eq!(bench.jobs(), ["query 0", "read 0"]);
-    bench.done(read(0, Ok(present(there))));
+    bench.done(read(0, Ok(present(observed))));
     bench
 }
 
@@ -78,8 +78,8 @@ fn a_held_change_that_the_policy_takes_back_is_over() {
 
 #[test]
 fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
-    let there = ["a", "b", "c", "d"];
-    for (limit, wanted, held) in [
+    let observed = ["a", "b", "c", "d"];
+    for (limit, desired, held) in [
         (MaxRemoval::Percent(25.0), &["a", "b", "c"][..], false),
         (MaxRemoval::Percent(24.9), &["a", "b", "c"], true),
         (MaxRemoval::Percent(99.0), &[], true),
@@ -92,26 +92,26 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
         (MaxRemoval::Unset, &[], false),
         (MaxRemoval::Off, &[], false),
     ] {
-        let mut bench = limited(limit, Mode::Serve, &there);
-        let jobs = allow(&mut bench, wanted);
-        assert_eq!(jobs.is_empty(), held, "{limit} {wanted:?}");
+        let mut bench = limited(limit, Mode::Serve, &observed);
+        let jobs = allow(&mut bench, desired);
+        assert_eq!(jobs.is_empty(), held, "{limit} {desired:?}");
         assert_eq!(
             state(&bench) == ToggleState::Held,
             held,
-            "{limit} {wanted:?}"
+            "{limit} {desired:?}"
         );
     }
 }
 
 /// A target that cannot be read, and a toggle that has just been found there.
-fn blind(wanted: &[&str]) -> (Bench, Vec<String>) {
+fn blind(desired: &[&str]) -> (Bench, Vec<String>) {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = HALF;
     let mut bench = Bench::new(config, Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     let found = Present::plain(true, None);
     bench.done(Done::Create(0, Ok(Created::Existed(Some(found)))));
-    let jobs = allow(&mut bench, wanted);
+    let jobs = allow(&mut bench, desired);
     (bench, jobs)
 }
 
@@ -150,12 +150,12 @@ fn a_forced_pass_applies_what_is_held_and_another_ends_at_once() {
 
 /// One toggle with a limit, in environments of which the target says that these have it, or does not
 /// tell who.
-fn in_environments(limit: MaxRemoval, there: &[Option<&[&str]>]) -> Bench {
+fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = limit;
     let mut bench = Bench::new(config, Mode::Serve, true);
     bench.jobs();
-    let environments = there.iter().map(|keys| Environment {
+    let environments = observed.iter().map(|keys| Environment {
         users: keys.map(|keys| Arc::new(users(keys))),
         named: None,
         in_order: keys.is_some(),
@@ -164,21 +164,21 @@ fn in_environments(limit: MaxRemoval, there: &[Option<&[&str]>]) -> Bench {
         environments: environments.collect(),
         ..Present::plain(true, None)
     };
-    bench.done(read(0, Ok(There::Present(present))));
+    bench.done(read(0, Ok(Observed::Present(present))));
     bench
 }
 
 #[test]
 fn what_is_not_known_of_one_environment_lets_nothing_through_in_another() {
-    let there = [Some(&["a", "b", "c", "d"][..]), None];
-    for (wanted, held) in [
+    let observed = [Some(&["a", "b", "c", "d"][..]), None];
+    for (desired, held) in [
         (&["a"][..], Some("3 of 4 users")),
         (&[], Some("4 of 4 users")),
         (&["a", "b"], None),
     ] {
-        let mut bench = in_environments(HALF, &there);
-        let jobs = allow(&mut bench, wanted);
-        assert_eq!(jobs.is_empty(), held.is_some(), "{wanted:?}");
+        let mut bench = in_environments(HALF, &observed);
+        let jobs = allow(&mut bench, desired);
+        assert_eq!(jobs.is_empty(), held.is_some(), "{desired:?}");
         let troubles = bench.engine.toggle(0).troubles;
         let words = troubles.first().map(|trouble| trouble.failure.to_string());
         let says = |held: &str| words.as_ref().is_some_and(|words| words.contains(held));
@@ -197,15 +197,15 @@ fn nobody_is_held_where_one_environment_is_not_known_and_the_others_have_nobody(
 
 #[test]
 fn a_number_of_users_holds_in_every_environment_and_not_only_where_the_share_is_the_largest() {
-    let there = [Some(&["x"][..]), Some(&["a", "b", "c", "d", "e"])];
-    let mut bench = in_environments(MaxRemoval::Users(1), &there);
+    let observed = [Some(&["x"][..]), Some(&["a", "b", "c", "d", "e"])];
+    let mut bench = in_environments(MaxRemoval::Users(1), &observed);
     assert_eq!(allow(&mut bench, &["a", "b", "c"]), NOTHING);
     let words = bench.engine.toggle(0).troubles[0].failure.to_string();
     assert!(words.contains("2 of 5 users"), "{words}");
 }
 
 /// Whether one pass ends with its toggle held, at a target that finds it like this.
-fn is_held_in_the_end(dry_run: bool, found: &There, wanted: &[&str]) -> bool {
+fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = HALF;
     let mode = Mode::Once {
@@ -213,13 +213,13 @@ fn is_held_in_the_end(dry_run: bool, found: &There, wanted: &[&str]) -> bool {
         dry_run,
         force: false,
     };
-    let mut bench = Bench::new(config, mode, *found != There::Unknown);
+    let mut bench = Bench::new(config, mode, *found != Observed::Unknown);
     let mut jobs = bench.jobs();
     while let Some(job) = jobs.pop() {
         bench.done(match job.split(' ').next() {
-            Some("query") => Done::Query(0, Ok(users(wanted))),
+            Some("query") => Done::Query(0, Ok(users(desired))),
             Some("read") => read(0, Ok(found.clone())),
-            Some("create") if *found == There::Absent => {
+            Some("create") if *found == Observed::Absent => {
                 let nobody = Some(Arc::default());
                 Done::Create(0, Ok(Created::New(Present::plain(true, nobody))))
             }
@@ -241,22 +241,22 @@ fn is_held_in_the_end(dry_run: bool, found: &There, wanted: &[&str]) -> bool {
 fn a_dry_run_holds_what_a_real_run_holds() {
     let has = |described, keys: &[&str]| {
         let present = Present::plain(described, Some(Arc::new(users(keys))));
-        There::Present(present)
+        Observed::Present(present)
     };
     let four = ["a", "b", "c", "d"];
-    for (found, wanted, held) in [
+    for (found, desired, held) in [
         (has(true, &four), &["a"][..], true),
         (has(false, &four), &["a"], true),
         (has(false, &four), &["a", "b"], false),
         (has(false, &[]), &[], false),
-        (There::Absent, &[], false),
-        (There::Absent, &["a"], false),
-        (There::Unknown, &[], true),
-        (There::Unknown, &["a"], false),
+        (Observed::Absent, &[], false),
+        (Observed::Absent, &["a"], false),
+        (Observed::Unknown, &[], true),
+        (Observed::Unknown, &["a"], false),
     ] {
         for dry_run in [false, true] {
-            let is_held = is_held_in_the_end(dry_run, &found, wanted);
-            assert_eq!(is_held, held, "{found:?} {wanted:?} dry={dry_run}");
+            let is_held = is_held_in_the_end(dry_run, &found, desired);
+            assert_eq!(is_held, held, "{found:?} {desired:?} dry={dry_run}");
         }
     }
 }

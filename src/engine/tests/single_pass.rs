@@ -50,7 +50,7 @@ fn a_dry_run_reads_and_does_nothing_else() {
     let mut bench = once(true, true);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    bench.done(read(0, Ok(There::Absent)));
+    bench.done(read(0, Ok(Observed::Absent)));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     assert!(bench.engine.is_finished());
     let (outcome, count) = done(&bench);

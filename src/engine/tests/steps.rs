@@ -205,7 +205,7 @@ fn a_target_that_creates_but_does_not_find_is_a_failure_and_not_a_storm() {
 fn a_toggle_that_exists_but_cannot_be_seen_is_read_again_after_a_wait() {
     let mut bench = Bench::serve(config(vec![opa()], &[0]));
     bench.jobs();
-    bench.done(read(0, Ok(There::Absent)));
+    bench.done(read(0, Ok(Observed::Absent)));
     assert_eq!(bench.jobs(), ["create 0"]);
     bench.done(Done::Create(0, Ok(Created::Existed(None))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
@@ -218,7 +218,7 @@ fn toggles_are_created_although_no_users_are_known() {
     let mut bench = Bench::serve(config(vec![opal()], &[0]));
     bench.jobs();
     bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
-    bench.done(read(0, Ok(There::Absent)));
+    bench.done(read(0, Ok(Observed::Absent)));
     assert!(bench.jobs().contains(&"create 0".to_owned()));
     bench.done(Done::Create(0, Ok(new_toggle(true))));
     assert!(!bench.jobs().iter().any(|job| job.starts_with("update")));

@@ -90,8 +90,8 @@ impl File {
             .prefix(".optoggles-")
             .permissions(Permissions::from_mode(NEW))
             .tempfile_in(folder)?;
-        if let Ok(there) = fs::metadata(&path) {
-            keep_owner_and_mode(&temporary, &there)?;
+        if let Ok(observed) = fs::metadata(&path) {
+            keep_owner_and_mode(&temporary, &observed)?;
         }
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().sync_all()?;
@@ -136,12 +136,16 @@ impl File {
 }
 
 /// A changed owner comes first: it takes bits of the mode away.
-fn keep_owner_and_mode(temporary: &NamedTempFile, there: &Metadata) -> io::Result<()> {
+fn keep_owner_and_mode(temporary: &NamedTempFile, observed: &Metadata) -> io::Result<()> {
     let new = temporary.as_file().metadata()?;
-    if (new.uid(), new.gid()) != (there.uid(), there.gid()) {
-        fchown(temporary.as_file(), Some(there.uid()), Some(there.gid()))?;
+    if (new.uid(), new.gid()) != (observed.uid(), observed.gid()) {
+        fchown(
+            temporary.as_file(),
+            Some(observed.uid()),
+            Some(observed.gid()),
+        )?;
     }
-    temporary.as_file().set_permissions(there.permissions())
+    temporary.as_file().set_permissions(observed.permissions())
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -105,8 +105,8 @@ impl<'t> Flag<'t> {
 
     /// Whether its metadata are those of the `spec`, where that has any.
     pub(super) fn follows(&self, spec: &Map<String, Value>) -> bool {
-        let wanted = spec.get("metadata");
-        wanted.is_none_or(|wanted| self.read::<Value>("metadata").as_ref() == Some(wanted))
+        let desired = spec.get("metadata");
+        desired.is_none_or(|desired| self.read::<Value>("metadata").as_ref() == Some(desired))
     }
 
     /// Turns it on for exactly these users.

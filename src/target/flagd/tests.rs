@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::Rule;
-use crate::plan::There;
+use crate::plan::Observed;
 
 fn toggle(key: &str) -> Toggle {
     Toggle {
@@ -30,9 +30,9 @@ fn edited(text: Option<&str>, key: &str, users: &Arc<Users>) -> Result<String, F
     definition.to_text()
 }
 
-fn found(text: &str, key: &str) -> There {
+fn found(text: &str, key: &str) -> Observed {
     let definition = Definition::parse("f", Some(text)).unwrap();
-    there(definition.flag(key).unwrap(), &toggle(key))
+    observed(definition.flag(key).unwrap(), &toggle(key))
 }
 
 /// Any JSON that is not too deep.
@@ -79,7 +79,7 @@ proptest! {
     ) {
         let users: Arc<Users> = Arc::new(users.iter().map(String::as_str).collect());
         let text = edited(None, &key, &users).unwrap();
-        let There::Present(present) = found(&text, &key) else {
+        let Observed::Present(present) = found(&text, &key) else {
             panic!("{text}");
         };
         prop_assert_eq!(present.environments[0].users.as_ref(), Some(&users));
@@ -97,8 +97,8 @@ proptest! {
         let users: Arc<Users> = Arc::new(["ann"].into_iter().collect());
         match edited(Some(&before.to_string()), "us", &users) {
             Ok(text) => {
-                let wanted = Some(&*users);
-                prop_assert_eq!(found(&text, "us").steps(wanted, true), []);
+                let desired = Some(&*users);
+                prop_assert_eq!(found(&text, "us").steps(desired, true), []);
                 let mut after: Value = serde_json::from_str(&text).unwrap();
                 after["flags"].as_object_mut().unwrap().remove("us");
                 before["flags"].as_object_mut().unwrap().remove("us");

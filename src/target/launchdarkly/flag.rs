@@ -11,7 +11,7 @@ use super::patch::Instruction;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
 use crate::http::Object;
-use crate::plan::{Environment, Memo, Present, There};
+use crate::plan::{Environment, Memo, Observed, Present};
 use crate::users::Users;
 
 /// A flag in an answer. What the description of the API does not promise is optional.
@@ -107,7 +107,7 @@ impl Told {
     ///
     /// Where it is another flag, or can never be what `spec` wants, until somebody changes something
     /// by hand.
-    pub(super) fn there(self, spec: &Spec) -> Result<There, Failure> {
+    pub(super) fn observed(self, spec: &Spec) -> Result<Observed, Failure> {
         if self.key != spec.key {
             let words = format!("the answer is not about the flag {}", spec.key);
             return Err(Failure::new(Kind::Answer, words));
@@ -119,7 +119,7 @@ impl Told {
                 .filter(|named| state.holders.as_ref() != Some(named)),
             in_order: state.is_in_order(),
         });
-        Ok(There::Present(Present {
+        Ok(Observed::Present(Present {
             described: spec.describes(&flag),
             environments: environments.collect(),
             memo: Memo::new(flag),

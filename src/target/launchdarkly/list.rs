@@ -14,7 +14,7 @@ use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
 use crate::http::Object;
 use crate::job::ToggleId;
-use crate::plan::There;
+use crate::plan::Observed;
 use crate::target::Reads;
 
 /// How many flags are asked for at once.
@@ -48,7 +48,7 @@ struct Cursor {
 
 /// Flags that are looked for in a list.
 struct Search<'a> {
-    wanted: HashSet<&'a str>,
+    desired: HashSet<&'a str>,
     found: HashMap<String, Told>,
     /// Whether all that was there was told in full.
     all_whole: bool,
@@ -79,14 +79,14 @@ impl LaunchDarkly {
             left = self.sort_out(found, left, &mut reads);
             match complete {
                 Ok(true) if part == Part::Live => {}
-                Ok(true) => reads.extend(left.drain(..).map(|id| (id, Ok(There::Absent)))),
+                Ok(true) => reads.extend(left.drain(..).map(|id| (id, Ok(Observed::Absent)))),
                 Ok(false) => break,
                 Err(failure) => {
                     reads.extend(left.drain(..).map(|id| (id, Err(failure.clone()))));
                 }
             }
         }
-        reads.extend(left.into_iter().map(|id| (id, Ok(There::Unknown))));
+        reads.extend(left.into_iter().map(|id| (id, Ok(Observed::Unknown))));
         reads
     }
 
@@ -101,7 +101,7 @@ impl LaunchDarkly {
             let spec = &self.specs[*id];
             let told = found.remove(&spec.key);
             let is_found = told.is_some();
-            reads.extend(told.map(|told| (*id, told.there(spec))));
+            reads.extend(told.map(|told| (*id, told.observed(spec))));
             !is_found
         });
         not_found.collect()
@@ -116,7 +116,7 @@ impl LaunchDarkly {
             return None;
         }
         let mut search = Search {
-            wanted: ids.iter().map(|id| &*self.specs[*id].key).collect(),
+            desired: ids.iter().map(|id| &*self.specs[*id].key).collect(),
             found: HashMap::new(),
             all_whole: true,
         };
@@ -132,11 +132,11 @@ impl LaunchDarkly {
             let has_more = cursor.pass(&page);
             search.look_through(page.items);
             pages += 1;
-            if search.wanted.is_empty() || !has_more {
+            if search.desired.is_empty() || !has_more {
                 break Ok(search.all_whole);
             }
             // Nor is a list that is longer than it says, or never ends, followed for ever.
-            if requests(cursor.left(flags)) >= search.wanted.len() || pages >= ids.len() {
+            if requests(cursor.left(flags)) >= search.desired.len() || pages >= ids.len() {
                 break Ok(false);
             }
         };
@@ -223,11 +223,11 @@ impl Cursor {
 impl Search<'_> {
     fn look_through(&mut self, flags: Vec<Object<Told>>) {
         for Object(told) in flags {
-            if !self.wanted.contains(&*told.key) {
+            if !self.desired.contains(&*told.key) {
                 continue;
             }
             if told.is_whole() {
-                self.wanted.remove(&*told.key);
+                self.desired.remove(&*told.key);
                 self.found.insert(told.key.clone(), told);
             } else {
                 // It is read by itself.

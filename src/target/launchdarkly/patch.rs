@@ -56,23 +56,23 @@ pub(super) struct Targets {
 
 /// What makes a flag be on for exactly these users in one environment; nothing where it is.
 ///
-/// `there` is what is known of the environment now; `state` how it was found when it was read.
+/// `observed` is what is known of the environment now; `state` how it was found when it was read.
 pub(super) fn instructions(
     flag: &Flag,
     state: &State,
-    there: &Environment,
-    wanted: &Arc<Users>,
+    observed: &Environment,
+    desired: &Arc<Users>,
 ) -> Vec<Instruction> {
-    if there.is_on_for(wanted) {
+    if observed.is_on_for(desired) {
         return Vec::new();
     }
     // What was put in order since then has the users that were sent last, and nothing else.
-    let known = there.users.as_ref().filter(|_| there.in_order);
+    let known = observed.users.as_ref().filter(|_| observed.in_order);
     let (targets, strays, repairs) = match known {
         Some(users) => (users, &[][..], &[][..]),
         None => (&state.targets, &state.strays[..], &state.repairs[..]),
     };
-    let change = wanted.change_from(targets);
+    let change = desired.change_from(targets);
     let of = |values: Arc<Users>| Targets {
         context_kind: None,
         variation_id: flag.on.clone(),
@@ -93,13 +93,13 @@ pub(super) fn instructions(
     if !change.added.is_empty() {
         differences.push(Instruction::AddTargets(of(Arc::new(change.added))));
     }
-    let all = Some(wanted).filter(|users| !users.is_empty());
+    let all = Some(desired).filter(|users| !users.is_empty());
     let whole = Instruction::ReplaceTargets {
         targets: all.cloned().map(of).into_iter().collect(),
     };
     // Mostly the keys alone are longer than the differences: then the whole set need not be measured.
     let length = size(&differences);
-    let replaces = wanted.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
+    let replaces = desired.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
     let targets = if replaces { vec![whole] } else { differences };
     targets.into_iter().chain(repairs.iter().cloned()).collect()
 }

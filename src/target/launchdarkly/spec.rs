@@ -57,12 +57,12 @@ impl Spec {
         {
             patch.push(Instruction::UpdateDescription { value });
         }
-        if let Some(wanted) = &self.tags {
+        if let Some(desired) = &self.tags {
             let without = |tags: &[String], others: &[String]| -> Vec<String> {
                 let missing = tags.iter().filter(|tag| !others.contains(tag));
                 missing.cloned().collect()
             };
-            let (added, removed) = (without(wanted, &flag.tags), without(&flag.tags, wanted));
+            let (added, removed) = (without(desired, &flag.tags), without(&flag.tags, desired));
             if !added.is_empty() {
                 patch.push(Instruction::AddTags { values: added });
             }

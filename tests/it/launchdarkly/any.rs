@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use optoggles::address::Address;
 use optoggles::config::{self, Bind, Config, Rule, Toggle};
 use optoggles::metrics::Metrics;
-use optoggles::plan::{Step, There};
+use optoggles::plan::{Observed, Step};
 use optoggles::secret::Secret;
 use optoggles::target;
 use optoggles::users::Users;
@@ -109,7 +109,7 @@ proptest! {
         production in any_config(),
         test in any_config(),
         reversed: bool,
-        wanted in prop::collection::btree_set(prop::sample::select(&PEOPLE[..]), 0..5),
+        desired in prop::collection::btree_set(prop::sample::select(&PEOPLE[..]), 0..5),
         next in prop::collection::btree_set(prop::sample::select(&PEOPLE[..]), 0..5),
     ) {
         let stage = Stage::new();
@@ -132,13 +132,13 @@ proptest! {
             target::open(&config(&launchdarkly.http.url()), requests).unwrap()
         };
         let read = || target.read(&[0]).remove(0).1.unwrap();
-        let mut there = read();
+        let mut observed = read();
         // The second set is sent on top of what is known, without another read.
-        for set in [wanted, next] {
+        for set in [desired, next] {
             let users: Arc<Users> = Arc::new(set.iter().copied().collect());
-            if there.steps(Some(&users), true).contains(&Step::Update) {
-                target.update(0, &users, &there).unwrap();
-                there.set_users(&users);
+            if observed.steps(Some(&users), true).contains(&Step::Update) {
+                target.update(0, &users, &observed).unwrap();
+                observed.set_users(&users);
             }
             let others: Vec<&str> = PEOPLE.into_iter().filter(|one| !set.contains(one)).collect();
             let set: Vec<&str> = set.into_iter().collect();
@@ -148,7 +148,7 @@ proptest! {
             }
             drop(platform);
             prop_assert_eq!(read().steps(Some(&users), true), []);
-            prop_assert!(matches!(there, There::Present(_)));
+            prop_assert!(matches!(observed, Observed::Present(_)));
         }
     }
 }

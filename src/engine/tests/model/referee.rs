@@ -151,7 +151,7 @@ impl Referee {
             return;
         };
         for (id, result) in results {
-            if !matches!(result, Ok(There::Unknown) | Err(_)) {
+            if !matches!(result, Ok(Observed::Unknown) | Err(_)) {
                 self.seen[*id] = as_of[*id];
             }
         }
@@ -281,7 +281,7 @@ fn verdicts(done: &Done) -> Vec<Verdict> {
         Done::Update(id, result) => of(Key::Apply(*id), "update", result),
         Done::Read(results) => {
             // What was not told is neither a success nor a failure.
-            let told = |(_, result): &&(_, _)| !matches!(result, Ok(There::Unknown));
+            let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
             reads
                 .flat_map(|(id, result)| of(Key::Apply(*id), "read", result))

@@ -31,7 +31,7 @@ struct Source {
 struct Toggle {
     /// Whom the policy allowed from when on.
     policy: Vec<(Instant, u8)>,
-    there: Option<Flag>,
+    observed: Option<Flag>,
     /// It was changed by somebody else, or late, since the program last read it, or set it whole.
     meddled: bool,
     /// When another instance wrote what is there.
@@ -64,7 +64,7 @@ impl Remote {
             }),
             toggles: std::array::from_fn(|_| Toggle {
                 policy: vec![(now, 1)],
-                there: None,
+                observed: None,
                 meddled: false,
                 rival: None,
             }),
@@ -96,10 +96,10 @@ impl Remote {
 
     /// Who has a toggle; none where it is not there, or not described as it should be.
     pub(super) fn has(&self, toggle: ToggleId) -> Option<Users> {
-        let there = self.toggles[toggle].there.as_ref();
-        there
-            .filter(|there| there.described)
-            .map(|there| there.users.clone())
+        let observed = self.toggles[toggle].observed.as_ref();
+        observed
+            .filter(|observed| observed.described)
+            .map(|observed| observed.users.clone())
     }
 
     pub(super) fn is_meddled_with(&self, toggle: ToggleId) -> bool {
@@ -117,9 +117,9 @@ impl Remote {
     /// Somebody changes the users by hand, and with a large number the metadata.
     pub(super) fn meddle(&mut self, toggle: ToggleId, mask: u8) {
         let toggle = &mut self.toggles[toggle];
-        if let Some(there) = &mut toggle.there {
-            there.users = set(mask);
-            there.described &= mask < 16;
+        if let Some(observed) = &mut toggle.observed {
+            observed.users = set(mask);
+            observed.described &= mask < 16;
             toggle.meddled = true;
             toggle.rival = None;
         }
@@ -129,8 +129,8 @@ impl Remote {
     pub(super) fn rival(&mut self, id: ToggleId, now: Instant) {
         let users = self.allows(id);
         let toggle = &mut self.toggles[id];
-        if let Some(there) = &mut toggle.there {
-            there.users = users;
+        if let Some(observed) = &mut toggle.observed {
+            observed.users = users;
             toggle.meddled = true;
             toggle.rival = Some(now);
         }
@@ -142,7 +142,7 @@ impl Remote {
     }
 
     pub(super) fn delete(&mut self, toggle: ToggleId) {
-        self.toggles[toggle].there = None;
+        self.toggles[toggle].observed = None;
         self.toggles[toggle].meddled = true;
         self.toggles[toggle].rival = None;
     }
@@ -157,7 +157,7 @@ impl Remote {
     /// Does what a request asks, and answers it.
     pub(super) fn answer(&mut self, job: &Job, now: Instant) -> Done {
         self.apply(job);
-        let found = |id: ToggleId| match &self.toggles[id].there {
+        let found = |id: ToggleId| match &self.toggles[id].observed {
             Some(_) => Ok(()),
             None => Err(failure(Kind::Status(404))),
         };
@@ -184,35 +184,35 @@ impl Remote {
         }
     }
 
-    fn read_all(&mut self, ids: &[ToggleId]) -> Vec<(ToggleId, Result<There, Failure>)> {
+    fn read_all(&mut self, ids: &[ToggleId]) -> Vec<(ToggleId, Result<Observed, Failure>)> {
         self.reads += 1;
         let reads = ids.iter().map(|id| {
             let untold = self.untold && ids.len() > 1 && (self.reads + id).is_multiple_of(3);
-            let there = (!untold).then(|| self.read(*id));
-            (*id, Ok(there.unwrap_or_default()))
+            let observed = (!untold).then(|| self.read(*id));
+            (*id, Ok(observed.unwrap_or_default()))
         });
         reads.collect()
     }
 
-    fn read(&mut self, id: ToggleId) -> There {
+    fn read(&mut self, id: ToggleId) -> Observed {
         let toggle = &mut self.toggles[id];
         toggle.meddled = false;
-        match &toggle.there {
-            None => There::Absent,
-            Some(there) => {
-                let users = Arc::new(there.users.clone());
-                There::Present(Present::plain(there.described, Some(users)))
+        match &toggle.observed {
+            None => Observed::Absent,
+            Some(observed) => {
+                let users = Arc::new(observed.users.clone());
+                Observed::Present(Present::plain(observed.described, Some(users)))
             }
         }
     }
 
     fn create(&mut self, id: ToggleId) -> Created {
-        let there = &mut self.toggles[id].there;
-        if there.is_some() {
+        let observed = &mut self.toggles[id].observed;
+        if observed.is_some() {
             let unread = Present::plain(false, None);
             return Created::Existed((!self.readable).then_some(unread));
         }
-        *there = Some(Flag {
+        *observed = Some(Flag {
             users: Users::default(),
             described: true,
         });
@@ -225,26 +225,26 @@ impl Remote {
         match job {
             Job::Register(id) => self.sources[*id].registered = Some(self.generation),
             Job::Describe(id, _) => {
-                if let Some(there) = &mut self.toggles[*id].there {
-                    there.described = true;
+                if let Some(observed) = &mut self.toggles[*id].observed {
+                    observed.described = true;
                 }
             }
             Job::Update(id, users, known) => {
                 let differences =
                     Change::of_all(&known.changes_to(users)).filter(|_| self.differences);
                 let toggle = &mut self.toggles[*id];
-                let Some(there) = &mut toggle.there else {
+                let Some(observed) = &mut toggle.observed else {
                     return;
                 };
                 toggle.rival = None;
                 match differences {
                     Some(change) => {
-                        let left = change.removed.change_from(&there.users).removed;
-                        there.users = left.and(&change.added);
+                        let left = change.removed.change_from(&observed.users).removed;
+                        observed.users = left.and(&change.added);
                     }
                     None => {
-                        there.users = Users::clone(users);
-                        toggle.meddled &= !there.described;
+                        observed.users = Users::clone(users);
+                        toggle.meddled &= !observed.described;
                     }
                 }
             }

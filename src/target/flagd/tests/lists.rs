@@ -16,7 +16,7 @@ fn is_right(flag: Value) -> bool {
     let definition = Definition::parse("f", Some(&text)).unwrap();
     let users: Users = ["ann"].into_iter().collect();
     definition.flag("us").is_ok_and(|flag| {
-        there(flag, &toggle("us"))
+        observed(flag, &toggle("us"))
             .steps(Some(&users), true)
             .is_empty()
     })

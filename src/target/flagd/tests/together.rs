@@ -46,14 +46,14 @@ fn edits_at_the_same_time_are_all_made() {
                 let (flagd, users) = (&flagd, &users);
                 move || {
                     assert!(matches!(flagd.create(id), Ok(Created::New(_))));
-                    flagd.update(id, users, &There::Absent).unwrap();
+                    flagd.update(id, users, &Observed::Absent).unwrap();
                 }
             });
         }
     });
     let ids: Vec<ToggleId> = (0..TOGGLES).collect();
-    for (id, there) in flagd.read(&ids) {
-        assert_eq!(there.unwrap().steps(Some(&users), true), [], "{id}");
+    for (id, observed) in flagd.read(&ids) {
+        assert_eq!(observed.unwrap().steps(Some(&users), true), [], "{id}");
     }
 }
 
@@ -85,7 +85,7 @@ fn edits_that_come_during_a_write_are_one_write() {
         "nobody wrote again"
     );
     let ids: Vec<ToggleId> = (0..TOGGLES).collect();
-    let is_there = |(_, there)| matches!(there, Ok(There::Present(_)));
+    let is_there = |(_, observed)| matches!(observed, Ok(Observed::Present(_)));
     assert!(flagd.read(&ids).into_iter().all(is_there));
 }
 
@@ -97,15 +97,15 @@ fn edits_of_one_toggle_are_made_in_the_order_in_which_they_came() {
     thread::scope(|scope| {
         for (came, users) in [Arc::default(), ann()].into_iter().enumerate() {
             let flagd = &flagd;
-            scope.spawn(move || flagd.update(0, &users, &There::Absent).unwrap());
+            scope.spawn(move || flagd.update(0, &users, &Observed::Absent).unwrap());
             while flagd.waiting().len() == came {
                 thread::yield_now();
             }
         }
         drop(turn);
     });
-    let (_, there) = flagd.read(&[0]).remove(0);
-    assert_eq!(there.unwrap().steps(Some(&ann()), true), []);
+    let (_, observed) = flagd.read(&[0]).remove(0);
+    assert_eq!(observed.unwrap().steps(Some(&ann()), true), []);
 }
 
 #[test]
@@ -161,12 +161,12 @@ fn two_that_write_the_same_file_in_one_process_undo_nothing_of_each_other() {
     thread::scope(|scope| {
         for id in 0..TOGGLES {
             let (flagd, users) = (&generations[id % 2], &users);
-            scope.spawn(move || flagd.update(id, users, &There::Absent).unwrap());
+            scope.spawn(move || flagd.update(id, users, &Observed::Absent).unwrap());
         }
     });
     let ids: Vec<ToggleId> = (0..TOGGLES).collect();
-    for (id, there) in generations[0].read(&ids) {
-        assert_eq!(there.unwrap().steps(Some(&users), true), [], "{id}");
+    for (id, observed) in generations[0].read(&ids) {
+        assert_eq!(observed.unwrap().steps(Some(&users), true), [], "{id}");
     }
 }
 
@@ -184,7 +184,9 @@ fn whoever_writes_is_answered_however_many_edits_keep_coming() {
     let go_on = |id: ToggleId| {
         let mut made = 0;
         while !over.load(Relaxed) {
-            flagd.update(id, &sets[made % 2], &There::Absent).unwrap();
+            flagd
+                .update(id, &sets[made % 2], &Observed::Absent)
+                .unwrap();
             made += 1;
             let all = sum.fetch_add(1, Relaxed) + 1;
             if all >= 10 * THREADS || Instant::now() > deadline {

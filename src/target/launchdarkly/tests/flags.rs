@@ -79,7 +79,7 @@ fn another_flag_is_not_taken_for_ours_nor_named() {
     let told = Answer::of(200, flag.to_string().as_bytes())
         .json::<Told>()
         .unwrap();
-    let failure = told.there(&spec("us")).unwrap_err();
+    let failure = told.observed(&spec("us")).unwrap_err();
     assert_eq!(failure.to_string(), "the answer is not about the flag us");
 }
 
@@ -99,7 +99,7 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
         let told = Answer::of(200, flag.to_string().as_bytes())
             .json::<Told>()
             .unwrap();
-        let failure = told.there(&spec("us")).unwrap_err();
+        let failure = told.observed(&spec("us")).unwrap_err();
         let words = "the flag us comes without an id for each of its variations";
         assert_eq!(failure.to_string(), words);
     }
@@ -107,13 +107,13 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
 
 /// Asserts that nothing is taken for right that is not, that only the right variations are named in
 /// a patch, and that nothing is quoted.
-fn examine(body: &[u8], wanted: &Users) {
+fn examine(body: &[u8], desired: &Users) {
     let told = Answer::of(200, body).json::<Told>();
-    let there = match told.and_then(|told| told.there(&spec("us"))) {
-        Ok(there) => there,
+    let observed = match told.and_then(|told| told.observed(&spec("us"))) {
+        Ok(observed) => observed,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
-    let (flag, present) = known(&there).unwrap();
+    let (flag, present) = known(&observed).unwrap();
     let (state, environment) = (&flag.environments[0], &present.environments[0]);
     // What stands beside what is looked at may be a text that is none.
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
@@ -122,10 +122,10 @@ fn examine(body: &[u8], wanted: &Users) {
     if let (Some(users), true) = (&environment.users, environment.in_order) {
         assert_eq!(Some(&**users), holders(&json).as_ref(), "{json}");
     }
-    let patch = instructions(flag, state, environment, &Arc::new(wanted.clone()));
+    let patch = instructions(flag, state, environment, &Arc::new(desired.clone()));
     assert_eq!(
         patch.is_empty(),
-        holders(&json).as_ref() == Some(wanted),
+        holders(&json).as_ref() == Some(desired),
         "{json}"
     );
     let (yes, no) = (id_of(&json, true), id_of(&json, false));
@@ -133,7 +133,7 @@ fn examine(body: &[u8], wanted: &Users) {
         let said = serde_json::to_value(&instruction).unwrap();
         let (named, right) = match instruction {
             Instruction::AddTargets(_) => (&said["variationId"], yes),
-            Instruction::ReplaceTargets { .. } if !wanted.is_empty() => {
+            Instruction::ReplaceTargets { .. } if !desired.is_empty() => {
                 (&said["targets"][0]["variationId"], yes)
             }
             Instruction::UpdateFallthroughVariationOrRollout { .. }
@@ -156,12 +156,12 @@ proptest! {
         flag in any_flag("us"),
         changes in any_changes(),
         edits in any_edits(),
-        wanted in any_wanted(),
+        desired in any_wanted(),
     ) {
         let flag = changed(flag, &changes);
         let body = serde_json::to_vec(&flag).unwrap();
-        examine(&body, &wanted);
-        examine(&edited(&body, &edits), &wanted);
+        examine(&body, &desired);
+        examine(&edited(&body, &edits), &desired);
     }
 
     #[test]
@@ -169,13 +169,13 @@ proptest! {
         flag in any_flag("us"),
         json in any_json(),
         bytes: Vec<u8>,
-        wanted in any_wanted(),
+        desired in any_wanted(),
     ) {
-        examine(&serde_json::to_vec(&json).unwrap(), &wanted);
-        examine(&bytes, &wanted);
+        examine(&serde_json::to_vec(&json).unwrap(), &desired);
+        examine(&bytes, &desired);
         let mut flag = flag;
         flag["environments"][PRODUCTION] = json;
-        examine(&serde_json::to_vec(&flag).unwrap(), &wanted);
+        examine(&serde_json::to_vec(&flag).unwrap(), &desired);
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
 fn read_all(target: &LaunchDarkly) -> Reads {
     let reads = target.read(&[0, 1, 2, 3]).into_iter();
     let reads = reads.flat_map(|(id, result)| match result {
-        Ok(There::Unknown) => target.read(&[id]),
+        Ok(Observed::Unknown) => target.read(&[id]),
         told => vec![(id, told)],
     });
     reads.collect()
@@ -73,7 +73,7 @@ fn a_list_that_is_none_fails_once_and_is_tried_again_each_time() {
     for again in [false, true, true] {
         for (_, result) in target.read(&[0, 1, 2, 3]) {
             match result {
-                Ok(there) => assert!(again && there == There::Unknown),
+                Ok(observed) => assert!(again && observed == Observed::Unknown),
                 Err(failure) => assert!(!again && failure.kind == Kind::Answer, "{failure}"),
             }
         }
@@ -90,7 +90,7 @@ fn a_list_that_takes_as_many_requests_as_there_are_toggles_is_not_asked_for_twic
     let target = launchdarkly(canned.url(), &KEYS);
     for _ in 0..3 {
         let reads = target.read(&[0, 1, 2, 3]);
-        let unknown = (0..KEYS.len()).map(|id| (id, Ok(There::Unknown)));
+        let unknown = (0..KEYS.len()).map(|id| (id, Ok(Observed::Unknown)));
         assert_eq!(reads, unknown.collect::<Vec<_>>());
         assert_eq!(canned.asked(), 1, "a look at the list tells how long it is");
     }
