@@ -27,7 +27,7 @@ pub(super) struct Source {
     pub(super) discover: Task,
     pub(super) register: Task,
     pub(super) watch: Task,
-    /// Counting the writes to OPA, which tell of changes that nobody has called for.
+    /// Counting the writes to OPA, which tell of changes whose callback is lost.
     pub(super) count: Task,
     pub(super) counted: Option<Writes>,
     /// Asking OPAL to load everything.
@@ -470,7 +470,7 @@ impl Engine {
         }
     }
 
-    /// The registration is there, and is ours: whoever could call would have done so by now.
+    /// The registration is there, and is ours: a callback on its way would have arrived by now.
     pub(super) fn tell_if_never_called(&mut self, id: SourceId) {
         if self.sources[id].callback_health != CallbackHealth::Missed {
             return;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::config;
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
@@ -80,7 +80,7 @@ impl Opal {
     /// Where OPA is, and with what authorization it can be asked.
     pub(super) fn discover(&self, client: &Client) -> Result<Access, Failure> {
         let answer = client.send(self.request(Method::GET, ["policy-store", "config"]))?;
-        let store: PolicyStore = answer.success()?.json()?;
+        let store: PolicyStore = accepted(answer)?.json()?;
         let url = Address::parse(&store.url).map_err(|error| {
             let words = format!("OPAL names an OPA whose address cannot be used: {error}");
             Failure::new(Kind::Answer, words)
@@ -141,7 +141,7 @@ impl Opal {
             secret: Some(&self.callback.authorization),
             ..self.request(Method::POST, ["callbacks"]).json(&entry)?
         };
-        client.send(request)?.success().map(drop)
+        accepted(client.send(request)?).map(drop)
     }
 
     /// Whether our registration is there, and leads to us with the right token.
@@ -164,7 +164,7 @@ impl Opal {
         let answer = client.send(self.entry(Method::GET))?;
         match answer.status {
             404 => Ok(None),
-            _ => Ok(answer.success()?.json().ok()),
+            _ => Ok(accepted(answer)?.json().ok()),
         }
     }
 
@@ -175,7 +175,7 @@ impl Opal {
         let answer = client.send(self.entry(Method::DELETE))?;
         match answer.status {
             404 => Ok(()),
-            _ => answer.success().map(drop),
+            _ => accepted(answer).map(drop),
         }
     }
 
@@ -244,6 +244,18 @@ fn registration_key(id: &str, instance: &str) -> String {
         .chars()
         .map(clean)
         .collect()
+}
+
+/// An answer that is a 2xx. In secure mode OPAL takes tokens of one type alone, and names the claim of those
+/// that it refuses for their type.
+fn accepted(answer: Answer) -> Result<Answer, Failure> {
+    const ADVICE: &str = "the token is missing or wrong: the source needs one of type listener, from \
+                          opal-client obtain-token MASTER_TOKEN --server-url URL --type listener";
+    let said = quote(&answer.body);
+    match answer.status {
+        401 if said.contains("peer_type") => Err(answer.failure_with(&said, Some(ADVICE))),
+        _ => answer.success(),
+    }
 }
 
 fn withheld(what: &str, advice: &str) -> Failure {

@@ -72,6 +72,23 @@ fn an_opal_that_refuses_says_so_to_each_question() {
 }
 
 #[test]
+fn a_token_of_a_type_that_opal_refuses_is_answered_with_how_to_get_another() {
+    let world = world_of(World::of(&["us"]));
+    // As OPAL 0.9.9 in secure mode answers to a client's token.
+    let words = "Incorrect 'peer_type' claim for OPAL jwt token: PeerType.client, expected: \
+                 PeerType.listener";
+    let refusal = Answer::json(401, &json!({ "detail": { "error": words } }));
+    world.opal.http.always("*", Fault::Answer(refusal));
+    let lines = findings(&world.check_online().exits(1));
+    assert!(
+        lines[0].contains("opal-client obtain-token MASTER_TOKEN"),
+        "{}",
+        lines[0]
+    );
+    assert!(lines[0].contains("--type listener"), "{}", lines[0]);
+}
+
+#[test]
 fn callbacks_that_cannot_be_looked_at_are_a_failure_and_stop_nothing() {
     let world = world_of(World::of(&["us"]));
     world
