@@ -182,6 +182,10 @@ impl Engine {
     /// Takes note of an event.
     pub fn handle(&mut self, event: Event, now: Moment) {
         match event {
+            // Nothing calls back for a file that it would not have to be looked at for.
+            Event::Callback(source) if self.sources[source].is_file => {
+                self.begin(Key::Discover(source));
+            }
             Event::Callback(source) => {
                 self.heard_callback(source);
                 self.heard_news(source, now.at);
@@ -323,6 +327,7 @@ impl Engine {
         // All at once, so that what can be read together is.
         (0..self.toggles.len()).for_each(|id| self.decide_again(id, now));
         for source in 0..self.sources.len() {
+            self.load_at_resync(source);
             self.ask_for_pass(source, Cause::Resync, now);
         }
         self.end_resync(now.at);

@@ -177,6 +177,7 @@ impl Client {
         let agent = proxy.map_or(Ok(&self.direct), |proxy| proxy.agent());
         let unusable = |words| Failure::new(Kind::Setup, format!("{asked}: {words}"));
         let agent = agent.map_err(unusable)?;
+        let is_post = request.method == Method::POST;
         let mut builder = http::Request::builder().method(request.method).uri(uri);
         for (name, value) in request.headers {
             builder = builder.header(name, value.expose());
@@ -192,6 +193,11 @@ impl Client {
                 let content = SendBody::from_reader(&mut body.content);
                 builder.body(content).map(|request| agent.run(request))
             }
+            // Without it, an empty body is sent in chunks, for which not every server looks.
+            None if is_post => builder
+                .header(header::CONTENT_LENGTH, 0)
+                .body(())
+                .map(|request| agent.run(request)),
             None => builder.body(()).map(|request| agent.run(request)),
         };
         let sent = sent.map_err(|_| {

@@ -270,6 +270,9 @@ impl Environment {
     }
 }
 
+/// How many steps are kept apart: older ones are taken together.
+const STEPS: usize = 64;
+
 impl History {
     /// That of a toggle that was created just now: nobody has it.
     pub fn of_new() -> History {
@@ -333,6 +336,12 @@ impl History {
         let removes = changes.iter().any(|change| !change.removed.is_empty());
         if removes || !self.steps.is_empty() {
             self.steps.push((now, changes));
+        }
+        if self.steps.len() > STEPS {
+            let (_, first) = self.steps.remove(0);
+            let (at, second) = &mut self.steps[0];
+            let then = |(first, second): (&Arc<Change>, &Arc<Change>)| Arc::new(first.then(second));
+            (*at, *second) = (*at, first.iter().zip(second.iter()).map(then).collect());
         }
     }
 

@@ -150,6 +150,15 @@ impl Change {
         all
     }
 
+    /// This change and, after it, that one.
+    pub fn then(&self, next: &Change) -> Change {
+        let without = |users: &Users, others: &Users| users.change_from(others).added;
+        Change {
+            added: without(&self.added, &next.removed).and(&without(&next.added, &self.removed)),
+            removed: without(&self.removed, &next.added).and(&without(&next.removed, &self.added)),
+        }
+    }
+
     /// Both changes together, where they are those of two environments.
     pub fn or(&self, other: &Change) -> Change {
         Change {

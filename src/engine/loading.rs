@@ -46,11 +46,14 @@ pub(super) struct Loading {
 struct Restart {
     process: Option<String>,
     since: Instant,
+    noticed: Instant,
     /// How often OPAL has loaded all data, and all policy, since then.
     data: u8,
     policy: u8,
     /// How often it has to.
     loads: u8,
+    /// How often OPA has counted by then that its policies were listed.
+    lists: u64,
 }
 
 /// What follows from what an OPA tells.
@@ -96,6 +99,12 @@ impl Loading {
             .is_some_and(|restart| !restart.is_complete())
     }
 
+    /// Whether OPAL is to load all data once more at least.
+    pub(super) fn wants_data(&self) -> bool {
+        let restart = self.restart.as_ref();
+        restart.is_some_and(|restart| restart.data < restart.loads)
+    }
+
     /// Has the process that was taken at its word prove that it has loaded everything, where that has not
     /// been done; whether it has to.
     pub(super) fn demand_proof(&mut self, now: Instant) -> bool {
@@ -103,7 +112,7 @@ impl Loading {
             return false;
         };
         Arc::make_mut(&mut self.loaded).retain(|loaded| *loaded != process);
-        self.restart = Some(Restart::of(Some(process), now, LOADS));
+        self.restart = Some(Restart::of(Some(process), now, LOADS, self.writes));
         true
     }
 
@@ -127,7 +136,6 @@ impl Loading {
             writes,
         } = evidence;
         if self.trusts(evidence) {
-            self.restart = None;
             return Verdict::Ready;
         }
         let told_process = self.tells_process == Some(true);
@@ -151,10 +159,19 @@ impl Loading {
             None => is_new,
         };
         if restarted {
-            let again = u8::from(self.restart.is_some());
-            self.restart = Some(Restart::of(process.clone(), now, LOADS + again));
+            let before = self.restart.as_ref();
+            // Processes that answer in turn behind a load balancer must not put the end of it off for ever.
+            let recent = before.filter(|before| now < before.noticed + PROOF);
+            let since = recent.map_or(now, |before| before.since);
+            let again = u8::from(before.is_some());
+            self.restart = Some(Restart {
+                since,
+                ..Restart::of(process.clone(), now, LOADS + again, *writes)
+            });
             self.taken_at_its_word = None;
-            return Verdict::Restarted;
+            if !self.is_unproven(now) {
+                return Verdict::Restarted;
+            }
         }
         let Some(restart) = &self.restart else {
             // It is seen for the first time.
@@ -170,13 +187,17 @@ impl Loading {
             }
             return Verdict::Ready;
         };
+        // Reports can be late, and of loads into the process before: this one counts its own.
+        let is_counted = writes.is_none_or(|writes| writes.lists >= restart.lists);
         let has_policy = writes.is_none_or(|writes| writes.lists > 0);
-        if !says_not && has_policy && restart.is_complete() && !self.has_periodic_entries {
+        if !says_not && is_counted && restart.is_complete() && !self.has_periodic_entries {
             self.restart = None;
             self.trust(process);
             return Verdict::Ready;
         }
-        match self.is_unproven(now) {
+        // However long it takes: it certainly lacks something.
+        let lacks_data = self.has_data && writes.is_some_and(|writes| writes.data == 0);
+        match self.is_unproven(now) && !says_not && has_policy && !lacks_data {
             true => Verdict::Unproven,
             false => Verdict::NotReady,
         }
@@ -215,13 +236,19 @@ impl Loading {
 }
 
 impl Restart {
-    fn of(process: Option<String>, now: Instant, loads: u8) -> Restart {
+    /// A restart that is noticed now, of a process that has counted these writes.
+    fn of(process: Option<String>, now: Instant, loads: u8, writes: Option<Writes>) -> Restart {
+        // One load can have begun before.
+        let before = writes.map_or(0, |writes| writes.lists);
+        let loads_listed = u64::from(loads);
         Restart {
             process,
             since: now,
+            noticed: now,
             data: 0,
             policy: 0,
             loads,
+            lists: loads_listed.max(before + loads_listed - 1),
         }
     }
 
@@ -288,8 +315,9 @@ mod tests {
     fn a_restarted_opa_is_ready_after_two_whole_loads_and_no_number_of_single_changes() {
         for (before, after) in [(Some("a"), Some("b")), (None, None)] {
             let (mut loading, now) = loaded(before);
-            let told = |data| evidence(after, Some(true), Some((data, 1)));
-            assert_eq!(loading.judge(&told(1), now), Verdict::Restarted);
+            let told = |data| evidence(after, Some(true), Some((data, 2)));
+            let first = evidence(after, Some(true), Some((1, 0)));
+            assert_eq!(loading.judge(&first, now), Verdict::Restarted);
             assert_eq!(loading.judge(&told(9), now), Verdict::NotReady);
             for load in [Load::Policy, Load::Data, Load::Data, Load::Nothing] {
                 assert!(loading.wants_load());
@@ -306,9 +334,10 @@ mod tests {
     #[test]
     fn an_opa_that_is_restarted_again_meanwhile_needs_one_load_more() {
         let (mut loading, now) = loaded(Some("a"));
-        let told = |process| evidence(Some(process), None, Some((5, 1)));
-        assert_eq!(loading.judge(&told("b"), now), Verdict::Restarted);
-        assert_eq!(loading.judge(&told("c"), now), Verdict::Restarted);
+        let told = |process| evidence(Some(process), None, Some((5, 3)));
+        let new = |process| evidence(Some(process), None, Some((5, 0)));
+        assert_eq!(loading.judge(&new("b"), now), Verdict::Restarted);
+        assert_eq!(loading.judge(&new("c"), now), Verdict::Restarted);
         for _ in 0..3 {
             assert_eq!(loading.judge(&told("c"), now), Verdict::NotReady);
             loading.reported(Load::Data);
@@ -343,16 +372,64 @@ mod tests {
     }
 
     #[test]
+    fn reports_of_loads_into_the_process_before_prove_nothing() {
+        let (mut loading, now) = loaded(Some("a"));
+        let told = |lists| evidence(Some("b"), Some(true), Some((5, lists)));
+        assert_eq!(loading.judge(&told(0), now), Verdict::Restarted);
+        for load in [Load::Data, Load::Data, Load::Policy, Load::Policy] {
+            loading.reported(load);
+        }
+        assert_eq!(loading.judge(&told(1), now), Verdict::NotReady);
+        assert_eq!(loading.judge(&told(2), now), Verdict::Ready);
+    }
+
+    #[test]
+    fn processes_that_answer_in_turn_are_not_waited_for_for_ever() {
+        for (one, other) in [(Some("b"), Some("c")), (None, None)] {
+            let (mut loading, now) = loaded(one.map(|_| "a"));
+            let mut verdicts = Vec::new();
+            for second in 0..70 {
+                let id = if second % 2 == 0 { one } else { other };
+                let told = evidence(id, Some(true), Some((9 - second % 2, 1)));
+                verdicts.push(loading.judge(&told, now + Duration::from_secs(second)));
+            }
+            assert!(
+                verdicts[..60]
+                    .iter()
+                    .all(|verdict| *verdict != Verdict::Unproven)
+            );
+            assert!(
+                verdicts[62..]
+                    .iter()
+                    .all(|verdict| *verdict == Verdict::Unproven)
+            );
+        }
+    }
+
+    #[test]
+    fn an_opa_that_certainly_lacks_something_is_not_ready_however_long_that_takes() {
+        let lacks_data = evidence(Some("b"), Some(true), Some((0, 1)));
+        let lacks_policy = evidence(Some("b"), Some(true), Some((3, 0)));
+        let says_so = evidence(Some("b"), Some(false), Some((3, 1)));
+        for told in [lacks_data, lacks_policy, says_so] {
+            let (mut loading, now) = loaded(Some("a"));
+            assert_eq!(loading.judge(&told, now), Verdict::Restarted);
+            assert_eq!(loading.judge(&told, now + 2 * PROOF), Verdict::NotReady);
+        }
+    }
+
+    #[test]
     fn an_opal_that_loads_no_data_needs_to_load_none() {
         let (mut loading, now) = (Loading::default(), Instant::now());
         assert_eq!(
             loading.judge(&evidence(Some("a"), Some(true), None), now),
             Verdict::Ready
         );
-        let told = evidence(Some("b"), Some(true), Some((0, 1)));
+        let told = evidence(Some("b"), Some(true), Some((0, 2)));
+        let new = evidence(Some("b"), Some(true), Some((0, 0)));
         for is_told in [true, false] {
             let mut loading = loading.clone();
-            assert_eq!(loading.judge(&told, now), Verdict::Restarted);
+            assert_eq!(loading.judge(&new, now), Verdict::Restarted);
             match is_told {
                 true => loading.loads_no_data(),
                 false => [Load::Nothing; 2]

@@ -104,6 +104,11 @@ impl Passes {
         self.unanswered = old.unanswered;
         self.ready = old.ready.inherit().hurried();
         self.held_since = old.held_since;
+        self.inherit_loading(old);
+    }
+
+    /// Takes over how far the OPA of a source has loaded, whatever else has changed of the source.
+    pub(super) fn inherit_loading(&mut self, old: &Passes) {
         self.loading = old.loading.clone();
         self.unproven = old.unproven;
         self.is_told_of = old.is_told_of;
@@ -368,15 +373,17 @@ impl Engine {
             }
             Err(failure) => {
                 self.rediscover(id, &failure, now);
-                return self.failed(Key::Ready(id), "readiness query", failure, now);
+                self.failed(Key::Ready(id), "readiness query", failure, now);
+                return self.is_not_asked(id, now.at);
             }
         };
         let name = self.source_name(id);
         let passes = &mut self.sources[id].passes;
         let verdict = match evidence.says {
             _ if is_opal => passes.loading.judge(&evidence, now.at),
-            // Its bundles tell each time, or do not.
+            // Its bundles tell each time, or do not: then what they told last holds.
             Some(false) => Verdict::NotReady,
+            None if passes.held_since.is_some() => Verdict::NotReady,
             _ => Verdict::Ready,
         };
         match verdict {
@@ -385,13 +392,14 @@ impl Engine {
             Verdict::Unproven => self.notices.push(Notice::Unproven { name: name.clone() }),
             Verdict::Silent => {
                 let failure = Failure::silent();
-                return self.failed(Key::Ready(id), "readiness query", failure, now);
+                self.failed(Key::Ready(id), "readiness query", failure, now);
+                return self.is_not_asked(id, now.at);
             }
             Verdict::Restarted => {
                 self.notices.push(Notice::Restarted { name });
                 // OPAL may have been restarted too, and would report to no one.
                 self.look_at_registration(id);
-                self.begin(Key::Load(id));
+                self.ask_to_load(id, now);
                 return self.hold(id, now);
             }
             Verdict::NotReady => return self.hold(id, now),
@@ -404,7 +412,7 @@ impl Engine {
             self.notices.push(Notice::Untold { name });
         }
         self.succeeded(Key::Ready(id));
-        if !self.sources[id].load.is_running() {
+        if verdict == Verdict::Ready && !self.sources[id].load.is_running() {
             self.succeeded(Key::Load(id));
         }
         if !was_sure {
@@ -423,7 +431,7 @@ impl Engine {
             self.touched.insert(Subject::Source(id));
             let name = self.source_name(id);
             self.notices.push(Notice::Doubtful { name });
-            self.begin(Key::Load(id));
+            self.ask_to_load(id, now);
             self.ask_for_pass(id, Cause::Ready, now);
         }
     }
@@ -444,6 +452,8 @@ impl Engine {
                 }
                 self.timers.set(Timer::Task(key), now.at + REPORT);
             }
+            // It has been loaded all the same.
+            Err(_) if !self.sources[id].passes.loading.wants_load() => self.succeeded(key),
             Err(failure) => self.failed(key, "request to load everything", failure, now),
         }
     }
@@ -452,24 +462,47 @@ impl Engine {
     pub(super) fn was_loaded(&mut self, id: SourceId, load: Load, now: Moment) {
         let passes = &mut self.sources[id].passes;
         passes.loading.reported(load);
-        if passes.held_since.is_none() {
-            return;
-        }
-        if load == Load::Data {
-            self.load_again(id, now);
+        if load == Load::Data && passes.loading.wants_data() {
+            self.begin(Key::Load(id));
         }
         // It may be all that was missing.
         let passes = &mut self.sources[id].passes;
+        if passes.unproven && !passes.loading.wants_load() {
+            return self.ask_for_pass(id, Cause::Ready, now);
+        }
         if passes.ready.may_be_hurried() {
             passes.ready.state = State::Idle;
             self.timers.cancel(Timer::Task(Key::Ready(id)));
         }
     }
 
-    /// Asks OPAL again to load everything, as long as that can prove anything.
+    /// It is time to ask OPAL again to load everything, if that is still wanted: where it has proven nothing
+    /// for a minute, no more often than at each resync.
     pub(super) fn load_again(&mut self, id: SourceId, now: Moment) {
         let loading = &self.sources[id].passes.loading;
-        if loading.wants_load() && !loading.is_unproven(now.at) {
+        if !loading.wants_load() {
+            self.succeeded(Key::Load(id));
+        } else if !loading.is_unproven(now.at) || self.sources[id].load.trouble.is_some() {
+            self.begin(Key::Load(id));
+        }
+    }
+
+    /// Asks OPAL to load everything, unless it has just been asked: behind a load balancer, processes that
+    /// are new answer again and again.
+    fn ask_to_load(&mut self, id: SourceId, now: Moment) {
+        let next = self.sources[id].load_asked.map(|asked| asked + REPORT);
+        match next.filter(|next| now.at < *next) {
+            Some(next) => self.timers.set(Timer::Task(Key::Load(id)), next),
+            None => {
+                self.sources[id].load_asked = Some(now.at);
+                self.begin(Key::Load(id));
+            }
+        }
+    }
+
+    /// Asks OPAL once more where it has proven nothing before.
+    pub(super) fn load_at_resync(&mut self, id: SourceId) {
+        if self.sources[id].passes.unproven && self.sources[id].passes.loading.wants_load() {
             self.begin(Key::Load(id));
         }
     }
@@ -486,6 +519,7 @@ impl Engine {
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
         self.touched.insert(Subject::Source(id));
+        self.is_not_asked(id, now.at);
         let name = self.source_name(id);
         let passes = &mut self.sources[id].passes;
         if passes.held_since.is_none() {

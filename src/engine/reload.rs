@@ -32,6 +32,14 @@ impl Engine {
             let mut known_before = self.config.sources.iter();
             if let Some(old) = known_before.position(|before| before == known) {
                 next.inherit_source(id, self, old);
+                continue;
+            }
+            // Whatever has changed of it, an OPA that was restarted has not loaded everything by that.
+            let mut known_before = self.config.sources.iter();
+            if let Some(old) = known_before.position(|before| before.id == known.id) {
+                let passes = &mut next.sources[id].passes;
+                passes.inherit_loading(&self.sources[old].passes);
+                passes.loading.moved();
             }
         }
         for (id, old_id) in next.in_common_with(self) {
@@ -126,6 +134,7 @@ impl Engine {
             let source = &self.config.sources[id];
             let new = Source::new(source, self.mode, self.config.concurrency);
             self.sources[id].passes = new.passes;
+            self.sources[id].passes.inherit_loading(&known.passes);
         }
         for (task, key, old_key) in [
             (&known.discover, Key::Discover(id), Key::Discover(old_id)),
@@ -151,8 +160,9 @@ impl Engine {
         if self.policy_of(id) == old.policy_of(old_id) {
             self.toggles[id].inherit_query(known);
             self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
-            self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
         }
+        self.toggles[id].inherit_lateness(known);
+        self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
         if self.has_same_target(old) {
             self.toggles[id].inherit_target(known);
             if self.config.toggles[id].spec != old.config.toggles[old_id].spec {

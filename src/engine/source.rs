@@ -32,6 +32,7 @@ pub(super) struct Source {
     pub(super) counted: Option<Writes>,
     /// Asking OPAL to load everything.
     pub(super) load: Task,
+    pub(super) load_asked: Option<Instant>,
     pub(super) passes: Passes,
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
@@ -70,6 +71,7 @@ impl Source {
             count: Task::default(),
             counted: None,
             load: Task::default(),
+            load_asked: None,
             interval: match mode {
                 Mode::Serve => interval,
                 Mode::Sync { interval } => Some(interval),
@@ -102,6 +104,7 @@ impl Source {
         self.watch = old.watch.inherit();
         self.count = old.count.inherit();
         self.load = old.load.inherit();
+        self.load_asked = old.load_asked;
         self.counted = old.counted;
         self.passes.inherit(&old.passes);
     }

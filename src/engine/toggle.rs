@@ -122,7 +122,10 @@ impl Toggle {
     pub(super) fn inherit_query(&mut self, old: &Toggle) {
         self.query = old.query.inherit().hurried();
         self.answer = old.answer.clone();
-        // Until it is asked for here.
+    }
+
+    /// Takes over since when the target may not have what the policy says, until that is asked for anew.
+    pub(super) fn inherit_lateness(&mut self, old: &Toggle) {
         self.news = u64::from(old.behind.is_some());
         self.behind = old.behind;
         self.is_late = old.is_late;
@@ -195,7 +198,10 @@ impl Toggle {
     /// Whether policy says, or may say, something else than the target has.
     fn is_behind(&self, readable: bool) -> bool {
         let is_sent_again = self.due && !readable;
-        self.news > self.asked || (!is_sent_again && self.lacks_users(readable))
+        let steps = self.observed.steps(self.desired.as_deref(), readable);
+        let is_known = self.desired.is_some();
+        let lacks = is_known && steps.iter().any(|step| *step != Step::Describe);
+        self.news > self.asked || (!is_sent_again && lacks)
     }
 }
 
@@ -475,13 +481,16 @@ impl Engine {
         if self.paused.is_some() {
             self.touched.insert(Subject::Target);
         }
+        if matches!(why, Decision::Stale) {
+            // Nor is it looked at again before the answer has come, which could then be stale for ever.
+            return self.ask_again(id);
+        }
         self.has_been_looked_at(id, now.at);
         match why {
-            Decision::Stale => return self.ask_again(id),
             Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
             Decision::Held(failure) => self.hold_back(id, failure),
             Decision::InSync => self.is_in_sync(id, now.at),
-            Decision::Wait | Decision::Step(_) => {}
+            Decision::Wait | Decision::Step(_) | Decision::Stale => {}
         }
         self.settled(id);
     }
@@ -512,6 +521,15 @@ impl Engine {
             count: 1,
         });
         self.notices.push(Notice::HeldBack { name, failure });
+    }
+
+    /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
+    pub(super) fn is_not_asked(&mut self, source: SourceId, now: Instant) {
+        for id in self.toggles_of(source) {
+            if self.toggles[id].waits_for_answer(self.terms.readable) {
+                self.has_been_looked_at(id, now);
+            }
+        }
     }
 
     /// The policy of a source may have changed: its toggles are behind until it has been asked.

@@ -140,3 +140,15 @@ proptest! {
         prop_assert_eq!(pieces, json);
     }
 }
+
+#[test]
+fn two_changes_are_one_after_the_other_one_change() {
+    let users = |keys: &[&str]| keys.iter().copied().collect::<Users>();
+    let (first, second, third) = (
+        users(&["a", "b"]),
+        users(&["b", "c"]),
+        users(&["a", "c", "d"]),
+    );
+    let both = second.change_from(&first).then(&third.change_from(&second));
+    assert_eq!(both, third.change_from(&first));
+}

@@ -83,8 +83,10 @@ fn tell_one(notice: Notice) {
             took,
         } => {
             // An OPA that is polled every few seconds would fill the log.
-            let is_quiet =
-                matches!(cause, Cause::Poll | Cause::Watch) && changed + failed + late == 0;
+            // Nor is anything asked in a pass of which all is late, because OPA is not ready.
+            let is_quiet = matches!(cause, Cause::Poll | Cause::Watch)
+                && changed + failed == 0
+                && (late == 0 || late == toggles);
             let level = if is_quiet { Level::Debug } else { Level::Info };
             log::log!(target: LOG, level,
                 "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} \

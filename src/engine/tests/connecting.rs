@@ -166,7 +166,8 @@ fn process(id: &str, data: u64) -> Evidence {
         writes: Some(Writes {
             data,
             policies: 1,
-            lists: 1,
+            // A whole load for each two writes.
+            lists: data / 2,
         }),
     }
 }
@@ -255,7 +256,7 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
     bench.jobs();
     let mut loads = 0;
     for _ in 0..30 {
-        bench.done(Done::Ready(0, Ok(process("b", 1))));
+        bench.done(Done::Ready(0, Ok(process("b", 3))));
         loads += bench.jobs().iter().filter(|job| *job == "load 0").count();
         if !bench.engine.sources[0].load.is_idle() {
             bench.done(Done::Load(0, Ok(true)));
@@ -265,7 +266,7 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
     }
     assert_eq!(loads, 4, "at once, and every 15 s");
     assert!(bench.is_failing());
-    bench.done(Done::Ready(0, Ok(process("b", 1))));
+    bench.done(Done::Ready(0, Ok(process("b", 3))));
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&[]))));
     assert!(
@@ -274,10 +275,68 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
     );
     bench.callback(0);
     bench.jobs();
-    bench.done(Done::Ready(0, Ok(process("b", 2))));
+    bench.done(Done::Ready(0, Ok(process("b", 4))));
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["ann", "eve"]))));
     assert!(bench.jobs().contains(&"update 0 ann eve".to_owned()));
+}
+
+#[test]
+fn opal_is_not_asked_again_and_again_where_its_policy_is_never_reported() {
+    let mut bench = told_by_a();
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(process("b", 1))));
+    let mut loads = bench.jobs().iter().filter(|job| *job == "load 0").count();
+    for _ in 0..10 {
+        if bench.engine.sources[0].load.is_running() {
+            bench.done(Done::Load(0, Ok(true)));
+        }
+        loaded(&mut bench, Load::Data);
+        loads += bench.jobs().iter().filter(|job| *job == "load 0").count();
+    }
+    assert_eq!(loads, 2, "once more for the data, and then every 15 s");
+}
+
+#[test]
+fn processes_that_answer_in_turn_do_not_have_everything_loaded_each_time() {
+    let mut bench = told_by_a();
+    let mut loads = 0;
+    for turn in 0..10 {
+        bench.callback(0);
+        let mut jobs = bench.jobs();
+        if jobs.contains(&"ready 0".to_owned()) {
+            let id = if turn % 2 == 0 { "b" } else { "a" };
+            bench.done(Done::Ready(0, Ok(process(id, 1))));
+            jobs = bench.jobs();
+        }
+        loads += jobs.iter().filter(|job| *job == "load 0").count();
+        if jobs.contains(&"query 0".to_owned()) {
+            bench.done(Done::Query(0, Ok(users(&["eve"]))));
+        }
+        if bench.engine.sources[0].load.is_running() {
+            bench.done(Done::Load(0, Ok(true)));
+        }
+        bench.millis(1000);
+    }
+    assert_eq!(loads, 1);
+}
+
+#[test]
+fn a_request_to_load_that_fails_after_all_is_loaded_is_no_failure() {
+    let mut bench = told_by_a();
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(process("b", 1))));
+    bench.jobs();
+    for load in [Load::Data, Load::Data, Load::Policy, Load::Policy] {
+        loaded(&mut bench, load);
+    }
+    bench.done(Done::Ready(0, Ok(process("b", 5))));
+    bench.done(Done::Load(0, Err(failure(Kind::Status(502)))));
+    bench.wait(Duration::from_secs(20));
+    let troubles = bench.engine.source(0).troubles;
+    assert!(troubles.is_empty(), "{troubles:?}");
 }
 
 #[test]

@@ -185,6 +185,35 @@ fn changes_go_before_a_resync_and_one_that_takes_long_is_taken_over_by_no_other(
 }
 
 #[test]
+fn an_opa_that_is_slower_than_resyncs_are_apart_keeps_no_change_from_the_target() {
+    for readable in [true, false] {
+        let mut config = config(vec![opa()], &[0]);
+        config.resync_interval = Some(Duration::from_secs(1));
+        let mut bench = Bench::settled(config, readable);
+        bench.callback(0);
+        let mut updates = 0;
+        // Each query takes 1.5 s; the target answers at once.
+        for _ in 0..6 {
+            for _ in 0..3 {
+                for job in bench.jobs() {
+                    match job.split(' ').next() {
+                        Some("read") => bench.done(read(0, Ok(present(&[])))),
+                        Some("describe") => bench.done(Done::Describe(0, Ok(()))),
+                        Some("update") => updates += 1,
+                        _ => {}
+                    }
+                }
+                bench.millis(500);
+            }
+            if bench.engine.toggles[0].query.is_running() {
+                bench.done(Done::Query(0, Ok(users(&["eve"]))));
+            }
+        }
+        assert!(updates > 0, "readable={readable}");
+    }
+}
+
+#[test]
 fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_allows() {
     let updates = |at_once| {
         let terms = Terms {

@@ -12,6 +12,10 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::job::Load;
 
+/// A report of a whole load is short: of entries it holds where they come from, and not their data. What is
+/// longer is not looked at to its end.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
 /// A callback's body.
 #[derive(Deserialize)]
 struct Report {
@@ -48,7 +52,8 @@ struct Entry {
 /// Which load a callback's body is about; none where it is a change, a load that failed, or not a report of
 /// OPAL's.
 pub fn scan(body: impl Read) -> Option<Load> {
-    let report: Report = serde_json::from_reader(BufReader::new(body)).ok()?;
+    let body = BufReader::new(body.take(LARGEST));
+    let report: Report = serde_json::from_reader(body).ok()?;
     match (report.policy_hash, report.update_id, report.reports) {
         (Some(_), ..) => Some(Load::Policy),
         (None, Some(_), Reports { any: false, .. }) => Some(Load::Nothing),
