@@ -331,6 +331,9 @@ const UNTOLD: Duration = Duration::from_secs(60);
 /// How long OPAL may take to report that it has loaded everything, before it is asked again.
 const REPORT: Duration = Duration::from_secs(15);
 
+/// How long after it was asked OPAL is asked once more at the earliest, when it has reported a load.
+const SOON: Duration = Duration::from_secs(2);
+
 /// How long to wait at least, and at most, before asking an OPA again that is not ready.
 const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
@@ -399,7 +402,7 @@ impl Engine {
                 self.notices.push(Notice::Restarted { name });
                 // OPAL may have been restarted too, and would report to no one.
                 self.look_at_registration(id);
-                self.ask_to_load(id, now);
+                self.ask_to_load(id, REPORT, now);
                 return self.hold(id, now);
             }
             Verdict::NotReady => return self.hold(id, now),
@@ -431,7 +434,7 @@ impl Engine {
             self.touched.insert(Subject::Source(id));
             let name = self.source_name(id);
             self.notices.push(Notice::Doubtful { name });
-            self.ask_to_load(id, now);
+            self.ask_to_load(id, REPORT, now);
             self.ask_for_pass(id, Cause::Ready, now);
         }
     }
@@ -463,7 +466,7 @@ impl Engine {
         let passes = &mut self.sources[id].passes;
         passes.loading.reported(load);
         if load == Load::Data && passes.loading.wants_data() {
-            self.begin(Key::Load(id));
+            self.ask_to_load(id, SOON, now);
         }
         // It may be all that was missing.
         let passes = &mut self.sources[id].passes;
@@ -483,14 +486,14 @@ impl Engine {
         if !loading.wants_load() {
             self.succeeded(Key::Load(id));
         } else if !loading.is_unproven(now.at) || self.sources[id].load.trouble.is_some() {
-            self.begin(Key::Load(id));
+            self.ask_to_load(id, Duration::ZERO, now);
         }
     }
 
-    /// Asks OPAL to load everything, unless it has just been asked: behind a load balancer, processes that
-    /// are new answer again and again.
-    fn ask_to_load(&mut self, id: SourceId, now: Moment) {
-        let next = self.sources[id].load_asked.map(|asked| asked + REPORT);
+    /// Asks OPAL to load everything, so long at least after it was asked the last time: behind a load
+    /// balancer, processes that are new answer again and again.
+    fn ask_to_load(&mut self, id: SourceId, apart: Duration, now: Moment) {
+        let next = self.sources[id].load_asked.map(|asked| asked + apart);
         match next.filter(|next| now.at < *next) {
             Some(next) => self.timers.set(Timer::Task(Key::Load(id)), next),
             None => {
