@@ -331,8 +331,8 @@ const UNTOLD: Duration = Duration::from_secs(60);
 /// How long OPAL may take to report that it has loaded everything, before it is asked again.
 const REPORT: Duration = Duration::from_secs(15);
 
-/// How long after it was asked OPAL is asked once more at the earliest, when it has reported a load.
-const SOON: Duration = Duration::from_secs(2);
+/// How often OPAL is asked once more at once, when it reports a load and another is needed.
+const LOADS: u8 = 2;
 
 /// How long to wait at least, and at most, before asking an OPA again that is not ready.
 const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
@@ -465,8 +465,9 @@ impl Engine {
     pub(super) fn was_loaded(&mut self, id: SourceId, load: Load, now: Moment) {
         let passes = &mut self.sources[id].passes;
         passes.loading.reported(load);
-        if load == Load::Data && passes.loading.wants_data() {
-            self.ask_to_load(id, SOON, now);
+        if load == Load::Data && passes.loading.wants_data() && self.sources[id].loads_left > 0 {
+            self.sources[id].loads_left -= 1;
+            self.begin(Key::Load(id));
         }
         // It may be all that was missing.
         let passes = &mut self.sources[id].passes;
@@ -498,6 +499,7 @@ impl Engine {
             Some(next) => self.timers.set(Timer::Task(Key::Load(id)), next),
             None => {
                 self.sources[id].load_asked = Some(now.at);
+                self.sources[id].loads_left = LOADS;
                 self.begin(Key::Load(id));
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Source {
     /// Asking OPAL to load everything.
     pub(super) load: Task,
     pub(super) load_asked: Option<Instant>,
+    /// How often it may be asked again at once, when it reports a load.
+    pub(super) loads_left: u8,
     pub(super) passes: Passes,
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
@@ -72,6 +74,7 @@ impl Source {
             counted: None,
             load: Task::default(),
             load_asked: None,
+            loads_left: 0,
             interval: match mode {
                 Mode::Serve => interval,
                 Mode::Sync { interval } => Some(interval),
@@ -105,6 +108,7 @@ impl Source {
         self.count = old.count.inherit();
         self.load = old.load.inherit();
         self.load_asked = old.load_asked;
+        self.loads_left = old.loads_left;
         self.counted = old.counted;
         self.passes.inherit(&old.passes);
     }
