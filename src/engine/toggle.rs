@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
 use crate::job::{Created, Job, SourceId, ToggleId};
-use crate::plan::{History, Observed, Step};
+use crate::plan::{History, Observed, Removal, Step};
 use crate::schedule::LONGEST_PAUSE;
 use crate::users::{Change, Users};
 
@@ -413,13 +413,12 @@ impl Engine {
             return Err(Decision::Stale);
         }
         let changes = toggle.observed.changes_to(&users);
-        let may_remove = |change: &Option<Arc<Change>>| {
-            change
-                .as_ref()
-                .is_none_or(|change| !change.removed.is_empty())
-        };
-        if self.lacks_proof(id) && changes.iter().any(may_remove) {
-            return Err(Decision::Doubtful);
+        if self.lacks_proof(id) {
+            let removals = toggle.observed.removals(&users, &changes, &toggle.history);
+            let may_remove = |removal: &Option<Removal>| removal.is_none_or(|it| it.removed > 0);
+            if removals.iter().any(may_remove) {
+                return Err(Decision::Doubtful);
+            }
         }
         let update = Update { users, changes };
         match self.held_back(id, &update) {

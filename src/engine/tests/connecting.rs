@@ -249,6 +249,21 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
 }
 
 #[test]
+fn a_toggle_that_was_just_created_can_be_taken_away_from_no_one() {
+    let mut bench = Bench::new(config(vec![waiting_opal()], &[0]), Mode::Serve, false);
+    bench.jobs();
+    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(Done::Discover(0, Ok(access())));
+    bench.jobs();
+    bench.done(Done::Register(0, Ok(())));
+    bench.jobs();
+    bench.done(Done::Ready(0, Ok(process("a", 1))));
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    assert_eq!(bench.jobs(), ["update 0 eve"]);
+}
+
+#[test]
 fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal_limit_has_to_do() {
     let mut bench = told_by_a();
     let mut config = Config::clone(&bench.engine.config);
