@@ -327,7 +327,7 @@ impl Engine {
         // All at once, so that what can be read together is.
         (0..self.toggles.len()).for_each(|id| self.decide_again(id, now));
         for source in 0..self.sources.len() {
-            self.load_at_resync(source);
+            self.load_at_resync(source, now);
             self.ask_for_pass(source, Cause::Resync, now);
         }
         self.end_resync(now.at);

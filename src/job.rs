@@ -165,7 +165,7 @@ pub enum Job {
     Watch(SourceId),
     /// Take it back, if it is still ours.
     Leave(SourceId),
-    /// Ask OPA if it has loaded everything, as far as that is not known.
+    /// Ask OPA if it has loaded everything, unless that is known.
     Ready(SourceId, Arc<Origin>, Known),
     /// Ask OPA how often it was written to.
     Count(SourceId, Arc<Origin>),

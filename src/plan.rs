@@ -274,7 +274,7 @@ impl Environment {
 const STEPS: usize = 64;
 
 impl History {
-    /// That of a toggle that was created just now: nobody has it.
+    /// That of a toggle that was created just now, and has no users.
     pub fn of_new() -> History {
         History {
             last: Some(Arc::default()),

@@ -39,6 +39,9 @@ pub(super) struct Loading {
     /// The first process, which was taken at its word: it may have been restarted before.
     taken_at_its_word: Option<String>,
     restart: Option<Restart>,
+    /// The processes that were noticed as new, and when: those that answer in turn behind a load balancer
+    /// come again, and must not put the end of the wait off for ever.
+    noticed: Vec<(String, Instant)>,
 }
 
 /// A process that has not been seen to load everything.
@@ -46,7 +49,6 @@ pub(super) struct Loading {
 struct Restart {
     process: Option<String>,
     since: Instant,
-    noticed: Instant,
     /// How often OPAL has loaded all data, and all policy, since then.
     data: u8,
     policy: u8,
@@ -159,11 +161,8 @@ impl Loading {
             None => is_new,
         };
         if restarted {
-            let before = self.restart.as_ref();
-            // Processes that answer in turn behind a load balancer must not put the end of it off for ever.
-            let recent = before.filter(|before| now < before.noticed + PROOF);
-            let since = recent.map_or(now, |before| before.since);
-            let again = u8::from(before.is_some());
+            let since = self.first_noticed(process.as_ref(), now);
+            let again = u8::from(self.restart.is_some());
             self.restart = Some(Restart {
                 since,
                 ..Restart::of(process.clone(), now, LOADS + again, *writes)
@@ -224,6 +223,22 @@ impl Loading {
         }
     }
 
+    /// When a process was noticed first; one that does not tell its id is always another.
+    fn first_noticed(&mut self, process: Option<&String>, now: Instant) -> Instant {
+        let Some(process) = process else {
+            return now;
+        };
+        let mut noticed = self.noticed.iter();
+        if let Some((_, at)) = noticed.find(|(known, _)| known == process) {
+            return *at;
+        }
+        if self.noticed.len() == PROCESSES {
+            self.noticed.remove(0);
+        }
+        self.noticed.push((process.clone(), now));
+        now
+    }
+
     fn trust(&mut self, process: &Option<String>) {
         if let Some(process) = process {
             let loaded = Arc::make_mut(&mut self.loaded);
@@ -244,7 +259,6 @@ impl Restart {
         Restart {
             process,
             since: now,
-            noticed: now,
             data: 0,
             policy: 0,
             loads,
@@ -276,7 +290,7 @@ mod tests {
     /// An OPA that has loaded everything.
     fn loaded(process: Option<&str>) -> (Loading, Instant) {
         let (mut loading, now) = (Loading::default(), Instant::now());
-        let told = evidence(process, None, Some((3, 1)));
+        let told = evidence(process, None, Some((10, 1)));
         assert_eq!(loading.judge(&told, now), Verdict::Ready);
         (loading, now)
     }
@@ -385,24 +399,28 @@ mod tests {
 
     #[test]
     fn processes_that_answer_in_turn_are_not_waited_for_for_ever() {
-        for (one, other) in [(Some("b"), Some("c")), (None, None)] {
-            let (mut loading, now) = loaded(one.map(|_| "a"));
-            let mut verdicts = Vec::new();
-            for second in 0..70 {
-                let id = if second % 2 == 0 { one } else { other };
-                let told = evidence(id, Some(true), Some((9 - second % 2, 1)));
-                verdicts.push(loading.judge(&told, now + Duration::from_secs(second)));
+        let (mut loading, now) = loaded(Some("a"));
+        let mut verdicts = Vec::new();
+        for second in 0..70 {
+            let id = if second % 2 == 0 { "b" } else { "c" };
+            let told = evidence(Some(id), Some(true), Some((9, 1)));
+            verdicts.push(loading.judge(&told, now + Duration::from_secs(second)));
+        }
+        let (early, late) = (&verdicts[..60], &verdicts[61..]);
+        assert!(early.iter().all(|verdict| *verdict != Verdict::Unproven));
+        assert!(late.iter().all(|verdict| *verdict == Verdict::Unproven));
+    }
+
+    #[test]
+    fn an_opa_that_is_restarted_again_and_again_is_held_each_time() {
+        for has_id in [true, false] {
+            let (mut loading, now) = loaded(has_id.then_some("a"));
+            for restart in 0..9 {
+                let id = format!("process {restart}");
+                let told = evidence(has_id.then_some(&*id), Some(true), Some((9 - restart, 1)));
+                let later = now + Duration::from_secs(20 * restart);
+                assert_ne!(loading.judge(&told, later), Verdict::Unproven, "{restart}");
             }
-            assert!(
-                verdicts[..60]
-                    .iter()
-                    .all(|verdict| *verdict != Verdict::Unproven)
-            );
-            assert!(
-                verdicts[62..]
-                    .iter()
-                    .all(|verdict| *verdict == Verdict::Unproven)
-            );
         }
     }
 

@@ -506,9 +506,9 @@ impl Engine {
     }
 
     /// Asks OPAL once more where it has proven nothing before.
-    pub(super) fn load_at_resync(&mut self, id: SourceId) {
+    pub(super) fn load_at_resync(&mut self, id: SourceId, now: Moment) {
         if self.sources[id].passes.unproven && self.sources[id].passes.loading.wants_load() {
-            self.begin(Key::Load(id));
+            self.ask_to_load(id, REPORT, now);
         }
     }
 

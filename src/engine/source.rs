@@ -456,7 +456,7 @@ pub(super) enum CallbackHealth {
     /// None has come, and none was missed.
     #[default]
     Unknown,
-    /// A resync found other users, and nobody had called: the call may be on its way.
+    /// A resync found other users without a callback, which may be on its way.
     Missed,
     /// That has lasted, and was told.
     NeverCalled,
@@ -469,7 +469,7 @@ impl Engine {
         self.sources[id].callback_health = CallbackHealth::Working;
     }
 
-    /// A pass for which nobody called has found other users than before.
+    /// A pass without a callback has found other users than before.
     pub(super) fn missed_callback(&mut self, id: SourceId) {
         let source = &mut self.sources[id];
         if source.has_registered && source.callback_health == CallbackHealth::Unknown {

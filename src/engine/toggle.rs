@@ -233,7 +233,7 @@ impl Engine {
     }
 
     /// Asks again for those users of a file that was looked at once more and holds the same.
-    pub(super) fn ask_stale(&mut self, source: crate::job::SourceId) {
+    pub(super) fn ask_stale(&mut self, source: SourceId) {
         for id in self.toggles_of(source) {
             if self.toggles[id].waits_for_answer(self.terms.readable) {
                 self.ask_again(id);
