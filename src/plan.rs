@@ -84,7 +84,7 @@ impl Observed {
     /// The steps that are left towards a toggle that exists, is on for exactly the users that are
     /// wanted in every environment, and follows its `spec`: each can be taken without those before it.
     ///
-    /// `desired` is none where the users are not known: then nothing is done about them. `readable`
+    /// `desired` is none while the users are not known, and then nothing is done about them. `readable`
     /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
     pub fn steps(&self, desired: Option<&Users>, readable: bool) -> Vec<Step> {
         let present = match self {

@@ -278,8 +278,7 @@ fn subject(key: Key) -> Subject {
     }
 }
 
-/// A request that has been out for this long gives its slot to another: it hangs, and whoever
-/// waits behind it must not.
+/// A request that has been out for this long hangs, and gives its slot to the next one.
 pub const PROMPT: Duration = Duration::from_secs(1);
 
 /// How many requests that hang can be out besides those that have a slot, so that a peer that
