@@ -24,7 +24,7 @@ pub use view::{Cause, Notice, Outcome, Sent, SourceView, TargetView, ToggleState
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{AtOnce, Done, Job, Load, SourceId, Terms, ToggleId};
+use crate::job::{AtOnce, Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::Source;
 use task::{Key, Slots, Timer};
@@ -99,7 +99,8 @@ struct Resync {
 pub struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    terms: Terms,
+    /// Of the target.
+    terms: TargetTerms,
     sources: Vec<Source>,
     toggles: Vec<Toggle>,
     /// Toggles with a change to send to the target, and those with anything else to do there, which
@@ -125,15 +126,19 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for a configuration, whose target has these terms.
+    /// An engine for a configuration, whose sources and target have these terms.
     ///
     /// Nothing happens before [`Engine::start`].
     pub fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
-        let source = |source| Source::new(source, mode, slots);
+        let source = |terms| Source::new(terms, mode, slots);
+        let Terms {
+            sources,
+            target: terms,
+        } = terms;
         Engine {
             mode,
-            sources: config.sources.iter().map(source).collect(),
+            sources: sources.into_iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             changes: VecDeque::new(),
             looks: VecDeque::new(),
@@ -183,7 +188,7 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Moment) {
         match event {
             // Nothing calls back for a file that it would not have to be looked at for.
-            Event::Callback(source) if self.sources[source].is_file => {
+            Event::Callback(source) if self.sources[source].terms.is_read => {
                 self.begin(Key::Discover(source));
             }
             Event::Callback(source) => {
