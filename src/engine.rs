@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use pass::PATIENCE;
 pub use task::{HANGING, Moment, PROMPT, Trouble};
-pub use view::{Cause, Notice, Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
+pub use view::{Cause, News, Notice, Outcome, Sent, SourceView, State, TargetView, ToggleView};
 
 use crate::config::Config;
 use crate::error::Failure;
@@ -71,7 +71,7 @@ pub enum Event {
     Stop,
 }
 
-/// A row of the status that can have changed.
+/// What something is about: a notice, or a row of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A source.
@@ -364,10 +364,8 @@ impl Engine {
             return;
         };
         resync.is_overdue = true;
-        self.notices.push(Notice::Overdue {
-            took: now - resync.since,
-            left: resync.left.len(),
-        });
+        let (took, left) = (now - resync.since, resync.left.len());
+        self.notify(Subject::Target, News::Overdue { took, left });
         self.touched.insert(Subject::Target);
     }
 
@@ -381,6 +379,10 @@ impl Engine {
             self.timers
                 .set(Timer::Resync, due.map_or(next, |due| due.min(next)));
         }
+    }
+
+    fn notify(&mut self, subject: Subject, news: News) {
+        self.notices.push(Notice { subject, news });
     }
 
     /// A number that is larger than all before.

@@ -188,6 +188,57 @@ pub enum AtOnce {
     Together(usize),
 }
 
+/// What is asked of a source or of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Of OPAL: where OPA is.
+    Discover,
+    /// Reading the file of a source.
+    ReadFile,
+    /// Having OPAL call back.
+    Register,
+    /// Looking whether OPAL still has the registration.
+    Watch,
+    /// Counting the writes to OPA.
+    Count,
+    /// Asking OPA whether it has loaded everything.
+    Ready,
+    /// Having OPAL load everything into OPA.
+    Load,
+    /// Taking the registration back.
+    Leave,
+    /// Asking for the users of a toggle.
+    Query,
+    /// Reading a toggle at the target.
+    Read,
+    /// Creating it there.
+    Create,
+    /// Bringing its metadata in line with its `spec`.
+    Describe,
+    /// Setting its users.
+    Update,
+}
+
+impl Operation {
+    /// As the log, `/status` and the metrics have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Operation::Discover => "discovery",
+            Operation::ReadFile => "reading",
+            Operation::Register => "registration",
+            Operation::Watch | Operation::Count => "watch",
+            Operation::Ready => "readiness query",
+            Operation::Load => "request to load everything",
+            Operation::Leave => "leaving",
+            Operation::Query => "query",
+            Operation::Read => "read",
+            Operation::Create => "creation",
+            Operation::Describe => "metadata update",
+            Operation::Update => "update",
+        }
+    }
+}
+
 /// One request, or a few that belong together, for a request thread.
 #[derive(Clone, Debug)]
 pub enum Job {

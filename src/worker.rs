@@ -190,7 +190,11 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            log::tell(generation.engine.take_notices(), &self.metrics);
+            log::tell(
+                generation.engine.take_notices(),
+                &generation.config,
+                &self.metrics,
+            );
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());

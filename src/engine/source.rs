@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Job, Origin, SourceId, SourceTerms, Writes};
+use crate::job::{Job, Operation, Origin, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
 use super::task::{State, Task, Trouble};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Subject, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// How often the registration is looked at.
 const WATCH: Duration = Duration::from_secs(30);
@@ -196,11 +196,11 @@ impl Engine {
                 self.sources[id].origin = None;
                 self.outdate_answers(id);
                 self.forget_users(id);
-                self.failed(key, "reading", failure, now);
+                self.failed(key, Operation::ReadFile, failure, now);
                 false
             }
             Err(failure) => {
-                self.failed(key, "discovery", failure, now);
+                self.failed(key, Operation::Discover, failure, now);
                 false
             }
         };
@@ -242,8 +242,7 @@ impl Engine {
             self.begin(Key::Count(id));
         }
         if let Some(opa) = opa {
-            let name = self.source_name(id);
-            self.notices.push(Notice::Discovered { name, opa });
+            self.notify(Subject::Source(id), News::Discovered { opa });
         }
         true
     }
@@ -256,15 +255,14 @@ impl Engine {
                 self.sources[id].has_registered = true;
                 self.timers.set(Timer::Task(Key::Watch(id)), now.at + WATCH);
                 self.begin(Key::Count(id));
-                let name = self.source_name(id);
-                self.notices.push(Notice::Registered { name });
+                self.notify(Subject::Source(id), News::Registered);
                 // A change may have fallen between an earlier pass and now.
                 self.sources[id]
                     .passes
                     .waiting
                     .get_or_insert(Cause::Connected);
             }
-            Err(failure) => self.failed(key, "registration", failure, now),
+            Err(failure) => self.failed(key, Operation::Register, failure, now),
         }
         if self.stopping {
             self.leave(id);
@@ -287,12 +285,11 @@ impl Engine {
                         self.ask_for_pass(id, Cause::Connected, now);
                     }
                 } else if !self.stopping {
-                    let name = self.source_name(id);
-                    self.notices.push(Notice::Lost { name });
+                    self.notify(Subject::Source(id), News::Lost);
                     self.connect(id, now);
                 }
             }
-            Err(failure) => self.failed(key, "watch", failure, now),
+            Err(failure) => self.failed(key, Operation::Watch, failure, now),
         }
     }
 
@@ -309,7 +306,7 @@ impl Engine {
             Ok(writes) => writes,
             Err(failure) => {
                 self.rediscover(id, &failure, now);
-                return self.failed(key, "watch", failure, now);
+                return self.failed(key, Operation::Count, failure, now);
             }
         };
         self.succeeded(key);
@@ -322,10 +319,6 @@ impl Engine {
             self.heard_news(id, now.at);
             self.ask_for_pass(id, Cause::Watch, now);
         }
-    }
-
-    pub(super) fn source_name(&self, id: SourceId) -> String {
-        format!("source {}", self.config.sources[id].id)
     }
 
     /// Looks now whether the registrations are still there.
@@ -368,27 +361,21 @@ impl Engine {
         if now.at - since < limit || is_told {
             return;
         }
-        let what = "reading";
+        let operation = Operation::ReadFile;
         let words = format!(
             "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
         );
         let failure = Failure::new(Kind::Timeout, words);
         source.origin = None;
         source.discover.trouble = Some(Trouble {
-            what,
+            operation,
             failure: failure.clone(),
             count: 1,
         });
         self.outdate_answers(id);
         self.forget_users(id);
         self.touched.insert(Subject::Source(id));
-        self.notices.push(Notice::Failing {
-            name: self.source_name(id),
-            what,
-            failure,
-            count: 1,
-            retry_in: None,
-        });
+        self.failed_for_good(id, operation, failure);
     }
 
     pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {
@@ -471,12 +458,11 @@ impl Engine {
             return;
         }
         self.sources[id].callback_health = CallbackHealth::NeverCalled;
-        let name = self.source_name(id);
         let Some(registration) = &self.sources[id].terms.registration else {
             return;
         };
         let address = registration.advertised.to_string();
-        self.notices.push(Notice::Unheard { name, address });
+        self.notify(Subject::Source(id), News::Unheard { address });
     }
 
     pub(super) fn stop(&mut self) {
@@ -502,13 +488,18 @@ impl Engine {
 
     pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
         if let Err(failure) = result {
-            self.notices.push(Notice::Failing {
-                name: self.source_name(id),
-                what: "leaving",
-                failure,
-                count: 1,
-                retry_in: None,
-            });
+            self.failed_for_good(id, Operation::Leave, failure);
         }
+    }
+
+    /// Tells of a failure that is not tried again.
+    fn failed_for_good(&mut self, id: SourceId, operation: Operation, failure: Failure) {
+        let news = News::Failing {
+            operation,
+            failure,
+            count: 1,
+            retry_in: None,
+        };
+        self.notify(Subject::Source(id), news);
     }
 }

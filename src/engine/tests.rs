@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Map;
 
-use super::{Engine, Event, Mode, Moment, Notice};
+use super::{Engine, Event, Mode, Moment, News, State};
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
@@ -299,8 +299,9 @@ impl Bench {
         Some(next.saturating_duration_since(self.now))
     }
 
-    fn notices(&mut self) -> Vec<Notice> {
-        self.engine.take_notices()
+    fn notices(&mut self) -> Vec<News> {
+        let notices = self.engine.take_notices();
+        notices.into_iter().map(|notice| notice.news).collect()
     }
 
     fn is_failing(&self) -> bool {

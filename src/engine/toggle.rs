@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
-use crate::job::{Created, Job, SourceId, ToggleId};
+use crate::job::{Created, Job, Operation, SourceId, ToggleId};
 use crate::plan::{History, Observed, Removal, Step};
 use crate::schedule::LONGEST_PAUSE;
 use crate::users::{Change, Users};
@@ -16,7 +16,7 @@ use crate::users::{Change, Users};
 use super::pass::Answer;
 use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Subject, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// How long after a toggle is in sync again to look once more, or to send once more, where an update
 /// was lost before: it may be applied late.
@@ -259,7 +259,7 @@ impl Engine {
                 self.toggles[id].desired = None;
                 self.rediscover(source, &failure, now);
                 let lost = failure.is_unreachable();
-                self.failed(Key::Query(id), "query", failure, now);
+                self.failed(Key::Query(id), Operation::Query, failure, now);
                 self.decide_again(id, now);
                 if lost { Answer::Lost } else { Answer::Failed }
             }
@@ -509,17 +509,16 @@ impl Engine {
 
     /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
     fn hold_back(&mut self, id: ToggleId, failure: Failure) {
-        let name = self.toggle_name(id);
         let apply = &mut self.toggles[id].apply;
         if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
             return;
         }
         apply.trouble = Some(Trouble {
-            what: "update",
+            operation: Operation::Update,
             failure: failure.clone(),
             count: 1,
         });
-        self.notices.push(Notice::HeldBack { name, failure });
+        self.notify(Subject::Toggle(id), News::HeldBack(failure));
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
@@ -564,15 +563,12 @@ impl Engine {
     /// A change has not arrived for too long, for whatever reason.
     pub(super) fn has_become_late(&mut self, id: ToggleId, now: Instant) {
         self.touched.insert(Subject::Toggle(id));
-        let name = self.toggle_name(id);
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
         let since = toggle.behind.unwrap_or(now);
         if toggle.query.trouble.is_none() && toggle.apply.trouble.is_none() {
-            self.notices.push(Notice::Late {
-                name,
-                after: now - since,
-            });
+            let after = now - since;
+            self.notify(Subject::Toggle(id), News::Late { after });
         }
     }
 
@@ -658,9 +654,9 @@ impl Engine {
                 Ok(observed) => {
                     self.toggles[id].read_alone = false;
                     self.was_seen(id, observed, now.at);
-                    self.step_taken(id, "read", now);
+                    self.step_taken(id, Operation::Read, now);
                 }
-                Err(failure) => self.step_failed(id, "read", failure, now),
+                Err(failure) => self.step_failed(id, Operation::Read, failure, now),
             }
         }
     }
@@ -683,7 +679,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         if std::mem::replace(&mut toggle.read_alone, true) {
             let failure = Failure::new(Kind::Answer, "the target does not tell of it");
-            return self.step_failed(id, "read", failure, now);
+            return self.step_failed(id, Operation::Read, failure, now);
         }
         toggle.due = true;
         toggle.apply.state = State::Idle;
@@ -699,8 +695,7 @@ impl Engine {
         self.slots.release(id);
         match result {
             Ok(Created::New(present)) => {
-                let name = self.toggle_name(id);
-                self.notices.push(Notice::Created { name });
+                self.notify(Subject::Toggle(id), News::Created);
                 let toggle = &mut self.toggles[id];
                 toggle.outcome.created = true;
                 toggle.has_changed = true;
@@ -717,34 +712,33 @@ impl Engine {
                 let words = "the target says that it is there already (409), but could not show \
                              it: it is read again";
                 let failure = Failure::new(Kind::Status(409), words);
-                return self.step_failed(id, "creation", failure, now);
+                return self.step_failed(id, Operation::Create, failure, now);
             }
-            Err(failure) => return self.step_failed(id, "creation", failure, now),
+            Err(failure) => return self.step_failed(id, Operation::Create, failure, now),
         }
         let toggle = &mut self.toggles[id];
         toggle.exists = true;
         toggle.fresh = true;
-        self.step_taken(id, "creation", now);
+        self.step_taken(id, Operation::Create, now);
     }
 
     pub(super) fn was_described(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
         self.slots.release(id);
         if let Err(failure) = result {
-            return self.step_failed(id, "metadata update", failure, now);
+            return self.step_failed(id, Operation::Describe, failure, now);
         }
         let toggle = &mut self.toggles[id];
         toggle.outcome.described = true;
         if let Observed::Present(present) = &mut toggle.observed {
             present.described = true;
         }
-        self.step_taken(id, "metadata update", now);
+        self.step_taken(id, Operation::Describe, now);
     }
 
     pub(super) fn was_updated(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
         self.slots.release(id);
-        let (update, name) = (self.toggles[id].sent.take(), self.toggle_name(id));
         let toggle = &mut self.toggles[id];
-        match (result, update) {
+        match (result, toggle.sent.take()) {
             (Ok(()), Some(Update { users, changes })) => {
                 let change = Change::of_all(&changes);
                 toggle.fresh = false;
@@ -752,22 +746,18 @@ impl Engine {
                 toggle.observed.set_users(&users);
                 toggle.history.sent(&users, &changes, now.at);
                 toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-                self.notices.push(Notice::Updated {
-                    name,
-                    users,
-                    change,
-                });
+                self.notify(Subject::Toggle(id), News::Updated { users, change });
             }
             (Err(failure), Some(update)) => {
                 if failure.is_unsure() {
                     toggle.history.may_have(&update.users);
                 }
-                return self.step_failed(id, "update", failure, now);
+                return self.step_failed(id, Operation::Update, failure, now);
             }
             // Of the engine before this one.
             (_, None) => {}
         }
-        self.step_taken(id, "update", now);
+        self.step_taken(id, Operation::Update, now);
     }
 
     /// After a lost request: looks, or sends, once more.
@@ -777,40 +767,40 @@ impl Engine {
         self.decide_again(id, now);
     }
 
-    fn step_taken(&mut self, id: ToggleId, what: &'static str, now: Moment) {
+    fn step_taken(&mut self, id: ToggleId, operation: Operation, now: Moment) {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         if std::mem::take(&mut toggle.recheck) {
             toggle.observed.forget(self.terms.readable);
         }
         // The same step's trouble is over; another's may come back: it ends when all is done.
-        if matches!(&toggle.apply.trouble, Some(trouble) if trouble.what == what) {
+        if matches!(&toggle.apply.trouble, Some(trouble) if trouble.operation == operation) {
             self.succeeded(Key::Apply(id));
         }
         self.touched.insert(Subject::Toggle(id));
         self.decide_again(id, now);
     }
 
-    fn step_failed(&mut self, id: ToggleId, what: &'static str, failure: Failure, now: Moment) {
+    fn step_failed(&mut self, id: ToggleId, operation: Operation, failure: Failure, now: Moment) {
         let readable = self.terms.readable;
         let toggle = &mut self.toggles[id];
         let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
-        if deleted && matches!(what, "update" | "metadata update") {
+        if deleted && matches!(operation, Operation::Update | Operation::Describe) {
             toggle.observed = Observed::Absent;
             toggle.apply.state = State::Idle;
             return self.decide_again(id, now);
         }
-        toggle.unsure |= what == "update" && failure.is_unsure();
-        match what {
+        toggle.unsure |= operation == Operation::Update && failure.is_unsure();
+        match operation {
             // What was known is known still.
-            "read" => toggle.due = true,
+            Operation::Read => toggle.due = true,
             _ => toggle.observed.forget_users(readable),
         }
         if failure.is_status(404) && toggle.fresh {
             toggle.observed = Observed::Unknown;
         }
         self.pause_target(&failure, now);
-        self.failed(Key::Apply(id), what, failure, now);
+        self.failed(Key::Apply(id), operation, failure, now);
         self.note_if_behind(id, now.at);
         self.has_been_looked_at(id, now.at);
         self.settled(id);
@@ -832,7 +822,7 @@ impl Engine {
         if self.paused.as_ref().is_none_or(|(known, _)| *known < end) {
             self.paused = Some((end, failure.clone()));
             self.timers.set(Timer::Target, end);
-            self.notices.push(Notice::Paused { wait });
+            self.notify(Subject::Target, News::Paused { wait });
             self.touched.insert(Subject::Target);
         }
     }
@@ -866,9 +856,5 @@ impl Engine {
         let known = toggle.desired.is_some() && source.passes.is_sure() && !waits;
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
-    }
-
-    pub(super) fn toggle_name(&self, id: ToggleId) -> String {
-        format!("toggle {}", self.config.toggles[id].key)
     }
 }

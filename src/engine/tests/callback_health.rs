@@ -28,7 +28,7 @@ fn answer(bench: &mut Bench, keys: &[&str]) -> bool {
             other => panic!("{} was not expected", short(&other)),
         });
     }
-    let told = |notice: &Notice| matches!(notice, Notice::Unheard { .. });
+    let told = |notice: &News| matches!(notice, News::Unheard { .. });
     bench.notices().iter().any(told)
 }
 

@@ -199,7 +199,7 @@ fn an_opa_that_was_restarted_is_loaded_again_and_asked_for_users_only_then() {
     bench.done(Done::Load(0, Ok(true)));
     bench.done(Done::Watch(0, Ok(true)));
     for load in [Load::Policy, Load::Data] {
-        assert!(bench.engine.source(0).not_ready);
+        assert!(bench.engine.sources[0].passes.held_since.is_some());
         loaded(&mut bench, load);
     }
     bench.millis(2000);
@@ -237,7 +237,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
     assert_eq!(bench.jobs(), ["load 0", "ready 0"]);
     bench.done(Done::Load(0, Ok(true)));
     bench.done(Done::Ready(0, Ok(process("a", 1))));
-    assert!(bench.engine.source(0).not_ready);
+    assert!(bench.engine.sources[0].passes.held_since.is_some());
     for load in [Load::Data, Load::Data, Load::Policy, Load::Policy] {
         loaded(&mut bench, load);
     }

@@ -303,7 +303,7 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
 fn pass(bench: &mut Bench) -> Option<(usize, usize, usize, usize)> {
     let mut newest_first = bench.notices().into_iter().rev();
     newest_first.find_map(|notice| match notice {
-        Notice::Pass {
+        News::Pass {
             toggles,
             changed,
             failed,
@@ -348,13 +348,13 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
     bench.done(Done::Query(0, Ok(users(&[]))));
     bench.done(Done::Query(1, Err(failure(Kind::Refused))));
     assert_eq!(bench.engine.source(0).last_success, well);
-    assert!(bench.engine.source(0).answers);
+    assert!(!bench.engine.sources[0].passes.unanswered);
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Err(failure(Kind::Refused))));
     bench.done(Done::Query(1, Err(failure(Kind::Refused))));
     assert!(
-        !bench.engine.source(0).answers,
+        bench.engine.sources[0].passes.unanswered,
         "nothing of it was answered"
     );
     bench.callback(0);
@@ -362,7 +362,7 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
     bench.done(Done::Query(0, Ok(users(&[]))));
     bench.done(Done::Query(1, Ok(users(&[]))));
     assert_eq!(bench.engine.source(0).last_success, Some(bench.now));
-    assert!(bench.engine.source(0).answers);
+    assert!(!bench.engine.sources[0].passes.unanswered);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
-use super::super::ToggleState;
+use super::super::State;
 use super::reload::reload;
 use super::*;
 use crate::config::MaxRemoval;
@@ -25,7 +25,7 @@ fn held_blind() -> Bench {
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&["a"]))));
     assert_eq!(bench.jobs(), [""; 0]);
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Held);
+    assert_eq!(bench.engine.toggle(0).state, State::Held);
     bench
 }
 
@@ -53,11 +53,7 @@ fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
             }
         }
         assert_eq!(sent, [""; 0], "changed: {what}");
-        assert_eq!(
-            next.engine.toggle(0).state,
-            ToggleState::Held,
-            "changed: {what}"
-        );
+        assert_eq!(next.engine.toggle(0).state, State::Held, "changed: {what}");
     }
 }
 

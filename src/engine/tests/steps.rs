@@ -1,6 +1,6 @@
 //! Steps at the target: retries, pauses, lost requests.
 
-use super::super::ToggleState;
+use super::super::State;
 use super::*;
 
 /// A toggle in sync with nobody, whose rule now allows these users; the update is in flight.
@@ -41,12 +41,12 @@ fn a_toggle_is_not_in_sync_while_an_update_that_nobody_wants_any_more_is_out() {
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Syncing);
+    assert_eq!(bench.engine.toggle(0).state, State::Syncing);
     bench.done(Done::Update(0, Ok(())));
     assert_eq!(bench.jobs(), ["update 0 "]);
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Syncing);
+    assert_eq!(bench.engine.toggle(0).state, State::Syncing);
     bench.done(Done::Update(0, Ok(())));
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::InSync);
+    assert_eq!(bench.engine.toggle(0).state, State::InSync);
 }
 
 #[test]
@@ -232,9 +232,9 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
         bench.notices();
         bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
         let notices = bench.notices();
-        let tells = |notice: &Notice| matches!(notice, Notice::Failing { .. });
+        let tells = |notice: &News| matches!(notice, News::Failing { .. });
         told.extend(notices.iter().any(tells).then_some(failures));
-        let is_retry = |notice: &&Notice| matches!(notice, Notice::Retry { .. });
+        let is_retry = |notice: &&News| matches!(notice, News::Retry { .. });
         retries += notices.iter().filter(is_retry).count();
         bench.callback(0);
         bench.jobs();
@@ -245,6 +245,6 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     assert_eq!(retries, 9, "for whoever counts them");
     bench.notices();
     bench.done(Done::Update(0, Ok(())));
-    let mended = |notice: &Notice| matches!(notice, Notice::Mended { count: 9, .. });
+    let mended = |notice: &News| matches!(notice, News::Mended { count: 9, .. });
     assert!(bench.notices().iter().any(mended));
 }

@@ -11,12 +11,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::{Key, Timer, ToggleState};
+use super::super::super::{Key, Timer};
 use super::remote::Remote;
 use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of};
 use super::world::Flight;
 use super::*;
 use crate::engine::HANGING;
+use crate::job::Operation;
 
 const WAITS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -45,12 +46,12 @@ pub(super) struct Referee {
 }
 
 /// How often what failed in a row.
-type Streak = (usize, &'static str);
+type Streak = (usize, Operation);
 
 /// What became of one task.
 struct Verdict {
     key: Key,
-    what: &'static str,
+    operation: Operation,
     failure: Option<Failure>,
 }
 
@@ -163,13 +164,18 @@ impl Referee {
             self.told[*id] = result.is_ok().then_some(moment);
             self.asked_at[*id] = self.asking[*id].take();
         }
-        for Verdict { key, what, failure } in verdicts(done) {
+        for Verdict {
+            key,
+            operation,
+            failure,
+        } in verdicts(done)
+        {
             self.asked.remove(&key);
             let Some(failure) = failure else {
                 if self
                     .streaks
                     .get(&key)
-                    .is_some_and(|(_, failed)| *failed == what)
+                    .is_some_and(|(_, failed)| *failed == operation)
                 {
                     self.streaks.remove(&key);
                 }
@@ -184,7 +190,7 @@ impl Referee {
             }
             let before = self.streaks.get(&key).copied();
             let count = before.map_or(0, |(count, _)| count);
-            self.streaks.insert(key, (count + 1, what));
+            self.streaks.insert(key, (count + 1, operation));
             self.failed.push((key, failure, before));
         }
     }
@@ -208,7 +214,7 @@ impl Referee {
             if is_late && engine.toggles[id].is_in_step() {
                 self.streaks.remove(&Key::Apply(id));
             }
-            if toggle.state != ToggleState::InSync {
+            if toggle.state != State::InSync {
                 continue;
             }
             self.streaks.remove(&Key::Apply(id));
@@ -222,7 +228,7 @@ impl Referee {
             }
         }
         for notice in engine.take_notices() {
-            if let Notice::Pass { late, took, .. } = notice {
+            if let News::Pass { late, took, .. } = notice.news {
                 assert!(late == 0 || took >= PATIENCE, "passes overlap");
             }
         }
@@ -263,32 +269,36 @@ impl Referee {
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.
 fn verdicts(done: &Done) -> Vec<Verdict> {
-    fn of<T>(key: Key, what: &'static str, result: &Result<T, Failure>) -> Vec<Verdict> {
+    fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Vec<Verdict> {
         let failure = result.as_ref().err().cloned();
-        vec![Verdict { key, what, failure }]
+        vec![Verdict {
+            key,
+            operation,
+            failure,
+        }]
     }
     match done {
-        Done::Discover(id, result) => of(Key::Discover(*id), "discovery", result),
-        Done::Register(id, result) => of(Key::Register(*id), "registration", result),
-        Done::Watch(id, result) => of(Key::Watch(*id), "watch", result),
-        Done::Query(id, result) => of(Key::Query(*id), "query", result),
+        Done::Discover(id, result) => of(Key::Discover(*id), Operation::Discover, result),
+        Done::Register(id, result) => of(Key::Register(*id), Operation::Register, result),
+        Done::Watch(id, result) => of(Key::Watch(*id), Operation::Watch, result),
+        Done::Query(id, result) => of(Key::Query(*id), Operation::Query, result),
         Done::Create(id, Ok(Created::Existed(None))) => {
             let unread: Result<(), _> = Err(failure(Kind::Status(409)));
-            of(Key::Apply(*id), "creation", &unread)
+            of(Key::Apply(*id), Operation::Create, &unread)
         }
-        Done::Create(id, result) => of(Key::Apply(*id), "creation", result),
-        Done::Describe(id, result) => of(Key::Apply(*id), "metadata update", result),
-        Done::Update(id, result) => of(Key::Apply(*id), "update", result),
+        Done::Create(id, result) => of(Key::Apply(*id), Operation::Create, result),
+        Done::Describe(id, result) => of(Key::Apply(*id), Operation::Describe, result),
+        Done::Update(id, result) => of(Key::Apply(*id), Operation::Update, result),
         Done::Read(results) => {
             // What was not told is neither a success nor a failure.
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
             reads
-                .flat_map(|(id, result)| of(Key::Apply(*id), "read", result))
+                .flat_map(|(id, result)| of(Key::Apply(*id), Operation::Read, result))
                 .collect()
         }
-        Done::Count(id, result) => of(Key::Count(*id), "watch", result),
-        Done::Load(id, result) => of(Key::Load(*id), "request to load everything", result),
+        Done::Count(id, result) => of(Key::Count(*id), Operation::Count, result),
+        Done::Load(id, result) => of(Key::Load(*id), Operation::Load, result),
         Done::Leave(..) | Done::Ready(..) => Vec::new(),
     }
 }
