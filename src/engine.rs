@@ -18,9 +18,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use pass::PATIENCE;
-pub use task::{HANGING, Moment, PROMPT, Trouble};
-pub use view::{Cause, News, Notice, Outcome, Sent, SourceView, State, TargetView, ToggleView};
+pub(crate) use task::{Moment, Trouble};
+pub(crate) use view::{Cause, News, Notice, Outcome, Sent, State, TargetView, View};
 
 use crate::config::Config;
 use crate::error::Failure;
@@ -32,7 +31,7 @@ use toggle::Toggle;
 
 /// What an engine is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// `serve`: called back by OPAL.
     Serve,
     /// `sync`: a pass every interval.
@@ -53,7 +52,7 @@ pub enum Mode {
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// OPAL called back.
     Callback(SourceId),
     /// OPAL reports a load of everything, or of an entry that it loads periodically.
@@ -73,7 +72,7 @@ pub enum Event {
 
 /// What something is about: a notice, or a row of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// A source.
     Source(SourceId),
     /// A toggle.
@@ -96,7 +95,7 @@ struct Resync {
 }
 
 /// Owns all that the program knows. One thread owns the engine.
-pub struct Engine {
+pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
     terms: Terms,
@@ -128,7 +127,7 @@ impl Engine {
     /// An engine for a configuration, whose target has these terms.
     ///
     /// Nothing happens before [`Engine::start`].
-    pub fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
+    pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
         let source = |source| Source::new(source, mode, slots);
         Engine {
@@ -160,7 +159,7 @@ impl Engine {
 
     /// Connects to every source that it has not inherited a connection with, and creates every
     /// toggle.
-    pub fn start(&mut self, now: Moment) {
+    pub(crate) fn start(&mut self, now: Moment) {
         for source in 0..self.sources.len() {
             if self.sources[source].resumes() {
                 self.ask_for_pass(source, Cause::Reload, now);
@@ -180,7 +179,7 @@ impl Engine {
     }
 
     /// Takes note of an event.
-    pub fn handle(&mut self, event: Event, now: Moment) {
+    pub(crate) fn handle(&mut self, event: Event, now: Moment) {
         match event {
             // Nothing calls back for a file that it would not have to be looked at for.
             Event::Callback(source) if self.sources[source].is_file => {
@@ -205,7 +204,7 @@ impl Engine {
     }
 
     /// The next job that can be done now. Ask until there is none.
-    pub fn next_job(&mut self, now: Moment) -> Option<Job> {
+    pub(crate) fn next_job(&mut self, now: Moment) -> Option<Job> {
         if !self.stopping {
             self.ask_if_ready(now.at);
         }
@@ -223,7 +222,7 @@ impl Engine {
     }
 
     /// When [`Event::Time`] is to be sent, unless something else happens before.
-    pub fn next_time(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
         let waits = !self.changes.is_empty() || !self.looks.is_empty();
         let steps = (waits && self.paused.is_none()).then_some(&self.slots);
         let queries = self
@@ -238,28 +237,28 @@ impl Engine {
 
     /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: when the
     /// program is to end, nobody waits for answers that it has no use for.
-    pub fn may_end(&self) -> bool {
+    pub(crate) fn may_end(&self) -> bool {
         self.changing == 0 && self.urgent.is_empty()
     }
 
     /// Whether nothing is in flight, and nothing urgent is left to do.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.urgent.is_empty()
     }
 
     /// Whether the one pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
-    pub fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         let once = matches!(self.mode, Mode::Once { .. });
         once && self.is_idle() && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
     }
 
     /// What there is to tell since the last call.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
     /// What can look different since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<Subject> {
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Subject> {
         std::mem::take(&mut self.touched)
     }
 

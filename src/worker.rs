@@ -27,7 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(8);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Owns all mutable state.
-pub struct Worker {
+pub(crate) struct Worker {
     current: Generation,
     /// Those before the last reloads, which still have requests in flight.
     retired: Vec<Generation>,
@@ -41,7 +41,7 @@ pub struct Worker {
 }
 
 /// What the process is told to do.
-pub enum Order {
+pub(crate) enum Order {
     /// End.
     Stop,
     /// Go on with another configuration.
@@ -52,13 +52,13 @@ pub enum Order {
 
 /// What a worker is to do.
 #[derive(Clone)]
-pub struct Assignment {
+pub(crate) struct Assignment {
     /// The configuration.
-    pub config: Arc<Config>,
+    pub(crate) config: Arc<Config>,
     /// Those whom it names.
-    pub peers: Arc<Peers>,
+    pub(crate) peers: Arc<Peers>,
     /// For how long, and how.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
 }
 
 /// What the other threads have to tell.
@@ -74,7 +74,7 @@ enum Message {
 
 impl Worker {
     /// A worker that has not started. An order to stop, or the end of the orders, ends it.
-    pub fn new(
+    pub(crate) fn new(
         assignment: Assignment,
         status: Arc<Status>,
         metrics: Arc<Metrics>,
@@ -96,12 +96,12 @@ impl Worker {
     }
 
     /// Where callbacks are told.
-    pub fn callbacks(&self) -> Arc<PendingCallbacks> {
+    pub(crate) fn callbacks(&self) -> Arc<PendingCallbacks> {
         Arc::clone(&self.callbacks)
     }
 
     /// Runs until it is stopped, or the engine has finished; gives the engine back for a report.
-    pub fn run(mut self) -> Engine {
+    pub(crate) fn run(mut self) -> Engine {
         self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
         loop {
@@ -302,7 +302,7 @@ impl Generation {
 
 /// The callbacks that the worker has not taken up: however many come, at most one for each source waits in
 /// the channel, and the http thread never waits for the worker.
-pub struct PendingCallbacks {
+pub(crate) struct PendingCallbacks {
     /// By the source's id, whether a callback is pending.
     pending: Mutex<BTreeMap<String, bool>>,
     messages: Sender<Message>,
@@ -310,7 +310,7 @@ pub struct PendingCallbacks {
 
 /// The worker is gone: the process has to end.
 #[derive(Clone, Copy, Debug)]
-pub struct WorkerGone;
+pub(crate) struct WorkerGone;
 
 impl PendingCallbacks {
     fn new(config: &Config, messages: Sender<Message>) -> PendingCallbacks {
@@ -327,7 +327,7 @@ impl PendingCallbacks {
     /// # Errors
     ///
     /// Where the worker is gone.
-    pub fn add(&self, source: &str) -> Result<bool, WorkerGone> {
+    pub(crate) fn add(&self, source: &str) -> Result<bool, WorkerGone> {
         match self.pending().get_mut(source) {
             None => return Ok(false),
             Some(pending) if *pending => return Ok(true),
@@ -341,7 +341,7 @@ impl PendingCallbacks {
     }
 
     /// OPAL reports a load to a source.
-    pub fn report(&self, source: &str, load: Load) {
+    pub(crate) fn report(&self, source: &str, load: Load) {
         // Where the worker is gone, the next callback says so.
         let _ = self.messages.send(Message::Loaded(source.to_owned(), load));
     }

@@ -14,7 +14,7 @@ use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 
 /// How long a pass may make a waiting one wait: longer, and a query that hangs for one toggle would
 /// delay the others.
-pub const PATIENCE: Duration = Duration::from_millis(25);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
 /// The passes of one source.
 pub(super) struct Passes {

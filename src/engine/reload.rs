@@ -18,7 +18,13 @@ use super::{Engine, Key, Mode, Moment, Timer};
 impl Engine {
     /// An engine for another configuration, which has not started. What it knows of an object of
     /// the same name is what this one knows, as far as what is configured of it is the same.
-    pub fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms, now: Instant) -> Engine {
+    pub(crate) fn succeed(
+        &self,
+        config: Arc<Config>,
+        mode: Mode,
+        terms: Terms,
+        now: Instant,
+    ) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
         next.inherit_timer(self, Timer::Resync, Timer::Resync);
@@ -51,7 +57,7 @@ impl Engine {
 
     /// Waits for what an older engine, not always the one before this one, has in flight for a toggle
     /// at the target.
-    pub fn wait_for(&mut self, old: &Engine, now: Instant) {
+    pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
         for (id, old_id) in self.in_common_with(old) {
             let known = &old.toggles[old_id];
             if known.apply.is_running() && !self.toggles[id].waits_for_old {
@@ -76,7 +82,7 @@ impl Engine {
 
     /// Ends all that is in flight, and leaves the sources with which the next configuration has no
     /// registration under the same key: another one under that key replaces ours.
-    pub fn retire(&mut self, next: &Config) {
+    pub(crate) fn retire(&mut self, next: &Config) {
         let stays = |source: &Source, id: SourceId| {
             let registration = self.config.sources[id].registration();
             source.registers

@@ -379,11 +379,7 @@ impl Engine {
         );
         let failure = Failure::new(Kind::Timeout, words);
         source.origin = None;
-        source.discover.trouble = Some(Trouble {
-            operation,
-            failure: failure.clone(),
-            count: 1,
-        });
+        source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
         self.outdate_answers(id);
         self.forget_users(id);
         self.touched.insert(Subject::Source(id));
@@ -470,11 +466,10 @@ impl Engine {
             return;
         }
         self.sources[id].callback_health = CallbackHealth::NeverCalled;
-        let advertised = self.config.sources[id].advertised_address();
-        let Some(address) = advertised.map(ToString::to_string) else {
-            return;
-        };
-        self.notify(Subject::Source(id), News::Unheard { address });
+        if let Some(address) = self.config.sources[id].advertised_address() {
+            let advertised = address.to_string();
+            self.notify(Subject::Source(id), News::Unheard { advertised });
+        }
     }
 
     pub(super) fn stop(&mut self) {

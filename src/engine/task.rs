@@ -10,11 +10,11 @@ use super::{Engine, News, Subject};
 
 /// The moment at which an event is handled: time and randomness come in from outside.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// The time.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// A random number from 0 to 1, for the waits.
-    pub chance: f64,
+    pub(crate) chance: f64,
 }
 
 /// Where a task stands.
@@ -38,13 +38,22 @@ pub(super) enum State {
 
 /// A failure that goes on.
 #[derive(Clone, Debug)]
-pub struct Trouble {
-    /// What fails.
-    pub operation: Operation,
+pub(crate) struct Trouble {
+    pub(crate) operation: Operation,
     /// How it failed the last time.
-    pub failure: Failure,
+    pub(crate) failure: Failure,
     /// How often it failed in a row.
-    pub count: u32,
+    pub(super) count: u32,
+}
+
+impl Trouble {
+    pub(super) fn first(operation: Operation, failure: Failure) -> Trouble {
+        Trouble {
+            operation,
+            failure,
+            count: 1,
+        }
+    }
 }
 
 /// A query, registration, update or the like: its state, and its failures in a row.
@@ -266,11 +275,11 @@ fn subject(key: Key) -> Subject {
 }
 
 /// A request that has been out for this long hangs, and gives its slot to the next one.
-pub const PROMPT: Duration = Duration::from_secs(1);
+pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
 /// How many requests that hang can be out besides those that have a slot, so that a peer that
 /// hangs altogether cannot fill this machine with threads.
-pub const HANGING: usize = 64;
+pub(crate) const HANGING: usize = 64;
 
 /// The slots for requests in flight to one source or to the target.
 #[derive(Debug)]
@@ -349,60 +358,5 @@ impl Slots {
     fn prompt(&self, now: Instant) -> impl Iterator<Item = Instant> {
         let until = self.taken.iter().map(|(_, until)| *until);
         until.filter(move |until| *until > now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_that_hangs_gives_its_place_to_another() {
-        let start = Instant::now();
-        let mut slots = Slots::new(2);
-        slots.take(0, start, false);
-        slots.take(1, start + PROMPT / 2, false);
-        assert!(!slots.is_free(start + PROMPT / 2));
-        assert_eq!(slots.next_free(start + PROMPT / 2), Some(start + PROMPT));
-        assert!(slots.is_free(start + PROMPT));
-        slots.release(1);
-        assert!(slots.is_free(start + PROMPT / 2));
-    }
-
-    #[test]
-    fn what_hung_the_last_time_takes_no_place_from_the_others() {
-        let start = Instant::now();
-        let mut slots = Slots::new(1);
-        slots.take(0, start, true);
-        assert!(slots.is_free(start));
-    }
-
-    #[test]
-    fn strict_places_are_kept_and_are_one_for_a_while_where_that_is_asked_for() {
-        let start = Instant::now();
-        let mut slots = Slots::strict(2);
-        slots.take(0, start, true);
-        assert!(slots.is_free(start));
-        slots.take(1, start, true);
-        assert!(!slots.is_free(start + 2 * PROMPT));
-        assert_eq!(slots.next_free(start), None);
-        slots.release(1);
-        slots.narrow(start + PROMPT);
-        assert!(!slots.is_free(start));
-        assert_eq!(slots.next_free(start), Some(start + PROMPT));
-        assert!(slots.is_free(start + PROMPT));
-        slots.release(0);
-        assert!(slots.is_free(start));
-    }
-
-    #[test]
-    fn the_number_of_requests_that_hang_is_bounded() {
-        let start = Instant::now();
-        let mut slots = Slots::new(2);
-        (0..2 + HANGING).for_each(|toggle| slots.take(toggle, start, false));
-        assert!(!slots.is_free(start + 2 * PROMPT));
-        assert_eq!(slots.next_free(start), None);
-        slots.release(7);
-        assert!(slots.is_free(start + 2 * PROMPT));
     }
 }

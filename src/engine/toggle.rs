@@ -513,11 +513,7 @@ impl Engine {
         if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
             return;
         }
-        apply.trouble = Some(Trouble {
-            operation: Operation::Update,
-            failure: failure.clone(),
-            count: 1,
-        });
+        apply.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
         self.notify(Subject::Toggle(id), News::HeldBack(failure));
     }
 
