@@ -29,55 +29,45 @@ use source::Source;
 use task::{Key, Slots, Timer};
 use toggle::Toggle;
 
-/// What an engine is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// `serve`: called back by OPAL.
     Serve,
-    /// `sync`: a pass every interval.
+    /// `sync --interval`.
     Sync {
-        /// Time between passes.
         interval: Duration,
     },
-    /// `sync --once`, `sync --dry-run`: one pass, then finished.
+    /// `sync --once`, `sync --dry-run`.
     Once {
         /// No retry starts later.
         until: Instant,
-        /// Whether nothing may be changed at the target.
+        /// Nothing may be changed at the target.
         dry_run: bool,
-        /// Whether changes are made that `max_removal` forbids.
+        /// Changes are made that `max_removal` forbids.
         force: bool,
     },
 }
 
-/// Something that happened.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// OPAL called back.
     Callback(SourceId),
     /// OPAL reports a load of everything, or of an entry that it loads periodically.
     Loaded(SourceId, Load),
-    /// A job has ended.
     Done(Done),
     /// A request that an engine before this one made for a toggle has ended.
     Ended(ToggleId),
     /// An engine before this one has left a source. It can have been one of ours under another name, so
     /// that our registration went with it.
     Left,
-    /// Time has passed.
     Time,
-    /// The program is to end: no new requests, but those that say goodbye.
+    /// The program is to end: no new requests, except to take registrations back.
     Stop,
 }
 
-/// What something is about: a notice, or a row of the status.
+/// What a notice is about, or which row of the status can have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    /// A source.
     Source(SourceId),
-    /// A toggle.
     Toggle(ToggleId),
-    /// The target.
     Target,
 }
 
@@ -106,7 +96,7 @@ pub(crate) struct Engine {
     changes: VecDeque<ToggleId>,
     looks: VecDeque<ToggleId>,
     slots: Slots,
-    /// Until when the target wants to be left alone, and in which words it said so.
+    /// Until when the target asked for a pause, and how it said so.
     paused: Option<(Instant, Failure)>,
     timers: Timers<Timer>,
     /// Requests that need no slot: at most one of a kind for each source.
@@ -124,8 +114,6 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// An engine for a configuration, whose target has these terms.
-    ///
     /// Nothing happens before [`Engine::start`].
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
@@ -178,10 +166,9 @@ impl Engine {
         self.check_started();
     }
 
-    /// Takes note of an event.
     pub(crate) fn handle(&mut self, event: Event, now: Moment) {
         match event {
-            // Nothing calls back for a file that it would not have to be looked at for.
+            // A file is read again, whatever is said of it.
             Event::Callback(source) if self.sources[source].is_file => {
                 self.begin(Key::Discover(source));
             }
@@ -225,18 +212,15 @@ impl Engine {
     pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
         let waits = !self.changes.is_empty() || !self.looks.is_empty();
         let steps = (waits && self.paused.is_none()).then_some(&self.slots);
-        let queries = self
-            .sources
-            .iter()
-            .filter_map(|source| source.passes.waiting_for_slot());
-        let slots = queries
-            .chain(steps)
-            .filter_map(|slots| slots.next_free(now));
-        slots.chain(self.timers.next()).min()
+        let sources = self.sources.iter();
+        let queries = sources.filter_map(|source| source.passes.waiting_for_slot());
+        let slots = queries.chain(steps);
+        let free = slots.filter_map(|slots| slots.next_free(now));
+        free.chain(self.timers.next()).min()
     }
 
-    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: when the
-    /// program is to end, nobody waits for answers that it has no use for.
+    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: a program
+    /// that is to end does not wait for answers that it has no use for.
     pub(crate) fn may_end(&self) -> bool {
         self.changing == 0 && self.urgent.is_empty()
     }
@@ -248,16 +232,16 @@ impl Engine {
 
     /// Whether the one pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
     pub(crate) fn is_finished(&self) -> bool {
-        let once = matches!(self.mode, Mode::Once { .. });
-        once && self.is_idle() && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
+        self.until().is_some()
+            && self.is_idle()
+            && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
     }
 
-    /// What there is to tell since the last call.
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// What can look different since the last call.
+    /// The rows of the status that can have changed since the last call.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<Subject> {
         std::mem::take(&mut self.touched)
     }
@@ -342,11 +326,8 @@ impl Engine {
 
     /// Ends the resync when it has come to every toggle. The next one begins an interval later.
     fn end_resync(&mut self, now: Instant) {
-        if self
-            .resync
-            .take_if(|resync| resync.left.is_empty())
-            .is_some()
-        {
+        let resync = self.resync.take_if(|resync| resync.left.is_empty());
+        if resync.is_some() {
             self.timers.cancel(Timer::Overdue);
             self.touched.insert(Subject::Target);
             self.set_resync(now);
@@ -354,24 +335,22 @@ impl Engine {
     }
 
     fn resync_is_overdue(&mut self, now: Instant) {
-        let Some(resync) = &mut self.resync else {
-            return;
-        };
-        resync.is_overdue = true;
-        let (took, left) = (now - resync.since, resync.left.len());
-        self.notify(Subject::Target, News::Overdue { took, left });
-        self.touched.insert(Subject::Target);
+        if let Some(resync) = &mut self.resync {
+            resync.is_overdue = true;
+            let (took, left) = (now - resync.since, resync.left.len());
+            self.notify(Subject::Target, News::Overdue { took, left });
+            self.touched.insert(Subject::Target);
+        }
     }
 
     fn set_resync(&mut self, now: Instant) {
-        let once = matches!(self.mode, Mode::Once { .. });
+        // One that was due before a reload is not put off.
         let due = self.timers.get(Timer::Resync);
         self.timers.cancel(Timer::Resync);
-        if let (false, Some(interval)) = (once, self.config.resync_interval) {
+        if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {
             let next = now + interval;
-            // One that was due before a reload is not put off.
-            self.timers
-                .set(Timer::Resync, due.map_or(next, |due| due.min(next)));
+            let next = due.map_or(next, |due| due.min(next));
+            self.timers.set(Timer::Resync, next);
         }
     }
 
@@ -392,6 +371,7 @@ impl Engine {
                 && self.toggles.iter().all(|toggle| toggle.exists));
     }
 
+    /// The end of a single pass: no retry starts later.
     fn until(&self) -> Option<Instant> {
         match self.mode {
             Mode::Once { until, .. } => Some(until),

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded
 
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
-use crate::job::{Done, Load, SourceId};
+use crate::job::{Done, Load, SourceId, ToggleId};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
@@ -42,31 +42,24 @@ pub(crate) struct Worker {
 
 /// What the process is told to do.
 pub(crate) enum Order {
-    /// End.
     Stop,
-    /// Go on with another configuration.
     Reload(Assignment),
-    /// Go on with this one: the other was refused.
+    /// A reload was refused.
     Refused,
 }
 
 /// What a worker is to do.
 #[derive(Clone)]
 pub(crate) struct Assignment {
-    /// The configuration.
     pub(crate) config: Arc<Config>,
-    /// Those whom it names.
     pub(crate) peers: Arc<Peers>,
-    /// For how long, and how.
     pub(crate) mode: Mode,
 }
 
-/// What the other threads have to tell.
+/// From the other threads; sources by their ids, as these outlive a reload.
 #[derive(Debug)]
 enum Message {
-    /// OPAL called back for the source of this id.
     Callback(String),
-    /// OPAL has reported a load to the source of this id.
     Loaded(String, Load),
     /// A job of the generation with this number has ended.
     Done(u64, Done),
@@ -95,12 +88,11 @@ impl Worker {
         }
     }
 
-    /// Where callbacks are told.
     pub(crate) fn callbacks(&self) -> Arc<PendingCallbacks> {
         Arc::clone(&self.callbacks)
     }
 
-    /// Runs until it is stopped, or the engine has finished; gives the engine back for a report.
+    /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
     pub(crate) fn run(mut self) -> Engine {
         self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
@@ -133,21 +125,22 @@ impl Worker {
             Message::Callback(source) => {
                 // First, so that a callback from now on is not taken for this one.
                 self.callbacks.clear(&source);
-                if let Some(id) = self.current.source(&source) {
-                    self.current.engine.handle(Event::Callback(id), moment());
-                }
+                self.tell_source(&source, Event::Callback);
             }
             Message::Loaded(source, load) => {
-                if let Some(id) = self.current.source(&source) {
-                    self.current
-                        .engine
-                        .handle(Event::Loaded(id, load), moment());
-                }
+                self.tell_source(&source, |id| Event::Loaded(id, load))
             }
             Message::Done(number, done) if number == self.current.number => {
                 self.current.engine.handle(Event::Done(done), moment());
             }
             Message::Done(number, done) => self.hear_of_old(number, done),
+        }
+    }
+
+    fn tell_source(&mut self, id: &str, event: impl FnOnce(SourceId) -> Event) {
+        let mut sources = self.current.config.sources.iter();
+        if let Some(id) = sources.position(|source| source.id == id) {
+            self.current.engine.handle(event(id), moment());
         }
     }
 
@@ -212,12 +205,8 @@ impl Worker {
     fn wait(&self, deadline: Option<Instant>) -> Next {
         let now = Instant::now();
         let due = [self.current.engine.next_time(now), self.status_line.due];
-        let due = due.into_iter().flatten().min();
-        let end = due
-            .filter(|_| deadline.is_none())
-            .or(deadline)
-            .map_or(LONG, |end| end.saturating_duration_since(now));
-        let time = after(end);
+        let due = deadline.or_else(|| due.into_iter().flatten().min());
+        let time = after(due.map_or(LONG, |due| due.saturating_duration_since(now)));
         select_biased! {
             recv(self.orders) -> order => Next::Order(order.unwrap_or(Order::Stop)),
             recv(self.messages) -> message => message.map_or(Next::Time, Next::Message),
@@ -233,17 +222,13 @@ enum Next {
     Time,
 }
 
+/// Now, with a random number for the waits. Where the system gives none, they are not shortened.
 fn moment() -> Moment {
+    let random = getrandom::u32().unwrap_or_default();
     Moment {
         at: Instant::now(),
-        chance: chance(),
+        chance: f64::from(random) / f64::from(u32::MAX),
     }
-}
-
-/// A random number from 0 to 1. Where the system gives none, waits are just not shortened.
-fn chance() -> f64 {
-    let random = getrandom::u32().unwrap_or_default();
-    f64::from(random) / f64::from(u32::MAX)
 }
 
 struct Generation {
@@ -278,16 +263,10 @@ impl Generation {
         }
     }
 
-    fn source(&self, id: &str) -> Option<SourceId> {
-        self.config.sources.iter().position(|it| it.id == id)
-    }
-
     /// The keys of the toggles about which a job asked or told the target.
     fn keys(&self, done: &Done) -> Vec<String> {
-        let toggles = done.toggles_at_target().into_iter();
-        toggles
-            .map(|id| self.config.toggles[id].key.clone())
-            .collect()
+        let key = |id: &ToggleId| self.config.toggles[*id].key.clone();
+        done.toggles_at_target().iter().map(key).collect()
     }
 
     /// An older generation's requests for these toggles have ended.
@@ -334,13 +313,10 @@ impl PendingCallbacks {
             Some(pending) => *pending = true,
         }
         let callback = Message::Callback(source.to_owned());
-        self.messages
-            .send(callback)
-            .map(|()| true)
-            .map_err(|_| WorkerGone)
+        self.messages.send(callback).map_err(|_| WorkerGone)?;
+        Ok(true)
     }
 
-    /// OPAL reports a load to a source.
     pub(crate) fn report(&self, source: &str, load: Load) {
         // Where the worker is gone, the next callback says so.
         let _ = self.messages.send(Message::Loaded(source.to_owned(), load));
@@ -356,13 +332,9 @@ impl PendingCallbacks {
     /// There are these sources now.
     fn set(&self, config: &Config) {
         let mut pending = self.pending();
-        let sources = config.sources.iter().map(|source| source.id.clone());
-        *pending = sources
-            .map(|id| {
-                let is_pending = pending.get(&id).copied().unwrap_or_default();
-                (id, is_pending)
-            })
-            .collect();
+        let is_pending = |id: &String| pending.get(id).copied().unwrap_or_default();
+        let sources = config.sources.iter().map(|source| &source.id);
+        *pending = sources.map(|id| (id.clone(), is_pending(id))).collect();
     }
 
     /// Locked for a moment only, never while a thread waits.
