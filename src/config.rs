@@ -13,7 +13,6 @@ mod nearest;
 mod pem;
 mod problem;
 mod reader;
-mod registration;
 mod removal;
 pub mod report;
 mod table;

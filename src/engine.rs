@@ -23,7 +23,7 @@ pub(crate) use view::{Cause, News, Notice, Outcome, Sent, State, TargetView, Vie
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{AtOnce, Done, Job, Load, SourceId, Terms, ToggleId};
+use crate::job::{AtOnce, Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::Source;
 use task::{Key, Slots, Timer};
@@ -88,7 +88,8 @@ struct Resync {
 pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    terms: Terms,
+    /// Of the target.
+    terms: TargetTerms,
     sources: Vec<Source>,
     toggles: Vec<Toggle>,
     /// Toggles with a change to send to the target, and those with anything else to do there, which
@@ -117,10 +118,14 @@ impl Engine {
     /// Nothing happens before [`Engine::start`].
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
-        let source = |source| Source::new(source, mode, slots);
+        let source = |terms| Source::new(terms, mode, slots);
+        let Terms {
+            sources,
+            target: terms,
+        } = terms;
         Engine {
             mode,
-            sources: config.sources.iter().map(source).collect(),
+            sources: sources.into_iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             changes: VecDeque::new(),
             looks: VecDeque::new(),
@@ -169,7 +174,7 @@ impl Engine {
     pub(crate) fn handle(&mut self, event: Event, now: Moment) {
         match event {
             // A file is read again, whatever is said of it.
-            Event::Callback(source) if self.sources[source].is_file => {
+            Event::Callback(source) if self.sources[source].terms.is_read => {
                 self.begin(Key::Discover(source));
             }
             Event::Callback(source) => {

@@ -1,10 +1,10 @@
 //! What the engine wants done, and what came of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::config::SourceKind;
 use crate::document::Document;
 use crate::error::Failure;
 use crate::plan::{Observed, Present};
@@ -59,16 +59,41 @@ pub enum Origin {
     File(Arc<Document>),
 }
 
-impl Origin {
-    /// OPA as the configuration knows it; none where OPAL is to be asked, or a file to be read.
-    pub fn configured(source: &SourceKind) -> Option<Origin> {
-        let (url, token) = match source {
-            SourceKind::Opal(opal) => (opal.opa_url.as_ref()?, &opal.opa_token),
-            SourceKind::Opa(opa) => (&opa.url, &opa.token),
-            SourceKind::File(_) => return None,
-        };
-        Some(Origin::Opa(Access::bearer(url.clone(), token.as_ref())))
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Opa(opa) => write!(f, "OPA is at {}", opa.url),
+            Origin::File(document) => write!(f, "{} bytes", document.size),
+        }
     }
+}
+
+/// What a source can do, and how it is to be dealt with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceTerms {
+    /// Where the configuration says that OPA is; none: that is to be discovered.
+    pub origin: Option<Origin>,
+    /// What is discovered holds the users, and is read again at each poll.
+    pub is_read: bool,
+    /// It is standard input, which can be read once, and does not change.
+    pub is_read_once: bool,
+    /// Time between passes, or between reads; none: the source calls back.
+    pub poll_interval: Option<Duration>,
+    /// How it is told to call back; none: it does not.
+    pub registration: Option<Registration>,
+    /// Whether OPA is asked, before its rules are, if it has loaded everything.
+    pub waits_until_ready: bool,
+    /// It can be asked to load everything into OPA, and reports each load.
+    pub loads: bool,
+}
+
+/// A registration with an OPAL client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// OPAL's API, the source's id and its `instance`: another registration with these replaces it.
+    pub key: (Address, String, String),
+    /// Where OPAL is told to call, without the route.
+    pub advertised: Address,
 }
 
 /// What an OPA, and the OPAL that feeds it, tell of how far it has loaded.
@@ -132,9 +157,18 @@ pub enum Created {
     Existed(Option<Present>),
 }
 
-/// How a target wants to be dealt with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How the sources and the target are to be dealt with.
+#[derive(Clone, Debug)]
 pub struct Terms {
+    /// By source.
+    pub sources: Vec<SourceTerms>,
+    /// Of the target.
+    pub target: TargetTerms,
+}
+
+/// How a target is to be dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetTerms {
     /// Whether toggles can be read.
     pub readable: bool,
     /// How many requests it takes at once.

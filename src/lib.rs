@@ -9,6 +9,7 @@ pub mod config;
 mod error;
 pub mod document;
 pub mod job;
+pub mod check;
 mod engine;
 pub mod metrics;
 pub mod http;

@@ -6,9 +6,10 @@ mod restapi;
 
 use std::sync::Arc;
 
+use crate::check::Answers;
 use crate::config::{self, Config};
 use crate::error::Failure;
-use crate::job::{Created, Terms, ToggleId};
+use crate::job::{Created, TargetTerms, ToggleId};
 use crate::metrics::Requests;
 use crate::plan::Observed;
 use crate::users::Users;
@@ -25,7 +26,7 @@ pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 /// that were sent to it since.
 pub trait Target: Send + Sync {
     /// How it wants to be dealt with.
-    fn terms(&self) -> Terms;
+    fn terms(&self) -> TargetTerms;
 
     /// What the target holds of each of these toggles. Of several, those that it cannot tell of at once
     /// may be left unknown: each of them is then asked for by itself.
@@ -58,8 +59,8 @@ pub trait Target: Send + Sync {
     ) -> Result<(), Failure>;
 
     /// Asks the target for all that the configuration takes for granted of it, without writing
-    /// anything: what was looked at, in a word or two, and what was found.
-    fn check(&self) -> Vec<(String, Result<String, Failure>)>;
+    /// anything.
+    fn check(&self) -> Answers;
 }
 
 /// The target of the configuration; what it is asked is counted in `requests`.

@@ -254,7 +254,7 @@ impl Generation {
     fn succeed(&mut self, assignment: Assignment, now: Instant) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
         let engine = self.engine.succeed(config, assignment.mode, terms, now);
-        self.engine.retire(&assignment.config);
+        self.engine.retire(&engine);
         Generation {
             number: self.number + 1,
             config: assignment.config,

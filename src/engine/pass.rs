@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::SourceKind;
 use crate::error::{Failure, Kind};
 use crate::job::{Evidence, Job, Load, Operation, SourceId, ToggleId};
 
@@ -285,7 +284,11 @@ impl Engine {
     pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
         let turn = self.tick();
         for source in &mut self.sources {
-            let asking = if source.is_file { source.asked } else { turn };
+            let asking = if source.terms.is_read {
+                source.asked
+            } else {
+                turn
+            };
             let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
             };
@@ -359,12 +362,12 @@ impl Engine {
         if self.sources[id].passes.ready.is_void() {
             return;
         }
-        let is_opal = matches!(self.config.sources[id].kind, SourceKind::Opal(_));
+        let loads = self.sources[id].terms.loads;
         let passes = &mut self.sources[id].passes;
         let evidence = match result {
             Ok(evidence) => evidence,
             // It hangs on the question alone: its rules tell whether it answers.
-            Err(failure) if failure.kind == Kind::Timeout && !is_opal && passes.is_sure() => {
+            Err(failure) if failure.kind == Kind::Timeout && !loads && passes.is_sure() => {
                 passes.untold_until = Some(now.at + UNTOLD);
                 Evidence::default()
             }
@@ -375,7 +378,7 @@ impl Engine {
             }
         };
         let verdict = match evidence.says {
-            _ if is_opal => passes.loading.judge(&evidence, now.at),
+            _ if loads => passes.loading.judge(&evidence, now.at),
             // Its bundles tell each time, or do not: then what they told last holds.
             Some(false) => Verdict::NotReady,
             None if passes.held_since.is_some() => Verdict::NotReady,
@@ -403,7 +406,7 @@ impl Engine {
         let was_sure = passes.is_sure();
         passes.held_since = None;
         let tells_nothing = evidence.says.is_none() && evidence.writes.is_none();
-        if is_opal && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_told_of {
+        if loads && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_told_of {
             passes.is_told_of = true;
             self.notify(Subject::Source(id), News::Untold);
         }
@@ -506,10 +509,11 @@ impl Engine {
 
     /// What an OPA lacks that is not ready, and the way out.
     fn not_ready(&self, id: SourceId) -> Failure {
-        match &self.config.sources[id].kind {
-            SourceKind::Opa(_) => Failure::bundles_missing(),
-            _ if self.sources[id].passes.loading.wants_load() => Failure::reload_missing(),
-            _ => Failure::not_ready(),
+        let source = &self.sources[id];
+        match source.terms.loads {
+            false => Failure::bundles_missing(),
+            true if source.passes.loading.wants_load() => Failure::reload_missing(),
+            true => Failure::not_ready(),
         }
     }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{self, SourceKind};
 use crate::error::{Failure, Kind};
-use crate::job::{Job, Operation, Origin, SourceId, Writes};
+use crate::job::{Job, Operation, Origin, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
@@ -18,10 +17,8 @@ const WATCH: Duration = Duration::from_secs(30);
 /// How often OPA is asked for the writes to it.
 const COUNT: Duration = Duration::from_secs(5);
 
-/// How often a file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
 pub(super) struct Source {
+    pub(super) terms: SourceTerms,
     /// Where OPA is, or what the file held when it was last looked at.
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) discover: Task,
@@ -39,8 +36,6 @@ pub(super) struct Source {
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
     pub(super) connecting: bool,
-    pub(super) discovers: bool,
-    pub(super) is_file: bool,
     /// When the file was last looked at, and when the look in flight began, in [`Engine::tick`]s.
     pub(super) asked: u64,
     pub(super) asking: u64,
@@ -56,31 +51,23 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(source: &config::Source, mode: Mode, slots: usize) -> Source {
-        let origin = Origin::configured(&source.kind).map(Arc::new);
-        let (is_opal, waits, interval) = match &source.kind {
-            SourceKind::Opal(opal) => (true, opal.wait_until_ready, None),
-            SourceKind::Opa(opa) => (false, opa.wait_until_ready, Some(opa.poll_interval)),
-            SourceKind::File(_) => (false, false, Some(LOOK)),
-        };
+    pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize) -> Source {
         Source {
-            discovers: origin.is_none(),
-            is_file: matches!(source.kind, SourceKind::File(_)),
+            origin: terms.origin.clone().map(Arc::new),
             asked: 0,
             asking: 0,
-            registers: is_opal && mode == Mode::Serve,
-            passes: Passes::new(waits, slots),
+            registers: terms.registration.is_some() && mode == Mode::Serve,
+            passes: Passes::new(terms.waits_until_ready, slots),
             count: Task::default(),
             counted: None,
             load: Task::default(),
             load_asked: None,
             loads_left: 0,
             interval: match mode {
-                Mode::Serve => interval,
+                Mode::Serve => terms.poll_interval,
                 Mode::Sync { interval } => Some(interval),
                 Mode::Once { .. } => None,
             },
-            origin,
             discover: Task::default(),
             register: Task::default(),
             watch: Task::default(),
@@ -90,13 +77,14 @@ impl Source {
             callback_health: CallbackHealth::default(),
             rediscovery: Backoff::default(),
             rediscover_after: None,
+            terms,
         }
     }
 
     /// Takes over what is known of the same source.
     pub(super) fn inherit(&mut self, old: &Source) {
         // A document was read for the rules of the old configuration alone.
-        if !self.is_file {
+        if !self.terms.is_read {
             self.origin = old.origin.clone();
         }
         self.connecting = old.connecting;
@@ -146,9 +134,9 @@ impl Engine {
             .passes
             .waiting
             .get_or_insert(Cause::Connected);
-        match self.sources[id].discovers {
-            true => self.begin(Key::Discover(id)),
-            false => self.after_discovery(id, now),
+        match self.sources[id].terms.origin {
+            None => self.begin(Key::Discover(id)),
+            Some(_) => self.after_discovery(id, now),
         }
     }
 
@@ -195,7 +183,7 @@ impl Engine {
         now: Moment,
     ) {
         let key = Key::Discover(id);
-        let is_file = self.sources[id].is_file;
+        let is_read = self.sources[id].terms.is_read;
         let moved = match result {
             Ok(origin) => {
                 self.succeeded(key);
@@ -207,7 +195,7 @@ impl Engine {
                 }
                 self.found(id, origin)
             }
-            Err(failure) if is_file => {
+            Err(failure) if is_read => {
                 // What it held is out of date: the users are not known.
                 self.sources[id].origin = None;
                 self.outdate_answers(id);
@@ -223,13 +211,13 @@ impl Engine {
         if self.sources[id].connecting {
             self.after_discovery(id, now);
         } else if moved {
-            let cause = if is_file {
+            let cause = if is_read {
                 Cause::Changed
             } else {
                 Cause::Moved
             };
             self.ask_for_pass(id, cause, now);
-        } else if is_file {
+        } else if is_read {
             self.ask_stale(id);
         }
     }
@@ -350,12 +338,12 @@ impl Engine {
     /// file that holds the same needs no pass.
     pub(super) fn poll(&mut self, id: SourceId, now: Moment) {
         let source = &mut self.sources[id];
-        if source.is_file && source.discover.is_running() {
+        if source.terms.is_read && source.discover.is_running() {
             self.wait_for_look(id, now);
-        } else if source.is_file && self.mode == Mode::Serve {
+        } else if source.terms.is_read && self.mode == Mode::Serve {
             source.looking_since = None;
             self.begin(Key::Discover(id));
-        } else if source.is_file {
+        } else if source.terms.is_read {
             source.looking_since = None;
             source.passes.waiting.get_or_insert(Cause::Poll);
             self.connect(id, now);
@@ -402,7 +390,7 @@ impl Engine {
         source.passes.ready_until = None;
         source.passes.untold_until = None;
         let early = source.rediscover_after.is_some_and(|after| now.at < after);
-        if source.discovers && source.discover.is_idle() && !early {
+        if source.terms.origin.is_none() && source.discover.is_idle() && !early {
             source.rediscover_after = Some(now.at + source.rediscovery.fail(None, now.chance));
             self.begin(Key::Discover(id));
         }
@@ -466,8 +454,8 @@ impl Engine {
             return;
         }
         self.sources[id].callback_health = CallbackHealth::NeverCalled;
-        if let Some(address) = self.config.sources[id].advertised_address() {
-            let advertised = address.to_string();
+        if let Some(registration) = &self.sources[id].terms.registration {
+            let advertised = registration.advertised.to_string();
             self.notify(Subject::Source(id), News::Unheard { advertised });
         }
     }

@@ -25,7 +25,10 @@ use super::{Engine, Event, Mode, Moment, News, State};
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{Access, AtOnce, Created, Done, Evidence, Job, Origin, Terms, ToggleId};
+use crate::job::{
+    Access, AtOnce, Created, Done, Evidence, Job, Origin, Registration, SourceTerms, TargetTerms,
+    Terms, ToggleId,
+};
 use crate::plan::{Observed, Present};
 use crate::users::Users;
 
@@ -93,6 +96,38 @@ fn config(sources: Vec<SourceKind>, toggles: &[usize]) -> Config {
             read: false,
         }),
         toggles: toggles.iter().enumerate().map(toggle).collect(),
+    }
+}
+
+/// These terms of the target, and those of the sources as each kind has them.
+fn with_sources(config: &Config, target: TargetTerms) -> Terms {
+    let at = |url: &Address| Some(Origin::Opa(Access::bearer(url.clone(), None)));
+    let terms = |source: &config::Source| match &source.kind {
+        SourceKind::Opal(opal) => SourceTerms {
+            origin: opal.opa_url.as_ref().and_then(at),
+            registration: Some(Registration {
+                key: (opal.url.clone(), source.id.clone(), opal.instance.clone()),
+                advertised: opal.advertised_address.clone(),
+            }),
+            waits_until_ready: opal.wait_until_ready,
+            loads: true,
+            ..SourceTerms::default()
+        },
+        SourceKind::Opa(opa) => SourceTerms {
+            origin: at(&opa.url),
+            poll_interval: Some(opa.poll_interval),
+            waits_until_ready: opa.wait_until_ready,
+            ..SourceTerms::default()
+        },
+        SourceKind::File(_) => SourceTerms {
+            is_read: true,
+            poll_interval: Some(Duration::from_secs(1)),
+            ..SourceTerms::default()
+        },
+    };
+    Terms {
+        sources: config.sources.iter().map(terms).collect(),
+        target,
     }
 }
 
@@ -168,7 +203,7 @@ impl Bench {
     }
 
     fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
-        let terms = Terms {
+        let terms = TargetTerms {
             readable,
             at_once: AtOnce::Concurrency,
             batches: vec![None; config.toggles.len()],
@@ -176,9 +211,10 @@ impl Bench {
         Bench::with_terms(now, config, mode, terms)
     }
 
-    fn with_terms(now: Instant, config: Config, mode: Mode, terms: Terms) -> Bench {
+    fn with_terms(now: Instant, config: Config, mode: Mode, terms: TargetTerms) -> Bench {
+        let config = Arc::new(config);
         let mut bench = Bench {
-            engine: Engine::new(Arc::new(config), mode, terms),
+            engine: Engine::new(Arc::clone(&config), mode, with_sources(&config, terms)),
             now,
         };
         bench.engine.start(bench.moment());

@@ -192,7 +192,7 @@ impl Engine {
     fn ask_again(&mut self, id: ToggleId) {
         let source = self.config.toggles[id].users_policy.source;
         let toggle = &self.toggles[id];
-        if self.sources[source].asked <= toggle.looked && self.sources[source].is_file {
+        if self.sources[source].asked <= toggle.looked && self.sources[source].terms.is_read {
             self.begin(Key::Discover(source));
         } else if !toggle.query.is_running() || toggle.asking < toggle.looked {
             self.ask_for_query(id);

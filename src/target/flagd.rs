@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Sender, bounded};
 
 use super::{Reads, Target};
+use crate::check::{Answers, Told};
 use crate::config::{self, Config, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{AtOnce, Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, TargetTerms, ToggleId};
 use crate::plan::{Environment, Memo, Observed, Present};
 use crate::users::Users;
 use definition::Definition;
@@ -143,8 +144,8 @@ impl Flagd {
 }
 
 impl Target for Flagd {
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> TargetTerms {
+        TargetTerms {
             readable: true,
             at_once: AtOnce::Together(EDITS),
             batches: vec![Some(0); self.all.toggles.len()],
@@ -181,8 +182,8 @@ impl Target for Flagd {
         self.write(id, What::Update(Arc::clone(users))).map(drop)
     }
 
-    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
-        vec![("path".to_owned(), self.check_file())]
+    fn check(&self) -> Answers {
+        vec![("path".to_owned(), self.check_file().map(Told::from))]
     }
 }
 

@@ -19,10 +19,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Reads, Target};
+use crate::check::Answers;
 use crate::config::{self, Config, Tls};
 use crate::error::{Failure, Kind};
 use crate::http::{Answer, Client, Request};
-use crate::job::{AtOnce, Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, TargetTerms, ToggleId};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
@@ -151,8 +152,8 @@ impl LaunchDarkly {
 }
 
 impl Target for LaunchDarkly {
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> TargetTerms {
+        TargetTerms {
             readable: true,
             at_once: AtOnce::Strictly(AT_ONCE),
             batches: self.batches.clone(),
@@ -202,7 +203,7 @@ impl Target for LaunchDarkly {
         Ok(())
     }
 
-    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
+    fn check(&self) -> Answers {
         self.check_all()
     }
 }

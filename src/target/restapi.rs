@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Reads, Target};
+use crate::check::{Answers, Told};
 use crate::config::{self, Config, Tls, Toggle};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
-use crate::job::{AtOnce, Created, Terms, ToggleId};
+use crate::job::{AtOnce, Created, TargetTerms, ToggleId};
 use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
 use crate::users::Users;
@@ -111,8 +112,8 @@ impl RestApi {
 }
 
 impl Target for RestApi {
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> TargetTerms {
+        TargetTerms {
             readable: self.config.read,
             at_once: AtOnce::Concurrency,
             batches: vec![None; self.all.toggles.len()],
@@ -165,8 +166,8 @@ impl Target for RestApi {
         accepted(self.client.send(request.carrying(body)?)?).map(drop)
     }
 
-    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
-        vec![("endpoint_url".to_owned(), self.reach())]
+    fn check(&self) -> Answers {
+        vec![("endpoint_url".to_owned(), self.reach().map(Told::from))]
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// Some toggles that can be read in one job, and that have just been found not to be told by it.
 fn told_nothing(toggles: usize) -> Bench {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
         at_once: AtOnce::Strictly(4),
         batches: vec![Some(0); toggles],
@@ -25,7 +25,7 @@ fn reads(bench: &mut Bench) -> Vec<String> {
 
 #[test]
 fn what_can_be_read_together_is_read_in_one_job() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
         at_once: AtOnce::Strictly(4),
         batches: vec![Some(0), Some(1), Some(0), None, Some(0)],
@@ -46,7 +46,7 @@ fn what_can_be_read_together_is_read_in_one_job() {
 
 #[test]
 fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
         at_once: AtOnce::Strictly(1),
         batches: vec![Some(0), Some(0), None],

@@ -57,7 +57,7 @@ fn a_pause_without_end_lasts_five_minutes() {
 
 #[test]
 fn a_pause_without_end_narrows_a_target_that_counts_requests_for_five_minutes() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
         at_once: AtOnce::Strictly(4),
         batches: vec![None; 3],

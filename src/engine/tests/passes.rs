@@ -217,7 +217,7 @@ fn an_opa_that_is_slower_than_resyncs_are_apart_keeps_no_change_from_the_target(
 #[test]
 fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_allows() {
     let updates = |at_once| {
-        let terms = Terms {
+        let terms = TargetTerms {
             readable: true,
             at_once,
             batches: vec![Some(0); 20],
@@ -246,7 +246,7 @@ fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_al
 
 #[test]
 fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
         at_once: AtOnce::Strictly(4),
         batches: vec![None; 6],

@@ -5,14 +5,13 @@ use super::*;
 /// The bench of the next configuration, which has started; and the one before it, retired.
 pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
     let config = Arc::new(config);
-    let terms = Terms {
+    let terms = TargetTerms {
         batches: vec![None; config.toggles.len()],
         ..old.engine.terms.clone()
     };
-    let engine = old
-        .engine
-        .succeed(Arc::clone(&config), Mode::Serve, terms, old.now);
-    old.engine.retire(&config);
+    let terms = with_sources(&config, terms);
+    let engine = old.engine.succeed(config, Mode::Serve, terms, old.now);
+    old.engine.retire(&engine);
     let mut next = Bench {
         engine,
         now: old.now,

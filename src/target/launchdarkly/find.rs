@@ -9,6 +9,7 @@ use super::LaunchDarkly;
 use super::flag::refuse;
 use super::spec::Spec;
 use super::words;
+use crate::check::{Answers, Told};
 use crate::error::Failure;
 
 /// The answer about the identity of a token.
@@ -45,14 +46,14 @@ impl LaunchDarkly {
     }
 
     /// For `check-config --online`.
-    pub(super) fn check_all(&self) -> Vec<(String, Result<String, Failure>)> {
-        let mut found = vec![("token".to_owned(), self.who_am_i())];
+    pub(super) fn check_all(&self) -> Answers {
+        let mut found = vec![("token".to_owned(), self.who_am_i().map(Told::from))];
         if found.iter().any(|(_, result)| result.is_err()) {
             return found;
         }
         let projects: BTreeSet<&str> = self.specs.iter().map(|spec| &*spec.proj_key).collect();
         for project in projects {
-            let result = self.find_project(project).map(|()| "exists".to_owned());
+            let result = self.find_project(project).map(|()| Told::from("exists"));
             let is_there = result.is_ok();
             found.push((format!("project {project}"), result.map_err(word)));
             if is_there {
@@ -62,12 +63,12 @@ impl LaunchDarkly {
         found
     }
 
-    fn check_environments(&self, project: &str) -> Vec<(String, Result<String, Failure>)> {
+    fn check_environments(&self, project: &str) -> Answers {
         let ours = self.specs.iter().filter(|spec| spec.proj_key == project);
         let keys: BTreeSet<&String> = ours.flat_map(|spec| &spec.environments).collect();
         let check = |key: &String| {
             let result = self.find_environment(project, key);
-            let result = result.map(|()| "exists".to_owned()).map_err(word);
+            let result = result.map(|()| Told::from("exists")).map_err(word);
             (format!("environment {project}/{key}"), result)
         };
         keys.into_iter().map(check).collect()

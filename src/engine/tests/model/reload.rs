@@ -131,9 +131,9 @@ impl World {
         }
         let (config, now) = (Arc::new(self.config.clone()), self.now);
         let old = self.current();
-        let terms = old.terms.clone();
-        let mut next = old.succeed(Arc::clone(&config), Mode::Serve, terms, now);
-        old.retire(&config);
+        let terms = with_sources(&config, old.terms.clone());
+        let mut next = old.succeed(config, Mode::Serve, terms, now);
+        old.retire(&next);
         next.start(self.moment());
         self.engines.push(next);
         self.told = [const { None }; TOGGLES];

@@ -77,7 +77,7 @@ fn sources() -> Vec<SourceKind> {
 
 /// A program that has not started.
 pub(super) fn engine(setup: &Setup) -> Engine {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: setup.readable,
         at_once: setup.at_once.map_or(AtOnce::Concurrency, AtOnce::Strictly),
         batches: vec![setup.batched.then_some(0); TOGGLES],
@@ -87,6 +87,7 @@ pub(super) fn engine(setup: &Setup) -> Engine {
         concurrency: setup.concurrency,
         ..config(sources(), &SOURCE_OF)
     };
+    let terms = with_sources(&config, terms);
     Engine::new(Arc::new(config), Mode::Serve, terms)
 }
 
