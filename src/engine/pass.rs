@@ -16,6 +16,7 @@ use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
 /// The passes of one source.
+#[derive(Default)]
 pub(super) struct Passes {
     /// Asked for, and why.
     pub(super) waiting: Option<Cause>,
@@ -74,22 +75,9 @@ pub(super) enum Answer {
 impl Passes {
     pub(super) fn new(asks_if_ready: bool, slots: usize) -> Passes {
         Passes {
-            waiting: None,
-            last: None,
-            unanswered: false,
-            ready: Task::default(),
-            ready_until: None,
-            held_since: None,
             asks_if_ready,
-            loading: Loading::default(),
-            untold_until: None,
-            is_told_of: false,
-            unproven: false,
-            running: None,
-            settling: None,
-            count: 0,
-            queries: VecDeque::new(),
             slots: Slots::new(slots),
+            ..Passes::default()
         }
     }
 
@@ -359,7 +347,7 @@ impl Engine {
         result: Result<Evidence, Failure>,
         now: Moment,
     ) {
-        if self.sources[id].passes.ready.is_void() {
+        if self.sources[id].passes.ready.take_outdated() {
             return;
         }
         let loads = self.sources[id].terms.loads;

@@ -17,6 +17,7 @@ const WATCH: Duration = Duration::from_secs(30);
 /// How often OPA is asked for the writes to it.
 const COUNT: Duration = Duration::from_secs(5);
 
+#[derive(Default)]
 pub(super) struct Source {
     pub(super) terms: SourceTerms,
     /// Where OPA is, or what the file held when it was last looked at.
@@ -54,30 +55,15 @@ impl Source {
     pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize) -> Source {
         Source {
             origin: terms.origin.clone().map(Arc::new),
-            asked: 0,
-            asking: 0,
             registers: terms.registration.is_some() && mode == Mode::Serve,
             passes: Passes::new(terms.waits_until_ready, slots),
-            count: Task::default(),
-            counted: None,
-            load: Task::default(),
-            load_asked: None,
-            loads_left: 0,
             interval: match mode {
                 Mode::Serve => terms.poll_interval,
                 Mode::Sync { interval } => Some(interval),
                 Mode::Once { .. } => None,
             },
-            discover: Task::default(),
-            register: Task::default(),
-            watch: Task::default(),
-            connecting: false,
-            looking_since: None,
-            has_registered: false,
-            callback_health: CallbackHealth::default(),
-            rediscovery: Backoff::default(),
-            rediscover_after: None,
             terms,
+            ..Source::default()
         }
     }
 

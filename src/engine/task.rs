@@ -11,7 +11,6 @@ use super::{Engine, News, Subject};
 /// The moment at which an event is handled: time and randomness come in from outside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
-    /// The time.
     pub(crate) at: Instant,
     /// A random number from 0 to 1, for the waits.
     pub(crate) chance: f64,
@@ -20,18 +19,15 @@ pub(crate) struct Moment {
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing to do.
     #[default]
     Idle,
     /// To be handed out as soon as there is a slot.
     Queued,
     /// In flight.
     Running,
-    /// To be tried again when its timer rings.
-    Waiting {
-        /// The remote asked for the wait: nothing may shorten it.
-        asked: bool,
-    },
+    /// To be tried again when its timer rings; where the remote asked for the wait, nothing may
+    /// shorten it.
+    Waiting { asked: bool },
     /// Failed for good: `sync --once` does not try again.
     GivenUp,
 }
@@ -95,7 +91,7 @@ impl Task {
 
     /// Something in flight has ended: whether its answer is not to be used, and it is to be asked
     /// again.
-    pub(super) fn is_void(&mut self) -> bool {
+    pub(super) fn take_outdated(&mut self) -> bool {
         let outdated = std::mem::take(&mut self.outdated);
         if outdated {
             self.state = State::Idle;
@@ -105,8 +101,8 @@ impl Task {
 
     /// Whether its last try got no answer in time.
     pub(super) fn hung(&self) -> bool {
-        let hung = |trouble: &Trouble| trouble.failure.kind == Kind::Timeout;
-        self.trouble.as_ref().is_some_and(hung)
+        let trouble = self.trouble.as_ref();
+        trouble.is_some_and(|trouble| trouble.failure.kind == Kind::Timeout)
     }
 
     /// Whether it waits for its retry, and the remote did not ask for the wait.
@@ -128,12 +124,11 @@ impl Task {
     }
 
     /// The same, to be tried at once unless the remote asked for the wait.
-    pub(super) fn hurried(self) -> Task {
-        let state = match self.may_be_hurried() {
-            true => State::Idle,
-            false => self.state,
-        };
-        Task { state, ..self }
+    pub(super) fn hurried(mut self) -> Task {
+        if self.may_be_hurried() {
+            self.state = State::Idle;
+        }
+        self
     }
 
     /// Ends the trouble, and tells what it was.
@@ -160,9 +155,8 @@ impl Task {
                 asked: failure.pause.is_some(),
             },
         };
-        let news = !matches!(&self.trouble, Some(known) if known.failure.kind == failure.kind);
         let count = match &self.trouble {
-            Some(known) if !news => known.count + 1,
+            Some(known) if known.failure.kind == failure.kind => known.count + 1,
             _ => 1,
         };
         self.trouble = Some(Trouble {
@@ -193,15 +187,13 @@ pub(super) enum Timer {
     Task(Key),
     /// The running pass has had its time, and another is waiting.
     Patience(SourceId),
-    /// A source is due for a pass, or for a look.
     Poll(SourceId),
     /// A toggle whose request was lost is due for another look.
     Confirm(ToggleId),
-    /// A change of a toggle has not arrived for too long.
+    /// A change of a toggle should have arrived.
     Late(ToggleId),
-    /// A resync is due.
     Resync,
-    /// The resync takes too long.
+    /// The resync should have ended.
     Overdue,
     /// The target's pause has ended.
     Target,
@@ -221,13 +213,16 @@ impl Engine {
         }
     }
 
-    /// A task has succeeded.
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
         self.touched.insert(subject(key));
-        if let Some(trouble) = self.task(key).succeed() {
-            let (operation, count) = (trouble.operation, trouble.count);
-            let news = match trouble.failure.is_held() {
+        if let Some(Trouble {
+            operation,
+            failure,
+            count,
+        }) = self.task(key).succeed()
+        {
+            let news = match failure.is_held() {
                 true => News::Released,
                 false => News::Mended { operation, count },
             };
@@ -282,7 +277,7 @@ pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 pub(crate) const HANGING: usize = 64;
 
 /// The slots for requests in flight to one source or to the target.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Slots {
     limit: usize,
     /// Requests that hang keep their slots: the peer counts them.
@@ -297,9 +292,7 @@ impl Slots {
     pub(super) fn new(limit: usize) -> Slots {
         Slots {
             limit,
-            strict: false,
-            narrow_until: None,
-            taken: Vec::new(),
+            ..Slots::default()
         }
     }
 

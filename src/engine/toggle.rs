@@ -211,7 +211,7 @@ impl Engine {
     pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
         let source = self.config.toggles[id].users_policy.source;
         self.release_query(source, id);
-        if self.toggles[id].query.is_void() {
+        if self.toggles[id].query.take_outdated() {
             self.toggles[id].again = false;
             return self.ask_for_query(id);
         }
