@@ -1,7 +1,8 @@
 //! Passes and callbacks.
 
-use super::super::{PATIENCE, PROMPT};
 use super::*;
+use crate::engine::pass::PATIENCE;
+use crate::engine::task::PROMPT;
 
 const NOTHING: [&str; 0] = [];
 
