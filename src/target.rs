@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::check::Answers;
 use crate::config::{self, Config};
-use crate::job::{Applies, Edit, Reads, TargetTerms, ToggleId};
+use crate::error::Failure;
+use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use flagd::Flagd;
 use launchdarkly::LaunchDarkly;
@@ -45,4 +46,13 @@ pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>,
         }
         config::Target::RestApi(restapi) => Ok(Box::new(RestApi::new(restapi, config, requests)?)),
     }
+}
+
+/// Makes edits one after the other.
+fn one_by_one(
+    edits: &[Edit],
+    apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,
+) -> Applies {
+    let apply = |edit: &Edit| (edit.toggle, apply(edit.toggle, &edit.what));
+    edits.iter().map(apply).collect()
 }

@@ -20,7 +20,7 @@ use oauth::Grantor;
 /// An OPAL client, and our registration with it.
 pub(super) struct Opal {
     client: Client,
-    id: String,
+    terms: SourceTerms,
     config: config::Opal,
     authorization: Option<Secret>,
     key: String,
@@ -76,9 +76,20 @@ impl Opal {
         client: Client,
     ) -> Opal {
         let bearer = Secret::new(format!("Bearer {}", callback_token.expose()));
+        let configured = opal.opa_url.clone();
+        let configured = configured.map(|url| Access::bearer(url, opal.opa_token.as_ref()));
         Opal {
             client,
-            id: id.to_owned(),
+            terms: SourceTerms {
+                origin: configured.map(Origin::Opa),
+                registration: Some(Registration {
+                    key: (opal.url.clone(), id.to_owned(), opal.instance.clone()),
+                    advertised: opal.advertised_address.clone(),
+                }),
+                waits_until_ready: opal.wait_until_ready,
+                loads: true,
+                ..SourceTerms::default()
+            },
             authorization: Access::bearer(opal.url.clone(), opal.token.as_ref()).authorization,
             key: registration_key(id, &opal.instance),
             callback: Callback {
@@ -91,9 +102,8 @@ impl Opal {
 
     /// Where OPA is, and with what authorization it can be asked.
     fn find_opa(&self) -> Result<Access, Failure> {
-        let answer = self
-            .client
-            .send(self.request(Method::GET, ["policy-store", "config"]))?;
+        let request = self.request(Method::GET, ["policy-store", "config"]);
+        let answer = self.client.send(request)?;
         let store: PolicyStore = accepted(answer)?.json()?;
         let url = Address::parse(&store.url).map_err(|error| {
             let words = format!("OPAL names an OPA whose address cannot be used: {error}");
@@ -113,25 +123,33 @@ impl Opal {
         }
         match store.auth_type.as_deref().unwrap_or("none") {
             "none" => Ok(Access::bearer(url, None)),
-            "token" => {
-                let token = store
-                    .token
-                    .as_ref()
-                    .ok_or_else(|| withheld("OPA's token", "set opa_token on the source"))?;
-                Ok(Access::bearer(url, Some(&Secret::new(token))))
+            "token" => match &store.token {
+                Some(token) => Ok(Access::bearer(url, Some(&Secret::new(token)))),
+                None => Err(withheld("OPA's token")),
+            },
+            "oauth" => {
+                let client_id = store.oauth_client_id.as_ref();
+                let client = client_id.zip(store.oauth_client_secret.as_ref());
+                match store.oauth_server.as_ref().zip(client) {
+                    Some((server, (client_id, client_secret))) => Grantor {
+                        server,
+                        client_id,
+                        client_secret,
+                    }
+                    .access(&self.client, url),
+                    None => Err(withheld("the OAuth client's secret")),
+                }
             }
-            "oauth" => store.grantor()?.access(&self.client, url),
             "tls" if self.config.tls.identity.is_some() => Ok(Access::bearer(url, None)),
-            "tls" => {
-                let words = "OPA wants a client certificate: set cert_file and key_file on the \
-                             source";
-                Err(Failure::new(Kind::Setup, words))
-            }
-            _ => {
-                let words = "OPAL names an authorization for OPA that is not known here (known \
-                             are none, token, oauth and tls): set opa_token on the source";
-                Err(Failure::new(Kind::Setup, words))
-            }
+            "tls" => Err(Failure::new(
+                Kind::Setup,
+                "OPA wants a client certificate: set cert_file and key_file on the source",
+            )),
+            _ => Err(Failure::new(
+                Kind::Setup,
+                "OPAL names an authorization for OPA that is not known here (known are none, token, \
+                 oauth and tls): set opa_token on the source",
+            )),
         }
     }
 
@@ -200,18 +218,7 @@ impl Opal {
 
 impl Source for Opal {
     fn terms(&self) -> SourceTerms {
-        let opal = &self.config;
-        let configured = opal.opa_url.clone();
-        SourceTerms {
-            origin: configured.map(|url| Origin::Opa(Access::bearer(url, opal.opa_token.as_ref()))),
-            registration: Some(Registration {
-                key: (opal.url.clone(), self.id.clone(), opal.instance.clone()),
-                advertised: opal.advertised_address.clone(),
-            }),
-            waits_until_ready: opal.wait_until_ready,
-            loads: true,
-            ..SourceTerms::default()
-        }
+        self.terms.clone()
     }
 
     fn discover(&self) -> Result<Origin, Failure> {
@@ -298,8 +305,8 @@ impl Source for Opal {
     /// OPAL loads after it has answered.
     fn load(&self) -> Result<bool, Failure> {
         let trigger = |updater| {
-            self.client
-                .send(self.request(Method::POST, [updater, "trigger"]))
+            let request = self.request(Method::POST, [updater, "trigger"]);
+            self.client.send(request)
         };
         let policy = trigger("policy-updater").and_then(Answer::success);
         let data = trigger("data-updater")?;
@@ -312,8 +319,8 @@ impl Source for Opal {
     }
 
     fn check(&self, has_rules: bool) -> SourceCheck {
-        let (origin, knows) = match self.terms().origin {
-            Some(origin) => (Ok(origin), "opa_url says that "),
+        let (origin, knows) = match &self.terms.origin {
+            Some(origin) => (Ok(origin.clone()), "opa_url says that "),
             None => (self.discover(), ""),
         };
         let found = origin
@@ -325,31 +332,9 @@ impl Source for Opal {
             ("callbacks".to_owned(), callbacks),
         ];
         let origin = origin.map_err(|failure| not_asked("OPAL", &failure));
-        let state = self
-            .config
-            .wait_until_ready
-            .then_some(|opa: &Origin| self.check_state(opa));
+        let waits = self.terms.waits_until_ready;
+        let state = waits.then_some(|opa: &Origin| self.check_state(opa));
         opa::check(&self.client, answers, origin, has_rules, state)
-    }
-}
-
-impl PolicyStore {
-    fn grantor(&self) -> Result<Grantor<'_>, Failure> {
-        match (
-            &self.oauth_server,
-            &self.oauth_client_id,
-            &self.oauth_client_secret,
-        ) {
-            (Some(server), Some(client_id), Some(client_secret)) => Ok(Grantor {
-                server,
-                client_id,
-                client_secret,
-            }),
-            _ => Err(withheld(
-                "the OAuth client's secret",
-                "set opa_token on the source",
-            )),
-        }
     }
 }
 
@@ -376,9 +361,11 @@ fn accepted(answer: Answer) -> Result<Answer, Failure> {
     }
 }
 
-fn withheld(what: &str, advice: &str) -> Failure {
-    let words =
-        format!("OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): {advice}");
+fn withheld(what: &str) -> Failure {
+    let words = format!(
+        "OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): set opa_token on the \
+         source"
+    );
     Failure::new(Kind::Setup, words)
 }
 

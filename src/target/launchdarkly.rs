@@ -16,7 +16,7 @@ use http::Method;
 use serde::Serialize;
 use serde_json::json;
 
-use super::Target;
+use super::{Target, one_by_one};
 use crate::check::Answers;
 use crate::config::{self, Config, Tls};
 use crate::error::Failure;
@@ -208,8 +208,7 @@ impl Target for LaunchDarkly {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        let apply = |edit: &Edit| (edit.toggle, self.apply_one(edit.toggle, &edit.what));
-        edits.iter().map(apply).collect()
+        one_by_one(edits, |id, what| self.apply_one(id, what))
     }
 
     fn check(&self) -> Answers {
