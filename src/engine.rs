@@ -23,7 +23,7 @@ pub(crate) use view::{Cause, News, Notice, Outcome, Sent, State, TargetView, Vie
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{AtOnce, Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
+use crate::job::{Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::Source;
 use task::{Key, Slots, Timer};
@@ -130,9 +130,8 @@ impl Engine {
             changes: VecDeque::new(),
             looks: VecDeque::new(),
             slots: match terms.at_once {
-                AtOnce::Concurrency => Slots::new(slots),
-                AtOnce::Strictly(limit) => Slots::strict(limit.min(slots)),
-                AtOnce::Together(number) => Slots::new(number.max(slots)),
+                None => Slots::new(slots),
+                Some(limit) => Slots::strict(limit.min(slots)),
             },
             terms,
             paused: None,
@@ -264,9 +263,7 @@ impl Engine {
             Done::Load(source, result) => self.asked_to_load(source, result, now),
             Done::Query(toggle, result) => self.queried(toggle, result, now),
             Done::Read(results) => self.were_read(results, now),
-            Done::Create(toggle, result) => self.was_created(toggle, result, now),
-            Done::Describe(toggle, result) => self.was_described(toggle, result, now),
-            Done::Update(toggle, result) => self.was_updated(toggle, result, now),
+            Done::Apply(results) => self.were_applied(results, now),
         }
     }
 

@@ -148,14 +148,43 @@ pub enum Load {
     Policy,
 }
 
-/// What creating a toggle came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Created {
-    /// It is new, and so described.
-    New(Present),
-    /// It was there; as what, where that is known.
-    Existed(Option<Present>),
+/// What is to become of a toggle at the target.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Which toggle.
+    pub toggle: ToggleId,
+    /// What becomes of it.
+    pub what: What,
 }
+
+/// The kinds of edits. Each may be repeated, because its outcome can get lost.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Create it as its `spec` says; one that is there is left as it is.
+    Create,
+    /// Bring its metadata in line with its `spec`.
+    Describe,
+    /// Turn it on for exactly these users.
+    Update(Arc<Users>),
+}
+
+/// What came of an edit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The toggle's metadata, or users, are those of the edit.
+    Done,
+    /// It was created, and so described.
+    Created(Present),
+    /// Nothing was changed: the target had to be asked first, and had this. What is unknown could not be
+    /// shown.
+    Found(Observed),
+}
+
+/// What came of each of some edits.
+pub type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
+
+/// What came of reading each of some toggles.
+pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 /// How the sources and the target are to be dealt with.
 #[derive(Clone, Debug)]
@@ -171,21 +200,13 @@ pub struct Terms {
 pub struct TargetTerms {
     /// Whether toggles can be read.
     pub readable: bool,
-    /// How many requests it takes at once.
-    pub at_once: AtOnce,
+    /// How many requests it takes at once, also while some hang, and one at a time after a 429; none: as
+    /// many as `concurrency` says.
+    pub at_once: Option<usize>,
     /// For each toggle a number: toggles of the same number are read in one job; none: alone.
     pub batches: Vec<Option<usize>>,
-}
-
-/// How many requests a target takes at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtOnce {
-    /// As many as `concurrency` says.
-    Concurrency,
-    /// No more than this, also while some hang, and one at a time after a 429.
-    Strictly(usize),
-    /// As many as this: it does together what comes together, and that costs no more than one.
-    Together(usize),
+    /// Edits of several toggles are one job, because they cost no more than one.
+    pub applies_together: bool,
 }
 
 /// What is asked of a source or of the target.
@@ -260,20 +281,15 @@ pub enum Job {
     Query(ToggleId, Arc<Origin>),
     /// Read toggles at the target.
     Read(Vec<ToggleId>),
-    /// Create it there.
-    Create(ToggleId),
-    /// Bring its metadata in line with its `spec`.
-    Describe(ToggleId, Observed),
-    /// Set its users.
-    Update(ToggleId, Arc<Users>, Observed),
+    /// Change toggles there.
+    Apply(Vec<Edit>),
 }
 
 impl Job {
     /// Whether it changes something at OPAL or at the target.
     pub fn changes_something(&self) -> bool {
         match self {
-            Job::Register(_) | Job::Leave(_) => true,
-            Job::Create(_) | Job::Describe(..) | Job::Update(..) => true,
+            Job::Register(_) | Job::Leave(_) | Job::Apply(_) => true,
             Job::Discover(_) | Job::Watch(_) | Job::Ready(..) | Job::Count(..) => false,
             // OPAL does it whether or not the answer is waited for.
             Job::Load(_) | Job::Query(..) | Job::Read(_) => false,
@@ -301,21 +317,16 @@ pub enum Done {
     /// The users that the rule allows.
     Query(ToggleId, Result<Users, Failure>),
     /// What the target has of each toggle.
-    Read(Vec<(ToggleId, Result<Observed, Failure>)>),
-    /// The toggle exists.
-    Create(ToggleId, Result<Created, Failure>),
-    /// Its metadata follow its `spec`.
-    Describe(ToggleId, Result<(), Failure>),
-    /// Its users are those of the job.
-    Update(ToggleId, Result<(), Failure>),
+    Read(Reads),
+    /// What has become of each edit.
+    Apply(Applies),
 }
 
 impl Done {
     /// Whether it is what came of a job that changes something.
     pub fn has_changed_something(&self) -> bool {
         match self {
-            Done::Register(..) | Done::Leave(..) => true,
-            Done::Create(..) | Done::Describe(..) | Done::Update(..) => true,
+            Done::Register(..) | Done::Leave(..) | Done::Apply(_) => true,
             Done::Discover(..)
             | Done::Watch(..)
             | Done::Ready(..)
@@ -330,7 +341,7 @@ impl Done {
     pub fn toggles_at_target(&self) -> Vec<ToggleId> {
         match self {
             Done::Read(results) => results.iter().map(|(id, _)| *id).collect(),
-            Done::Create(id, _) | Done::Describe(id, _) | Done::Update(id, _) => vec![*id],
+            Done::Apply(results) => results.iter().map(|(id, _)| *id).collect(),
             _ => Vec::new(),
         }
     }

@@ -63,11 +63,7 @@ impl Peers {
                 Done::Query(id, self.sources[rule.source].query(&origin, rule))
             }
             Job::Read(ids) => Done::Read(self.target.read(&ids)),
-            Job::Create(id) => Done::Create(id, self.target.create(id)),
-            Job::Describe(id, observed) => Done::Describe(id, self.target.describe(id, &observed)),
-            Job::Update(id, users, observed) => {
-                Done::Update(id, self.target.update(id, &users, &observed))
-            }
+            Job::Apply(edits) => Done::Apply(self.target.apply(&edits)),
         }
     }
 }

@@ -26,8 +26,8 @@ use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
 use crate::job::{
-    Access, AtOnce, Created, Done, Evidence, Job, Origin, Registration, SourceTerms, TargetTerms,
-    Terms, ToggleId,
+    Access, Applied, Done, Edit, Evidence, Job, Origin, Registration, SourceTerms, TargetTerms,
+    Terms, ToggleId, What,
 };
 use crate::plan::{Observed, Present};
 use crate::users::Users;
@@ -160,12 +160,32 @@ fn present(keys: &[&str]) -> Observed {
 }
 
 /// One that was created just now: a target that can be read tells that it has nobody.
-fn new_toggle(readable: bool) -> Created {
-    Created::New(Present::plain(true, readable.then(Arc::default)))
+fn new_toggle(readable: bool) -> Applied {
+    Applied::Created(Present::plain(true, readable.then(Arc::default)))
+}
+
+/// What came of an update, or of a description.
+fn applied(id: ToggleId, result: Result<(), Failure>) -> Done {
+    created(id, result.map(|()| Applied::Done))
+}
+
+fn created(id: ToggleId, result: Result<Applied, Failure>) -> Done {
+    Done::Apply(vec![(id, result)])
 }
 
 fn read(id: ToggleId, result: Result<Observed, Failure>) -> Done {
     Done::Read(vec![(id, result)])
+}
+
+fn short_edit(Edit { toggle, what }: &Edit) -> String {
+    match what {
+        What::Create => format!("create {toggle}"),
+        What::Describe => format!("describe {toggle}"),
+        What::Update(users) => {
+            let keys: Vec<&str> = users.iter().collect();
+            format!("update {toggle} {}", keys.join(" "))
+        }
+    }
 }
 
 /// A job in short: `update 0 a b`.
@@ -183,11 +203,9 @@ fn short(job: &Job) -> String {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             format!("read {}", ids.join(" "))
         }
-        Job::Create(id) => format!("create {id}"),
-        Job::Describe(id, _) => format!("describe {id}"),
-        Job::Update(id, users, _) => {
-            let keys: Vec<&str> = users.iter().collect();
-            format!("update {id} {}", keys.join(" "))
+        Job::Apply(edits) => {
+            let edits: Vec<String> = edits.iter().map(short_edit).collect();
+            edits.join(", ")
         }
     }
 }
@@ -205,8 +223,9 @@ impl Bench {
     fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
         let terms = TargetTerms {
             readable,
-            at_once: AtOnce::Concurrency,
+            at_once: None,
             batches: vec![None; config.toggles.len()],
+            applies_together: false,
         };
         Bench::with_terms(now, config, mode, terms)
     }
@@ -234,8 +253,16 @@ impl Bench {
             bench.done(match job {
                 Job::Query(id, _) => Done::Query(id, Ok(Users::default())),
                 Job::Read(ids) => read(ids[0], Ok(present(&[]))),
-                Job::Create(id) => Done::Create(id, Ok(new_toggle(readable))),
-                Job::Update(id, ..) => Done::Update(id, Ok(())),
+                Job::Apply(edits) => match &edits[..] {
+                    [
+                        Edit {
+                            toggle,
+                            what: What::Create,
+                        },
+                    ] => created(*toggle, Ok(new_toggle(readable))),
+                    [edit] => applied(edit.toggle, Ok(())),
+                    _ => panic!("{edits:?} were not expected"),
+                },
                 other => panic!("{} was not expected", short(&other)),
             });
         }

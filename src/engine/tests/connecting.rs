@@ -151,7 +151,7 @@ fn an_opa_that_no_longer_tells_was_restarted_and_is_not_ready() {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.jobs();
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["ready 0"]);
     bench.done(Done::Ready(0, Ok(ready(None))));
@@ -180,7 +180,7 @@ fn told_by_a() -> Bench {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench
 }
 
@@ -252,7 +252,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
 fn a_toggle_that_was_just_created_can_be_taken_away_from_no_one() {
     let mut bench = Bench::new(config(vec![waiting_opal()], &[0]), Mode::Serve, false);
     bench.jobs();
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Discover(0, Ok(access())));
     bench.jobs();
     bench.done(Done::Register(0, Ok(())));

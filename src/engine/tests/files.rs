@@ -70,7 +70,7 @@ fn a_file_whose_file_system_hangs_is_told_and_what_it_held_is_not_relied_on() {
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert!(!bench.is_failing());
 }
 

@@ -48,7 +48,7 @@ fn a_change_that_removes_more_than_the_limit_is_held_until_one_within_it() {
     assert!(words.contains("3 of 4 users"), "{words}");
     assert!(bench.is_failing());
     assert_eq!(again(&mut bench, &["a", "b"]), ["update 0 a b"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert_eq!(state(&bench), State::InSync);
     assert!(!bench.is_failing());
 }
@@ -106,7 +106,7 @@ fn blind(desired: &[&str]) -> (Bench, Vec<String>) {
     let mut bench = Bench::new(config, Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     let found = Present::plain(true, None);
-    bench.done(Done::Create(0, Ok(Created::Existed(Some(found)))));
+    bench.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
     let jobs = allow(&mut bench, desired);
     (bench, jobs)
 }
@@ -118,7 +118,7 @@ fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
     assert_eq!(state(&bench), State::Held);
     let (mut bench, jobs) = blind(&["a", "b", "c"]);
     assert_eq!(jobs, ["update 0 a b c"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert_eq!(again(&mut bench, &["a"]), NOTHING, "now it is known");
     bench.wait(Duration::from_secs(300));
     let jobs = bench.jobs();
@@ -217,14 +217,14 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
             Some("read") => read(0, Ok(found.clone())),
             Some("create") if *found == Observed::Absent => {
                 let nobody = Some(Arc::default());
-                Done::Create(0, Ok(Created::New(Present::plain(true, nobody))))
+                created(0, Ok(Applied::Created(Present::plain(true, nobody))))
             }
             Some("create") => {
                 let unread = Present::plain(true, None);
-                Done::Create(0, Ok(Created::Existed(Some(unread))))
+                created(0, Ok(Applied::Found(Observed::Present(unread))))
             }
-            Some("describe") => Done::Describe(0, Ok(())),
-            _ => Done::Update(0, Ok(())),
+            Some("describe") => applied(0, Ok(())),
+            _ => applied(0, Ok(())),
         });
         jobs.extend(bench.jobs());
     }

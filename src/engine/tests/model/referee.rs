@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::super::super::{Key, Timer};
 use super::remote::Remote;
-use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of};
+use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of, updates_of};
 use super::world::Flight;
 use super::*;
 use crate::engine::task::HANGING;
@@ -98,22 +98,22 @@ impl Referee {
             let asked = self.asked.get(&key).is_some_and(|end| now < *end);
             assert!(!asked, "{}: too early for a Retry-After", short(job));
         }
-        if let Job::Update(id, users, _) = job {
-            let told = self.told[*id].map(|then| remote.allowed(*id, then));
+        for (id, users) in updates_of(job) {
+            let told = self.told[id].map(|then| remote.allowed(id, then));
             assert_eq!(
                 told.as_ref(),
-                Some(&**users),
+                Some(users),
                 "{}: not the newest users",
                 short(job)
             );
-            let (told, seen) = (self.told[*id], self.seen[*id]);
+            let (told, seen) = (self.told[id], self.seen[id]);
             assert!(
                 !self.setup.readable || seen <= told,
                 "{}: older than what another instance wrote",
                 short(job)
             );
             assert!(
-                self.setup.readable || self.resync <= self.asked_at[*id],
+                self.setup.readable || self.resync <= self.asked_at[id],
                 "{}: asked for before the resync",
                 short(job)
             );
@@ -148,18 +148,23 @@ impl Referee {
 
     /// The target may have been looked at, when it had this.
     pub(super) fn look(&mut self, done: &Done, as_of: [Option<Instant>; TOGGLES]) {
-        let Done::Read(results) = done else {
-            return;
-        };
-        for (id, result) in results {
-            if !matches!(result, Ok(Observed::Unknown) | Err(_)) {
-                self.seen[*id] = as_of[*id];
+        let seen: Vec<ToggleId> = match done {
+            Done::Read(results) => {
+                let seen =
+                    |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown) | Err(_));
+                results.iter().filter(seen).map(|(id, _)| *id).collect()
             }
-        }
+            Done::Apply(results) => {
+                let seen = |(_, result): &&(_, _)| matches!(result, Ok(Applied::Found(found)) if *found != Observed::Unknown);
+                results.iter().filter(seen).map(|(id, _)| *id).collect()
+            }
+            _ => Vec::new(),
+        };
+        seen.into_iter().for_each(|id| self.seen[id] = as_of[id]);
     }
 
     /// A request has ended; OPA made up its answer at `moment`.
-    pub(super) fn hear(&mut self, done: &Done, moment: Instant, now: Instant) {
+    pub(super) fn hear(&mut self, job: &Job, done: &Done, moment: Instant, now: Instant) {
         if let Done::Query(id, result) = done {
             self.told[*id] = result.is_ok().then_some(moment);
             self.asked_at[*id] = self.asking[*id].take();
@@ -168,7 +173,7 @@ impl Referee {
             key,
             operation,
             failure,
-        } in verdicts(done)
+        } in verdicts(job, done)
         {
             self.asked.remove(&key);
             let Some(failure) = failure else {
@@ -268,7 +273,7 @@ impl Referee {
 }
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.
-fn verdicts(done: &Done) -> Vec<Verdict> {
+fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
     fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Vec<Verdict> {
         let failure = result.as_ref().err().cloned();
         vec![Verdict {
@@ -282,13 +287,30 @@ fn verdicts(done: &Done) -> Vec<Verdict> {
         Done::Register(id, result) => of(Key::Register(*id), Operation::Register, result),
         Done::Watch(id, result) => of(Key::Watch(*id), Operation::Watch, result),
         Done::Query(id, result) => of(Key::Query(*id), Operation::Query, result),
-        Done::Create(id, Ok(Created::Existed(None))) => {
-            let unread: Result<(), _> = Err(failure(Kind::Status(409)));
-            of(Key::Apply(*id), Operation::Create, &unread)
+        Done::Apply(results) => {
+            let Job::Apply(edits) = job else {
+                panic!("{done:?} came of {job:?}");
+            };
+            let verdict = |(edit, (id, result)): (&Edit, &(ToggleId, Result<Applied, Failure>))| {
+                let key = Key::Apply(*id);
+                let operation = match edit.what {
+                    What::Create => Operation::Create,
+                    What::Describe => Operation::Describe,
+                    What::Update(_) => Operation::Update,
+                };
+                match result {
+                    Ok(Applied::Found(Observed::Unknown)) => {
+                        let unread: Result<(), _> = Err(failure(Kind::Status(409)));
+                        of(key, operation, &unread)
+                    }
+                    Ok(Applied::Found(_)) if operation != Operation::Create => {
+                        of(key, Operation::Read, result)
+                    }
+                    _ => of(key, operation, result),
+                }
+            };
+            edits.iter().zip(results).flat_map(verdict).collect()
         }
-        Done::Create(id, result) => of(Key::Apply(*id), Operation::Create, result),
-        Done::Describe(id, result) => of(Key::Apply(*id), Operation::Describe, result),
-        Done::Update(id, result) => of(Key::Apply(*id), Operation::Update, result),
         Done::Read(results) => {
             // What was not told is neither a success nor a failure.
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
