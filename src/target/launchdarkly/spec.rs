@@ -3,15 +3,15 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::flag::refuse;
 use crate::config::Toggle;
-use crate::error::Failure;
 
-/// The `spec` of a toggle.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Deserialize)]
 pub(super) struct Spec {
     #[serde(skip)]
     pub(super) key: String,
+    /// Says in the audit log who asks for a change.
+    #[serde(skip)]
+    pub(super) comment: String,
     pub(super) name: String,
     pub(super) proj_key: String,
     pub(super) environments: Vec<String>,
@@ -26,6 +26,7 @@ impl Spec {
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
         spec.key = toggle.key.clone();
+        spec.comment = format!("optoggles: {}", toggle.users_policy);
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();
@@ -33,11 +34,11 @@ impl Spec {
         Ok(spec)
     }
 
-    pub(super) fn has_no_environment(&self, environment: &str) -> Failure {
-        refuse(format!(
+    pub(super) fn has_no_environment(&self, environment: &str) -> String {
+        format!(
             "the project {} has no environment {environment}: correct `environments` of the toggle \
              {}, or create it in LaunchDarkly",
             self.proj_key, self.key
-        ))
+        )
     }
 }
