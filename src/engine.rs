@@ -279,9 +279,9 @@ impl Engine {
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
             Timer::Confirm(toggle) => self.confirm(toggle, now),
-            Timer::Late(toggle) => self.has_become_late(toggle, now.at),
+            Timer::Late(toggle) => self.note_late(toggle, now.at),
             Timer::Resync => self.begin_resync(now),
-            Timer::Overdue => self.resync_is_overdue(now.at),
+            Timer::Overdue => self.note_overdue(now.at),
             Timer::Target => {
                 self.paused = None;
                 self.touched.insert(Subject::Target);
@@ -319,7 +319,7 @@ impl Engine {
     }
 
     /// The resync has come to a toggle, whatever became of that.
-    fn has_been_looked_at(&mut self, id: ToggleId, now: Instant) {
+    fn note_looked_at(&mut self, id: ToggleId, now: Instant) {
         if let Some(resync) = &mut self.resync {
             resync.left.remove(&id);
             self.end_resync(now);
@@ -336,7 +336,7 @@ impl Engine {
         }
     }
 
-    fn resync_is_overdue(&mut self, now: Instant) {
+    fn note_overdue(&mut self, now: Instant) {
         if let Some(resync) = &mut self.resync {
             resync.is_overdue = true;
             let (took, left) = (now - resync.since, resync.left.len());

@@ -362,7 +362,7 @@ impl Engine {
             Err(failure) => {
                 self.rediscover(id, &failure, now);
                 self.failed(Key::Ready(id), Operation::Ready, failure, now);
-                return self.is_not_asked(id, now.at);
+                return self.note_unasked(id, now.at);
             }
         };
         let verdict = match evidence.says {
@@ -379,7 +379,7 @@ impl Engine {
             Verdict::Silent => {
                 let failure = Failure::silent();
                 self.failed(Key::Ready(id), Operation::Ready, failure, now);
-                return self.is_not_asked(id, now.at);
+                return self.note_unasked(id, now.at);
             }
             Verdict::Restarted => {
                 self.notify(Subject::Source(id), News::Restarted);
@@ -508,7 +508,7 @@ impl Engine {
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
         self.touched.insert(Subject::Source(id));
-        self.is_not_asked(id, now.at);
+        self.note_unasked(id, now.at);
         if self.sources[id].passes.held_since.is_none() {
             self.notify(Subject::Source(id), News::NotReady);
         }

@@ -442,7 +442,7 @@ impl Engine {
             // Nor is it looked at again before the answer has come, which could then be stale for ever.
             return self.ask_again(id);
         }
-        self.has_been_looked_at(id, now.at);
+        self.note_looked_at(id, now.at);
         match why {
             Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
             Decision::Held(failure) => self.hold_back(id, failure),
@@ -476,10 +476,10 @@ impl Engine {
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
-    pub(super) fn is_not_asked(&mut self, source: SourceId, now: Instant) {
+    pub(super) fn note_unasked(&mut self, source: SourceId, now: Instant) {
         for id in self.toggles_of(source) {
             if self.toggles[id].waits_for_answer(self.terms.readable) {
-                self.has_been_looked_at(id, now);
+                self.note_looked_at(id, now);
             }
         }
     }
@@ -515,7 +515,7 @@ impl Engine {
     }
 
     /// A change has not arrived for too long, for whatever reason.
-    pub(super) fn has_become_late(&mut self, id: ToggleId, now: Instant) {
+    pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
         self.touched.insert(Subject::Toggle(id));
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
@@ -769,7 +769,7 @@ impl Engine {
         self.pause_target(&failure, now);
         self.failed(Key::Apply(id), operation, failure, now);
         self.note_if_behind(id, now.at);
-        self.has_been_looked_at(id, now.at);
+        self.note_looked_at(id, now.at);
         self.settled(id);
     }
 
