@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
-use super::gate::{Gate, Inner, Limits};
+use super::gate::{Gate, Inner};
 use super::*;
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
@@ -94,17 +94,12 @@ impl Fixture {
             never(),
         );
         let routes = Routes::new(token, worker.callbacks(), status, metrics);
-        let (inner, inner_listener) = Inner::bind().unwrap();
-        start(inner_listener, routes, |why| panic!("{why}")).unwrap();
+        let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
+        start(behind, routes, |why| panic!("{why}")).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let limits = Limits {
-            linger_time: Duration::from_millis(20),
-            ..Limits::default()
-        };
         Fixture {
-            address,
-            _gate: gate::open(listener, inner, limits, |_, _| (), |why| panic!("{why}")).unwrap(),
+            address: listener.local_addr().unwrap(),
+            _gate: gate::open(listener, 8, inner, |_, _| ()).unwrap(),
             _worker: worker,
         }
     }
@@ -268,4 +263,7 @@ fn any_bytes_get_one_valid_answer_or_none_and_call_back_with_the_token_alone() {
         Ok(())
     };
     runner.run(&requests, examine).unwrap();
+    // Whatever came, the server behind the gate is still there.
+    let answer = fixture.ask(b"GET /health/live HTTP/1.0\r\n\r\n");
+    assert_eq!(status(&answer, false), Some(200));
 }
