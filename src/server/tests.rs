@@ -161,8 +161,9 @@ fn calls_back(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let mut lines = text.trim_start_matches(['\r', '\n']).lines();
     let first = lines.next().unwrap_or_default();
-    let to_source =
-        first.starts_with("POST /opa_update/a ") || first.starts_with("POST /opa_update/a?");
+    let target = first.strip_prefix("POST ").unwrap_or_default();
+    let path = target.strip_prefix("http://a").unwrap_or(target);
+    let to_source = path.starts_with("/opa_update/a ") || path.starts_with("/opa_update/a?");
     let headers = lines.take_while(|line| !line.is_empty());
     let mut tokens = headers.filter_map(|line| {
         let (name, value) = line.split_once(':')?;

@@ -71,11 +71,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     else {
         return Err(malformed("the request line is incomplete"));
     };
-    if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(malformed(
-            "the target is not a path of visible ASCII characters",
-        ));
-    }
+    let Some(target) = origin_form(target) else {
+        let error = "the target is neither a path nor an HTTP URL of visible ASCII characters";
+        return Err(malformed(error));
+    };
     let headers = &*parsed.headers;
     if single(headers, "Host")?.is_none() && version == 1 {
         return Err(malformed("the Host header is missing"));
@@ -103,6 +102,21 @@ fn refusal(error: Error, bytes: &[u8]) -> Refusal {
         Error::HeaderName | Error::HeaderValue => malformed("a header is malformed"),
         _ => malformed("this is not an HTTP request"),
     }
+}
+
+/// The path and query of a request's target, which may be a whole URL (RFC 9112, 3.2.2).
+fn origin_form(target: &str) -> Option<String> {
+    if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    if target.starts_with('/') {
+        return Some(target.to_owned());
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let path = rest.trim_start_matches(|c| c != '/' && c != '?');
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    (is_http && path.len() < rest.len()).then(|| format!("{slash}{path}"))
 }
 
 fn values<'a>(headers: &[Header<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {

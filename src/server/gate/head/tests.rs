@@ -40,6 +40,21 @@ fn what_is_left_of_a_body_is_known() {
 }
 
 #[test]
+fn a_target_that_is_a_whole_url_goes_on_as_its_path() {
+    for (target, path) in [
+        ("http://me/a?b", "/a?b"),
+        ("HTTPS://me:80/", "/"),
+        ("http://me", "/"),
+        ("http://me?b", "/?b"),
+        ("/a?b=http://me/c", "/a?b=http://me/c"),
+    ] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: other\r\n\r\n");
+        let request = parse(head.as_bytes()).unwrap_or(None).unwrap();
+        assert_eq!(request.clean, format!("GET {path} HTTP/1.1\r\n\r\n"));
+    }
+}
+
+#[test]
 fn heads_are_refused_for_what_is_wrong_with_them() {
     for (wanted, head) in [
         ("more", ""),
@@ -74,7 +89,10 @@ fn heads_are_refused_for_what_is_wrong_with_them() {
         ("400", "GET /a\nb HTTP/1.0\r\n\r\n"),
         ("400", "GET /a\x1b[2J HTTP/1.0\r\n\r\n"),
         ("400", "GET /\u{e9} HTTP/1.0\r\n\r\n"),
-        ("400", "GET http://me/ HTTP/1.0\r\n\r\n"),
+        ("good", "GET http://me/ HTTP/1.0\r\n\r\n"),
+        ("400", "GET http://me/ HTTP/1.1\r\n\r\n"),
+        ("400", "GET http://m\u{e9}/ HTTP/1.0\r\n\r\n"),
+        ("400", "GET me:80 HTTP/1.0\r\n\r\n"),
         ("400", "OPTIONS * HTTP/1.0\r\n\r\n"),
         ("400", "GET /\r\n\r\n"),
         ("400", "GET / FTP/1.0.0\r\n\r\n"),
