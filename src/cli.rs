@@ -17,7 +17,7 @@ const GLOBAL: &str = "Global options";
 /// exactly these users, and follows every change, because the OPAL client calls it back.
 #[derive(Debug, Parser)]
 #[command(name = "optoggles", version)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
     /// /etc/optoggles/optoggles.toml]
     #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL)]
@@ -35,7 +35,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Keep the toggles in sync, live: listen for OPAL's callbacks, answer health checks
     Serve,
     /// Sync the toggles from here, without listening
@@ -53,7 +53,7 @@ pub enum Command {
 /// The options of `sync`.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
-pub struct Sync {
+pub(crate) struct Sync {
     /// One pass, then exit (for cron and CI)
     #[arg(long)]
     pub once: bool,
@@ -84,7 +84,7 @@ pub struct Sync {
 
 /// The options of `check-config`.
 #[derive(Args, Debug)]
-pub struct CheckConfig {
+pub(crate) struct CheckConfig {
     /// Also ask every source and the target, and report each answer; nothing is changed there
     #[arg(long)]
     pub online: bool,
@@ -98,7 +98,7 @@ pub struct CheckConfig {
 
 /// The formats of what one pass did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SyncFormat {
+pub(crate) enum SyncFormat {
     /// A line for each toggle, and a summary
     #[default]
     Human,
@@ -110,7 +110,7 @@ pub enum SyncFormat {
 
 /// The formats of a report on the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     #[default]
     Human,

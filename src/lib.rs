@@ -1,7 +1,7 @@
 //! optoggles keeps feature flags in step with authorization policy.
 //!
-//! It is a program, and this library is its inside. The modules stand in the order in which they
-//! build on each other; `ARCHITECTURE.md` tells how they work together.
+//! This is a program; the library is what its tests and measurements need of it. The modules stand in
+//! the order in which they build on each other; `ARCHITECTURE.md` describes how they work together.
 
 pub mod address;
 pub mod duration;
@@ -18,10 +18,10 @@ pub mod peers;
 pub mod status;
 pub mod worker;
 pub mod server;
-pub mod terminal;
-pub mod logging;
-pub mod cli;
-pub mod commands;
+mod terminal;
+mod logging;
+mod cli;
+mod commands;
 pub mod plan;
 pub mod schedule;
 pub mod secret;
@@ -29,3 +29,5 @@ pub mod seconds;
 pub mod users;
 #[cfg(test)]
 mod tests;
+
+pub use commands::{command_line, run};

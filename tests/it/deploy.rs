@@ -5,8 +5,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Parser;
-use optoggles::cli::Cli;
 use optoggles::config::{Config, SourceKind, load};
 use saphyr::{LoadableYamlNode, YamlOwned as Yaml};
 use tempfile::TempDir;
@@ -209,7 +207,8 @@ fn calls(text: &str) -> Vec<Vec<&str>> {
 #[track_caller]
 fn parses(words: &[&str]) {
     let words = [&["optoggles"], words].concat();
-    Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    let parsed = optoggles::command_line().try_get_matches_from(&words);
+    parsed.unwrap_or_else(|error| panic!("{words:?}: {error}"));
 }
 
 #[test]
