@@ -1,6 +1,5 @@
 //! What one pass did, or would do, for people and for programs.
 
-mod json;
 mod markdown;
 
 use std::fmt::Write;
@@ -12,39 +11,32 @@ use crate::config::Config;
 use crate::engine::{Engine, Outcome, Sent, Trouble};
 use crate::job::ToggleId;
 use crate::terminal::Tone;
-use crate::users::Change;
+use crate::users::{Change, Users};
 
-/// What one pass did.
 pub(super) struct Report {
     dry_run: bool,
     took: Duration,
     rows: Vec<Row>,
 }
 
-/// What it did about one toggle.
+/// What the pass did about one toggle.
 struct Row {
     key: String,
-    /// What was done, or would be; of what `max_removal` forbids, what that is.
+    verdict: Verdict,
+    /// What was done, or would be; if `max_removal` forbids it, what it forbids.
     outcome: Outcome,
-    /// How many users there are then; none where it failed.
+    /// How many users the toggle has then; unknown if it failed.
     users: Option<usize>,
-    complaint: Option<Complaint>,
+    /// Why the toggle is not as it should be.
+    error: Option<String>,
 }
 
-/// Why a toggle is not as it should be.
-struct Complaint {
-    words: String,
-    /// `max_removal` forbids it.
-    is_held: bool,
-}
-
-/// The results, as they are counted in the summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
     Created,
     Updated,
-    /// Updated, where it is not known what the target had.
+    /// Updated, and what the target had is not known.
     Set,
     Unchanged,
     /// `max_removal` forbids it.
@@ -52,7 +44,7 @@ enum Verdict {
     Failed,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Summary {
     toggles: usize,
     created: usize,
@@ -64,71 +56,47 @@ struct Summary {
 
 impl Report {
     pub(super) fn new(config: &Config, engine: &Engine, dry_run: bool, took: Duration) -> Report {
-        let keys = config.toggles.iter().map(|toggle| toggle.key.clone());
+        let toggles = config.toggles.iter().enumerate();
         Report {
             dry_run,
             took,
-            rows: keys
-                .enumerate()
-                .map(|(id, key)| Row::new(id, key, engine))
+            rows: toggles
+                .map(|(id, toggle)| Row::new(id, toggle.key.clone(), engine))
                 .collect(),
         }
     }
 
     /// Whether a toggle failed, or was held back.
     pub(super) fn has_failures(&self) -> bool {
-        self.rows.iter().any(|row| row.complaint.is_some())
+        self.rows.iter().any(|row| row.error.is_some())
     }
 
     /// Whether anything changed, or would; what is not known counts.
     pub(super) fn has_differences(&self) -> bool {
         let calm = [Verdict::Unchanged, Verdict::Held, Verdict::Failed];
-        self.rows.iter().any(|row| !calm.contains(&row.verdict()))
+        self.rows.iter().any(|row| !calm.contains(&row.verdict))
     }
 
-    /// One line a toggle, and a summary line. `verbose` adds who comes and goes; results have colours
-    /// where these are wanted.
+    /// One line a toggle, and a summary line. `verbose` adds the users that come and go.
     pub(super) fn human(&self, verbose: bool, colours: bool) -> String {
-        let paint = |tone: Tone, words: &str| match colours {
-            true => tone.paint(&words),
-            false => words.to_owned(),
-        };
-        let width = |text: &dyn Fn(&Row) -> String| {
-            let widths = self.rows.iter().map(|row| text(row).chars().count());
-            widths.max().unwrap_or_default()
-        };
-        // What is held or has failed has no columns.
-        let column = |cell: fn(&Row) -> String| {
-            let cell = move |row: &Row| match row.complaint {
-                None => cell(row),
-                Some(_) => String::new(),
-            };
-            width(&cell)
-        };
-        let keys = width(&|row| row.key.clone());
-        let (changes, counts) = (column(Row::change), column(Row::count));
+        let in_columns = self.rows.iter().filter(|row| row.error.is_none());
+        let keys = widest(self.rows.iter().map(|row| row.key.clone()));
+        let changes = widest(in_columns.clone().map(Row::change));
+        let counts = widest(in_columns.map(Row::count));
         let mut text = String::new();
         for row in &self.rows {
             let (key, change, count) = (&row.key, row.change(), row.count());
-            // Writing to a string does not fail.
-            let _ = match &row.complaint {
-                None => {
-                    let word = if row.users == Some(1) {
-                        "user "
-                    } else {
-                        "users"
-                    };
-                    let result = paint(row.verdict().tone(), &self.done(row));
-                    writeln!(
-                        text,
-                        "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
-                    )
-                }
-                Some(complaint) => {
-                    let words = paint(Tone::Bad, &complaint.in_a_line(&row.outcome));
-                    writeln!(text, "{key:keys$}   {words}")
-                }
+            let result = match colours {
+                true => row.verdict.tone().paint(&self.result(row)),
+                false => self.result(row),
             };
+            let columns = match (&row.error, row.users) {
+                (Some(_), _) => String::new(),
+                (None, Some(1)) => format!("{change:changes$}   {count:>counts$} user    "),
+                (None, _) => format!("{change:changes$}   {count:>counts$} users   "),
+            };
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key:keys$}   {columns}{result}");
             if verbose {
                 row.names(&mut text);
             }
@@ -136,47 +104,73 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// What was done about a row that has not failed; of metadata alone nothing else would tell.
-    fn done(&self, row: &Row) -> String {
-        let words = self.words(row.verdict());
-        match row.outcome.described && row.outcome.sent == Sent::Nothing {
-            true => words + " (metadata)",
-            false => words,
+    /// The same facts as one JSON document.
+    pub(super) fn json(&self, verbose: bool) -> String {
+        let document = Document {
+            dry_run: self.dry_run,
+            seconds: (self.took.as_secs_f64() * 1000.0).round() / 1000.0,
+            summary: self.summary(),
+            toggles: self.rows.iter().map(|row| row.line(verbose)).collect(),
+        };
+        serde_json::to_string_pretty(&document).unwrap_or_default()
+    }
+
+    /// The result of a toggle, in a line. Metadata show nowhere else.
+    fn result(&self, row: &Row) -> String {
+        let Outcome {
+            created,
+            described,
+            sent,
+        } = &row.outcome;
+        match &row.error {
+            None if *described && *sent == Sent::Nothing => {
+                format!("{} (metadata)", self.words(row.verdict))
+            }
+            None => self.words(row.verdict),
+            Some(error) if row.verdict == Verdict::Held => error.clone(),
+            Some(error) => {
+                let created = if *created { "created, " } else { "" };
+                let updated = match sent {
+                    Sent::Nothing => "",
+                    _ => "users updated, ",
+                };
+                format!("{created}{updated}failed: {error}")
+            }
         }
     }
 
     fn words(&self, verdict: Verdict) -> String {
-        let word = match verdict {
-            Verdict::Created => "created",
-            Verdict::Updated => "updated",
-            Verdict::Set => "set",
-            Verdict::Unchanged => "unchanged",
-            Verdict::Held => "held",
-            Verdict::Failed => "failed",
+        let (word, changes) = match verdict {
+            Verdict::Created => ("created", true),
+            Verdict::Updated => ("updated", true),
+            Verdict::Set => ("set", true),
+            Verdict::Unchanged => ("unchanged", false),
+            Verdict::Held => ("held", false),
+            Verdict::Failed => ("failed", false),
         };
-        match verdict {
-            Verdict::Created | Verdict::Updated | Verdict::Set if self.dry_run => {
-                format!("would be {word}")
-            }
-            _ => word.to_owned(),
-        }
+        let would = if self.dry_run && changes {
+            "would be "
+        } else {
+            ""
+        };
+        format!("{would}{word}")
     }
 
     fn summary(&self) -> Summary {
-        let mut summary = Summary {
-            toggles: self.rows.len(),
-            ..Summary::default()
+        let count = |verdict| {
+            self.rows
+                .iter()
+                .filter(|row| row.verdict == verdict)
+                .count()
         };
-        for row in &self.rows {
-            *match row.verdict() {
-                Verdict::Created => &mut summary.created,
-                Verdict::Updated | Verdict::Set => &mut summary.updated,
-                Verdict::Unchanged => &mut summary.unchanged,
-                Verdict::Held => &mut summary.held,
-                Verdict::Failed => &mut summary.failed,
-            } += 1;
+        Summary {
+            toggles: self.rows.len(),
+            created: count(Verdict::Created),
+            updated: count(Verdict::Updated) + count(Verdict::Set),
+            unchanged: count(Verdict::Unchanged),
+            held: count(Verdict::Held),
+            failed: count(Verdict::Failed),
         }
-        summary
     }
 
     fn summary_line(&self) -> String {
@@ -199,35 +193,16 @@ impl Report {
     }
 }
 
-/// All that went wrong: a toggle can fail at its source and at the target.
-fn words_of(troubles: &[Trouble]) -> String {
-    let mut words: Vec<String> = troubles
-        .iter()
-        .map(|trouble| trouble.failure.to_string())
-        .collect();
-    words.dedup();
-    match words.is_empty() {
-        true => "stopped before it was done".to_owned(),
-        false => words.join("; "),
-    }
-}
-
-impl Complaint {
-    /// In one line, with what was done before it failed.
-    fn in_a_line(&self, outcome: &Outcome) -> String {
-        if self.is_held {
-            return self.words.clone();
-        }
-        let done = [
-            outcome.created.then_some("created, "),
-            (outcome.sent != Sent::Nothing).then_some("users updated, "),
-        ];
-        let done: String = done.into_iter().flatten().collect();
-        format!("{done}failed: {}", self.words)
-    }
-}
-
 impl Verdict {
+    fn of(outcome: &Outcome) -> Verdict {
+        match &outcome.sent {
+            Sent::Whole => Verdict::Set,
+            _ if outcome.created => Verdict::Created,
+            Sent::Nothing if !outcome.described => Verdict::Unchanged,
+            Sent::Nothing | Sent::Change(_) => Verdict::Updated,
+        }
+    }
+
     fn tone(self) -> Tone {
         match self {
             Verdict::Created | Verdict::Updated | Verdict::Set => Tone::Good,
@@ -242,51 +217,40 @@ impl Row {
         let (outcome, result) = engine.outcome(id);
         let mut row = Row {
             key,
+            verdict: Verdict::of(&outcome),
             outcome,
             users: None,
-            complaint: None,
+            error: None,
         };
         match result {
             Ok(users) => row.users = Some(users),
             Err(troubles) => {
-                let is_held = troubles.iter().any(|trouble| trouble.failure.is_held());
-                if let Some((held, users)) = engine.held_back_change(id).filter(|_| is_held) {
-                    (row.outcome, row.users) = (held, Some(users));
+                row.error = Some(words_of(&troubles));
+                row.verdict = Verdict::Failed;
+                if troubles.iter().any(|trouble| trouble.failure.is_held()) {
+                    row.verdict = Verdict::Held;
+                    if let Some((outcome, users)) = engine.held_back_change(id) {
+                        (row.outcome, row.users) = (outcome, Some(users));
+                    }
                 }
-                let words = words_of(&troubles);
-                row.complaint = Some(Complaint { words, is_held });
             }
         }
         row
     }
 
-    fn verdict(&self) -> Verdict {
-        match (&self.complaint, &self.outcome.sent) {
-            (Some(Complaint { is_held: true, .. }), _) => Verdict::Held,
-            (Some(_), _) => Verdict::Failed,
-            (None, Sent::Whole) => Verdict::Set,
-            (None, _) if self.outcome.created => Verdict::Created,
-            (None, Sent::Change(_)) => Verdict::Updated,
-            (None, Sent::Nothing) if self.outcome.described => Verdict::Updated,
-            (None, Sent::Nothing) => Verdict::Unchanged,
-        }
-    }
-
-    /// Such as `+1 -2`; `=` where nobody comes or goes, `?` where that is not known.
+    /// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
     fn change(&self) -> String {
-        match &self.outcome.sent {
-            Sent::Nothing => "=".into(),
-            Sent::Whole => "?".into(),
-            Sent::Change(change) if change.is_empty() => "=".into(),
-            Sent::Change(change) => {
-                let parts = [('+', change.added.len()), ('-', change.removed.len())];
-                let parts = parts.into_iter().filter(|(_, count)| *count > 0);
-                let parts: Vec<String> = parts
-                    .map(|(sign, count)| format!("{sign}{count}"))
-                    .collect();
-                parts.join(" ")
-            }
-        }
+        let change = match &self.outcome.sent {
+            Sent::Whole => return "?".into(),
+            Sent::Change(change) if !change.is_empty() => change,
+            Sent::Nothing | Sent::Change(_) => return "=".into(),
+        };
+        let parts = [('+', change.added.len()), ('-', change.removed.len())];
+        let parts = parts.into_iter().filter(|(_, count)| *count > 0);
+        let parts: Vec<String> = parts
+            .map(|(sign, count)| format!("{sign}{count}"))
+            .collect();
+        parts.join(" ")
     }
 
     fn count(&self) -> String {
@@ -307,4 +271,65 @@ impl Row {
             }
         }
     }
+
+    fn line(&self, verbose: bool) -> Line<'_> {
+        let change = self.known_change();
+        let is_same = self.error.is_none() && self.outcome.sent == Sent::Nothing;
+        let count = |users: Option<&Users>| users.map(Users::len).or(is_same.then_some(0));
+        let added = change.map(|change| &change.added);
+        let removed = change.map(|change| &change.removed);
+        Line {
+            key: &self.key,
+            result: self.verdict,
+            users: self.users,
+            added: count(added),
+            removed: count(removed),
+            created: self.outcome.created,
+            described: self.outcome.described,
+            added_users: added.filter(|_| verbose),
+            removed_users: removed.filter(|_| verbose),
+            error: self.error.as_deref(),
+        }
+    }
+}
+
+/// All that went wrong: a toggle can fail at its source and at the target.
+fn words_of(troubles: &[Trouble]) -> String {
+    let words = troubles.iter().map(|trouble| trouble.failure.to_string());
+    let mut words: Vec<String> = words.collect();
+    words.dedup();
+    match words.is_empty() {
+        true => "stopped before it was done".to_owned(),
+        false => words.join("; "),
+    }
+}
+
+fn widest(cells: impl Iterator<Item = String>) -> usize {
+    let widths = cells.map(|cell| cell.chars().count());
+    widths.max().unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    dry_run: bool,
+    seconds: f64,
+    summary: Summary,
+    toggles: Vec<Line<'a>>,
+}
+
+/// A toggle in the JSON document. What is not known is null.
+#[derive(Serialize)]
+struct Line<'a> {
+    key: &'a str,
+    result: Verdict,
+    users: Option<usize>,
+    added: Option<usize>,
+    removed: Option<usize>,
+    created: bool,
+    described: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added_users: Option<&'a Users>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_users: Option<&'a Users>,
+    error: Option<&'a str>,
 }
