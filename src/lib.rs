@@ -11,7 +11,7 @@ pub mod document;
 pub mod job;
 pub mod engine;
 pub mod metrics;
-pub mod http;
+mod http;
 pub mod source;
 pub mod target;
 pub mod peers;

@@ -118,9 +118,7 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
     // It does not know the host.
     let output = fails(&with_password(&authority));
     output
-        .says(&format!(
-            "the proxy {authority} (HTTP_PROXY): it makes no tunnel"
-        ))
+        .says(&format!("the proxy {authority} (HTTP_PROXY): no tunnel"))
         .says("403")
         .says("NO_PROXY");
     drop(proxy);
@@ -135,7 +133,7 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
         format!("{PASSWORD}://x"),
     ] {
         let output = fails(&unusable);
-        output.says("HTTP_PROXY names no proxy that can be used: write `http://HOST:PORT`");
+        output.says("invalid proxy in HTTP_PROXY: write `http://HOST:PORT`");
     }
     assert_eq!(house.opa.http.count("*"), 0);
 }
