@@ -21,8 +21,6 @@ pub(crate) struct Store {
 struct State {
     token: Option<String>,
     toggles: BTreeMap<String, Map<String, Value>>,
-    /// The answer to a create of what is there: 409, but json-server says 500.
-    conflict: u16,
     /// The answer to every GET, where the server has none.
     unreadable: Option<u16>,
 }
@@ -33,7 +31,6 @@ impl Store {
         let state = Arc::new(Mutex::new(State {
             token: token.map(str::to_owned),
             toggles: BTreeMap::new(),
-            conflict: 409,
             unreadable: None,
         }));
         let handler = {
@@ -69,11 +66,6 @@ impl Store {
     /// Someone deletes a toggle.
     pub(crate) fn delete(&self, key: &str) {
         lock(&self.state).toggles.remove(key);
-    }
-
-    /// The answer to a create of what is there already.
-    pub(crate) fn set_conflict(&self, status: u16) {
-        lock(&self.state).conflict = status;
     }
 
     /// The answer to every GET: this server has none.
@@ -128,7 +120,7 @@ impl State {
             return Answer::json(400, &json!({"message": "no key"}));
         };
         if self.toggles.contains_key(key) {
-            return Answer::json(self.conflict, &json!({"message": "it is there"}));
+            return Answer::json(409, &json!({"message": "it is there"}));
         }
         self.toggles.insert(key.to_owned(), object.clone());
         Answer::json(201, &body)
