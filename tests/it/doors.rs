@@ -69,7 +69,6 @@ impl House {
         Program::new(&self.stage, &config, &[&tokens, env].concat())
     }
 
-    /// Waits until the target has exactly these users.
     #[track_caller]
     fn wait_for_users(&self, users: &[&str]) {
         let what = format!("the target has {users:?}");
@@ -100,7 +99,6 @@ impl House {
     }
 }
 
-/// An OPAL source.
 fn opal_source(url: &str, lines: &str) -> String {
     format!(
         "url = \"{url}\"\ntoken = \"${{OPAL_TOKEN}}\"\n\
@@ -108,7 +106,6 @@ fn opal_source(url: &str, lines: &str) -> String {
     )
 }
 
-/// An OPA without OPAL.
 fn opa_source(url: &str, lines: &str) -> String {
     format!("type = \"opa\"\nurl = \"{url}\"\ntoken = \"${{OPA_TOKEN}}\"\n{lines}")
 }

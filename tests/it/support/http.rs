@@ -66,12 +66,10 @@ impl Server {
         Server { shared, running }
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.shared.port.address()
     }
 
-    /// `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.shared.port.address())
     }

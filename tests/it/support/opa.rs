@@ -46,12 +46,10 @@ impl Opa {
         lock(&self.state).token = token.map(str::to_owned);
     }
 
-    /// The rule of this toggle gives these users.
     pub(crate) fn allow(&self, key: &str, users: &[&str]) {
         self.answer(key, json!({ "result": users }));
     }
 
-    /// The rule of this toggle gives this whole answer.
     pub(crate) fn answer(&self, key: &str, answer: Value) {
         lock(&self.state).rules.insert(rule_of(key), answer);
     }
@@ -65,7 +63,6 @@ impl Opa {
         users
     }
 
-    /// The rule of this toggle is not there any more.
     pub(crate) fn undefine(&self, key: &str) {
         lock(&self.state).rules.remove(&rule_of(key));
     }

@@ -71,17 +71,14 @@ impl Process {
         answers.push('\n');
     }
 
-    /// Its number.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&lock(&self.child))
     }
 
-    /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Whether it has not ended yet.
     pub(crate) fn is_running(&self) -> bool {
         let status = lock(&self.child).try_wait().unwrap();
         *lock(&self.seen.status) = status;

@@ -29,7 +29,6 @@ struct Inner {
 }
 
 impl Stage {
-    /// An empty stage.
     pub(crate) fn new() -> Stage {
         Stage::default()
     }

@@ -9,10 +9,8 @@ use serde_json::{Map, Value, json};
 use super::wire::{Answer, Request};
 use super::{Server, Stage, lock};
 
-/// The path of the collection.
 const TOGGLES: &str = "/api/toggles";
 
-/// A small server that holds toggles as JSON objects.
 pub(crate) struct Store {
     pub(crate) http: Server,
     state: Arc<Mutex<State>>,
@@ -43,7 +41,6 @@ impl Store {
         }
     }
 
-    /// What the configuration calls `endpoint_url`.
     pub(crate) fn url(&self) -> String {
         format!("{}{TOGGLES}", self.http.url())
     }
@@ -63,7 +60,6 @@ impl Store {
         }
     }
 
-    /// Someone deletes a toggle.
     pub(crate) fn delete(&self, key: &str) {
         lock(&self.state).toggles.remove(key);
     }
@@ -73,7 +69,6 @@ impl Store {
         lock(&self.state).unreadable = Some(status);
     }
 
-    /// A toggle as it is there.
     pub(crate) fn toggle(&self, key: &str) -> Option<Map<String, Value>> {
         lock(&self.state).toggles.get(key).cloned()
     }
@@ -84,7 +79,6 @@ impl Store {
         serde_json::from_value(users).ok()
     }
 
-    /// Whether a toggle has exactly these users there.
     pub(crate) fn has(&self, key: &str, users: &[&str]) -> bool {
         self.users(key).is_some_and(|there| there == users)
     }

@@ -50,7 +50,6 @@ impl Platform {
         self.edit(project, key)
     }
 
-    /// Answers a request for a new flag.
     pub(super) fn create(&mut self, project: &str, request: &Request) -> Result<Answer, Answer> {
         if request.header("content-type") != Some("application/json") {
             return Err(refusal(400, "the body is not application/json"));

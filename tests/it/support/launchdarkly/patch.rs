@@ -19,7 +19,6 @@ struct Patch {
 }
 
 impl Project {
-    /// Answers a patch of a flag.
     pub(super) fn patch(&mut self, key: &str, request: &Request) -> Result<Answer, Answer> {
         let flag = self.flags.get_mut(key);
         let flag = flag.ok_or_else(|| refusal(404, "Unknown feature flag key"))?;

@@ -25,7 +25,6 @@ pub(crate) struct Platform {
     pub(super) ids: u64,
 }
 
-/// A project.
 #[derive(Default)]
 pub(super) struct Project {
     pub(super) key: String,
@@ -35,7 +34,6 @@ pub(super) struct Project {
     unseen: BTreeMap<String, usize>,
 }
 
-/// An environment of a project.
 #[derive(Default)]
 pub(super) struct Environment {
     /// Changes need an approval: the answer to a patch.
@@ -55,7 +53,6 @@ impl Platform {
         }
     }
 
-    /// Someone adds a project.
     pub(crate) fn add_project(&mut self, key: &str, environments: &[&str]) {
         let environments = environments
             .iter()
@@ -76,7 +73,6 @@ impl Platform {
             Some(refusal(status, "approval is required to make this request"));
     }
 
-    /// A flag as it is there.
     pub(crate) fn flag(&self, project: &str, key: &str) -> Option<&Flag> {
         self.projects.get(project)?.flags.get(key)
     }
@@ -87,13 +83,11 @@ impl Platform {
         project.flags.get_mut(key).expect("such a flag")
     }
 
-    /// Someone deletes a flag.
     pub(crate) fn delete(&mut self, project: &str, key: &str) {
         let project = self.projects.get_mut(project).expect("such a project");
         project.flags.remove(key);
     }
 
-    /// Answers a request that comes at this time.
     pub(crate) fn answer(&mut self, request: &Request, now: SystemTime) -> Answer {
         let admitted = self.limit.count(now).and_then(|()| self.admit(request));
         let answer = admitted.and_then(|()| self.route(request));
