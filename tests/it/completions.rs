@@ -35,7 +35,7 @@ fn is_read_by(shell: &str, args: &[&str]) {
 }
 
 #[test]
-fn every_shell_is_told_every_command_and_option() {
+fn every_script_has_every_command_and_option() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = script(shell);
         for command in optoggles::command_line().get_subcommands() {

@@ -1,4 +1,4 @@
-//! TLS that is not set up: a loud, clear error that says what to do, and nothing is sent.
+//! TLS mistakes: nothing is sent, and the error says what to do.
 
 use std::io::Write;
 
@@ -37,7 +37,7 @@ impl Behind {
         program
     }
 
-    /// One pass fails; nobody was asked for anything.
+    /// One pass fails, and nothing is sent.
     #[track_caller]
     fn fails(&self, program: &Program) -> Output {
         let args = ["sync", "--once", "--timeout", "100ms"];
@@ -144,7 +144,7 @@ fn a_key_of_another_certificate_is_refused_at_the_start() {
 fn what_is_no_certificate_is_refused_at_the_start() {
     let authority = Authority::new();
     let world = Behind::new(&authority.certify("localhost"), authority);
-    // PEM around a sequence that is no certificate.
+    // PEM around a sequence that is not a certificate.
     let program = world.program(TRUSTING);
     let nothing = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
     program.write("ca.pem", &format!("{}{nothing}", world.authority.pem));
@@ -160,7 +160,7 @@ fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     let world = Behind::new(&authority.certify("localhost"), authority);
     let listener = listen_anywhere();
     let plain = listener.local_addr().unwrap();
-    // A server such as OPA's answers to what is no HTTP.
+    // A server such as OPA's answers what is not HTTP.
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream

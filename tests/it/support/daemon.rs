@@ -81,7 +81,7 @@ impl Daemon {
         stream.unwrap_or_else(|error| self.stage.fail(&format!("failed to connect: {error}")))
     }
 
-    /// Whether nobody listens there any more.
+    /// Whether connections are refused.
     pub(crate) fn refuses(&self) -> bool {
         TcpStream::connect(self.address).is_err()
     }

@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Opa {
-    /// One that wants this token; every rule is undefined.
+    /// Requires this token; every rule is undefined.
     pub(crate) fn start(stage: &Stage, token: Option<&str>) -> Opa {
         let state = Arc::new(Mutex::new(State {
             token: token.map(str::to_owned),
@@ -41,7 +41,7 @@ impl Opa {
         }
     }
 
-    /// From now on it wants this token; none: it lets everybody in.
+    /// From now on it requires this token, if any.
     pub(crate) fn set_token(&self, token: Option<&str>) {
         lock(&self.state).token = token.map(str::to_owned);
     }

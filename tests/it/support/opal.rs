@@ -26,7 +26,7 @@ struct State {
 }
 
 impl Opal {
-    /// One that wants this token and says that OPA is there and wants that token.
+    /// Requires `token`, and names an OPA that requires `opa_token`.
     pub(crate) fn start(
         stage: &Stage,
         token: Option<&str>,

@@ -92,7 +92,7 @@ impl Output {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let document = serde_json::from_str(&self.stdout);
-        document.unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{}", self.picture()))
+        document.unwrap_or_else(|error| panic!("stdout is not JSON: {error}\n{}", self.picture()))
     }
 
     pub(crate) fn picture(&self) -> String {

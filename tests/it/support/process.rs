@@ -40,7 +40,7 @@ impl Process {
         let mut child = command.spawn().unwrap();
         if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
             let input = input.to_owned();
-            // Whoever does not read it closes the pipe.
+            // A program that does not read it closes the pipe.
             std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
         }
         let stdout = child.stdout.take().unwrap();

@@ -107,7 +107,7 @@ impl Program {
         Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
     }
 
-    /// Runs it to its end with a standard output that nobody reads any more.
+    /// Runs it to its end with a standard output that is closed at the other end.
     pub(crate) fn run_into_nothing(&self, args: &[&str]) -> std::process::Output {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -161,7 +161,7 @@ impl Program {
         command
     }
 
-    /// A port that nobody else is given before this is dropped.
+    /// A port that is reserved until this is dropped.
     fn free_port(&self) -> u16 {
         let port = Port::new();
         let number = port.address().port();

@@ -20,7 +20,7 @@ pub(crate) struct Seen {
     /// None while it is in flight, and where the connection ended without an answer.
     pub(crate) answered: Option<Instant>,
     status: Option<u16>,
-    /// The body of the answer, as far as it is short.
+    /// The beginning of the answer's body.
     pub(crate) said: Vec<u8>,
     /// How many were in flight when it came, with it.
     in_flight: usize,

@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Store {
-    /// An empty one that wants this token.
+    /// Requires this token, if any.
     pub(crate) fn start(stage: &Stage, token: Option<&str>) -> Store {
         let state = Arc::new(Mutex::new(State {
             token: token.map(str::to_owned),

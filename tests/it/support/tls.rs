@@ -32,7 +32,7 @@ pub(crate) struct Identity {
 }
 
 impl Authority {
-    /// A new one: nobody trusts it by itself.
+    /// A new one, which is not trusted.
     pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -73,7 +73,7 @@ impl Authority {
     }
 }
 
-/// What a TLS server shows, and what it wants to see.
+/// What a TLS server shows, and what it requires.
 pub(crate) struct Door<'a> {
     pub(crate) identity: &'a Identity,
     /// Clients need a certificate of this authority.

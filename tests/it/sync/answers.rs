@@ -1,4 +1,4 @@
-//! What OPA answers, and what that means for the target.
+//! OPA's answers, and their effect on the target.
 
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn an_undefined_rule_and_a_wrong_type_are_errors_that_quote_no_value() {
 }
 
 #[test]
-fn other_members_are_ignored_and_nobody_is_an_answer() {
+fn other_members_are_ignored_and_an_empty_list_is_an_answer() {
     let world = World::of(&["us", "none"]).readable().build();
     world.store.put("none", &["ann"]);
     world.opa.answer(
