@@ -32,23 +32,12 @@ fn leads_nowhere(house: &House, program: &Program, server: &Server) {
 }
 
 #[test]
-fn opal_leads_nowhere() {
+fn opal_opa_and_the_target_lead_nowhere() {
     let house = House::new();
     let program = house.program(&opal_source(&house.opal.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &house.opal.http);
-}
-
-#[test]
-fn opa_leads_nowhere() {
-    let house = House::new();
     let program = house.program(&opa_source(&house.opa.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &house.opa.http);
-}
-
-#[test]
-fn the_target_leads_nowhere() {
-    let house = House::new();
-    let program = house.program(&opa_source(&house.opa.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &house.store.http);
 }
 

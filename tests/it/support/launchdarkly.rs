@@ -35,7 +35,7 @@ pub(crate) struct LaunchDarkly {
 }
 
 impl LaunchDarkly {
-    /// One without projects that wants this token.
+    /// Requires this token, and has no projects.
     pub(crate) fn start(stage: &Stage, token: &str) -> LaunchDarkly {
         let platform = Arc::new(Mutex::new(Platform::new(token)));
         let handler = {

@@ -37,7 +37,7 @@ struct Defaults {
 }
 
 impl Platform {
-    /// Someone makes a flag with these values: it is off everywhere.
+    /// A flag with these values, off everywhere.
     pub(crate) fn put(&mut self, project: &str, key: &str, values: &[Value]) -> &mut Flag {
         let body = json!({
             "key": key,

@@ -8,7 +8,7 @@ use super::instruction::Instruction;
 use super::platform::Project;
 use super::{SEMANTIC_PATCH, refusal};
 
-/// The body of a semantic patch. A comment is no more than a word to those who read the history.
+/// The body of a semantic patch. The comment only appears in the flag's history.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Patch {

@@ -41,7 +41,7 @@ pub(super) struct Environment {
 }
 
 impl Platform {
-    /// One without projects that wants this token.
+    /// Requires this token, and has no projects.
     pub(crate) fn new(token: &str) -> Platform {
         Platform {
             token: token.to_owned(),
@@ -65,7 +65,7 @@ impl Platform {
         self.projects.insert(key.to_owned(), project);
     }
 
-    /// Someone decides that changes in an environment need an approval: patches get 405, or 403.
+    /// From now on, changes in an environment require an approval: patches get 405, or 403.
     pub(crate) fn require_approval(&mut self, project: &str, environment: &str, status: u16) {
         let project = self.projects.get_mut(project).expect("such a project");
         let environment = project.environments.get_mut(environment);
@@ -77,7 +77,7 @@ impl Platform {
         self.projects.get(project)?.flags.get(key)
     }
 
-    /// Someone changes a flag; the test knows that it is there.
+    /// A flag that exists, to be changed by hand.
     pub(crate) fn edit(&mut self, project: &str, key: &str) -> &mut Flag {
         let project = self.projects.get_mut(project).expect("such a project");
         project.flags.get_mut(key).expect("such a flag")
