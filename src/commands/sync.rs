@@ -40,10 +40,10 @@ pub(super) fn run(
         log::info!("stopped");
         return Ok(Exit::Done);
     };
-    let report = Report::new(&config, &engine, dry_run, start.elapsed());
+    let report = Report::new(&config, &engine, dry_run, verbose, start.elapsed());
     print(&match options.format.unwrap_or_default() {
-        SyncFormat::Human => report.human(verbose, is_colourful(&io::stdout())),
-        SyncFormat::Json => report.json(verbose),
+        SyncFormat::Human => report.human(is_colourful(&io::stdout())),
+        SyncFormat::Json => serde_json::to_string_pretty(&report).map_err(Stop::failed)?,
         SyncFormat::Markdown => report.markdown(),
     })?;
     Ok(if report.has_failures() {

@@ -12,7 +12,7 @@ impl Report {
     /// The toggles that change or fail as a table in Markdown, and a line about all of them.
     pub(in crate::commands::sync) fn markdown(&self) -> String {
         let mut text = String::new();
-        for row in &self.rows {
+        for row in &self.toggles {
             if row.verdict == Verdict::Unchanged {
                 continue;
             }
@@ -34,7 +34,7 @@ impl Report {
 
 impl Row {
     fn gains_and_losses(&self) -> (String, String) {
-        match (self.known_change(), self.verdict) {
+        match (self.sent.as_change(), self.verdict) {
             (Some(change), _) => (names('+', &change.added), names('−', &change.removed)),
             (None, Verdict::Set | Verdict::Held) => ("?".into(), "?".into()),
             (None, _) => Default::default(),
