@@ -64,7 +64,7 @@ fn telltale() -> Fault {
     })
 }
 
-/// Asks for everything, in every way, and looks for what nobody may see.
+/// Asks for everything, in every way, and searches the answers for secrets.
 #[track_caller]
 fn walk(world: &World, daemon: &Daemon) {
     let authorization = world.opal.authorization();
