@@ -10,7 +10,6 @@ mod lines;
 mod mask;
 pub mod load;
 mod nearest;
-mod pem;
 mod problem;
 mod reader;
 mod registration;

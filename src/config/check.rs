@@ -1,15 +1,12 @@
 //! Every problem of a configuration in one run, and the configuration itself if there are none.
 
 mod addresses;
-mod durations;
 mod file;
 mod flagd;
 mod launchdarkly;
-mod mend;
 mod policy;
 mod sources;
 mod spec;
-mod syntax;
 mod target;
 mod tls;
 mod toggles;
@@ -17,11 +14,11 @@ mod values;
 
 use std::time::Duration;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, Error};
 
 use crate::config::interpolate::Surroundings;
 use crate::config::mask::{self, Cut};
-use crate::config::problem::{Problem, Severity};
+use crate::config::problem::{Place, Problem, Severity};
 use crate::config::reader::Context;
 use crate::config::table::Table;
 use crate::config::{Bind, Config, MaxRemoval};
@@ -40,32 +37,47 @@ pub(super) struct Checked {
     pub(super) cuts: Vec<Cut>,
 }
 
-/// Checks the text of a configuration.
+/// Checks the text of a configuration. Where it is invalid TOML, that is all there is to say.
 pub(super) fn check(text: &str, around: &Surroundings) -> Checked {
-    let mended = mend::mend(text);
-    let (tree, _) = DeTable::parse_recoverable(&mended.text);
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Checked {
+            config: None,
+            problems: invalid_toml(text, &errors),
+            cuts: mask::cuts_of_unparsed(text),
+        };
+    }
     let mut cx = Context {
         around,
         problems: Vec::new(),
     };
     let config = read(Table::root(tree.get_ref()), &mut cx);
-    let pieces = mask::pieces(tree.get_ref(), mended.places(text));
-    let mut problems = syntax::merge(text, mended, cx.problems);
-    syntax::find_first_keys(text, &pieces, &mut problems);
+    let mut problems = cx.problems;
     problems.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
-    let is_right = problems
-        .iter()
-        .all(|problem| problem.severity != Severity::Error);
-    let cuts = if problems.is_empty() {
-        Vec::new()
-    } else {
-        mask::cuts(text, &pieces, &problems)
-    };
+    let is_error = |problem: &Problem| problem.severity == Severity::Error;
     Checked {
-        config: config.filter(|_| is_right),
+        config: config.filter(|_| !problems.iter().any(is_error)),
         problems,
-        cuts,
+        cuts: mask::cuts(text, tree.get_ref()),
     }
+}
+
+/// What the parser says: its messages quote nothing of the file.
+fn invalid_toml(text: &str, errors: &[Error]) -> Vec<Problem> {
+    const HELP: &str =
+        "write `key = value` on a line of its own, strings in quotes: see https://toml.io";
+    let problems = errors.iter().map(|error| {
+        let span = error.span().unwrap_or_default();
+        let at = Place {
+            span: text.floor_char_boundary(span.start)..text.ceil_char_boundary(span.end),
+            ..Place::default()
+        };
+        Problem::error("syntax", &at, error.message(), HELP)
+    });
+    let mut problems: Vec<Problem> = problems.collect();
+    problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+    problems.dedup();
+    problems
 }
 
 /// Reads everything before it gives up on anything, so that all problems are found. What is wrong
@@ -76,10 +88,10 @@ fn read(mut root: Table, cx: &mut Context) -> Option<Config> {
         .and_then(|node| addresses::bind(cx, &node));
     let resync_interval = match root.optional("resync_interval") {
         None => Some(RESYNC_INTERVAL),
-        Some(node) => durations::interval(cx, &node, RESYNC_INTERVAL),
+        Some(node) => values::interval(cx, &node),
     };
     let http_timeout = root.optional("http_timeout");
-    let http_timeout = http_timeout.and_then(|node| durations::duration(cx, &node, HTTP_TIMEOUT));
+    let http_timeout = http_timeout.and_then(|node| values::duration(cx, &node));
     let concurrency = root.optional("concurrency");
     let concurrency = concurrency.and_then(|node| cx.integer(&node, 1..=256, CONCURRENCY.into()));
     let max_removal = root.optional("max_removal");

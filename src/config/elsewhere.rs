@@ -1,5 +1,6 @@
 //! Keys that are known somewhere in the file, for those who write them somewhere else.
 
+use crate::config::mask::Show;
 use crate::config::nearest::is_respelled;
 
 /// What becomes of the table that OPToggles has within its target.
@@ -84,6 +85,48 @@ pub(super) fn new_name(key: &str) -> Option<&'static str> {
 /// Whether a word is a key of some table, in some spelling: what is none may be anything.
 pub(super) fn is_known(word: &str) -> bool {
     SEVERAL.contains(&word) || home(word).is_some()
+}
+
+/// What may be shown of the value of the key at a path.
+pub(super) fn show(path: &[String]) -> Show {
+    let path: Vec<&str> = path
+        .iter()
+        .map(|key| new_name(key).unwrap_or(key))
+        .collect();
+    match path[..] {
+        ["sources", "url" | "opa_url" | "advertised_address"]
+        | ["target", "base_url" | "endpoint_url"] => Show::Address,
+        ["bind" | "resync_interval" | "http_timeout" | "concurrency" | "max_removal"]
+        | [
+            "sources",
+            "id" | "type" | "instance" | "wait_until_ready" | "poll_interval" | "ca_file"
+            | "cert_file" | "key_file" | "path",
+        ]
+        | ["target", "type" | "path" | "read"]
+        | ["toggles", "key" | "max_removal"]
+        | ["toggles", "users_policy", "source" | "package" | "rule"]
+        | [
+            "toggles",
+            "spec",
+            "name" | "proj_key" | "environments" | "description" | "tags",
+        ] => Show::Whole,
+        _ => Show::Nothing,
+    }
+}
+
+/// Whether the name of a header, or of a key in a `spec`, says that its value lets somebody in.
+pub(super) fn is_telling(name: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "auth",
+        "cookie",
+        "credential",
+        "key",
+        "pass",
+        "secret",
+        "token",
+    ];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 fn home(key: &str) -> Option<&'static Home> {

@@ -130,8 +130,7 @@ fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error) -> Report {
     let help = "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`";
     let problem = Problem::error("not-utf8", &at, message, help);
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    // Nothing of it has been parsed, so that only what is plainly harmless is shown.
-    let cuts = mask::cuts(&text, &[], &[]);
+    let cuts = mask::cuts_of_unparsed(&text);
     Report::new(file, text, vec![problem], &cuts)
 }
 

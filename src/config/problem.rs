@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::config::mask::plain_part;
+use crate::config::mask::is_plain;
 
 /// One thing that is wrong with the configuration.
 ///
@@ -93,22 +93,14 @@ impl Problem {
     }
 }
 
-/// Text from the file, fit for a message: in backticks, on one line, not long, and without what may
-/// be a secret in it.
+/// Text from the file, fit for a message: in backticks, not long, and `…` where it may hold a secret.
 pub(super) fn quote(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut quoted = String::from("`");
-    let plain = plain_part(text);
-    for c in plain.chars().take(LONGEST) {
-        if c.is_control() {
-            quoted.extend(c.escape_default());
-        } else {
-            quoted.push(c);
-        }
+    if !is_plain(text) {
+        return "`…`".into();
     }
-    if plain.len() < text.len() || plain.chars().nth(LONGEST).is_some() {
-        quoted.push('…');
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
     }
-    quoted.push('`');
-    quoted
 }

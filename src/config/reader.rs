@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use crate::config::interpolate::{Fault, Surroundings, interpolate, read_text};
-use crate::config::mask::plain_part;
+use crate::config::mask::is_plain;
 use crate::config::nearest::suggest_value;
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::table::Table;
@@ -41,7 +41,7 @@ impl Text {
 
     /// Whether a message may repeat it: all of it stands in the file, and none of it may be a secret.
     pub(super) fn is_plain(&self) -> bool {
-        self.inline && plain_part(&self.written) == self.written
+        self.inline && is_plain(&self.written)
     }
 }
 
@@ -68,7 +68,6 @@ impl<'t> Node<'t> {
 
     /// A value as it would stand between quotes, or within a list of one; none where it is more.
     pub(super) fn plain(&self) -> Option<String> {
-        let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '`');
         let text = match self.value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
@@ -79,8 +78,7 @@ impl<'t> Node<'t> {
             _ => return None,
         };
         let is_short = text.chars().count() <= 60;
-        let is_plain = is_short && text.chars().all(is_plain) && plain_part(&text) == text;
-        is_plain.then_some(text)
+        (is_short && is_plain(&text) && !text.contains('`')).then_some(text)
     }
 
     /// Whether it holds other values.

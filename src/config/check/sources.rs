@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::config::check::{addresses, durations, file, tls, values};
+use crate::config::check::{addresses, file, tls, values};
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node, Text};
 use crate::config::table::{Hint, Table};
@@ -203,7 +203,7 @@ fn opa(table: &mut Table, cx: &mut Context, _: &mut Sources) -> Option<SourceKin
         .and_then(|node| addresses::opa_address(cx, &node, OPA_EXAMPLE));
     let token = token_of(table, cx, "token", url.as_ref());
     let poll = table.optional("poll_interval");
-    let poll_interval = poll.and_then(|node| durations::duration(cx, &node, POLL_INTERVAL));
+    let poll_interval = poll.and_then(|node| values::duration(cx, &node));
     let wait = table.optional("wait_until_ready");
     let wait_until_ready = wait.and_then(|node| cx.boolean(&node)).unwrap_or(true);
     let tls = tls::read(table, cx);

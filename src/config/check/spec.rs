@@ -5,7 +5,6 @@ use toml::de::{DeFloat, DeInteger, DeValue};
 
 use crate::config::check::values::warn_of_spec;
 use crate::config::elsewhere;
-use crate::config::mask::is_telling_in_spec;
 use crate::config::problem::{Place, Problem};
 use crate::config::reader::{Context, Node};
 use crate::config::table::Table;
@@ -44,7 +43,7 @@ fn json(node: &Node, cx: &mut Context) -> Option<Value> {
             let text = cx.text(node)?;
             let name = &*node.place.name;
             // A `key` is the toggle's own, which is another mistake.
-            if name != "key" && is_telling_in_spec(name) {
+            if !matches!(name, "key" | "proj_key") && elsewhere::is_telling(name) {
                 warn_of_spec(cx, &text);
             }
             Some(Value::String(text.value))
@@ -69,8 +68,7 @@ fn json(node: &Node, cx: &mut Context) -> Option<Value> {
 }
 
 fn refuse(node: &Node, cx: &mut Context, message: &str) -> Option<Value> {
-    let value = node.plain().unwrap_or_else(|| "…".into());
-    let help = format!("write it as a string: `\"{value}\"`");
+    let help = "write it as a string, in quotes";
     cx.report(Problem::error("not-json", &node.place, message, help));
     None
 }

@@ -3,7 +3,6 @@
 mod any;
 mod right;
 mod secrets;
-mod wrong;
 
 use std::io;
 use std::path::Path;

@@ -1,11 +1,14 @@
 //! Secrets, with warnings of how they are written, and shares of users.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 
 use crate::address::Address;
 use crate::config::MaxRemoval;
 use crate::config::problem::{Place, Problem, quote};
 use crate::config::reader::{Context, Node, Text};
+use crate::duration::{EXAMPLES, Wrong, parse, parse_or_zero};
 use crate::secret::Secret;
 
 /// The scheme of a token, which is added to it.
@@ -174,6 +177,36 @@ pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Addre
         let help = "write an address that begins with `https://`, where the server has one";
         cx.report(Problem::warning("plain-secret", at, message, help));
     }
+}
+
+/// A duration of more than zero.
+pub(super) fn duration(cx: &mut Context, node: &Node) -> Option<Duration> {
+    read_duration(cx, node, parse)
+}
+
+/// A duration that `"0s"` turns off.
+pub(super) fn interval(cx: &mut Context, node: &Node) -> Option<Duration> {
+    read_duration(cx, node, parse_or_zero).filter(|duration| !duration.is_zero())
+}
+
+fn read_duration(
+    cx: &mut Context,
+    node: &Node,
+    parse: fn(&str) -> Result<Duration, Wrong>,
+) -> Option<Duration> {
+    let help = format!("write a number and its unit in quotes, such as {EXAMPLES}");
+    let text = cx.text_like(node, &help)?;
+    let wrong = match parse(&text.value) {
+        Ok(duration) => return Some(duration),
+        Err(wrong) => wrong,
+    };
+    let code = match wrong {
+        Wrong::NoDuration => "invalid-duration",
+        Wrong::OutOfRange | Wrong::OutOfRangeOrZero => "out-of-range",
+    };
+    let message = format!("`{}` {wrong}: {}", text.place.name, text.quoted());
+    cx.report(Problem::error(code, &text.place, message, help));
+    None
 }
 
 /// A share of a toggle's users, such as `"30%"`, a number of them, or `"off"`.
