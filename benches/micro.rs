@@ -34,6 +34,7 @@ use std::time::UNIX_EPOCH;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
 use optoggles::config::{Config, load};
+use optoggles::job::{Edit, What};
 use optoggles::metrics::Metrics;
 use optoggles::target;
 use optoggles::users::{Keys, Users};
@@ -84,17 +85,22 @@ fn the_difference_of_one_user(bencher: Bencher, count: usize) {
         .bench(|| wanted.change_from(&there));
 }
 
-/// One user more in two environments, with the two exchanges.
+/// One user more or less in two environments, with the two exchanges.
 #[divan::bench(args = USERS)]
 fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     let world = World::new(Target::LaunchDarkly, 1, count);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
     let target = target::open(&Arc::new(config(&world)), requests).unwrap();
-    let (_, there) = target.read(&[0]).pop().unwrap();
-    let (there, wanted) = (there.unwrap(), Arc::new(users(count + 1)));
-    bencher
-        .counter(ItemsCount::new(count))
-        .bench(|| target.update(0, &wanted, &there).unwrap());
+    target.read(&[0]);
+    let edit = |count| Edit {
+        toggle: 0,
+        what: What::Update(Arc::new(users(count))),
+    };
+    let mut edits = [edit(count + 1), edit(count)];
+    bencher.counter(ItemsCount::new(count)).bench_local(|| {
+        edits.swap(0, 1);
+        target.apply(&edits[1..]).remove(0).1.unwrap()
+    });
 }
 
 #[divan::bench(args = [10, 100, 1_000])]

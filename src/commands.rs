@@ -180,7 +180,7 @@ impl Machine {
     fn new(config: &Arc<Config>, mode: Mode, callback_token: &Secret) -> Result<Machine, Stop> {
         let metrics = Metrics::new(Clocks::read().wall)
             .map_err(|error| Stop::failed(format!("failed to set up the metrics: {error}")))?;
-        let peers = Peers::new(Arc::clone(config), callback_token, &metrics);
+        let assignment = assignment(config, mode, callback_token, &metrics)?;
         // A single pass has no use for another configuration, and ends with its terminal.
         let heard: &[i32] = match mode {
             Mode::Once { .. } => &[SIGTERM, SIGINT],
@@ -195,11 +195,6 @@ impl Machine {
         };
         let status = Arc::new(Status::new(config, Instant::now()));
         let (orders, receiver) = unbounded();
-        let assignment = Assignment {
-            config: Arc::clone(config),
-            peers: Arc::new(peers.map_err(Stop::invalid)?),
-            mode,
-        };
         let metrics = Arc::new(metrics);
         let worker = Worker::new(
             assignment,
@@ -259,6 +254,30 @@ impl Machine {
         thread
             .join()
             .map_err(|_| Stop::failed("the worker thread failed"))
+    }
+}
+
+/// What a worker is to do with a configuration.
+fn assignment(
+    config: &Arc<Config>,
+    mode: Mode,
+    callback_token: &Secret,
+    metrics: &Metrics,
+) -> Result<Assignment, Stop> {
+    let peers = Peers::new(Arc::clone(config), callback_token, metrics).map_err(Stop::invalid)?;
+    let mut sources = peers.terms().sources.into_iter().zip(&config.sources);
+    // After a restart of the daemon, what standard input held is gone.
+    match sources.find(|(terms, _)| terms.is_read_once) {
+        Some((_, source)) if mode == Mode::Serve => Err(Stop::invalid(format!(
+            "source {} reads standard input (`path = \"-\"`), which serve cannot follow: name a \
+             file, or use sync",
+            source.id
+        ))),
+        _ => Ok(Assignment {
+            config: Arc::clone(config),
+            peers: Arc::new(peers),
+            mode,
+        }),
     }
 }
 

@@ -12,7 +12,6 @@ pub mod load;
 mod nearest;
 mod problem;
 mod reader;
-mod registration;
 mod removal;
 pub mod report;
 mod table;

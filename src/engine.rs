@@ -20,11 +20,11 @@ use std::time::{Duration, Instant};
 
 pub use pass::PATIENCE;
 pub use task::{HANGING, Moment, PROMPT, Trouble};
-pub use view::{Cause, Notice, Outcome, Sent, SourceView, TargetView, ToggleState, ToggleView};
+pub use view::{Cause, News, Notice, Outcome, Sent, SourceView, State, TargetView, ToggleView};
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{AtOnce, Done, Job, Load, SourceId, Terms, ToggleId};
+use crate::job::{Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::Source;
 use task::{Key, Slots, Timer};
@@ -71,7 +71,7 @@ pub enum Event {
     Stop,
 }
 
-/// A row of the status that can have changed.
+/// What something is about: a notice, or a row of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// A source.
@@ -99,7 +99,8 @@ struct Resync {
 pub struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    terms: Terms,
+    /// Of the target.
+    terms: TargetTerms,
     sources: Vec<Source>,
     toggles: Vec<Toggle>,
     /// Toggles with a change to send to the target, and those with anything else to do there, which
@@ -125,22 +126,25 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for a configuration, whose target has these terms.
+    /// An engine for a configuration, whose sources and target have these terms.
     ///
     /// Nothing happens before [`Engine::start`].
     pub fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
-        let source = |source| Source::new(source, mode, slots);
+        let source = |terms| Source::new(terms, mode, slots);
+        let Terms {
+            sources,
+            target: terms,
+        } = terms;
         Engine {
             mode,
-            sources: config.sources.iter().map(source).collect(),
+            sources: sources.into_iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             changes: VecDeque::new(),
             looks: VecDeque::new(),
             slots: match terms.at_once {
-                AtOnce::Concurrency => Slots::new(slots),
-                AtOnce::Strictly(limit) => Slots::strict(limit.min(slots)),
-                AtOnce::Together(number) => Slots::new(number.max(slots)),
+                None => Slots::new(slots),
+                Some(limit) => Slots::strict(limit.min(slots)),
             },
             terms,
             paused: None,
@@ -183,7 +187,7 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Moment) {
         match event {
             // Nothing calls back for a file that it would not have to be looked at for.
-            Event::Callback(source) if self.sources[source].is_file => {
+            Event::Callback(source) if self.sources[source].terms.is_read => {
                 self.begin(Key::Discover(source));
             }
             Event::Callback(source) => {
@@ -276,9 +280,7 @@ impl Engine {
             Done::Load(source, result) => self.asked_to_load(source, result, now),
             Done::Query(toggle, result) => self.queried(toggle, result, now),
             Done::Read(results) => self.were_read(results, now),
-            Done::Create(toggle, result) => self.was_created(toggle, result, now),
-            Done::Describe(toggle, result) => self.was_described(toggle, result, now),
-            Done::Update(toggle, result) => self.was_updated(toggle, result, now),
+            Done::Apply(results) => self.were_applied(results, now),
         }
     }
 
@@ -359,10 +361,8 @@ impl Engine {
             return;
         };
         resync.is_overdue = true;
-        self.notices.push(Notice::Overdue {
-            took: now - resync.since,
-            left: resync.left.len(),
-        });
+        let (took, left) = (now - resync.since, resync.left.len());
+        self.notify(Subject::Target, News::Overdue { took, left });
         self.touched.insert(Subject::Target);
     }
 
@@ -376,6 +376,10 @@ impl Engine {
             self.timers
                 .set(Timer::Resync, due.map_or(next, |due| due.min(next)));
         }
+    }
+
+    fn notify(&mut self, subject: Subject, news: News) {
+        self.notices.push(Notice { subject, news });
     }
 
     /// A number that is larger than all before.

@@ -22,7 +22,8 @@ pub struct Failure {
     /// How long the remote asks us to wait (`Retry-After`, `X-Ratelimit-Reset`), from when it
     /// answered.
     pub pause: Option<Duration>,
-    message: String,
+    is_lasting: bool,
+    message: Box<str>,
 }
 
 /// The kinds of failures.
@@ -98,7 +99,8 @@ impl Failure {
         Failure {
             kind,
             pause: None,
-            message: message.into(),
+            is_lasting: false,
+            message: message.into().into(),
         }
     }
 
@@ -143,7 +145,7 @@ impl Failure {
         };
         let words = format!(
             "{}, {against}: raise it, or let it through with sync --once --force --toggle {}",
-            held(removed, of),
+            would_remove(removed, of),
             in_a_shell(key)
         );
         Failure::new(Kind::Held { removed, of }, words)
@@ -196,15 +198,15 @@ impl Failure {
     /// The same with what it is about before its words.
     pub fn about(self, what: &str) -> Failure {
         Failure {
-            message: format!("{what}: {}", self.message),
+            message: format!("{what}: {}", self.message).into(),
             ..self
         }
     }
 
-    /// The same where it will not pass by itself, because it is of the setup.
+    /// The same where it will not pass by itself, whatever its kind.
     pub fn lasting(self) -> Failure {
         Failure {
-            kind: Kind::Setup,
+            is_lasting: true,
             ..self
         }
     }
@@ -223,7 +225,7 @@ impl Failure {
             Kind::Undefined => "the rule is undefined".into(),
             Kind::WrongType => "the rule is not a list of users".into(),
             Kind::NotReady => "OPA is not ready".into(),
-            Kind::Held { removed, of } => held(removed, of),
+            Kind::Held { removed, of } => format!("held: {}", would_remove(removed, of)),
             Kind::Late => "the change has not arrived in time".into(),
             Kind::Misfit => "the target and the configuration do not fit: see the log".into(),
             Kind::File => "the file cannot be read".into(),
@@ -236,7 +238,7 @@ impl Failure {
         match self.kind {
             Kind::Status(status) => matches!(status, 400 | 401 | 403 | 404 | 405 | 422),
             Kind::Undefined | Kind::WrongType | Kind::File | Kind::Misfit | Kind::Setup => true,
-            _ => false,
+            _ => self.is_lasting,
         }
     }
 
@@ -274,10 +276,10 @@ impl Failure {
     }
 }
 
-fn held(removed: usize, of: Option<usize>) -> String {
+fn would_remove(removed: usize, of: Option<usize>) -> String {
     match of {
-        Some(of) => format!("held: it would remove {removed} of {of} users"),
-        None => "held: nobody would be left, who has it is not known".into(),
+        Some(of) => format!("it would remove {removed} of {of} users"),
+        None => "nobody would be left, who has it is not known".into(),
     }
 }
 

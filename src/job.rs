@@ -1,10 +1,10 @@
 //! What the engine wants done, and what came of it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::config::SourceKind;
 use crate::document::Document;
 use crate::error::Failure;
 use crate::plan::{Observed, Present};
@@ -59,16 +59,41 @@ pub enum Origin {
     File(Arc<Document>),
 }
 
-impl Origin {
-    /// OPA as the configuration knows it; none where OPAL is to be asked, or a file to be read.
-    pub fn configured(source: &SourceKind) -> Option<Origin> {
-        let (url, token) = match source {
-            SourceKind::Opal(opal) => (opal.opa_url.as_ref()?, &opal.opa_token),
-            SourceKind::Opa(opa) => (&opa.url, &opa.token),
-            SourceKind::File(_) => return None,
-        };
-        Some(Origin::Opa(Access::bearer(url.clone(), token.as_ref())))
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Opa(opa) => write!(f, "OPA is at {}", opa.url),
+            Origin::File(document) => write!(f, "{} bytes", document.size),
+        }
     }
+}
+
+/// What a source can do, and how it is to be dealt with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceTerms {
+    /// Where the configuration says that OPA is; none: that is to be discovered.
+    pub origin: Option<Origin>,
+    /// What is discovered holds the users, and is read again at each poll.
+    pub is_read: bool,
+    /// It is standard input, which can be read once, and does not change.
+    pub is_read_once: bool,
+    /// Time between passes, or between reads; none: the source calls back.
+    pub poll_interval: Option<Duration>,
+    /// How it is told to call back; none: it does not.
+    pub registration: Option<Registration>,
+    /// Whether OPA is asked, before its rules are, if it has loaded everything.
+    pub waits_until_ready: bool,
+    /// It can be asked to load everything into OPA, and reports each load.
+    pub loads: bool,
+}
+
+/// A registration with an OPAL client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// OPAL's API, the source's id and its `instance`: another registration with these replaces it.
+    pub key: (Address, String, String),
+    /// Where OPAL is told to call, without the route.
+    pub advertised: Address,
 }
 
 /// What an OPA, and the OPAL that feeds it, tell of how far it has loaded.
@@ -123,35 +148,116 @@ pub enum Load {
     Policy,
 }
 
-/// What creating a toggle came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Created {
-    /// It is new, and so described.
-    New(Present),
-    /// It was there; as what, where that is known.
-    Existed(Option<Present>),
+/// What is to become of a toggle at the target.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// Which toggle.
+    pub toggle: ToggleId,
+    /// What becomes of it.
+    pub what: What,
 }
 
-/// How a target wants to be dealt with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The kinds of edits. Each may be repeated, because its outcome can get lost.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Create it as its `spec` says; one that is there is left as it is.
+    Create,
+    /// Bring its metadata in line with its `spec`.
+    Describe,
+    /// Turn it on for exactly these users.
+    Update(Arc<Users>),
+}
+
+/// What came of an edit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Applied {
+    /// The toggle's metadata, or users, are those of the edit.
+    Done,
+    /// It was created, and so described.
+    Created(Present),
+    /// Nothing was changed: the target had to be asked first, and had this. What is unknown could not be
+    /// shown.
+    Found(Observed),
+}
+
+/// What came of each of some edits.
+pub type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
+
+/// What came of reading each of some toggles.
+pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
+
+/// How the sources and the target are to be dealt with.
+#[derive(Clone, Debug)]
 pub struct Terms {
+    /// By source.
+    pub sources: Vec<SourceTerms>,
+    /// Of the target.
+    pub target: TargetTerms,
+}
+
+/// How a target is to be dealt with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetTerms {
     /// Whether toggles can be read.
     pub readable: bool,
-    /// How many requests it takes at once.
-    pub at_once: AtOnce,
+    /// How many requests it takes at once, also while some hang, and one at a time after a 429; none: as
+    /// many as `concurrency` says.
+    pub at_once: Option<usize>,
     /// For each toggle a number: toggles of the same number are read in one job; none: alone.
     pub batches: Vec<Option<usize>>,
+    /// Edits of several toggles are one job, because they cost no more than one.
+    pub applies_together: bool,
 }
 
-/// How many requests a target takes at once.
+/// What is asked of a source or of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtOnce {
-    /// As many as `concurrency` says.
-    Concurrency,
-    /// No more than this, also while some hang, and one at a time after a 429.
-    Strictly(usize),
-    /// As many as this: it does together what comes together, and that costs no more than one.
-    Together(usize),
+pub enum Operation {
+    /// Of OPAL: where OPA is.
+    Discover,
+    /// Reading the file of a source.
+    ReadFile,
+    /// Having OPAL call back.
+    Register,
+    /// Looking whether OPAL still has the registration.
+    Watch,
+    /// Counting the writes to OPA.
+    Count,
+    /// Asking OPA whether it has loaded everything.
+    Ready,
+    /// Having OPAL load everything into OPA.
+    Load,
+    /// Taking the registration back.
+    Leave,
+    /// Asking for the users of a toggle.
+    Query,
+    /// Reading a toggle at the target.
+    Read,
+    /// Creating it there.
+    Create,
+    /// Bringing its metadata in line with its `spec`.
+    Describe,
+    /// Setting its users.
+    Update,
+}
+
+impl Operation {
+    /// As the log, `/status` and the metrics have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Operation::Discover => "discovery",
+            Operation::ReadFile => "reading",
+            Operation::Register => "registration",
+            Operation::Watch | Operation::Count => "watch",
+            Operation::Ready => "readiness query",
+            Operation::Load => "request to load everything",
+            Operation::Leave => "leaving",
+            Operation::Query => "query",
+            Operation::Read => "read",
+            Operation::Create => "creation",
+            Operation::Describe => "metadata update",
+            Operation::Update => "update",
+        }
+    }
 }
 
 /// One request, or a few that belong together, for a request thread.
@@ -175,20 +281,15 @@ pub enum Job {
     Query(ToggleId, Arc<Origin>),
     /// Read toggles at the target.
     Read(Vec<ToggleId>),
-    /// Create it there.
-    Create(ToggleId),
-    /// Bring its metadata in line with its `spec`.
-    Describe(ToggleId, Observed),
-    /// Set its users.
-    Update(ToggleId, Arc<Users>, Observed),
+    /// Change toggles there.
+    Apply(Vec<Edit>),
 }
 
 impl Job {
     /// Whether it changes something at OPAL or at the target.
     pub fn changes_something(&self) -> bool {
         match self {
-            Job::Register(_) | Job::Leave(_) => true,
-            Job::Create(_) | Job::Describe(..) | Job::Update(..) => true,
+            Job::Register(_) | Job::Leave(_) | Job::Apply(_) => true,
             Job::Discover(_) | Job::Watch(_) | Job::Ready(..) | Job::Count(..) => false,
             // OPAL does it whether or not the answer is waited for.
             Job::Load(_) | Job::Query(..) | Job::Read(_) => false,
@@ -216,21 +317,16 @@ pub enum Done {
     /// The users that the rule allows.
     Query(ToggleId, Result<Users, Failure>),
     /// What the target has of each toggle.
-    Read(Vec<(ToggleId, Result<Observed, Failure>)>),
-    /// The toggle exists.
-    Create(ToggleId, Result<Created, Failure>),
-    /// Its metadata follow its `spec`.
-    Describe(ToggleId, Result<(), Failure>),
-    /// Its users are those of the job.
-    Update(ToggleId, Result<(), Failure>),
+    Read(Reads),
+    /// What has become of each edit.
+    Apply(Applies),
 }
 
 impl Done {
     /// Whether it is what came of a job that changes something.
     pub fn has_changed_something(&self) -> bool {
         match self {
-            Done::Register(..) | Done::Leave(..) => true,
-            Done::Create(..) | Done::Describe(..) | Done::Update(..) => true,
+            Done::Register(..) | Done::Leave(..) | Done::Apply(_) => true,
             Done::Discover(..)
             | Done::Watch(..)
             | Done::Ready(..)
@@ -245,7 +341,7 @@ impl Done {
     pub fn toggles_at_target(&self) -> Vec<ToggleId> {
         match self {
             Done::Read(results) => results.iter().map(|(id, _)| *id).collect(),
-            Done::Create(id, _) | Done::Describe(id, _) | Done::Update(id, _) => vec![*id],
+            Done::Apply(results) => results.iter().map(|(id, _)| *id).collect(),
             _ => Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod document;
 pub mod job;
+pub mod check;
 pub mod engine;
 pub mod metrics;
 pub mod http;

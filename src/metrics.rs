@@ -4,7 +4,7 @@
 //! (`server/scrape.rs`), so that nobody keeps it twice. Labels are bounded: ids of sources, methods,
 //! statuses, and words of this program; never a user, and never a URL.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Method;
@@ -13,6 +13,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Error, Gauge, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use crate::error::Kind;
+use crate::job::Operation;
 
 /// The bounds of the buckets for a pass's duration, in seconds: from a source that is next door to
 /// one that hangs until `http_timeout`.
@@ -112,7 +113,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Where the requests to a peer are to be counted.
+    /// Where the requests to a peer are to be counted: `target`, or `source` and its id.
     pub fn requests(&self, peer: impl Into<String>) -> Requests {
         Requests {
             total: self.requests.clone(),
@@ -133,8 +134,8 @@ impl Metrics {
     }
 
     /// Something failed, and will be tried again.
-    pub fn retry(&self, operation: &str) {
-        self.retries.with_label_values(&[operation]).inc();
+    pub fn retry(&self, operation: Operation) {
+        self.retries.with_label_values(&[operation.word()]).inc();
     }
 
     /// OPAL, or somebody else, called back.
@@ -142,13 +143,14 @@ impl Metrics {
         self.of_callback(callback).inc();
     }
 
-    /// All series of the sources that `is_kept` knows, and what belongs to none; the others are
-    /// dropped for good.
-    pub fn gather(&self, is_kept: impl Fn(&str) -> bool) -> Vec<MetricFamily> {
-        let is_kept_peer = |peer: &str| peer.strip_prefix("source ").is_none_or(&is_kept);
-        retain(&self.passes, "source", &is_kept);
-        retain(&self.pass_seconds, "source", &is_kept);
-        retain(&self.requests, "peer", &is_kept_peer);
+    /// All series of these sources, and what belongs to none; the others are dropped for good.
+    pub fn gather<'a>(&self, sources: impl Iterator<Item = &'a str>) -> Vec<MetricFamily> {
+        let ids: HashSet<String> = sources.map(str::to_owned).collect();
+        let peers = ids.iter().map(|id| format!("source {id}"));
+        let peers = peers.chain(["target".to_owned()]).collect();
+        retain(&self.passes, "source", &ids);
+        retain(&self.pass_seconds, "source", &ids);
+        retain(&self.requests, "peer", &peers);
         self.registry.gather()
     }
 
@@ -181,17 +183,16 @@ pub fn seconds(time: SystemTime) -> f64 {
 }
 
 /// Drops the series whose value of this label is not kept.
-fn retain<T: MetricVecBuilder>(
-    metrics: &MetricVec<T>,
-    label: &str,
-    is_kept: &impl Fn(&str) -> bool,
-) {
+fn retain<T: MetricVecBuilder>(metrics: &MetricVec<T>, label: &str, kept: &HashSet<String>) {
     for family in metrics.collect() {
         for metric in family.get_metric() {
             let labels = metric.get_label().iter();
             let labels: HashMap<&str, &str> =
                 labels.map(|pair| (pair.name(), pair.value())).collect();
-            if labels.get(label).is_some_and(|value| !is_kept(value)) {
+            if labels
+                .get(label)
+                .is_some_and(|value| !kept.contains(*value))
+            {
                 // That it is gone already is as good.
                 let _ = metrics.remove(&labels);
             }

@@ -1,4 +1,4 @@
-//! All that is asked over the network: the request threads do their jobs here.
+//! The sources and the target of a configuration: the request threads do their jobs here.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use crate::config::Config;
 use crate::job::{Done, Job, Terms};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::target::{self, Target};
 
-/// The sources and the target of a configuration.
+/// All that is asked, or told, from here.
 pub struct Peers {
     config: Arc<Config>,
-    sources: Vec<Source>,
+    sources: Vec<Box<dyn Source>>,
     target: Box<dyn Target>,
 }
 
@@ -29,7 +29,7 @@ impl Peers {
         metrics: &Metrics,
     ) -> Result<Peers, String> {
         let sources = config.sources.iter();
-        let sources = sources.map(|source| Source::new(source, &config, callback_token, metrics));
+        let sources = sources.map(|source| source::open(source, &config, callback_token, metrics));
         Ok(Peers {
             sources: sources.collect::<Result<_, _>>()?,
             target: target::open(&config, metrics.requests("target"))?,
@@ -37,9 +37,12 @@ impl Peers {
         })
     }
 
-    /// How the target wants to be dealt with.
+    /// How they are to be dealt with.
     pub fn terms(&self) -> Terms {
-        self.target.terms()
+        Terms {
+            sources: self.sources.iter().map(|source| source.terms()).collect(),
+            target: self.target.terms(),
+        }
     }
 
     /// Does a job. It blocks, for as long as `http_timeout` for each request.
@@ -60,11 +63,7 @@ impl Peers {
                 Done::Query(id, self.sources[rule.source].query(&origin, rule))
             }
             Job::Read(ids) => Done::Read(self.target.read(&ids)),
-            Job::Create(id) => Done::Create(id, self.target.create(id)),
-            Job::Describe(id, observed) => Done::Describe(id, self.target.describe(id, &observed)),
-            Job::Update(id, users, observed) => {
-                Done::Update(id, self.target.update(id, &users, &observed))
-            }
+            Job::Apply(edits) => Done::Apply(self.target.apply(&edits)),
         }
     }
 }

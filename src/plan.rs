@@ -1,8 +1,6 @@
 //! Users wanted and users there → what to do next at the target.
 
-use std::any::Any;
 use std::cmp::Ordering;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,8 +25,6 @@ pub struct Present {
     pub described: bool,
     /// Who has it, in each environment that it is kept in; a target without environments is one.
     pub environments: Vec<Environment>,
-    /// What the target wants to be reminded of when the toggle is changed.
-    pub memo: Memo,
 }
 
 /// A toggle in one environment of the target.
@@ -42,10 +38,6 @@ pub struct Environment {
     /// Whether it is on for nobody else, whatever becomes of them: nothing but users can differ.
     pub in_order: bool,
 }
-
-/// What a target knows of a toggle, and nobody else can make sense of.
-#[derive(Clone, Default)]
-pub struct Memo(Option<Arc<dyn Any + Send + Sync>>);
 
 /// What was sent for a toggle, for the removal limit.
 #[derive(Clone, Debug, Default)]
@@ -213,7 +205,6 @@ impl Present {
         Present {
             described,
             environments: vec![environment],
-            memo: Memo::default(),
         }
     }
 
@@ -364,35 +355,6 @@ impl History {
             }
         }
         earlier
-    }
-}
-
-impl Memo {
-    /// A memo of this.
-    pub fn new<T: Send + Sync + 'static>(content: T) -> Memo {
-        Memo(Some(Arc::new(content)))
-    }
-
-    /// What is in it, where it is of this type.
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.0.as_ref()?.downcast_ref()
-    }
-}
-
-/// Two memos are equal where they are the same.
-impl PartialEq for Memo {
-    fn eq(&self, other: &Memo) -> bool {
-        match (&self.0, &other.0) {
-            (None, None) => true,
-            (Some(left), Some(right)) => Arc::ptr_eq(left, right),
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Debug for Memo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Memo" } else { "no Memo" })
     }
 }
 

@@ -12,9 +12,10 @@ use std::time::Instant;
 use serde::Serialize;
 use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
+use crate::engine::State;
 use crate::metrics::{Callback, Metrics};
 use crate::secret::Secret;
-use crate::status::{Clocks, Health, Report, Rows, Status};
+use crate::status::{Clocks, Report, Rows, Status};
 use crate::worker::{PendingCallbacks, WorkerGone};
 
 /// Below this path OPAL calls back, for each source by its id.
@@ -115,9 +116,9 @@ impl Routes {
             };
         }
         let known = match path {
-            "/health/live" => Reply::health(Health::Ok),
-            "/health/started" if self.status.is_started() => Reply::health(Health::Ok),
-            "/health/started" => Reply::health(Health::Starting),
+            "/health/live" => Reply::health(State::Ok),
+            "/health/started" if self.status.is_started() => Reply::health(State::Ok),
+            "/health/started" => Reply::health(State::Starting),
             "/health" => Reply::report(&self.status.report()),
             "/status" => Reply::json(200, &self.status.at(Instant::now())),
             "/metrics" => self.metrics(),
@@ -198,16 +199,16 @@ impl Reply {
         Reply { header, ..reply }
     }
 
-    fn health(status: Health) -> Reply {
+    fn health(status: State) -> Reply {
         let reasons = Vec::new();
         Reply::report(&Report { status, reasons })
     }
 
     fn report(report: &Report) -> Reply {
         let status = match report.status {
-            Health::Ok => 200,
-            Health::Starting => 503,
-            Health::Failing => 500,
+            State::Ok => 200,
+            State::Failing => 500,
+            _ => 503,
         };
         Reply::json(status, report)
     }

@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Engine, State};
 pub use rows::{Rows, SourceRow, TargetRow, Time, ToggleRow};
 
 /// The state of everything, for whoever asks.
@@ -20,23 +20,11 @@ pub struct Status {
     rows: Mutex<Rows>,
 }
 
-/// How everything is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// Every toggle exists, and nothing fails.
-    Ok,
-    /// Not everything was discovered, registered and created yet.
-    Starting,
-    /// Something fails.
-    Failing,
-}
-
 /// The answer of `/health`.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// How everything is.
-    pub status: Health,
+    pub status: State,
     /// What fails, and how.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,

@@ -6,63 +6,33 @@ mod restapi;
 
 use std::sync::Arc;
 
+use crate::check::Answers;
 use crate::config::{self, Config};
-use crate::error::Failure;
-use crate::job::{Created, Terms, ToggleId};
+use crate::job::{Applies, Edit, Reads, TargetTerms, ToggleId};
 use crate::metrics::Requests;
-use crate::plan::Observed;
-use crate::users::Users;
 use flagd::Flagd;
 use launchdarkly::LaunchDarkly;
 use restapi::RestApi;
 
-/// What came of reading some toggles.
-pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
-
-/// Makes the requests to a platform. Each may be repeated, because its outcome can get lost.
-///
-/// What is observed is what the target said itself when the toggle was read or created, with the users
-/// that were sent to it since.
+/// Makes the requests to a platform. Of a toggle, at most one is under way.
 pub trait Target: Send + Sync {
-    /// How it wants to be dealt with.
-    fn terms(&self) -> Terms;
+    /// How it is to be dealt with.
+    fn terms(&self) -> TargetTerms;
 
     /// What the target holds of each of these toggles. Of several, those that it cannot tell of at once
     /// may be left unknown: each of them is then asked for by itself.
     fn read(&self, toggles: &[ToggleId]) -> Reads;
 
-    /// Creates a toggle as its `spec` says; one that is there is left as it is.
-    ///
-    /// # Errors
-    ///
-    /// Where the target refuses.
-    fn create(&self, toggle: ToggleId) -> Result<Created, Failure>;
-
-    /// Brings a toggle's metadata in line with its `spec`.
-    ///
-    /// # Errors
-    ///
-    /// Where the target refuses; 404 where the toggle is not there.
-    fn describe(&self, toggle: ToggleId, observed: &Observed) -> Result<(), Failure>;
-
-    /// Turns a toggle on for exactly these users.
-    ///
-    /// # Errors
-    ///
-    /// Where the target refuses; 404 where the toggle is not there.
-    fn update(
-        &self,
-        toggle: ToggleId,
-        users: &Arc<Users>,
-        observed: &Observed,
-    ) -> Result<(), Failure>;
+    /// Makes edits, of one toggle or of several as its terms say. Where the toggle to describe or to
+    /// update is not there, a failure has the status 404.
+    fn apply(&self, edits: &[Edit]) -> Applies;
 
     /// Asks the target for all that the configuration takes for granted of it, without writing
-    /// anything: what was looked at, in a word or two, and what was found.
-    fn check(&self) -> Vec<(String, Result<String, Failure>)>;
+    /// anything.
+    fn check(&self) -> Answers;
 }
 
-/// The target of the configuration; what it is asked is counted in `requests`.
+/// The target of the configuration; its requests are counted in `requests`.
 ///
 /// # Errors
 ///

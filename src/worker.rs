@@ -190,7 +190,11 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            log::tell(generation.engine.take_notices(), &self.metrics);
+            log::tell(
+                generation.engine.take_notices(),
+                &generation.config,
+                &self.metrics,
+            );
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());
@@ -265,7 +269,7 @@ impl Generation {
     fn succeed(&mut self, assignment: Assignment, now: Instant) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
         let engine = self.engine.succeed(config, assignment.mode, terms, now);
-        self.engine.retire(&assignment.config);
+        self.engine.retire(&engine);
         Generation {
             number: self.number + 1,
             config: assignment.config,

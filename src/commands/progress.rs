@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
-use crate::engine::Mode;
+use crate::engine::{Mode, State};
 use crate::status::{Rows, Status};
 use crate::terminal::{is_clever, show_last_line};
 
@@ -64,9 +64,9 @@ impl Drop for Progress {
 
 /// None where nothing is on its way any more; what fails still is, where that has an end.
 fn line(rows: &Rows, has_end: bool) -> Option<String> {
-    let count = |state: &str| rows.toggles.iter().filter(|row| row.state == state).count();
-    let (total, in_sync) = (rows.toggles.len(), count("in sync"));
-    let others = ["failing", "held"].map(|state| (count(state), state));
+    let count = |state| rows.toggles.iter().filter(|row| row.state == state).count();
+    let (total, in_sync) = (rows.toggles.len(), count(State::InSync));
+    let others = [State::Failing, State::Held].map(|state| (count(state), state));
     let stuck: usize = others.iter().map(|(number, _)| number).sum();
     let settled = in_sync + if has_end { 0 } else { stuck };
     (settled < total).then(|| {

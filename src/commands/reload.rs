@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Stop, complain};
+use super::{Stop, assignment, complain};
 use crate::config::Config;
 use crate::config::leaving::left_behind;
 use crate::engine::Mode;
 use crate::metrics::Metrics;
-use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::worker::Assignment;
 
@@ -44,18 +43,13 @@ impl Reload<'_> {
     fn try_run(&mut self) -> Result<Assignment, Stop> {
         let (config, mode) = (self.read)()?;
         let config = Arc::new(config);
-        let peers = Peers::new(Arc::clone(&config), &self.callback_token, &self.metrics)
-            .map_err(Stop::invalid)?;
+        let assignment = assignment(&config, mode, &self.callback_token, &self.metrics)?;
         for words in left_behind(&self.current, &config) {
             log::warn!("{words}");
         }
         let (sources, toggles) = (config.sources.len(), config.toggles.len());
         log::info!("reloaded sources={sources} toggles={toggles}");
-        self.current = Arc::clone(&config);
-        Ok(Assignment {
-            config,
-            peers: Arc::new(peers),
-            mode,
-        })
+        self.current = config;
+        Ok(assignment)
     }
 }

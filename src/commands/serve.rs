@@ -6,21 +6,20 @@ use std::sync::Arc;
 
 use super::reload::Reload;
 use super::{Exit, Machine, Stop};
-use crate::config::{Bind, Config, File, SourceKind};
+use crate::config::{Bind, Config};
 use crate::engine::Mode;
 use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner, Limits};
 use crate::server::{self, Routes};
-use crate::source::opal::report;
+use crate::source;
 use crate::worker::PendingCallbacks;
 
 /// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
 pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
-    refuse_stdin(&config)?;
     let config = Arc::new(config);
     let token = callback_token()?;
-    let listener = listen(&config.bind)?;
     let machine = Machine::new(&config, Mode::Serve, &token)?;
+    let listener = listen(&config.bind)?;
     let routes = Routes::new(
         token.clone(),
         Arc::clone(&machine.callbacks),
@@ -33,7 +32,6 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     let bind = &config.bind;
     let read = || {
         let config = again()?;
-        refuse_stdin(&config)?;
         if config.bind != *bind {
             let words = "`bind` cannot be changed by a reload: restart for that, or set it back";
             return Err(Stop::invalid(words));
@@ -51,19 +49,6 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     Ok(Exit::Done)
 }
 
-/// What a daemon's standard input holds cannot change, and after a restart it is gone.
-fn refuse_stdin(config: &Config) -> Result<(), Stop> {
-    let mut sources = config.sources.iter();
-    match sources.find(|source| source.kind == SourceKind::File(File { path: None })) {
-        None => Ok(()),
-        Some(source) => Err(Stop::invalid(format!(
-            "source {} reads standard input (`path = \"-\"`), which serve cannot follow: name a \
-             file, or use sync",
-            source.id
-        ))),
-    }
-}
-
 fn open_gate(
     listener: TcpListener,
     routes: Routes,
@@ -71,7 +56,7 @@ fn open_gate(
 ) -> std::io::Result<Gate> {
     let on_body = move |path: &str, body: &mut dyn Read| {
         let source = path.strip_prefix(server::CALLBACKS);
-        if let Some((source, load)) = source.zip(report::scan(body)) {
+        if let Some((source, load)) = source.zip(source::scan_report(body)) {
             callbacks.report(source, load);
         }
     };

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::SourceKind;
 use crate::error::{Failure, Kind};
-use crate::job::{Evidence, Job, Load, SourceId, ToggleId};
+use crate::job::{Evidence, Job, Load, Operation, SourceId, ToggleId};
 
 use super::loading::{Loading, Verdict};
 use super::task::{Slots, State, Task};
-use super::{Cause, Engine, Key, Moment, Notice, Subject, Timer};
+use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 
 /// How long a pass may make a waiting one wait: longer, and a query that hangs for one toggle would
 /// delay the others.
@@ -232,15 +231,15 @@ impl Engine {
     }
 
     fn tell_of_pass(&mut self, id: SourceId, pass: Pass) {
-        self.notices.push(Notice::Pass {
-            name: self.source_name(id),
+        let news = News::Pass {
             cause: pass.cause,
             toggles: pass.toggles,
             changed: pass.changed,
             failed: pass.failed,
             late: pass.pending,
             took: pass.took.unwrap_or_default(),
-        });
+        };
+        self.notify(Subject::Source(id), news);
     }
 
     /// A query of the pass `number` is answered.
@@ -291,7 +290,11 @@ impl Engine {
     pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
         let turn = self.tick();
         for source in &mut self.sources {
-            let asking = if source.is_file { source.asked } else { turn };
+            let asking = if source.terms.is_read {
+                source.asked
+            } else {
+                turn
+            };
             let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
             };
@@ -365,25 +368,23 @@ impl Engine {
         if self.sources[id].passes.ready.is_void() {
             return;
         }
-        let is_opal = matches!(self.config.sources[id].kind, SourceKind::Opal(_));
+        let loads = self.sources[id].terms.loads;
         let passes = &mut self.sources[id].passes;
         let evidence = match result {
             Ok(evidence) => evidence,
             // It hangs on the question alone: its rules tell whether it answers.
-            Err(failure) if failure.kind == Kind::Timeout && !is_opal && passes.is_sure() => {
+            Err(failure) if failure.kind == Kind::Timeout && !loads && passes.is_sure() => {
                 passes.untold_until = Some(now.at + UNTOLD);
                 Evidence::default()
             }
             Err(failure) => {
                 self.rediscover(id, &failure, now);
-                self.failed(Key::Ready(id), "readiness query", failure, now);
+                self.failed(Key::Ready(id), Operation::Ready, failure, now);
                 return self.is_not_asked(id, now.at);
             }
         };
-        let name = self.source_name(id);
-        let passes = &mut self.sources[id].passes;
         let verdict = match evidence.says {
-            _ if is_opal => passes.loading.judge(&evidence, now.at),
+            _ if loads => passes.loading.judge(&evidence, now.at),
             // Its bundles tell each time, or do not: then what they told last holds.
             Some(false) => Verdict::NotReady,
             None if passes.held_since.is_some() => Verdict::NotReady,
@@ -392,14 +393,14 @@ impl Engine {
         match verdict {
             Verdict::Ready => passes.unproven = false,
             Verdict::Unproven if std::mem::replace(&mut passes.unproven, true) => {}
-            Verdict::Unproven => self.notices.push(Notice::Unproven { name: name.clone() }),
+            Verdict::Unproven => self.notify(Subject::Source(id), News::Unproven),
             Verdict::Silent => {
                 let failure = Failure::silent();
-                self.failed(Key::Ready(id), "readiness query", failure, now);
+                self.failed(Key::Ready(id), Operation::Ready, failure, now);
                 return self.is_not_asked(id, now.at);
             }
             Verdict::Restarted => {
-                self.notices.push(Notice::Restarted { name });
+                self.notify(Subject::Source(id), News::Restarted);
                 // OPAL may have been restarted too, and would report to no one.
                 self.look_at_registration(id);
                 self.ask_to_load(id, REPORT, now);
@@ -407,12 +408,13 @@ impl Engine {
             }
             Verdict::NotReady => return self.hold(id, now),
         }
+        let passes = &mut self.sources[id].passes;
         let was_sure = passes.is_sure();
         passes.held_since = None;
         let tells_nothing = evidence.says.is_none() && evidence.writes.is_none();
-        if is_opal && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_told_of {
+        if loads && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_told_of {
             passes.is_told_of = true;
-            self.notices.push(Notice::Untold { name });
+            self.notify(Subject::Source(id), News::Untold);
         }
         self.succeeded(Key::Ready(id));
         if verdict == Verdict::Ready && !self.sources[id].load.is_running() {
@@ -432,8 +434,7 @@ impl Engine {
         if passes.loading.demand_proof(now.at) {
             passes.held_since = Some(now.at);
             self.touched.insert(Subject::Source(id));
-            let name = self.source_name(id);
-            self.notices.push(Notice::Doubtful { name });
+            self.notify(Subject::Source(id), News::Doubtful);
             self.ask_to_load(id, REPORT, now);
             self.ask_for_pass(id, Cause::Ready, now);
         }
@@ -457,7 +458,7 @@ impl Engine {
             }
             // It has been loaded all the same.
             Err(_) if !self.sources[id].passes.loading.wants_load() => self.succeeded(key),
-            Err(failure) => self.failed(key, "request to load everything", failure, now),
+            Err(failure) => self.failed(key, Operation::Load, failure, now),
         }
     }
 
@@ -514,10 +515,11 @@ impl Engine {
 
     /// What an OPA lacks that is not ready, and the way out.
     fn not_ready(&self, id: SourceId) -> Failure {
-        match &self.config.sources[id].kind {
-            SourceKind::Opa(_) => Failure::bundles_missing(),
-            _ if self.sources[id].passes.loading.wants_load() => Failure::reload_missing(),
-            _ => Failure::not_ready(),
+        let source = &self.sources[id];
+        match source.terms.loads {
+            false => Failure::bundles_missing(),
+            true if source.passes.loading.wants_load() => Failure::reload_missing(),
+            true => Failure::not_ready(),
         }
     }
 
@@ -525,15 +527,13 @@ impl Engine {
     fn hold(&mut self, id: SourceId, now: Moment) {
         self.touched.insert(Subject::Source(id));
         self.is_not_asked(id, now.at);
-        let name = self.source_name(id);
-        let passes = &mut self.sources[id].passes;
-        if passes.held_since.is_none() {
-            self.notices.push(Notice::NotReady { name });
+        if self.sources[id].passes.held_since.is_none() {
+            self.notify(Subject::Source(id), News::NotReady);
         }
-        let held = now.at - *passes.held_since.get_or_insert(now.at);
+        let held = now.at - *self.sources[id].passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
             let failure = self.not_ready(id);
-            self.failed(Key::Ready(id), "readiness query", failure, now);
+            self.failed(Key::Ready(id), Operation::Ready, failure, now);
         }
         let ready = &mut self.sources[id].passes.ready;
         if !ready.has_given_up() {

@@ -11,6 +11,7 @@ use std::time::Instant;
 use crate::config::{self, Config, Rule};
 use crate::job::{SourceId, Terms, ToggleId};
 
+use super::pass::Passes;
 use super::source::Source;
 use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer};
@@ -76,22 +77,11 @@ impl Engine {
 
     /// Ends all that is in flight, and leaves the sources with which the next configuration has no
     /// registration under the same key: another one under that key replaces ours.
-    pub fn retire(&mut self, next: &Config) {
-        let stays = |source: &Source, id: SourceId| {
-            let registration = self.config.sources[id].registration();
-            source.registers
-                && next
-                    .sources
-                    .iter()
-                    .any(|it| it.registration() == registration)
-        };
-        let ids = self.sources.iter().enumerate();
-        let stay: Vec<SourceId> = ids
-            .filter(|(id, source)| stays(source, *id))
-            .map(|(id, _)| id)
-            .collect();
-        for id in stay {
-            self.sources[id].registers = false;
+    pub fn retire(&mut self, next: &Engine) {
+        let key = |source: &Source| Some(source.terms.registration.as_ref()?.key.clone());
+        for source in &mut self.sources {
+            let stays = next.sources.iter().any(|it| key(it) == key(source));
+            source.registers &= !stays;
         }
         self.stop();
     }
@@ -131,9 +121,8 @@ impl Engine {
         // Where there is no toggle to ask for, what failed before would never succeed.
         let is_asked = !self.toggles_of(id).is_empty();
         if !is_asked {
-            let source = &self.config.sources[id];
-            let new = Source::new(source, self.mode, self.config.concurrency);
-            self.sources[id].passes = new.passes;
+            let source = &mut self.sources[id];
+            source.passes = Passes::new(source.terms.waits_until_ready, self.config.concurrency);
             self.sources[id].passes.inherit_loading(&known.passes);
         }
         for (task, key, old_key) in [

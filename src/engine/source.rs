@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{self, SourceKind};
 use crate::error::{Failure, Kind};
-use crate::job::{Job, Origin, SourceId, Writes};
+use crate::job::{Job, Operation, Origin, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
 use super::task::{State, Task, Trouble};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Subject, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// How often the registration is looked at.
 const WATCH: Duration = Duration::from_secs(30);
@@ -18,10 +17,8 @@ const WATCH: Duration = Duration::from_secs(30);
 /// How often OPA is asked for the writes to it.
 const COUNT: Duration = Duration::from_secs(5);
 
-/// How often a file is looked at.
-const LOOK: Duration = Duration::from_secs(1);
-
 pub(super) struct Source {
+    pub(super) terms: SourceTerms,
     /// Where OPA is, or what the file held when it was last looked at.
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) discover: Task,
@@ -39,8 +36,6 @@ pub(super) struct Source {
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
     /// change falls between a query and the registration.
     pub(super) connecting: bool,
-    pub(super) discovers: bool,
-    pub(super) is_file: bool,
     /// When the file was last looked at, and when the look in flight began, in [`Engine::tick`]s.
     pub(super) asked: u64,
     pub(super) asking: u64,
@@ -56,31 +51,23 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(source: &config::Source, mode: Mode, slots: usize) -> Source {
-        let origin = Origin::configured(&source.kind).map(Arc::new);
-        let (is_opal, waits, interval) = match &source.kind {
-            SourceKind::Opal(opal) => (true, opal.wait_until_ready, None),
-            SourceKind::Opa(opa) => (false, opa.wait_until_ready, Some(opa.poll_interval)),
-            SourceKind::File(_) => (false, false, Some(LOOK)),
-        };
+    pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize) -> Source {
         Source {
-            discovers: origin.is_none(),
-            is_file: matches!(source.kind, SourceKind::File(_)),
+            origin: terms.origin.clone().map(Arc::new),
             asked: 0,
             asking: 0,
-            registers: is_opal && mode == Mode::Serve,
-            passes: Passes::new(waits, slots),
+            registers: terms.registration.is_some() && mode == Mode::Serve,
+            passes: Passes::new(terms.waits_until_ready, slots),
             count: Task::default(),
             counted: None,
             load: Task::default(),
             load_asked: None,
             loads_left: 0,
             interval: match mode {
-                Mode::Serve => interval,
+                Mode::Serve => terms.poll_interval,
                 Mode::Sync { interval } => Some(interval),
                 Mode::Once { .. } => None,
             },
-            origin,
             discover: Task::default(),
             register: Task::default(),
             watch: Task::default(),
@@ -90,13 +77,14 @@ impl Source {
             callback_health: CallbackHealth::default(),
             rediscovery: Backoff::default(),
             rediscover_after: None,
+            terms,
         }
     }
 
     /// Takes over what is known of the same source.
     pub(super) fn inherit(&mut self, old: &Source) {
         // A document was read for the rules of the old configuration alone.
-        if !self.is_file {
+        if !self.terms.is_read {
             self.origin = old.origin.clone();
         }
         self.connecting = old.connecting;
@@ -142,9 +130,9 @@ impl Engine {
             .passes
             .waiting
             .get_or_insert(Cause::Connected);
-        match self.sources[id].discovers {
-            true => self.begin(Key::Discover(id)),
-            false => self.after_discovery(id, now),
+        match self.sources[id].terms.origin {
+            None => self.begin(Key::Discover(id)),
+            Some(_) => self.after_discovery(id, now),
         }
     }
 
@@ -191,7 +179,7 @@ impl Engine {
         now: Moment,
     ) {
         let key = Key::Discover(id);
-        let is_file = self.sources[id].is_file;
+        let is_read = self.sources[id].terms.is_read;
         let moved = match result {
             Ok(origin) => {
                 self.succeeded(key);
@@ -203,29 +191,29 @@ impl Engine {
                 }
                 self.found(id, origin)
             }
-            Err(failure) if is_file => {
+            Err(failure) if is_read => {
                 // What it held is out of date: the users are not known.
                 self.sources[id].origin = None;
                 self.outdate_answers(id);
                 self.forget_users(id);
-                self.failed(key, "reading", failure, now);
+                self.failed(key, Operation::ReadFile, failure, now);
                 false
             }
             Err(failure) => {
-                self.failed(key, "discovery", failure, now);
+                self.failed(key, Operation::Discover, failure, now);
                 false
             }
         };
         if self.sources[id].connecting {
             self.after_discovery(id, now);
         } else if moved {
-            let cause = if is_file {
+            let cause = if is_read {
                 Cause::Changed
             } else {
                 Cause::Moved
             };
             self.ask_for_pass(id, cause, now);
-        } else if is_file {
+        } else if is_read {
             self.ask_stale(id);
         }
     }
@@ -254,8 +242,7 @@ impl Engine {
             self.begin(Key::Count(id));
         }
         if let Some(opa) = opa {
-            let name = self.source_name(id);
-            self.notices.push(Notice::Discovered { name, opa });
+            self.notify(Subject::Source(id), News::Discovered { opa });
         }
         true
     }
@@ -268,15 +255,14 @@ impl Engine {
                 self.sources[id].has_registered = true;
                 self.timers.set(Timer::Task(Key::Watch(id)), now.at + WATCH);
                 self.begin(Key::Count(id));
-                let name = self.source_name(id);
-                self.notices.push(Notice::Registered { name });
+                self.notify(Subject::Source(id), News::Registered);
                 // A change may have fallen between an earlier pass and now.
                 self.sources[id]
                     .passes
                     .waiting
                     .get_or_insert(Cause::Connected);
             }
-            Err(failure) => self.failed(key, "registration", failure, now),
+            Err(failure) => self.failed(key, Operation::Register, failure, now),
         }
         if self.stopping {
             self.leave(id);
@@ -299,12 +285,11 @@ impl Engine {
                         self.ask_for_pass(id, Cause::Connected, now);
                     }
                 } else if !self.stopping {
-                    let name = self.source_name(id);
-                    self.notices.push(Notice::Lost { name });
+                    self.notify(Subject::Source(id), News::Lost);
                     self.connect(id, now);
                 }
             }
-            Err(failure) => self.failed(key, "watch", failure, now),
+            Err(failure) => self.failed(key, Operation::Watch, failure, now),
         }
     }
 
@@ -321,7 +306,7 @@ impl Engine {
             Ok(writes) => writes,
             Err(failure) => {
                 self.rediscover(id, &failure, now);
-                return self.failed(key, "watch", failure, now);
+                return self.failed(key, Operation::Count, failure, now);
             }
         };
         self.succeeded(key);
@@ -334,10 +319,6 @@ impl Engine {
             self.heard_news(id, now.at);
             self.ask_for_pass(id, Cause::Watch, now);
         }
-    }
-
-    pub(super) fn source_name(&self, id: SourceId) -> String {
-        format!("source {}", self.config.sources[id].id)
     }
 
     /// Looks now whether the registrations are still there.
@@ -355,12 +336,12 @@ impl Engine {
     /// file that holds the same needs no pass.
     pub(super) fn poll(&mut self, id: SourceId, now: Moment) {
         let source = &mut self.sources[id];
-        if source.is_file && source.discover.is_running() {
+        if source.terms.is_read && source.discover.is_running() {
             self.wait_for_look(id, now);
-        } else if source.is_file && self.mode == Mode::Serve {
+        } else if source.terms.is_read && self.mode == Mode::Serve {
             source.looking_since = None;
             self.begin(Key::Discover(id));
-        } else if source.is_file {
+        } else if source.terms.is_read {
             source.looking_since = None;
             source.passes.waiting.get_or_insert(Cause::Poll);
             self.connect(id, now);
@@ -380,27 +361,21 @@ impl Engine {
         if now.at - since < limit || is_told {
             return;
         }
-        let what = "reading";
+        let operation = Operation::ReadFile;
         let words = format!(
             "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
         );
         let failure = Failure::new(Kind::Timeout, words);
         source.origin = None;
         source.discover.trouble = Some(Trouble {
-            what,
+            operation,
             failure: failure.clone(),
             count: 1,
         });
         self.outdate_answers(id);
         self.forget_users(id);
         self.touched.insert(Subject::Source(id));
-        self.notices.push(Notice::Failing {
-            name: self.source_name(id),
-            what,
-            failure,
-            count: 1,
-            retry_in: None,
-        });
+        self.failed_for_good(id, operation, failure);
     }
 
     pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {
@@ -419,7 +394,7 @@ impl Engine {
         source.passes.ready_until = None;
         source.passes.untold_until = None;
         let early = source.rediscover_after.is_some_and(|after| now.at < after);
-        if source.discovers && source.discover.is_idle() && !early {
+        if source.terms.origin.is_none() && source.discover.is_idle() && !early {
             source.rediscover_after = Some(now.at + source.rediscovery.fail(None, now.chance));
             self.begin(Key::Discover(id));
         }
@@ -483,12 +458,11 @@ impl Engine {
             return;
         }
         self.sources[id].callback_health = CallbackHealth::NeverCalled;
-        let name = self.source_name(id);
-        let advertised = self.config.sources[id].advertised_address();
-        let Some(address) = advertised.map(ToString::to_string) else {
+        let Some(registration) = &self.sources[id].terms.registration else {
             return;
         };
-        self.notices.push(Notice::Unheard { name, address });
+        let address = registration.advertised.to_string();
+        self.notify(Subject::Source(id), News::Unheard { address });
     }
 
     pub(super) fn stop(&mut self) {
@@ -514,13 +488,18 @@ impl Engine {
 
     pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
         if let Err(failure) = result {
-            self.notices.push(Notice::Failing {
-                name: self.source_name(id),
-                what: "leaving",
-                failure,
-                count: 1,
-                retry_in: None,
-            });
+            self.failed_for_good(id, Operation::Leave, failure);
         }
+    }
+
+    /// Tells of a failure that is not tried again.
+    fn failed_for_good(&mut self, id: SourceId, operation: Operation, failure: Failure) {
+        let news = News::Failing {
+            operation,
+            failure,
+            count: 1,
+            retry_in: None,
+        };
+        self.notify(Subject::Source(id), news);
     }
 }

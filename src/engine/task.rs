@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{SourceId, ToggleId};
+use crate::job::{Operation, SourceId, ToggleId};
 use crate::schedule::Backoff;
 
-use super::{Engine, Notice, Subject};
+use super::{Engine, News, Subject};
 
 /// The moment at which an event is handled: time and randomness come in from outside.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,8 @@ pub(super) enum State {
 /// A failure that goes on.
 #[derive(Clone, Debug)]
 pub struct Trouble {
-    /// What fails, such as `update`.
-    pub what: &'static str,
+    /// What fails.
+    pub operation: Operation,
     /// How it failed the last time.
     pub failure: Failure,
     /// How often it failed in a row.
@@ -60,6 +60,10 @@ pub(super) struct Task {
 impl Task {
     pub(super) fn is_idle(&self) -> bool {
         self.state == State::Idle
+    }
+
+    pub(super) fn is_queued(&self) -> bool {
+        self.state == State::Queued
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -134,7 +138,7 @@ impl Task {
     /// none, because it would come after `until` or because the failure will not pass by itself.
     pub(super) fn fail(
         &mut self,
-        what: &'static str,
+        operation: Operation,
         failure: Failure,
         now: Moment,
         until: Option<Instant>,
@@ -153,7 +157,7 @@ impl Task {
             _ => 1,
         };
         self.trouble = Some(Trouble {
-            what,
+            operation,
             failure,
             count,
         });
@@ -208,60 +212,43 @@ impl Engine {
         }
     }
 
-    pub(super) fn name(&self, key: Key) -> String {
-        match key {
-            Key::Query(toggle) | Key::Apply(toggle) => self.toggle_name(toggle),
-            Key::Discover(source)
-            | Key::Register(source)
-            | Key::Watch(source)
-            | Key::Count(source)
-            | Key::Load(source)
-            | Key::Ready(source) => self.source_name(source),
-        }
-    }
-
     /// A task has succeeded.
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
         self.touched.insert(subject(key));
         if let Some(trouble) = self.task(key).succeed() {
-            let (name, what, count) = (self.name(key), trouble.what, trouble.count);
-            self.notices.push(match trouble.failure.is_held() {
-                true => Notice::Released { name },
-                false => Notice::Mended { name, what, count },
-            });
+            let (operation, count) = (trouble.operation, trouble.count);
+            let news = match trouble.failure.is_held() {
+                true => News::Released,
+                false => News::Mended { operation, count },
+            };
+            self.notify(subject(key), news);
         }
     }
 
     /// A task has failed: its retry is set, where there will be one.
-    pub(super) fn failed(&mut self, key: Key, what: &'static str, failure: Failure, now: Moment) {
-        // Who is stopping tries nothing again.
-        let until = if self.stopping {
-            Some(now.at)
-        } else {
-            self.until()
+    pub(super) fn failed(&mut self, key: Key, operation: Operation, failure: Failure, now: Moment) {
+        // Once it is to end, nothing is tried again.
+        let until = match self.stopping {
+            true => Some(now.at),
+            false => self.until(),
         };
-        let retry_in = self.task(key).fail(what, failure.clone(), now, until);
+        let retry_in = self.task(key).fail(operation, failure.clone(), now, until);
         if let Some(wait) = retry_in {
             self.timers.set(Timer::Task(key), now.at + wait);
-            let name = self.name(key);
-            self.notices.push(Notice::Retry { name, what, wait });
+            self.notify(subject(key), News::Retry { operation, wait });
         }
         self.touched.insert(subject(key));
-        let count = self
-            .task(key)
-            .trouble
-            .as_ref()
-            .map_or(1, |trouble| trouble.count);
+        let trouble = self.task(key).trouble.as_ref();
+        let count = trouble.map_or(1, |trouble| trouble.count);
         if count.is_power_of_two() {
-            let name = self.name(key);
-            self.notices.push(Notice::Failing {
-                name,
-                what,
+            let news = News::Failing {
+                operation,
                 failure,
                 count,
                 retry_in,
-            });
+            };
+            self.notify(subject(key), news);
         }
     }
 }

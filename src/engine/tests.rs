@@ -19,11 +19,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Map;
 
-use super::{Engine, Event, Mode, Moment, Notice};
+use super::{Engine, Event, Mode, Moment, News, State};
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
 use crate::error::{Failure, Kind};
-use crate::job::{Access, AtOnce, Created, Done, Evidence, Job, Origin, Terms, ToggleId};
+use crate::job::{
+    Access, Applied, Done, Edit, Evidence, Job, Origin, Registration, SourceTerms, TargetTerms,
+    Terms, ToggleId, What,
+};
 use crate::plan::{Observed, Present};
 use crate::users::Users;
 
@@ -94,6 +97,38 @@ fn config(sources: Vec<SourceKind>, toggles: &[usize]) -> Config {
     }
 }
 
+/// These terms of the target, and those of the sources as each kind has them.
+fn with_sources(config: &Config, target: TargetTerms) -> Terms {
+    let at = |url: &Address| Some(Origin::Opa(Access::bearer(url.clone(), None)));
+    let terms = |source: &config::Source| match &source.kind {
+        SourceKind::Opal(opal) => SourceTerms {
+            origin: opal.opa_url.as_ref().and_then(at),
+            registration: Some(Registration {
+                key: (opal.url.clone(), source.id.clone(), opal.instance.clone()),
+                advertised: opal.advertised_address.clone(),
+            }),
+            waits_until_ready: opal.wait_until_ready,
+            loads: true,
+            ..SourceTerms::default()
+        },
+        SourceKind::Opa(opa) => SourceTerms {
+            origin: at(&opa.url),
+            poll_interval: Some(opa.poll_interval),
+            waits_until_ready: opa.wait_until_ready,
+            ..SourceTerms::default()
+        },
+        SourceKind::File(_) => SourceTerms {
+            is_read: true,
+            poll_interval: Some(Duration::from_secs(1)),
+            ..SourceTerms::default()
+        },
+    };
+    Terms {
+        sources: config.sources.iter().map(terms).collect(),
+        target,
+    }
+}
+
 fn users(keys: &[&str]) -> Users {
     keys.iter().copied().collect()
 }
@@ -123,12 +158,32 @@ fn present(keys: &[&str]) -> Observed {
 }
 
 /// One that was created just now: a target that can be read tells that it has nobody.
-fn new_toggle(readable: bool) -> Created {
-    Created::New(Present::plain(true, readable.then(Arc::default)))
+fn new_toggle(readable: bool) -> Applied {
+    Applied::Created(Present::plain(true, readable.then(Arc::default)))
+}
+
+/// What came of an update, or of a description.
+fn applied(id: ToggleId, result: Result<(), Failure>) -> Done {
+    created(id, result.map(|()| Applied::Done))
+}
+
+fn created(id: ToggleId, result: Result<Applied, Failure>) -> Done {
+    Done::Apply(vec![(id, result)])
 }
 
 fn read(id: ToggleId, result: Result<Observed, Failure>) -> Done {
     Done::Read(vec![(id, result)])
+}
+
+fn short_edit(Edit { toggle, what }: &Edit) -> String {
+    match what {
+        What::Create => format!("create {toggle}"),
+        What::Describe => format!("describe {toggle}"),
+        What::Update(users) => {
+            let keys: Vec<&str> = users.iter().collect();
+            format!("update {toggle} {}", keys.join(" "))
+        }
+    }
 }
 
 /// A job in short: `update 0 a b`.
@@ -146,11 +201,9 @@ fn short(job: &Job) -> String {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             format!("read {}", ids.join(" "))
         }
-        Job::Create(id) => format!("create {id}"),
-        Job::Describe(id, _) => format!("describe {id}"),
-        Job::Update(id, users, _) => {
-            let keys: Vec<&str> = users.iter().collect();
-            format!("update {id} {}", keys.join(" "))
+        Job::Apply(edits) => {
+            let edits: Vec<String> = edits.iter().map(short_edit).collect();
+            edits.join(", ")
         }
     }
 }
@@ -166,17 +219,19 @@ impl Bench {
     }
 
     fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
-        let terms = Terms {
+        let terms = TargetTerms {
             readable,
-            at_once: AtOnce::Concurrency,
+            at_once: None,
             batches: vec![None; config.toggles.len()],
+            applies_together: false,
         };
         Bench::with_terms(now, config, mode, terms)
     }
 
-    fn with_terms(now: Instant, config: Config, mode: Mode, terms: Terms) -> Bench {
+    fn with_terms(now: Instant, config: Config, mode: Mode, terms: TargetTerms) -> Bench {
+        let config = Arc::new(config);
         let mut bench = Bench {
-            engine: Engine::new(Arc::new(config), mode, terms),
+            engine: Engine::new(Arc::clone(&config), mode, with_sources(&config, terms)),
             now,
         };
         bench.engine.start(bench.moment());
@@ -196,8 +251,16 @@ impl Bench {
             bench.done(match job {
                 Job::Query(id, _) => Done::Query(id, Ok(Users::default())),
                 Job::Read(ids) => read(ids[0], Ok(present(&[]))),
-                Job::Create(id) => Done::Create(id, Ok(new_toggle(readable))),
-                Job::Update(id, ..) => Done::Update(id, Ok(())),
+                Job::Apply(edits) => match &edits[..] {
+                    [
+                        Edit {
+                            toggle,
+                            what: What::Create,
+                        },
+                    ] => created(*toggle, Ok(new_toggle(readable))),
+                    [edit] => applied(edit.toggle, Ok(())),
+                    _ => panic!("{edits:?} were not expected"),
+                },
                 other => panic!("{} was not expected", short(&other)),
             });
         }
@@ -263,8 +326,9 @@ impl Bench {
         Some(next.saturating_duration_since(self.now))
     }
 
-    fn notices(&mut self) -> Vec<Notice> {
-        self.engine.take_notices()
+    fn notices(&mut self) -> Vec<News> {
+        let notices = self.engine.take_notices();
+        notices.into_iter().map(|notice| notice.news).collect()
     }
 
     fn is_failing(&self) -> bool {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
-use crate::job::{Created, Job, SourceId, ToggleId};
+use crate::job::{Applied, Applies, Edit, Job, Operation, Reads, SourceId, ToggleId, What};
 use crate::plan::{History, Observed, Removal, Step};
 use crate::schedule::LONGEST_PAUSE;
 use crate::users::{Change, Users};
@@ -16,7 +16,7 @@ use crate::users::{Change, Users};
 use super::pass::Answer;
 use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
-use super::{Cause, Engine, Key, Mode, Moment, Notice, Subject, Timer};
+use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// How long after a toggle is in sync again to look once more, or to send once more, where an update
 /// was lost before: it may be applied late.
@@ -74,8 +74,8 @@ pub(super) struct Toggle {
     again: bool,
     /// What is to be done next, while that is queued.
     next: Option<Next>,
-    /// The update in flight.
-    pub(super) sent: Option<Update>,
+    /// The edit in flight.
+    edit: Option<Next>,
     /// Created, or found to exist, since the last update: a 404 is then no news.
     pub(super) fresh: bool,
     /// A request was lost that could be applied late.
@@ -94,8 +94,18 @@ enum Next {
     Update(Update),
 }
 
+impl Next {
+    fn operation(&self) -> Operation {
+        match self {
+            Next::Read => Operation::Read,
+            Next::Create => Operation::Create,
+            Next::Describe => Operation::Describe,
+            Next::Update(_) => Operation::Update,
+        }
+    }
+}
+
 /// Users to be sent, and what they change in each environment.
-#[derive(Clone)]
 pub(super) struct Update {
     users: Arc<Users>,
     changes: Vec<Option<Arc<Change>>>,
@@ -153,8 +163,9 @@ impl Toggle {
         self.waits_for_old = true;
         self.apply.state = State::Running;
         self.observed = Observed::Unknown;
-        self.unsure |= old.unsure || old.sent.is_some();
-        if let Some(update) = &old.sent {
+        self.unsure |= old.unsure;
+        if let Some(Next::Update(update)) = &old.edit {
+            self.unsure = true;
             self.history.may_have(&update.users);
         }
     }
@@ -225,7 +236,7 @@ impl Engine {
     fn ask_again(&mut self, id: ToggleId) {
         let source = self.config.toggles[id].users_policy.source;
         let toggle = &self.toggles[id];
-        if self.sources[source].asked <= toggle.looked && self.sources[source].is_file {
+        if self.sources[source].asked <= toggle.looked && self.sources[source].terms.is_read {
             self.begin(Key::Discover(source));
         } else if !toggle.query.is_running() || toggle.asking < toggle.looked {
             self.ask_for_query(id);
@@ -259,7 +270,7 @@ impl Engine {
                 self.toggles[id].desired = None;
                 self.rediscover(source, &failure, now);
                 let lost = failure.is_unreachable();
-                self.failed(Key::Query(id), "query", failure, now);
+                self.failed(Key::Query(id), Operation::Query, failure, now);
                 self.decide_again(id, now);
                 if lost { Answer::Lost } else { Answer::Failed }
             }
@@ -509,17 +520,16 @@ impl Engine {
 
     /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
     fn hold_back(&mut self, id: ToggleId, failure: Failure) {
-        let name = self.toggle_name(id);
         let apply = &mut self.toggles[id].apply;
         if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
             return;
         }
         apply.trouble = Some(Trouble {
-            what: "update",
+            operation: Operation::Update,
             failure: failure.clone(),
             count: 1,
         });
-        self.notices.push(Notice::HeldBack { name, failure });
+        self.notify(Subject::Toggle(id), News::HeldBack(failure));
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
@@ -564,15 +574,12 @@ impl Engine {
     /// A change has not arrived for too long, for whatever reason.
     pub(super) fn has_become_late(&mut self, id: ToggleId, now: Instant) {
         self.touched.insert(Subject::Toggle(id));
-        let name = self.toggle_name(id);
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
         let since = toggle.behind.unwrap_or(now);
         if toggle.query.trouble.is_none() && toggle.apply.trouble.is_none() {
-            self.notices.push(Notice::Late {
-                name,
-                after: now - since,
-            });
+            let after = now - since;
+            self.notify(Subject::Toggle(id), News::Late { after });
         }
     }
 
@@ -581,31 +588,40 @@ impl Engine {
         if self.paused.is_some() || !self.slots.is_free(now) {
             return None;
         }
+        let mut edits: Vec<Edit> = Vec::new();
         while let Some(id) = self.changes.pop_front().or_else(|| self.looks.pop_front()) {
-            let Some(next) = self.toggles[id].next.take() else {
-                continue;
-            };
-            let job = match next {
-                Next::Read => Job::Read(self.batch(id)),
-                Next::Create => Job::Create(id),
-                Next::Describe => Job::Describe(id, self.toggles[id].observed.clone()),
-                Next::Update(_) if !self.is_sure(id) => {
+            let what = match &self.toggles[id].next {
+                None => continue,
+                Some(Next::Read) if edits.is_empty() => {
+                    self.take_slot(id, now);
+                    return Some(Job::Read(self.batch(id)));
+                }
+                Some(Next::Read) => {
+                    self.looks.push_front(id);
+                    break;
+                }
+                Some(Next::Create) => What::Create,
+                Some(Next::Describe) => What::Describe,
+                Some(Next::Update(_)) if !self.is_sure(id) => {
                     self.come_to_rest(id, Decision::Wait, moment);
                     continue;
                 }
-                Next::Update(update) => {
-                    let users = Arc::clone(&update.users);
-                    let toggle = &mut self.toggles[id];
-                    toggle.sent = Some(update);
-                    Job::Update(id, users, toggle.observed.clone())
-                }
+                Some(Next::Update(update)) => What::Update(Arc::clone(&update.users)),
             };
-            let hung = self.toggles[id].apply.hung();
-            self.slots.take(id, now, hung);
+            self.toggles[id].edit = self.toggles[id].next.take();
             self.set_running(id);
-            return Some(job);
+            edits.push(Edit { toggle: id, what });
+            if !self.terms.applies_together {
+                break;
+            }
         }
-        None
+        self.take_slot(edits.first()?.toggle, now);
+        Some(Job::Apply(edits))
+    }
+
+    fn take_slot(&mut self, id: ToggleId, now: Instant) {
+        let hung = self.toggles[id].apply.hung();
+        self.slots.take(id, now, hung);
     }
 
     fn set_running(&mut self, id: ToggleId) {
@@ -617,11 +633,8 @@ impl Engine {
     /// The toggles to read along with this one: all that are to be read, or read again, and can be
     /// had in the same job.
     fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
-        self.toggles[first].due = false;
+        let mut batch = vec![first];
         let batches = &self.terms.batches;
-        if batches[first].is_none() || self.toggles[first].read_alone {
-            return vec![first];
-        }
         let others = (0..self.toggles.len()).filter(|id| {
             let toggle = &self.toggles[*id];
             let is_read = match toggle.apply.state {
@@ -633,22 +646,20 @@ impl Engine {
             };
             *id != first && batches[*id] == batches[first] && !toggle.read_alone && is_read
         });
-        let others: Vec<ToggleId> = others.collect();
-        for id in &others {
+        if batches[first].is_some() && !self.toggles[first].read_alone {
+            batch.extend(others);
+        }
+        for id in &batch {
             self.timers.cancel(Timer::Task(Key::Apply(*id)));
             self.toggles[*id].next = None;
             self.toggles[*id].due = false;
             self.set_running(*id);
         }
-        std::iter::once(first).chain(others).collect()
+        batch
     }
 
     /// Reads of one job have ended; the slot is one of theirs.
-    pub(super) fn were_read(
-        &mut self,
-        results: Vec<(ToggleId, Result<Observed, Failure>)>,
-        now: Moment,
-    ) {
+    pub(super) fn were_read(&mut self, results: Reads, now: Moment) {
         for (id, _) in &results {
             self.slots.release(*id);
         }
@@ -658,9 +669,9 @@ impl Engine {
                 Ok(observed) => {
                     self.toggles[id].read_alone = false;
                     self.was_seen(id, observed, now.at);
-                    self.step_taken(id, "read", now);
+                    self.step_taken(id, Operation::Read, now);
                 }
-                Err(failure) => self.step_failed(id, "read", failure, now),
+                Err(failure) => self.step_failed(id, Operation::Read, failure, now),
             }
         }
     }
@@ -683,91 +694,94 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         if std::mem::replace(&mut toggle.read_alone, true) {
             let failure = Failure::new(Kind::Answer, "the target does not tell of it");
-            return self.step_failed(id, "read", failure, now);
+            return self.step_failed(id, Operation::Read, failure, now);
         }
         toggle.due = true;
         toggle.apply.state = State::Idle;
         self.decide_again(id, now);
     }
 
-    pub(super) fn was_created(
+    /// Edits of one job have ended; the slot is one of theirs.
+    pub(super) fn were_applied(&mut self, results: Applies, now: Moment) {
+        for (id, _) in &results {
+            self.slots.release(*id);
+        }
+        for (id, result) in results {
+            let Some(edit) = self.toggles[id].edit.take() else {
+                continue;
+            };
+            let operation = match (&edit, &result) {
+                (Next::Describe | Next::Update(_), Ok(Applied::Found(_))) => Operation::Read,
+                _ => edit.operation(),
+            };
+            match self.was_applied(id, edit, result, now.at) {
+                Ok(()) => self.step_taken(id, operation, now),
+                Err(failure) => self.step_failed(id, operation, failure, now),
+            }
+        }
+    }
+
+    /// Notes what has become of an edit.
+    fn was_applied(
         &mut self,
         id: ToggleId,
-        result: Result<Created, Failure>,
-        now: Moment,
-    ) {
-        self.slots.release(id);
-        match result {
-            Ok(Created::New(present)) => {
-                let name = self.toggle_name(id);
-                self.notices.push(Notice::Created { name });
-                let toggle = &mut self.toggles[id];
+        edit: Next,
+        result: Result<Applied, Failure>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let toggle = &mut self.toggles[id];
+        match (result, edit) {
+            (Err(failure), Next::Update(update)) => {
+                if failure.is_unsure() {
+                    toggle.history.may_have(&update.users);
+                }
+                return Err(failure);
+            }
+            (Err(failure), _) => return Err(failure),
+            (Ok(Applied::Found(Observed::Unknown)), _) => {
+                let words = "the target says that it is there already (409), but could not show \
+                             it: it is read again";
+                return Err(Failure::new(Kind::Status(409), words));
+            }
+            (Ok(Applied::Found(observed)), edit) => {
+                let is_new = matches!(edit, Next::Create);
+                toggle.exists |= is_new;
+                toggle.fresh |= is_new;
+                match self.terms.readable {
+                    true => self.was_seen(id, observed, now),
+                    false => toggle.observed = observed,
+                }
+            }
+            (Ok(Applied::Created(present)), _) => {
+                toggle.exists = true;
+                toggle.fresh = true;
                 toggle.outcome.created = true;
                 toggle.has_changed = true;
                 toggle.history = History::of_new();
                 toggle.observed = Observed::Present(present);
+                self.notify(Subject::Toggle(id), News::Created);
             }
-            Ok(Created::Existed(Some(present))) if self.terms.readable => {
-                self.was_seen(id, Observed::Present(present), now.at);
-            }
-            Ok(Created::Existed(Some(present))) => {
-                self.toggles[id].observed = Observed::Present(present);
-            }
-            Ok(Created::Existed(None)) => {
-                let words = "the target says that it is there already (409), but could not show \
-                             it: it is read again";
-                let failure = Failure::new(Kind::Status(409), words);
-                return self.step_failed(id, "creation", failure, now);
-            }
-            Err(failure) => return self.step_failed(id, "creation", failure, now),
-        }
-        let toggle = &mut self.toggles[id];
-        toggle.exists = true;
-        toggle.fresh = true;
-        self.step_taken(id, "creation", now);
-    }
-
-    pub(super) fn was_described(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
-        self.slots.release(id);
-        if let Err(failure) = result {
-            return self.step_failed(id, "metadata update", failure, now);
-        }
-        let toggle = &mut self.toggles[id];
-        toggle.outcome.described = true;
-        if let Observed::Present(present) = &mut toggle.observed {
-            present.described = true;
-        }
-        self.step_taken(id, "metadata update", now);
-    }
-
-    pub(super) fn was_updated(&mut self, id: ToggleId, result: Result<(), Failure>, now: Moment) {
-        self.slots.release(id);
-        let (update, name) = (self.toggles[id].sent.take(), self.toggle_name(id));
-        let toggle = &mut self.toggles[id];
-        match (result, update) {
-            (Ok(()), Some(Update { users, changes })) => {
-                let change = Change::of_all(&changes);
-                toggle.fresh = false;
-                toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-                toggle.observed.set_users(&users);
-                toggle.history.sent(&users, &changes, now.at);
-                toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-                self.notices.push(Notice::Updated {
-                    name,
-                    users,
-                    change,
-                });
-            }
-            (Err(failure), Some(update)) => {
-                if failure.is_unsure() {
-                    toggle.history.may_have(&update.users);
+            (Ok(Applied::Done), Next::Update(update)) => self.was_updated(id, update, now),
+            (Ok(Applied::Done), _) => {
+                toggle.outcome.described = true;
+                if let Observed::Present(present) = &mut toggle.observed {
+                    present.described = true;
                 }
-                return self.step_failed(id, "update", failure, now);
             }
-            // Of the engine before this one.
-            (_, None) => {}
         }
-        self.step_taken(id, "update", now);
+        Ok(())
+    }
+
+    fn was_updated(&mut self, id: ToggleId, update: Update, now: Instant) {
+        let toggle = &mut self.toggles[id];
+        let Update { users, changes } = update;
+        let change = Change::of_all(&changes);
+        toggle.fresh = false;
+        toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
+        toggle.observed.set_users(&users);
+        toggle.history.sent(&users, &changes, now);
+        toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+        self.notify(Subject::Toggle(id), News::Updated { users, change });
     }
 
     /// After a lost request: looks, or sends, once more.
@@ -777,40 +791,40 @@ impl Engine {
         self.decide_again(id, now);
     }
 
-    fn step_taken(&mut self, id: ToggleId, what: &'static str, now: Moment) {
+    fn step_taken(&mut self, id: ToggleId, operation: Operation, now: Moment) {
         let toggle = &mut self.toggles[id];
         toggle.apply.state = State::Idle;
         if std::mem::take(&mut toggle.recheck) {
             toggle.observed.forget(self.terms.readable);
         }
         // The same step's trouble is over; another's may come back: it ends when all is done.
-        if matches!(&toggle.apply.trouble, Some(trouble) if trouble.what == what) {
+        if matches!(&toggle.apply.trouble, Some(trouble) if trouble.operation == operation) {
             self.succeeded(Key::Apply(id));
         }
         self.touched.insert(Subject::Toggle(id));
         self.decide_again(id, now);
     }
 
-    fn step_failed(&mut self, id: ToggleId, what: &'static str, failure: Failure, now: Moment) {
+    fn step_failed(&mut self, id: ToggleId, operation: Operation, failure: Failure, now: Moment) {
         let readable = self.terms.readable;
         let toggle = &mut self.toggles[id];
         let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
-        if deleted && matches!(what, "update" | "metadata update") {
+        if deleted && matches!(operation, Operation::Update | Operation::Describe) {
             toggle.observed = Observed::Absent;
             toggle.apply.state = State::Idle;
             return self.decide_again(id, now);
         }
-        toggle.unsure |= what == "update" && failure.is_unsure();
-        match what {
+        toggle.unsure |= operation == Operation::Update && failure.is_unsure();
+        match operation {
             // What was known is known still.
-            "read" => toggle.due = true,
+            Operation::Read => toggle.due = true,
             _ => toggle.observed.forget_users(readable),
         }
         if failure.is_status(404) && toggle.fresh {
             toggle.observed = Observed::Unknown;
         }
         self.pause_target(&failure, now);
-        self.failed(Key::Apply(id), what, failure, now);
+        self.failed(Key::Apply(id), operation, failure, now);
         self.note_if_behind(id, now.at);
         self.has_been_looked_at(id, now.at);
         self.settled(id);
@@ -832,7 +846,7 @@ impl Engine {
         if self.paused.as_ref().is_none_or(|(known, _)| *known < end) {
             self.paused = Some((end, failure.clone()));
             self.timers.set(Timer::Target, end);
-            self.notices.push(Notice::Paused { wait });
+            self.notify(Subject::Target, News::Paused { wait });
             self.touched.insert(Subject::Target);
         }
     }
@@ -866,9 +880,5 @@ impl Engine {
         let known = toggle.desired.is_some() && source.passes.is_sure() && !waits;
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
-    }
-
-    pub(super) fn toggle_name(&self, id: ToggleId) -> String {
-        format!("toggle {}", self.config.toggles[id].key)
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Failure;
-use crate::job::{SourceId, ToggleId};
+use crate::job::{Operation, SourceId, ToggleId};
 use crate::plan::{Observed, Step};
 use crate::users::{Change, Users};
 
-use super::task::{State, Task, Trouble};
-use super::{Engine, Key, Mode, Timer};
+use super::task::{Task, Trouble};
+use super::{Engine, Key, Mode, Subject, Timer};
 
 /// What was done, or would be done, about a toggle at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,43 +45,51 @@ impl Sent {
     }
 }
 
+/// The state of a source, of the target, of a toggle, or of everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Nothing is wrong.
+    Ok,
+    /// Not everything was discovered, registered and created yet.
+    Starting,
+    /// A source is being discovered, or registered with.
+    Connecting,
+    /// A source answers, and calls back.
+    Connected,
+    /// A source's OPA has not loaded everything, so that nothing is applied.
+    NotReady,
+    /// The target wants to be left alone.
+    Paused,
+    /// A toggle's users are not known yet.
+    Waiting,
+    /// The target is being asked, or told, about a toggle.
+    Syncing,
+    /// The target has the users that the policy allows.
+    InSync,
+    /// `max_removal` forbids the change.
+    Held,
+    /// Something fails.
+    Failing,
+}
+
 /// A source, as it is now.
 #[derive(Clone, Debug)]
 pub struct SourceView {
-    /// Whether it was discovered, and registered with where that is wanted.
-    pub connected: bool,
-    /// Whether its OPA has not loaded everything, so that nothing is applied.
-    pub not_ready: bool,
+    /// Its state.
+    pub state: State,
     /// What goes wrong.
     pub troubles: Vec<Trouble>,
-    /// Whether anything of its last pass was answered.
-    pub answers: bool,
     /// When a pass last ended with all of its answers.
     pub last_success: Option<Instant>,
     /// When something that failed is tried again.
     pub next_retry: Option<Instant>,
 }
 
-/// The states of a toggle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ToggleState {
-    /// The target has the users that the policy allows.
-    InSync,
-    /// The users are not known yet.
-    Waiting,
-    /// The target is being asked, or told.
-    Syncing,
-    /// A request failed.
-    Failing,
-    /// `max_removal` forbids the change.
-    Held,
-}
-
 /// A toggle, as it is now.
 #[derive(Clone, Debug)]
 pub struct ToggleView {
     /// Its state.
-    pub state: ToggleState,
+    pub state: State,
     /// How many users the last good answer had.
     pub users: Option<usize>,
     /// What goes wrong.
@@ -95,6 +103,8 @@ pub struct ToggleView {
 /// The target, as it is now.
 #[derive(Clone, Debug)]
 pub struct TargetView {
+    /// Its state.
+    pub state: State,
     /// Until when it wants to be left alone.
     pub paused_until: Option<Instant>,
     /// Something waits for the end of the pause, because of this.
@@ -120,11 +130,19 @@ impl Engine {
             (&source.load, Key::Load(id)),
             (&source.passes.ready, Key::Ready(id)),
         ];
+        let troubles = troubles(tasks.iter().map(|(task, _)| *task));
+        let state = if !troubles.is_empty() || source.passes.unanswered {
+            State::Failing
+        } else if source.passes.held_since.is_some() {
+            State::NotReady
+        } else if source.is_connected() {
+            State::Connected
+        } else {
+            State::Connecting
+        };
         SourceView {
-            connected: source.is_connected(),
-            not_ready: source.passes.held_since.is_some(),
-            troubles: troubles(tasks.iter().map(|(task, _)| *task)),
-            answers: !source.passes.unanswered,
+            state,
+            troubles,
             last_success: source.passes.last,
             next_retry: self.next_retry(tasks),
         }
@@ -144,15 +162,15 @@ impl Engine {
         let desired = toggle.desired.as_deref();
         let steps = toggle.observed.steps(desired, self.terms.readable);
         let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
-            ToggleState::Held
+            State::Held
         } else if !troubles.is_empty() {
-            ToggleState::Failing
+            State::Failing
         } else if desired.is_none() {
-            ToggleState::Waiting
+            State::Waiting
         } else if toggle.apply.is_running() || !steps.is_empty() {
-            ToggleState::Syncing
+            State::Syncing
         } else {
-            ToggleState::InSync
+            State::InSync
         };
         ToggleView {
             state,
@@ -165,16 +183,18 @@ impl Engine {
 
     /// The target, as it is now.
     pub fn target(&self) -> TargetView {
-        let mut states = self.toggles.iter().map(|toggle| toggle.apply.state);
-        let waits = states.any(|state| state == State::Queued);
+        let waits = self.toggles.iter().any(|toggle| toggle.apply.is_queued());
+        let (end, failure) = self.paused.clone().unzip();
+        let is_overdue = self.resync.as_ref().is_some_and(|resync| resync.is_overdue);
         TargetView {
-            paused_until: self.paused.as_ref().map(|(end, _)| *end),
-            held_up: self
-                .paused
-                .as_ref()
-                .filter(|_| waits)
-                .map(|(_, failure)| failure.clone()),
-            is_overdue: self.resync.as_ref().is_some_and(|resync| resync.is_overdue),
+            state: match is_overdue {
+                _ if end.is_some() => State::Paused,
+                true => State::Failing,
+                false => State::Ok,
+            },
+            paused_until: end,
+            held_up: failure.filter(|_| waits),
+            is_overdue,
         }
     }
 
@@ -215,7 +235,7 @@ impl Engine {
     /// That a change has not arrived.
     fn lateness(&self) -> Trouble {
         Trouble {
-            what: "update",
+            operation: Operation::Update,
             failure: Failure::late(),
             count: 1,
         }
@@ -224,7 +244,7 @@ impl Engine {
     fn pause_trouble(&self) -> Option<Trouble> {
         let (_, failure) = self.paused.as_ref()?;
         Some(Trouble {
-            what: "update",
+            operation: Operation::Update,
             failure: failure.clone(),
             count: 1,
         })
@@ -295,75 +315,45 @@ impl fmt::Display for Cause {
     }
 }
 
-/// One event for the log. A name is that of the source or toggle, with the word before it.
+/// An event for the log, and what it is about.
 #[derive(Clone, Debug)]
-pub enum Notice {
+pub struct Notice {
+    /// The source, toggle or target.
+    pub subject: Subject,
+    /// What happened to it.
+    pub news: News,
+}
+
+/// What can happen to a source, a toggle or the target.
+#[derive(Clone, Debug)]
+pub enum News {
     /// A source's OPA is known.
     Discovered {
-        /// The source.
-        name: String,
         /// OPA's address.
         opa: String,
     },
     /// OPAL will call us back.
-    Registered {
-        /// The source.
-        name: String,
-    },
+    Registered,
     /// The registration is gone: OPAL was restarted, or somebody took it.
-    Lost {
-        /// The source.
-        name: String,
-    },
+    Lost,
     /// OPAL has our registration and has never called, although there were changes to call for.
     Unheard {
-        /// The source.
-        name: String,
         /// Where OPAL was told to call.
         address: String,
     },
     /// OPA has not loaded everything: nothing is applied.
-    NotReady {
-        /// The source.
-        name: String,
-    },
+    NotReady,
     /// OPA tells nothing of how far it has loaded.
-    Untold {
-        /// The source.
-        name: String,
-    },
+    Untold,
     /// OPA was restarted, and OPAL does not report that it has loaded everything: from now on, what stays
     /// within the removal limit is applied.
-    Unproven {
-        /// The source.
-        name: String,
-    },
+    Unproven,
     /// OPA says that users are to lose a toggle, and it is not known whether it has loaded everything.
-    Doubtful {
-        /// The source.
-        name: String,
-    },
+    Doubtful,
     /// OPA was restarted: nothing is applied until it has loaded everything.
-    Restarted {
-        /// The source.
-        name: String,
-    },
-    /// `max_removal` forbids an update.
-    HeldBack {
-        /// The toggle.
-        name: String,
-        /// What the update would have done.
-        failure: Failure,
-    },
-    /// It does so no longer.
-    Released {
-        /// The toggle.
-        name: String,
-    },
+    Restarted,
     /// A pass's queries are all answered.
     Pass {
-        /// The source.
-        name: String,
         /// Why it ran.
         cause: Cause,
         /// How many toggles were asked for.
@@ -377,15 +367,14 @@ pub enum Notice {
         /// How long it took.
         took: Duration,
     },
+    /// `max_removal` forbids an update, which would have done this.
+    HeldBack(Failure),
+    /// It does so no longer.
+    Released,
     /// A toggle was created.
-    Created {
-        /// The toggle.
-        name: String,
-    },
+    Created,
     /// A toggle's users were set.
     Updated {
-        /// The toggle.
-        name: String,
         /// Its users now.
         users: Arc<Users>,
         /// Who came and who went, where that is known.
@@ -393,8 +382,6 @@ pub enum Notice {
     },
     /// A change has not arrived at the target for too long.
     Late {
-        /// The toggle.
-        name: String,
         /// How long.
         after: Duration,
     },
@@ -407,10 +394,8 @@ pub enum Notice {
     },
     /// Something failed.
     Failing {
-        /// The source or toggle.
-        name: String,
         /// What fails.
-        what: &'static str,
+        operation: Operation,
         /// How.
         failure: Failure,
         /// How often in a row.
@@ -420,19 +405,15 @@ pub enum Notice {
     },
     /// Something that failed will be tried again.
     Retry {
-        /// The source or toggle.
-        name: String,
         /// What failed.
-        what: &'static str,
+        operation: Operation,
         /// In how long.
         wait: Duration,
     },
     /// Something that failed works again.
     Mended {
-        /// The source or toggle.
-        name: String,
         /// What failed.
-        what: &'static str,
+        operation: Operation,
         /// How often it had failed.
         count: u32,
     },

@@ -36,7 +36,6 @@ fn present(described: bool, keys: &[String], in_order: bool) -> Observed {
     Observed::Present(Present {
         described,
         environments: vec![environment, other],
-        memo: Memo::default(),
     })
 }
 

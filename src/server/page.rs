@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
-use crate::status::{Health, Rows, Time, ToggleRow};
+use crate::engine::State;
+use crate::status::{Rows, Time, ToggleRow};
 
 /// Nothing but the page's own style is let in, whatever a toggle is called.
 pub(super) const POLICY: (&str, &str) = (
@@ -21,8 +22,8 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
     let mut toggles: Vec<&ToggleRow> = rows.toggles.iter().collect();
     toggles.sort_by_key(|toggle| toggle.last_error.is_none());
     fill(&[
-        ("status", word_of(rows.status).to_owned()),
-        ("state", state(word_of(rows.status))),
+        ("status", rows.status.to_string()),
+        ("state", state(rows.status)),
         ("version", Escaped(rows.version).to_string()),
         ("uptime", length(Duration::from_secs(rows.uptime_seconds))),
         ("sources", sources(rows, now)),
@@ -83,12 +84,15 @@ fn toggle(row: &ToggleRow, now: SystemTime) -> String {
 
 /// How many toggles are in which state.
 fn summary(toggles: &[&ToggleRow]) -> String {
-    let mut counts = BTreeMap::<&str, usize>::new();
+    let mut counts = BTreeMap::<&str, (State, usize)>::new();
     for toggle in toggles {
-        *counts.entry(toggle.state).or_default() += 1;
+        let (_, count) = counts
+            .entry(toggle.state.word())
+            .or_insert((toggle.state, 0));
+        *count += 1;
     }
-    let parts = counts.iter().map(|(word, count)| {
-        let (class, word) = (class_of(word), Escaped(word));
+    let parts = counts.iter().map(|(word, (state, count))| {
+        let class = class_of(*state);
         format!("<span class=\"{class}\">{count} {word}</span>")
     });
     match parts.collect::<Vec<_>>() {
@@ -107,8 +111,8 @@ fn cell(name: &str, class: &str, text: Option<&str>) -> String {
     }
 }
 
-fn state_cell(word: &str) -> String {
-    format!("<td data-name=\"State\" class=\"state\">{}", state(word))
+fn state_cell(of: State) -> String {
+    format!("<td data-name=\"State\" class=\"state\">{}", state(of))
 }
 
 fn time_cell(name: &str, at: Option<Time>, now: SystemTime) -> String {
@@ -119,30 +123,21 @@ fn time_cell(name: &str, at: Option<Time>, now: SystemTime) -> String {
 }
 
 /// A state in its own word, with a sign before it, and in a colour: each alone would do.
-fn state(word: &str) -> String {
-    let class = class_of(word);
+fn state(state: State) -> String {
+    let class = class_of(state);
     let sign = match class {
         "good" => "✓",
         "bad" => "✗",
         _ => "…",
     };
-    let word = Escaped(word);
-    format!("<span class=\"{class}\"><span aria-hidden=\"true\">{sign}</span> {word}</span>")
+    format!("<span class=\"{class}\"><span aria-hidden=\"true\">{sign}</span> {state}</span>")
 }
 
-fn class_of(word: &str) -> &'static str {
-    match word {
-        "ok" | "connected" | "in sync" => "good",
-        "failing" | "held" => "bad",
+fn class_of(state: State) -> &'static str {
+    match state {
+        State::Ok | State::Connected | State::InSync => "good",
+        State::Failing | State::Held => "bad",
         _ => "wait",
-    }
-}
-
-fn word_of(health: Health) -> &'static str {
-    match health {
-        Health::Ok => "ok",
-        Health::Starting => "starting",
-        Health::Failing => "failing",
     }
 }
 

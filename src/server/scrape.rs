@@ -1,9 +1,8 @@
 //! The answer of `/metrics`: what was counted, and how things are now.
 
-use std::collections::HashSet;
-
 use prometheus::{Error, GaugeVec, Opts, Registry, TextEncoder};
 
+use crate::engine::State;
 use crate::metrics::{Metrics, seconds};
 use crate::status::{Rows, ToggleRow};
 
@@ -17,8 +16,7 @@ pub(super) const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 ///
 /// Where a metric is not as Prometheus wants it.
 pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
-    let ids: HashSet<&str> = rows.sources.iter().map(|row| row.id.as_str()).collect();
-    let counted = metrics.gather(|id| ids.contains(id));
+    let counted = metrics.gather(rows.sources.iter().map(|row| row.id.as_str()));
     let mut text = Text(TextEncoder::new().encode_to_string(&counted)?);
     text.sources_and_target(rows)?;
     text.toggles(&rows.toggles)?;
@@ -41,7 +39,7 @@ impl Text {
             "optoggles_source_up",
             "Whether a source is connected, has loaded everything, and nothing of it fails.",
             ["source"],
-            sources.map(|row| ([row.id.as_str()], flag(row.state == "connected"))),
+            sources.map(|row| ([row.id.as_str()], flag(row.state == State::Connected))),
         )?;
         self.gauge(
             "optoggles_target_paused",
@@ -68,13 +66,13 @@ impl Text {
             rows,
             "optoggles_toggle_in_sync",
             "Whether the target has exactly the users that the policy allows for a toggle.",
-            |row| Some(flag(row.state == "in sync")),
+            |row| Some(flag(row.state == State::InSync)),
         )?;
         self.toggle_gauge(
             rows,
             "optoggles_toggle_held",
             "Whether max_removal holds a change of a toggle back.",
-            |row| Some(flag(row.state == "held")),
+            |row| Some(flag(row.state == State::Held)),
         )?;
         self.toggle_gauge(
             rows,

@@ -7,11 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Source;
+use crate::check::{SourceCheck, not_asked};
 use crate::config::Rule;
 use crate::document::Document;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
+use crate::job::{Origin, SourceTerms};
 use crate::seconds::Seconds;
+use crate::users::Users;
+
+/// How often a file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// For how long a file can change without a change of its stamp: file systems keep times in steps
 /// of up to 2 s.
@@ -43,7 +50,6 @@ struct Look {
 struct Stamp([u64; 3], [i64; 4]);
 
 impl File {
-    /// A file in which these rules are looked for.
     pub(super) fn new(path: Option<PathBuf>, rules: Vec<Rule>) -> File {
         File {
             path,
@@ -54,7 +60,7 @@ impl File {
 
     /// The document; read anew only where it may have changed since the last time, and the same
     /// one as long as it holds the same.
-    pub(super) fn read(&self) -> Result<Arc<Document>, Failure> {
+    fn read(&self) -> Result<Arc<Document>, Failure> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = self.path.as_deref().map(Stamp::of).transpose();
         let stamp = stamp.map_err(|error| self.unreadable(&error))?;
@@ -133,6 +139,46 @@ impl File {
         };
         let words = format!("{} cannot be read: {why}: {help}", self.name());
         Failure::new(Kind::File, words)
+    }
+}
+
+impl Source for File {
+    fn terms(&self) -> SourceTerms {
+        SourceTerms {
+            is_read: true,
+            is_read_once: self.path.is_none(),
+            poll_interval: Some(LOOK),
+            ..SourceTerms::default()
+        }
+    }
+
+    fn discover(&self) -> Result<Origin, Failure> {
+        self.read().map(Origin::File)
+    }
+
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+        match origin {
+            Origin::File(document) => document.users(rule),
+            Origin::Opa(_) => Err(Failure::undefined(rule)),
+        }
+    }
+
+    fn check(&self, _: bool) -> SourceCheck {
+        if self.path.is_none() {
+            return SourceCheck {
+                answers: vec![(
+                    "file".to_owned(),
+                    Ok("standard input (sync reads it)".into()),
+                )],
+                origin: None,
+            };
+        }
+        let document = self.discover();
+        let held = document.clone().map(|document| document.to_string().into());
+        SourceCheck {
+            answers: vec![("file".to_owned(), held)],
+            origin: Some(document.map_err(|failure| not_asked("the file", &failure))),
+        }
     }
 }
 

@@ -1,14 +1,128 @@
-//! OPA's data API.
+//! An OPA without OPAL, and OPA's API, which the OPA of an OPAL client has too.
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::config::Rule;
+use super::Source;
+use crate::check::{Answers, SourceCheck, Told, not_asked};
+use crate::config::{self, Rule};
 use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Access, Writes};
+use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::users::{Keys, Users, describe_wrong};
+
+/// An OPA that is polled.
+pub(super) struct Opa {
+    client: Client,
+    terms: SourceTerms,
+    origin: Origin,
+}
+
+impl Opa {
+    pub(super) fn new(opa: &config::Opa, client: Client) -> Opa {
+        let origin = Origin::Opa(Access::bearer(opa.url.clone(), opa.token.as_ref()));
+        Opa {
+            client,
+            terms: SourceTerms {
+                origin: Some(origin.clone()),
+                poll_interval: Some(opa.poll_interval),
+                waits_until_ready: opa.wait_until_ready,
+                ..SourceTerms::default()
+            },
+            origin,
+        }
+    }
+
+    fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {
+        match self.ready(opa, &Known::default())?.says {
+            Some(false) => Err(Failure::bundles_missing()),
+            Some(true) => Ok("answers, and says that all is loaded".into()),
+            None => Ok("answers".into()),
+        }
+    }
+}
+
+impl Source for Opa {
+    fn terms(&self) -> SourceTerms {
+        self.terms.clone()
+    }
+
+    fn discover(&self) -> Result<Origin, Failure> {
+        Ok(self.origin.clone())
+    }
+
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+        query(&self.client, origin, rule)
+    }
+
+    /// Whether all bundles were activated that it is configured with; none where it does not tell.
+    fn ready(&self, origin: &Origin, _: &Known) -> Result<Evidence, Failure> {
+        let Origin::Opa(opa) = origin else {
+            return Ok(Evidence::default());
+        };
+        let url = opa.url.join(["health"]) + "?bundles";
+        let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
+        let says = match self.client.send(request)?.status {
+            200 => Some(true),
+            500 => Some(false),
+            _ => None,
+        };
+        Ok(Evidence {
+            says,
+            ..Evidence::default()
+        })
+    }
+
+    fn check(&self, has_rules: bool) -> SourceCheck {
+        let waits = self.terms.waits_until_ready;
+        let state = waits.then_some(|opa: &Origin| self.check_state(opa));
+        check(
+            &self.client,
+            Vec::new(),
+            Ok(self.origin.clone()),
+            has_rules,
+            state,
+        )
+    }
+}
+
+/// Asks an OPA whether it answers, and with `state`, where that is wanted, whether it has loaded
+/// everything.
+pub(super) fn check(
+    client: &Client,
+    mut answers: Answers,
+    origin: Result<Origin, Failure>,
+    has_rules: bool,
+    state: Option<impl FnOnce(&Origin) -> Result<Told, Failure>>,
+) -> SourceCheck {
+    let ask = |opa: &Origin| {
+        match reach(client, opa) {
+            // It may keep this from us and not the rules: these tell.
+            Err(failure) if has_rules && failure.is_lasting() => {}
+            reached => reached?,
+        }
+        state.map_or_else(|| Ok("answers".into()), |state| state(opa))
+    };
+    let told = origin.as_ref().map_err(Clone::clone).and_then(ask);
+    let origin = match &told {
+        Err(failure) if origin.is_ok() => Err(not_asked("OPA", failure)),
+        _ => origin,
+    };
+    answers.push(("OPA".to_owned(), told));
+    SourceCheck {
+        answers,
+        origin: Some(origin),
+    }
+}
+
+/// Asks OPA for what costs nothing.
+fn reach(client: &Client, origin: &Origin) -> Result<(), Failure> {
+    match origin {
+        Origin::Opa(opa) => ready(client, opa).map(drop),
+        Origin::File(_) => Ok(()),
+    }
+}
 
 /// The rule of OPAL's health policy that tells whether policy and data were loaded.
 const READY: [&str; 3] = ["system", "opal", "ready"];
@@ -29,8 +143,11 @@ struct Refusal {
     message: String,
 }
 
-/// The users that a rule allows.
-pub(super) fn query(client: &Client, opa: &Access, rule: &Rule) -> Result<Users, Failure> {
+pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+    let opa = match origin {
+        Origin::Opa(opa) => opa,
+        Origin::File(document) => return document.users(rule),
+    };
     let package = rule.package.split('.');
     let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
     users_in(answer, rule)
@@ -88,21 +205,6 @@ pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, F
 pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Failure> {
     let answer = told(client, opa, &["metrics"])?;
     Ok(answer.and_then(|answer| count_writes(&String::from_utf8_lossy(&answer.body))))
-}
-
-/// Whether all bundles were activated that an OPA without OPAL is configured with; none where it does
-/// not tell.
-pub(super) fn has_activated_bundles(
-    client: &Client,
-    opa: &Access,
-) -> Result<Option<bool>, Failure> {
-    let url = opa.url.join(["health"]) + "?bundles";
-    let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
-    Ok(match client.send(request)?.status {
-        200 => Some(true),
-        500 => Some(false),
-        _ => None,
-    })
 }
 
 /// What OPA tells where it is asked for something that it may keep to itself.

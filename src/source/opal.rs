@@ -1,21 +1,26 @@
-//! The OPAL client's API.
+//! An OPAL client, and the OPA that it manages.
 
 mod oauth;
-pub mod report;
+pub(super) mod report;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 
+use super::{Source, opa};
 use crate::address::Address;
-use crate::config;
-use crate::error::{Failure, Kind, quote};
+use crate::check::{SourceCheck, Told, not_asked};
+use crate::config::{self, Rule};
+use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::Access;
+use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::Secret;
+use crate::users::Users;
 use oauth::Grantor;
 
 /// An OPAL client, and our registration with it.
 pub(super) struct Opal {
+    client: Client,
+    id: String,
     config: config::Opal,
     authorization: Option<Secret>,
     key: String,
@@ -64,9 +69,16 @@ struct EntryHeaders {
 }
 
 impl Opal {
-    pub(super) fn new(id: &str, opal: &config::Opal, callback_token: &Secret) -> Opal {
+    pub(super) fn new(
+        id: &str,
+        opal: &config::Opal,
+        callback_token: &Secret,
+        client: Client,
+    ) -> Opal {
         let bearer = Secret::new(format!("Bearer {}", callback_token.expose()));
         Opal {
+            client,
+            id: id.to_owned(),
             authorization: Access::bearer(opal.url.clone(), opal.token.as_ref()).authorization,
             key: registration_key(id, &opal.instance),
             callback: Callback {
@@ -78,8 +90,10 @@ impl Opal {
     }
 
     /// Where OPA is, and with what authorization it can be asked.
-    pub(super) fn discover(&self, client: &Client) -> Result<Access, Failure> {
-        let answer = client.send(self.request(Method::GET, ["policy-store", "config"]))?;
+    fn find_opa(&self) -> Result<Access, Failure> {
+        let answer = self
+            .client
+            .send(self.request(Method::GET, ["policy-store", "config"]))?;
         let store: PolicyStore = accepted(answer)?.json()?;
         let url = Address::parse(&store.url).map_err(|error| {
             let words = format!("OPAL names an OPA whose address cannot be used: {error}");
@@ -90,15 +104,10 @@ impl Opal {
             true => url.at_host(self.config.url.host()),
             false => url,
         };
-        self.authorize(client, url, &store)
+        self.authorize(url, &store)
     }
 
-    fn authorize(
-        &self,
-        client: &Client,
-        url: Address,
-        store: &PolicyStore,
-    ) -> Result<Access, Failure> {
+    fn authorize(&self, url: Address, store: &PolicyStore) -> Result<Access, Failure> {
         if let Some(token) = &self.config.opa_token {
             return Ok(Access::bearer(url, Some(token)));
         }
@@ -111,7 +120,7 @@ impl Opal {
                     .ok_or_else(|| withheld("OPA's token", "set opa_token on the source"))?;
                 Ok(Access::bearer(url, Some(&Secret::new(token))))
             }
-            "oauth" => store.grantor()?.access(client, url),
+            "oauth" => store.grantor()?.access(&self.client, url),
             "tls" if self.config.tls.identity.is_some() => Ok(Access::bearer(url, None)),
             "tls" => {
                 let words = "OPA wants a client certificate: set cert_file and key_file on the \
@@ -126,77 +135,51 @@ impl Opal {
         }
     }
 
-    pub(super) fn register(&self, client: &Client) -> Result<(), Failure> {
-        let entry = Entry {
-            key: self.key.clone(),
-            url: self.callback.url.clone(),
-            config: EntryConfig {
-                method: "post".to_owned(),
-                headers: EntryHeaders {
-                    authorization: self.callback.authorization.expose().to_owned(),
-                },
-            },
-        };
-        let request = Request {
-            secret: Some(&self.callback.authorization),
-            ..self.request(Method::POST, ["callbacks"]).json(&entry)?
-        };
-        accepted(client.send(request)?).map(drop)
-    }
-
-    /// Whether our registration is there, and leads to us with the right token.
-    pub(super) fn is_registered(&self, client: &Client) -> Result<bool, Failure> {
-        let ours = |entry: Entry| {
-            let presented = entry.config.headers.authorization;
-            entry.url == self.callback.url && self.callback.authorization.matches(&presented)
-        };
-        Ok(self.find(client)?.is_some_and(ours))
-    }
-
     /// Whether a registration leads to our address, with whatever token: each start has its own.
-    pub(super) fn leads_here(&self, client: &Client) -> Result<bool, Failure> {
+    fn leads_here(&self) -> Result<bool, Failure> {
         let here = |entry: Entry| entry.url == self.callback.url;
-        Ok(self.find(client)?.is_some_and(here))
+        Ok(self.find()?.is_some_and(here))
     }
 
     /// What is registered under our key. What cannot be understood is none of ours.
-    fn find(&self, client: &Client) -> Result<Option<Entry>, Failure> {
-        let answer = client.send(self.entry(Method::GET))?;
+    fn find(&self) -> Result<Option<Entry>, Failure> {
+        let answer = self.client.send(self.entry(Method::GET))?;
         match answer.status {
             404 => Ok(None),
             _ => Ok(accepted(answer)?.json().ok()),
         }
     }
 
-    pub(super) fn leave(&self, client: &Client) -> Result<(), Failure> {
-        if !self.is_registered(client)? {
-            return Ok(());
-        }
-        let answer = client.send(self.entry(Method::DELETE))?;
-        match answer.status {
-            404 => Ok(()),
-            _ => accepted(answer).map(drop),
-        }
-    }
-
-    /// Has OPAL load all policy and all data into OPA; false where it never loads data. OPAL does so
-    /// after it has answered.
-    pub(super) fn load(&self, client: &Client) -> Result<bool, Failure> {
-        let trigger = |updater| client.send(self.request(Method::POST, [updater, "trigger"]));
-        let policy = trigger("policy-updater").and_then(Answer::success);
-        let data = trigger("data-updater")?;
-        policy?;
-        match data.status {
-            // Its data updater is turned off.
-            503 => Ok(false),
-            _ => data.success().map(|_| true),
-        }
-    }
-
     /// Whether OPAL says that it has loaded policy and data into OPA.
-    pub(super) fn is_ready(&self, client: &Client) -> bool {
-        let answer = client.send(self.request(Method::GET, ["ready"]));
+    fn is_ready(&self) -> bool {
+        let answer = self.client.send(self.request(Method::GET, ["ready"]));
         answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    fn check_callbacks(&self, opa: Option<&Failure>) -> Result<Told, Failure> {
+        if let Some(failure) = opa.filter(|failure| failure.is_unreachable()) {
+            return Err(not_asked("OPAL", failure));
+        }
+        Ok(match self.leads_here()? {
+            true => "registered".into(),
+            false => "not registered (serve does that)".into(),
+        })
+    }
+
+    fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {
+        let anything = Known {
+            tells_process: true,
+            ..Known::default()
+        };
+        let evidence = self.ready(opa, &anything)?;
+        let lacks_data = evidence.writes.is_some_and(|writes| writes.data == 0);
+        match evidence.says {
+            _ if lacks_data => Err(Failure::not_ready()),
+            Some(false) => Err(Failure::not_ready()),
+            Some(true) => Ok("answers, and says that all is loaded".into()),
+            None if evidence.writes.is_some() => Ok("answers, and data was written to it".into()),
+            None => Ok(Told::warning(format!("answers, but {UNTOLD}"))),
+        }
     }
 
     fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> Request<'_> {
@@ -212,6 +195,141 @@ impl Opal {
             secret: Some(&self.callback.authorization),
             ..Request::new(method, url).authorized(self.authorization.as_ref())
         }
+    }
+}
+
+impl Source for Opal {
+    fn terms(&self) -> SourceTerms {
+        let opal = &self.config;
+        let configured = opal.opa_url.clone();
+        SourceTerms {
+            origin: configured.map(|url| Origin::Opa(Access::bearer(url, opal.opa_token.as_ref()))),
+            registration: Some(Registration {
+                key: (opal.url.clone(), self.id.clone(), opal.instance.clone()),
+                advertised: opal.advertised_address.clone(),
+            }),
+            waits_until_ready: opal.wait_until_ready,
+            loads: true,
+            ..SourceTerms::default()
+        }
+    }
+
+    fn discover(&self) -> Result<Origin, Failure> {
+        self.find_opa().map(Origin::Opa)
+    }
+
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+        opa::query(&self.client, origin, rule)
+    }
+
+    /// OPAL's health policy in OPA can be wrong both ways: it can stay false although all is loaded,
+    /// and then OPAL itself knows; and it can be true of the OPA that was there before.
+    fn ready(&self, origin: &Origin, known: &Known) -> Result<Evidence, Failure> {
+        let (Origin::Opa(opa), client) = (origin, &self.client) else {
+            return Ok(Evidence::default());
+        };
+        let process = match known.tells_process {
+            true => opa::process(client, opa)?,
+            false => None,
+        };
+        if process.as_ref().is_some_and(|it| known.loaded.contains(it)) {
+            return Ok(Evidence {
+                process,
+                ..Evidence::default()
+            });
+        }
+        let says = match opa::ready(client, opa)? {
+            Some(false) => Some(self.is_ready()),
+            says => says,
+        };
+        let writes = opa::writes(client, opa)?;
+        Ok(Evidence {
+            process,
+            says,
+            writes,
+        })
+    }
+
+    fn count(&self, origin: &Origin) -> Result<Option<Writes>, Failure> {
+        match origin {
+            Origin::Opa(opa) => opa::writes(&self.client, opa),
+            Origin::File(_) => Ok(None),
+        }
+    }
+
+    fn register(&self) -> Result<(), Failure> {
+        let entry = Entry {
+            key: self.key.clone(),
+            url: self.callback.url.clone(),
+            config: EntryConfig {
+                method: "post".to_owned(),
+                headers: EntryHeaders {
+                    authorization: self.callback.authorization.expose().to_owned(),
+                },
+            },
+        };
+        let request = Request {
+            secret: Some(&self.callback.authorization),
+            ..self.request(Method::POST, ["callbacks"]).json(&entry)?
+        };
+        accepted(self.client.send(request)?).map(drop)
+    }
+
+    /// It is ours where it leads to us with the right token.
+    fn watch(&self) -> Result<bool, Failure> {
+        let ours = |entry: Entry| {
+            let presented = entry.config.headers.authorization;
+            entry.url == self.callback.url && self.callback.authorization.matches(&presented)
+        };
+        Ok(self.find()?.is_some_and(ours))
+    }
+
+    fn leave(&self) -> Result<(), Failure> {
+        if !self.watch()? {
+            return Ok(());
+        }
+        let answer = self.client.send(self.entry(Method::DELETE))?;
+        match answer.status {
+            404 => Ok(()),
+            _ => accepted(answer).map(drop),
+        }
+    }
+
+    /// OPAL loads after it has answered.
+    fn load(&self) -> Result<bool, Failure> {
+        let trigger = |updater| {
+            self.client
+                .send(self.request(Method::POST, [updater, "trigger"]))
+        };
+        let policy = trigger("policy-updater").and_then(Answer::success);
+        let data = trigger("data-updater")?;
+        policy?;
+        match data.status {
+            // Its data updater is turned off.
+            503 => Ok(false),
+            _ => data.success().map(|_| true),
+        }
+    }
+
+    fn check(&self, has_rules: bool) -> SourceCheck {
+        let (origin, knows) = match self.terms().origin {
+            Some(origin) => (Ok(origin), "opa_url says that "),
+            None => (self.discover(), ""),
+        };
+        let found = origin
+            .clone()
+            .map(|origin| format!("{knows}{origin}").into());
+        let callbacks = self.check_callbacks(origin.as_ref().err());
+        let answers = vec![
+            ("OPAL".to_owned(), found),
+            ("callbacks".to_owned(), callbacks),
+        ];
+        let origin = origin.map_err(|failure| not_asked("OPAL", &failure));
+        let state = self
+            .config
+            .wait_until_ready
+            .then_some(|opa: &Origin| self.check_state(opa));
+        opa::check(&self.client, answers, origin, has_rules, state)
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::{Clocks, Health};
+use super::Clocks;
 use crate::config::Config;
-use crate::engine::{Engine, SourceView, Subject, TargetView, ToggleState, ToggleView, Trouble};
+use crate::engine::{Engine, SourceView, State, Subject, TargetView, ToggleView, Trouble};
 
 /// The answer of `/status`.
 #[derive(Clone, Debug, Serialize)]
@@ -17,7 +17,7 @@ pub struct Rows {
     /// Since the process was started.
     pub uptime_seconds: u64,
     /// How everything is.
-    pub status: Health,
+    pub status: State,
     /// Whether everything was connected and created, once.
     pub started: bool,
     /// In the order of the configuration.
@@ -36,8 +36,8 @@ pub struct SourceRow {
     /// Its `type`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// In a word or two.
-    pub state: &'static str,
+    /// How it is.
+    pub state: State,
     /// When all was well the last time.
     pub last_success: Option<Time>,
     /// What fails, as long as it does.
@@ -52,8 +52,8 @@ pub struct TargetRow {
     /// Its `type`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// In a word or two.
-    pub state: &'static str,
+    /// How it is.
+    pub state: State,
     /// Until when it wants to be left alone.
     pub paused_until: Option<Time>,
     /// Whether a resync takes longer than the time from one to the next.
@@ -69,8 +69,8 @@ pub struct ToggleRow {
     pub key: String,
     /// The id of its source.
     pub source: String,
-    /// In a word or two.
-    pub state: &'static str,
+    /// How it is.
+    pub state: State,
     /// How many users the last good answer had.
     pub users: Option<usize>,
     /// When all was well the last time.
@@ -91,7 +91,7 @@ impl Rows {
         let sources = config.sources.iter().map(|source| SourceRow {
             id: source.id.clone(),
             kind: source.kind.type_name(),
-            state: "connecting",
+            state: State::Connecting,
             last_success: None,
             last_error: None,
             next_retry: None,
@@ -99,7 +99,7 @@ impl Rows {
         let toggles = config.toggles.iter().map(|toggle| ToggleRow {
             key: toggle.key.clone(),
             source: config.sources[toggle.users_policy.source].id.clone(),
-            state: "waiting",
+            state: State::Waiting,
             users: None,
             last_success: None,
             last_error: None,
@@ -108,12 +108,12 @@ impl Rows {
         Rows {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: 0,
-            status: Health::Starting,
+            status: State::Starting,
             started: false,
             sources: sources.collect(),
             target: TargetRow {
                 kind: config.target.type_name(),
-                state: "ok",
+                state: State::Ok,
                 paused_until: None,
                 resync_overdue: false,
                 last_error: None,
@@ -133,11 +133,11 @@ impl Rows {
         self.started = engine.is_started();
     }
 
-    pub(super) fn health(&self) -> Health {
+    pub(super) fn health(&self) -> State {
         match self.reasons().next() {
-            Some(_) => Health::Failing,
-            None if !self.started => Health::Starting,
-            None => Health::Ok,
+            Some(_) => State::Failing,
+            None if !self.started => State::Starting,
+            None => State::Ok,
         }
     }
 
@@ -161,12 +161,7 @@ impl Rows {
 
 impl SourceRow {
     fn show(&mut self, source: &SourceView, now: Clocks) {
-        self.state = match source {
-            _ if !source.troubles.is_empty() || !source.answers => "failing",
-            _ if source.not_ready => "not ready",
-            _ if source.connected => "connected",
-            _ => "connecting",
-        };
+        self.state = source.state;
         self.last_success = now.time(source.last_success);
         self.last_error = reasons(&source.troubles);
         self.next_retry = now.time(source.next_retry);
@@ -175,11 +170,7 @@ impl SourceRow {
 
 impl TargetRow {
     fn show(&mut self, target: &TargetView, now: Clocks) {
-        self.state = match target {
-            _ if target.paused_until.is_some() => "paused",
-            _ if target.is_overdue => "failing",
-            _ => "ok",
-        };
+        self.state = target.state;
         self.paused_until = now.time(target.paused_until);
         self.resync_overdue = target.is_overdue;
         let held_up = target.held_up.as_ref();
@@ -195,13 +186,7 @@ impl TargetRow {
 
 impl ToggleRow {
     fn show(&mut self, toggle: &ToggleView, now: Clocks) {
-        self.state = match toggle.state {
-            ToggleState::InSync => "in sync",
-            ToggleState::Waiting => "waiting",
-            ToggleState::Syncing => "syncing",
-            ToggleState::Failing => "failing",
-            ToggleState::Held => "held",
-        };
+        self.state = toggle.state;
         self.users = toggle.users;
         self.last_success = now.time(toggle.last_success);
         self.last_error = reasons(&toggle.troubles);
@@ -225,6 +210,37 @@ impl fmt::Display for Time {
     }
 }
 
+impl State {
+    /// As `/status` and the log have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Starting => "starting",
+            State::Connecting => "connecting",
+            State::Connected => "connected",
+            State::NotReady => "not ready",
+            State::Paused => "paused",
+            State::Waiting => "waiting",
+            State::Syncing => "syncing",
+            State::InSync => "in sync",
+            State::Held => "held",
+            State::Failing => "failing",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -232,7 +248,8 @@ impl Serialize for Time {
 }
 
 fn reasons(troubles: &[Trouble]) -> Option<String> {
-    let describe = |trouble: &Trouble| format!("{}: {}", trouble.what, trouble.failure.reason());
+    let describe =
+        |trouble: &Trouble| format!("{}: {}", trouble.operation.word(), trouble.failure.reason());
     let all: Vec<String> = troubles.iter().map(describe).collect();
     (!all.is_empty()).then(|| all.join("; "))
 }

@@ -3,100 +3,45 @@
 mod definition;
 mod file;
 mod flag;
-mod turn;
 
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam_channel::{Sender, bounded};
-
-use super::{Reads, Target};
+use super::Target;
+use crate::check::{Answers, Told};
 use crate::config::{self, Config, Toggle};
-use crate::error::{Failure, Kind};
-use crate::job::{AtOnce, Created, Terms, ToggleId};
-use crate::plan::{Environment, Memo, Observed, Present};
-use crate::users::Users;
+use crate::error::Failure;
+use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::plan::{Environment, Observed, Present};
 use definition::Definition;
 use file::File;
 use flag::Flag;
-use turn::Turn;
-
-/// How many edits go into the file together, at most: each waits on a thread of its own.
-const EDITS: usize = 256;
 
 pub(super) struct Flagd {
     all: Arc<Config>,
     file: File,
-    waiting: Mutex<Waiting>,
 }
 
-/// Edits in the order in which they came, and whom to tell what became of them.
-type Waiting = Vec<(Edit, Sender<Written>)>;
-
-/// What is to become of a toggle's flag.
-struct Edit {
-    toggle: ToggleId,
-    what: What,
-}
-
-enum What {
-    /// It is to be there.
-    Create,
-    /// Its metadata are to follow `spec`.
-    Describe,
-    /// It is to be on for exactly these users.
-    Update(Arc<Users>),
-}
-
-/// Whether the flag was there before.
-type Written = Result<bool, Failure>;
+/// Held while a file is read, edited and replaced. After a reload the generation before it may still
+/// write the same file, perhaps under another name, so that there is one whatever the file is called.
+static WRITING: Mutex<()> = Mutex::new(());
 
 impl Flagd {
     pub(super) fn new(flagd: &config::Flagd, config: &Arc<Config>) -> Flagd {
         Flagd {
             all: Arc::clone(config),
             file: File::new(&flagd.path),
-            waiting: Mutex::default(),
         }
     }
 
-    /// Writes an edit, together with all that wait at the same time: each write costs a whole file
-    /// and a wait for the disk. Whoever has the turn writes once, so that an edit waits for one write
-    /// at most and is in the next.
-    fn write(&self, toggle: ToggleId, what: What) -> Written {
-        let (tell, told) = bounded(1);
-        self.waiting().push((Edit { toggle, what }, tell));
-        if let Some(_turn) = Turn::take_unless(|| !told.is_empty()) {
-            self.write_waiting();
-        }
-        let lost = |_| Err(Failure::new(Kind::Setup, "an edit of the flags was lost"));
-        told.recv().unwrap_or_else(lost)
-    }
-
-    fn write_waiting(&self) {
-        let waiting = mem::take(&mut *self.waiting());
-        let (edits, tell): (Vec<Edit>, Vec<Sender<Written>>) = waiting.into_iter().unzip();
-        let results = match self.edit(&edits) {
-            Ok(results) => results,
-            Err(failure) => vec![Err(failure); tell.len()],
-        };
-        for (tell, result) in tell.into_iter().zip(results) {
-            // Whoever gave the edit waits for the answer.
-            let _ = tell.send(result);
-        }
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes the edits, for whoever has the turn; the file is left alone where none changes anything.
-    fn edit(&self, edits: &[Edit]) -> Result<Vec<Written>, Failure> {
+    /// Makes edits in one write: each costs a whole file and a wait for the disk. The file is left alone
+    /// where none changes anything.
+    fn write(&self, edits: &[Edit]) -> Result<Applies, Failure> {
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
         let made = edits
             .iter()
-            .map(|edit| self.make(edit, &mut definition))
+            .map(|edit| (edit.toggle, self.make(edit, &mut definition)))
             .collect();
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
@@ -105,22 +50,26 @@ impl Flagd {
         Ok(made)
     }
 
-    /// Makes one edit. A flag that somebody has taken away meanwhile is put back.
-    fn make(&self, edit: &Edit, definition: &mut Definition) -> Written {
+    /// Makes one edit. A flag that was taken away meanwhile is put back.
+    fn make(&self, edit: &Edit, definition: &mut Definition) -> Result<Applied, Failure> {
         let toggle = &self.all.toggles[edit.toggle];
         let found = definition.flag(&toggle.key)?;
-        let was_there = found.is_some();
-        let mut flag = found.unwrap_or_default();
-        match &edit.what {
-            What::Create if was_there => return Ok(true),
-            What::Create | What::Describe => {}
-            What::Update(users) => flag.turn_on_for(users),
+        let is_new = found.is_none();
+        let mut flag = match (found, &edit.what) {
+            (Some(flag), What::Create) => return Ok(Applied::Found(observed(Some(flag), toggle))),
+            (found, _) => found.unwrap_or_default(),
+        };
+        if let What::Update(users) = &edit.what {
+            flag.turn_on_for(users);
         }
-        if !was_there || matches!(edit.what, What::Describe) {
+        if is_new || matches!(edit.what, What::Describe) {
             flag.describe(&toggle.spec);
         }
         definition.put(&toggle.key, flag);
-        Ok(was_there)
+        Ok(match edit.what {
+            What::Create => Applied::Created(Present::plain(true, Some(Arc::default()))),
+            What::Describe | What::Update(_) => Applied::Done,
+        })
     }
 
     fn parse<'t>(&self, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
@@ -143,11 +92,12 @@ impl Flagd {
 }
 
 impl Target for Flagd {
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> TargetTerms {
+        TargetTerms {
             readable: true,
-            at_once: AtOnce::Together(EDITS),
+            at_once: Some(1),
             batches: vec![Some(0); self.all.toggles.len()],
+            applies_together: true,
         }
     }
 
@@ -166,23 +116,15 @@ impl Target for Flagd {
         toggles.iter().map(read).collect()
     }
 
-    fn create(&self, id: ToggleId) -> Result<Created, Failure> {
-        match self.write(id, What::Create)? {
-            true => Ok(Created::Existed(None)),
-            false => Ok(Created::New(Present::plain(true, Some(Arc::default())))),
-        }
+    fn apply(&self, edits: &[Edit]) -> Applies {
+        self.write(edits).unwrap_or_else(|failure| {
+            let failed = |edit: &Edit| (edit.toggle, Err(failure.clone()));
+            edits.iter().map(failed).collect()
+        })
     }
 
-    fn describe(&self, id: ToggleId, _: &Observed) -> Result<(), Failure> {
-        self.write(id, What::Describe).map(drop)
-    }
-
-    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &Observed) -> Result<(), Failure> {
-        self.write(id, What::Update(Arc::clone(users))).map(drop)
-    }
-
-    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
-        vec![("path".to_owned(), self.check_file())]
+    fn check(&self) -> Answers {
+        vec![("path".to_owned(), self.check_file().map(Told::from))]
     }
 }
 
@@ -198,7 +140,6 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
             named: None,
             in_order: flag.is_in_order(),
         }],
-        memo: Memo::default(),
     })
 }
 

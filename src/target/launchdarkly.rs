@@ -2,34 +2,32 @@
 //!
 //! Its facts are those of its API description, and what is said of it in the comments.
 
-mod find;
+mod explain;
 mod flag;
 mod list;
-mod memory;
-mod patch;
 mod spec;
-mod words;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Reads, Target};
+use super::Target;
+use crate::check::Answers;
 use crate::config::{self, Config, Tls};
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::http::{Answer, Client, Request};
-use crate::job::{AtOnce, Created, Terms, ToggleId};
+use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
-use flag::{Flag, Told};
-use memory::Lists;
-use patch::{Instruction, Patch, instructions};
+use flag::{Flag, Instruction, Patch, State, Told};
+use list::Lists;
 use spec::Spec;
 
 /// More at once met 429s and timeouts so often that LaunchDarkly's own Terraform provider sends one
@@ -51,6 +49,9 @@ pub(super) struct LaunchDarkly {
     /// For each toggle, which others are read with it.
     batches: Vec<Option<usize>>,
     lists: Lists,
+    /// Each flag as it was last read or created, with what was changed of it since. One whose change
+    /// failed is not here: nothing is changed before it has been read.
+    flags: Mutex<HashMap<ToggleId, Flag>>,
     /// In the audit log, by toggle.
     comments: Vec<String>,
 }
@@ -76,6 +77,7 @@ impl LaunchDarkly {
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             batches: list::batches(&specs),
             lists: Lists::default(),
+            flags: Mutex::default(),
             comments: comments.collect(),
             specs,
         })
@@ -98,19 +100,32 @@ impl LaunchDarkly {
         let answer = self.client.send(request)?;
         match answer.status {
             200..=299 => Ok(answer),
-            _ => Err(words::explain(&answer, spec)),
+            _ => Err(explain::refusal_of(&answer, spec)),
         }
     }
 
-    fn read_one(&self, spec: &Spec) -> Result<Observed, Failure> {
+    fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
+        let spec = &self.specs[id];
         let environments = query_of(&spec.environments);
         let path = ["flags", &spec.proj_key, &spec.key];
         let answer = self.send(self.request(Method::GET, &path, &environments), spec);
         match answer {
-            Ok(answer) => answer.json::<Told>()?.observed(spec),
+            Ok(answer) => self.keep(id, answer.json()?).map(Observed::Present),
             Err(failure) if failure.is_status(404) => Ok(Observed::Absent),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Keeps what a flag was told to be.
+    fn keep(&self, id: ToggleId, told: Told) -> Result<Present, Failure> {
+        let flag = told.flag(&self.specs[id])?;
+        let present = flag.present();
+        self.flags().insert(id, flag);
+        Ok(present)
+    }
+
+    fn flags(&self) -> MutexGuard<'_, HashMap<ToggleId, Flag>> {
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn patch(
@@ -119,6 +134,9 @@ impl LaunchDarkly {
         environment: Option<&str>,
         instructions: &[Instruction],
     ) -> Result<(), Failure> {
+        if instructions.is_empty() {
+            return Ok(());
+        }
         let spec = &self.specs[id];
         let body = Patch {
             environment_key: environment,
@@ -137,85 +155,73 @@ impl LaunchDarkly {
         }
     }
 
-    /// A flag that is there again, or still: it was created a moment ago, or another instance of
-    /// optoggles was faster.
-    fn found_again(&self, spec: &Spec) -> Result<Created, Failure> {
-        match self.read_one(spec)? {
-            Observed::Present(present) => Ok(Created::Existed(Some(present))),
-            _ => match self.find(spec) {
-                Err(failure) => Err(failure),
-                Ok(()) => Ok(Created::Existed(None)),
+    fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
+        let known = self.flags().remove(&id);
+        let mut flag = match (what, known) {
+            (What::Create, _) => return self.create(id),
+            (_, Some(flag)) => flag,
+            (_, None) => return self.read_one(id).map(Applied::Found),
+        };
+        match what {
+            What::Update(users) => self.update(id, &mut flag, users)?,
+            _ => {
+                self.patch(id, None, &flag.description)?;
+                flag.description.clear();
+            }
+        }
+        self.flags().insert(id, flag);
+        Ok(Applied::Done)
+    }
+
+    fn update(&self, id: ToggleId, flag: &mut Flag, users: &Arc<Users>) -> Result<(), Failure> {
+        for (number, key) in self.specs[id].environments.iter().enumerate() {
+            self.patch(id, Some(key), &flag.patch(number, users))?;
+            flag.environments[number] = State::of(users);
+        }
+        Ok(())
+    }
+
+    fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
+        let spec = &self.specs[id];
+        let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
+        match self.send(request.json(&new_flag(spec))?, spec) {
+            Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
+            // It was created a moment ago, or another instance of optoggles was faster.
+            Err(failure) if failure.is_status(409) => match self.read_one(id)? {
+                Observed::Absent => self.find(spec).map(|()| Applied::Found(Observed::Unknown)),
+                there => Ok(Applied::Found(there)),
             },
+            Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
+            Err(failure) => Err(failure),
         }
     }
 }
 
 impl Target for LaunchDarkly {
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> TargetTerms {
+        TargetTerms {
             readable: true,
-            at_once: AtOnce::Strictly(AT_ONCE),
+            at_once: Some(AT_ONCE),
             batches: self.batches.clone(),
+            applies_together: false,
         }
     }
 
     fn read(&self, toggles: &[ToggleId]) -> Reads {
         match toggles {
-            [id] => vec![(*id, self.read_one(&self.specs[*id]))],
+            [id] => vec![(*id, self.read_one(*id))],
             several => self.read_together(several),
         }
     }
 
-    fn create(&self, id: ToggleId) -> Result<Created, Failure> {
-        let spec = &self.specs[id];
-        let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
-        match self.send(request.json(&new_flag(spec))?, spec) {
-            Ok(answer) => match answer.json::<Told>()?.observed(spec)? {
-                Observed::Present(present) => Ok(Created::New(present)),
-                _ => Ok(Created::Existed(None)),
-            },
-            Err(failure) if failure.is_status(409) => self.found_again(spec),
-            Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
-            Err(failure) => Err(failure),
-        }
+    fn apply(&self, edits: &[Edit]) -> Applies {
+        let apply = |edit: &Edit| (edit.toggle, self.apply_one(edit.toggle, &edit.what));
+        edits.iter().map(apply).collect()
     }
 
-    fn describe(&self, id: ToggleId, observed: &Observed) -> Result<(), Failure> {
-        let (flag, _) = known(observed)?;
-        let patch = self.specs[id].description_patch(flag);
-        if patch.is_empty() {
-            return Ok(());
-        }
-        self.patch(id, None, &patch)
-    }
-
-    fn update(&self, id: ToggleId, users: &Arc<Users>, observed: &Observed) -> Result<(), Failure> {
-        let (flag, present) = known(observed)?;
-        let keys = self.specs[id].environments.iter();
-        let states = flag.environments.iter().zip(&present.environments);
-        for (key, (state, environment)) in keys.zip(states) {
-            let patch = instructions(flag, state, environment, users);
-            if !patch.is_empty() {
-                self.patch(id, Some(key), &patch)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
+    fn check(&self) -> Answers {
         self.check_all()
     }
-}
-
-/// What was read of a flag, and what has become of it since.
-fn known(observed: &Observed) -> Result<(&Flag, &Present), Failure> {
-    let Observed::Present(present) = observed else {
-        let words = "a flag that was not read cannot be changed";
-        return Err(Failure::new(Kind::Setup, words));
-    };
-    let flag = present.memo.get::<Flag>();
-    let lost = || Failure::new(Kind::Setup, "what was read of the flag is lost");
-    Ok((flag.ok_or_else(lost)?, present))
 }
 
 /// The body that creates a flag: boolean, and seen by the SDKs in browsers and on phones.

@@ -7,11 +7,12 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Reads, Target};
+use super::Target;
+use crate::check::{Answers, Told};
 use crate::config::{self, Config, Tls, Toggle};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
-use crate::job::{AtOnce, Created, Terms, ToggleId};
+use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
 use crate::users::Users;
@@ -101,6 +102,46 @@ impl RestApi {
         Ok(Observed::Present(present))
     }
 
+    fn apply_one(&self, toggle: &Toggle, what: &What) -> Result<Applied, Failure> {
+        let request = self.request(Method::PATCH, Some(&toggle.key));
+        let request = match what {
+            What::Create => return self.create(toggle),
+            What::Describe if toggle.spec.is_empty() => return Ok(Applied::Done),
+            What::Describe => request.json(&toggle.spec)?,
+            What::Update(users) => request.carrying(Body::made(|| {
+                (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
+            }))?,
+        };
+        accepted(self.client.send(request)?).map(|_| Applied::Done)
+    }
+
+    fn create(&self, toggle: &Toggle) -> Result<Applied, Failure> {
+        let body = NewToggle {
+            key: &toggle.key,
+            spec: &toggle.spec,
+        };
+        let request = self.request(Method::POST, None).json(&body)?;
+        let answer = self.client.send(request)?;
+        if answer.status == 409 {
+            return Ok(Applied::Found(match self.config.read {
+                true => Observed::Unknown,
+                false => Observed::Present(Present::plain(toggle.spec.is_empty(), None)),
+            }));
+        }
+        let environment = Environment {
+            users: self.config.read.then(Arc::default),
+            named: None,
+            // Users are sent even where there are none: what was created without shows none when it is
+            // read.
+            in_order: false,
+        };
+        let present = Present {
+            described: true,
+            environments: vec![environment],
+        };
+        accepted(answer).map(|_| Applied::Created(present))
+    }
+
     fn url_of(&self, toggle: &Toggle) -> String {
         self.config.endpoint_url.join([toggle.key.as_str()])
     }
@@ -111,11 +152,12 @@ impl RestApi {
 }
 
 impl Target for RestApi {
-    fn terms(&self) -> Terms {
-        Terms {
+    fn terms(&self) -> TargetTerms {
+        TargetTerms {
             readable: self.config.read,
-            at_once: AtOnce::Concurrency,
+            at_once: None,
             batches: vec![None; self.all.toggles.len()],
+            applies_together: false,
         }
     }
 
@@ -124,49 +166,18 @@ impl Target for RestApi {
         toggles.iter().map(read).collect()
     }
 
-    fn create(&self, id: ToggleId) -> Result<Created, Failure> {
-        let toggle = self.toggle(id);
-        let body = NewToggle {
-            key: &toggle.key,
-            spec: &toggle.spec,
+    fn apply(&self, edits: &[Edit]) -> Applies {
+        let apply = |edit: &Edit| {
+            (
+                edit.toggle,
+                self.apply_one(self.toggle(edit.toggle), &edit.what),
+            )
         };
-        let request = self.request(Method::POST, None).json(&body)?;
-        let answer = self.client.send(request)?;
-        if answer.status == 409 {
-            let unread = Present::plain(toggle.spec.is_empty(), None);
-            return Ok(Created::Existed((!self.config.read).then_some(unread)));
-        }
-        let environment = Environment {
-            users: self.config.read.then(Arc::default),
-            named: None,
-            // Users are sent even where there are none: what was created without shows none when it is
-            // read.
-            in_order: false,
-        };
-        let present = Present {
-            environments: vec![environment],
-            ..Present::plain(true, None)
-        };
-        accepted(answer).map(|_| Created::New(present))
+        edits.iter().map(apply).collect()
     }
 
-    fn describe(&self, id: ToggleId, _: &Observed) -> Result<(), Failure> {
-        let toggle = self.toggle(id);
-        if toggle.spec.is_empty() {
-            return Ok(());
-        }
-        let request = self.request(Method::PATCH, Some(&toggle.key));
-        accepted(self.client.send(request.json(&toggle.spec)?)?).map(drop)
-    }
-
-    fn update(&self, id: ToggleId, users: &Arc<Users>, _: &Observed) -> Result<(), Failure> {
-        let body = Body::made(|| (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..]));
-        let request = self.request(Method::PATCH, Some(&self.toggle(id).key));
-        accepted(self.client.send(request.carrying(body)?)?).map(drop)
-    }
-
-    fn check(&self) -> Vec<(String, Result<String, Failure>)> {
-        vec![("endpoint_url".to_owned(), self.reach())]
+    fn check(&self) -> Answers {
+        vec![("endpoint_url".to_owned(), self.reach().map(Told::from))]
     }
 }
 

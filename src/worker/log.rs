@@ -2,7 +2,8 @@
 
 use log::{Level, log_enabled};
 
-use crate::engine::{Cause, Notice};
+use crate::config::Config;
+use crate::engine::{Cause, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
 use crate::seconds::Seconds;
@@ -12,69 +13,78 @@ use crate::users::{Change, Users};
 const LOG: &str = "optoggles";
 
 /// Writes notices to the log, and counts what is counted of them.
-pub(super) fn tell(notices: Vec<Notice>, metrics: &Metrics) {
-    for notice in notices {
-        count(&notice, metrics);
-        tell_one(notice);
+pub(super) fn tell(notices: Vec<Notice>, config: &Config, metrics: &Metrics) {
+    for Notice { subject, news } in notices {
+        count(subject, &news, config, metrics);
+        tell_one(&field(subject, config), news);
     }
 }
 
-fn count(notice: &Notice, metrics: &Metrics) {
-    match notice {
-        Notice::Pass {
-            name,
-            failed,
-            late,
-            took,
-            ..
-        } => {
-            let source = name.strip_prefix("source ").unwrap_or(name);
-            metrics.pass(source, *failed, *late, *took);
-        }
-        Notice::Retry { what, .. } => metrics.retry(what),
+fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
+    match (subject, news) {
+        (
+            Subject::Source(id),
+            News::Pass {
+                failed, late, took, ..
+            },
+        ) => metrics.pass(&config.sources[id].id, *failed, *late, *took),
+        (_, News::Retry { operation, .. }) => metrics.retry(*operation),
         _ => {}
     }
 }
 
-fn tell_one(notice: Notice) {
-    match notice {
-        Notice::Discovered { name, opa } => {
-            log::info!(target: LOG, "discovered {} opa={opa}", field(&name))
-        }
-        Notice::Registered { name } => log::info!(target: LOG, "registered {}", field(&name)),
-        Notice::Lost { name } => {
-            log::warn!(target: LOG, "registration gone, registering again {}", field(&name));
-        }
-        Notice::Unheard { name, address } => {
-            log::warn!(target: LOG,
+/// What a line is about: such as `toggle=us-feature`.
+fn field(subject: Subject, config: &Config) -> String {
+    match subject {
+        Subject::Source(id) => format!("source={}", config.sources[id].id),
+        Subject::Toggle(id) => format!("toggle={}", config.toggles[id].key),
+        Subject::Target => "target".into(),
+    }
+}
+
+fn tell_one(of: &str, news: News) {
+    let (level, line) = match news {
+        News::Discovered { opa } => (Level::Info, format!("discovered {of} opa={opa}")),
+        News::Registered => (Level::Info, format!("registered {of}")),
+        News::Lost => (
+            Level::Warn,
+            format!("registration lost, re-registering {of}"),
+        ),
+        News::Unheard { address } => (
+            Level::Warn,
+            format!(
                 "OPAL has never called back, although a resync found changes: either it cannot reach \
                  advertised_address={address} (try from its host), or it runs without \
-                 OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True {}", field(&name));
-        }
-        Notice::Untold { name } => {
-            log::warn!(target: LOG, "OPA answers, but {UNTOLD} {}", field(&name))
-        }
-        Notice::Doubtful { name } => {
-            log::info!(target: LOG,
+                 OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True {of}"
+            ),
+        ),
+        News::Untold => (Level::Warn, format!("OPA answers, but {UNTOLD} {of}")),
+        News::Doubtful => (
+            Level::Info,
+            format!(
                 "OPA takes a toggle away from users: OPAL is asked to load everything before that is \
-                 applied {}", field(&name));
-        }
-        Notice::Unproven { name } => {
-            log::warn!(target: LOG,
+                 applied {of}"
+            ),
+        ),
+        News::Unproven => (
+            Level::Warn,
+            format!(
                 "OPAL has not reported that it has loaded everything into OPA (it reports with \
-                 OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): only changes within max_removal are applied {}",
-                field(&name));
-        }
-        Notice::Restarted { name } => {
-            log::warn!(target: LOG,
-                "OPA was restarted, nothing is applied until OPAL has loaded everything again {}",
-                field(&name));
-        }
-        Notice::NotReady { name } => {
-            log::warn!(target: LOG, "OPA is not ready, nothing is applied {}", field(&name));
-        }
-        Notice::Pass {
-            name,
+                 OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): only changes within max_removal are applied \
+                 {of}"
+            ),
+        ),
+        News::Restarted => (
+            Level::Warn,
+            format!(
+                "OPA was restarted, nothing is applied until OPAL has loaded everything again {of}"
+            ),
+        ),
+        News::NotReady => (
+            Level::Warn,
+            format!("OPA is not ready, nothing is applied {of}"),
+        ),
+        News::Pass {
             cause,
             toggles,
             changed,
@@ -88,60 +98,59 @@ fn tell_one(notice: Notice) {
                 && changed + failed == 0
                 && (late == 0 || late == toggles);
             let level = if is_quiet { Level::Debug } else { Level::Info };
-            log::log!(target: LOG, level,
-                "pass {} cause={cause} toggles={toggles} changed={changed} failed={failed} \
-                 late={late} took={}",
-                field(&name),
-                Seconds(took),
-            );
+            let took = Seconds(took);
+            (
+                level,
+                format!(
+                    "pass {of} cause={cause} toggles={toggles} changed={changed} failed={failed} \
+                     late={late} took={took}"
+                ),
+            )
         }
-        Notice::HeldBack { name, failure } => {
-            let words = failure.to_string();
-            let why = words.strip_prefix("held: ").unwrap_or(&words);
-            log::warn!(target: LOG, "held {}: {why}", field(&name));
-        }
-        Notice::Released { name } => {
-            log::info!(target: LOG, "no longer held {}", field(&name));
-        }
-        Notice::Created { name } => log::info!(target: LOG, "created {}", field(&name)),
-        Notice::Updated {
-            name,
-            users,
-            change,
-        } => tell_update(&name, &users, change.as_deref()),
-        Notice::Late { name, after } => {
-            log::warn!(target: LOG, "the change has not arrived {} after={}", field(&name), Seconds(after));
-        }
-        Notice::Overdue { took, left } => {
-            log::warn!(target: LOG,
-                "a resync takes longer than resync_interval took={} left={left}: raise resync_interval",
-                Seconds(took));
-        }
-        Notice::Failing {
-            name,
-            what,
+        News::HeldBack(failure) => (Level::Warn, format!("held {of}: {failure}")),
+        News::Released => (Level::Info, format!("no longer held {of}")),
+        News::Created => (Level::Info, format!("created {of}")),
+        News::Updated { users, change } => return tell_update(of, &users, change.as_deref()),
+        News::Late { after } => (
+            Level::Warn,
+            format!("the change has not arrived {of} after={}", Seconds(after)),
+        ),
+        News::Overdue { took, left } => (
+            Level::Warn,
+            format!(
+                "a resync takes longer than resync_interval took={} left={left}: raise \
+                 resync_interval",
+                Seconds(took)
+            ),
+        ),
+        News::Failing {
+            operation,
             failure,
             count,
             retry_in,
         } => {
             let retry = retry_in.map_or("never".into(), |wait| Seconds(wait).to_string());
-            log::warn!(target: LOG,
-                "{what} failed {} count={count} retry_in={retry}: {failure}",
-                field(&name)
-            );
+            let what = operation.word();
+            (
+                Level::Warn,
+                format!("{what} failed {of} count={count} retry_in={retry}: {failure}"),
+            )
         }
-        Notice::Retry { name, what, wait } => {
-            log::debug!(target: LOG, "retry of {what} {} in={}", field(&name), Seconds(wait));
-        }
-        Notice::Mended { name, what, count } => {
-            log::info!(target: LOG, "{what} works again {} failures={count}", field(&name));
-        }
-        Notice::Paused { wait } => log::warn!(target: LOG, "paused target wait={}", Seconds(wait)),
-    }
+        News::Retry { operation, wait } => (
+            Level::Debug,
+            format!("retry of {} {of} in={}", operation.word(), Seconds(wait)),
+        ),
+        News::Mended { operation, count } => (
+            Level::Info,
+            format!("{} works again {of} failures={count}", operation.word()),
+        ),
+        News::Paused { wait } => (Level::Warn, format!("paused {of} wait={}", Seconds(wait))),
+    };
+    log::log!(target: LOG, level, "{line}");
 }
 
 fn tell_update(name: &str, users: &Users, change: Option<&Change>) {
-    let (name, count) = (field(name), users.len());
+    let count = users.len();
     let Some(change) = change else {
         return log::info!(target: LOG, "updated {name} users={count}");
     };
@@ -155,9 +164,4 @@ fn tell_update(name: &str, users: &Users, change: Option<&Change>) {
 
 fn names(users: &Users) -> Vec<&str> {
     users.iter().collect()
-}
-
-/// `toggle us-feature` as `toggle=us-feature`.
-fn field(name: &str) -> String {
-    name.replacen(' ', "=", 1)
 }

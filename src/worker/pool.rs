@@ -55,7 +55,7 @@ impl Pool {
     /// Has a thread do a job, now.
     pub(super) fn run(&mut self, generation: u64, peers: &Arc<Peers>, job: Job) {
         let work = Work(generation, Arc::clone(peers), job);
-        if self.shared.is_taken_on() {
+        if self.shared.find_thread() {
             // The pool holds a receiver, so that the channel is never closed.
             let _ = self.jobs.send(work);
         } else {
@@ -74,9 +74,9 @@ impl Work {
 
 impl Shared {
     /// Finds a thread for a job; whether there will be one.
-    fn is_taken_on(&self) -> bool {
+    fn find_thread(&self) -> bool {
         let mut crew = self.crew();
-        if !crew.is_claimed()
+        if !crew.claim()
             && let Err(error) = self.start_thread(&mut crew)
         {
             // Once for all that wait for it.
@@ -110,7 +110,7 @@ impl Shared {
                 Err(_) => {
                     let mut crew = self.crew();
                     // Unless somebody has claimed this thread, and its job is on its way.
-                    if crew.is_claimed() {
+                    if crew.claim() {
                         crew.threads -= 1;
                         return;
                     }
@@ -131,7 +131,7 @@ impl Shared {
 
 impl Crew {
     /// Takes an idle thread, if there is one.
-    fn is_claimed(&mut self) -> bool {
+    fn claim(&mut self) -> bool {
         let claimed = self.idle > 0;
         self.idle -= isize::from(claimed);
         claimed

@@ -1,67 +1,38 @@
 //! `optoggles check-config --online`: what the sources and the target say to the configuration.
 
-mod source;
-
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::unbounded;
 
+use super::count;
+use crate::check::{Answers, SourceCheck, Told};
 use crate::commands::Stop;
 use crate::config::Config;
 use crate::config::report::Entry;
+use crate::engine::Subject;
 use crate::error::Failure;
 use crate::job::{SourceId, ToggleId};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::status::Clocks;
 use crate::target::{self, Target};
 use crate::terminal::Tone;
 
 /// What came of one question.
 pub(super) struct Finding {
-    /// Whom or what it is about, such as `source example-opal`.
-    pub(super) about: String,
+    /// What it is about, such as `source example-opal`.
+    about: String,
     /// Where that stands in the configuration, such as `toggles[2].users_policy`.
-    pub(super) key: String,
+    key: String,
     /// What was asked, such as `OPAL` or `rule data.app.rbac.us_users`.
-    pub(super) asked: String,
-    /// The answer, or why there is none that will do.
-    pub(super) result: Result<Told, String>,
+    asked: String,
+    pub(super) result: Result<Told, Failure>,
 }
 
-/// An answer.
-#[derive(Clone)]
-pub(super) struct Told {
-    words: String,
-    /// It will do, and somebody should know of it.
-    is_warning: bool,
-}
-
-impl From<String> for Told {
-    fn from(words: String) -> Told {
-        Told {
-            words,
-            is_warning: false,
-        }
-    }
-}
-
-/// What a finding is about; their order is that of the findings.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Source(SourceId),
-    Toggle(ToggleId),
-    Target,
-}
-
-/// An answer: about what, to which question, and what it was.
-type Answer = (Place, String, Result<Told, Failure>);
-
-/// Somebody to ask.
 enum Peer {
-    Source(SourceId, Box<Source>),
+    Source(SourceId, Box<dyn Source>),
     Target(Box<dyn Target>),
 }
 
@@ -69,44 +40,69 @@ enum Peer {
 ///
 /// The findings are in the order of the file: the sources, the toggles, the target.
 pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
-    // Nobody is asked to call back, so that no token is needed.
+    // Nothing is to call back, so that no token is needed; nor are the requests shown anywhere.
     let token = Secret::new("");
-    // Nor are the requests of a moment shown to anybody.
     let metrics = Metrics::new(Clocks::read().wall).map_err(Stop::failed)?;
     let mut peers = Vec::new();
     for (id, source) in config.sources.iter().enumerate() {
-        let source = Source::new(source, config, &token, &metrics).map_err(Stop::invalid)?;
-        peers.push(Peer::Source(id, Box::new(source)));
+        let source = source::open(source, config, &token, &metrics).map_err(Stop::invalid)?;
+        peers.push(Peer::Source(id, source));
     }
     let target = target::open(config, metrics.requests("target")).map_err(Stop::invalid)?;
     peers.push(Peer::Target(target));
-    let answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config));
-    let mut answers = answers.concat();
+    let answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config)).concat();
+    let mut findings: Vec<(Subject, Finding)> = answers
+        .into_iter()
+        .map(|(subject, asked, result)| (subject, Finding::new(subject, asked, result, config)))
+        .collect();
     // Stable: what a peer was asked stays in the order in which it was asked.
-    answers.sort_by_key(|(place, ..)| *place);
-    let finding = |(place, asked, result): Answer| Finding {
-        about: place.name(config),
-        key: place.key(),
-        asked,
-        result: result.map_err(|failure| failure.to_string()),
-    };
-    Ok(answers.into_iter().map(finding).collect())
+    findings.sort_by_key(|(subject, _)| *subject);
+    Ok(findings.into_iter().map(|(_, finding)| finding).collect())
 }
 
 impl Finding {
-    /// The same for programs.
-    pub(super) fn entry(&self) -> Entry {
-        let (severity, answer) = match &self.result {
-            Ok(Told {
-                words,
-                is_warning: true,
-            }) => ("warning", words),
-            Ok(Told { words, .. }) => ("ok", words),
-            Err(reason) => ("error", reason),
+    fn new(
+        subject: Subject,
+        asked: String,
+        result: Result<Told, Failure>,
+        config: &Config,
+    ) -> Finding {
+        let (about, key) = match subject {
+            Subject::Source(id) => (
+                format!("source {}", config.sources[id].id),
+                format!("sources[{id}]"),
+            ),
+            Subject::Toggle(id) => (
+                format!("toggle {}", config.toggles[id].key),
+                format!("toggles[{id}].users_policy"),
+            ),
+            Subject::Target => (
+                format!("target {}", config.target.type_name()),
+                "target".to_owned(),
+            ),
         };
+        Finding {
+            about,
+            key,
+            asked,
+            result,
+        }
+    }
+
+    /// How serious it is, and the answer in words.
+    fn verdict(&self) -> (&'static str, String) {
+        match &self.result {
+            Ok(told) if told.is_warning => ("warning", told.words.clone()),
+            Ok(told) => ("ok", told.words.clone()),
+            Err(failure) => ("error", failure.to_string()),
+        }
+    }
+
+    pub(super) fn entry(&self) -> Entry {
+        let (severity, answer) = self.verdict();
         let message = format!("{}: {}: {answer}", self.about, self.asked);
         Entry {
-            key: Some(self.key.clone()).filter(|key| !key.is_empty()),
+            key: Some(self.key.clone()),
             ..Entry::new(severity, "online", message)
         }
     }
@@ -122,13 +118,10 @@ pub(super) fn human(findings: &[Finding], colours: bool) -> String {
     let askeds = width(|finding| &finding.asked);
     let line = |finding: &Finding| {
         let (about, asked) = (&finding.about, &finding.asked);
-        let (tone, answer) = match &finding.result {
-            Ok(Told {
-                words,
-                is_warning: true,
-            }) => (Tone::Bad, format!("warning: {words}")),
-            Ok(Told { words, .. }) => (Tone::Good, format!("ok: {words}")),
-            Err(reason) => (Tone::Bad, format!("failed: {reason}")),
+        let (tone, answer) = match finding.verdict() {
+            ("ok", words) => (Tone::Good, format!("ok: {words}")),
+            ("warning", words) => (Tone::Bad, format!("warning: {words}")),
+            (_, reason) => (Tone::Bad, format!("failed: {reason}")),
         };
         let answer = if colours { tone.paint(&answer) } else { answer };
         format!("{about:abouts$}   {asked:askeds$}   {answer}\n")
@@ -136,34 +129,36 @@ pub(super) fn human(findings: &[Finding], colours: bool) -> String {
     findings.iter().map(line).collect()
 }
 
-impl Place {
-    fn name(self, config: &Config) -> String {
-        match self {
-            Place::Source(id) => format!("source {}", config.sources[id].id),
-            Place::Toggle(id) => format!("toggle {}", config.toggles[id].key),
-            Place::Target => format!("target {}", config.target.type_name()),
-        }
-    }
-
-    fn key(self) -> String {
-        match self {
-            Place::Source(id) => format!("sources[{id}]"),
-            Place::Toggle(id) => format!("toggles[{id}].users_policy"),
-            Place::Target => "target".to_owned(),
-        }
-    }
-}
+/// An answer: about what, to which question, and what it was.
+type Answer = (Subject, String, Result<Told, Failure>);
 
 impl Peer {
     fn ask(&self, config: &Config) -> Vec<Answer> {
+        let of = |subject: Subject, answers: Answers| {
+            let answers = answers.into_iter();
+            answers.map(move |(asked, result)| (subject, asked, result))
+        };
         match self {
-            Peer::Source(id, source) => source::ask(config, *id, source),
-            Peer::Target(target) => {
-                let found = target.check().into_iter();
-                found
-                    .map(|(asked, result)| (Place::Target, asked, result.map(Told::from)))
+            Peer::Source(id, source) => {
+                let toggles: Vec<ToggleId> = (0..config.toggles.len())
+                    .filter(|toggle| config.toggles[*toggle].users_policy.source == *id)
+                    .collect();
+                let SourceCheck { answers, origin } = source.check(!toggles.is_empty());
+                let users = origin.map(|origin| {
+                    in_parallel(&toggles, config.concurrency, |toggle| {
+                        let rule = &config.toggles[*toggle].users_policy;
+                        let users = origin
+                            .clone()
+                            .and_then(|origin| source.query(&origin, rule));
+                        let told = users.map(|users| count(users.len(), "user").into());
+                        (Subject::Toggle(*toggle), format!("rule {rule}"), told)
+                    })
+                });
+                of(Subject::Source(*id), answers)
+                    .chain(users.into_iter().flatten())
                     .collect()
             }
+            Peer::Target(target) => of(Subject::Target, target.check()).collect(),
         }
     }
 }

@@ -203,7 +203,10 @@ impl Report {
 fn words_of(troubles: &[Trouble]) -> String {
     let mut words: Vec<String> = troubles
         .iter()
-        .map(|trouble| trouble.failure.to_string())
+        .map(|Trouble { failure, .. }| match failure.is_held() {
+            true => format!("held: {failure}"),
+            false => failure.to_string(),
+        })
         .collect();
     words.dedup();
     match words.is_empty() {

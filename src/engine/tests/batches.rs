@@ -4,10 +4,11 @@ use super::*;
 
 /// Some toggles that can be read in one job, and that have just been found not to be told by it.
 fn told_nothing(toggles: usize) -> Bench {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
-        at_once: AtOnce::Strictly(4),
+        at_once: Some(4),
         batches: vec![Some(0); toggles],
+        applies_together: false,
     };
     let config = config(vec![opa()], &vec![0; toggles]);
     let mut bench = Bench::with_terms(Instant::now(), config, Mode::Serve, terms);
@@ -25,10 +26,11 @@ fn reads(bench: &mut Bench) -> Vec<String> {
 
 #[test]
 fn what_can_be_read_together_is_read_in_one_job() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
-        at_once: AtOnce::Strictly(4),
+        at_once: Some(4),
         batches: vec![Some(0), Some(1), Some(0), None, Some(0)],
+        applies_together: false,
     };
     let now = Instant::now();
     let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 5]), Mode::Serve, terms);
@@ -46,10 +48,11 @@ fn what_can_be_read_together_is_read_in_one_job() {
 
 #[test]
 fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
-        at_once: AtOnce::Strictly(1),
+        at_once: Some(1),
         batches: vec![Some(0), Some(0), None],
+        applies_together: false,
     };
     let now = Instant::now();
     let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 3]), Mode::Serve, terms);

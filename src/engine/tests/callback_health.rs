@@ -24,11 +24,11 @@ fn answer(bench: &mut Bench, keys: &[&str]) -> bool {
             Job::Count(id, _) => Done::Count(id, Ok(None)),
             Job::Query(id, _) => Done::Query(id, Ok(users(keys))),
             Job::Read(ids) => read(ids[0], Ok(present(keys))),
-            Job::Update(id, ..) => Done::Update(id, Ok(())),
+            Job::Apply(edits) => applied(edits[0].toggle, Ok(())),
             other => panic!("{} was not expected", short(&other)),
         });
     }
-    let told = |notice: &Notice| matches!(notice, Notice::Unheard { .. });
+    let told = |notice: &News| matches!(notice, News::Unheard { .. });
     bench.notices().iter().any(told)
 }
 

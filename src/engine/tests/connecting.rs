@@ -151,7 +151,7 @@ fn an_opa_that_no_longer_tells_was_restarted_and_is_not_ready() {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.jobs();
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["ready 0"]);
     bench.done(Done::Ready(0, Ok(ready(None))));
@@ -180,7 +180,7 @@ fn told_by_a() -> Bench {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench
 }
 
@@ -199,7 +199,7 @@ fn an_opa_that_was_restarted_is_loaded_again_and_asked_for_users_only_then() {
     bench.done(Done::Load(0, Ok(true)));
     bench.done(Done::Watch(0, Ok(true)));
     for load in [Load::Policy, Load::Data] {
-        assert!(bench.engine.source(0).not_ready);
+        assert!(bench.engine.sources[0].passes.held_since.is_some());
         loaded(&mut bench, load);
     }
     bench.millis(2000);
@@ -237,7 +237,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
     assert_eq!(bench.jobs(), ["load 0", "ready 0"]);
     bench.done(Done::Load(0, Ok(true)));
     bench.done(Done::Ready(0, Ok(process("a", 1))));
-    assert!(bench.engine.source(0).not_ready);
+    assert!(bench.engine.sources[0].passes.held_since.is_some());
     for load in [Load::Data, Load::Data, Load::Policy, Load::Policy] {
         loaded(&mut bench, load);
     }
@@ -252,7 +252,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
 fn a_toggle_that_was_just_created_can_be_taken_away_from_no_one() {
     let mut bench = Bench::new(config(vec![waiting_opal()], &[0]), Mode::Serve, false);
     bench.jobs();
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Discover(0, Ok(access())));
     bench.jobs();
     bench.done(Done::Register(0, Ok(())));

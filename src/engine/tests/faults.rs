@@ -17,13 +17,13 @@ fn registered() -> Bench {
     };
     let mut bench = Bench::new(config, Mode::Serve, false);
     bench.jobs();
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Discover(0, Ok(access())));
     bench.jobs();
     bench.done(Done::Register(0, Ok(())));
     answer_query(&mut bench);
     assert_eq!(bench.jobs(), ["update 0 "]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench
 }
 
@@ -47,7 +47,7 @@ fn a_pause_without_end_lasts_five_minutes() {
         assert_eq!(bench.jobs(), ["query 0"]);
         bench.done(Done::Query(0, Ok(users(&["ann"]))));
         assert_eq!(bench.jobs(), ["update 0 ann"]);
-        bench.done(Done::Update(0, Err(pausing(kind))));
+        bench.done(applied(0, Err(pausing(kind))));
         bench.millis(299_999);
         assert!(!bench.jobs().contains(&"update 0 ann".to_owned()));
         bench.millis(1);
@@ -57,10 +57,11 @@ fn a_pause_without_end_lasts_five_minutes() {
 
 #[test]
 fn a_pause_without_end_narrows_a_target_that_counts_requests_for_five_minutes() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
-        at_once: AtOnce::Strictly(4),
+        at_once: Some(4),
         batches: vec![None; 3],
+        applies_together: false,
     };
     let config = config(vec![opa()], &[0, 0, 0]);
     let mut bench = Bench::with_terms(Instant::now(), config, Mode::Serve, terms);

@@ -2,7 +2,7 @@
 
 use crate::document::Document;
 
-use super::super::ToggleState;
+use super::super::State;
 use super::*;
 
 fn file() -> SourceKind {
@@ -65,12 +65,12 @@ fn a_file_whose_file_system_hangs_is_told_and_what_it_held_is_not_relied_on() {
     }
     assert_eq!(looks, 1, "another look would hang too");
     assert!(bench.is_failing());
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Waiting);
+    assert_eq!(bench.engine.toggle(0).state, State::Waiting);
     bench.done(holding("{}"));
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert!(!bench.is_failing());
 }
 
@@ -84,7 +84,7 @@ fn a_file_that_cannot_be_read_changes_nothing_until_it_can() {
         assert_eq!(bench.jobs(), Vec::<String>::new());
         assert!(bench.is_failing());
     }
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Waiting);
+    assert_eq!(bench.engine.toggle(0).state, State::Waiting);
     bench.millis(1000);
     assert_eq!(bench.jobs(), ["discover 0"]);
     bench.done(holding("{}"));

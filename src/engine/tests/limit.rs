@@ -1,6 +1,6 @@
 //! The removal limit.
 
-use super::super::ToggleState;
+use super::super::State;
 use super::*;
 use crate::config::MaxRemoval;
 use crate::plan::Environment;
@@ -32,7 +32,7 @@ fn again(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
     allow(bench, keys)
 }
 
-fn state(bench: &Bench) -> ToggleState {
+fn state(bench: &Bench) -> State {
     bench.engine.toggle(0).state
 }
 
@@ -43,13 +43,13 @@ const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 fn a_change_that_removes_more_than_the_limit_is_held_until_one_within_it() {
     let mut bench = limited(HALF, Mode::Serve, &["a", "b", "c", "d"]);
     assert_eq!(allow(&mut bench, &["a", "x", "y", "z"]), NOTHING);
-    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(state(&bench), State::Held);
     let words = bench.engine.toggle(0).troubles[0].failure.to_string();
     assert!(words.contains("3 of 4 users"), "{words}");
     assert!(bench.is_failing());
     assert_eq!(again(&mut bench, &["a", "b"]), ["update 0 a b"]);
-    bench.done(Done::Update(0, Ok(())));
-    assert_eq!(state(&bench), ToggleState::InSync);
+    bench.done(applied(0, Ok(())));
+    assert_eq!(state(&bench), State::InSync);
     assert!(!bench.is_failing());
 }
 
@@ -57,7 +57,7 @@ fn a_change_that_removes_more_than_the_limit_is_held_until_one_within_it() {
 fn a_change_that_somebody_else_let_through_is_held_no_longer() {
     let mut bench = limited(HALF, Mode::Serve, &["a", "b", "c", "d"]);
     assert_eq!(allow(&mut bench, &["a"]), NOTHING);
-    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(state(&bench), State::Held);
     assert_eq!(again(&mut bench, &["a", "e"]), ["read 0"]);
     bench.done(read(0, Ok(present(&["a"]))));
     assert_eq!(bench.jobs(), ["query 0"]);
@@ -68,11 +68,11 @@ fn a_change_that_somebody_else_let_through_is_held_no_longer() {
 fn a_held_change_that_the_policy_takes_back_is_over() {
     let mut bench = limited(HALF, Mode::Serve, &["a", "b"]);
     assert_eq!(allow(&mut bench, &[]), NOTHING);
-    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(state(&bench), State::Held);
     assert_eq!(again(&mut bench, &["a", "b"]), ["read 0"]);
     bench.done(read(0, Ok(present(&["a", "b"]))));
     assert_eq!(bench.jobs(), NOTHING);
-    assert_eq!(state(&bench), ToggleState::InSync);
+    assert_eq!(state(&bench), State::InSync);
     assert!(!bench.is_failing());
 }
 
@@ -95,11 +95,7 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
         let mut bench = limited(limit, Mode::Serve, &observed);
         let jobs = allow(&mut bench, desired);
         assert_eq!(jobs.is_empty(), held, "{limit} {desired:?}");
-        assert_eq!(
-            state(&bench) == ToggleState::Held,
-            held,
-            "{limit} {desired:?}"
-        );
+        assert_eq!(state(&bench) == State::Held, held, "{limit} {desired:?}");
     }
 }
 
@@ -110,7 +106,7 @@ fn blind(desired: &[&str]) -> (Bench, Vec<String>) {
     let mut bench = Bench::new(config, Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     let found = Present::plain(true, None);
-    bench.done(Done::Create(0, Ok(Created::Existed(Some(found)))));
+    bench.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
     let jobs = allow(&mut bench, desired);
     (bench, jobs)
 }
@@ -119,10 +115,10 @@ fn blind(desired: &[&str]) -> (Bench, Vec<String>) {
 fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
     let (bench, jobs) = blind(&[]);
     assert_eq!(jobs, NOTHING);
-    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(state(&bench), State::Held);
     let (mut bench, jobs) = blind(&["a", "b", "c"]);
     assert_eq!(jobs, ["update 0 a b c"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert_eq!(again(&mut bench, &["a"]), NOTHING, "now it is known");
     bench.wait(Duration::from_secs(300));
     let jobs = bench.jobs();
@@ -130,7 +126,7 @@ fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
         !jobs.iter().any(|job| job.starts_with("update")),
         "{jobs:?}"
     );
-    assert_eq!(state(&bench), ToggleState::Held, "also after a resync");
+    assert_eq!(state(&bench), State::Held, "also after a resync");
 }
 
 #[test]
@@ -190,7 +186,7 @@ fn what_is_not_known_of_one_environment_lets_nothing_through_in_another() {
 fn nobody_is_held_where_one_environment_is_not_known_and_the_others_have_nobody() {
     let mut bench = in_environments(HALF, &[Some(&[]), None]);
     assert_eq!(allow(&mut bench, &[]), NOTHING);
-    assert_eq!(state(&bench), ToggleState::Held);
+    assert_eq!(state(&bench), State::Held);
     let words = bench.engine.toggle(0).troubles[0].failure.to_string();
     assert!(words.contains("who has it is not known"), "{words}");
 }
@@ -221,14 +217,14 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
             Some("read") => read(0, Ok(found.clone())),
             Some("create") if *found == Observed::Absent => {
                 let nobody = Some(Arc::default());
-                Done::Create(0, Ok(Created::New(Present::plain(true, nobody))))
+                created(0, Ok(Applied::Created(Present::plain(true, nobody))))
             }
             Some("create") => {
                 let unread = Present::plain(true, None);
-                Done::Create(0, Ok(Created::Existed(Some(unread))))
+                created(0, Ok(Applied::Found(Observed::Present(unread))))
             }
-            Some("describe") => Done::Describe(0, Ok(())),
-            _ => Done::Update(0, Ok(())),
+            Some("describe") => applied(0, Ok(())),
+            _ => applied(0, Ok(())),
         });
         jobs.extend(bench.jobs());
     }

@@ -113,19 +113,26 @@ fn any_setup() -> impl Strategy<Value = Setup> {
     let at_once = prop::option::of(1_usize..5);
     let resync = prop::sample::select(vec![None, Some(20), Some(300)]);
     (
-        any::<[bool; 4]>(),
+        any::<[bool; 5]>(),
         resync,
         at_once,
         1_usize..9,
         any::<u64>(),
     )
         .prop_map(
-            |([readable, differences, batched, untold], resync, at_once, concurrency, seed)| {
+            |(
+                [readable, differences, batched, untold, together],
+                resync,
+                at_once,
+                concurrency,
+                seed,
+            )| {
                 Setup {
                     readable,
                     differences: differences && readable,
                     batched: batched && readable,
                     untold,
+                    together,
                     at_once,
                     concurrency,
                     resync: resync.map(Duration::from_secs),

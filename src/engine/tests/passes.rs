@@ -120,13 +120,13 @@ fn what_another_writer_has_done_is_not_undone_by_users_that_were_asked_for_befor
         bench.jobs();
         bench.done(Done::Query(0, Ok(users(&["ann", "bob"]))));
         assert_eq!(bench.jobs(), ["update 0 ann bob"]);
-        bench.done(Done::Update(0, Ok(())));
+        bench.done(applied(0, Ok(())));
         bench.wait(Duration::from_secs(300));
         assert!(bench.jobs().contains(&"query 0".to_owned()));
         if readable {
             bench.done(read(0, Ok(present(&["ann"]))));
         } else {
-            bench.done(Done::Describe(0, Ok(())));
+            bench.done(applied(0, Ok(())));
         }
         assert_eq!(bench.jobs(), NOTHING, "OPA has not answered");
         bench.done(Done::Query(0, Err(failure(Kind::Timeout))));
@@ -198,7 +198,7 @@ fn an_opa_that_is_slower_than_resyncs_are_apart_keeps_no_change_from_the_target(
                 for job in bench.jobs() {
                     match job.split(' ').next() {
                         Some("read") => bench.done(read(0, Ok(present(&[])))),
-                        Some("describe") => bench.done(Done::Describe(0, Ok(()))),
+                        Some("describe") => bench.done(applied(0, Ok(()))),
                         Some("update") => updates += 1,
                         _ => {}
                     }
@@ -214,41 +214,57 @@ fn an_opa_that_is_slower_than_resyncs_are_apart_keeps_no_change_from_the_target(
 }
 
 #[test]
-fn a_target_that_does_together_what_comes_together_gets_more_than_concurrency_allows() {
-    let updates = |at_once| {
-        let terms = Terms {
-            readable: true,
-            at_once,
-            batches: vec![Some(0); 20],
-        };
-        let now = Instant::now();
-        let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 20]), Mode::Serve, terms);
-        bench.jobs();
-        let found = |id| (id, Ok(present(&[])));
-        bench.done(Done::Read((0..20).map(found).collect()));
-        let mut updates = 0;
-        let mut queries: Vec<ToggleId> = (0..8).collect();
-        while let Some(toggle) = queries.pop() {
-            bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
-            for job in bench.jobs() {
-                match job.strip_prefix("query ") {
-                    Some(toggle) => queries.push(toggle.parse().unwrap()),
-                    None => updates += usize::from(job.starts_with("update")),
-                }
-            }
-        }
-        updates
+fn edits_that_come_while_a_write_is_under_way_are_one_job() {
+    let terms = TargetTerms {
+        readable: true,
+        at_once: Some(1),
+        batches: vec![Some(0); 5],
+        applies_together: true,
     };
-    assert_eq!(updates(AtOnce::Concurrency), 8);
-    assert_eq!(updates(AtOnce::Together(16)), 16);
+    let now = Instant::now();
+    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 5]), Mode::Serve, terms);
+    bench.jobs();
+    let found = |id| {
+        (
+            id,
+            Ok(if id == 4 {
+                Observed::Absent
+            } else {
+                present(&[])
+            }),
+        )
+    };
+    bench.done(Done::Read((0..5).map(found).collect()));
+    assert_eq!(bench.jobs(), ["create 4"]);
+    for toggle in 0..4 {
+        // The first was asked before the target was read.
+        bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
+        assert_eq!(bench.jobs(), [format!("query {toggle}")]);
+        bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
+        assert_eq!(bench.jobs(), Vec::<String>::new());
+    }
+    bench.done(created(4, Ok(new_toggle(true))));
+    let together = "update 0 ann, update 1 ann, update 2 ann, update 3 ann";
+    assert_eq!(bench.jobs(), [together]);
+    // What becomes of one says nothing of the others.
+    let done = |id| match id {
+        2 => (id, Err(failure(Kind::Misfit))),
+        _ => (id, Ok(Applied::Done)),
+    };
+    bench.done(Done::Apply((0..4).map(done).collect()));
+    let is_failing = |id| !bench.engine.toggle(id).troubles.is_empty();
+    assert_eq!([0, 1, 2, 3].map(is_failing), [false, false, true, false]);
+    bench.millis(500);
+    assert_eq!(bench.jobs(), ["read 2"]);
 }
 
 #[test]
 fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: true,
-        at_once: AtOnce::Strictly(4),
+        at_once: Some(4),
         batches: vec![None; 6],
+        applies_together: false,
     };
     let now = Instant::now();
     let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 6]), Mode::Serve, terms);
@@ -281,7 +297,7 @@ fn a_resync_sends_again_what_cannot_be_read() {
     bench.wait(Duration::from_secs(300));
     assert_eq!(bench.jobs(), ["query 0", "describe 0"]);
     bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(Done::Describe(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert_eq!(bench.jobs(), ["update 0 "]);
 }
 
@@ -295,7 +311,7 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
     bench.done(Done::Query(1, Err(failure(Kind::Undefined))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
     assert_eq!(pass(&mut bench), None, "what becomes of it is not known");
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert_eq!(pass(&mut bench), Some((2, 1, 1, 0)));
 }
 
@@ -303,7 +319,7 @@ fn a_pass_tells_how_many_toggles_it_asked_for() {
 fn pass(bench: &mut Bench) -> Option<(usize, usize, usize, usize)> {
     let mut newest_first = bench.notices().into_iter().rev();
     newest_first.find_map(|notice| match notice {
-        Notice::Pass {
+        News::Pass {
             toggles,
             changed,
             failed,
@@ -332,7 +348,7 @@ fn changed_is_how_many_toggles_were_changed_at_the_target() {
         let changed = usize::from(matches!(update, Some(Ok(()))));
         if let Some(update) = update {
             assert_eq!(pass(&mut bench), None);
-            bench.done(Done::Update(0, update));
+            bench.done(applied(0, update));
         }
         assert_eq!(pass(&mut bench), Some((1, changed, 0, 0)));
     }
@@ -348,13 +364,13 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
     bench.done(Done::Query(0, Ok(users(&[]))));
     bench.done(Done::Query(1, Err(failure(Kind::Refused))));
     assert_eq!(bench.engine.source(0).last_success, well);
-    assert!(bench.engine.source(0).answers);
+    assert!(!bench.engine.sources[0].passes.unanswered);
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Err(failure(Kind::Refused))));
     bench.done(Done::Query(1, Err(failure(Kind::Refused))));
     assert!(
-        !bench.engine.source(0).answers,
+        bench.engine.sources[0].passes.unanswered,
         "nothing of it was answered"
     );
     bench.callback(0);
@@ -362,7 +378,7 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
     bench.done(Done::Query(0, Ok(users(&[]))));
     bench.done(Done::Query(1, Ok(users(&[]))));
     assert_eq!(bench.engine.source(0).last_success, Some(bench.now));
-    assert!(bench.engine.source(0).answers);
+    assert!(!bench.engine.sources[0].passes.unanswered);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
-use super::super::ToggleState;
+use super::super::State;
 use super::reload::reload;
 use super::*;
 use crate::config::MaxRemoval;
@@ -17,15 +17,15 @@ fn limited_blind() -> Config {
 fn held_blind() -> Bench {
     let mut bench = Bench::new(limited_blind(), Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Query(0, Ok(users(&["a", "b", "c", "d"]))));
     assert_eq!(bench.jobs(), ["update 0 a b c d"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&["a"]))));
     assert_eq!(bench.jobs(), [""; 0]);
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Held);
+    assert_eq!(bench.engine.toggle(0).state, State::Held);
     bench
 }
 
@@ -46,18 +46,14 @@ fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
                     "query 0" => next.done(Done::Query(0, Ok(users(&["a"])))),
                     "create 0" => {
                         let found = Present::plain(true, None);
-                        next.done(Done::Create(0, Ok(Created::Existed(Some(found)))));
+                        next.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
                     }
                     _ => sent.push(job),
                 }
             }
         }
         assert_eq!(sent, [""; 0], "changed: {what}");
-        assert_eq!(
-            next.engine.toggle(0).state,
-            ToggleState::Held,
-            "changed: {what}"
-        );
+        assert_eq!(next.engine.toggle(0).state, State::Held, "changed: {what}");
     }
 }
 
@@ -65,17 +61,17 @@ fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
 fn the_limit_knows_what_was_in_flight_at_a_reload() {
     let mut before = Bench::new(limited_blind(), Mode::Serve, false);
     before.jobs();
-    before.done(Done::Create(0, Ok(new_toggle(false))));
+    before.done(created(0, Ok(new_toggle(false))));
     before.done(Done::Query(0, Ok(users(&["a", "b"]))));
     assert_eq!(before.jobs(), ["update 0 a b"]);
-    before.done(Done::Update(0, Ok(())));
+    before.done(applied(0, Ok(())));
     before.callback(0);
     before.jobs();
     let many = ["a", "b", "c", "d", "e", "f", "g", "h"];
     before.done(Done::Query(0, Ok(users(&many))));
     assert_eq!(before.jobs(), ["update 0 a b c d e f g h"]);
     let (mut old, mut next) = reload(before, limited_blind());
-    old.done(Done::Update(0, Ok(())));
+    old.done(applied(0, Ok(())));
     let now = next.moment();
     next.engine.handle(Event::Ended(0), now);
     let mut sent = Vec::new();
@@ -85,7 +81,7 @@ fn the_limit_knows_what_was_in_flight_at_a_reload() {
                 "query 0" => next.done(Done::Query(0, Ok(users(&["a"])))),
                 "create 0" => {
                     let found = Present::plain(true, None);
-                    next.done(Done::Create(0, Ok(Created::Existed(Some(found)))));
+                    next.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
                 }
                 _ => sent.push(job),
             }
@@ -103,7 +99,7 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
         assert_eq!(bench.jobs(), ["query 0"]);
         bench.done(Done::Query(0, Ok(users(&["ann"]))));
         assert_eq!(bench.jobs(), ["update 0 ann"]);
-        bench.done(Done::Update(0, Ok(())));
+        bench.done(applied(0, Ok(())));
         // OPA is restarted, OPAL calls.
         let mut sent = Vec::new();
         bench.callback(0);
@@ -120,7 +116,7 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
                     "read 0" => bench.done(read(0, Ok(present(&[])))),
                     "update 0 ann" => {
                         sent.push(job);
-                        bench.done(Done::Update(0, Ok(())));
+                        bench.done(applied(0, Ok(())));
                     }
                     other => panic!("{other}"),
                 }
@@ -156,7 +152,7 @@ fn a_wait_that_another_opa_asked_for_does_not_hold_up_the_new_one() {
 fn a_toggle_that_was_just_created_has_nobody_who_could_be_removed() {
     let mut bench = Bench::new(limited_blind(), Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Query(0, Ok(users(&[]))));
     assert_eq!(bench.jobs(), ["update 0 "]);
 }
@@ -209,10 +205,10 @@ fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
             for job in jobs {
                 match job.as_str() {
                     "query 0" => bench.done(Done::Query(0, Ok(users(&["ann"])))),
-                    "create 0" => bench.done(Done::Create(0, Ok(new_toggle(false)))),
+                    "create 0" => bench.done(created(0, Ok(new_toggle(false)))),
                     "update 0 ann" => {
                         updates += 1;
-                        bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
+                        bench.done(applied(0, Err(failure(Kind::Status(500)))));
                     }
                     other => panic!("{other}"),
                 }
@@ -228,17 +224,17 @@ fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
 fn the_limit_counts_who_may_have_come_with_an_update_that_was_lost() {
     let mut bench = Bench::new(limited_blind(), Mode::Serve, false);
     bench.jobs();
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Query(0, Ok(users(&["a", "b"]))));
     assert_eq!(bench.jobs(), ["update 0 a b"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     bench.callback(0);
     bench.jobs();
     let many = ["a", "b", "c", "d", "e", "f", "g", "h"];
     bench.done(Done::Query(0, Ok(users(&many))));
     assert_eq!(bench.jobs(), ["update 0 a b c d e f g h"]);
     // It was done, and the answer was lost.
-    bench.done(Done::Update(0, Err(failure(Kind::Timeout))));
+    bench.done(applied(0, Err(failure(Kind::Timeout))));
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["a"]))));

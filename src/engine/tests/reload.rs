@@ -5,14 +5,13 @@ use super::*;
 /// The bench of the next configuration, which has started; and the one before it, retired.
 pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
     let config = Arc::new(config);
-    let terms = Terms {
+    let terms = TargetTerms {
         batches: vec![None; config.toggles.len()],
         ..old.engine.terms.clone()
     };
-    let engine = old
-        .engine
-        .succeed(Arc::clone(&config), Mode::Serve, terms, old.now);
-    old.engine.retire(&config);
+    let terms = with_sources(&config, terms);
+    let engine = old.engine.succeed(config, Mode::Serve, terms, old.now);
+    old.engine.retire(&engine);
     let mut next = Bench {
         engine,
         now: old.now,
@@ -47,7 +46,7 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
     next.done(Done::Query(1, Ok(users(&["ann"]))));
     assert_eq!(next.jobs(), ["update 1 ann"]);
     // The watch goes on where it was.
-    next.done(Done::Update(1, Ok(())));
+    next.done(applied(1, Ok(())));
     next.millis(30_000);
     assert_eq!(next.jobs(), ["watch 0"]);
 }
@@ -59,7 +58,7 @@ fn names_count_and_not_places_in_the_file() {
     before.jobs();
     before.done(Done::Query(0, Ok(users(&["ann"]))));
     before.jobs();
-    before.done(Done::Update(0, Ok(())));
+    before.done(applied(0, Ok(())));
     let mut changed = config(vec![opal()], &[0, 0]);
     changed.toggles.swap(0, 1);
     let (_, mut next) = reload(before, changed);
@@ -89,7 +88,7 @@ fn a_request_in_flight_is_waited_for_whatever_has_changed() {
         assert!(!asked.contains(&"read 0".to_owned()), "{asked:?}");
         next.done(Done::Query(0, Ok(users(&["eve"]))));
         assert!(!next.jobs().contains(&"read 0".to_owned()));
-        old.done(Done::Update(0, Ok(())));
+        old.done(applied(0, Ok(())));
         assert!(old.engine.is_idle());
         let now = next.moment();
         next.engine.handle(Event::Ended(0), now);
@@ -126,7 +125,7 @@ fn what_fails_goes_on_to_fail_until_it_succeeds() {
     before.done(Done::Query(0, Err(failure(Kind::Status(500)))));
     before.done(Done::Query(1, Ok(users(&["ann"]))));
     before.jobs();
-    before.done(Done::Update(1, Err(failure(Kind::Refused))));
+    before.done(applied(1, Err(failure(Kind::Refused))));
     let (_, mut next) = reload(before, config(vec![opal()], &[0, 0]));
     assert!(!next.engine.toggle(0).troubles.is_empty());
     assert!(!next.engine.toggle(1).troubles.is_empty());
@@ -147,7 +146,7 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     before.jobs();
     let pause = Some(Duration::from_secs(20));
     let failure = failure(Kind::Status(503)).pausing(pause);
-    before.done(Done::Update(0, Err(failure)));
+    before.done(applied(0, Err(failure)));
     before.millis(5000);
     let (_, mut next) = reload(before, config(vec![opal()], &[0, 0]));
     next.jobs();

@@ -32,7 +32,7 @@ fn a_single_pass_ends_when_everything_is_in_sync() {
     assert!(!bench.engine.is_finished());
     bench.done(Done::Query(0, Ok(users(&["bob", "eve"]))));
     assert_eq!(bench.jobs(), ["update 0 bob eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert!(bench.engine.is_finished());
     let change = Change {
         added: users(&["bob"]),
@@ -98,7 +98,7 @@ fn a_pause_beyond_the_timeout_ends_the_pass() {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     let busy = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(90)));
-    bench.done(Done::Create(0, Err(busy)));
+    bench.done(created(0, Err(busy)));
     assert!(bench.engine.is_finished());
     assert!(bench.engine.outcome(0).1.is_err());
 }
@@ -130,7 +130,7 @@ fn a_toggle_that_has_failed_for_good_does_not_wait_for_its_other_half() {
             !bench.engine.is_finished(),
             "what is in flight is waited for"
         );
-        bench.done(Done::Create(0, Err(create)));
+        bench.done(created(0, Err(create)));
         bench
     };
     let bench = halves(failure(Kind::Undefined), refused());

@@ -1,6 +1,6 @@
 //! Steps at the target: retries, pauses, lost requests.
 
-use super::super::ToggleState;
+use super::super::State;
 use super::*;
 
 /// A toggle in sync with nobody, whose rule now allows these users; the update is in flight.
@@ -20,7 +20,7 @@ fn a_retry_uses_the_newest_users() {
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["bob", "eve"]))));
     assert_eq!(bench.jobs(), Vec::<String>::new(), "one request at a time");
-    bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
+    bench.done(applied(0, Err(failure(Kind::Status(500)))));
     bench.millis(500);
     assert_eq!(bench.jobs(), ["update 0 bob eve"]);
 }
@@ -31,7 +31,7 @@ fn an_answer_that_has_become_old_is_followed_by_the_newest_users() {
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert_eq!(bench.jobs(), ["update 0 "]);
 }
 
@@ -41,18 +41,18 @@ fn a_toggle_is_not_in_sync_while_an_update_that_nobody_wants_any_more_is_out() {
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Syncing);
-    bench.done(Done::Update(0, Ok(())));
+    assert_eq!(bench.engine.toggle(0).state, State::Syncing);
+    bench.done(applied(0, Ok(())));
     assert_eq!(bench.jobs(), ["update 0 "]);
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::Syncing);
-    bench.done(Done::Update(0, Ok(())));
-    assert_eq!(bench.engine.toggle(0).state, ToggleState::InSync);
+    assert_eq!(bench.engine.toggle(0).state, State::Syncing);
+    bench.done(applied(0, Ok(())));
+    assert_eq!(bench.engine.toggle(0).state, State::InSync);
 }
 
 #[test]
 fn a_toggle_whose_newest_query_failed_is_left_as_it_is() {
     let mut bench = updating(&["eve"], false);
-    bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
+    bench.done(applied(0, Err(failure(Kind::Status(500)))));
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Err(failure(Kind::Undefined))));
@@ -68,7 +68,7 @@ fn a_toggle_whose_newest_query_failed_is_left_as_it_is() {
 fn a_callback_starts_at_once_although_a_retry_is_waiting() {
     let mut bench = updating(&["eve"], false);
     for _ in 0..5 {
-        bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
+        bench.done(applied(0, Err(failure(Kind::Status(500)))));
         bench.callback(0);
         assert_eq!(bench.jobs(), ["query 0"]);
         bench.done(Done::Query(0, Ok(users(&["eve"]))));
@@ -80,7 +80,7 @@ fn a_callback_starts_at_once_although_a_retry_is_waiting() {
 fn what_the_remote_asks_for_is_waited_for_even_at_a_callback() {
     let mut bench = updating(&["eve"], false);
     let busy = failure(Kind::Status(503)).pausing(Some(Duration::from_secs(7)));
-    bench.done(Done::Update(0, Err(busy)));
+    bench.done(applied(0, Err(busy)));
     bench.callback(0);
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["bob"]))));
@@ -98,7 +98,7 @@ fn a_429_pauses_the_whole_target_and_nothing_else() {
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     bench.jobs();
     let busy = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(3)));
-    bench.done(Done::Update(0, Err(busy)));
+    bench.done(applied(0, Err(busy)));
     bench.done(Done::Query(1, Ok(users(&["bob"]))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.callback(0);
@@ -110,7 +110,7 @@ fn a_429_pauses_the_whole_target_and_nothing_else() {
 #[test]
 fn after_a_lost_update_what_can_be_read_is_read() {
     let mut bench = updating(&["eve"], true);
-    bench.done(Done::Update(0, Err(failure(Kind::Timeout))));
+    bench.done(applied(0, Err(failure(Kind::Timeout))));
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 0"]);
     bench.done(read(0, Ok(present(&["eve"]))));
@@ -121,10 +121,10 @@ fn after_a_lost_update_what_can_be_read_is_read() {
 #[test]
 fn after_a_lost_update_the_users_are_sent_once_more_30_seconds_after_the_next_success() {
     let mut bench = updating(&["eve"], false);
-    bench.done(Done::Update(0, Err(failure(Kind::Lost))));
+    bench.done(applied(0, Err(failure(Kind::Lost))));
     bench.millis(500);
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     let updates = |bench: &mut Bench, seconds: u64| {
         let mut updates = 0;
         for _ in 0..seconds {
@@ -134,7 +134,7 @@ fn after_a_lost_update_the_users_are_sent_once_more_30_seconds_after_the_next_su
                     "query 0" => bench.done(Done::Query(0, Ok(users(&["eve"])))),
                     _ => {
                         updates += 1;
-                        bench.done(Done::Update(0, Ok(())));
+                        bench.done(applied(0, Ok(())));
                     }
                 }
             }
@@ -149,7 +149,7 @@ fn after_a_lost_update_the_users_are_sent_once_more_30_seconds_after_the_next_su
 #[test]
 fn after_a_lost_update_that_nobody_wants_any_more_the_target_is_read_once_more_after_30_seconds() {
     let mut bench = updating(&["eve"], true);
-    bench.done(Done::Update(0, Err(failure(Kind::Timeout))));
+    bench.done(applied(0, Err(failure(Kind::Timeout))));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&[]))));
@@ -177,23 +177,23 @@ fn after_a_lost_update_that_nobody_wants_any_more_the_target_is_read_once_more_a
 #[test]
 fn a_toggle_that_was_deleted_is_created_again_and_gets_its_users() {
     let mut bench = updating(&["eve"], false);
-    bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));
+    bench.done(applied(0, Err(failure(Kind::Status(404)))));
     assert_eq!(bench.jobs(), ["create 0"]);
-    bench.done(Done::Create(0, Ok(new_toggle(false))));
+    bench.done(created(0, Ok(new_toggle(false))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-    bench.done(Done::Update(0, Ok(())));
+    bench.done(applied(0, Ok(())));
     assert!(!bench.is_failing());
 }
 
 #[test]
 fn a_target_that_creates_but_does_not_find_is_a_failure_and_not_a_storm() {
     let mut bench = updating(&["eve"], false);
-    bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));
+    bench.done(applied(0, Err(failure(Kind::Status(404)))));
     for wait in [500, 1000, 2000] {
         assert_eq!(bench.jobs(), ["create 0"]);
-        bench.done(Done::Create(0, Ok(new_toggle(false))));
+        bench.done(created(0, Ok(new_toggle(false))));
         assert_eq!(bench.jobs(), ["update 0 eve"]);
-        bench.done(Done::Update(0, Err(failure(Kind::Status(404)))));
+        bench.done(applied(0, Err(failure(Kind::Status(404)))));
         assert!(bench.is_failing());
         bench.millis(wait - 1);
         assert_eq!(bench.jobs(), Vec::<String>::new());
@@ -207,7 +207,7 @@ fn a_toggle_that_exists_but_cannot_be_seen_is_read_again_after_a_wait() {
     bench.jobs();
     bench.done(read(0, Ok(Observed::Absent)));
     assert_eq!(bench.jobs(), ["create 0"]);
-    bench.done(Done::Create(0, Ok(Created::Existed(None))));
+    bench.done(created(0, Ok(Applied::Found(Observed::Unknown))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 0"]);
@@ -220,7 +220,7 @@ fn toggles_are_created_although_no_users_are_known() {
     bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
     bench.done(read(0, Ok(Observed::Absent)));
     assert!(bench.jobs().contains(&"create 0".to_owned()));
-    bench.done(Done::Create(0, Ok(new_toggle(true))));
+    bench.done(created(0, Ok(new_toggle(true))));
     assert!(!bench.jobs().iter().any(|job| job.starts_with("update")));
 }
 
@@ -230,11 +230,11 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     let (mut told, mut retries) = (Vec::new(), 0);
     for failures in 1..=9 {
         bench.notices();
-        bench.done(Done::Update(0, Err(failure(Kind::Status(500)))));
+        bench.done(applied(0, Err(failure(Kind::Status(500)))));
         let notices = bench.notices();
-        let tells = |notice: &Notice| matches!(notice, Notice::Failing { .. });
+        let tells = |notice: &News| matches!(notice, News::Failing { .. });
         told.extend(notices.iter().any(tells).then_some(failures));
-        let is_retry = |notice: &&Notice| matches!(notice, Notice::Retry { .. });
+        let is_retry = |notice: &&News| matches!(notice, News::Retry { .. });
         retries += notices.iter().filter(is_retry).count();
         bench.callback(0);
         bench.jobs();
@@ -244,7 +244,7 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     assert_eq!(told, [1, 2, 4, 8]);
     assert_eq!(retries, 9, "for whoever counts them");
     bench.notices();
-    bench.done(Done::Update(0, Ok(())));
-    let mended = |notice: &Notice| matches!(notice, Notice::Mended { count: 9, .. });
+    bench.done(applied(0, Ok(())));
+    let mended = |notice: &News| matches!(notice, News::Mended { count: 9, .. });
     assert!(bench.notices().iter().any(mended));
 }

@@ -51,7 +51,7 @@ struct Entry {
 
 /// Which load a callback's body is about; none where it is a change, a load that failed, or not a report of
 /// OPAL's.
-pub fn scan(body: impl Read) -> Option<Load> {
+pub(crate) fn scan(body: impl Read) -> Option<Load> {
     let body = BufReader::new(body.take(LARGEST));
     let report: Report = serde_json::from_reader(body).ok()?;
     match (report.policy_hash, report.update_id, report.reports) {

@@ -19,7 +19,7 @@ fn the_registrations_key_has_only_characters_that_opal_finds_again() {
 
 const TOKEN: &str = "q1w2e3";
 
-fn opal(url: Address) -> (Opal, Client) {
+fn opal(url: Address) -> Opal {
     let config = config::Opal {
         url,
         token: None,
@@ -32,7 +32,7 @@ fn opal(url: Address) -> (Opal, Client) {
     };
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
     let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
-    (Opal::new("a", &config, &Secret::new(TOKEN)), client)
+    Opal::new("a", &config, &Secret::new(TOKEN), client)
 }
 
 /// Our entry, as OPAL gives it back, with the last report in it.
@@ -54,18 +54,15 @@ fn nothing_but_address_and_token_of_a_registration_is_looked_at() {
     entry["key"] = json!(7);
     entry["config"]["method"] = json!(null);
     let canned = Canned::answering(200, entry.to_string().as_bytes());
-    let (opal, client) = opal(canned.url());
-    assert_eq!(opal.is_registered(&client), Ok(true));
+    let opal = opal(canned.url());
+    assert_eq!(opal.watch(), Ok(true));
 }
 
 #[test]
 fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
     let canned = Canned::answering(500, entry(&json!(null)).to_string().as_bytes());
-    let (opal, client) = opal(canned.url());
-    for failure in [
-        opal.is_registered(&client).unwrap_err(),
-        opal.leave(&client).unwrap_err(),
-    ] {
+    let opal = opal(canned.url());
+    for failure in [opal.watch().unwrap_err(), opal.leave().unwrap_err()] {
         let words = failure.to_string();
         assert!(
             words.contains("[redacted]") && !words.contains(TOKEN),
@@ -98,8 +95,8 @@ proptest! {
         });
         let body = serde_json::to_vec(&changed(store, &changes)).unwrap();
         let canned = Canned::answering(200, &edited(&body, &edits));
-        let (opal, client) = opal(canned.url());
-        match opal.discover(&client) {
+        let opal = opal(canned.url());
+        match opal.discover() {
             Ok(access) => {
                 let words = format!("{access:?}");
                 prop_assert!(!words.contains(&secret), "{}", words);
@@ -121,16 +118,16 @@ proptest! {
         let answer = changed(entry(&json!(report)), &changes);
         let body = edited(&serde_json::to_vec(&answer).unwrap(), &edits);
         let canned = Canned::answering(status, &body);
-        let (opal, client) = opal(canned.url());
+        let opal = opal(canned.url());
         let read: Value = serde_json::from_slice(&body).unwrap_or_default();
         let leads_here = read["url"] == json!("http://us:8080/opa_update/a");
         let authorization = &read["config"]["headers"]["Authorization"];
         let is_ours = leads_here && *authorization == json!(format!("Bearer {TOKEN}"));
-        match opal.is_registered(&client) {
+        match opal.watch() {
             Ok(found) => {
                 // What stands beside it may be a text that is none, which nobody looks at.
                 prop_assert!(found == (status == 200 && is_ours) || read.is_null(), "{}", read);
-                prop_assert!(opal.leads_here(&client).unwrap() || !found);
+                prop_assert!(opal.leads_here().unwrap() || !found);
             }
             Err(failure) => {
                 prop_assert!(status == 500, "{}", failure);
@@ -143,8 +140,8 @@ proptest! {
     fn no_answer_of_opal_makes_an_error_quote_what_it_reported(report in any_text(), edits in any_edits()) {
         let body = edited(&serde_json::to_vec(&entry(&json!(report))).unwrap(), &edits);
         let canned = Canned::answering(200, &body);
-        let (opal, client) = opal(canned.url());
-        for result in [opal.register(&client), opal.leave(&client), opal.discover(&client).map(drop)] {
+        let opal = opal(canned.url());
+        for result in [opal.register(), opal.leave(), opal.discover().map(drop)] {
             if let Err(failure) = result {
                 prop_assert!(!failure.to_string().contains(QUOTE), "{}", failure);
             }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::Rule;
-use crate::plan::Observed;
+use crate::error::Kind;
+use crate::users::Users;
 
 fn toggle(key: &str) -> Toggle {
     Toggle {

@@ -1,17 +1,18 @@
-//! A flag as LaunchDarkly tells it, and what of it is not as it should be.
+//! A flag as LaunchDarkly tells it, and the semantic patches that make it as it should be: what
+//! differs, and nothing else.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::patch::Instruction;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
 use crate::http::Object;
-use crate::plan::{Environment, Memo, Observed, Present};
+use crate::plan::{Environment, Present};
 use crate::users::Users;
 
 /// A flag in an answer. What the description of the API does not promise is optional.
@@ -64,34 +65,26 @@ struct Target {
     context_kind: Option<String>,
 }
 
-/// What has to be known of a flag to change it.
+/// What a flag needs to be as it should be.
 pub(super) struct Flag {
     /// The id of the variation `true`.
-    pub(super) on: String,
-    pub(super) name: String,
-    pub(super) description: String,
-    pub(super) tags: Vec<String>,
+    on: String,
+    /// What brings name, description and tags in line with the `spec`.
+    pub(super) description: Vec<Instruction>,
     /// In the order of `spec`.
     pub(super) environments: Vec<State>,
 }
 
-/// How a flag was found in one environment.
+/// A flag in one environment, and what puts it in order.
 pub(super) struct State {
     /// The individual targets of kind user of the variation `true`.
-    pub(super) targets: Arc<Users>,
-    /// Individual targets that should not be there.
-    pub(super) strays: Vec<Stray>,
-    /// What else has to be put right.
-    pub(super) repairs: Vec<Instruction>,
+    targets: Arc<Users>,
+    /// What removes individual targets that should not be there.
+    strays: Vec<Instruction>,
+    /// What puts right all but the individual targets.
+    repairs: Vec<Instruction>,
     /// Who is served `true`, where that can be told.
     holders: Option<Arc<Users>>,
-}
-
-/// Individual targets of another kind, or of the variation `false`.
-pub(super) struct Stray {
-    pub(super) kind: Option<String>,
-    pub(super) variation: String,
-    pub(super) values: Arc<Users>,
 }
 
 /// The two variations of a boolean flag, found by their values.
@@ -101,31 +94,6 @@ struct Variations<'a> {
 }
 
 impl Told {
-    /// What the engine has to know of the flag.
-    ///
-    /// # Errors
-    ///
-    /// Where it is another flag, or can never be what `spec` wants, until somebody changes something
-    /// by hand.
-    pub(super) fn observed(self, spec: &Spec) -> Result<Observed, Failure> {
-        if self.key != spec.key {
-            let words = format!("the answer is not about the flag {}", spec.key);
-            return Err(Failure::new(Kind::Answer, words));
-        }
-        let flag = self.flag(spec)?;
-        let environments = flag.environments.iter().map(|state| Environment {
-            users: state.holders.clone(),
-            named: Some(Arc::clone(&state.targets))
-                .filter(|named| state.holders.as_ref() != Some(named)),
-            in_order: state.is_in_order(),
-        });
-        Ok(Observed::Present(Present {
-            described: spec.describes(&flag),
-            environments: environments.collect(),
-            memo: Memo::new(flag),
-        }))
-    }
-
     /// Whether a list told of its targets and rules: without `summary=0` it does not, and that
     /// looks as if there were none.
     pub(super) fn is_whole(&self) -> bool {
@@ -133,7 +101,12 @@ impl Told {
         self.environments.values().all(|config| whole(config))
     }
 
-    fn flag(mut self, spec: &Spec) -> Result<Flag, Failure> {
+    /// The flag, unless it is another one, or can never be what `spec` says before it is changed by hand.
+    pub(super) fn flag(self, spec: &Spec) -> Result<Flag, Failure> {
+        if self.key != spec.key {
+            let words = format!("the answer is not about the flag {}", spec.key);
+            return Err(Failure::new(Kind::Answer, words));
+        }
         if self.archived {
             return Err(refuse(format!(
                 "the flag {} is archived: restore it in LaunchDarkly, or take the toggle out of \
@@ -148,21 +121,48 @@ impl Told {
             let config = config.ok_or_else(|| spec.has_no_environment(key))?;
             let mut state = config.state(&variations);
             // Of equal sets one is kept: they can be large.
-            let known = environments.iter().map(|state: &State| &state.targets);
-            if let Some(known) = known.into_iter().find(|known| **known == state.targets) {
+            let mut known = environments.iter().map(|state| &state.targets);
+            if let Some(known) = known.find(|known| **known == state.targets) {
                 state.share(Arc::clone(known));
             }
             environments.push(state);
         }
-        let on = variations.on.1.to_owned();
-        self.tags.sort_unstable();
         Ok(Flag {
-            on,
-            name: self.name,
-            description: self.description,
-            tags: self.tags,
+            on: variations.on.1.to_owned(),
+            description: self.description(spec),
             environments,
         })
+    }
+
+    /// What brings name, description and tags in line with the `spec`. What that does not mention is left
+    /// as it is.
+    fn description(&self, spec: &Spec) -> Vec<Instruction> {
+        let mut patch = Vec::new();
+        if self.name != spec.name {
+            let value = spec.name.clone();
+            patch.push(Instruction::UpdateName { value });
+        }
+        if let Some(value) = &spec.description
+            && *value != self.description
+        {
+            let value = value.clone();
+            patch.push(Instruction::UpdateDescription { value });
+        }
+        if let Some(tags) = &spec.tags {
+            let without = |tags: &[String], others: &[String]| -> Vec<String> {
+                let left = tags.iter().filter(|tag| !others.contains(tag));
+                left.cloned().collect()
+            };
+            let (added, mut removed) = (without(tags, &self.tags), without(&self.tags, tags));
+            removed.sort_unstable();
+            if !added.is_empty() {
+                patch.push(Instruction::AddTags { values: added });
+            }
+            if !removed.is_empty() {
+                patch.push(Instruction::RemoveTags { values: removed });
+            }
+        }
+        patch
     }
 
     fn variations(&self) -> Result<Variations<'_>, Failure> {
@@ -194,6 +194,7 @@ impl Config {
         let (on, off) = (variations.on, variations.off);
         let mut targets = Users::default();
         let mut strays = Vec::new();
+        let mut nobody_else = true;
         let all = self.targets.iter().chain(&self.context_targets).flatten();
         // Entries without values mark an order, and mean nothing here.
         for target in all.filter(|target| !target.values.is_empty()) {
@@ -206,15 +207,15 @@ impl Config {
                 continue;
             }
             let is_on = target.variation == on.0;
-            strays.push(Stray {
-                kind: target.context_kind.clone().filter(|_| !is_user),
-                variation: if is_on { on.1 } else { off.1 }.to_owned(),
+            nobody_else &= !is_on;
+            strays.push(Instruction::RemoveTargets(Targets {
+                context_kind: target.context_kind.clone().filter(|_| !is_user),
+                variation_id: if is_on { on.1 } else { off.1 }.to_owned(),
                 values: Arc::new(target.values.clone()),
-            });
+            }));
         }
         let targets = Arc::new(targets);
         let repairs = self.repairs(variations);
-        let nobody_else = strays.iter().all(|stray| stray.variation != on.1);
         let serves_targets = self.serves_targets_alone(variations) && nobody_else;
         let holders = match self.on {
             true => serves_targets.then(|| Arc::clone(&targets)),
@@ -265,7 +266,63 @@ impl Config {
     }
 }
 
+impl Flag {
+    /// What the engine has to know of it.
+    pub(super) fn present(&self) -> Present {
+        let environments = self.environments.iter().map(|state| Environment {
+            users: state.holders.clone(),
+            named: Some(Arc::clone(&state.targets))
+                .filter(|named| state.holders.as_ref() != Some(named)),
+            in_order: state.is_in_order(),
+        });
+        Present {
+            described: self.description.is_empty(),
+            environments: environments.collect(),
+        }
+    }
+
+    /// What makes it be on for exactly these users in an environment, by its number; nothing where it is.
+    pub(super) fn patch(&self, environment: usize, desired: &Arc<Users>) -> Vec<Instruction> {
+        let state = &self.environments[environment];
+        let change = desired.change_from(&state.targets);
+        let of = |values: Arc<Users>| Targets {
+            context_kind: None,
+            variation_id: self.on.clone(),
+            values,
+        };
+        // First away, then there: a key must not be in two variations in between.
+        let mut differences = state.strays.clone();
+        if !change.removed.is_empty() {
+            differences.push(Instruction::RemoveTargets(of(Arc::new(change.removed))));
+        }
+        if !change.added.is_empty() {
+            differences.push(Instruction::AddTargets(of(Arc::new(change.added))));
+        }
+        let all = Some(desired).filter(|users| !users.is_empty());
+        let whole = Instruction::ReplaceTargets {
+            targets: all.cloned().map(of).into_iter().collect(),
+        };
+        // Mostly the keys alone are longer than the differences: then the whole set need not be measured.
+        let length = size(&differences);
+        let replaces =
+            desired.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
+        let mut patch = if replaces { vec![whole] } else { differences };
+        patch.extend(state.repairs.iter().cloned());
+        patch
+    }
+}
+
 impl State {
+    /// One in which exactly these users have the toggle.
+    pub(super) fn of(users: &Arc<Users>) -> State {
+        State {
+            targets: Arc::clone(users),
+            strays: Vec::new(),
+            repairs: Vec::new(),
+            holders: Some(Arc::clone(users)),
+        }
+    }
+
     fn is_in_order(&self) -> bool {
         self.strays.is_empty() && self.repairs.is_empty()
     }
@@ -285,4 +342,72 @@ fn has_any<T>(list: Option<&Vec<T>>) -> bool {
 /// A failure that lasts until somebody changes something by hand.
 pub(super) fn refuse(words: String) -> Failure {
     Failure::new(Kind::Misfit, words)
+}
+
+/// The body of a semantic patch.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Patch<'a> {
+    /// None for what is the same in every environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) environment_key: Option<&'a str>,
+    /// Who asks, for LaunchDarkly's audit log.
+    pub(super) comment: &'a str,
+    pub(super) instructions: &'a [Instruction],
+}
+
+/// An instruction of a semantic patch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub(super) enum Instruction {
+    TurnFlagOn,
+    UpdateFallthroughVariationOrRollout { variation_id: String },
+    UpdateOffVariation { variation_id: String },
+    ReplaceRules { rules: [(); 0] },
+    ReplacePrerequisites { prerequisites: [(); 0] },
+    AddTargets(Targets),
+    RemoveTargets(Targets),
+    ReplaceTargets { targets: Vec<Targets> },
+    UpdateName { value: String },
+    UpdateDescription { value: String },
+    AddTags { values: Vec<String> },
+    RemoveTags { values: Vec<String> },
+}
+
+/// Individual targets of a variation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Targets {
+    /// None: user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_kind: Option<String>,
+    variation_id: String,
+    values: Arc<Users>,
+}
+
+/// How long something is as JSON, in bytes.
+fn size(value: &(impl Serialize + ?Sized)) -> usize {
+    let mut length = Length(0);
+    match serde_json::to_writer(&mut length, value) {
+        Ok(()) => length.0,
+        Err(_) => usize::MAX,
+    }
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

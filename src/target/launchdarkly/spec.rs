@@ -3,8 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::flag::{Flag, refuse};
-use super::patch::Instruction;
+use super::flag::refuse;
 use crate::config::Toggle;
 use crate::error::Failure;
 
@@ -22,10 +21,6 @@ pub(super) struct Spec {
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
-    ///
-    /// # Errors
-    ///
-    /// Where the configuration was made in another way.
     pub(super) fn of(toggle: &Toggle) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
         let mut spec: Spec =
@@ -36,41 +31,6 @@ impl Spec {
             tags.dedup();
         }
         Ok(spec)
-    }
-
-    /// Whether a flag's name, description and tags are those of the `spec`.
-    pub(super) fn describes(&self, flag: &Flag) -> bool {
-        self.description_patch(flag).is_empty()
-    }
-
-    /// What makes them so. What the `spec` does not mention is left as it is.
-    pub(super) fn description_patch(&self, flag: &Flag) -> Vec<Instruction> {
-        let mut patch = Vec::new();
-        if self.name != flag.name {
-            let value = self.name.clone();
-            patch.push(Instruction::UpdateName { value });
-        }
-        if let Some(value) = self
-            .description
-            .clone()
-            .filter(|it| *it != flag.description)
-        {
-            patch.push(Instruction::UpdateDescription { value });
-        }
-        if let Some(desired) = &self.tags {
-            let without = |tags: &[String], others: &[String]| -> Vec<String> {
-                let missing = tags.iter().filter(|tag| !others.contains(tag));
-                missing.cloned().collect()
-            };
-            let (added, removed) = (without(desired, &flag.tags), without(&flag.tags, desired));
-            if !added.is_empty() {
-                patch.push(Instruction::AddTags { values: added });
-            }
-            if !removed.is_empty() {
-                patch.push(Instruction::RemoveTags { values: removed });
-            }
-        }
-        patch
     }
 
     pub(super) fn has_no_environment(&self, environment: &str) -> Failure {

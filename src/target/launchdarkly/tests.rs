@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::error::Kind;
 use crate::tests::anything::{QUOTE, any_changes, any_edits, any_json, changed, edited};
 
 const PRODUCTION: &str = "production";

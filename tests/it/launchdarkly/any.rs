@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use optoggles::address::Address;
 use optoggles::config::{self, Bind, Config, Rule, Toggle};
+use optoggles::job::{Applied, Edit, What};
 use optoggles::metrics::Metrics;
 use optoggles::plan::{Observed, Step};
 use optoggles::secret::Secret;
@@ -127,17 +128,18 @@ proptest! {
             *flag.environment("test") = test;
             flag.name = "US".into();
         }
-        let target = {
+        let open = || {
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
             target::open(&config(&launchdarkly.http.url()), requests).unwrap()
         };
-        let read = || target.read(&[0]).remove(0).1.unwrap();
-        let mut observed = read();
+        let (target, judge) = (open(), open());
+        let mut observed = target.read(&[0]).remove(0).1.unwrap();
         // The second set is sent on top of what is known, without another read.
         for set in [desired, next] {
             let users: Arc<Users> = Arc::new(set.iter().copied().collect());
             if observed.steps(Some(&users), true).contains(&Step::Update) {
-                target.update(0, &users, &observed).unwrap();
+                let edit = Edit { toggle: 0, what: What::Update(Arc::clone(&users)) };
+                prop_assert_eq!(target.apply(&[edit]), [(0, Ok(Applied::Done))]);
                 observed.set_users(&users);
             }
             let others: Vec<&str> = PEOPLE.into_iter().filter(|one| !set.contains(one)).collect();
@@ -147,7 +149,8 @@ proptest! {
                 prop_assert!(platform.is_on_for("default", "us", environment, &set, &others));
             }
             drop(platform);
-            prop_assert_eq!(read().steps(Some(&users), true), []);
+            let judged = judge.read(&[0]).remove(0).1.unwrap();
+            prop_assert_eq!(judged.steps(Some(&users), true), []);
             prop_assert!(matches!(observed, Observed::Present(_)));
         }
     }

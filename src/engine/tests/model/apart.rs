@@ -68,7 +68,7 @@ proptest! {
         changes in prop::collection::vec((prop::array::uniform4(1_u8..16), 0_u64..20_000), 1..20),
     ) {
         // What is read in one job, and the only one of a target's slots, is shared by design.
-        let setup = Setup { batched: false, at_once: setup.at_once.map(|limit| limit + 1), ..setup };
+        let setup = Setup { batched: false, together: false, at_once: setup.at_once.map(|limit| limit + 1), ..setup };
         let setup = Setup { concurrency: setup.concurrency.max(setup.at_once.unwrap_or(1)), ..setup };
         let fate = move |job: &Job, _: &mut _| match (&end, victim.is_of(job)) {
             (_, false) => Fate::Answered(LATENCY),

@@ -25,6 +25,7 @@ fn setup(readable: bool) -> Setup {
         differences: readable,
         batched: readable,
         untold: false,
+        together: false,
         at_once: readable.then_some(4),
         concurrency: 8,
         resync: Some(RESYNC),

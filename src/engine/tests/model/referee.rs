@@ -11,12 +11,13 @@
 
 use std::collections::BTreeMap;
 
-use super::super::super::{Key, Timer, ToggleState};
+use super::super::super::{Key, Timer};
 use super::remote::Remote;
-use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of};
+use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of, updates_of};
 use super::world::Flight;
 use super::*;
 use crate::engine::HANGING;
+use crate::job::Operation;
 
 const WAITS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -45,12 +46,12 @@ pub(super) struct Referee {
 }
 
 /// How often what failed in a row.
-type Streak = (usize, &'static str);
+type Streak = (usize, Operation);
 
 /// What became of one task.
 struct Verdict {
     key: Key,
-    what: &'static str,
+    operation: Operation,
     failure: Option<Failure>,
 }
 
@@ -97,22 +98,22 @@ impl Referee {
             let asked = self.asked.get(&key).is_some_and(|end| now < *end);
             assert!(!asked, "{}: too early for a Retry-After", short(job));
         }
-        if let Job::Update(id, users, _) = job {
-            let told = self.told[*id].map(|then| remote.allowed(*id, then));
+        for (id, users) in updates_of(job) {
+            let told = self.told[id].map(|then| remote.allowed(id, then));
             assert_eq!(
                 told.as_ref(),
-                Some(&**users),
+                Some(users),
                 "{}: not the newest users",
                 short(job)
             );
-            let (told, seen) = (self.told[*id], self.seen[*id]);
+            let (told, seen) = (self.told[id], self.seen[id]);
             assert!(
                 !self.setup.readable || seen <= told,
                 "{}: older than what another instance wrote",
                 short(job)
             );
             assert!(
-                self.setup.readable || self.resync <= self.asked_at[*id],
+                self.setup.readable || self.resync <= self.asked_at[id],
                 "{}: asked for before the resync",
                 short(job)
             );
@@ -147,29 +148,39 @@ impl Referee {
 
     /// The target may have been looked at, when it had this.
     pub(super) fn look(&mut self, done: &Done, as_of: [Option<Instant>; TOGGLES]) {
-        let Done::Read(results) = done else {
-            return;
-        };
-        for (id, result) in results {
-            if !matches!(result, Ok(Observed::Unknown) | Err(_)) {
-                self.seen[*id] = as_of[*id];
+        let seen: Vec<ToggleId> = match done {
+            Done::Read(results) => {
+                let seen =
+                    |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown) | Err(_));
+                results.iter().filter(seen).map(|(id, _)| *id).collect()
             }
-        }
+            Done::Apply(results) => {
+                let seen = |(_, result): &&(_, _)| matches!(result, Ok(Applied::Found(found)) if *found != Observed::Unknown);
+                results.iter().filter(seen).map(|(id, _)| *id).collect()
+            }
+            _ => Vec::new(),
+        };
+        seen.into_iter().for_each(|id| self.seen[id] = as_of[id]);
     }
 
     /// A request has ended; OPA made up its answer at `moment`.
-    pub(super) fn hear(&mut self, done: &Done, moment: Instant, now: Instant) {
+    pub(super) fn hear(&mut self, job: &Job, done: &Done, moment: Instant, now: Instant) {
         if let Done::Query(id, result) = done {
             self.told[*id] = result.is_ok().then_some(moment);
             self.asked_at[*id] = self.asking[*id].take();
         }
-        for Verdict { key, what, failure } in verdicts(done) {
+        for Verdict {
+            key,
+            operation,
+            failure,
+        } in verdicts(job, done)
+        {
             self.asked.remove(&key);
             let Some(failure) = failure else {
                 if self
                     .streaks
                     .get(&key)
-                    .is_some_and(|(_, failed)| *failed == what)
+                    .is_some_and(|(_, failed)| *failed == operation)
                 {
                     self.streaks.remove(&key);
                 }
@@ -184,7 +195,7 @@ impl Referee {
             }
             let before = self.streaks.get(&key).copied();
             let count = before.map_or(0, |(count, _)| count);
-            self.streaks.insert(key, (count + 1, what));
+            self.streaks.insert(key, (count + 1, operation));
             self.failed.push((key, failure, before));
         }
     }
@@ -208,7 +219,7 @@ impl Referee {
             if is_late && engine.toggles[id].is_in_step() {
                 self.streaks.remove(&Key::Apply(id));
             }
-            if toggle.state != ToggleState::InSync {
+            if toggle.state != State::InSync {
                 continue;
             }
             self.streaks.remove(&Key::Apply(id));
@@ -222,7 +233,7 @@ impl Referee {
             }
         }
         for notice in engine.take_notices() {
-            if let Notice::Pass { late, took, .. } = notice {
+            if let News::Pass { late, took, .. } = notice.news {
                 assert!(late == 0 || took >= PATIENCE, "passes overlap");
             }
         }
@@ -262,33 +273,54 @@ impl Referee {
 }
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.
-fn verdicts(done: &Done) -> Vec<Verdict> {
-    fn of<T>(key: Key, what: &'static str, result: &Result<T, Failure>) -> Vec<Verdict> {
+fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
+    fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Vec<Verdict> {
         let failure = result.as_ref().err().cloned();
-        vec![Verdict { key, what, failure }]
+        vec![Verdict {
+            key,
+            operation,
+            failure,
+        }]
     }
     match done {
-        Done::Discover(id, result) => of(Key::Discover(*id), "discovery", result),
-        Done::Register(id, result) => of(Key::Register(*id), "registration", result),
-        Done::Watch(id, result) => of(Key::Watch(*id), "watch", result),
-        Done::Query(id, result) => of(Key::Query(*id), "query", result),
-        Done::Create(id, Ok(Created::Existed(None))) => {
-            let unread: Result<(), _> = Err(failure(Kind::Status(409)));
-            of(Key::Apply(*id), "creation", &unread)
+        Done::Discover(id, result) => of(Key::Discover(*id), Operation::Discover, result),
+        Done::Register(id, result) => of(Key::Register(*id), Operation::Register, result),
+        Done::Watch(id, result) => of(Key::Watch(*id), Operation::Watch, result),
+        Done::Query(id, result) => of(Key::Query(*id), Operation::Query, result),
+        Done::Apply(results) => {
+            let Job::Apply(edits) = job else {
+                panic!("{done:?} came of {job:?}");
+            };
+            let verdict = |(edit, (id, result)): (&Edit, &(ToggleId, Result<Applied, Failure>))| {
+                let key = Key::Apply(*id);
+                let operation = match edit.what {
+                    What::Create => Operation::Create,
+                    What::Describe => Operation::Describe,
+                    What::Update(_) => Operation::Update,
+                };
+                match result {
+                    Ok(Applied::Found(Observed::Unknown)) => {
+                        let unread: Result<(), _> = Err(failure(Kind::Status(409)));
+                        of(key, operation, &unread)
+                    }
+                    Ok(Applied::Found(_)) if operation != Operation::Create => {
+                        of(key, Operation::Read, result)
+                    }
+                    _ => of(key, operation, result),
+                }
+            };
+            edits.iter().zip(results).flat_map(verdict).collect()
         }
-        Done::Create(id, result) => of(Key::Apply(*id), "creation", result),
-        Done::Describe(id, result) => of(Key::Apply(*id), "metadata update", result),
-        Done::Update(id, result) => of(Key::Apply(*id), "update", result),
         Done::Read(results) => {
             // What was not told is neither a success nor a failure.
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
             reads
-                .flat_map(|(id, result)| of(Key::Apply(*id), "read", result))
+                .flat_map(|(id, result)| of(Key::Apply(*id), Operation::Read, result))
                 .collect()
         }
-        Done::Count(id, result) => of(Key::Count(*id), "watch", result),
-        Done::Load(id, result) => of(Key::Load(*id), "request to load everything", result),
+        Done::Count(id, result) => of(Key::Count(*id), Operation::Count, result),
+        Done::Load(id, result) => of(Key::Load(*id), Operation::Load, result),
         Done::Leave(..) | Done::Ready(..) => Vec::new(),
     }
 }

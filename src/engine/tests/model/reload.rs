@@ -1,7 +1,7 @@
 //! Reloads at any moment: engines that take over from each other, over one world.
 
-use super::remote::{Remote, refuse};
-use super::setup::{Dice, SOURCE_OF, Setup, TOGGLES, engine, is_query, toggles_of};
+use super::remote::{Known, Remote, refuse};
+use super::setup::{Dice, SOURCE_OF, Setup, TOGGLES, engine, is_query, toggles_of, updates_of};
 use super::*;
 
 /// What can happen.
@@ -49,8 +49,8 @@ struct World {
     /// The last one is the current one; those before it end what they have in flight.
     engines: Vec<Engine>,
     config: Config,
-    /// With the number of the engine that made each.
-    in_flight: Vec<(usize, Job)>,
+    /// With the number of the engine that made each, and what was known then.
+    in_flight: Vec<(usize, Job, Known)>,
     /// By toggle, the last good answer that the current engine has had.
     told: [Option<Users>; TOGGLES],
     remote: Remote,
@@ -131,26 +131,32 @@ impl World {
         }
         let (config, now) = (Arc::new(self.config.clone()), self.now);
         let old = self.current();
-        let terms = old.terms.clone();
-        let mut next = old.succeed(Arc::clone(&config), Mode::Serve, terms, now);
-        old.retire(&config);
+        let terms = with_sources(&config, old.terms.clone());
+        let mut next = old.succeed(config, Mode::Serve, terms, now);
+        old.retire(&next);
         next.start(self.moment());
         self.engines.push(next);
         self.told = [const { None }; TOGGLES];
+        self.remote.known = Known::default();
     }
 
     fn end(&mut self, job: usize, failure: Option<(Failure, bool)>) {
-        let (number, job) = self.in_flight.remove(job % self.in_flight.len());
+        let (number, job, known) = self.in_flight.remove(job % self.in_flight.len());
+        let known_now = self.remote.known.clone();
         let done = match failure {
-            None => self.remote.answer(&job, self.now),
+            None => self.remote.answer(&job, &known, self.now),
             Some((failure, done)) => {
                 if done {
-                    self.remote.apply(&job);
+                    self.remote.apply(&job, &known);
                 }
+                self.remote.forget(&job);
                 refuse(&job, failure)
             }
         };
         let is_current = number + 1 == self.engines.len();
+        if !is_current {
+            self.remote.known = known_now;
+        }
         if let (true, Done::Query(id, result)) = (is_current, &done) {
             self.told[*id] = result.as_ref().ok().cloned();
         }
@@ -174,21 +180,22 @@ impl World {
                 };
                 assert!(number == last || matches!(job, Job::Leave(_)), "{job:?}");
                 self.see_off(&job);
-                self.in_flight.push((number, job));
+                self.in_flight
+                    .push((number, job, self.remote.known.clone()));
             }
         }
     }
 
     /// At the target one request for a toggle is out, whoever made it; and only the newest users go.
     fn see_off(&self, job: &Job) {
-        if let Job::Update(id, users, _) = job {
-            assert_eq!(self.told[*id].as_ref(), Some(&**users), "not the newest");
+        for (id, users) in updates_of(job) {
+            assert_eq!(self.told[id].as_ref(), Some(users), "not the newest");
         }
         if is_query(job) {
             return;
         }
         let ours = toggles_of(job);
-        for (_, other) in self.in_flight.iter().filter(|(_, it)| !is_query(it)) {
+        for (_, other, _) in self.in_flight.iter().filter(|(_, it, _)| !is_query(it)) {
             let theirs = toggles_of(other);
             let same = ours.iter().find(|id| theirs.contains(id));
             assert_eq!(same, None, "{} beside {}", short(job), short(other));

@@ -1,6 +1,6 @@
 //! What stands on the other side: two OPALs with an OPA each, an OPA alone, and a target.
 
-use super::setup::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of};
+use super::setup::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, updates_of};
 use super::*;
 use crate::users::Change;
 
@@ -10,7 +10,12 @@ const DOWN: Duration = Duration::from_millis(1500);
 /// And then it holds nothing at first.
 const EMPTY: Duration = Duration::from_secs(5);
 
+/// By toggle, the users that the object that makes the requests knows the target to have, where it sends
+/// differences: from what it has read, created or sent, and nothing after a failure.
+pub(super) type Known = [Option<Users>; TOGGLES];
+
 pub(super) struct Remote {
+    pub(super) known: Known,
     readable: bool,
     differences: bool,
     untold: bool,
@@ -54,6 +59,7 @@ fn set(mask: u8) -> Users {
 impl Remote {
     pub(super) fn new(setup: &Setup, now: Instant) -> Remote {
         Remote {
+            known: Known::default(),
             readable: setup.readable,
             differences: setup.differences,
             untold: setup.untold,
@@ -154,13 +160,9 @@ impl Remote {
         source.empty_until = now + EMPTY;
     }
 
-    /// Does what a request asks, and answers it.
-    pub(super) fn answer(&mut self, job: &Job, now: Instant) -> Done {
-        self.apply(job);
-        let found = |id: ToggleId| match &self.toggles[id].observed {
-            Some(_) => Ok(()),
-            None => Err(failure(Kind::Status(404))),
-        };
+    /// Does what a request asks that was made when this was known, and answers it.
+    pub(super) fn answer(&mut self, job: &Job, known: &Known, now: Instant) -> Done {
+        self.apply(job, known);
         let is_empty = |id: usize| now < self.sources[id].empty_until;
         match job {
             Job::Discover(id) => Done::Discover(*id, Ok(access())),
@@ -178,10 +180,47 @@ impl Remote {
             }
             Job::Query(id, _) => Done::Query(*id, Ok(self.allows(*id))),
             Job::Read(ids) => Done::Read(self.read_all(ids)),
-            Job::Create(id) => Done::Create(*id, Ok(self.create(*id))),
-            Job::Describe(id, _) => Done::Describe(*id, found(*id)),
-            Job::Update(id, ..) => Done::Update(*id, found(*id)),
+            Job::Apply(edits) => {
+                let results = edits.iter().map(|edit| {
+                    let result = self.answer_edit(edit, known);
+                    self.know(edit, &result);
+                    (edit.toggle, result)
+                });
+                Done::Apply(results.collect())
+            }
         }
+    }
+
+    fn answer_edit(&mut self, edit: &Edit, known: &Known) -> Result<Applied, Failure> {
+        let id = edit.toggle;
+        match edit.what {
+            What::Create => Ok(self.create(id)),
+            _ if self.has_to_read(id, known) => Ok(Applied::Found(self.read(id))),
+            _ if self.toggles[id].observed.is_some() => Ok(Applied::Done),
+            _ => Err(failure(Kind::Status(404))),
+        }
+    }
+
+    fn know(&mut self, edit: &Edit, result: &Result<Applied, Failure>) {
+        let known = match (&edit.what, result) {
+            (What::Update(users), Ok(Applied::Done)) => Some(Users::clone(users)),
+            (What::Create, Ok(Applied::Created(_))) => Some(Users::default()),
+            // It was noted when it was read, or stays as it was.
+            (_, Ok(_)) => return,
+            (_, Err(_)) => None,
+        };
+        self.known[edit.toggle] = known;
+    }
+
+    /// A request has failed.
+    pub(super) fn forget(&mut self, job: &Job) {
+        if let Job::Apply(edits) = job {
+            edits.iter().for_each(|edit| self.known[edit.toggle] = None);
+        }
+    }
+
+    fn has_to_read(&self, id: ToggleId, known: &Known) -> bool {
+        self.differences && known[id].is_none()
     }
 
     fn read_all(&mut self, ids: &[ToggleId]) -> Vec<(ToggleId, Result<Observed, Failure>)> {
@@ -197,6 +236,10 @@ impl Remote {
     fn read(&mut self, id: ToggleId) -> Observed {
         let toggle = &mut self.toggles[id];
         toggle.meddled = false;
+        self.known[id] = toggle
+            .observed
+            .as_ref()
+            .map(|observed| observed.users.clone());
         match &toggle.observed {
             None => Observed::Absent,
             Some(observed) => {
@@ -206,11 +249,13 @@ impl Remote {
         }
     }
 
-    fn create(&mut self, id: ToggleId) -> Created {
+    fn create(&mut self, id: ToggleId) -> Applied {
         let observed = &mut self.toggles[id].observed;
         if observed.is_some() {
-            let unread = Present::plain(false, None);
-            return Created::Existed((!self.readable).then_some(unread));
+            return Applied::Found(match self.readable {
+                true => Observed::Unknown,
+                false => Observed::Present(Present::plain(false, None)),
+            });
         }
         *observed = Some(Flag {
             users: Users::default(),
@@ -221,42 +266,50 @@ impl Remote {
     }
 
     /// Does what a request asks, whatever becomes of its answer.
-    pub(super) fn apply(&mut self, job: &Job) {
+    pub(super) fn apply(&mut self, job: &Job, known: &Known) {
         match job {
             Job::Register(id) => self.sources[*id].registered = Some(self.generation),
-            Job::Describe(id, _) => {
-                if let Some(observed) = &mut self.toggles[*id].observed {
-                    observed.described = true;
-                }
-            }
-            Job::Update(id, users, known) => {
-                let differences =
-                    Change::of_all(&known.changes_to(users)).filter(|_| self.differences);
-                let toggle = &mut self.toggles[*id];
-                let Some(observed) = &mut toggle.observed else {
-                    return;
-                };
-                toggle.rival = None;
-                match differences {
-                    Some(change) => {
-                        let left = change.removed.change_from(&observed.users).removed;
-                        observed.users = left.and(&change.added);
-                    }
-                    None => {
-                        observed.users = Users::clone(users);
-                        toggle.meddled &= !observed.described;
-                    }
-                }
-            }
+            Job::Apply(edits) => edits.iter().for_each(|edit| self.apply_edit(edit, known)),
             _ => {}
         }
     }
 
+    fn apply_edit(&mut self, edit: &Edit, known: &Known) {
+        let id = edit.toggle;
+        if self.has_to_read(id, known) {
+            return;
+        }
+        let toggle = &mut self.toggles[id];
+        let Some(observed) = &mut toggle.observed else {
+            return;
+        };
+        let users = match &edit.what {
+            What::Create => return,
+            What::Describe => {
+                observed.described = true;
+                return;
+            }
+            What::Update(users) => users,
+        };
+        toggle.rival = None;
+        match &known[id] {
+            Some(known) if self.differences => {
+                let Change { added, removed } = users.change_from(known);
+                let left = removed.change_from(&observed.users).removed;
+                observed.users = left.and(&added);
+            }
+            _ => {
+                observed.users = Users::clone(users);
+                toggle.meddled &= !observed.described;
+            }
+        }
+    }
+
     /// Does it when the program has long given it up.
-    pub(super) fn apply_late(&mut self, job: &Job) {
-        self.apply(job);
-        if let Job::Update(id, ..) = job {
-            self.toggles[*id].meddled = true;
+    pub(super) fn apply_late(&mut self, job: &Job, known: &Known) {
+        self.apply(job, known);
+        for (id, _) in updates_of(job) {
+            self.toggles[id].meddled = true;
         }
     }
 }
@@ -276,8 +329,9 @@ pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
             let failed = |id: &ToggleId| (*id, Err(failure.clone()));
             Done::Read(ids.iter().map(failed).collect())
         }
-        Job::Create(id) => Done::Create(*id, Err(failure)),
-        Job::Describe(id, _) => Done::Describe(*id, Err(failure)),
-        Job::Update(id, ..) => Done::Update(*id, Err(failure)),
+        Job::Apply(edits) => {
+            let failed = |edit: &Edit| (edit.toggle, Err(failure.clone()));
+            Done::Apply(edits.iter().map(failed).collect())
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Setup {
     pub(super) batched: bool,
     /// Each such job leaves one toggle of three untold.
     pub(super) untold: bool,
+    /// What is changed at the same time is changed in one job.
+    pub(super) together: bool,
     pub(super) at_once: Option<usize>,
     pub(super) concurrency: usize,
     /// None: nobody changes anything at the target by hand, because nothing would put it right.
@@ -77,16 +79,18 @@ fn sources() -> Vec<SourceKind> {
 
 /// A program that has not started.
 pub(super) fn engine(setup: &Setup) -> Engine {
-    let terms = Terms {
+    let terms = TargetTerms {
         readable: setup.readable,
-        at_once: setup.at_once.map_or(AtOnce::Concurrency, AtOnce::Strictly),
+        at_once: setup.at_once,
         batches: vec![setup.batched.then_some(0); TOGGLES],
+        applies_together: setup.together,
     };
     let config = Config {
         resync_interval: setup.resync,
         concurrency: setup.concurrency,
         ..config(sources(), &SOURCE_OF)
     };
+    let terms = with_sources(&config, terms);
     Engine::new(Arc::new(config), Mode::Serve, terms)
 }
 
@@ -96,19 +100,30 @@ pub(super) fn source_of(job: &Job) -> Option<usize> {
         Job::Discover(id) | Job::Register(id) | Job::Watch(id) | Job::Leave(id) => Some(*id),
         Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Some(*id),
         Job::Query(toggle, _) => Some(SOURCE_OF[*toggle]),
-        Job::Read(_) | Job::Create(_) | Job::Describe(..) | Job::Update(..) => None,
+        Job::Read(_) | Job::Apply(_) => None,
     }
 }
 
 /// The toggles that a request is about.
 pub(super) fn toggles_of(job: &Job) -> Vec<ToggleId> {
     match job {
-        Job::Query(id, _) | Job::Create(id) | Job::Describe(id, _) | Job::Update(id, ..) => {
-            vec![*id]
-        }
+        Job::Query(id, _) => vec![*id],
+        Job::Apply(edits) => edits.iter().map(|edit| edit.toggle).collect(),
         Job::Read(ids) => ids.clone(),
         _ => Vec::new(),
     }
+}
+
+/// The users that a request sends.
+pub(super) fn updates_of(job: &Job) -> Vec<(ToggleId, &Users)> {
+    let Job::Apply(edits) = job else {
+        return Vec::new();
+    };
+    let users = edits.iter().filter_map(|edit| match &edit.what {
+        What::Update(users) => Some((edit.toggle, &**users)),
+        _ => None,
+    });
+    users.collect()
 }
 
 pub(super) fn is_query(job: &Job) -> bool {

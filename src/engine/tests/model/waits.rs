@@ -16,6 +16,7 @@ fn setup(readable: bool) -> Setup {
         differences: false,
         batched: false,
         untold: false,
+        together: false,
         at_once: None,
         concurrency: 8,
         resync: None,
@@ -110,7 +111,7 @@ proptest! {
                 Trouble::Update(pause) => {
                     bench.done(Done::Query(id, Ok(users(&["eve"]))));
                     bench.jobs();
-                    bench.done(Done::Update(id, Err(fail(*pause))));
+                    bench.done(applied(id, Err(fail(*pause))));
                 }
                 Trouble::None => bench.done(Done::Query(id, Ok(users(&[])))),
             }
@@ -120,7 +121,7 @@ proptest! {
         let last = troubles.len();
         bench.done(Done::Query(last, Ok(users(&["eve"]))));
         bench.jobs();
-        bench.done(Done::Update(last, Err(busy)));
+        bench.done(applied(last, Err(busy)));
         bench.millis(passed);
         bench.callback(0);
         let asks = |(_, trouble): &(usize, &Trouble)| match trouble {

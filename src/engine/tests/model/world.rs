@@ -2,7 +2,7 @@
 
 use super::super::super::Timer;
 use super::referee::Referee;
-use super::remote::{Remote, refuse};
+use super::remote::{Known, Remote, refuse};
 use super::setup::{
     Dice, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, engine, source_of,
 };
@@ -12,6 +12,8 @@ type Decide = dyn FnMut(&Job, &mut Dice) -> Fate;
 
 pub(super) struct Flight {
     pub(super) job: Job,
+    /// What was known when it was made.
+    known: Known,
     /// When and how it ends by itself: none as the remote wants it.
     end: Option<(Instant, Option<Failure>)>,
     /// What the remote answered, and when, where it has.
@@ -37,7 +39,7 @@ pub(super) struct World {
     /// What was asked, and when.
     pub(super) log: Vec<(Instant, String)>,
     /// Updates that failed, and when they are done all the same.
-    late: Vec<(Instant, Job)>,
+    late: Vec<(Instant, Job, Known)>,
     fate: Box<Decide>,
     dice: Dice,
 }
@@ -144,7 +146,7 @@ impl World {
 
     /// Whoever has a request out there loses the connection, and nothing comes of it later.
     fn lose(&mut self, of: impl Fn(&Job) -> bool) {
-        self.late.retain(|(_, job)| !of(job));
+        self.late.retain(|(_, job, _)| !of(job));
         while let Some(index) = self.in_flight.iter().position(|flight| of(&flight.job)) {
             self.end(index, Some(failure(Kind::Lost)));
         }
@@ -154,13 +156,14 @@ impl World {
     pub(super) fn reboot(&mut self) {
         self.late
             .drain(..)
-            .for_each(|(_, job)| self.remote.apply(&job));
+            .for_each(|(_, job, known)| self.remote.apply(&job, &known));
         for flight in std::mem::take(&mut self.in_flight) {
             if self.dice.roll() < 0.5 {
-                self.remote.apply(&flight.job);
+                self.remote.apply(&flight.job, &flight.known);
             }
         }
         self.remote.generation += 1;
+        self.remote.known = Known::default();
         self.referee = Referee::new(&self.setup);
         self.engine = engine(&self.setup);
         self.start();
@@ -170,7 +173,7 @@ impl World {
         let flight = &mut self.in_flight[index];
         if flight.answer.is_none() {
             flight.answer = Some(Answer {
-                done: self.remote.answer(&flight.job, self.now),
+                done: self.remote.answer(&flight.job, &flight.known, self.now),
                 moment: self.now,
                 as_of: self.remote.as_of(),
             });
@@ -178,7 +181,8 @@ impl World {
     }
 
     fn fail(&mut self, index: usize, failure: Failure, effect: Effect) {
-        let job = self.in_flight[index].job.clone();
+        let Flight { job, known, .. } = &self.in_flight[index];
+        let (job, known) = (job.clone(), known.clone());
         match effect {
             Effect::None => {}
             Effect::AllTheSame => self.process(index),
@@ -186,7 +190,7 @@ impl World {
             Effect::Late(_) if !failure.is_unsure() => {}
             Effect::Late(millis) => {
                 self.late
-                    .push((self.now + Duration::from_millis(millis), job));
+                    .push((self.now + Duration::from_millis(millis), job, known));
             }
         }
         self.end(index, Some(failure));
@@ -206,6 +210,7 @@ impl World {
             (None, Some(answer)) => answer,
             (failure, _) => {
                 let failure = failure.unwrap_or_else(|| unreachable!());
+                self.remote.forget(&flight.job);
                 Answer {
                     done: refuse(&flight.job, failure),
                     moment: self.now,
@@ -214,7 +219,8 @@ impl World {
             }
         };
         self.referee.look(&answer.done, answer.as_of);
-        self.referee.hear(&answer.done, answer.moment, self.now);
+        self.referee
+            .hear(&flight.job, &answer.done, answer.moment, self.now);
         self.tell(Event::Done(answer.done));
         self.take_jobs();
     }
@@ -246,6 +252,7 @@ impl World {
             };
             self.in_flight.push(Flight {
                 job,
+                known: self.remote.known.clone(),
                 end,
                 answer: None,
             });
@@ -265,15 +272,15 @@ impl World {
                 .in_flight
                 .iter()
                 .filter_map(|flight| flight.end.as_ref());
-            let late = self.late.iter().map(|(at, _)| *at);
+            let late = self.late.iter().map(|(at, ..)| *at);
             let next = ends.map(|(at, _)| *at).chain(late).chain(own).min();
             let Some(next) = next.filter(|next| *next <= end) else {
                 break;
             };
             self.now = self.now.max(next);
             let now = self.now;
-            for (_, job) in self.late.extract_if(.., |(at, _)| *at <= now) {
-                self.remote.apply_late(&job);
+            for (_, job, known) in self.late.extract_if(.., |(at, ..)| *at <= now) {
+                self.remote.apply_late(&job, &known);
             }
             self.end_flights();
             if own.is_some_and(|own| own <= now) {

@@ -79,7 +79,7 @@ fn another_flag_is_not_taken_for_ours_nor_named() {
     let told = Answer::of(200, flag.to_string().as_bytes())
         .json::<Told>()
         .unwrap();
-    let failure = told.observed(&spec("us")).unwrap_err();
+    let failure = told.flag(&spec("us")).err().unwrap();
     assert_eq!(failure.to_string(), "the answer is not about the flag us");
 }
 
@@ -99,7 +99,7 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
         let told = Answer::of(200, flag.to_string().as_bytes())
             .json::<Told>()
             .unwrap();
-        let failure = told.observed(&spec("us")).unwrap_err();
+        let failure = told.flag(&spec("us")).err().unwrap();
         let words = "the flag us comes without an id for each of its variations";
         assert_eq!(failure.to_string(), words);
     }
@@ -109,12 +109,11 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
 /// a patch, and that nothing is quoted.
 fn examine(body: &[u8], desired: &Users) {
     let told = Answer::of(200, body).json::<Told>();
-    let observed = match told.and_then(|told| told.observed(&spec("us"))) {
-        Ok(observed) => observed,
+    let flag = match told.and_then(|told| told.flag(&spec("us"))) {
+        Ok(flag) => flag,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
-    let (flag, present) = known(&observed).unwrap();
-    let (state, environment) = (&flag.environments[0], &present.environments[0]);
+    let environment = &flag.present().environments[0];
     // What stands beside what is looked at may be a text that is none.
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
         return;
@@ -122,7 +121,7 @@ fn examine(body: &[u8], desired: &Users) {
     if let (Some(users), true) = (&environment.users, environment.in_order) {
         assert_eq!(Some(&**users), holders(&json).as_ref(), "{json}");
     }
-    let patch = instructions(flag, state, environment, &Arc::new(desired.clone()));
+    let patch = flag.patch(0, &Arc::new(desired.clone()));
     assert_eq!(
         patch.is_empty(),
         holders(&json).as_ref() == Some(desired),
@@ -187,7 +186,7 @@ proptest! {
     ) {
         let refusal = json!({ "code": "conflict", "message": message, "id": json });
         for body in [serde_json::to_vec(&refusal).unwrap(), serde_json::to_vec(&json).unwrap(), bytes] {
-            let failure = words::explain(&Answer::of(status, &body), &spec("us"));
+            let failure = explain::refusal_of(&Answer::of(status, &body), &spec("us"));
             prop_assert_eq!(failure.kind, Kind::Status(status));
             let words = failure.to_string();
             prop_assert!(!words.contains(char::is_control), "{:?}", words);

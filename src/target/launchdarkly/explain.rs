@@ -1,4 +1,4 @@
-//! Who the token is, and which project or environment is missing.
+//! What LaunchDarkly's refusals are about, and what to do about them.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::LaunchDarkly;
 use super::flag::refuse;
 use super::spec::Spec;
-use super::words;
-use crate::error::Failure;
+use crate::check::{Answers, Told};
+use crate::error::{Failure, quote};
+use crate::http::Answer;
 
 /// The answer about the identity of a token.
 #[derive(Deserialize)]
@@ -45,14 +46,14 @@ impl LaunchDarkly {
     }
 
     /// For `check-config --online`.
-    pub(super) fn check_all(&self) -> Vec<(String, Result<String, Failure>)> {
-        let mut found = vec![("token".to_owned(), self.who_am_i())];
+    pub(super) fn check_all(&self) -> Answers {
+        let mut found = vec![("token".to_owned(), self.who_am_i().map(Told::from))];
         if found.iter().any(|(_, result)| result.is_err()) {
             return found;
         }
         let projects: BTreeSet<&str> = self.specs.iter().map(|spec| &*spec.proj_key).collect();
         for project in projects {
-            let result = self.find_project(project).map(|()| "exists".to_owned());
+            let result = self.find_project(project).map(|()| Told::from("exists"));
             let is_there = result.is_ok();
             found.push((format!("project {project}"), result.map_err(word)));
             if is_there {
@@ -62,12 +63,12 @@ impl LaunchDarkly {
         found
     }
 
-    fn check_environments(&self, project: &str) -> Vec<(String, Result<String, Failure>)> {
+    fn check_environments(&self, project: &str) -> Answers {
         let ours = self.specs.iter().filter(|spec| spec.proj_key == project);
         let keys: BTreeSet<&String> = ours.flat_map(|spec| &spec.environments).collect();
         let check = |key: &String| {
             let result = self.find_environment(project, key);
-            let result = result.map(|()| "exists".to_owned()).map_err(word);
+            let result = result.map(|()| Told::from("exists")).map_err(word);
             (format!("environment {project}/{key}"), result)
         };
         keys.into_iter().map(check).collect()
@@ -78,7 +79,7 @@ impl LaunchDarkly {
             .client
             .send(self.request(Method::GET, &["caller-identity"], ""))?;
         if !(200..300).contains(&answer.status) {
-            return Err(words::of_status(&answer));
+            return Err(of_status(&answer));
         }
         let caller: Caller = answer.json()?;
         let kind = match (caller.service_token, &caller.token_kind) {
@@ -105,7 +106,7 @@ impl LaunchDarkly {
         let answer = self.client.send(self.request(Method::GET, path, ""))?;
         match answer.status {
             200..=299 => Ok(()),
-            _ => Err(words::of_status(&answer)),
+            _ => Err(of_status(&answer)),
         }
     }
 }
@@ -123,5 +124,66 @@ fn word(failure: Failure) -> Failure {
     match failure.is_status(404) {
         true => refuse("does not exist, or the token may not see it".to_owned()),
         false => failure,
+    }
+}
+
+/// The body of an error.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+/// A refusal of something that was asked for a toggle.
+pub(super) fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
+    let refusal = refusal(answer);
+    let advice = match answer.status {
+        // Approvals that are required come as 405, and sometimes as 403.
+        403 if refusal.message.to_lowercase().contains("approval") => Some(APPROVALS),
+        405 => Some(APPROVALS),
+        400 if refusal.message.to_lowercase().contains("schedule") => Some(
+            "it would break a change that is scheduled: cancel that in LaunchDarkly, or wait \
+             for it",
+        ),
+        status => advice(status),
+    };
+    let failure = answer.failure_with(&said(&refusal, answer), advice);
+    failure.about(&format!("flag {} of project {}", spec.key, spec.proj_key))
+}
+
+/// A refusal that is about nothing in particular.
+fn of_status(answer: &Answer) -> Failure {
+    let refusal = refusal(answer);
+    answer.failure_with(&said(&refusal, answer), advice(answer.status))
+}
+
+const APPROVALS: &str = "changes in an environment need an approval: let the token bypass approvals, \
+                         or do not require them for these flags";
+
+fn advice(status: u16) -> Option<&'static str> {
+    match status {
+        401 => {
+            Some("the token is wrong or has expired: set `token` of `[target]` to an access token")
+        }
+        403 => Some(
+            "the token does not allow this: give it the role Writer, or one that may create flags \
+             and update their targeting",
+        ),
+        _ => None,
+    }
+}
+
+fn refusal(answer: &Answer) -> Refusal {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}
+
+/// LaunchDarkly's own words; of an answer that is not in its form, all of it.
+fn said(refusal: &Refusal, answer: &Answer) -> String {
+    match (refusal.code.as_str(), refusal.message.as_str()) {
+        ("", "") => quote(&answer.body),
+        (_, "") => quote(refusal.code.as_bytes()),
+        ("", message) => quote(message.as_bytes()),
+        (code, message) => quote(format!("{code}: {message}").as_bytes()),
     }
 }
