@@ -36,6 +36,7 @@ use divan::{AllocProfiler, Bencher};
 use optoggles::config::{Config, load};
 use optoggles::job::{Edit, What};
 use optoggles::metrics::Metrics;
+use optoggles::peers::catalog;
 use optoggles::target;
 use optoggles::users::{Keys, Users};
 use serde::Deserialize;
@@ -113,7 +114,7 @@ fn reading_a_configuration_of_toggles(bencher: Bencher, toggles: usize) {
 
 fn config(world: &World) -> Config {
     let path = world.folder.path().join("optoggles.toml");
-    match load::load(Some(&path), &|_| None) {
+    match load::load(Some(&path), &|_| None, &catalog()) {
         Ok(loaded) => loaded.config,
         Err(_) => panic!("the configuration is wrong"),
     }

@@ -26,7 +26,7 @@ use crate::config::report::Report;
 use crate::engine::{Engine, Mode};
 use crate::logging;
 use crate::metrics::Metrics;
-use crate::peers::Peers;
+use crate::peers::{Peers, catalog};
 use crate::secret::Secret;
 use crate::status::{Clocks, Status};
 use crate::terminal::{above_last_line, is_colourful};
@@ -113,7 +113,7 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
     }
     let env = |name: &str| std::env::var(name).ok();
     logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
-    let load = |file: Option<&Path>| load::load(file, &env);
+    let load = |file: Option<&Path>| load::load(file, &env, &catalog());
     let read = |file: Option<&Path>| usable(load(file), cli.quiet);
     let explicit = cli.config.as_deref();
     match &cli.command {

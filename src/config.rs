@@ -2,29 +2,46 @@
 //!
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
+mod addresses;
 mod check;
-mod elsewhere;
 mod interpolate;
+mod keys;
 pub mod leaving;
 mod lines;
-mod mask;
 pub mod load;
+mod mask;
 mod nearest;
+mod policy;
 mod problem;
 mod reader;
 mod removal;
 pub mod report;
-mod table;
+mod section;
+mod settings;
+mod sources;
+mod spec;
+mod target;
+#[cfg(test)]
+pub(crate) mod tests;
+pub(crate) mod tls;
+mod toggles;
+mod values;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::address::Address;
 use crate::secret::Secret;
+pub use keys::Catalog;
+pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
+pub(crate) use problem::quote;
+pub(crate) use reader::Context;
 pub use removal::MaxRemoval;
+pub(crate) use section::Section;
+pub(crate) use settings::{Setting, Settings};
+pub(crate) use spec::is_telling;
+pub(crate) use values::warn_if_plain;
 
 /// Everything that `optoggles.toml` says.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +109,7 @@ fn no_toggle(key: &str, known: &[&str]) -> String {
     const MOST: usize = 10;
     let there_are = match nearest::nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.len() > MOST => format!("it is none of the {} that are there", known.len()),
+        None if known.len() > MOST => format!("it is not one of the {} in the file", known.len()),
         None => format!("there are: {}", known.join(", ")),
     };
     let key = key.escape_debug();
@@ -113,77 +130,9 @@ pub struct Bind {
 pub struct Source {
     /// `[A-Za-z0-9][A-Za-z0-9._-]*`, unique.
     pub id: String,
-    /// What it is.
-    pub kind: SourceKind,
-}
-
-/// The kinds of sources.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there are few sources, and they are read once"
-)]
-#[derive(Clone, Debug, PartialEq)]
-pub enum SourceKind {
-    /// An OPAL client and the OPA that it manages.
-    Opal(Opal),
-    /// An OPA without OPAL.
-    Opa(Opa),
-    /// A document that holds what OPA holds.
-    File(File),
-}
-
-impl SourceKind {
-    /// Its `type`.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            SourceKind::Opal(_) => "opal",
-            SourceKind::Opa(_) => "opa",
-            SourceKind::File(_) => "file",
-        }
-    }
-}
-
-/// `type = "opal"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Opal {
-    /// The OPAL client's API.
-    pub url: Address,
-    /// Sent to OPAL as `Authorization: Bearer`.
-    pub token: Option<Secret>,
-    /// Where OPAL reaches us, without the route.
-    pub advertised_address: Address,
-    /// What tells replicas behind one address apart; part of the registration's key.
-    pub instance: String,
-    /// Where OPA is, if OPAL is not to be asked.
-    pub opa_url: Option<Address>,
-    /// OPA's token, where OPAL does not give it out.
-    pub opa_token: Option<Secret>,
-    /// Whether OPA is asked, before its rules are, if it has loaded everything.
-    pub wait_until_ready: bool,
-    /// For requests to OPAL and to its OPA.
-    pub tls: Tls,
-}
-
-/// `type = "opa"`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Opa {
-    /// OPA's API.
-    pub url: Address,
-    /// Sent as `Authorization: Bearer`.
-    pub token: Option<Secret>,
-    /// Time between passes.
-    pub poll_interval: Duration,
-    /// Whether OPA is asked, before its rules are, if it has activated its bundles.
-    pub wait_until_ready: bool,
-    /// For requests to OPA.
-    pub tls: Tls,
-}
-
-/// `type = "file"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct File {
-    /// Where it is; none: standard input.
-    pub path: Option<PathBuf>,
+    pub(crate) kind: &'static SourceType,
+    /// What its type and TLS have.
+    pub(crate) settings: Settings,
 }
 
 /// `ca_file`, `cert_file` and `key_file`: the files' contents, in PEM.
@@ -206,51 +155,9 @@ pub struct Identity {
 
 /// The feature management platform that holds the toggles.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    /// `type = "flagd"`.
-    Flagd(Flagd),
-    /// `type = "launchdarkly"`.
-    LaunchDarkly(LaunchDarkly),
-    /// `type = "restapi"`.
-    RestApi(RestApi),
-}
-
-/// A file of flag definitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flagd {
-    /// Where it is.
-    pub path: PathBuf,
-}
-
-/// LaunchDarkly.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LaunchDarkly {
-    /// Sent as it is, as `Authorization`.
-    pub token: Secret,
-    /// Where its API is.
-    pub base_url: Address,
-}
-
-impl Target {
-    /// Its `type`.
-    pub fn type_name(&self) -> &'static str {
-        match self {
-            Target::Flagd(_) => "flagd",
-            Target::LaunchDarkly(_) => "launchdarkly",
-            Target::RestApi(_) => "restapi",
-        }
-    }
-}
-
-/// A system of the user's own, behind a small REST API.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RestApi {
-    /// The collection: toggles are created here, and changed below it.
-    pub endpoint_url: Address,
-    /// Sent with every request; a name may come once.
-    pub extra_headers: Vec<(String, Secret)>,
-    /// Whether the server also answers `GET {endpoint_url}/{key}`.
-    pub read: bool,
+pub struct Target {
+    pub(crate) kind: &'static TargetType,
+    pub(crate) settings: Settings,
 }
 
 /// One feature flag.

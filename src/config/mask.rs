@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Address;
-use crate::config::elsewhere;
+use crate::config::keys::{Group, is_known, show};
 
 /// What may be shown of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +81,9 @@ impl Masked {
 }
 
 /// What is cut out of a file that was parsed: values, and comments.
-pub(super) fn cuts(text: &str, root: &DeTable) -> Vec<Cut> {
+pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
     let mut pieces = Vec::new();
-    members(root, &mut Vec::new(), &mut pieces);
+    members(root, &mut Vec::new(), &mut pieces, groups);
     pieces.sort_by_key(|(span, _)| span.start);
     let mut cuts = Vec::new();
     let mut end = 0;
@@ -104,10 +104,12 @@ pub(super) fn cuts(text: &str, root: &DeTable) -> Vec<Cut> {
 }
 
 /// What is cut out of a file that was not parsed: all of each line but a key or a header.
-pub(super) fn cuts_of_unparsed(text: &str) -> Vec<Cut> {
+pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
     let lines = by_line(text, 0..text.len());
     let cuts = lines.filter_map(|span| {
-        let shown = text.get(span.clone()).map_or(0, shown_of_unparsed);
+        let shown = text
+            .get(span.clone())
+            .map_or(0, |line| shown_of_unparsed(line, groups));
         let instead = if shown == 0 { "…" } else { " …" };
         let span = span.start + shown..span.end;
         (!span.is_empty()).then_some(Cut { span, instead })
@@ -116,8 +118,8 @@ pub(super) fn cuts_of_unparsed(text: &str) -> Vec<Cut> {
 }
 
 /// How much of a line may be shown: `[table]`, or `key =`.
-fn shown_of_unparsed(line: &str) -> usize {
-    let is_known = |path: &str| path.split('.').all(|key| elsewhere::is_known(key.trim()));
+fn shown_of_unparsed(line: &str, groups: &[Group]) -> usize {
+    let is_known = |path: &str| path.split('.').all(|key| is_known(groups, key.trim()));
     let header = line.trim();
     if let Some(rest) = header.strip_prefix('[')
         && let Some(end) = rest.find(']')
@@ -131,27 +133,27 @@ fn shown_of_unparsed(line: &str) -> usize {
     pair.map_or(0, |(key, _)| key.len() + 1)
 }
 
+type Pieces = Vec<(Range<usize>, Show)>;
+
 /// The keys and single values below a table, which the parser keeps from being too deep.
-fn members(table: &DeTable, path: &mut Vec<String>, pieces: &mut Vec<(Range<usize>, Show)>) {
+fn members(table: &DeTable, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
     for (name, value) in table.iter() {
         pieces.push((name.span(), Show::Whole));
         path.push(name.get_ref().to_string());
-        values(value, path, pieces);
+        values(value, path, pieces, groups);
         path.pop();
     }
 }
 
-fn values(
-    value: &Spanned<DeValue>,
-    path: &mut Vec<String>,
-    pieces: &mut Vec<(Range<usize>, Show)>,
-) {
+fn values(value: &Spanned<DeValue>, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
     match value.get_ref() {
-        DeValue::Table(table) => members(table, path, pieces),
-        DeValue::Array(array) => array
-            .iter()
-            .for_each(|element| values(element, path, pieces)),
-        _ => pieces.push((value.span(), elsewhere::show(path))),
+        DeValue::Table(table) => members(table, path, pieces, groups),
+        DeValue::Array(array) => {
+            for element in array.iter() {
+                values(element, path, pieces, groups);
+            }
+        }
+        _ => pieces.push((value.span(), show(groups, path))),
     }
 }
 
@@ -183,11 +185,6 @@ fn inside(written: &str) -> Range<usize> {
 pub(super) fn is_plain(text: &str) -> bool {
     let is_odd = |c: char| c.is_control() || "\"'=#@\\".contains(c);
     !text.contains(is_odd) && !text.contains("://") && !text.contains("-----BEGIN")
-}
-
-/// Whether all of an address may be shown.
-pub(super) fn is_harmless_address(url: &str) -> bool {
-    around_host(url).iter().all(Range::is_empty)
 }
 
 /// What of an address is more than a scheme, a host, a port and a path.
@@ -252,4 +249,5 @@ fn by_line(text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>>
 }
 
 #[cfg(test)]
+#[path = "tests/mask.rs"]
 mod tests;

@@ -46,16 +46,16 @@ pub struct Related {
 
 /// Where a value or key stands: in the file, and in the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) span: Range<usize>,
+pub(crate) struct Place {
+    pub(crate) span: Range<usize>,
     /// The whole path, such as `sources[0].url`.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// Its last part, such as `url`, as messages call it.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Problem {
-    pub(super) fn error(
+    pub(crate) fn error(
         code: &'static str,
         at: &Place,
         message: impl Into<String>,
@@ -72,7 +72,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         code: &'static str,
         at: &Place,
         message: impl Into<String>,
@@ -84,7 +84,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn related(mut self, message: impl Into<String>, at: &Place) -> Problem {
+    pub(crate) fn related(mut self, message: impl Into<String>, at: &Place) -> Problem {
         self.related = Some(Related {
             message: message.into(),
             span: at.span.clone(),
@@ -94,7 +94,7 @@ impl Problem {
 }
 
 /// Text from the file, fit for a message: in backticks, not long, and `…` where it may hold a secret.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     const LONGEST: usize = 60;
     if !is_plain(text) {
         return "`…`".into();

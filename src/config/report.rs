@@ -131,4 +131,5 @@ impl fmt::Display for Severity {
 }
 
 #[cfg(test)]
+#[path = "tests/report.rs"]
 mod tests;

@@ -164,23 +164,15 @@ impl StatusLine {
 mod tests {
     use std::os::unix::net::UnixDatagram;
 
-    use crate::config::{Bind, Config, Flagd, Target};
+    use crate::config::tests::configured;
 
     use super::*;
 
     fn status(now: Instant) -> Status {
-        let config = Config {
-            bind: Bind {
-                host: String::new(),
-                port: 0,
-            },
-            resync_interval: None,
-            http_timeout: PAUSE,
-            concurrency: 1,
-            sources: Vec::new(),
-            target: Target::Flagd(Flagd { path: "x".into() }),
-            toggles: Vec::new(),
-        };
+        let config = configured(
+            "[[sources]]\nid = \"a\"\ntype = \"file\"\npath = \"users.json\"\n\
+             [target]\ntype = \"flagd\"\npath = \"flags.json\"\n",
+        );
         Status::new(&config, now)
     }
 

@@ -7,7 +7,8 @@ use std::process::Command;
 
 use clap::Parser;
 use optoggles::cli::Cli;
-use optoggles::config::{Config, SourceKind, load};
+use optoggles::config::{Config, load};
+use optoggles::peers::catalog;
 use saphyr::{LoadableYamlNode, YamlOwned as Yaml};
 use tempfile::TempDir;
 
@@ -41,17 +42,15 @@ fn checked(configuration: &str, variables: &[&str]) -> Config {
     let program = Program::new(&Stage::new(), configuration, &env);
     program.run(&["check-config", "--strict"]).exits(0);
     let file = program.path("optoggles.toml");
-    load::load(Some(&file), &|_| Some("any".into()))
+    load::load(Some(&file), &|_| Some("any".into()), &catalog())
         .unwrap()
         .config
 }
 
-/// Where OPAL is told to call back.
-fn advertised(config: &Config) -> String {
-    match &config.sources[0].kind {
-        SourceKind::Opal(opal) => opal.advertised_address.to_string(),
-        other => panic!("no OPAL: {other:?}"),
-    }
+/// What a configuration sets a key to that comes once.
+fn value<'c>(configuration: &'c str, key: &str) -> &'c str {
+    let (_, rest) = configuration.split_once(&format!("\n{key} = \"")).unwrap();
+    rest.split('"').next().unwrap()
 }
 
 #[test]
@@ -61,11 +60,13 @@ fn the_configuration_for_kubernetes_is_right_and_opal_reaches_the_service() {
     let variables = container["env"].as_vec().unwrap().iter();
     let variables: Vec<&str> = variables.map(|it| it["name"].as_str().unwrap()).collect();
     let map = object("ConfigMap");
-    let config = checked(map["data"]["optoggles.toml"].as_str().unwrap(), &variables);
+    let configuration = map["data"]["optoggles.toml"].as_str().unwrap();
+    let config = checked(configuration, &variables);
     let service = object("Service");
     let name = service["metadata"]["name"].as_str().unwrap();
     let port = service["spec"]["ports"][0]["port"].as_integer().unwrap();
-    assert_eq!(advertised(&config), format!("http://{name}:{port}"));
+    let advertised = value(configuration, "advertised_address");
+    assert_eq!(advertised, format!("{name}:{port}"));
     let port = container["ports"][0]["containerPort"].as_integer();
     assert_eq!(port, Some(i64::from(config.bind.port)));
     assert_eq!(
@@ -106,17 +107,13 @@ fn a_pod_is_neither_restarted_nor_cut_off_because_others_are_down() {
 fn the_configuration_for_compose_is_right_and_names_its_services() {
     let compose = &documents("contrib/docker/compose.yaml")[0];
     let content = compose["configs"]["optoggles"]["content"].as_str().unwrap();
-    let config = checked(&content.replace("$$", "$"), &[]);
+    let content = content.replace("$$", "$");
+    let config = checked(&content, &[]);
     let services = &compose["services"];
     assert!(services.contains_mapping_key("optoggles"));
-    assert_eq!(
-        advertised(&config),
-        format!("http://optoggles:{}", config.bind.port)
-    );
-    let SourceKind::Opal(opal) = &config.sources[0].kind else {
-        panic!("no OPAL");
-    };
-    assert_eq!(opal.url.to_string(), "http://opal-client:7000");
+    let advertised = value(&content, "advertised_address");
+    assert_eq!(advertised, format!("optoggles:{}", config.bind.port));
+    assert_eq!(value(&content, "url"), "http://opal-client:7000");
     // The policy that it points to has to be one for OPAL's OPA, which reads the old Rego by default.
     let policy = text("examples/quickstart/policy/rbac.rego");
     assert!(policy.contains("\nimport rego.v1\n"));

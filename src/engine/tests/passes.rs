@@ -83,13 +83,7 @@ fn requests_that_hang_give_their_places_to_others() {
 
 #[test]
 fn an_opa_without_opal_is_polled() {
-    let polled = match opa() {
-        SourceKind::Opa(opa) => SourceKind::Opa(config::Opa {
-            poll_interval: Duration::from_secs(10),
-            ..opa
-        }),
-        other => other,
-    };
+    let polled = polled("10s");
     let mut bench = Bench::settled(config(vec![polled], &[0]), true);
     bench.millis(9_999);
     assert_eq!(bench.jobs(), Vec::<String>::new());

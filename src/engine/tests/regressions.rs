@@ -32,11 +32,7 @@ fn held_blind() -> Bench {
 #[test]
 fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
     let mut renewed = limited_blind();
-    renewed.target = config::Target::RestApi(config::RestApi {
-        endpoint_url: address("http://flags"),
-        extra_headers: vec![("Authorization".into(), crate::secret::Secret::new("new"))],
-        read: false,
-    });
+    with_header(&mut renewed, "Authorization", "new");
     for (what, changed) in [("nothing", limited_blind()), ("the token", renewed)] {
         let (_, mut next) = reload(held_blind(), changed);
         let mut sent = Vec::new();
@@ -187,13 +183,7 @@ fn reloads_do_not_put_off_the_resync_for_ever() {
 
 #[test]
 fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
-    let polled = SourceKind::Opa(config::Opa {
-        url: address("http://opa:8181"),
-        token: None,
-        poll_interval: Duration::from_secs(1),
-        wait_until_ready: false,
-        tls: Tls::default(),
-    });
+    let polled = polled("1s");
     let mut bench = Bench::new(config(vec![polled], &[0]), Mode::Serve, false);
     let mut updates = 0;
     for _ in 0..400 {

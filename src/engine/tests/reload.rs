@@ -71,11 +71,9 @@ fn names_count_and_not_places_in_the_file() {
 #[test]
 fn a_request_in_flight_is_waited_for_whatever_has_changed() {
     let mut elsewhere = config(vec![opal()], &[0, 0]);
-    elsewhere.target = config::Target::RestApi(config::RestApi {
-        endpoint_url: address("http://flags"),
-        extra_headers: vec![("X-Team".into(), crate::secret::Secret::new("other"))],
-        read: true,
-    });
+    with_header(&mut elsewhere, "X-Team", "other");
+    let settings = &mut elsewhere.target.settings;
+    settings.set("read", Setting::Bool(true));
     for changed in [config(vec![opal()], &[0, 0]), elsewhere] {
         let mut before = in_step();
         before.callback(0);

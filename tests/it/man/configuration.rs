@@ -193,7 +193,12 @@ fn entries(table: &Table) -> Vec<Entry> {
 fn read(folder: &TempDir, config: &str) -> Option<Config> {
     let file = folder.path().join("optoggles.toml");
     fs::write(&file, config).unwrap();
-    let loaded = load::load(Some(&file), &|_| Some("any".into())).ok()?;
+    let loaded = load::load(
+        Some(&file),
+        &|_| Some("any".into()),
+        &optoggles::peers::catalog(),
+    )
+    .ok()?;
     Some(loaded.config)
 }
 
@@ -283,7 +288,7 @@ fn who_keeps_a_word_of_the_yaml_is_told_the_one_of_the_table() {
         };
         let tables = tables().into_iter().filter(|table| table.header == header);
         let answers: Vec<String> = tables.flat_map(|it| helps(&it.and(old, "\"x\""))).collect();
-        let named = format!("`{key}`");
+        let named = format!("`{key}");
         assert!(
             answers.iter().any(|help| help.contains(&named)),
             "{old}: {answers:?}"

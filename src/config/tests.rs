@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
 use crate::config::report::{Position, Problem, Related, Report};
+use crate::peers::catalog;
 
 /// What must never show.
 const SECRET: &str = "hunter2";
@@ -42,6 +43,20 @@ static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
     (made.cert.pem(), format!("{SECRET}\n{key}"))
 });
 
+/// The configuration that is right as it stands, without variables and files.
+#[track_caller]
+pub(crate) fn configured(text: &str) -> Config {
+    let around = Surroundings {
+        folder: Path::new(""),
+        env: &|_| None,
+        read: &|_| Err(io::ErrorKind::NotFound.into()),
+        open_to_others: false,
+    };
+    let checked = check(text, &around, &catalog());
+    let problems = shown(text, &checked.problems);
+    checked.config.unwrap_or_else(|| panic!("{problems}"))
+}
+
 fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
     let (config, problems, _) = run_to_report(text, open_to_others);
     (config, problems)
@@ -66,7 +81,7 @@ fn run_to_report(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Probl
         },
         open_to_others,
     };
-    let checked = check(text, &around);
+    let checked = check(text, &around, &catalog());
     let problems = checked.problems.clone();
     let report = Report::new(
         "o.toml".into(),

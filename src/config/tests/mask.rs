@@ -1,6 +1,7 @@
 //! What a report shows of a file, and what it does not.
 
 use super::*;
+use crate::peers::catalog;
 
 /// Secrets wherever the file has a place for one.
 const FILE: &str = r#"# was hunter2
@@ -27,7 +28,7 @@ api_key = { inner = "hunter2" }
 fn masked(text: &str) -> Masked {
     let (tree, errors) = DeTable::parse_recoverable(text);
     assert_eq!(errors, []);
-    Masked::new(text, &cuts(text, tree.get_ref()))
+    Masked::new(text, &cuts(text, tree.get_ref(), &catalog().groups()))
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn of_a_file_that_was_not_parsed_known_keys_are_shown_and_nothing_else() {
         ("# hunter2", "…"),
         ("", ""),
     ] {
-        let masked = Masked::new(line, &cuts_of_unparsed(line));
+        let masked = Masked::new(line, &cuts_of_unparsed(line, &catalog().groups()));
         assert_eq!(masked.text(), expected);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::config::Bind;
 use crate::config::check::Checked;
-use crate::config::{Bind, SourceKind, Target};
 
 fn read(text: &str) -> Config {
     let (config, problems) = run(text, false);
@@ -27,16 +27,11 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(config.resync_interval, Some(Duration::from_secs(300)));
     assert_eq!(config.http_timeout, Duration::from_secs(10));
     assert_eq!(config.concurrency, 8);
-    let SourceKind::Opal(opal) = &config.sources[0].kind else {
-        panic!("{:?}", config.sources);
-    };
-    assert!(opal.wait_until_ready);
-    assert_eq!(opal.instance, "localhost:8080");
-    assert_eq!(opal.opa_url, None);
-    let Target::RestApi(target) = &config.target else {
-        panic!("the target is of another type");
-    };
-    assert!(!target.read);
+    let opal = &config.sources[0].settings;
+    assert_eq!(opal.bool("wait_until_ready"), Ok(&true));
+    assert_eq!(opal.text("instance"), Ok("localhost:8080"));
+    assert!(opal.address("opa_url").is_err());
+    assert_eq!(config.target.settings.bool("read"), Ok(&false));
     let without_bind = read(&with("bind = \":8080\"", ""));
     let host = "0.0.0.0".to_owned();
     assert_eq!(without_bind.bind, Bind { host, port: 8080 });
@@ -87,29 +82,26 @@ fn every_key_reaches_the_configuration() {
     assert_eq!(config.resync_interval, None);
     assert_eq!(config.http_timeout, Duration::from_secs(90));
     assert_eq!(config.concurrency, 16);
-    let [SourceKind::Opal(opal), SourceKind::Opa(opa)] =
-        [&config.sources[0].kind, &config.sources[1].kind]
-    else {
-        panic!("{:?}", config.sources);
-    };
-    assert_eq!(opal.advertised_address.to_string(), "https://us/base");
-    assert_eq!(opal.instance, "one/two");
-    assert_eq!(opal.opa_token.as_ref().unwrap().expose(), SECRET);
-    assert!(!opal.wait_until_ready);
-    assert_eq!(opa.token.as_ref().unwrap().expose(), "x-hunter2");
-    assert_eq!(opa.poll_interval, Duration::from_millis(100));
-    assert_eq!(opa.tls.ca.as_deref(), Some(PAIR.0.as_str()));
-    assert_eq!(opa.tls.identity.as_ref().unwrap().key.expose(), PAIR.1);
-    let Target::RestApi(target) = &config.target else {
-        panic!("the target is of another type");
-    };
-    let headers: Vec<_> = target
-        .extra_headers
+    let (opal, opa) = (&config.sources[0].settings, &config.sources[1].settings);
+    let advertised = opal.address("advertised_address").unwrap();
+    assert_eq!(advertised.to_string(), "https://us/base");
+    assert_eq!(opal.text("instance"), Ok("one/two"));
+    assert_eq!(opal.secret("opa_token").unwrap().expose(), SECRET);
+    assert_eq!(opal.bool("wait_until_ready"), Ok(&false));
+    assert_eq!(opa.secret("token").unwrap().expose(), "x-hunter2");
+    assert_eq!(
+        opa.duration("poll_interval"),
+        Ok(&Duration::from_millis(100))
+    );
+    let tls = opa.tls();
+    assert_eq!(tls.ca.as_deref(), Some(PAIR.0.as_str()));
+    assert_eq!(tls.identity.unwrap().key.expose(), PAIR.1);
+    let headers = config.target.settings.headers("extra_headers").unwrap();
+    let headers = headers
         .iter()
-        .map(|(name, value)| (&**name, value.expose()))
-        .collect();
-    assert_eq!(headers, [("X-A", ""), ("x-b", "${B}")]);
-    assert!(target.read);
+        .map(|(name, value)| (&**name, value.expose()));
+    assert_eq!(headers.collect::<Vec<_>>(), [("X-A", ""), ("x-b", "${B}")]);
+    assert_eq!(config.target.settings.bool("read"), Ok(&true));
     let rules: Vec<_> = config
         .toggles
         .iter()
@@ -143,7 +135,7 @@ fn a_spec_becomes_json_as_it_is() {
 
 #[test]
 fn the_default_configuration_has_no_problem_once_its_variable_is_set() {
-    let text = include_str!("../../../../optoggles.toml");
+    let text = include_str!("../../../optoggles.toml");
     let around = Surroundings {
         folder: Path::new(""),
         env: &|name| (name == "FLAGS_TOKEN").then(|| "token".into()),
@@ -152,14 +144,14 @@ fn the_default_configuration_has_no_problem_once_its_variable_is_set() {
     };
     let Checked {
         config, problems, ..
-    } = check(text, &around);
+    } = check(text, &around, &catalog());
     assert_eq!(shown(text, &problems), "");
     assert!(config.is_some());
 }
 
 #[test]
 fn what_is_commented_out_in_the_default_configuration_is_known_too() {
-    let text = include_str!("../../../../optoggles.toml");
+    let text = include_str!("../../../optoggles.toml");
     let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
     let active: String = text
         .lines()
@@ -199,13 +191,13 @@ fn what_is_right_and_probably_not_meant_is_a_warning() {
         ),
         (
             &format!("{RIGHT}max_removal = \"30%\"\nmeta.http_timeout = 5\nbind = 1\n"),
-            "17:1: warning: `max_removal` in a `spec` is no setting: it is sent to the target as it is \
-             18:6: warning: `http_timeout` in a `spec` is no setting: it is sent to the target as it is",
+            "17:1: warning: `max_removal` in a `spec` is not a setting: it is sent to the target \
+             18:6: warning: `http_timeout` in a `spec` is not a setting: it is sent to the target",
         ),
         (
             &with("Authorization", "resync_interval = \"1m\", Authorization"),
-            "11:19: warning: `resync_interval` in `extra_headers` is no setting: it is sent to the \
-             target as it is",
+            "11:19: warning: `resync_interval` in `extra_headers` is not a setting: it is sent to the \
+             target",
         ),
         (
             &with("localhost:8080", "0.0.0.0:8080"),
