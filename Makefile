@@ -1,4 +1,4 @@
-# Everything that is done with optoggles. Each target does its own set-up.
+# Development tasks. Each target does its own set-up.
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -15,7 +15,7 @@ bashdir ?= $(prefix)/share/bash-completion/completions
 fishdir ?= $(prefix)/share/fish/vendor_completions.d
 zshdir ?= $(prefix)/share/zsh/site-functions
 
-# Which cargo-deb makes the package: others may lay it out otherwise.
+# The version of cargo-deb that builds the package: others may lay it out differently.
 cargo_deb := 3.8.0
 
 installed := $(bindir)/optoggles \
@@ -24,7 +24,7 @@ installed := $(bindir)/optoggles \
 	$(unitdir)/optoggles.service \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
-# Together with what tests need, the executable is another one: it must not take the release's place.
+# With the features that tests enable, the executable differs: it must not replace the release.
 apart = --target-dir target/bench
 
 .PHONY: build demo test lint deny e2e browser prometheus soak bench micro completions install \
@@ -34,34 +34,34 @@ apart = --target-dir target/bench
 build:
 	$(CARGO) build --release --locked
 
-## demo: makes flags of the users in examples/quickstart, without any server
+## demo: turn the users in examples/quickstart into flags, without a server
 demo:
 	$(CARGO) run --locked -- -q -c examples/quickstart/optoggles.toml sync --once
 	@echo
-	@echo "The flags are in examples/quickstart/flags.json, as flagd and OpenFeature read them."
-	@echo "Now write \"carol\" for \"bob\" in examples/quickstart/users.json, and run it again."
+	@echo "The flags are in examples/quickstart/flags.json, in the format of flagd and OpenFeature."
+	@echo "Now replace \"bob\" with \"carol\" in examples/quickstart/users.json, and run this again."
 	@echo
-	@echo "With opa installed, change a country in examples/quickstart/policy/data.json, and make"
+	@echo "If OPA is installed, change a country in examples/quickstart/policy/data.json, and generate"
 	@echo "users.json from the policy:"
 	@echo
 	@echo "  cd examples/quickstart && opa eval --data policy --format json data.app.rbac > users.json"
 
-## test: all tests that need nothing but Rust
+## test: all tests that need only Rust
 test:
 	$(CARGO) test --locked
 
-## lint: formatting, clippy with warnings denied, and the documentation
+## lint: formatting, clippy and the documentation, with warnings denied
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --test soak -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 
-## deny: licences, sources and bans of the dependencies (installs cargo-deny where it is missing)
+## deny: licences, sources and bans of the dependencies (installs cargo-deny if missing)
 deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	cargo-deny check bans licenses sources
 
-## e2e: the executable against the real OPAL, OPA and json-server (needs Go, Python, Node.js and OpenSSL; chaos=60)
+## e2e: the executable with real OPAL, OPA and json-server (needs Go, Python, Node.js and OpenSSL; chaos=60)
 e2e: build
 	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles --chaos $(chaos)
 
@@ -69,33 +69,33 @@ e2e: build
 browser: build
 	$(PYTHON) tests/browser/run.py --bin target/release/optoggles
 
-## prometheus: what a real Prometheus makes of /metrics and the alert rules (needs Debian's prometheus)
+## prometheus: /metrics and the alert rules in a real Prometheus (needs Debian's prometheus)
 prometheus: build
 	$(PYTHON) tests/prometheus/run.py --bin target/release/optoggles
 
-## soak: the release for ten minutes under load, with faults everywhere (seconds=600 rate=100)
+## soak: the release under load, with faults, for ten minutes (seconds=600 rate=100)
 soak: build
 	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
 	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
 
-## bench: the table of figures in the README, from the release against stand-ins (runs=5)
+## bench: the table of figures in the README, from the release with stand-ins (runs=5)
 bench: build
 	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
 	$(CARGO) bench --locked $(apart) --bench goals -- $(runs)
 
-## micro: what parsing, comparing and planning take, with their allocations
+## micro: time and allocations of parsing, comparing and planning
 micro:
 	$(CARGO) bench --locked $(apart) --bench micro
 
-## completions: scripts for bash, fish and zsh, in target/completions
+## completions: completion scripts for bash, fish and zsh, in target/completions
 completions: build
 	mkdir -p target/completions
 	target/release/optoggles completions bash > target/completions/optoggles
 	target/release/optoggles completions fish > target/completions/optoggles.fish
 	target/release/optoggles completions zsh > target/completions/_optoggles
 
-## install: the executable, manual pages, completions, the service's unit, and the commented
-## configuration as an example; prefix and DESTDIR are honoured
+## install: the executable, manual pages, completions, the systemd unit, and the commented
+## configuration as an example; honours prefix and DESTDIR
 install: completions
 	install -D -m 755 target/release/optoggles $(DESTDIR)$(bindir)/optoggles
 	install -D -m 644 man/optoggles.1 $(DESTDIR)$(mandir)/man1/optoggles.1
@@ -108,19 +108,19 @@ install: completions
 		$(DESTDIR)$(unitdir)/optoggles.service
 	install -D -m 644 optoggles.toml $(DESTDIR)$(sysconfdir)/optoggles/optoggles.toml.example
 
-## uninstall: takes away what install has put there; a configuration stays
+## uninstall: remove what install has installed, and keep the configuration
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(installed))
 	-rmdir $(DESTDIR)$(sysconfdir)/optoggles 2>/dev/null
 
-## deb: the Debian package, target/debian/optoggles_*.deb (installs cargo-deb where it is missing)
+## deb: the Debian package, target/debian/optoggles_*.deb (installs cargo-deb if missing)
 deb: completions
 	cargo-deb --version 2>/dev/null | grep -qF "$(cargo_deb)" || \
 		$(CARGO) install cargo-deb --locked --version $(cargo_deb)
 	rm -f target/debian/optoggles_*.deb
 	cargo-deb --no-build --locked
 
-## test-install: make install, make uninstall, and the Debian package's installation and removal
+## test-install: make install and uninstall, and installing and removing the Debian package
 test-install: deb
 	tests/packages/install.sh
 	tests/packages/deb.sh target/debian/optoggles_*.deb

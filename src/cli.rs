@@ -8,41 +8,42 @@ use clap_complete::Shell;
 
 use crate::duration::{EXAMPLES, Wrong, parse, parse_or_zero};
 
-/// Above the options that every command has.
+/// Help heading of the options that every command has.
 const GLOBAL: &str = "Global options";
 
 /// Keeps feature flags in step with authorization policy.
 ///
-/// A rule in OPA names the users that may use a feature; optoggles keeps the feature's toggle on for
-/// exactly these users, and follows every change, because the OPAL client calls it back.
+/// A rule in OPA names the users who may use a feature. optoggles keeps the feature's toggle on for
+/// exactly those users, and follows every change, because the OPAL client calls it back.
 #[derive(Debug, Parser)]
 #[command(name = "optoggles", version)]
 pub struct Cli {
-    /// The configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
+    /// Configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
     /// /etc/optoggles/optoggles.toml]
     #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
-    /// Say more in the log, and in what `sync` prints who comes and goes; twice: everything [default: $OPTOGGLES_LOG, else info]
+    /// Log more, and list added and removed users in `sync`; twice: log everything [default:
+    /// $OPTOGGLES_LOG, else info]
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
-    /// Log errors only
+    /// Log only errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub quiet: bool,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Keep the toggles in sync, live: listen for OPAL's callbacks, answer health checks
+    /// Keep the toggles in sync: listen for OPAL's callbacks and answer health checks
     Serve,
-    /// Sync the toggles from here, without listening
+    /// Sync the toggles once or periodically, without listening
     Sync(Sync),
     /// Check the configuration file
     CheckConfig(CheckConfig),
-    /// Print a script with which a shell completes this command line
+    /// Print a shell completion script
     Completions {
         /// The shell
         #[arg(value_enum)]
@@ -54,30 +55,30 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
 pub struct Sync {
-    /// One pass, then exit (for cron and CI)
+    /// Run one pass and exit, for cron and CI
     #[arg(long)]
     pub once: bool,
-    /// One pass that only prints what would change
+    /// Run one pass that only prints what would change
     #[arg(long)]
     pub dry_run: bool,
     /// With --dry-run: exit with status 3 if anything would change
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-    /// Only this toggle; can be given several times
+    /// Sync only this toggle; can be repeated
     #[arg(long = "toggle", value_name = "KEY")]
     pub toggles: Vec<String>,
-    /// For one pass: start no retry that would come later than this [default: 60s]
+    /// For one pass: start no retry after this time [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,
           allow_hyphen_values = true, requires = "one_pass")]
     pub timeout: Option<Duration>,
-    /// Time between passes [default: resync_interval of the configuration]
+    /// Time between passes [default: resync_interval from the configuration]
     #[arg(long, value_name = "DURATION", value_parser = interval,
           allow_hyphen_values = true, conflicts_with_all = ["once", "dry_run"])]
     pub interval: Option<Duration>,
     /// For one pass: apply what max_removal holds back
     #[arg(long, requires = "one_pass")]
     pub force: bool,
-    /// For one pass: how to print what it did [default: human]
+    /// For one pass: output format [default: human]
     #[arg(long, value_enum, requires = "one_pass")]
     pub format: Option<SyncFormat>,
 }
@@ -85,40 +86,40 @@ pub struct Sync {
 /// The options of `check-config`.
 #[derive(Args, Debug)]
 pub struct CheckConfig {
-    /// Also ask every source and the target, and report each answer; nothing is changed there
+    /// Also query every source and the target; changes nothing
     #[arg(long)]
     pub online: bool,
-    /// Warnings count as errors
+    /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
-    /// How to print what is wrong
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
-/// The formats of what one pass did.
+/// Output formats of one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SyncFormat {
-    /// A line for each toggle, and a summary
+    /// A line for each toggle and a summary
     #[default]
     Human,
     /// One JSON document
     Json,
-    /// A table for a comment on a pull request, with who comes and who goes
+    /// A table of added and removed users, for a pull request comment
     Markdown,
 }
 
-/// The formats of a report on the configuration.
+/// Output formats of a report on the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people
+    /// Text for people
     #[default]
     Human,
     /// One JSON document
     Json,
 }
 
-/// Zero means no wait: the first attempt only.
+/// Zero allows only the first attempt.
 fn timeout(text: &str) -> Result<Duration, String> {
     parse_or_zero(text).map_err(explain)
 }

@@ -1,4 +1,4 @@
-"""Chromium, driven through chromedriver's own protocol (W3C WebDriver)."""
+"""Chromium, driven by chromedriver (W3C WebDriver)."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ _ARGUMENTS = [
 
 
 class Browser:
-    """One window."""
+    """A browser window."""
 
     def __init__(self, folder):
         self._complaints = []
@@ -36,19 +36,19 @@ class Browser:
         self._url += f"/session/{session}"
 
     def open(self, url):
-        """Goes to a page and waits until it is there."""
+        """Opens a page and waits until it is loaded."""
         self._call("POST", "/url", {"url": url})
 
     def run(self, script):
-        """What a script in the page returns."""
+        """Runs a script in the page and returns its result."""
         return self._call("POST", "/execute/sync", {"script": script, "args": []})
 
     def text(self):
-        """All text that can be seen."""
+        """All visible text."""
         return self.run("return document.body.innerText")
 
     def wait_for_text(self, text, limit=30):
-        """Waits until the page shows this: it has to load itself anew for that."""
+        """Waits until the page shows this text, which requires it to refresh itself."""
         end = time.monotonic() + limit
         while text not in (seen := self.text()):
             if time.monotonic() > end:
@@ -57,19 +57,19 @@ class Browser:
         self._listen()
 
     def become_a_phone(self, dark):
-        """A small window, in the light or in the dark."""
+        """Switches to a small window with a light or dark scheme."""
         self._call("POST", "/window/rect", {"width": 500, "height": 900})
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         command = {"cmd": "Emulation.setEmulatedMedia", "params": {"features": scheme}}
         self._call("POST", "/goog/cdp/execute", command)
 
     def picture(self, path):
-        """Keeps a screenshot."""
+        """Saves a screenshot."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
 
     def stop(self):
-        """Ends the browser and its driver."""
+        """Stops the browser and its driver."""
         try:
             self._call("DELETE", "")
         finally:
@@ -78,12 +78,12 @@ class Browser:
             self._log.close()
 
     def complaints(self):
-        """All that the console has said so far."""
+        """All console messages so far."""
         self._listen()
         return self._complaints
 
     def _listen(self):
-        # Each entry is given out once.
+        # Each entry is returned only once.
         self._complaints += self._call("POST", "/se/log", {"type": "browser"})
 
     def _port(self):

@@ -1,4 +1,4 @@
-"""optoggles serve with users and flags in files, so that nothing else has to run."""
+"""optoggles serve with users and flags in files, which needs no other service."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 
 
 class Daemon:
-    """A running daemon whose rules are written by the checks."""
+    """A running daemon whose users the checks set."""
 
     def __init__(self, binary, folder, keys, max_removal):
         self._users = folder / "users.json"
@@ -25,18 +25,18 @@ class Daemon:
         )
 
     def allow(self, users, only=None):
-        """Every rule allows these users, or only one of them does and the others stay."""
+        """Sets the users of every rule, or of only one."""
         for rule in [only] if only else self._rules:
             self._allowed[rule] = users
         self._write()
 
     def undefine(self, rule):
-        """Takes a rule away."""
+        """Removes a rule."""
         del self._allowed[rule]
         self._write()
 
     def stop(self):
-        """Ends it."""
+        """Stops it."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(15)
 

@@ -1,10 +1,10 @@
-"""Runs checks, prints a line for each, and counts."""
+"""Runs checks and prints a line for each."""
 
 import time
 
 
 def run(checks, *about, after=lambda number: None):
-    """Runs each of the (sentence, check) with `about`; the exit status. `after` is told which it was."""
+    """Runs each (sentence, check); returns the exit status. `after` gets the check's number."""
     failed = 0
     for number, (sentence, check) in enumerate(checks, start=1):
         start = time.monotonic()

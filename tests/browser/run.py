@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Looks at the status page in a real browser, driven by chromedriver, on loopback.
+"""Tests the status page in a real browser, driven by chromedriver, on loopback.
 
     python3 tests/browser/run.py --bin target/release/optoggles [--pictures FOLDER]
 
-Needs Debian's packages chromium and chromium-driver. Prints a line for each check and, last,
+Needs Debian's packages chromium and chromium-driver. Prints a line for each check, then
 "N passed, N failed"; exits 0 only if none failed.
 """
 
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # the tree stays as it was
+sys.dont_write_bytecode = True  # keep the tree clean
 
 # pylint: disable=wrong-import-position
 import report
@@ -27,10 +27,10 @@ NASTY = "<img src=x onerror=alert(1)> & \\\"quoted\\\""
 
 
 def main():
-    """Parses the command line, runs all checks in their order."""
+    """Parses the command line, runs all checks in order."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
-    parser.add_argument("--pictures", type=Path, help="where to keep screenshots")
+    parser.add_argument("--pictures", type=Path, help="where to save screenshots")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="optoggles-browser-"))
     with contextlib.ExitStack() as at_the_end:
@@ -48,19 +48,19 @@ def main():
 
 
 def toggles():
-    """The keys of all toggles; one would be markup if it were not escaped."""
+    """The keys of all toggles; one looks like markup."""
     return [f"feature-{number}" for number in range(TOGGLES - 1)] + [NASTY]
 
 
 def starting(daemon, browser):
-    """Before the file of the users is there, nothing is in sync."""
+    """Without the file of users, nothing is in sync."""
     browser.open(daemon.url)
     browser.wait_for_text("failing")
     browser.wait_for_text("reading: the file cannot be read")
 
 
 def in_sync(daemon, browser):
-    """Then all are, and the page says so by itself."""
+    """Then everything is, and the page refreshes itself."""
     daemon.allow(["ann", "bob", "eve", "zoe"])
     browser.wait_for_text(f"{TOGGLES} in sync", limit=60)
     browser.wait_for_text("✓ ok")
@@ -69,13 +69,13 @@ def in_sync(daemon, browser):
 
 
 def escaped(_daemon, browser):
-    """A key is text, whatever it looks like."""
+    """A key is shown as text, even if it looks like markup."""
     browser.wait_for_text(json.loads(f'"{NASTY}"'))
     assert browser.run("return document.images.length") == 0
 
 
 def failing(daemon, browser):
-    """A rule that is gone is seen at once, above the others, and not by its colour alone."""
+    """A missing rule is shown first, and not only by its colour."""
     daemon.undefine("rule_7")
     browser.wait_for_text("1 failing")
     first = browser.run("return document.querySelectorAll('tbody')[1].rows[0].innerText")
@@ -83,20 +83,20 @@ def failing(daemon, browser):
 
 
 def held(daemon, browser):
-    """A change beyond the removal limit says held, with its numbers."""
+    """A change beyond the removal limit is shown as held, with its numbers."""
     daemon.allow(["ann"], only="rule_8")
     browser.wait_for_text("it would remove 3 of 4 users")
 
 
 def mended(daemon, browser):
-    """What is mended goes away."""
+    """A resolved failure disappears."""
     daemon.allow(["ann", "bob", "eve", "zoe"])
     browser.wait_for_text(f"{TOGGLES} in sync")
     assert "failing" not in browser.text(), browser.text()[:500]
 
 
 def phone(daemon, browser):
-    """On a phone nothing is wider than the screen."""
+    """On a phone, nothing is wider than the screen."""
     for dark in (False, True):
         browser.become_a_phone(dark)
         browser.open(daemon.url)
@@ -105,7 +105,7 @@ def phone(daemon, browser):
 
 
 def quiet(_daemon, browser):
-    """Nothing was complained of, and nothing was asked for but the page."""
+    """The console is empty, and only the page was loaded."""
     complaints = browser.complaints()
     assert complaints == [], complaints
     entries = browser.run("return performance.getEntriesByType('resource').map(it => it.name)")
@@ -114,11 +114,11 @@ def quiet(_daemon, browser):
 
 CHECKS = [
     ("a source without its file is shown as failing", starting),
-    ("the page follows by itself until 500 toggles are in sync", in_sync),
+    ("the page refreshes itself until 500 toggles are in sync", in_sync),
     ("a key that looks like markup is shown as it is", escaped),
     ("a failing toggle is shown first, in words", failing),
     ("a held toggle is shown with its numbers", held),
-    ("what is mended is shown as in sync again", mended),
+    ("a resolved failure is shown as in sync again", mended),
     ("the page fits a phone, light and dark", phone),
     ("the console is empty, and nothing else is loaded", quiet),
 ]

@@ -1,4 +1,4 @@
-"""An OPA without OPAL, which fetches its policy and its data as bundles of their own."""
+"""An OPA without OPAL that fetches its policy and its data as separate bundles."""
 
 import gzip
 import http.server
@@ -23,7 +23,7 @@ class BundleServer:
 
     def __init__(self, world):
         self.world = world
-        # Seconds that the bundle of data takes. While OPA waits, it has the policy and no users.
+        # Delay of the data bundle in seconds. While OPA waits, it has the policy but no users.
         self.delay = 0.0
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -47,7 +47,7 @@ class BundleServer:
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            """Answers with the bundle as it is now."""
+            """Responds with the current bundle."""
 
             def do_GET(self):  # pylint: disable=invalid-name
                 # pylint: disable-next=protected-access
@@ -68,7 +68,7 @@ class BundleServer:
 
 
 class BundledOpa:
-    """The OPA that asks a bundle server every second."""
+    """An OPA that polls a bundle server every second."""
 
     def __init__(self, opa, server, folder):
         self._world = server.world
@@ -90,32 +90,32 @@ class BundledOpa:
         self.service = Service("opa-with-bundles", command, {}, folder)
 
     def start_without_data(self):
-        """Starts it, and waits until its rules say nobody and OPA that a bundle is missing."""
+        """Starts it, and waits until its rules return empty sets and a bundle is missing."""
         self.service.start()
-        nobody = {key: [] for key in RULES}
-        wait_for("OPA to say nobody", self.rules, nobody.__eq__)
+        empty = {key: [] for key in RULES}
+        wait_for("OPA to return empty sets", self.rules, empty.__eq__)
         wait_for("OPA to miss a bundle", self.health, (500).__eq__)
 
     def wait_until_loaded(self, limit=20.0):
-        """Waits until OPA has all bundles and its rules say what they should."""
+        """Waits until OPA has all bundles and its rules return the expected users."""
         self.service.start()
         wait_for("OPA to have its bundles", self.health, (200).__eq__, limit)
         wanted = self._world.users_of_toggles()
-        wait_for(f"the rules to say {wanted}", self.rules, wanted.__eq__, limit)
+        wait_for(f"the rules to return {wanted}", self.rules, wanted.__eq__, limit)
 
     def health(self):
-        """What OPA says of its bundles: 200 once all of them are active."""
+        """The status of OPA's bundles: 200 once all are active."""
         return web.status(f"{self.url}/health?bundles")
 
     def rules(self):
-        """What OPA answers for each toggle; None for an undefined rule."""
+        """OPA's result for each toggle; None for an undefined rule."""
         base = f"{self.url}/v1/data/{PACKAGE.replace('.', '/')}"
         return {key: web.get(f"{base}/{rule}").get("result") for key, rule in RULES.items()}
 
 
 @contextmanager
 def bundled_opa(opa, folder):
-    """An OPA that is not started yet, beside the server of a world of its own."""
+    """An OPA that is not started yet, and a bundle server with its own world."""
     folder.mkdir()
     world = World(folder, free_ports(1)[0], USERS)
     server = BundleServer(world)

@@ -1,10 +1,10 @@
-"""The list of checks: each a sentence and a function that takes the lab."""
+"""The list of checks: each a sentence and a function of the lab."""
 
 CHECKS = []
 
 
 def check(sentence):
-    """Adds a function to the list, under the sentence that it makes true."""
+    """Adds a function to the list, under the sentence that it checks."""
 
     def add(function):
         CHECKS.append((sentence, function))

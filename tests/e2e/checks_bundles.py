@@ -1,4 +1,4 @@
-"""A plain OPA whose data comes later than its policy: its rules say nobody meanwhile."""
+"""A plain OPA whose data arrives after its policy: its rules return empty sets meanwhile."""
 
 from contextlib import contextmanager
 
@@ -8,13 +8,13 @@ from lab import Watch
 from processes import Service, expect, wait_for
 from stack import RULES
 
-# So long the users take to come, once OPA has the policy; and the target to be right after that:
-# whoever waits for OPA asks it less and less often.
+# Seconds until the users arrive after the policy, and then until the target is right: retries
+# become less and less frequent.
 LATE = 6.0
 AFTERWARDS = 10.0
 
 
-@check("nobody loses anything while an OPA with bundles starts without its data")
+@check("no user loses a feature while an OPA with bundles starts without its data")
 def serve_waits_for_bundles(lab):
     with _bundled(lab, "bundles-serve") as (server, opa, config):
         with _serving(lab, config), Watch(lab.stack.toggles) as watch:
@@ -27,7 +27,7 @@ def serve_waits_for_bundles(lab):
         watch.expect_only(before, after)
 
 
-@check("nobody loses anything while an OPA with bundles starts again without its data")
+@check("no user loses a feature while an OPA with bundles starts again without its data")
 def serve_waits_for_bundles_again(lab):
     with _bundled(lab, "bundles-again") as (server, opa, config):
         with _serving(lab, config), Watch(lab.stack.toggles) as watch:
@@ -43,7 +43,7 @@ def serve_waits_for_bundles_again(lab):
         watch.expect_only(before, after, last)
 
 
-@check("sync --once waits for an OPA's bundles, and takes nothing away if they do not come")
+@check("sync --once waits for an OPA's bundles, and removes no user if they do not arrive")
 def sync_waits_for_bundles(lab):
     with _bundled(lab, "bundles-sync") as (server, opa, config), Watch(lab.stack.toggles) as watch:
         before = lab.stack.toggles()
@@ -61,7 +61,7 @@ def sync_waits_for_bundles(lab):
 
 @contextmanager
 def _bundled(lab, name):
-    """The bundle server, its OPA (which is not running) and a configuration, with all synced."""
+    """A bundle server, its OPA (not running) and a configuration, fully synced."""
     lab.stop()
     lab.stack.target.start()
     wait_for("the target to answer", lab.stack.toggles, lambda _: True, 20)
@@ -89,7 +89,7 @@ def _serving(lab, config):
 
 
 def _change(lab, server, opa):
-    """A change that comes with a bundle is at the target soon after OPA has it."""
+    """Checks that a change in a bundle reaches the target soon after OPA."""
     server.world.directory.move("eve")
     opa.wait_until_loaded()
     _wait_for_target(lab, server)

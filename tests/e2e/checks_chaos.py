@@ -8,22 +8,22 @@ from checks import check
 from history import HistoryLab, HistoryStack, Judge, chance_from, shuffled
 from processes import Unmet, expect
 
-# All is right again so long after the chaos has ended.
+# Seconds until everything must be right after the chaos has ended.
 CALM = 60.0
 
-# How long until the next one of each, in seconds.
+# Intervals, in seconds.
 _CHANGE = 1.0
 _COMMIT = (6.0, 14.0)
 _KILL = (3.0, 12.0)
 _DOWN = (0.0, 4.0)
-# What is killed soon after something else sees it come back, and has not seen it go.
+# Some kills follow the last one so soon that other services notice only the return.
 _SOON = (0.0, 3.0)
 _SHARE_SOON = 0.3
-# How long the directory takes for an answer, anew after each kill.
+# Response times of the directory, one of which is chosen after each kill.
 _DELAYS = [0.0, 1.0, 2.0, 4.0]
 
 
-@check("whatever is killed, the target only ever has what policy said, and never goes back")
+@check("whatever is killed, the target only has users that policy allowed, and never goes back")
 def chaos(lab):
     lab.stop()
     folder = lab.stack.folder / "chaos"
@@ -60,7 +60,7 @@ def _run(lab, seconds, seed):
 
 
 def _calm_down(lab):
-    """Waits until all is right."""
+    """Waits until everything is right."""
     end = time.monotonic() + CALM
     lab.stack.world.directory.delay = 0.0
     lab.stack.opal_client.start()
@@ -70,7 +70,7 @@ def _calm_down(lab):
 
 
 class _Storm:
-    """What happens, and when."""
+    """Random kills and changes."""
 
     def __init__(self, lab, chance):
         self._lab = lab
@@ -90,14 +90,14 @@ class _Storm:
                 f"{self._commits} of policy")
 
     def before(self, moment):
-        """What was last killed before that moment."""
+        """The last kills before that moment."""
         earlier = [(when, name) for when, name in self._kills if when <= moment]
         if not earlier:
             return "nothing killed yet"
         return ", ".join(f"{name} killed {moment - when:.1f} s ago" for when, name in earlier[-3:])
 
     def rage(self, seconds):
-        """Kills and changes for that long."""
+        """Kills and changes for this many seconds."""
         now = time.monotonic()
         end = now + seconds
         change, commit, kill = now, now + self._between(_COMMIT), now + self._between(_KILL)
@@ -118,7 +118,7 @@ class _Storm:
             now = time.monotonic()
 
     def _change_user(self):
-        # One after the other: OPAL may swap two changes of one user that come together.
+        # One after the other: OPAL may swap two simultaneous changes of one user.
         world = self._lab.stack.world
         self._queue = self._queue or shuffled(world.versions, self._chance)
         name = self._queue.pop()
@@ -129,7 +129,7 @@ class _Storm:
         stack = self._lab.stack
         stack.world.directory.delay = self._chance.choice(_DELAYS)
         services = {"OPAL": stack.opal_client, "OPA": None, "optoggles": self._lab.serve}
-        # Each has its turn, however short the chaos is.
+        # Each gets its turn, even if the chaos is short.
         self._victims = self._victims or shuffled(services, self._chance)
         name = self._victims.pop()
         service = services[name]
@@ -137,7 +137,7 @@ class _Storm:
             try:
                 stack.opal_client.kill_child("opa")
             except Unmet:
-                return  # it is not running just now
+                return  # not running at the moment
         elif service.running():
             service.kill()
             self._down[service] = now + self._between(_DOWN)
@@ -156,7 +156,7 @@ class _Storm:
 
 
 class _Looks:
-    """Looks at the target all the time, and keeps each new state and the moment."""
+    """Polls the target, and keeps each new state and its time."""
 
     def __init__(self, stack):
         self._stack = stack

@@ -1,4 +1,4 @@
-"""Flags in a file, as OpenFeature's provider for flagd reads them; and the quickstart."""
+"""Flags in a file, read by OpenFeature's flagd provider; and the quickstart."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _QUICKSTART = _ROOT / "examples" / "quickstart"
 _JUDGE = Path(__file__).with_name("judge_flags.py")
 
-# Users that a careless writer of JSON, or a careless reader of rules, would get wrong.
+# Users that careless JSON or rule handling would get wrong.
 _ODD = ['say "hi"', "back\\slash", "$ref", '{"var": ""}', "ünï", "a,b", "alic", "alice "]
 
 
@@ -35,7 +35,7 @@ def flagd_provider(lab):
     expect(flags.read_bytes() == before, "the same file", flags.read_text())
 
 
-@check("users whose keys are odd get their flags, and nobody else does")
+@check("users with unusual keys get their flags, and no other users do")
 def odd_users(lab):
     folder = lab.stack.folder / "odd"
     folder.mkdir()
@@ -50,7 +50,7 @@ def odd_users(lab):
     expect(found == wanted, wanted, found)
 
 
-@check("opa eval makes the quickstart's users.json from its policy")
+@check("opa eval produces the quickstart's users.json from its policy")
 def quickstart_users(lab):
     opa = str(lab.stack.tools.opa)
     command = [opa, "eval", "--data", "policy", "--format", "json", f"data.{PACKAGE}"]

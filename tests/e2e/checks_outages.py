@@ -1,7 +1,6 @@
-"""What happens when a part goes away and comes back, and the end of it all.
+"""Services that stop and come back, and shutdown.
 
-In each of these the target is looked at all the time: it must never be in a state that is
-neither the one before nor the one after the change that was made meanwhile.
+Each check polls the target throughout: it may only be in the state before or after the change.
 """
 
 import time
@@ -12,11 +11,11 @@ from lab import LIVE, RECOVERY, Watch
 from processes import expect, wait_for
 from world import US_USERS
 
-# So long the users take to come, once OPA has the policy: OPAL gives up after 5 s.
+# Seconds until the users arrive after the policy: OPAL gives up after 5 s.
 SLOW_DATA = 4.0
 
 
-@check("nobody loses anything while OPAL is restarted and its data comes late")
+@check("no user loses a feature while OPAL restarts and its data arrives late")
 def opal_restarts(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
@@ -32,7 +31,7 @@ def opal_restarts(lab):
     lab.wait_for_target(LIVE)
 
 
-@check(f"changes flow again within {RECOVERY:g} s of a restart of OPAL that nobody noticed")
+@check(f"changes arrive again within {RECOVERY:g} s of a restart of OPAL that goes unnoticed")
 def opal_restarts_unnoticed(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
@@ -63,7 +62,7 @@ def target_restarts(lab):
     lab.wait_until_right(LIVE)
 
 
-@check("OPA killed alone: OPAL starts it again and the target follows")
+@check("only OPA is killed: OPAL restarts it, and the target follows")
 def opa_restarts(lab):
     lab.bring_everything_up()
     lab.stack.world.directory.move("eve")
@@ -73,7 +72,7 @@ def opa_restarts(lab):
     lab.wait_for_target(LIVE)
 
 
-@check("nobody loses anything while OPA alone is restarted and its data comes late")
+@check("no user loses a feature while only OPA restarts and its data arrives late")
 def opa_restarts_with_late_data(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
@@ -85,7 +84,7 @@ def opa_restarts_with_late_data(lab):
     watch.expect_only(before)
 
 
-@check("a stale 'not ready' in OPA holds nothing back while OPAL itself is ready")
+@check("a stale 'not ready' in OPA holds no change back while OPAL is ready")
 def stale_readiness(lab):
     lab.bring_everything_up()
     lab.stack.make_readiness_stale()
@@ -95,7 +94,7 @@ def stale_readiness(lab):
     lab.wait_for_target(LIVE)
 
 
-@check("opal-server goes, a change is made, it comes back: the target follows")
+@check("a change while opal-server is down: the target follows once it is back")
 def opal_server_restarts(lab):
     lab.bring_everything_up()
     before = lab.stack.toggles()
@@ -108,12 +107,12 @@ def opal_server_restarts(lab):
     watch.expect_only(before, after)
 
 
-@check("OPAL and the target go, the target comes back first: the target follows")
+@check("OPAL and the target are killed, the target returns first: the target follows")
 def target_comes_first(lab):
     _both_restart(lab, lambda stack: (stack.target, stack.opal_client))
 
 
-@check("OPAL and the target go, OPAL comes back first: the target follows")
+@check("OPAL and the target are killed, OPAL returns first: the target follows")
 def opal_comes_first(lab):
     _both_restart(lab, lambda stack: (stack.opal_client, stack.target))
 
@@ -128,7 +127,7 @@ def _both_restart(lab, order):
         after = lab.stack.world.users_of_toggles()
         first, second = order(lab.stack)
         first.start()
-        # The second one comes when the first is of use.
+        # The second one starts when the first is usable.
         if first is lab.stack.target:
             wait_for("the target to answer", lab.stack.toggles, lambda _: True, 20)
         else:

@@ -1,8 +1,8 @@
-"""OPAL in secure mode: which token it takes, and what its own callback does to ours.
+"""OPAL in secure mode: which tokens it accepts, and how its own callback affects ours.
 
-OPAL reports each update to opal-server as well, without a token: 401. It tries five times, in
-one of six workers that send to everybody, so the reports to us come late, and OPAL counts them
-as failed after 10 s.
+OPAL also reports each update to opal-server, without a token: 401. It tries five times, in one of
+the six workers for all callbacks, so the reports to us are late, and OPAL counts them as failed
+after 10 s.
 """
 
 import json
@@ -16,11 +16,11 @@ from secure import LISTENER, secure_lab
 from stack import RULES
 from world import US_USERS
 
-# How long a change may take to the target when OPAL does not call in time, or not at all.
+# How long a change may take to reach the target if OPAL calls back late or not at all.
 ARRIVAL = 10.0
 
 
-@check("OPAL in secure mode: serve follows with a token of kind listener, and shows none")
+@check("OPAL in secure mode: serve works with a listener token, and shows no token")
 def listener_token(lab):
     with secure_lab(lab, "secure") as secure:
         run = secure.run("check-config", "--online")
@@ -36,11 +36,11 @@ def listener_token(lab):
         _expect_no_secret(secure)
 
 
-@check("a token that expires makes /health 500 and holds no change back; a reload takes a new one")
+@check("an expired token makes /health 500 and holds no change back; a reload reads a new one")
 def expired_token(lab):
     with secure_lab(lab, "secure-expired") as secure:
         lasting = secure.stack.listener_token
-        # It has ended when the registration is next looked at.
+        # It has expired when the registration is next checked.
         secure.keep_token(LISTENER, secure.stack.obtain_token(LISTENER, "--ttl", "15", "seconds"))
         secure.serve.start()
         secure.wait_until_right()
@@ -63,15 +63,15 @@ def refused_callback(lab):
 
 @check(f"every change is at the target within {ARRIVAL:g} s while another callback of OPAL hangs")
 def hanging_callback(lab):
-    with socket.create_server(("127.0.0.1", 0), backlog=1000) as deaf:
-        callback = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
+        callback = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         settings = {"OPAL_DEFAULT_UPDATE_CALLBACKS": json.dumps({"callbacks": [callback]})}
         with secure_lab(lab, "secure-hanging", **settings) as secure:
             _expect_every_change(secure)
 
 
 def _expect_others_refused(secure):
-    """Every other token is a 401 that says what to do."""
+    """Checks that every other token is a 401 that says what to do."""
     stack = secure.stack
     expired = stack.obtain_token(LISTENER, "--ttl", "1", "milliseconds")
     tokens = {
@@ -92,7 +92,7 @@ def _expect_others_refused(secure):
 def _expect_no_secret(secure):
     for log in secure.stack.folder.glob("optoggles-*.log"):
         text = log.read_text(errors="replace")
-        # A part is a secret as well: what is quoted of a remote is cut somewhere.
+        # Parts are secret too: quotes from a remote are truncated.
         parts = {secret[-24:] for secret in secure.secrets} | {
             secret[:80] for secret in secure.secrets
         }
@@ -101,7 +101,7 @@ def _expect_no_secret(secure):
 
 
 def _expect_every_change(secure):
-    """Each change adds a user, so that none is hidden by the next; each is timed by itself."""
+    """Each change adds a user, so that the next one does not hide it, and is timed separately."""
     secure.serve.start()
     secure.wait_until_right()
     published, arrived = {}, {}

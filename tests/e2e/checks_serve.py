@@ -1,4 +1,4 @@
-"""The daemon while all is well: changes arrive at once, and nothing leaks."""
+"""The daemon without faults: changes arrive at once, and nothing leaks."""
 
 import re
 
@@ -8,7 +8,7 @@ from lab import LIVE, SOURCE
 from processes import expect, wait_for
 from world import US_USERS
 
-# Where people and machines look at a running optoggles.
+# Routes that people and monitoring read.
 _PAGES = ["/health/live", "/health/started", "/health", "/status"]
 
 
@@ -45,14 +45,14 @@ def burst(lab):
     lab.wait_for_target(LIVE)
 
 
-@check("an update that changes nobody's toggles sends nothing to the target")
+@check("an update that changes no toggle sends nothing to the target")
 def irrelevant_update(lab):
     lab.wait_until_right()
     before = len(_updates(lab))
     lab.stack.publish("/weather", {"sky": "blue"})
     lab.change_data()
     lab.wait_for_target(LIVE)
-    # The target writes its log a moment after it has answered.
+    # The target writes its log shortly after it responds.
     wanted = [f"PATCH /toggles/{US_USERS} 200"]
     wait_for(wanted, lambda: _updates(lab)[before:], wanted.__eq__, 2)
 
@@ -66,7 +66,7 @@ def pages(lab):
 
 
 def _updates(lab):
-    """The updates that the target has answered, by its log."""
+    """The updates in the log of the target."""
     return re.findall(r"^(?:PATCH|POST) \S+ \d+", lab.stack.target.text(), re.MULTILINE)
 
 

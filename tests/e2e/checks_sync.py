@@ -12,13 +12,13 @@ _LINE = re.compile(r"(?P<key>\S+)\s+(?P<change>.*\S)\s+(?P<count>\d+) users?\s+(
 _SUMMARY = re.compile(r"(?P<count>\d+) toggles?: (?P<outcomes>.+) \(\d+\.\d+s\)")
 
 
-@check("check-config finds nothing wrong with the file")
+@check("check-config finds no problem in the file")
 def check_config(lab):
     run = lab.run("check-config")
     expect(run.code == 0, "exit 0", run)
 
 
-@check("check-config --online hears from OPAL, OPA, each rule and the target, and changes nothing")
+@check("check-config --online queries OPAL, OPA, each rule and the target, and changes nothing")
 def check_config_online(lab):
     run = lab.run("check-config", "--online")
     expect(run.code == 0, "exit 0", run)
@@ -31,7 +31,7 @@ def check_config_online(lab):
     expect(lab.stack.toggles() == {}, "an empty target", lab.stack.toggles())
 
 
-@check("sync --once --dry-run says what would be, and does nothing")
+@check("sync --once --dry-run prints what would change, and changes nothing")
 def dry_run(lab):
     run = lab.run("sync", "--once", "--dry-run")
     expect(run.code == 0, "exit 0", run)
@@ -73,7 +73,7 @@ def dry_run_finds_nothing(lab):
     expect(run.code == 0, "exit 0", run)
 
 
-@check("sync --once puts back what was changed by hand at the target")
+@check("sync --once reverts manual changes at the target")
 def changes_by_hand(lab):
     toggles = f"{lab.stack.target_url}/toggles"
     expected = lab.stack.world.users_of_toggles()[US_USERS]
@@ -101,7 +101,7 @@ def only_one_toggle(lab):
     _expect_target_right(lab)
 
 
-@check("an undefined rule fails its toggle, takes nothing away, and exits 1")
+@check("an undefined rule fails its toggle, removes no user, and exits 1")
 def undefined_rule(lab):
     config = lab.write_config("undefined.toml", {**RULES, US_USERS: "unwritten_rule"})
     before = lab.stack.toggles()
@@ -114,7 +114,7 @@ def undefined_rule(lab):
 
 
 def _lines(run):
-    """The line of each toggle in the output of sync, taken apart."""
+    """The parsed line of each toggle in the output of sync."""
     found = (_LINE.fullmatch(line) for line in run.out.splitlines())
     lines = {line["key"]: line for line in found if line}
     expect(lines, "a line for each toggle", run)
@@ -137,7 +137,7 @@ def _expect_all_unchanged(run):
 
 
 def _expect_target_right(lab):
-    """Three answers must be one: OPA's, the target's, and our own reading of the users."""
+    """OPA, the target and our own computation must agree."""
     wanted = lab.stack.world.users_of_toggles()
-    expect(lab.stack.rules() == wanted, f"OPA to say {wanted}", lab.stack.rules())
+    expect(lab.stack.rules() == wanted, f"OPA to return {wanted}", lab.stack.rules())
     expect(lab.stack.toggles() == wanted, f"the target to have {wanted}", lab.stack.toggles())

@@ -1,4 +1,4 @@
-"""Sources over TLS: OpenSSL's own server, and OPA's, both of which demand a certificate of us."""
+"""Sources over TLS: OpenSSL's server and OPA, both of which require a client certificate."""
 
 import json
 import socket
@@ -16,11 +16,11 @@ _TRUSTED = 'ca_file = "ca.pem"'
 _CERTIFIED = f'{_TRUSTED}\ncert_file = "client.pem"\nkey_file = "client.key"'
 
 
-@check("openssl s_server with a private authority: asked with our certificate, not without")
+@check("openssl s_server with a private authority: queried with our certificate, not without")
 def openssl_server(lab):
     folder = _certificates(lab)
     port = free_ports(1)[0]
-    # It sends files as they are: the answers of the real OPA.
+    # It serves files as they are: responses of the real OPA.
     for key, rule in RULES.items():
         page = folder / "v1" / "data" / PACKAGE.replace(".", "/") / rule
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def openssl_server(lab):
         _expect_right_with_our_certificate_alone(lab, folder, port)
 
 
-@check("OPA with --authentication=tls: asked with our certificate, not without")
+@check("OPA with --authentication=tls: queried with our certificate, not without")
 def opa_with_tls(lab):
     folder = _certificates(lab)
     port = free_ports(1)[0]
@@ -90,7 +90,7 @@ def _running(service, port):
 
 
 def _certificates(lab):
-    """A folder with an authority, and certificates of it for the server and for us."""
+    """A folder with an authority, and its certificates for the server and for us."""
     folder = lab.stack.folder / "tls"
     if folder.exists():
         return folder

@@ -1,7 +1,7 @@
-"""A world that remembers all that it has been, and a judge of what was seen of it.
+"""A world that remembers its past states, and a judge of the states seen at the target.
 
-The rules say `user@version/policy`: which version of the user they have looked at, and which
-policy said so. So what a target holds tells how old it is, for each user by itself.
+The rules return `user@version/policy`: the version of the user that they evaluated, and the version
+of the policy. So the target shows how old its state is, for each user.
 """
 
 import random
@@ -14,8 +14,7 @@ from stack import RULES, Stack
 from world import BILLING_USERS, US_USERS, World
 
 _USERS = 40
-# These are in every toggle whatever happens, but for their version: a toggle without users was
-# never right.
+# These are always in every toggle, in some version: a toggle without users is never right.
 _STEADY = 8
 _COUNTRIES = ["US", "CA", "FR"]
 _POLICIES = [["US"], ["US", "CA"]]
@@ -49,12 +48,12 @@ class History(World):
         super().__init__(folder, port, {})
         names = [f"user-{number:02}" for number in range(_USERS)]
         self.versions = {name: [_document(1, "US", ["billing"])] for name in names}
-        # How many versions each user had, and when; what came later was not yet there to be seen.
+        # How many versions each user had, and when: later ones could not be seen yet.
         self.moments = [(time.monotonic(), dict.fromkeys(names, 1))]
         self.directory.users = {name: versions[-1] for name, versions in self.versions.items()}
 
     def change_user(self, name, chance):
-        """A new version of the user, which the directory has at once; returns it."""
+        """Gives the directory a new version of the user, and returns it."""
         steady = name in list(self.versions)[:_STEADY]
         country = "US" if steady else chance.choice(_COUNTRIES)
         roles = ["billing"] if steady or chance.random() < 0.5 else []
@@ -66,7 +65,7 @@ class History(World):
         return document
 
     def change_policy(self):
-        """The next policy."""
+        """Commits the next policy."""
         countries = _POLICIES[len(self.policies) % len(_POLICIES)]
         self.policies.append(countries)
         self.commit_countries(countries)
@@ -79,7 +78,7 @@ class History(World):
         return "billing" in document["roles"]
 
     def users_of_toggles(self):
-        """What the rules must say now."""
+        """The expected result of the rules."""
         policy = len(self.policies)
         return {
             toggle: sorted(
@@ -106,10 +105,10 @@ class HistoryStack(Stack):
 
 
 class HistoryLab(Lab):
-    """optoggles in such a world, where nearly every user may go within minutes."""
+    """optoggles in such a world, where nearly every user may leave within minutes."""
 
     def write_config(self, name, rules, source=None, target=None):
-        """The configuration: nothing but its own knowledge keeps optoggles from a mistake."""
+        """The configuration, without a removal limit that would prevent mistakes."""
         stack = self.stack
         address = f"127.0.0.1:{stack.optoggles_port}"
         lines = [
@@ -143,11 +142,11 @@ class _Least:
 
 
 class Judge:
-    """Looks at each state of the target, in their order, and says what is wrong with it.
+    """Checks the states of the target in order.
 
-    Right is a state in which all keys are of one policy, and each user is there with a version
-    that this policy allows, or is not there and has a version that it does not allow. No user
-    and no policy may ever be older than it was in the state before.
+    In a right state, all keys have one policy, and each user is either present with a version
+    that this policy allows, or absent with a version that it does not allow. No user and no
+    policy may be older than in the state before.
     """
 
     def __init__(self, history):
@@ -157,7 +156,7 @@ class Judge:
         }
 
     def fault(self, moment, state):
-        """What is wrong with the state that was seen at that moment; empty if it is right."""
+        """What is wrong with the state at that moment; empty if it is right."""
         newest = self._history.versions_at(moment)
         told = []
         for toggle in RULES:
@@ -170,7 +169,7 @@ class Judge:
         least = self._least[toggle]
         found = [_KEY.fullmatch(key) for key in keys]
         if not found:
-            return ["nobody is in it"]
+            return ["it has no users"]
         policies = {int(key["policy"]) for key in found}
         if len(policies) > 1:
             return [f"it mixes the policies {sorted(policies)}"]
@@ -207,12 +206,12 @@ class Judge:
 
 
 def shuffled(names, chance):
-    """The names in an order of chance."""
+    """The names in random order."""
     return chance.sample(sorted(names), len(names))
 
 
 def chance_from(seed):
-    """A source of chance, and the seed that brings it about again."""
+    """A random generator, and the seed to reproduce it."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     return random.Random(seed), seed
 

@@ -1,9 +1,9 @@
-"""Asks OpenFeature's own provider for flagd who gets which flag of a file.
+"""Asks OpenFeature's flagd provider which users get which flags of a file.
 
     python judge_flags.py flags.json '{"keys": ["us-feature"], "users": ["alice"]}'
 
-Prints {key: [users]} as JSON, with those of the users who get the flag; whoever is nobody in
-particular is listed as null. Runs in a virtual environment that has openfeature-provider-flagd.
+Prints {key: [users]} as JSON, with the users who get the flag; null is a user without a key. Runs
+in a virtual environment with openfeature-provider-flagd.
 """
 
 import json
@@ -17,7 +17,7 @@ from openfeature.flag_evaluation import Reason
 
 
 def main():
-    """Waits until the provider has read the file, and asks it for each key and user."""
+    """Waits until the provider has read the file, and evaluates each key for each user."""
     path, question = sys.argv[1], json.loads(sys.argv[2])
     provider = FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=path)
     api.set_provider_and_wait(provider)

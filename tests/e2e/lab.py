@@ -1,4 +1,4 @@
-"""The program under test, beside the stack: its configuration, its commands, its daemon."""
+"""The program under test: its configuration, commands and daemon."""
 
 import json
 import secrets
@@ -12,15 +12,15 @@ from stack import PACKAGE, RULES
 
 SOURCE = "example-opal"
 
-# How long a change may take to the target once OPAL has called, and how long the whole may take
-# to be right again after an outage: the registration is looked at every 30 s.
+# How long a change may take to reach the target after a callback, and how long everything may take
+# to recover after an outage: the registration is checked every 30 s.
 LIVE = 2.0
 RECOVERY = 45.0
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a command of optoggles ended and what it said."""
+    """The exit code and output of an optoggles command."""
 
     code: int
     out: str
@@ -31,14 +31,14 @@ class Run:
 
 
 class Lab:
-    """optoggles beside a running stack."""
+    """optoggles with a running stack."""
 
     def __init__(self, binary, stack):
         self.stack = stack
         self.binary = binary
         self.chaos_seconds, self.chaos_seed = 60, None
         self.url = f"http://127.0.0.1:{stack.optoggles_port}"
-        # What must never be shown: the configured secret, and each callback token once seen.
+        # Must never be shown: the configured secret, and each callback token seen.
         self.target_token = secrets.token_hex(16)
         self.secrets = {self.target_token}
         self._env = {"FLAGS_TOKEN": self.target_token}
@@ -50,8 +50,7 @@ class Lab:
     def write_config(self, name, rules, source=None, target=None):
         """Writes a configuration with a toggle for each rule and returns its path.
 
-        The source is the stack's OPAL client and the target its REST target, unless lines for
-        others are given.
+        The default source is the stack's OPAL client, the default target its REST target.
         """
         stack = self.stack
         rest = [
@@ -63,7 +62,7 @@ class Lab:
         address = f"127.0.0.1:{stack.optoggles_port}"
         lines = [
             f'bind = "{address}"',
-            # A limit would hide what the checks look for: that OPA is believed too soon.
+            # A limit would hide what the checks look for: trusting OPA too early.
             'max_removal = "100%"',
             "",
             "[[sources]]",
@@ -82,7 +81,7 @@ class Lab:
         return path
 
     def run(self, *arguments, config=None):
-        """Runs a command of optoggles to its end."""
+        """Runs an optoggles command to completion."""
         command = [str(self.binary), "-c", str(config or self.config), *arguments]
         try:
             done = subprocess.run(
@@ -105,8 +104,8 @@ class Lab:
         """Waits until /health answers `wanted`."""
         return wait_for(f"/health to answer {wanted}", self.health, wanted.__eq__, limit)[1]
 
-    def tells_of_hold(self):
-        """Whether people and machines can see that the source is waited for, or fails."""
+    def reports_hold(self):
+        """Whether /status or /health shows that the source is not ready or failing."""
         states = [source["state"] for source in web.get(f"{self.url}/status")["sources"]]
         return states != ["connected"] or self.health() == 500
 
@@ -116,13 +115,13 @@ class Lab:
         return wait_for(f"the target to have {wanted}", self.stack.toggles, wanted.__eq__, limit)[1]
 
     def change_data(self):
-        """Moves eve in or out of us-feature, waits until OPA knows, returns all users."""
+        """Moves eve in or out of us-feature, waits until OPA has it, returns all users."""
         self.stack.move("eve")
         self.stack.wait_for_opa(5)
         return self.stack.world.users_of_toggles()
 
     def picture(self):
-        """What a check of the whole compares: rules, target, health."""
+        """What wait_until_right compares."""
         return {
             "rules": self.stack.rules(),
             "target": self.stack.toggles(),
@@ -131,7 +130,7 @@ class Lab:
         }
 
     def wait_until_right(self, limit=RECOVERY):
-        """Waits until OPA, the target, the health and the registration are as they should be."""
+        """Waits until OPA, the target, the health and the registration are right."""
         users = self.stack.world.users_of_toggles()
         wanted = {"rules": users, "target": users, "/health": 200, "callbacks": 1}
         took = wait_for(json.dumps(wanted), self.picture, wanted.__eq__, limit)[1]
@@ -139,26 +138,26 @@ class Lab:
         return took
 
     def learn_callback_token(self):
-        """Remembers the token that OPAL was given for its callbacks, to look for it in logs."""
+        """Remembers the registered callback token, to search logs for it."""
         for one in self.stack.callbacks().values():
             bearer = one["config"]["headers"]["Authorization"]
             expect(bearer.startswith("Bearer "), "a bearer token in the registration", one["url"])
             self.secrets.add(bearer.removeprefix("Bearer "))
 
     def bring_everything_up(self):
-        """Where a check about outages begins, whatever the one before it left behind."""
+        """Restores the initial state of an outage check after any other check."""
         self.stack.world.directory.delay = 0.0
         self.stack.start()
         self.serve.start()
         self.wait_until_right()
 
     def stop(self):
-        """Ends the daemon, if it runs."""
+        """Kills the daemon, if it runs."""
         self.serve.kill()
 
 
 class Watch:
-    """Looks at something all the time and keeps every state in which it was seen."""
+    """Polls a probe and keeps every state seen."""
 
     def __init__(self, look):
         self._probe = look

@@ -1,4 +1,4 @@
-"""Child processes, ports and waiting: nothing here knows what it runs."""
+"""Child processes, ports and waiting, independent of the programs."""
 
 import os
 import random
@@ -13,7 +13,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Unmet(Exception):
-    """Something expected did not come true."""
+    """An unmet expectation."""
 
     def __init__(self, expected, seen):
         super().__init__(f"expected {expected}; saw {seen}")
@@ -22,15 +22,15 @@ class Unmet(Exception):
 
 
 def expect(holds, expected, seen):
-    """Fails the check with both sides unless `holds`."""
+    """Fails the check, with both sides, unless `holds`."""
     if not holds:
         raise Unmet(expected, seen)
 
 
 def wait_for(expected, probe, holds=bool, limit=10.0, every=0.05):
-    """Asks `probe` until its answer `holds`, and returns the answer and the seconds it took.
+    """Calls `probe` until its result `holds`, and returns the result and the seconds it took.
 
-    What cannot be reached counts as an answer that does not hold.
+    An OSError counts as a result that does not hold.
     """
     start = time.monotonic()
     while True:
@@ -46,10 +46,10 @@ def wait_for(expected, probe, holds=bool, limit=10.0, every=0.05):
 
 
 def free_ports(count):
-    """Loopback ports that nobody listens on.
+    """Free loopback ports.
 
-    They lie below the range that the system hands to outgoing connections: a service that is
-    killed finds its port free when it comes back.
+    They are below the range of ephemeral ports, so a service that is killed finds its port free
+    when it restarts.
     """
     found = []
     for port in random.sample(range(20000, 30000), 1000):
@@ -65,7 +65,7 @@ def free_ports(count):
 
 
 class Service:
-    """A program that is started, killed and started again; its log goes on in one file."""
+    """A program that can be killed and restarted; its log continues in one file."""
 
     def __init__(self, name, command, env, folder, noise=None):
         self.name = name
@@ -73,16 +73,16 @@ class Service:
         self._command = [str(part) for part in command]
         self._env = {**clean_environment(), **{key: str(value) for key, value in env.items()}}
         self._folder = folder
-        # Lines of the log that say nothing to a person.
+        # Uninteresting lines of the log.
         self._noise = re.compile(noise) if noise else None
         self._child = None
 
     def configure(self, env):
-        """Adds to the environment in which the program is started from now on."""
+        """Adds to the environment of later starts."""
         self._env.update({key: str(value) for key, value in env.items()})
 
     def start(self):
-        """Starts the program in a process group of its own, unless it runs."""
+        """Starts the program in a new process group, unless it runs."""
         if self.running():
             return
         with self.log.open("ab") as log:
@@ -106,7 +106,7 @@ class Service:
             raise Unmet(f"{self.name} to run", f"it ended with exit code {self._child.returncode}")
 
     def kill(self):
-        """SIGKILL for the program and everything that it started, however deep."""
+        """Sends SIGKILL to the program and all its descendants."""
         if self._child is None:
             return
         for pid in [self._child.pid, *self.descendants()]:
@@ -115,7 +115,7 @@ class Service:
         self._child = None
 
     def terminate(self, limit):
-        """SIGTERM; returns the exit code and the seconds that it took."""
+        """Sends SIGTERM; returns the exit code and the seconds it took."""
         start = time.monotonic()
         self._child.send_signal(signal.SIGTERM)
         try:
@@ -126,11 +126,11 @@ class Service:
         return code, time.monotonic() - start
 
     def reload(self):
-        """SIGHUP."""
+        """Sends SIGHUP."""
         self._child.send_signal(signal.SIGHUP)
 
     def descendants(self):
-        """The process ids of the program's children and theirs; also those in other groups."""
+        """The process ids of the program's descendants, including those in other groups."""
         found, parents = [], {self._child.pid} if self._child else set()
         processes = _processes()
         while parents:
@@ -140,7 +140,7 @@ class Service:
         return found
 
     def kill_child(self, program):
-        """SIGKILL for the child that runs `program`; the service itself goes on."""
+        """Sends SIGKILL to the child that runs `program`; the service itself keeps running."""
         below = set(self.descendants())
         victims = [pid for pid, _, name in _processes() if pid in below and name == program]
         expect(len(victims) == 1, f"one {program} under {self.name}", f"{len(victims)} of them")
@@ -180,7 +180,7 @@ def _signal(pid, number):
 
 
 def clean_environment():
-    """The environment without what could lead a service away from loopback or from its settings."""
+    """The environment without variables that could redirect or reconfigure a service."""
     unwanted = ("OPAL_", "OPA_", "OPTOGGLES_", "GIT_")
     kept = {
         name: value

@@ -4,7 +4,7 @@
     python3 tests/e2e/run.py --bin target/release/optoggles
 
 The programs it needs are installed into ${OPTOGGLES_E2E_CACHE:-~/.cache/optoggles-e2e} once.
-Prints a line for each check and, last, "N passed, N failed"; exits 0 only if none failed.
+Prints a line for each check, then "N passed, N failed"; exits 0 only if none failed.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 import traceback
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # the tree stays as it was
+sys.dont_write_bytecode = True  # keep the tree clean
 
 # pylint: disable=wrong-import-position
 import tools
@@ -37,7 +37,7 @@ from lab import Lab
 from processes import Unmet
 from stack import Stack
 
-# For everything after the tools are there, beside the chaos. A run takes about half of it.
+# For everything after the installation of tools, except chaos. A run takes about half of it.
 LIMIT = 900
 
 
@@ -49,7 +49,7 @@ class Report:
         self.failed = 0
 
     def attempt(self, sentence, function, picture=lambda: None):
-        """Runs one check; whether it held."""
+        """Runs one check; returns whether it passed."""
         start = time.monotonic()
         try:
             function()
@@ -68,13 +68,13 @@ class Report:
 
 
 def main():
-    """Parses the command line, runs all, says how it went."""
+    """Parses the command line, runs all checks and prints the result."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
     parser.add_argument("--chaos", type=int, default=60, metavar="SECONDS",
-                        help="how long things are killed at random (default: 60)")
+                        help="duration of the random kills (default: 60)")
     parser.add_argument("--chaos-seed", type=int, metavar="NUMBER",
-                        help="the seed that an earlier run has printed")
+                        help="the seed of an earlier run")
     options = parser.parse_args()
     options.bin = options.bin.absolute()
     if not options.bin.is_file():
@@ -114,7 +114,7 @@ def _run(report, options):
 
 def _put_away(folder, failed):
     if failed:
-        print(f"     everything is kept in {folder}")
+        print(f"     logs and files are in {folder}")
     else:
         shutil.rmtree(folder)
 
@@ -130,7 +130,7 @@ def _explain(error):
 
 
 def _logs(lab):
-    """The end of every log, for a person to find out what happened."""
+    """Prints the end of every log."""
     for service in (lab.serve, *reversed(lab.stack.services)):
         _indented(f"---- {service.log.name}, the end of it:")
         _indented(service.tail())

@@ -1,4 +1,4 @@
-"""OPAL in secure mode: its server signs tokens, and its client's API wants one of kind listener."""
+"""OPAL in secure mode: its server signs tokens, and its client's API requires a listener token."""
 
 import secrets
 import subprocess
@@ -32,7 +32,7 @@ class SecureStack(Stack):
         self.opal_client.configure({**verifies, **client_settings})
 
     def start(self):
-        """Starts what does not run; OPAL's client needs a token of OPAL's server."""
+        """Starts the services that do not run; OPAL's client needs a token from its server."""
         if self.client_token is None:
             self.opal_server.start()
             wait_for("opal-server to answer",
@@ -44,12 +44,12 @@ class SecureStack(Stack):
         super().start()
 
     def add_user(self, user):
-        """A user comes, in the US: the directory knows it, and it is published."""
+        """Adds a user in the US to the directory, and publishes it."""
         self.world.directory.users[user] = {"location": {"country": "US"}, "roles": []}
         self.publish(f"/users/{user}", self.world.directory.users[user])
 
     def obtain_token(self, kind, *options):
-        """A token of that kind, as OPAL's own command gets it."""
+        """A token of that kind from OPAL's own command."""
         command = [
             str(self.tools.opal_client), "obtain-token", self.master_token,
             "--server-url", self.opal_server_url, "--type", kind, *options,
@@ -63,14 +63,14 @@ class SecureStack(Stack):
 
 
 class SecureLab(Lab):
-    """optoggles beside an OPAL that wants a token of it."""
+    """optoggles with an OPAL that requires a token."""
 
     def write_config(self, name, rules, source=None, target=None):
-        """As any lab's, with a listener's token unless the lines of a source are given."""
+        """Like Lab's, with a listener token unless the lines of a source are given."""
         return super().write_config(name, rules, source or self.source_with(LISTENER), target)
 
     def source_with(self, name):
-        """The lines of a source whose token stands in the file of that name."""
+        """The lines of a source whose token is in the file of that name."""
         return "\n".join([
             f'url = "{self.stack.opal_url}"',
             f'advertised_address = "127.0.0.1:{self.stack.optoggles_port}"',
@@ -78,7 +78,7 @@ class SecureLab(Lab):
         ])
 
     def keep_token(self, name, token):
-        """Writes the file of a token, which must never be shown."""
+        """Writes the file of a token that must never be shown."""
         path = self._token_file(name)
         path.write_text(f"{token}\n")
         path.chmod(0o600)
@@ -90,7 +90,7 @@ class SecureLab(Lab):
 
 @contextmanager
 def secure_lab(lab, name, **client_settings):
-    """A lab of its own in a folder of that name, up with the stack in secure mode."""
+    """A separate lab in a folder of that name, with a running stack in secure mode."""
     folder = lab.stack.folder / name
     folder.mkdir()
     stack = SecureStack(lab.stack.tools, folder, client_settings)

@@ -11,10 +11,10 @@ RULES = {US_USERS: "us_users", BILLING_USERS: "billing_users"}
 
 
 class Stack:
-    """OPAL server, OPAL client, OPA and target, each started and killed by itself.
+    """OPAL server, OPAL client, OPA and target, which start and stop separately.
 
-    The OPAL client runs OPA, unless it is to be outside. `settings` are the OPAL client's own,
-    `paths` where in OPA it puts the users, one after the other.
+    The OPAL client runs OPA, unless `opa_outside`. `settings` are those of the OPAL client, `paths`
+    where in OPA it stores the users, one after the other.
     """
 
     WORLD = World
@@ -25,7 +25,7 @@ class Stack:
     ):
         self.folder = folder
         self.tools = tools
-        # What OPAL's server and client want of whoever publishes, or registers callbacks.
+        # Tokens for publishing at OPAL's server and for registering callbacks at its client.
         self.publisher_token = None
         self.listener_token = None
         ports = free_ports(6)
@@ -43,12 +43,12 @@ class Stack:
 
     @property
     def services(self):
-        """All of them, in the order in which to start them."""
+        """All services, in start order."""
         opa = [self.outside_opa] if self.outside_opa else []
         return [self.target, self.opal_server, *opa, self.opal_client]
 
     def start(self):
-        """Starts what does not run and waits until it is of use."""
+        """Starts the services that do not run and waits until they are usable."""
         self.target.start()
         self.opal_server.start()
         wait_for("the target to answer", self.toggles, lambda _: True, 20)
@@ -61,21 +61,21 @@ class Stack:
         self.wait_for_opa(60)
 
     def stop(self):
-        """Ends all of it."""
+        """Kills all services."""
         for service in reversed(self.services):
             service.kill()
         self.world.directory.close()
 
     def wait_for_opa(self, limit):
-        """Waits until OPAL is ready and OPA's rules say what they should; returns the seconds."""
-        # OPA's own system.opal.ready is not asked: OPAL writes it after each load, and of two
-        # loads that end together the older answer, false, can be the one that stays.
+        """Waits until OPAL is ready and OPA's rules are right; returns the seconds."""
+        # OPA's system.opal.ready is unreliable: OPAL writes it after each load, and if two loads
+        # end together, the older value, false, can remain.
         wait_for("OPAL to be ready", self.ready, (200).__eq__, limit)
         wanted = self.world.users_of_toggles()
-        return wait_for(f"the rules to say {wanted}", self.rules, wanted.__eq__, limit)[1]
+        return wait_for(f"the rules to return {wanted}", self.rules, wanted.__eq__, limit)[1]
 
     def ready(self):
-        """What the OPAL client says: 200 once it has loaded a policy and data."""
+        """The OPAL client's readiness: 200 once it has loaded a policy and data."""
         return web.status(f"{self.opal_url}/ready")
 
     def make_readiness_stale(self):
@@ -86,7 +86,7 @@ class Stack:
         web.call("PUT", policy, stale)
         said = web.get(f"{self.opa_url}/v1/data/system/opal/ready")["result"]
         if said is not False:
-            raise Unmet("OPA to say that it is not ready", said)
+            raise Unmet("OPA to report that it is not ready", said)
 
     def opa_answers(self):
         """Whether OPA can be reached."""
@@ -96,12 +96,12 @@ class Stack:
             return False
 
     def rules(self):
-        """What OPA answers for each toggle; None for an undefined rule."""
+        """OPA's result for each toggle; None for an undefined rule."""
         base = f"{self.opa_url}/v1/data/{PACKAGE.replace('.', '/')}"
         return {key: web.get(f"{base}/{rule}").get("result") for key, rule in RULES.items()}
 
     def location(self, user):
-        """Where OPA thinks that the user is."""
+        """The user's location in OPA."""
         return web.get(f"{self.opa_url}/v1/data/users/{user}/location").get("result")
 
     def toggles(self):
@@ -110,27 +110,27 @@ class Stack:
         return {toggle["key"]: toggle.get("users") for toggle in held}
 
     def callbacks(self):
-        """The callbacks that optoggles has registered, by key, with all that OPAL shows."""
+        """The callbacks registered by optoggles, by key, as OPAL shows them."""
         listed = web.get(f"{self.opal_url}/callbacks", self.listener_token)
         return {one["key"]: one for one in listed if one["key"].startswith("optoggles:")}
 
     def move(self, user, location=None):
-        """A user moves: the directory knows it, and it is published through opal-server."""
+        """Moves a user in the directory, and publishes that through opal-server."""
         location = self.world.directory.move(user, location)
         self.publish(f"/users/{user}/location", location)
 
     def policy(self):
-        """The text of the rules that OPA has."""
+        """The rules in OPA."""
         return web.get(f"{self.opa_url}/v1/policies/rbac.rego")["result"]["raw"]
 
     def load_data(self):
-        """Has OPAL load all data again, in its own time."""
+        """Makes OPAL load all data again, in the background."""
         status, answer = web.call("POST", f"{self.opal_url}/data-updater/trigger")
         if status != 200:
             raise Unmet("OPAL to load all data", f"{status} {answer}")
 
     def publish(self, path, data):
-        """A data update: OPAL puts `data` at `path` in OPA and then tells its callbacks."""
+        """Publishes a data update: OPAL stores `data` at `path` in OPA, then calls back."""
         entry = {
             "url": "", "data": data, "topics": ["policy_data"],
             "dst_path": path, "save_method": "PUT",
@@ -139,7 +139,7 @@ class Stack:
         url = f"{self.opal_server_url}/data/config"
         status, answer = web.call("POST", url, update, token=self.publisher_token)
         if status != 200:
-            raise Unmet("opal-server to take a data update", f"{status} {answer}")
+            raise Unmet("opal-server to accept a data update", f"{status} {answer}")
 
     def _opal_server(self, paths):
         port = self.opal_server_url.rpartition(":")[2]
@@ -187,5 +187,5 @@ class Stack:
     def _target(self):
         port = self.target_url.rpartition(":")[2]
         command = [self.tools.json_server, "--host", "127.0.0.1", "--port", port, "--id", "key"]
-        looks = r"GET /toggles 200"  # our own, many a second
+        looks = r"GET /toggles 200"  # our own polling
         return Service("json-server", [*command, self._database], {}, self.folder, looks)

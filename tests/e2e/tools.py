@@ -1,7 +1,7 @@
-"""The programs that the tests run against, each installed once into a cache folder.
+"""The programs that the tests use, each installed once into a cache folder.
 
-A tool lives in a folder named after its version and has a stamp there that says how it was
-installed. The stamp is written last: an install that was cut short is done again.
+A tool has a folder named after its version, with a stamp that records how it was installed. The
+stamp is written last, so an interrupted installation is repeated.
 """
 
 import concurrent.futures
@@ -17,7 +17,7 @@ OPAL = "0.9.9"
 JSON_SERVER = "0.17"
 FLAGD_PROVIDER = "0.6.1"
 
-# What must be there already, and how Debian and Ubuntu install it.
+# Prerequisites, and how to install them on Debian and Ubuntu.
 NEEDED = {
     "git": "apt-get install git",
     "go": "apt-get install golang-go",
@@ -32,18 +32,18 @@ INSTALL_LIMIT = 900
 
 
 class ToolError(Exception):
-    """A tool is missing or could not be installed; the text says what to do."""
+    """A tool is missing or cannot be installed; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the installed programs are."""
+    """Paths of the installed programs."""
 
     opa: Path
     opal_server: Path
     opal_client: Path
     json_server: Path
-    # A Python that has OpenFeature's provider for flagd.
+    # A Python with OpenFeature's flagd provider.
     flagd_python: Path
 
 
@@ -57,7 +57,7 @@ def cache_folder():
 
 
 def install(cache):
-    """Installs what is not there yet, all at once, and returns where everything is."""
+    """Installs missing tools in parallel, and returns the paths of all."""
     _require_installers()
     opa = cache / f"opa-{OPA}"
     opal = cache / f"opal-{OPAL}"
@@ -86,8 +86,8 @@ def _opa_commands():
 
 
 def _opal_commands(folder):
-    # OPAL wants pydantic 1, and FastAPI 0.125 is the last that takes it. Left to itself, pip
-    # tries every newer FastAPI against every pydantic before it finds that out: minutes.
+    # OPAL needs pydantic 1, and FastAPI 0.125 is the last version that supports it. Without the
+    # bound, pip tries all newer combinations, which takes minutes.
     return _pip_commands(
         folder, f"opal-server=={OPAL}", f"opal-client=={OPAL}", "fastapi<0.126"
     )
@@ -134,7 +134,7 @@ def _require_installers():
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How one folder of the cache comes to be."""
+    """How to install one folder of the cache."""
 
     folder: Path
     commands: list

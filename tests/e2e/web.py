@@ -1,18 +1,19 @@
-"""HTTP with JSON, to loopback only."""
+"""HTTP with JSON, on loopback only."""
 
 import http.client
 import json
 import urllib.error
 import urllib.request
 
-# No proxy, whatever the environment says.
+# Ignores proxies from the environment.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def call(method, url, body=None, limit=5.0, token=None):
-    """Sends a request and returns the status and the body, parsed where it is JSON.
+    """Sends a request and returns the status and the body, parsed if it is JSON.
 
-    A text is sent as it is, anything else as JSON. What cannot be reached raises an OSError.
+    A string is sent as it is, anything else as JSON. Raises an OSError if the server
+    is unreachable.
     """
     data, headers = None, {}
     if isinstance(body, str):
@@ -33,7 +34,7 @@ def call(method, url, body=None, limit=5.0, token=None):
 
 
 def get(url, token=None):
-    """The body behind `url`; an answer that is not 200 raises an OSError."""
+    """The body at `url`; a status other than 200 raises an OSError."""
     status, body = call("GET", url, token=token)
     if status != 200:
         raise OSError(f"GET {url} answered {status}")
@@ -41,7 +42,7 @@ def get(url, token=None):
 
 
 def status(url):
-    """The status behind `url`."""
+    """The status at `url`."""
     return call("GET", url)[0]
 
 

@@ -1,4 +1,4 @@
-"""What OPAL loads: the policy, from a git repository, and the users, from a directory."""
+"""What OPAL loads: the policy from a git repository, and the users from a directory."""
 
 import contextlib
 import copy
@@ -36,7 +36,7 @@ billing_users contains user if {{
 
 
 class World:
-    """The policy and the users as they should be, and so the users of each toggle."""
+    """The expected policy and users, and the resulting users of each toggle."""
 
     def __init__(self, folder, port, users):
         self.repository = folder / "policy"
@@ -45,7 +45,7 @@ class World:
         self._make_repository()
 
     def users_of_toggles(self):
-        """What the rules must say, worked out here and not by OPA."""
+        """The expected result of the rules, computed without OPA."""
         users = self.directory.users
         return {
             US_USERS: sorted(
@@ -58,7 +58,7 @@ class World:
         }
 
     def commit_countries(self, countries):
-        """A policy change: users of these countries count as us_users from now on."""
+        """Changes the policy: users of these countries count as us_users."""
         self.countries = list(countries)
         self._write_policy()
         self._git("commit", "--quiet", "--all", "--message", f"Countries: {countries}")
@@ -93,16 +93,16 @@ class Directory:
     def __init__(self, port, users):
         self.url = f"http://127.0.0.1:{port}/users"
         self.users = copy.deepcopy(users)
-        # Seconds that each answer takes. While OPAL waits, OPA has the policy and no users.
+        # Delay of each response in seconds. While OPAL waits, OPA has the policy but no users.
         self.delay = 0.0
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def move(self, user, location=None):
-        """Moves a user, in or out of the US unless told where to, and returns the location.
+        """Moves a user, by default in or out of the US, and returns the location.
 
-        Nobody hears of it: OPAL sees it when it next asks for the users.
+        This is not published: OPAL notices when it next loads the users.
         """
         if location is None:
             inside = self.users[user]["location"]["country"] == "US"
@@ -127,7 +127,7 @@ class Directory:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
-                # Whoever asked may have been killed meanwhile.
+                # The client may have been killed meanwhile.
                 with contextlib.suppress(ConnectionError):
                     self.end_headers()
                     self.wfile.write(body)
@@ -139,7 +139,7 @@ class Directory:
 
 
 def git_settings():
-    """Lets git read the repository whoever owns it, and ignores what the machine has set."""
+    """Lets git read the repository of any owner, and ignores global settings."""
     return {
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs, uses, removes and purges the Debian package that is named, in a copy of this machine's root
-# that is thrown away: an overlay, in a mount namespace of its own. Needs root; where that or the overlay
-# is not to be had, only what is in the package is looked at.
+# Installs, uses, removes and purges the given Debian package in a disposable copy of the root file
+# system: an overlay in its own mount namespace. Without root or overlays, it only checks the contents of
+# the package.
 set -euo pipefail
 
 fail() {
@@ -9,7 +9,7 @@ fail() {
     exit 1
 }
 
-# In the copy: what somebody does who installs it.
+# In the copy: what a user of the package does.
 inside() {
     export FLAGS_TOKEN=any DEBIAN_FRONTEND=noninteractive
     local example=/usr/share/doc/optoggles/examples/optoggles.toml
@@ -20,12 +20,12 @@ inside() {
     dpkg -i /package.deb
     optoggles --version
     optoggles -c "$example" check-config
-    [ ! -e /etc/optoggles/optoggles.toml ] || fail "it brings a configuration that means nothing"
+    [ ! -e /etc/optoggles/optoggles.toml ] || fail "the package installs a configuration"
     for page in man1/optoggles.1.gz man5/optoggles.toml.5.gz; do
-        [ -s "/usr/share/man/$page" ] || fail "there is no $page"
+        [ -s "/usr/share/man/$page" ] || fail "$page is missing"
     done
     if command -v systemd-analyze >/dev/null; then
-        systemd-analyze verify --man=no optoggles.service || fail "systemd does not like the unit"
+        systemd-analyze verify --man=no optoggles.service || fail "systemd rejects the unit"
         systemctl is-enabled optoggles.service || fail "the service is not enabled"
     fi
     install -D -m 644 "$example" /etc/optoggles/optoggles.toml
@@ -33,13 +33,13 @@ inside() {
 
     dpkg -i /package.deb
     dpkg -r optoggles
-    [ ! -e /usr/bin/optoggles ] || fail "it is still there"
+    [ ! -e /usr/bin/optoggles ] || fail "the executable is still there"
     dpkg -P optoggles
-    [ -e /etc/optoggles/optoggles.toml ] || fail "the configuration that somebody wrote is gone"
+    [ -e /etc/optoggles/optoggles.toml ] || fail "the existing configuration is gone"
     rm -r /etc/optoggles
 }
 
-# What the copy has of us that this machine has not. What was deleted in it is a character device there.
+# Files of optoggles in the overlay. Deleted files are character devices there.
 left_over() {
     find "$1" \( -path "$1/var/log" -o -path "$1/proc" \) -prune -o -name '*optoggles*' ! -type c -print
 }
@@ -67,7 +67,7 @@ outside) outside "$2" "$3" ;;
     dpkg-deb --info "$package"
     dpkg-deb --contents "$package"
     if ! unshare -m true 2>/dev/null; then
-        echo "deb: not installed, a mount namespace is not to be had here"
+        echo "deb: not installed, mount namespaces are not available"
         exit
     fi
     folder=$(mktemp -d)
@@ -76,7 +76,7 @@ outside) outside "$2" "$3" ;;
     unshare -m bash "$0" outside "$package" "$folder" || status=$?
     case $status in
     0) echo "deb: ok" ;;
-    75) echo "deb: not installed, an overlay over / is not to be had here" ;;
+    75) echo "deb: not installed, an overlay over / is not available" ;;
     *) exit 1 ;;
     esac
     ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make install into a folder of its own, what is there then, and make uninstall.
+# Checks the files of make install in a separate folder, and make uninstall.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,7 +12,7 @@ fail() {
 }
 
 expect() {
-    diff <(sort) <(cd "$folder" && find . -type f | sort) || fail "other files than expected ($1)"
+    diff <(sort) <(cd "$folder" && find . -type f | sort) || fail "unexpected files ($1)"
 }
 
 echo "with DESTDIR and a prefix"
@@ -30,19 +30,19 @@ FILES
 "$folder/usr/bin/optoggles" --version
 FLAGS_TOKEN=any "$folder/usr/bin/optoggles" -c "$folder/etc/optoggles/optoggles.toml.example" check-config
 cmp contrib/systemd/optoggles.service "$folder/usr/lib/systemd/system/optoggles.service" ||
-    fail "the unit for /usr and /etc is the one in contrib"
+    fail "the unit for /usr and /etc differs from the one in contrib"
 bash -n "$folder/usr/share/bash-completion/completions/optoggles"
 make -s uninstall DESTDIR="$folder" prefix=/usr
 expect "uninstall" </dev/null
-[ ! -e "$folder/etc/optoggles" ] || fail "uninstall leaves the folder of the configuration"
+[ ! -e "$folder/etc/optoggles" ] || fail "uninstall leaves the configuration folder behind"
 
-echo "with a prefix alone, beside a configuration that somebody wrote"
+echo "with only a prefix, beside an existing configuration"
 make -s install prefix="$folder/p" sysconfdir="$folder/etc"
 unit=$folder/p/lib/systemd/system/optoggles.service
 grep -qx "ExecStart=$folder/p/bin/optoggles -c $folder/etc/optoggles/optoggles.toml serve" "$unit" ||
     fail "the unit starts another executable"
 if command -v systemd-analyze >/dev/null; then
-    systemd-analyze verify --man=no "$unit" || fail "systemd does not like the unit"
+    systemd-analyze verify --man=no "$unit" || fail "systemd rejects the unit"
 fi
 touch "$folder/etc/optoggles/optoggles.toml"
 make -s uninstall prefix="$folder/p" sysconfdir="$folder/etc"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Has a real Prometheus scrape a running daemon, and promtool judge what is shipped for it.
+"""Lets a real Prometheus scrape a running daemon, and promtool check the alert rules and metrics.
 
     python3 tests/prometheus/run.py --bin target/release/optoggles
 
-Needs Debian's package prometheus, and listens on loopback only. Prints a line for each check and,
-last, "N passed, N failed"; exits 0 only if none failed.
+Needs Debian's package prometheus, and listens on loopback only. Prints a line for each check,
+then "N passed, N failed"; exits 0 only if none failed.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.dont_write_bytecode = True  # the tree stays as it was
+sys.dont_write_bytecode = True  # keep the tree clean
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "browser"))  # the daemon and the report are the same
@@ -33,7 +33,7 @@ TOGGLES = 100
 
 
 def main():
-    """Parses the command line, runs all checks in their order."""
+    """Parses the command line, runs all checks in order."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bin", required=True, type=Path, help="the optoggles to test")
     options = parser.parse_args()
@@ -50,13 +50,13 @@ def main():
 
 
 def rules(_daemon, _prometheus):
-    """promtool takes the alert rules, and their unit tests pass."""
+    """promtool accepts the alert rules, and their unit tests pass."""
     promtool("check", "rules", RULES)
     promtool("test", "rules", RULES_TEST)
 
 
 def scraped(_daemon, prometheus):
-    """Every series of the daemon arrives, whole scrapes without an error."""
+    """All series arrive, without scrape errors."""
     prometheus.wait_for("up", 1)
     prometheus.wait_for("sum(optoggles_toggle_in_sync)", TOGGLES)
     prometheus.wait_for('optoggles_toggle_users{toggle="feature-7", source="files"}', 4)
@@ -64,7 +64,7 @@ def scraped(_daemon, prometheus):
 
 
 def conventions(daemon, _prometheus):
-    """promtool has nothing to say of names, types and helps."""
+    """promtool accepts all names, types and help texts."""
     with OPENER.open(daemon.url + "metrics", timeout=10) as answer:
         text = answer.read()
     said = promtool("check", "metrics", text=text)
@@ -72,7 +72,7 @@ def conventions(daemon, _prometheus):
 
 
 def counted(_daemon, prometheus):
-    """Counters and the histogram can be asked as such."""
+    """Counters and the histogram can be queried as such."""
     prometheus.wait_for('optoggles_callbacks_total{result="accepted"}', 0)
     passes = "sum(optoggles_passes_total) - sum(optoggles_pass_duration_seconds_count)"
     prometheus.wait_for(passes, 0)
@@ -81,7 +81,7 @@ def counted(_daemon, prometheus):
 
 
 def alerted(daemon, prometheus):
-    """A held toggle is an alert that waits for its time to fire; one that is mended is none."""
+    """A held toggle makes its alert pending; a resolved one clears it."""
     pending = 'ALERTS{alertname="OptogglesToggleHeld", toggle="feature-8"}'
     daemon.allow(["ann"], only="rule_8")
     prometheus.wait_for(pending, 1)
@@ -90,7 +90,7 @@ def alerted(daemon, prometheus):
 
 
 def dashboard(_daemon, prometheus):
-    """Prometheus understands all that the dashboard asks."""
+    """Prometheus accepts every query of the dashboard."""
     asked = 0
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel["targets"]:
@@ -101,7 +101,7 @@ def dashboard(_daemon, prometheus):
 
 
 def promtool(*arguments, text=None):
-    """Runs it, and gives what it says."""
+    """Runs promtool and returns its output."""
     done = subprocess.run(
         ["promtool", *arguments], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         timeout=60, check=False,
@@ -112,12 +112,12 @@ def promtool(*arguments, text=None):
 
 
 CHECKS = [
-    ("the alert rules are right, and do what their tests say", rules),
+    ("the alert rules are valid, and pass their tests", rules),
     ("Prometheus scrapes a daemon with 100 toggles", scraped),
-    ("names, types and helps are by the conventions", conventions),
-    ("counters and the histogram can be asked", counted),
+    ("names, types and help texts follow the conventions", conventions),
+    ("counters and the histogram can be queried", counted),
     ("an alert comes and goes", alerted),
-    ("every expression of the dashboard is understood", dashboard),
+    ("every expression of the dashboard is valid", dashboard),
 ]
 
 if __name__ == "__main__":

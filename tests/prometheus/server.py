@@ -10,7 +10,7 @@ import urllib.request
 
 LIMIT = 60
 
-# What listens on loopback is asked directly, whatever proxy the environment names.
+# Ignores proxies from the environment: all servers are on loopback.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -39,13 +39,13 @@ class Prometheus:
             )
 
     def ask(self, expression):
-        """The result of an expression, now: a list of samples."""
+        """The current result of an expression: a list of samples."""
         query = urllib.parse.urlencode({"query": expression})
         with OPENER.open(f"{self._url}/api/v1/query?{query}", timeout=10) as answer:
             return json.load(answer)["data"]["result"]
 
     def wait_for(self, expression, value):
-        """Waits until the expression has one sample, and that is this number."""
+        """Waits until the expression has one sample with this value."""
         end = time.monotonic() + LIMIT
         result = None
         while time.monotonic() < end:
@@ -59,7 +59,7 @@ class Prometheus:
         raise AssertionError(f"{expression} is not {value}: {result}\n{self._log.read_text()}")
 
     def stop(self):
-        """Ends it."""
+        """Stops it."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(30)
 

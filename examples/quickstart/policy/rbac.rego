@@ -1,6 +1,6 @@
 package app.rbac
 
-# OPAL's OPA reads the old Rego unless it is told.
+# The OPA in OPAL reads the old Rego syntax by default.
 import rego.v1
 
 # Who may see the feature for customers in the US.
