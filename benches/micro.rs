@@ -33,10 +33,10 @@ use std::time::UNIX_EPOCH;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
+use optoggles::catalog;
 use optoggles::config::{Config, load};
 use optoggles::job::{Edit, What};
 use optoggles::metrics::Metrics;
-use optoggles::peers::catalog;
 use optoggles::target;
 use optoggles::users::{Keys, Users};
 use serde::Deserialize;

@@ -4,7 +4,7 @@ use crate::error::Failure;
 use crate::job::Origin;
 
 /// What was asked, in a word or two, and what came of it.
-pub type Answers = Vec<(String, Result<Told, Failure>)>;
+pub(crate) type Answers = Vec<(String, Result<Told, Failure>)>;
 
 /// An answer that will do.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use crate::users::{Users, describe_wrong};
 
 /// What a document says of the rules that it was asked for, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
+pub(crate) struct Document {
     /// Its length in bytes.
     pub size: usize,
     /// By the rule's name.
@@ -72,7 +72,7 @@ impl Document {
     ///
     /// Where the text is empty, or no JSON object, or is cut off, or is what `opa eval` prints where it
     /// fails.
-    pub fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
+    pub(crate) fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
         if text.trim_ascii().is_empty() {
             let words = format!("{name} is empty: did what writes it fail?");
             return Err(Failure::new(Kind::Answer, words));
@@ -107,7 +107,7 @@ impl Document {
     /// # Errors
     ///
     /// Where the rule is undefined, or no list of users.
-    pub fn users(&self, rule: &Rule) -> Result<Users, Failure> {
+    pub(crate) fn users(&self, rule: &Rule) -> Result<Users, Failure> {
         let answer = self.answers.get(&rule.to_string());
         answer
             .cloned()

@@ -18,9 +18,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use pass::PATIENCE;
-pub use task::{HANGING, Moment, PROMPT, Trouble};
-pub use view::{Cause, News, Notice, Outcome, Sent, SourceView, State, TargetView, ToggleView};
+pub(crate) use task::{Moment, Trouble};
+pub(crate) use view::{Cause, News, Notice, Outcome, Sent, State, TargetView, View};
 
 use crate::config::Config;
 use crate::error::Failure;
@@ -30,55 +29,45 @@ use source::Source;
 use task::{Key, Slots, Timer};
 use toggle::Toggle;
 
-/// What an engine is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// `serve`: called back by OPAL.
+pub(crate) enum Mode {
     Serve,
-    /// `sync`: a pass every interval.
+    /// `sync --interval`.
     Sync {
-        /// Time between passes.
         interval: Duration,
     },
-    /// `sync --once`, `sync --dry-run`: one pass, then finished.
+    /// `sync --once`, `sync --dry-run`.
     Once {
         /// No retry starts later.
         until: Instant,
-        /// Whether nothing may be changed at the target.
+        /// Nothing may be changed at the target.
         dry_run: bool,
-        /// Whether changes are made that `max_removal` forbids.
+        /// Changes are made that `max_removal` forbids.
         force: bool,
     },
 }
 
-/// Something that happened.
 #[derive(Debug)]
-pub enum Event {
-    /// OPAL called back.
+pub(crate) enum Event {
     Callback(SourceId),
     /// OPAL reports a load of everything, or of an entry that it loads periodically.
     Loaded(SourceId, Load),
-    /// A job has ended.
     Done(Done),
     /// A request that an engine before this one made for a toggle has ended.
     Ended(ToggleId),
     /// An engine before this one has left a source. It can have been one of ours under another name, so
     /// that our registration went with it.
     Left,
-    /// Time has passed.
     Time,
-    /// The program is to end: no new requests, but those that say goodbye.
+    /// The program is to end: no new requests, except to take registrations back.
     Stop,
 }
 
-/// What something is about: a notice, or a row of the status.
+/// What a notice is about, or which row of the status can have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
-    /// A source.
+pub(crate) enum Subject {
     Source(SourceId),
-    /// A toggle.
     Toggle(ToggleId),
-    /// The target.
     Target,
 }
 
@@ -96,7 +85,7 @@ struct Resync {
 }
 
 /// Owns all that the program knows. One thread owns the engine.
-pub struct Engine {
+pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
     /// Of the target.
@@ -108,7 +97,7 @@ pub struct Engine {
     changes: VecDeque<ToggleId>,
     looks: VecDeque<ToggleId>,
     slots: Slots,
-    /// Until when the target wants to be left alone, and in which words it said so.
+    /// Until when the target asked for a pause, and how it said so.
     paused: Option<(Instant, Failure)>,
     timers: Timers<Timer>,
     /// Requests that need no slot: at most one of a kind for each source.
@@ -126,10 +115,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for a configuration, whose sources and target have these terms.
-    ///
     /// Nothing happens before [`Engine::start`].
-    pub fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
+    pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
         let source = |terms| Source::new(terms, mode, slots);
         let Terms {
@@ -164,7 +151,7 @@ impl Engine {
 
     /// Connects to every source that it has not inherited a connection with, and creates every
     /// toggle.
-    pub fn start(&mut self, now: Moment) {
+    pub(crate) fn start(&mut self, now: Moment) {
         for source in 0..self.sources.len() {
             if self.sources[source].resumes() {
                 self.ask_for_pass(source, Cause::Reload, now);
@@ -183,10 +170,9 @@ impl Engine {
         self.check_started();
     }
 
-    /// Takes note of an event.
-    pub fn handle(&mut self, event: Event, now: Moment) {
+    pub(crate) fn handle(&mut self, event: Event, now: Moment) {
         match event {
-            // Nothing calls back for a file that it would not have to be looked at for.
+            // A file is read again, whatever is said of it.
             Event::Callback(source) if self.sources[source].terms.is_read => {
                 self.begin(Key::Discover(source));
             }
@@ -209,7 +195,7 @@ impl Engine {
     }
 
     /// The next job that can be done now. Ask until there is none.
-    pub fn next_job(&mut self, now: Moment) -> Option<Job> {
+    pub(crate) fn next_job(&mut self, now: Moment) -> Option<Job> {
         if !self.stopping {
             self.ask_if_ready(now.at);
         }
@@ -227,43 +213,40 @@ impl Engine {
     }
 
     /// When [`Event::Time`] is to be sent, unless something else happens before.
-    pub fn next_time(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
         let waits = !self.changes.is_empty() || !self.looks.is_empty();
         let steps = (waits && self.paused.is_none()).then_some(&self.slots);
-        let queries = self
-            .sources
-            .iter()
-            .filter_map(|source| source.passes.waiting_for_slot());
-        let slots = queries
-            .chain(steps)
-            .filter_map(|slots| slots.next_free(now));
-        slots.chain(self.timers.next()).min()
+        let sources = self.sources.iter();
+        let queries = sources.filter_map(|source| source.passes.waiting_for_slot());
+        let slots = queries.chain(steps);
+        let free = slots.filter_map(|slots| slots.next_free(now));
+        free.chain(self.timers.next()).min()
     }
 
-    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: when the
-    /// program is to end, nobody waits for answers that it has no use for.
-    pub fn may_end(&self) -> bool {
+    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: a program
+    /// that is to end does not wait for answers that it has no use for.
+    pub(crate) fn may_end(&self) -> bool {
         self.changing == 0 && self.urgent.is_empty()
     }
 
     /// Whether nothing is in flight, and nothing urgent is left to do.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.urgent.is_empty()
     }
 
     /// Whether the one pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
-    pub fn is_finished(&self) -> bool {
-        let once = matches!(self.mode, Mode::Once { .. });
-        once && self.is_idle() && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
+    pub(crate) fn is_finished(&self) -> bool {
+        self.until().is_some()
+            && self.is_idle()
+            && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
     }
 
-    /// What there is to tell since the last call.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// What can look different since the last call.
-    pub fn take_touched(&mut self) -> BTreeSet<Subject> {
+    /// The rows of the status that can have changed since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Subject> {
         std::mem::take(&mut self.touched)
     }
 
@@ -296,9 +279,9 @@ impl Engine {
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
             Timer::Confirm(toggle) => self.confirm(toggle, now),
-            Timer::Late(toggle) => self.has_become_late(toggle, now.at),
+            Timer::Late(toggle) => self.note_late(toggle, now.at),
             Timer::Resync => self.begin_resync(now),
-            Timer::Overdue => self.resync_is_overdue(now.at),
+            Timer::Overdue => self.note_overdue(now.at),
             Timer::Target => {
                 self.paused = None;
                 self.touched.insert(Subject::Target);
@@ -336,7 +319,7 @@ impl Engine {
     }
 
     /// The resync has come to a toggle, whatever became of that.
-    fn has_been_looked_at(&mut self, id: ToggleId, now: Instant) {
+    fn note_looked_at(&mut self, id: ToggleId, now: Instant) {
         if let Some(resync) = &mut self.resync {
             resync.left.remove(&id);
             self.end_resync(now);
@@ -345,36 +328,31 @@ impl Engine {
 
     /// Ends the resync when it has come to every toggle. The next one begins an interval later.
     fn end_resync(&mut self, now: Instant) {
-        if self
-            .resync
-            .take_if(|resync| resync.left.is_empty())
-            .is_some()
-        {
+        let resync = self.resync.take_if(|resync| resync.left.is_empty());
+        if resync.is_some() {
             self.timers.cancel(Timer::Overdue);
             self.touched.insert(Subject::Target);
             self.set_resync(now);
         }
     }
 
-    fn resync_is_overdue(&mut self, now: Instant) {
-        let Some(resync) = &mut self.resync else {
-            return;
-        };
-        resync.is_overdue = true;
-        let (took, left) = (now - resync.since, resync.left.len());
-        self.notify(Subject::Target, News::Overdue { took, left });
-        self.touched.insert(Subject::Target);
+    fn note_overdue(&mut self, now: Instant) {
+        if let Some(resync) = &mut self.resync {
+            resync.is_overdue = true;
+            let (took, left) = (now - resync.since, resync.left.len());
+            self.notify(Subject::Target, News::Overdue { took, left });
+            self.touched.insert(Subject::Target);
+        }
     }
 
     fn set_resync(&mut self, now: Instant) {
-        let once = matches!(self.mode, Mode::Once { .. });
+        // One that was due before a reload is not put off.
         let due = self.timers.get(Timer::Resync);
         self.timers.cancel(Timer::Resync);
-        if let (false, Some(interval)) = (once, self.config.resync_interval) {
+        if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {
             let next = now + interval;
-            // One that was due before a reload is not put off.
-            self.timers
-                .set(Timer::Resync, due.map_or(next, |due| due.min(next)));
+            let next = due.map_or(next, |due| due.min(next));
+            self.timers.set(Timer::Resync, next);
         }
     }
 
@@ -395,6 +373,7 @@ impl Engine {
                 && self.toggles.iter().all(|toggle| toggle.exists));
     }
 
+    /// The end of a single pass: no retry starts later.
     fn until(&self) -> Option<Instant> {
         match self.mode {
             Mode::Once { until, .. } => Some(until),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::Rule;
 
 /// What it means that an OPA under OPAL tells nothing of how far it has loaded.
-pub const UNTOLD: &str = "it does not tell whether it has loaded everything (GET \
+pub(crate) const UNTOLD: &str = "it does not tell whether it has loaded everything (GET \
                           /v1/data/system/opal/ready and /metrics say nothing): after a restart of OPA, \
                           rules that do not have their data yet are applied; give the token access to \
                           /metrics, or run OPAL with OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True";
@@ -14,10 +14,9 @@ pub const UNTOLD: &str = "it does not tell whether it has loaded everything (GET
 /// A request that failed.
 ///
 /// `Display` is for logs and reports: it names the request, the cause and the remote's own words.
-/// [`Failure::reason`] is for everybody who can reach `/health`.
+/// [`Failure::reason`] is for all that can reach `/health`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind of failure it is.
     pub kind: Kind,
     /// How long the remote asks us to wait (`Retry-After`, `X-Ratelimit-Reset`), from when it
     /// answered.
@@ -26,12 +25,11 @@ pub struct Failure {
     message: Box<str>,
 }
 
-/// The kinds of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The host's name is not known.
     Lookup,
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Refused,
     /// The proxy is not there, or does not lead to the host.
     Proxy,
@@ -39,11 +37,11 @@ pub enum Kind {
     Timeout,
     /// The connection ended before the answer was whole.
     Lost,
-    /// TLS: a certificate that is not trusted, or does not fit.
+    /// A certificate that is not trusted, or does not fit.
     Tls,
     /// An answer with a status other than the expected ones.
     Status(u16),
-    /// An answer that is not what it should be.
+    /// An answer that cannot be understood.
     Answer,
     /// The rule is undefined.
     Undefined,
@@ -51,17 +49,12 @@ pub enum Kind {
     WrongType,
     /// OPA has not loaded everything yet.
     NotReady,
-    /// `max_removal` forbids the change.
-    Held {
-        /// How many users would be removed.
-        removed: usize,
-        /// Of how many; none: it is not known who has the toggle, and nobody would be left.
-        of: Option<usize>,
-    },
+    /// `max_removal` forbids a change that would remove `removed` of `of` users; without `of`, the
+    /// set is empty and it is not known who has the toggle.
+    Held { removed: usize, of: Option<usize> },
     /// A change has not arrived at the target in time, for whatever reason.
     Late,
-    /// What the target has, and the configuration, do not go together until somebody changes one of
-    /// them.
+    /// What the target has does not go together with the configuration until one of them is changed.
     Misfit,
     /// A file that is not there, or cannot be read.
     File,
@@ -70,7 +63,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind in a word, for programs.
+    /// The kind as the metrics have it.
     pub fn word(&self) -> &'static str {
         match self {
             Kind::Lookup => "lookup",
@@ -104,7 +97,6 @@ impl Failure {
         }
     }
 
-    /// OPA has not loaded everything, and that has lasted, or nobody can wait for it.
     pub fn not_ready() -> Failure {
         let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
                      nothing was written to its data since it was started): nothing is applied; \
@@ -112,14 +104,12 @@ impl Failure {
         Failure::new(Kind::NotReady, words)
     }
 
-    /// An OPA without OPAL whose bundles are not all activated, and that has lasted.
     pub fn bundles_missing() -> Failure {
         let words = "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
                      nothing is applied; where it never will, set wait_until_ready = false on the source";
         Failure::new(Kind::NotReady, words)
     }
 
-    /// An OPA that was restarted, and that OPAL has not been seen to load everything into again.
     pub fn reload_missing() -> Failure {
         let words = "OPA was restarted, or may have been, and OPAL has not reported yet that it has \
                      loaded all policy and data into it again: nothing is applied; OPAL reports only \
@@ -128,7 +118,7 @@ impl Failure {
         Failure::new(Kind::NotReady, words)
     }
 
-    /// An OPA that told how far it had loaded, and does not any more.
+    /// An OPA that told how far it had loaded, and no longer does.
     pub fn silent() -> Failure {
         let words = "OPA no longer tells whether it was restarted and what was written to it (GET \
                      /v1/config and /metrics): nothing is applied until it does; to go on without, set \
@@ -136,8 +126,7 @@ impl Failure {
         Failure::new(Kind::NotReady, words)
     }
 
-    /// A change of the toggle `key` that `max_removal` forbids: of how many users it would remove how
-    /// many.
+    /// A change of the toggle `key` that `max_removal` forbids.
     pub fn held(removed: usize, of: Option<usize>, limit: impl fmt::Display, key: &str) -> Failure {
         let against = match of {
             Some(_) => format!("more than max_removal = {limit} allows"),
@@ -151,24 +140,21 @@ impl Failure {
         Failure::new(Kind::Held { removed, of }, words)
     }
 
-    /// A change has not arrived at the target in time.
     pub fn late() -> Failure {
         Failure::new(Kind::Late, "the change has not arrived in time")
     }
 
-    /// Whether `max_removal` forbids it.
     pub fn is_held(&self) -> bool {
         matches!(self.kind, Kind::Held { .. })
     }
 
-    /// The rule is undefined.
     pub fn undefined(rule: &Rule) -> Failure {
         let words =
             format!("rule {rule} is undefined: is its policy loaded, and the rule spelt as there?");
         Failure::new(Kind::Undefined, words)
     }
 
-    /// The rule is no list of users; `wrong` says what it is instead.
+    /// The rule is not a list of users; `wrong` says what it is instead.
     pub fn wrong_type(rule: &Rule, wrong: &str) -> Failure {
         let words = format!("rule {rule} is not a list of users: {wrong}");
         Failure::new(Kind::WrongType, words)
@@ -176,18 +162,13 @@ impl Failure {
 
     /// The same of an OPA that refuses with these words. What its compiler finds in the query, such as
     /// that the rule is a function, it finds again each time.
-    pub fn of_opa(self, said: &[u8]) -> Failure {
+    pub fn of_opa(mut self, said: &[u8]) -> Failure {
         const TYPE_ERROR: &[u8] = b"rego_type_error";
-        let is_lasting = said
-            .windows(TYPE_ERROR.len())
-            .any(|part| part == TYPE_ERROR);
-        match is_lasting {
-            true => Failure {
-                kind: Kind::WrongType,
-                ..self
-            },
-            false => self,
+        let mut parts = said.windows(TYPE_ERROR.len());
+        if parts.any(|part| part == TYPE_ERROR) {
+            self.kind = Kind::WrongType;
         }
+        self
     }
 
     /// The same with the wait that the remote asks for.
@@ -261,8 +242,8 @@ impl Failure {
         )
     }
 
-    /// Whether somebody else may answer there by now: one that does not know us, or does not know
-    /// what it is asked for.
+    /// Whether another program may answer there by now: one that does not know us, or what it is asked
+    /// for.
     pub fn is_of_a_stranger(&self) -> bool {
         matches!(
             self.kind,
@@ -270,7 +251,6 @@ impl Failure {
         )
     }
 
-    /// Whether the remote answered with this status.
     pub fn is_status(&self, status: u16) -> bool {
         self.kind == Kind::Status(status)
     }
@@ -302,7 +282,7 @@ impl std::error::Error for Failure {}
 
 /// The remote's own words as they may stand in a message: on one line, with control characters
 /// escaped, cut after 200 characters.
-pub fn quote(words: &[u8]) -> String {
+pub(crate) fn quote(words: &[u8]) -> String {
     const LIMIT: usize = 200;
     let words = String::from_utf8_lossy(&words[..words.len().min(8 * LIMIT)]);
     let words = words.trim();
@@ -320,7 +300,7 @@ pub fn quote(words: &[u8]) -> String {
 }
 
 /// What is wrong with JSON, and where, without quoting it.
-pub fn describe_json(error: &serde_json::Error) -> String {
+pub(crate) fn describe_json(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Data => "does not hold what it should",
         _ if error.is_eof() => "is cut off",

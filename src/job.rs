@@ -12,15 +12,14 @@ use crate::secret::Secret;
 use crate::users::Users;
 
 /// A source, by its index in the configuration.
-pub type SourceId = usize;
+pub(crate) type SourceId = usize;
 
 /// A toggle, by its index in the configuration.
 pub type ToggleId = usize;
 
 /// Where OPA is, and how to ask it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// OPA's API.
+pub(crate) struct Access {
     pub url: Address,
     /// The value of the `Authorization` header.
     pub authorization: Option<Secret>,
@@ -31,7 +30,7 @@ pub struct Access {
 impl Access {
     /// OPA at an address, asked with a bearer token where there is one, else with the user name
     /// and password of the address.
-    pub fn bearer(url: Address, token: Option<&Secret>) -> Access {
+    pub(crate) fn bearer(url: Address, token: Option<&Secret>) -> Access {
         let bearer = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
         Access {
             authorization: bearer.or_else(|| url.authorization().cloned()),
@@ -42,7 +41,7 @@ impl Access {
 
     /// When to ask for another authorization: before this one expires, and however soon or late that
     /// is said to be, neither again and again nor later than a clock can tell.
-    pub fn renew_in(&self) -> Option<Duration> {
+    pub(crate) fn renew_in(&self) -> Option<Duration> {
         const SOONEST: Duration = Duration::from_secs(1);
         const LATEST: Duration = Duration::from_secs(24 * 3600);
         let early = self.expires_in?.min(LATEST).mul_f64(0.9);
@@ -52,10 +51,8 @@ impl Access {
 
 /// Who knows which users the rules allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// An OPA, which is to be asked.
+pub(crate) enum Origin {
     Opa(Access),
-    /// A document, which was read.
     File(Arc<Document>),
 }
 
@@ -70,7 +67,7 @@ impl fmt::Display for Origin {
 
 /// What a source can do, and how it is to be dealt with.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SourceTerms {
+pub(crate) struct SourceTerms {
     /// Where the configuration says that OPA is; none: that is to be discovered.
     pub origin: Option<Origin>,
     /// What is discovered holds the users, and is read again at each poll.
@@ -89,7 +86,7 @@ pub struct SourceTerms {
 
 /// A registration with an OPAL client.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Registration {
+pub(crate) struct Registration {
     /// OPAL's API, the source's id and its `instance`: another registration with these replaces it.
     pub key: (Address, String, String),
     /// Where OPAL is told to call, without the route.
@@ -98,7 +95,7 @@ pub struct Registration {
 
 /// What an OPA, and the OPAL that feeds it, tell of how far it has loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// Which process answers; none where OPA does not tell.
     pub process: Option<String>,
     /// Whether it says that it has loaded everything; none where it does not say.
@@ -110,7 +107,7 @@ pub struct Evidence {
 
 /// What is known of an OPA before it is asked how far it has loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub(crate) struct Known {
     /// The processes of which nothing else need be asked.
     pub loaded: Arc<Vec<String>>,
     /// Whether it may tell which process it is.
@@ -119,10 +116,8 @@ pub struct Known {
 
 /// How often an OPA was written to since it was started, by its own count of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Writes {
-    /// Writes of data.
+pub(crate) struct Writes {
     pub data: u64,
-    /// Writes of policy.
     pub policies: u64,
     /// How often its policies were listed, which OPAL does when it loads all of them.
     pub lists: u64,
@@ -130,14 +125,14 @@ pub struct Writes {
 
 impl Writes {
     /// Whether any count is less than it was: they belong to another process.
-    pub fn fell_from(&self, before: &Writes) -> bool {
+    pub(crate) fn fell_from(&self, before: &Writes) -> bool {
         self.data < before.data || self.policies < before.policies || self.lists < before.lists
     }
 }
 
 /// A load into OPA that OPAL reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
+pub(crate) enum Load {
     /// All entries of its data configuration that are not loaded periodically.
     Data,
     /// The same, where there are none.
@@ -188,10 +183,8 @@ pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 /// How the sources and the target are to be dealt with.
 #[derive(Clone, Debug)]
-pub struct Terms {
-    /// By source.
+pub(crate) struct Terms {
     pub sources: Vec<SourceTerms>,
-    /// Of the target.
     pub target: TargetTerms,
 }
 
@@ -211,12 +204,9 @@ pub struct TargetTerms {
 
 /// What is asked of a source or of the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Of OPAL: where OPA is.
+pub(crate) enum Operation {
     Discover,
-    /// Reading the file of a source.
     ReadFile,
-    /// Having OPAL call back.
     Register,
     /// Looking whether OPAL still has the registration.
     Watch,
@@ -228,21 +218,16 @@ pub enum Operation {
     Load,
     /// Taking the registration back.
     Leave,
-    /// Asking for the users of a toggle.
     Query,
-    /// Reading a toggle at the target.
     Read,
-    /// Creating it there.
     Create,
-    /// Bringing its metadata in line with its `spec`.
     Describe,
-    /// Setting its users.
     Update,
 }
 
 impl Operation {
     /// As the log, `/status` and the metrics have it.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Operation::Discover => "discovery",
             Operation::ReadFile => "reading",
@@ -262,7 +247,7 @@ impl Operation {
 
 /// One request, or a few that belong together, for a request thread.
 #[derive(Clone, Debug)]
-pub enum Job {
+pub(crate) enum Job {
     /// Ask OPAL where OPA is; of a file: read it.
     Discover(SourceId),
     /// Have OPAL call us back.
@@ -287,58 +272,38 @@ pub enum Job {
 
 impl Job {
     /// Whether it changes something at OPAL or at the target.
-    pub fn changes_something(&self) -> bool {
-        match self {
-            Job::Register(_) | Job::Leave(_) | Job::Apply(_) => true,
-            Job::Discover(_) | Job::Watch(_) | Job::Ready(..) | Job::Count(..) => false,
-            // OPAL does it whether or not the answer is waited for.
-            Job::Load(_) | Job::Query(..) | Job::Read(_) => false,
-        }
+    pub(crate) fn changes_something(&self) -> bool {
+        // OPAL loads whether or not the answer is waited for.
+        matches!(self, Job::Register(_) | Job::Leave(_) | Job::Apply(_))
     }
 }
 
 /// What came of a job.
 #[derive(Debug)]
-pub enum Done {
-    /// Where OPA is, or what the file holds.
+pub(crate) enum Done {
     Discover(SourceId, Result<Origin, Failure>),
-    /// OPAL will call us back.
     Register(SourceId, Result<(), Failure>),
     /// Whether the registration is there, and ours.
     Watch(SourceId, Result<bool, Failure>),
-    /// The registration is gone.
     Leave(SourceId, Result<(), Failure>),
-    /// How far OPA has loaded.
     Ready(SourceId, Result<Evidence, Failure>),
-    /// How often OPA was written to, where it tells.
+    /// None where OPA does not tell.
     Count(SourceId, Result<Option<Writes>, Failure>),
-    /// OPAL loads everything; whether that includes data.
+    /// Whether OPAL loads data too.
     Load(SourceId, Result<bool, Failure>),
-    /// The users that the rule allows.
     Query(ToggleId, Result<Users, Failure>),
-    /// What the target has of each toggle.
     Read(Reads),
-    /// What has become of each edit.
     Apply(Applies),
 }
 
 impl Done {
     /// Whether it is what came of a job that changes something.
-    pub fn has_changed_something(&self) -> bool {
-        match self {
-            Done::Register(..) | Done::Leave(..) | Done::Apply(_) => true,
-            Done::Discover(..)
-            | Done::Watch(..)
-            | Done::Ready(..)
-            | Done::Count(..)
-            | Done::Load(..)
-            | Done::Query(..)
-            | Done::Read(_) => false,
-        }
+    pub(crate) fn has_changed_something(&self) -> bool {
+        matches!(self, Done::Register(..) | Done::Leave(..) | Done::Apply(_))
     }
 
     /// The toggles about which the target was asked, or told.
-    pub fn toggles_at_target(&self) -> Vec<ToggleId> {
+    pub(crate) fn toggles_at_target(&self) -> Vec<ToggleId> {
         match self {
             Done::Read(results) => results.iter().map(|(id, _)| *id).collect(),
             Done::Apply(results) => results.iter().map(|(id, _)| *id).collect(),

@@ -134,7 +134,7 @@ impl Metrics {
     }
 
     /// Something failed, and will be tried again.
-    pub fn retry(&self, operation: Operation) {
+    pub(crate) fn retry(&self, operation: Operation) {
         self.retries.with_label_values(&[operation.word()]).inc();
     }
 

@@ -18,7 +18,7 @@ pub fn catalog() -> Catalog {
 }
 
 /// All that is asked, or told, from here.
-pub struct Peers {
+pub(crate) struct Peers {
     config: Arc<Config>,
     sources: Vec<Box<dyn Source>>,
     target: Box<dyn Target>,
@@ -31,7 +31,7 @@ impl Peers {
     /// # Errors
     ///
     /// Says what of the configuration cannot be used.
-    pub fn new(
+    pub(crate) fn new(
         config: Arc<Config>,
         callback_token: &Secret,
         metrics: &Metrics,
@@ -46,7 +46,7 @@ impl Peers {
     }
 
     /// How they are to be dealt with.
-    pub fn terms(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         Terms {
             sources: self.sources.iter().map(|source| source.terms()).collect(),
             target: self.target.terms(),
@@ -54,7 +54,7 @@ impl Peers {
     }
 
     /// Does a job. It blocks, for as long as `http_timeout` for each request.
-    pub fn perform(&self, job: Job) -> Done {
+    pub(crate) fn perform(&self, job: Job) -> Done {
         let toggles = &self.config.toggles;
         match job {
             Job::Discover(id) => Done::Discover(id, self.sources[id].discover()),

@@ -1,4 +1,4 @@
-//! Users wanted and users there → what to do next at the target.
+//! Desired and observed users → what to do next at the target.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ pub enum Observed {
     /// Nothing: it has to be read, or created to see if it is there.
     #[default]
     Unknown,
-    /// It is not there.
+    /// The target does not have it.
     Absent,
-    /// It is there.
+    /// The target has it.
     Present(Present),
 }
 
-/// A toggle that is there.
+/// A toggle that the target has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Present {
     /// Whether its metadata follow `spec`.
@@ -35,13 +35,13 @@ pub struct Environment {
     /// Who is named there although the flag, as it is, does not serve exactly these users: for the
     /// removal limit they count as having it.
     pub named: Option<Arc<Users>>,
-    /// Whether it is on for nobody else, whatever becomes of them: nothing but users can differ.
+    /// Whether it is on for no other user, whatever becomes of these: nothing but users can differ.
     pub in_order: bool,
 }
 
 /// What was sent for a toggle, for the removal limit.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     /// Who was sent last, or found at the target, with those who may have been sent since.
     last: Option<Arc<Users>>,
     /// An update may have been done since `last`, or may not.
@@ -50,13 +50,11 @@ pub struct History {
     steps: Vec<(Instant, Vec<Arc<Change>>)>,
 }
 
-/// Of how many users of one environment an update would remove how many.
+/// How many of how many users of one environment an update would remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Removal {
-    /// So many would lose the toggle.
-    pub removed: usize,
-    /// So many have it.
-    pub of: usize,
+pub(crate) struct Removal {
+    pub(crate) removed: usize,
+    pub(crate) of: usize,
 }
 
 /// One thing to do at the target.
@@ -73,8 +71,8 @@ pub enum Step {
 }
 
 impl Observed {
-    /// The steps that are left towards a toggle that exists, is on for exactly the users that are
-    /// wanted in every environment, and follows its `spec`: each can be taken without those before it.
+    /// The steps that are left towards a toggle that exists, is on for exactly the desired users in every
+    /// environment, and follows its `spec`: each can be taken without those before it.
     ///
     /// `desired` is none while the users are not known, and then nothing is done about them. `readable`
     /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
@@ -93,7 +91,7 @@ impl Observed {
     }
 
     /// Forgets the users, after a request whose outcome is not known.
-    pub fn forget_users(&mut self, readable: bool) {
+    pub(crate) fn forget_users(&mut self, readable: bool) {
         match self {
             Observed::Present(present) if !readable => {
                 let environments = present.environments.iter_mut();
@@ -105,7 +103,7 @@ impl Observed {
 
     /// Forgets all that could have been changed by hand, for a resync: what can be read is read
     /// again, the rest is sent again.
-    pub fn forget(&mut self, readable: bool) {
+    pub(crate) fn forget(&mut self, readable: bool) {
         self.forget_users(readable);
         if let Observed::Present(present) = self {
             present.described = false;
@@ -114,7 +112,7 @@ impl Observed {
 
     /// Who comes and who goes in each environment where these users are sent; none for one in which it
     /// is not known who has the toggle. Environments that have the same users share the change.
-    pub fn changes_to(&self, desired: &Users) -> Vec<Option<Arc<Change>>> {
+    pub(crate) fn changes_to(&self, desired: &Users) -> Vec<Option<Arc<Change>>> {
         let present = match self {
             Observed::Unknown => return vec![None],
             Observed::Absent => {
@@ -122,26 +120,24 @@ impl Observed {
             }
             Observed::Present(present) => present,
         };
-        let environments = &present.environments;
-        let mut changes: Vec<Option<Arc<Change>>> = Vec::with_capacity(environments.len());
-        for environment in environments {
-            let change = environment.users.as_ref().map(|users| {
-                let known = environments
-                    .iter()
-                    .zip(&changes)
-                    .find_map(|(other, change)| {
-                        let same = Arc::ptr_eq(other.users.as_ref()?, users);
-                        change.clone().filter(|_| same)
-                    });
-                known.unwrap_or_else(|| Arc::new(desired.change_from(users)))
-            });
-            changes.push(change);
+        let mut known: Vec<(&Arc<Users>, Arc<Change>)> = Vec::new();
+        let mut changes = Vec::with_capacity(present.environments.len());
+        for environment in &present.environments {
+            changes.push(environment.users.as_ref().map(|users| {
+                let mut known_changes = known.iter();
+                if let Some((_, change)) = known_changes.find(|(it, _)| Arc::ptr_eq(it, users)) {
+                    return Arc::clone(change);
+                }
+                let change = Arc::new(desired.change_from(users));
+                known.push((users, Arc::clone(&change)));
+                change
+            }));
         }
         changes
     }
 
-    /// Whether nothing but its users can differ from what is wanted.
-    pub fn is_in_order(&self) -> bool {
+    /// Whether nothing but its users can differ from what is desired.
+    pub(crate) fn is_in_order(&self) -> bool {
         let in_order = |present: &Present| present.environments.iter().all(|it| it.in_order);
         matches!(self, Observed::Present(present) if in_order(present))
     }
@@ -149,7 +145,7 @@ impl Observed {
     /// What an update would take away in each environment, given its change there: from those who have
     /// the toggle, and from those who had it before each removal in `history`. None for an environment
     /// in which it is not known who has the toggle.
-    pub fn removals(
+    pub(crate) fn removals(
         &self,
         desired: &Users,
         changes: &[Option<Arc<Change>>],
@@ -160,9 +156,8 @@ impl Observed {
             Observed::Present(present) => &present.environments[..],
             Observed::Unknown | Observed::Absent => std::slice::from_ref(&nothing),
         };
-        let environments = environments.iter().zip(changes).enumerate();
         let mut removals = Vec::new();
-        for (number, (environment, change)) in environments {
+        for (number, (environment, change)) in environments.iter().zip(changes).enumerate() {
             let removal = environment.removal(desired, change.as_deref(), history);
             removals.push(removal);
             // What takes nothing away now is not held for what was taken away before.
@@ -175,12 +170,14 @@ impl Observed {
     }
 
     /// The set that equals this one, if an environment has it.
-    pub fn same(&self, users: &Users) -> Option<&Arc<Users>> {
+    pub(crate) fn same(&self, users: &Users) -> Option<&Arc<Users>> {
         let Observed::Present(present) = self else {
             return None;
         };
-        let known = present.environments.iter();
-        let mut known = known.filter_map(|environment| environment.users.as_ref());
+        let mut known = present
+            .environments
+            .iter()
+            .filter_map(|it| it.users.as_ref());
         known.find(|known| ***known == *users)
     }
 
@@ -197,14 +194,13 @@ impl Observed {
 impl Present {
     /// A toggle of a target without environments, with these users where they are known.
     pub fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
-        let environment = Environment {
-            users,
-            named: None,
-            in_order: true,
-        };
         Present {
             described,
-            environments: vec![environment],
+            environments: vec![Environment {
+                users,
+                named: None,
+                in_order: true,
+            }],
         }
     }
 
@@ -217,7 +213,7 @@ impl Present {
 
 impl Removal {
     /// By the share of those who have the toggle, and where that is the same, by their number.
-    pub fn cmp_share(&self, other: &Removal) -> Ordering {
+    pub(crate) fn cmp_share(&self, other: &Removal) -> Ordering {
         let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
         let by_share = share(self).total_cmp(&share(other));
         by_share.then(self.removed.cmp(&other.removed))
@@ -266,20 +262,24 @@ const STEPS: usize = 64;
 
 impl History {
     /// That of a toggle that was created just now, and has no users.
-    pub fn of_new() -> History {
+    pub(crate) fn of_new() -> History {
         History {
             last: Some(Arc::default()),
             ..History::default()
         }
     }
 
-    /// Forgets what was changed before.
-    pub fn forget_before(&mut self, start: Instant) {
+    pub(crate) fn forget_before(&mut self, start: Instant) {
         self.steps.retain(|(at, _)| *at >= start);
     }
 
     /// These users were sent, with this change where it is known.
-    pub fn sent(&mut self, users: &Arc<Users>, changes: &[Option<Arc<Change>>], now: Instant) {
+    pub(crate) fn sent(
+        &mut self,
+        users: &Arc<Users>,
+        changes: &[Option<Arc<Change>>],
+        now: Instant,
+    ) {
         let before = self.last.replace(Arc::clone(users));
         let is_known = changes.iter().all(Option::is_some);
         let unknown = match before {
@@ -292,16 +292,16 @@ impl History {
     }
 
     /// These users were sent, and it is not known whether that was done: who may have the toggle has it.
-    pub fn may_have(&mut self, sent: &Users) {
+    pub(crate) fn may_have(&mut self, sent: &Users) {
         if let Some(last) = &mut self.last {
             *last = Arc::new(last.and(sent));
         }
         self.in_doubt = true;
     }
 
-    /// The target tells who has the toggle. Where that is not what was sent, somebody else decided so,
-    /// and what was removed before counts no longer.
-    pub fn seen(&mut self, environments: &[Environment], now: Instant) {
+    /// The target tells who has the toggle. Where that is not what was sent, it was changed by hand, and
+    /// what was removed before counts no longer.
+    pub(crate) fn seen(&mut self, environments: &[Environment], now: Instant) {
         // What one environment has says nothing of another in which it is not known who has the toggle.
         let known: Option<Vec<&Arc<Users>>> =
             environments.iter().map(|it| it.users.as_ref()).collect();

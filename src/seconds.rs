@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// A duration, such as `0.048s`.
-pub struct Seconds(pub Duration);
+pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

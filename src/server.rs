@@ -65,7 +65,7 @@ pub fn start(
 
 impl Routes {
     /// The routes of a daemon; callbacks have to bring `callback_token` along.
-    pub fn new(
+    pub(crate) fn new(
         callback_token: Secret,
         callbacks: Arc<PendingCallbacks>,
         status: Arc<Status>,

@@ -1,47 +1,86 @@
-//! What `/health` and `/status` show; written by the worker only.
+//! What `/health` and `/status` show; only the worker writes it.
 //!
 //! Nothing here holds a user's name, a token, or the remote's own words: those can quote users.
 
-mod line;
-mod rows;
-
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::Config;
-use crate::engine::{Engine, State};
-pub use rows::{Rows, SourceRow, TargetRow, Time, ToggleRow};
+use crate::engine::{Engine, State, Subject, TargetView, Trouble, View};
 
-/// The state of everything, for whoever asks.
-pub struct Status {
+pub(crate) struct Status {
     begun: Instant,
     rows: Mutex<Rows>,
 }
 
 /// The answer of `/health`.
 #[derive(Debug, Serialize)]
-pub struct Report {
-    /// How everything is.
-    pub status: State,
-    /// What fails, and how.
+pub(crate) struct Report {
+    pub(crate) status: State,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reasons: Vec<String>,
+    pub(crate) reasons: Vec<String>,
 }
 
-/// The two clocks, read together: the engine's, and that of the world.
+/// The answer of `/status`; sources and toggles in the order of the configuration.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Rows {
+    pub(crate) version: &'static str,
+    pub(crate) uptime_seconds: u64,
+    pub(crate) status: State,
+    pub(crate) started: bool,
+    pub(crate) sources: Vec<SourceRow>,
+    pub(crate) target: TargetRow,
+    pub(crate) toggles: Vec<ToggleRow>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SourceRow {
+    pub(crate) id: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) state: State,
+    pub(crate) last_success: Option<Time>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) next_retry: Option<Time>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct TargetRow {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) state: State,
+    pub(crate) paused_until: Option<Time>,
+    pub(crate) resync_overdue: bool,
+    pub(crate) last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ToggleRow {
+    pub(crate) key: String,
+    pub(crate) source: String,
+    pub(crate) state: State,
+    pub(crate) users: Option<usize>,
+    pub(crate) last_success: Option<Time>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) next_retry: Option<Time>,
+}
+
+/// A time of the day, as RFC 3339 has it, in UTC.
 #[derive(Clone, Copy, Debug)]
-pub struct Clocks {
-    /// The engine's.
-    pub at: Instant,
-    /// The world's.
-    pub wall: SystemTime,
+pub(crate) struct Time(pub(crate) SystemTime);
+
+/// The engine's clock and the wall clock, read together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    pub(crate) at: Instant,
+    pub(crate) wall: SystemTime,
 }
 
 impl Status {
-    /// The state before anything has happened.
-    pub fn new(config: &Config, now: Instant) -> Status {
+    pub(crate) fn new(config: &Config, now: Instant) -> Status {
         Status {
             begun: now,
             rows: Mutex::new(Rows::of(config)),
@@ -49,27 +88,25 @@ impl Status {
     }
 
     /// Takes over what has changed in the engine. For the worker only.
-    pub fn publish(&self, engine: &mut Engine, now: Clocks) {
+    pub(crate) fn publish(&self, engine: &mut Engine, now: Clocks) {
         self.rows().take_over(engine, now);
     }
 
     /// Goes on with another configuration, and its engine. For the worker only.
-    pub fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
+    pub(crate) fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
         let mut rows = Rows::of(config);
         rows.take_over(engine, now);
         *self.rows() = rows;
     }
 
-    /// All there is to tell.
-    pub fn at(&self, now: Instant) -> Rows {
+    pub(crate) fn at(&self, now: Instant) -> Rows {
         let mut rows = self.rows().clone();
         rows.uptime_seconds = (now - self.begun).as_secs();
         rows.status = rows.health();
         rows
     }
 
-    /// How everything is, and what fails.
-    pub fn report(&self) -> Report {
+    pub(crate) fn report(&self) -> Report {
         let rows = self.rows();
         Report {
             status: rows.health(),
@@ -77,22 +114,216 @@ impl Status {
         }
     }
 
-    /// Whether every source was discovered and registered with, and every toggle created, once.
-    pub fn is_started(&self) -> bool {
+    pub(crate) fn is_started(&self) -> bool {
         self.rows().started
     }
 
+    /// Everything in one line, such as `8 of 10 toggles in sync, 2 failing`.
+    pub(crate) fn line(&self) -> String {
+        let rows = self.rows();
+        let noun = if rows.toggles.len() == 1 {
+            "toggle"
+        } else {
+            "toggles"
+        };
+        let (in_sync, all) = (rows.count(State::InSync), rows.toggles.len());
+        let mut line = format!("{in_sync} of {all} {noun} in sync{}", rows.stuck());
+        let failing = |row: &&SourceRow| row.state == State::Failing;
+        for row in rows.sources.iter().filter(failing) {
+            line += &format!(", source {} failing", row.id);
+        }
+        line
+    }
+
+    /// Locked for a moment only, never while a thread waits.
     fn rows(&self) -> MutexGuard<'_, Rows> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Rows {
+    /// Before anything has happened.
+    fn of(config: &Config) -> Rows {
+        let sources = config.sources.iter().map(|source| SourceRow {
+            id: source.id.clone(),
+            kind: source.kind.name,
+            state: State::Connecting,
+            last_success: None,
+            last_error: None,
+            next_retry: None,
+        });
+        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
+            key: toggle.key.clone(),
+            source: config.sources[toggle.users_policy.source].id.clone(),
+            state: State::Waiting,
+            users: None,
+            last_success: None,
+            last_error: None,
+            next_retry: None,
+        });
+        Rows {
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: 0,
+            status: State::Starting,
+            started: false,
+            sources: sources.collect(),
+            target: TargetRow {
+                kind: config.target.kind.name,
+                state: State::Ok,
+                paused_until: None,
+                resync_overdue: false,
+                last_error: None,
+            },
+            toggles: toggles.collect(),
+        }
+    }
+
+    fn take_over(&mut self, engine: &mut Engine, now: Clocks) {
+        for subject in engine.take_touched() {
+            match subject {
+                Subject::Source(id) => self.sources[id].show(&engine.source(id), now),
+                Subject::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
+                Subject::Target => self.target.show(&engine.target(), now),
+            }
+        }
+        self.started = engine.is_started();
+    }
+
+    fn health(&self) -> State {
+        match self.reasons().next() {
+            Some(_) => State::Failing,
+            None if !self.started => State::Starting,
+            None => State::Ok,
+        }
+    }
+
+    fn reasons(&self) -> impl Iterator<Item = String> {
+        fn reason(what: impl fmt::Display, error: &Option<String>) -> Option<String> {
+            let error = error.as_ref()?;
+            Some(format!("{what}: {error}"))
+        }
+        let sources = self.sources.iter();
+        let sources =
+            sources.filter_map(|row| reason(format_args!("source {}", row.id), &row.last_error));
+        let toggles = self.toggles.iter();
+        let toggles =
+            toggles.filter_map(|row| reason(format_args!("toggle {}", row.key), &row.last_error));
+        let target = reason("target", &self.target.last_error);
+        sources.chain(target).chain(toggles)
+    }
+
+    /// How many toggles are in this state.
+    pub(crate) fn count(&self, state: State) -> usize {
+        self.toggles.iter().filter(|row| row.state == state).count()
+    }
+
+    /// Such as `, 2 failing, 1 held`; empty where none is.
+    pub(crate) fn stuck(&self) -> String {
+        let counts = [State::Failing, State::Held].map(|state| (self.count(state), state));
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        counts
+            .map(|(count, state)| format!(", {count} {state}"))
+            .collect()
+    }
+}
+
+impl SourceRow {
+    fn show(&mut self, source: &View, now: Clocks) {
+        self.state = source.state;
+        self.last_success = now.time(source.last_success);
+        self.last_error = reasons(&source.troubles);
+        self.next_retry = now.time(source.next_retry);
+    }
+}
+
+impl ToggleRow {
+    fn show(&mut self, toggle: &View, now: Clocks) {
+        self.state = toggle.state;
+        self.users = toggle.users;
+        self.last_success = now.time(toggle.last_success);
+        self.last_error = reasons(&toggle.troubles);
+        self.next_retry = now.time(toggle.next_retry);
+    }
+}
+
+impl TargetRow {
+    fn show(&mut self, target: &TargetView, now: Clocks) {
+        let held_up = target.held_up.as_ref();
+        let overdue = "the resync takes longer than resync_interval";
+        let errors = [
+            held_up.map(|failure| format!("paused: {}", failure.reason())),
+            target.is_overdue.then(|| overdue.to_owned()),
+        ];
+        self.state = target.state;
+        self.paused_until = now.time(target.paused_until);
+        self.resync_overdue = target.is_overdue;
+        self.last_error = joined(errors.into_iter().flatten());
+    }
+}
+
+fn reasons(troubles: &[Trouble]) -> Option<String> {
+    joined(troubles.iter().map(|trouble| {
+        let (what, why) = (trouble.operation.word(), trouble.failure.reason());
+        format!("{what}: {why}")
+    }))
+}
+
+fn joined(errors: impl Iterator<Item = String>) -> Option<String> {
+    errors.reduce(|all, next| format!("{all}; {next}"))
+}
+
 impl Clocks {
-    /// Reads both clocks.
-    pub fn read() -> Clocks {
+    pub(crate) fn read() -> Clocks {
         Clocks {
             at: Instant::now(),
             wall: SystemTime::now(),
         }
     }
+
+    fn time(&self, at: Option<Instant>) -> Option<Time> {
+        let at = at?;
+        let ago = self.at.saturating_duration_since(at);
+        let ahead = at.saturating_duration_since(self.at);
+        let wall = self.wall.checked_sub(ago)?.checked_add(ahead)?;
+        (wall >= SystemTime::UNIX_EPOCH + Duration::from_secs(1)).then_some(Time(wall))
+    }
 }
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Ok => "ok",
+            State::Starting => "starting",
+            State::Connecting => "connecting",
+            State::Connected => "connected",
+            State::NotReady => "not ready",
+            State::Paused => "paused",
+            State::Waiting => "waiting",
+            State::Syncing => "syncing",
+            State::InSync => "in sync",
+            State::Held => "held",
+            State::Failing => "failing",
+        })
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::check::Answers;
 use crate::config::{Config, TargetType};
-use crate::job::{Applies, Edit, Reads, TargetTerms, ToggleId};
+use crate::error::Failure;
+use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 
 /// Makes the requests to a platform. Of a toggle, at most one is under way.
@@ -54,4 +55,13 @@ pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>,
     let found = TYPES.iter().find(|it| it.config == *kind);
     let found = found.ok_or_else(|| format!("unknown type of target `{kind:?}`"))?;
     (found.open)(config, requests)
+}
+
+/// Makes edits one after the other.
+fn one_by_one(
+    edits: &[Edit],
+    apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,
+) -> Applies {
+    let apply = |edit: &Edit| (edit.toggle, apply(edit.toggle, &edit.what));
+    edits.iter().map(apply).collect()
 }

@@ -1,18 +1,13 @@
 //! The users of a toggle: a sorted set of user keys, in one buffer.
 
 mod json;
-mod keys;
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
-
-pub use json::Json;
-pub use keys::Keys;
+pub(crate) use json::describe_wrong;
+pub use json::{Json, Keys};
 
 /// The set of user keys that the policy allows for a toggle: sorted, without duplicates.
 ///
@@ -40,12 +35,12 @@ impl Users {
         self.ends.len()
     }
 
-    /// Whether there is nobody.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Whether one of the keys is empty: to a platform, that is whoever is not signed in.
+    /// Whether one of the keys is empty: platforms take that for users who are not signed in.
     pub fn has_empty_key(&self) -> bool {
         self.ends.first() == Some(&0)
     }
@@ -167,8 +162,7 @@ impl Change {
         }
     }
 
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
     }
 }
@@ -181,129 +175,9 @@ impl<'a> FromIterator<&'a str> for Users {
     }
 }
 
-impl Serialize for Users {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter())
-    }
-}
-
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} users", self.len())
-    }
-}
-
-impl<'de> Deserialize<'de> for Users {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Users, D::Error> {
-        deserializer.deserialize_seq(List)
-    }
-}
-
-/// Says what is wrong with a JSON value that is no list of user keys, by its types alone: values
-/// can be what must not be shown.
-///
-/// It reads the value again, element by element, so that only an answer that is wrong costs this.
-pub fn describe_wrong(value: &RawValue) -> String {
-    match type_name(value) {
-        "an array" => match serde_json::from_str::<FirstWrong>(value.get()) {
-            Ok(FirstWrong(Some((index, EMPTY)))) => {
-                format!(
-                    "element {index} is {EMPTY}, which platforms take for users who are not signed in"
-                )
-            }
-            Ok(FirstWrong(Some((index, found)))) => {
-                format!("element {index} is {found}, not a string")
-            }
-            _ => "it is not a list of strings".to_owned(),
-        },
-        other => format!("it is {other}, not a list of strings"),
-    }
-}
-
-/// What no user's key is.
-const EMPTY: &str = "an empty string";
-
-fn type_name(value: &RawValue) -> &'static str {
-    match value.get().as_bytes().first() {
-        Some(b'[') => "an array",
-        Some(b'{') => "an object",
-        Some(b'"') if value.get() == "\"\"" => EMPTY,
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
-}
-
-struct List;
-
-impl<'de> Visitor<'de> for List {
-    type Value = Users;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of strings")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Users, A::Error> {
-        let mut users = Users::default();
-        while seq.next_element_seed(Key(&mut users))?.is_some() {}
-        Ok(users.sort())
-    }
-}
-
-/// One element of the list. It goes straight into the buffer, without an allocation of its own.
-struct Key<'a>(&'a mut Users);
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<(), E> {
-        self.0.push(key);
-        Ok(())
-    }
-}
-
-/// The index and type of the first element of a list that is not a string.
-struct FirstWrong(Option<(usize, &'static str)>);
-
-impl<'de> Deserialize<'de> for FirstWrong {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FirstWrong, D::Error> {
-        struct Elements;
-
-        impl<'de> Visitor<'de> for Elements {
-            type Value = FirstWrong;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<FirstWrong, A::Error> {
-                let mut wrong = None;
-                let mut index = 0;
-                while let Some(element) = seq.next_element::<&RawValue>()? {
-                    let found = type_name(element);
-                    if wrong.is_none() && found != "a string" {
-                        wrong = Some((index, found));
-                    }
-                    index += 1;
-                }
-                Ok(FirstWrong(wrong))
-            }
-        }
-
-        deserializer.deserialize_seq(Elements)
     }
 }
 

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded
 
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
-use crate::job::{Done, Load, SourceId};
+use crate::job::{Done, Load, SourceId, ToggleId};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
@@ -27,7 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(8);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Owns all mutable state.
-pub struct Worker {
+pub(crate) struct Worker {
     current: Generation,
     /// Those before the last reloads, which still have requests in flight.
     retired: Vec<Generation>,
@@ -41,32 +41,25 @@ pub struct Worker {
 }
 
 /// What the process is told to do.
-pub enum Order {
-    /// End.
+pub(crate) enum Order {
     Stop,
-    /// Go on with another configuration.
     Reload(Assignment),
-    /// Go on with this one: the other was refused.
+    /// A reload was refused.
     Refused,
 }
 
 /// What a worker is to do.
 #[derive(Clone)]
-pub struct Assignment {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// Those whom it names.
-    pub peers: Arc<Peers>,
-    /// For how long, and how.
-    pub mode: Mode,
+pub(crate) struct Assignment {
+    pub(crate) config: Arc<Config>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) mode: Mode,
 }
 
-/// What the other threads have to tell.
+/// From the other threads; sources by their ids, as these outlive a reload.
 #[derive(Debug)]
 enum Message {
-    /// OPAL called back for the source of this id.
     Callback(String),
-    /// OPAL has reported a load to the source of this id.
     Loaded(String, Load),
     /// A job of the generation with this number has ended.
     Done(u64, Done),
@@ -74,7 +67,7 @@ enum Message {
 
 impl Worker {
     /// A worker that has not started. An order to stop, or the end of the orders, ends it.
-    pub fn new(
+    pub(crate) fn new(
         assignment: Assignment,
         status: Arc<Status>,
         metrics: Arc<Metrics>,
@@ -95,13 +88,12 @@ impl Worker {
         }
     }
 
-    /// Where callbacks are told.
-    pub fn callbacks(&self) -> Arc<PendingCallbacks> {
+    pub(crate) fn callbacks(&self) -> Arc<PendingCallbacks> {
         Arc::clone(&self.callbacks)
     }
 
-    /// Runs until it is stopped, or the engine has finished; gives the engine back for a report.
-    pub fn run(mut self) -> Engine {
+    /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
+    pub(crate) fn run(mut self) -> Engine {
         self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
         loop {
@@ -133,21 +125,22 @@ impl Worker {
             Message::Callback(source) => {
                 // First, so that a callback from now on is not taken for this one.
                 self.callbacks.clear(&source);
-                if let Some(id) = self.current.source(&source) {
-                    self.current.engine.handle(Event::Callback(id), moment());
-                }
+                self.tell_source(&source, Event::Callback);
             }
             Message::Loaded(source, load) => {
-                if let Some(id) = self.current.source(&source) {
-                    self.current
-                        .engine
-                        .handle(Event::Loaded(id, load), moment());
-                }
+                self.tell_source(&source, |id| Event::Loaded(id, load))
             }
             Message::Done(number, done) if number == self.current.number => {
                 self.current.engine.handle(Event::Done(done), moment());
             }
             Message::Done(number, done) => self.hear_of_old(number, done),
+        }
+    }
+
+    fn tell_source(&mut self, id: &str, event: impl FnOnce(SourceId) -> Event) {
+        let mut sources = self.current.config.sources.iter();
+        if let Some(id) = sources.position(|source| source.id == id) {
+            self.current.engine.handle(event(id), moment());
         }
     }
 
@@ -212,12 +205,8 @@ impl Worker {
     fn wait(&self, deadline: Option<Instant>) -> Next {
         let now = Instant::now();
         let due = [self.current.engine.next_time(now), self.status_line.due];
-        let due = due.into_iter().flatten().min();
-        let end = due
-            .filter(|_| deadline.is_none())
-            .or(deadline)
-            .map_or(LONG, |end| end.saturating_duration_since(now));
-        let time = after(end);
+        let due = deadline.or_else(|| due.into_iter().flatten().min());
+        let time = after(due.map_or(LONG, |due| due.saturating_duration_since(now)));
         select_biased! {
             recv(self.orders) -> order => Next::Order(order.unwrap_or(Order::Stop)),
             recv(self.messages) -> message => message.map_or(Next::Time, Next::Message),
@@ -233,17 +222,13 @@ enum Next {
     Time,
 }
 
+/// Now, with a random number for the waits. Where the system gives none, they are not shortened.
 fn moment() -> Moment {
+    let random = getrandom::u32().unwrap_or_default();
     Moment {
         at: Instant::now(),
-        chance: chance(),
+        chance: f64::from(random) / f64::from(u32::MAX),
     }
-}
-
-/// A random number from 0 to 1. Where the system gives none, waits are just not shortened.
-fn chance() -> f64 {
-    let random = getrandom::u32().unwrap_or_default();
-    f64::from(random) / f64::from(u32::MAX)
 }
 
 struct Generation {
@@ -278,16 +263,10 @@ impl Generation {
         }
     }
 
-    fn source(&self, id: &str) -> Option<SourceId> {
-        self.config.sources.iter().position(|it| it.id == id)
-    }
-
     /// The keys of the toggles about which a job asked or told the target.
     fn keys(&self, done: &Done) -> Vec<String> {
-        let toggles = done.toggles_at_target().into_iter();
-        toggles
-            .map(|id| self.config.toggles[id].key.clone())
-            .collect()
+        let key = |id: &ToggleId| self.config.toggles[*id].key.clone();
+        done.toggles_at_target().iter().map(key).collect()
     }
 
     /// An older generation's requests for these toggles have ended.
@@ -302,7 +281,7 @@ impl Generation {
 
 /// The callbacks that the worker has not taken up: however many come, at most one for each source waits in
 /// the channel, and the http thread never waits for the worker.
-pub struct PendingCallbacks {
+pub(crate) struct PendingCallbacks {
     /// By the source's id, whether a callback is pending.
     pending: Mutex<BTreeMap<String, bool>>,
     messages: Sender<Message>,
@@ -310,7 +289,7 @@ pub struct PendingCallbacks {
 
 /// The worker is gone: the process has to end.
 #[derive(Clone, Copy, Debug)]
-pub struct WorkerGone;
+pub(crate) struct WorkerGone;
 
 impl PendingCallbacks {
     fn new(config: &Config, messages: Sender<Message>) -> PendingCallbacks {
@@ -327,21 +306,18 @@ impl PendingCallbacks {
     /// # Errors
     ///
     /// Where the worker is gone.
-    pub fn add(&self, source: &str) -> Result<bool, WorkerGone> {
+    pub(crate) fn add(&self, source: &str) -> Result<bool, WorkerGone> {
         match self.pending().get_mut(source) {
             None => return Ok(false),
             Some(pending) if *pending => return Ok(true),
             Some(pending) => *pending = true,
         }
         let callback = Message::Callback(source.to_owned());
-        self.messages
-            .send(callback)
-            .map(|()| true)
-            .map_err(|_| WorkerGone)
+        self.messages.send(callback).map_err(|_| WorkerGone)?;
+        Ok(true)
     }
 
-    /// OPAL reports a load to a source.
-    pub fn report(&self, source: &str, load: Load) {
+    pub(crate) fn report(&self, source: &str, load: Load) {
         // Where the worker is gone, the next callback says so.
         let _ = self.messages.send(Message::Loaded(source.to_owned(), load));
     }
@@ -356,13 +332,9 @@ impl PendingCallbacks {
     /// There are these sources now.
     fn set(&self, config: &Config) {
         let mut pending = self.pending();
-        let sources = config.sources.iter().map(|source| source.id.clone());
-        *pending = sources
-            .map(|id| {
-                let is_pending = pending.get(&id).copied().unwrap_or_default();
-                (id, is_pending)
-            })
-            .collect();
+        let is_pending = |id: &String| pending.get(id).copied().unwrap_or_default();
+        let sources = config.sources.iter().map(|source| &source.id);
+        *pending = sources.map(|id| (id.clone(), is_pending(id))).collect();
     }
 
     /// Locked for a moment only, never while a thread waits.

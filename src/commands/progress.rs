@@ -64,16 +64,12 @@ impl Drop for Progress {
 
 /// None where nothing is on its way any more; what fails still is, where that has an end.
 fn line(rows: &Rows, has_end: bool) -> Option<String> {
-    let count = |state| rows.toggles.iter().filter(|row| row.state == state).count();
-    let (total, in_sync) = (rows.toggles.len(), count(State::InSync));
-    let others = [State::Failing, State::Held].map(|state| (count(state), state));
-    let stuck: usize = others.iter().map(|(number, _)| number).sum();
+    let (total, in_sync) = (rows.toggles.len(), rows.count(State::InSync));
+    let stuck = rows.count(State::Failing) + rows.count(State::Held);
     let settled = in_sync + if has_end { 0 } else { stuck };
-    (settled < total).then(|| {
-        let mut line = format!("syncing: {in_sync} of {total} toggles are in sync");
-        for (number, state) in others.iter().filter(|(number, _)| *number > 0) {
-            line += &format!(", {number} {state}");
-        }
-        line
-    })
+    let line = format!(
+        "syncing: {in_sync} of {total} toggles are in sync{}",
+        rows.stuck()
+    );
+    (settled < total).then_some(line)
 }

@@ -13,9 +13,10 @@ use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 
 /// How long a pass may make a waiting one wait: longer, and a query that hangs for one toggle would
 /// delay the others.
-pub const PATIENCE: Duration = Duration::from_millis(25);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
 /// The passes of one source.
+#[derive(Default)]
 pub(super) struct Passes {
     /// Asked for, and why.
     pub(super) waiting: Option<Cause>,
@@ -36,7 +37,7 @@ pub(super) struct Passes {
     /// OPA was restarted, and it is not known whether it has loaded everything.
     pub(super) unproven: bool,
     running: Option<Pass>,
-    /// Answered, and not yet told of, because the target is being told.
+    /// Answered, while what it changes is on its way to the target.
     settling: Option<Pass>,
     /// How many have begun.
     count: u64,
@@ -45,7 +46,6 @@ pub(super) struct Passes {
     slots: Slots,
 }
 
-/// A pass.
 struct Pass {
     number: u64,
     cause: Cause,
@@ -64,36 +64,20 @@ struct Pass {
     lost: usize,
 }
 
-/// What a query came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// Users.
     Good,
-    /// None.
     Failed,
-    /// None, and the host may be gone.
+    /// The host may be gone.
     Lost,
 }
 
 impl Passes {
     pub(super) fn new(asks_if_ready: bool, slots: usize) -> Passes {
         Passes {
-            waiting: None,
-            last: None,
-            unanswered: false,
-            ready: Task::default(),
-            ready_until: None,
-            held_since: None,
             asks_if_ready,
-            loading: Loading::default(),
-            untold_until: None,
-            is_told_of: false,
-            unproven: false,
-            running: None,
-            settling: None,
-            count: 0,
-            queries: VecDeque::new(),
             slots: Slots::new(slots),
+            ..Passes::default()
         }
     }
 
@@ -119,7 +103,6 @@ impl Passes {
         waits.then_some(&self.slots)
     }
 
-    /// How many queries wait.
     #[cfg(test)]
     pub(super) fn queue_len(&self) -> usize {
         self.queries.len()
@@ -127,8 +110,8 @@ impl Passes {
 
     /// A pass of which has not been told yet.
     fn pass(&mut self, number: u64) -> Option<&mut Pass> {
-        let passes = self.running.iter_mut().chain(&mut self.settling);
-        passes.into_iter().find(|pass| pass.number == number)
+        let mut passes = self.running.iter_mut().chain(&mut self.settling);
+        passes.find(|pass| pass.number == number)
     }
 
     /// Whether nothing says that OPA has not loaded everything: while something does, what it answered
@@ -198,7 +181,6 @@ impl Engine {
         }
     }
 
-    /// Why the running pass runs.
     pub(super) fn running_cause(&self, id: SourceId) -> Option<Cause> {
         let running = self.sources[id].passes.running.as_ref();
         running.map(|pass| pass.cause)
@@ -251,7 +233,7 @@ impl Engine {
             return;
         }
         pass.pending -= 1;
-        pass.failed += usize::from(matches!(answer, Answer::Failed | Answer::Lost));
+        pass.failed += usize::from(answer != Answer::Good);
         pass.lost += usize::from(answer == Answer::Lost);
         if pass.pending == 0 {
             self.end_pass(id, now);
@@ -365,7 +347,7 @@ impl Engine {
         result: Result<Evidence, Failure>,
         now: Moment,
     ) {
-        if self.sources[id].passes.ready.is_void() {
+        if self.sources[id].passes.ready.take_outdated() {
             return;
         }
         let loads = self.sources[id].terms.loads;
@@ -380,7 +362,7 @@ impl Engine {
             Err(failure) => {
                 self.rediscover(id, &failure, now);
                 self.failed(Key::Ready(id), Operation::Ready, failure, now);
-                return self.is_not_asked(id, now.at);
+                return self.note_unasked(id, now.at);
             }
         };
         let verdict = match evidence.says {
@@ -397,11 +379,11 @@ impl Engine {
             Verdict::Silent => {
                 let failure = Failure::silent();
                 self.failed(Key::Ready(id), Operation::Ready, failure, now);
-                return self.is_not_asked(id, now.at);
+                return self.note_unasked(id, now.at);
             }
             Verdict::Restarted => {
                 self.notify(Subject::Source(id), News::Restarted);
-                // OPAL may have been restarted too, and would report to no one.
+                // OPAL may have been restarted too, and have lost where to report.
                 self.look_at_registration(id);
                 self.ask_to_load(id, REPORT, now);
                 return self.hold(id, now);
@@ -456,7 +438,7 @@ impl Engine {
                 }
                 self.timers.set(Timer::Task(key), now.at + REPORT);
             }
-            // It has been loaded all the same.
+            // It has been loaded nevertheless.
             Err(_) if !self.sources[id].passes.loading.wants_load() => self.succeeded(key),
             Err(failure) => self.failed(key, Operation::Load, failure, now),
         }
@@ -526,7 +508,7 @@ impl Engine {
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
         self.touched.insert(Subject::Source(id));
-        self.is_not_asked(id, now.at);
+        self.note_unasked(id, now.at);
         if self.sources[id].passes.held_since.is_none() {
             self.notify(Subject::Source(id), News::NotReady);
         }

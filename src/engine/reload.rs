@@ -19,7 +19,13 @@ use super::{Engine, Key, Mode, Moment, Timer};
 impl Engine {
     /// An engine for another configuration, which has not started. What it knows of an object of
     /// the same name is what this one knows, as far as what is configured of it is the same.
-    pub fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms, now: Instant) -> Engine {
+    pub(crate) fn succeed(
+        &self,
+        config: Arc<Config>,
+        mode: Mode,
+        terms: Terms,
+        now: Instant,
+    ) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
         next.inherit_timer(self, Timer::Resync, Timer::Resync);
@@ -52,7 +58,7 @@ impl Engine {
 
     /// Waits for what an older engine, not always the one before this one, has in flight for a toggle
     /// at the target.
-    pub fn wait_for(&mut self, old: &Engine, now: Instant) {
+    pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
         for (id, old_id) in self.in_common_with(old) {
             let known = &old.toggles[old_id];
             if known.apply.is_running() && !self.toggles[id].waits_for_old {
@@ -77,7 +83,7 @@ impl Engine {
 
     /// Ends all that is in flight, and leaves the sources with which the next configuration has no
     /// registration under the same key: another one under that key replaces ours.
-    pub fn retire(&mut self, next: &Engine) {
+    pub(crate) fn retire(&mut self, next: &Engine) {
         let key = |source: &Source| Some(source.terms.registration.as_ref()?.key.clone());
         for source in &mut self.sources {
             let stays = next.sources.iter().any(|it| key(it) == key(source));
@@ -145,24 +151,39 @@ impl Engine {
     }
 
     fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId) {
-        let known = &old.toggles[old_id];
-        if self.policy_of(id) == old.policy_of(old_id) {
-            self.toggles[id].inherit_query(known);
-            self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
+        let (known, readable) = (&old.toggles[old_id], self.terms.readable);
+        let (same_target, same_place) = (self.has_same_target(old), self.is_at_the_same_place(old));
+        let same_spec = self.config.toggles[id].spec == old.config.toggles[old_id].spec;
+        let same_policy = self.policy_of(id) == old.policy_of(old_id);
+        let toggle = &mut self.toggles[id];
+        // Until the policy is asked for anew.
+        toggle.news = u64::from(known.behind.is_some());
+        toggle.behind = known.behind;
+        toggle.is_late = known.is_late;
+        if same_policy {
+            toggle.query = known.query.inherit().hurried();
+            toggle.answer = known.answer.clone();
         }
-        self.toggles[id].inherit_lateness(known);
-        self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
-        if self.has_same_target(old) {
-            self.toggles[id].inherit_target(known);
-            if self.config.toggles[id].spec != old.config.toggles[old_id].spec {
-                self.toggles[id].observed.forget(self.terms.readable);
+        if same_target {
+            toggle.apply = known.apply.inherit().hurried();
+            toggle.exists = known.exists;
+            toggle.observed = known.observed.clone();
+            toggle.due = known.due;
+            toggle.last_success = known.last_success;
+            toggle.fresh = known.fresh;
+            if !same_spec {
+                toggle.observed.forget(readable);
             }
-            self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
         }
-        if self.is_at_the_same_place(old) {
-            self.toggles[id].inherit_what_was_sent(known);
+        if same_place {
+            toggle.history = known.history.clone();
+            toggle.unsure = known.unsure;
             self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
         }
+        self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
+        // A task that took nothing over is idle.
+        self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
+        self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
     }
 
     /// The wait of a task, where it has not been cut short.

@@ -17,6 +17,7 @@ const WATCH: Duration = Duration::from_secs(30);
 /// How often OPA is asked for the writes to it.
 const COUNT: Duration = Duration::from_secs(5);
 
+#[derive(Default)]
 pub(super) struct Source {
     pub(super) terms: SourceTerms,
     /// Where OPA is, or what the file held when it was last looked at.
@@ -54,30 +55,15 @@ impl Source {
     pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize) -> Source {
         Source {
             origin: terms.origin.clone().map(Arc::new),
-            asked: 0,
-            asking: 0,
             registers: terms.registration.is_some() && mode == Mode::Serve,
             passes: Passes::new(terms.waits_until_ready, slots),
-            count: Task::default(),
-            counted: None,
-            load: Task::default(),
-            load_asked: None,
-            loads_left: 0,
             interval: match mode {
                 Mode::Serve => terms.poll_interval,
                 Mode::Sync { interval } => Some(interval),
                 Mode::Once { .. } => None,
             },
-            discover: Task::default(),
-            register: Task::default(),
-            watch: Task::default(),
-            connecting: false,
-            looking_since: None,
-            has_registered: false,
-            callback_health: CallbackHealth::default(),
-            rediscovery: Backoff::default(),
-            rediscover_after: None,
             terms,
+            ..Source::default()
         }
     }
 
@@ -90,11 +76,15 @@ impl Source {
         self.connecting = old.connecting;
         self.has_registered = old.has_registered;
         self.callback_health = old.callback_health;
-        self.discover = old.discover.inherit();
-        self.register = old.register.inherit();
-        self.watch = old.watch.inherit();
-        self.count = old.count.inherit();
-        self.load = old.load.inherit();
+        for (task, old) in [
+            (&mut self.discover, &old.discover),
+            (&mut self.register, &old.register),
+            (&mut self.watch, &old.watch),
+            (&mut self.count, &old.count),
+            (&mut self.load, &old.load),
+        ] {
+            *task = old.inherit();
+        }
         self.load_asked = old.load_asked;
         self.loads_left = old.loads_left;
         self.counted = old.counted;
@@ -148,7 +138,7 @@ impl Engine {
         self.try_pass(id, now);
     }
 
-    /// Starts a task that needs no place, unless it is running, or the program is to end.
+    /// Starts a task that needs no slot, unless it is running, or the program is to end.
     pub(super) fn begin(&mut self, key: Key) {
         if self.stopping {
             return;
@@ -280,7 +270,7 @@ impl Engine {
                 if ours {
                     self.timers.set(Timer::Task(key), now.at + WATCH);
                     self.tell_if_never_called(id);
-                    // Whom we could not reach may not have reached us: a callback can be lost.
+                    // An OPAL that we could not reach may not have reached us: a callback can be lost.
                     if failed {
                         self.ask_for_pass(id, Cause::Connected, now);
                     }
@@ -293,8 +283,8 @@ impl Engine {
         }
     }
 
-    /// OPA has counted the writes to it: where they are not what they were, the policy may have changed,
-    /// whether or not OPAL's callback arrives.
+    /// Where OPA's count of the writes to it has changed, the policy may have changed, whether or not
+    /// OPAL's callback arrives.
     pub(super) fn counted(
         &mut self,
         id: SourceId,
@@ -302,26 +292,24 @@ impl Engine {
         now: Moment,
     ) {
         let key = Key::Count(id);
-        let writes = match result {
-            Ok(writes) => writes,
+        match result {
+            Ok(writes) => {
+                self.succeeded(key);
+                self.timers.set(Timer::Task(key), now.at + COUNT);
+                let counted = &mut self.sources[id].counted;
+                let before = writes.and_then(|writes| counted.replace(writes));
+                if before.is_some() && before != writes {
+                    self.heard_news(id, now.at);
+                    self.ask_for_pass(id, Cause::Watch, now);
+                }
+            }
             Err(failure) => {
                 self.rediscover(id, &failure, now);
-                return self.failed(key, Operation::Count, failure, now);
+                self.failed(key, Operation::Count, failure, now);
             }
-        };
-        self.succeeded(key);
-        self.timers.set(Timer::Task(key), now.at + COUNT);
-        let Some(writes) = writes else {
-            return;
-        };
-        let before = self.sources[id].counted.replace(writes);
-        if before.is_some_and(|before| before != writes) {
-            self.heard_news(id, now.at);
-            self.ask_for_pass(id, Cause::Watch, now);
         }
     }
 
-    /// Looks now whether the registrations are still there.
     pub(super) fn look_at_registrations(&mut self) {
         (0..self.sources.len()).for_each(|id| self.look_at_registration(id));
     }
@@ -361,17 +349,12 @@ impl Engine {
         if now.at - since < limit || is_told {
             return;
         }
-        let operation = Operation::ReadFile;
         let words = format!(
             "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
         );
-        let failure = Failure::new(Kind::Timeout, words);
+        let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
         source.origin = None;
-        source.discover.trouble = Some(Trouble {
-            operation,
-            failure: failure.clone(),
-            count: 1,
-        });
+        source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
         self.outdate_answers(id);
         self.forget_users(id);
         self.touched.insert(Subject::Source(id));
@@ -384,8 +367,7 @@ impl Engine {
         }
     }
 
-    /// OPA does not answer, or not to us, or somebody else does: its address or token may have
-    /// changed.
+    /// OPA does not answer, or not to us, or another program does: its address or token may have changed.
     pub(super) fn rediscover(&mut self, id: SourceId, failure: &Failure, now: Moment) {
         if !failure.is_unreachable() && !failure.is_of_a_stranger() {
             return;
@@ -418,7 +400,7 @@ impl Engine {
         passes.ready_until = None;
     }
 
-    /// A query was answered: OPA is where it was thought to be.
+    /// A query was answered: OPA is where it was taken to be.
     pub(super) fn trust(&mut self, id: SourceId) {
         self.sources[id].rediscovery.reset();
         self.sources[id].rediscover_after = None;
@@ -458,11 +440,10 @@ impl Engine {
             return;
         }
         self.sources[id].callback_health = CallbackHealth::NeverCalled;
-        let Some(registration) = &self.sources[id].terms.registration else {
-            return;
-        };
-        let address = registration.advertised.to_string();
-        self.notify(Subject::Source(id), News::Unheard { address });
+        if let Some(registration) = &self.sources[id].terms.registration {
+            let advertised = registration.advertised.to_string();
+            self.notify(Subject::Source(id), News::Unheard { advertised });
+        }
     }
 
     pub(super) fn stop(&mut self) {

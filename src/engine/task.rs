@@ -10,41 +10,46 @@ use super::{Engine, News, Subject};
 
 /// The moment at which an event is handled: time and randomness come in from outside.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The time.
-    pub at: Instant,
+pub(crate) struct Moment {
+    pub(crate) at: Instant,
     /// A random number from 0 to 1, for the waits.
-    pub chance: f64,
+    pub(crate) chance: f64,
 }
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum State {
-    /// Nothing to do.
     #[default]
     Idle,
     /// To be handed out as soon as there is a slot.
     Queued,
     /// In flight.
     Running,
-    /// To be tried again when its timer rings.
-    Waiting {
-        /// The remote asked for the wait: nothing may shorten it.
-        asked: bool,
-    },
+    /// To be tried again when its timer rings; where the remote asked for the wait, nothing may
+    /// shorten it.
+    Waiting { asked: bool },
     /// Failed for good: `sync --once` does not try again.
     GivenUp,
 }
 
 /// A failure that goes on.
 #[derive(Clone, Debug)]
-pub struct Trouble {
-    /// What fails.
-    pub operation: Operation,
+pub(crate) struct Trouble {
+    pub(crate) operation: Operation,
     /// How it failed the last time.
-    pub failure: Failure,
+    pub(crate) failure: Failure,
     /// How often it failed in a row.
-    pub count: u32,
+    pub(super) count: u32,
+}
+
+impl Trouble {
+    pub(super) fn first(operation: Operation, failure: Failure) -> Trouble {
+        Trouble {
+            operation,
+            failure,
+            count: 1,
+        }
+    }
 }
 
 /// A query, registration, update or the like: its state, and its failures in a row.
@@ -86,7 +91,7 @@ impl Task {
 
     /// Something in flight has ended: whether its answer is not to be used, and it is to be asked
     /// again.
-    pub(super) fn is_void(&mut self) -> bool {
+    pub(super) fn take_outdated(&mut self) -> bool {
         let outdated = std::mem::take(&mut self.outdated);
         if outdated {
             self.state = State::Idle;
@@ -96,8 +101,8 @@ impl Task {
 
     /// Whether its last try got no answer in time.
     pub(super) fn hung(&self) -> bool {
-        let hung = |trouble: &Trouble| trouble.failure.kind == Kind::Timeout;
-        self.trouble.as_ref().is_some_and(hung)
+        let trouble = self.trouble.as_ref();
+        trouble.is_some_and(|trouble| trouble.failure.kind == Kind::Timeout)
     }
 
     /// Whether it waits for its retry, and the remote did not ask for the wait.
@@ -119,12 +124,11 @@ impl Task {
     }
 
     /// The same, to be tried at once unless the remote asked for the wait.
-    pub(super) fn hurried(self) -> Task {
-        let state = match self.may_be_hurried() {
-            true => State::Idle,
-            false => self.state,
-        };
-        Task { state, ..self }
+    pub(super) fn hurried(mut self) -> Task {
+        if self.may_be_hurried() {
+            self.state = State::Idle;
+        }
+        self
     }
 
     /// Ends the trouble, and tells what it was.
@@ -151,9 +155,8 @@ impl Task {
                 asked: failure.pause.is_some(),
             },
         };
-        let news = !matches!(&self.trouble, Some(known) if known.failure.kind == failure.kind);
         let count = match &self.trouble {
-            Some(known) if !news => known.count + 1,
+            Some(known) if known.failure.kind == failure.kind => known.count + 1,
             _ => 1,
         };
         self.trouble = Some(Trouble {
@@ -184,15 +187,13 @@ pub(super) enum Timer {
     Task(Key),
     /// The running pass has had its time, and another is waiting.
     Patience(SourceId),
-    /// A source is due for a pass, or for a look.
     Poll(SourceId),
     /// A toggle whose request was lost is due for another look.
     Confirm(ToggleId),
-    /// A change of a toggle has not arrived for too long.
+    /// A change of a toggle should have arrived.
     Late(ToggleId),
-    /// A resync is due.
     Resync,
-    /// The resync takes too long.
+    /// The resync should have ended.
     Overdue,
     /// The target's pause has ended.
     Target,
@@ -212,13 +213,16 @@ impl Engine {
         }
     }
 
-    /// A task has succeeded.
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
         self.touched.insert(subject(key));
-        if let Some(trouble) = self.task(key).succeed() {
-            let (operation, count) = (trouble.operation, trouble.count);
-            let news = match trouble.failure.is_held() {
+        if let Some(Trouble {
+            operation,
+            failure,
+            count,
+        }) = self.task(key).succeed()
+        {
+            let news = match failure.is_held() {
                 true => News::Released,
                 false => News::Mended { operation, count },
             };
@@ -266,14 +270,14 @@ fn subject(key: Key) -> Subject {
 }
 
 /// A request that has been out for this long hangs, and gives its slot to the next one.
-pub const PROMPT: Duration = Duration::from_secs(1);
+pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
 /// How many requests that hang can be out besides those that have a slot, so that a peer that
 /// hangs altogether cannot fill this machine with threads.
-pub const HANGING: usize = 64;
+pub(crate) const HANGING: usize = 64;
 
 /// The slots for requests in flight to one source or to the target.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Slots {
     limit: usize,
     /// Requests that hang keep their slots: the peer counts them.
@@ -288,9 +292,7 @@ impl Slots {
     pub(super) fn new(limit: usize) -> Slots {
         Slots {
             limit,
-            strict: false,
-            narrow_until: None,
-            taken: Vec::new(),
+            ..Slots::default()
         }
     }
 
@@ -349,60 +351,5 @@ impl Slots {
     fn prompt(&self, now: Instant) -> impl Iterator<Item = Instant> {
         let until = self.taken.iter().map(|(_, until)| *until);
         until.filter(move |until| *until > now)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_that_hangs_gives_its_place_to_another() {
-        let start = Instant::now();
-        let mut slots = Slots::new(2);
-        slots.take(0, start, false);
-        slots.take(1, start + PROMPT / 2, false);
-        assert!(!slots.is_free(start + PROMPT / 2));
-        assert_eq!(slots.next_free(start + PROMPT / 2), Some(start + PROMPT));
-        assert!(slots.is_free(start + PROMPT));
-        slots.release(1);
-        assert!(slots.is_free(start + PROMPT / 2));
-    }
-
-    #[test]
-    fn what_hung_the_last_time_takes_no_place_from_the_others() {
-        let start = Instant::now();
-        let mut slots = Slots::new(1);
-        slots.take(0, start, true);
-        assert!(slots.is_free(start));
-    }
-
-    #[test]
-    fn strict_places_are_kept_and_are_one_for_a_while_where_that_is_asked_for() {
-        let start = Instant::now();
-        let mut slots = Slots::strict(2);
-        slots.take(0, start, true);
-        assert!(slots.is_free(start));
-        slots.take(1, start, true);
-        assert!(!slots.is_free(start + 2 * PROMPT));
-        assert_eq!(slots.next_free(start), None);
-        slots.release(1);
-        slots.narrow(start + PROMPT);
-        assert!(!slots.is_free(start));
-        assert_eq!(slots.next_free(start), Some(start + PROMPT));
-        assert!(slots.is_free(start + PROMPT));
-        slots.release(0);
-        assert!(slots.is_free(start));
-    }
-
-    #[test]
-    fn the_number_of_requests_that_hang_is_bounded() {
-        let start = Instant::now();
-        let mut slots = Slots::new(2);
-        (0..2 + HANGING).for_each(|toggle| slots.take(toggle, start, false));
-        assert!(!slots.is_free(start + 2 * PROMPT));
-        assert_eq!(slots.next_free(start), None);
-        slots.release(7);
-        assert!(slots.is_free(start + 2 * PROMPT));
     }
 }

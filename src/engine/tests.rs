@@ -5,11 +5,13 @@ mod connecting;
 mod faults;
 mod callback_health;
 mod limit;
+mod loading;
 mod files;
 mod model;
 mod moving;
 mod passes;
 mod single_pass;
+mod slots;
 mod steps;
 mod regressions;
 mod reload;
@@ -128,6 +130,15 @@ fn with_sources(config: &Config, target: TargetTerms) -> Terms {
     }
 }
 
+/// A single pass of a minute.
+fn once(dry_run: bool) -> Mode {
+    Mode::Once {
+        until: Instant::now() + Duration::from_secs(60),
+        dry_run,
+        force: false,
+    }
+}
+
 fn users(keys: &[&str]) -> Users {
     keys.iter().copied().collect()
 }
@@ -214,24 +225,35 @@ impl Bench {
     }
 
     fn new(config: Config, mode: Mode, readable: bool) -> Bench {
-        Bench::started_at(Instant::now(), config, mode, readable)
-    }
-
-    fn started_at(now: Instant, config: Config, mode: Mode, readable: bool) -> Bench {
         let terms = TargetTerms {
             readable,
             at_once: None,
             batches: vec![None; config.toggles.len()],
             applies_together: false,
         };
-        Bench::with_terms(now, config, mode, terms)
+        Bench::with_terms(config, mode, terms)
     }
 
-    fn with_terms(now: Instant, config: Config, mode: Mode, terms: TargetTerms) -> Bench {
+    /// A daemon whose target takes so many requests at once, and tells of several toggles in one.
+    fn reading(at_once: usize, batches: &[Option<usize>]) -> Bench {
+        let terms = TargetTerms {
+            readable: true,
+            at_once: Some(at_once),
+            batches: batches.to_vec(),
+            applies_together: false,
+        };
+        Bench::with_terms(
+            config(vec![opa()], &vec![0; batches.len()]),
+            Mode::Serve,
+            terms,
+        )
+    }
+
+    fn with_terms(config: Config, mode: Mode, terms: TargetTerms) -> Bench {
         let config = Arc::new(config);
         let mut bench = Bench {
             engine: Engine::new(Arc::clone(&config), mode, with_sources(&config, terms)),
-            now,
+            now: Instant::now(),
         };
         bench.engine.start(bench.moment());
         bench
@@ -285,14 +307,42 @@ impl Bench {
         jobs
     }
 
-    fn done(&mut self, done: Done) {
+    /// Answers all jobs, and those that follow; returns those that got no answer.
+    fn answer(&mut self, mut answer: impl FnMut(&str) -> Option<Done>) -> Vec<String> {
+        let mut left = Vec::new();
+        loop {
+            let jobs = self.jobs();
+            if jobs.is_empty() {
+                return left;
+            }
+            for job in jobs {
+                match answer(&job) {
+                    Some(done) => self.done(done),
+                    None => left.push(job),
+                }
+            }
+        }
+    }
+
+    /// Discovers an OPAL source, and registers with it.
+    fn connect(&mut self) {
+        self.jobs();
+        self.done(Done::Discover(0, Ok(access())));
+        assert_eq!(self.jobs(), ["register 0"]);
+        self.done(Done::Register(0, Ok(())));
+    }
+
+    fn handle(&mut self, event: Event) {
         let now = self.moment();
-        self.engine.handle(Event::Done(done), now);
+        self.engine.handle(event, now);
+    }
+
+    fn done(&mut self, done: Done) {
+        self.handle(Event::Done(done));
     }
 
     fn callback(&mut self, source: usize) {
-        let now = self.moment();
-        self.engine.handle(Event::Callback(source), now);
+        self.handle(Event::Callback(source));
     }
 
     /// Lets time pass, ringing every timer on the way.
@@ -300,19 +350,14 @@ impl Bench {
         let end = self.now + time;
         while let Some(next) = self.engine.next_time(self.now).filter(|next| *next <= end) {
             self.now = next.max(self.now);
-            let now = self.moment();
-            self.engine.handle(Event::Time, now);
-            if self
-                .engine
-                .next_time(self.now)
-                .is_some_and(|next| next <= self.now)
-            {
+            self.handle(Event::Time);
+            let next = self.engine.next_time(self.now);
+            if next.is_some_and(|next| next <= self.now) {
                 break;
             }
         }
         self.now = end;
-        let now = self.moment();
-        self.engine.handle(Event::Time, now);
+        self.handle(Event::Time);
     }
 
     fn millis(&mut self, millis: u64) {

@@ -36,7 +36,7 @@ const UNSYNCED: Duration = Duration::from_secs(300);
 pub(super) struct Toggle {
     pub(super) query: Task,
     pub(super) apply: Task,
-    /// The pass that waits for the next answer.
+    /// The number of the pass that waits for the next answer.
     pub(super) pass: Option<u64>,
     /// The pass that waits for what becomes of the answer at the target.
     pub(super) settles: Option<u64>,
@@ -45,14 +45,14 @@ pub(super) struct Toggle {
     /// Who should have it: none while the newest query has not been answered well.
     pub(super) desired: Option<Arc<Users>>,
     /// When `desired` was asked for, and when the query in flight was, in [`Engine::tick`]s.
-    asked: u64,
+    pub(super) asked: u64,
     pub(super) asking: u64,
     /// When the target was last looked at.
     looked: u64,
     /// When OPAL last called, or something else said that the policy has changed.
-    news: u64,
+    pub(super) news: u64,
     /// Since when the target may not have what the policy says.
-    behind: Option<Instant>,
+    pub(super) behind: Option<Instant>,
     /// That has lasted too long.
     pub(super) is_late: bool,
     /// The last good answer.
@@ -66,7 +66,6 @@ pub(super) struct Toggle {
     pub(super) last_success: Option<Instant>,
     /// What was sent, for the removal limit.
     pub(super) history: History,
-    /// What was done, for the report of `sync`.
     pub(super) outcome: Outcome,
     /// It was created, or its users were sent, since a pass last told of it.
     pub(super) has_changed: bool,
@@ -86,7 +85,6 @@ pub(super) struct Toggle {
     pub(super) recheck: bool,
 }
 
-/// What is to be done next at the target.
 enum Next {
     Read,
     Create,
@@ -111,52 +109,21 @@ pub(super) struct Update {
     changes: Vec<Option<Arc<Change>>>,
 }
 
-/// What there is to do about a toggle at the target, and why it may not be done.
+/// What there is to do about a toggle at the target, or why it may not be done.
 enum Decision {
     Step(Next),
-    /// Nothing.
     InSync,
-    /// What is wanted was asked for before the target was last looked at.
+    /// The desired users were asked for before the target was last looked at.
     Stale,
     /// It would take the toggle away from users, and the source's OPA has not proven that it has loaded
     /// everything.
     Doubtful,
     /// The source's OPA is not ready, or there is nothing that a dry run does.
     Wait,
-    /// `max_removal` forbids it.
     Held(Failure),
 }
 
 impl Toggle {
-    /// Takes over what is known of the same rule of the same source.
-    pub(super) fn inherit_query(&mut self, old: &Toggle) {
-        self.query = old.query.inherit().hurried();
-        self.answer = old.answer.clone();
-    }
-
-    /// Takes over since when the target may not have what the policy says, until that is asked for anew.
-    pub(super) fn inherit_lateness(&mut self, old: &Toggle) {
-        self.news = u64::from(old.behind.is_some());
-        self.behind = old.behind;
-        self.is_late = old.is_late;
-    }
-
-    /// Takes over what is known of it at the same target.
-    pub(super) fn inherit_target(&mut self, old: &Toggle) {
-        self.apply = old.apply.inherit().hurried();
-        self.exists = old.exists;
-        self.observed = old.observed.clone();
-        self.due = old.due;
-        self.last_success = old.last_success;
-        self.fresh = old.fresh;
-    }
-
-    /// Takes over what was sent to the same place, with whatever credentials.
-    pub(super) fn inherit_what_was_sent(&mut self, old: &Toggle) {
-        self.history = old.history.clone();
-        self.unsure = old.unsure;
-    }
-
     /// Waits until the request that the old engine has in flight has ended: no two for one toggle
     /// are ever out together. What becomes of it, the old engine hears alone.
     pub(super) fn wait_for_old(&mut self, old: &Toggle) {
@@ -184,8 +151,8 @@ impl Toggle {
         }
     }
 
-    /// Whether what is wanted was asked for before the target was last looked at: somebody who asked
-    /// later may have written what is there.
+    /// Whether the desired users were asked for before the target was last looked at: another instance
+    /// that asked later may have written what is there.
     fn is_stale(&self) -> bool {
         self.desired.is_some() && self.looked > self.asked
     }
@@ -255,7 +222,7 @@ impl Engine {
     pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
         let source = self.config.toggles[id].users_policy.source;
         self.release_query(source, id);
-        if self.toggles[id].query.is_void() {
+        if self.toggles[id].query.take_outdated() {
             self.toggles[id].again = false;
             return self.ask_for_query(id);
         }
@@ -291,7 +258,6 @@ impl Engine {
         }
     }
 
-    /// Retries a query now.
     pub(super) fn hurry_query(&mut self, id: ToggleId) {
         self.toggles[id].query.state = State::Idle;
         self.ask_for_query(id);
@@ -317,7 +283,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         let is_held = |trouble: &Trouble| trouble.failure.is_held();
         if changed && readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
-            // Somebody may have let it through in a pass of their own.
+            // `sync --force` may have let it through.
             toggle.due = true;
         } else if changed && !readable {
             // A change is not sent again, but sent.
@@ -371,7 +337,6 @@ impl Engine {
         }
     }
 
-    /// Retries the next step now.
     pub(super) fn hurry(&mut self, id: ToggleId, now: Moment) {
         self.timers.cancel(Timer::Task(Key::Apply(id)));
         self.toggles[id].apply.state = State::Idle;
@@ -424,21 +389,23 @@ impl Engine {
             return Err(Decision::Stale);
         }
         let changes = toggle.observed.changes_to(&users);
-        if self.lacks_proof(id) {
-            let removals = toggle.observed.removals(&users, &changes, &toggle.history);
-            let may_remove = |removal: &Option<Removal>| removal.is_none_or(|it| it.removed > 0);
-            if removals.iter().any(may_remove) {
-                return Err(Decision::Doubtful);
-            }
+        let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
+        let removals = match limit.is_some() || lacks_proof {
+            true => toggle.observed.removals(&users, &changes, &toggle.history),
+            false => Vec::new(),
+        };
+        let may_remove = |removal: &Option<Removal>| removal.is_none_or(|it| it.removed > 0);
+        if lacks_proof && removals.iter().any(may_remove) {
+            return Err(Decision::Doubtful);
         }
-        let update = Update { users, changes };
-        match self.held_back(id, &update) {
+        let key = &self.config.toggles[id].key;
+        match limit.and_then(|limit| held_back(limit, &removals, users.len(), key)) {
             Some(failure) => Err(Decision::Held(failure)),
-            None => Ok(update),
+            None => Ok(Update { users, changes }),
         }
     }
 
-    /// Whether the users that are wanted can be relied on: a pass follows as soon as they can.
+    /// Whether the desired users can be relied on: a pass follows as soon as they can.
     fn is_sure(&self, id: ToggleId) -> bool {
         let source = self.config.toggles[id].users_policy.source;
         self.sources[source].passes.is_sure()
@@ -450,36 +417,16 @@ impl Engine {
         source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
     }
 
-    /// Why an update may not be made.
-    ///
-    /// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
-    /// is not known of one lets nothing through in another. Where it is not known in one who has the
-    /// toggle, an empty set is held too, if the configuration says anything of a limit.
-    fn held_back(&self, id: ToggleId, update: &Update) -> Option<Failure> {
+    /// What may be removed of a toggle at once, where there is a limit.
+    fn limit(&self, id: ToggleId) -> Option<MaxRemoval> {
         let toggle = &self.config.toggles[id];
         let limit = match self.sources[toggle.users_policy.source].passes.unproven {
             // A share says enough of few users too, where OPA may have lost some of its data.
             true if toggle.max_removal == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
             _ => toggle.max_removal,
         };
-        if matches!(self.mode, Mode::Once { force: true, .. }) || limit.allows_everybody() {
-            return None;
-        }
-        let Toggle {
-            observed, history, ..
-        } = &self.toggles[id];
-        let Update { users, changes } = update;
-        let removals = observed.removals(users, changes, history);
-        let left = users.len();
-        let known = removals.iter().flatten();
-        let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
-        let key = &self.config.toggles[id].key;
-        if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
-            return Some(Failure::held(most.removed, Some(most.of), limit, key));
-        }
-        let is_said = limit != MaxRemoval::Unset;
-        let held = removals.contains(&None) && users.is_empty() && is_said;
-        held.then(|| Failure::held(0, None, limit, key))
+        let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
+        (!is_forced && !limit.allows_everybody()).then_some(limit)
     }
 
     /// There is nothing left to do at the target, or nothing that may be done.
@@ -495,17 +442,17 @@ impl Engine {
             // Nor is it looked at again before the answer has come, which could then be stale for ever.
             return self.ask_again(id);
         }
-        self.has_been_looked_at(id, now.at);
+        self.note_looked_at(id, now.at);
         match why {
             Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
             Decision::Held(failure) => self.hold_back(id, failure),
-            Decision::InSync => self.is_in_sync(id, now.at),
+            Decision::InSync => self.note_in_sync(id, now.at),
             Decision::Wait | Decision::Step(_) | Decision::Stale => {}
         }
         self.settled(id);
     }
 
-    fn is_in_sync(&mut self, id: ToggleId, now: Instant) {
+    fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
         if toggle.desired.is_none() {
             return;
@@ -524,19 +471,15 @@ impl Engine {
         if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
             return;
         }
-        apply.trouble = Some(Trouble {
-            operation: Operation::Update,
-            failure: failure.clone(),
-            count: 1,
-        });
+        apply.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
         self.notify(Subject::Toggle(id), News::HeldBack(failure));
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
-    pub(super) fn is_not_asked(&mut self, source: SourceId, now: Instant) {
+    pub(super) fn note_unasked(&mut self, source: SourceId, now: Instant) {
         for id in self.toggles_of(source) {
             if self.toggles[id].waits_for_answer(self.terms.readable) {
-                self.has_been_looked_at(id, now);
+                self.note_looked_at(id, now);
             }
         }
     }
@@ -572,7 +515,7 @@ impl Engine {
     }
 
     /// A change has not arrived for too long, for whatever reason.
-    pub(super) fn has_become_late(&mut self, id: ToggleId, now: Instant) {
+    pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
         self.touched.insert(Subject::Toggle(id));
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
@@ -826,16 +769,16 @@ impl Engine {
         self.pause_target(&failure, now);
         self.failed(Key::Apply(id), operation, failure, now);
         self.note_if_behind(id, now.at);
-        self.has_been_looked_at(id, now.at);
+        self.note_looked_at(id, now.at);
         self.settled(id);
     }
 
-    /// The target wants to be left alone (429): the whole of it.
+    /// After a 429, the whole target is left alone.
     fn pause_target(&mut self, failure: &Failure, now: Moment) {
         if !failure.is_status(429) {
             return;
         }
-        // Whatever it asks for: a clock that jumped can make ages of a moment.
+        // Bounded, because a clock that jumped can make ages of a moment.
         let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
         let narrow = pause.unwrap_or_default().max(WINDOW);
         self.slots.narrow(now.at + narrow);
@@ -881,4 +824,24 @@ impl Engine {
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
     }
+}
+
+/// Why an update may not be made that removes so much, and leaves so many.
+///
+/// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
+/// is not known of one lets nothing through in another. Where it is not known in one who has the
+/// toggle, an empty set is held too, if the configuration says anything of a limit.
+fn held_back(
+    limit: MaxRemoval,
+    removals: &[Option<Removal>],
+    left: usize,
+    key: &str,
+) -> Option<Failure> {
+    let known = removals.iter().flatten();
+    let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
+    if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
+        return Some(Failure::held(most.removed, Some(most.of), limit, key));
+    }
+    let is_held = removals.contains(&None) && left == 0 && limit != MaxRemoval::Unset;
+    is_held.then(|| Failure::held(0, None, limit, key))
 }

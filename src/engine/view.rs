@@ -1,4 +1,4 @@
-//! What the engine knows, for the status and the report.
+//! What the engine knows, for the status, the log and the report.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,18 +14,15 @@ use super::{Engine, Key, Mode, Subject, Timer};
 
 /// What was done, or would be done, about a toggle at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
-    /// It was created.
-    pub created: bool,
-    /// Its metadata were sent.
-    pub described: bool,
-    /// Its users were sent.
-    pub sent: Sent,
+pub(crate) struct Outcome {
+    pub(crate) created: bool,
+    pub(crate) described: bool,
+    pub(crate) sent: Sent,
 }
 
 /// Which users were sent.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// None: the target had them.
     #[default]
     Nothing,
@@ -36,8 +33,7 @@ pub enum Sent {
 }
 
 impl Sent {
-    /// The change, where it is known.
-    pub fn as_change(&self) -> Option<&Change> {
+    pub(crate) fn as_change(&self) -> Option<&Change> {
         match self {
             Sent::Change(change) => Some(change),
             Sent::Nothing | Sent::Whole => None,
@@ -46,81 +42,55 @@ impl Sent {
 }
 
 /// The state of a source, of the target, of a toggle, or of everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// Nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
     Ok,
     /// Not everything was discovered, registered and created yet.
     Starting,
-    /// A source is being discovered, or registered with.
     Connecting,
-    /// A source answers, and calls back.
     Connected,
-    /// A source's OPA has not loaded everything, so that nothing is applied.
+    /// A source's OPA has not loaded everything: nothing is applied.
     NotReady,
-    /// The target wants to be left alone.
+    /// The target asked for a pause.
     Paused,
     /// A toggle's users are not known yet.
     Waiting,
-    /// The target is being asked, or told, about a toggle.
+    /// The target is being read or changed for a toggle.
     Syncing,
-    /// The target has the users that the policy allows.
     InSync,
     /// `max_removal` forbids the change.
     Held,
-    /// Something fails.
     Failing,
 }
 
-/// A source, as it is now.
+/// A source or a toggle.
 #[derive(Clone, Debug)]
-pub struct SourceView {
-    /// Its state.
-    pub state: State,
-    /// What goes wrong.
-    pub troubles: Vec<Trouble>,
-    /// When a pass last ended with all of its answers.
-    pub last_success: Option<Instant>,
-    /// When something that failed is tried again.
-    pub next_retry: Option<Instant>,
+pub(crate) struct View {
+    pub(crate) state: State,
+    /// How many users the last good answer had, of a toggle.
+    pub(crate) users: Option<usize>,
+    pub(crate) troubles: Vec<Trouble>,
+    pub(crate) last_success: Option<Instant>,
+    pub(crate) next_retry: Option<Instant>,
 }
 
-/// A toggle, as it is now.
 #[derive(Clone, Debug)]
-pub struct ToggleView {
-    /// Its state.
-    pub state: State,
-    /// How many users the last good answer had.
-    pub users: Option<usize>,
-    /// What goes wrong.
-    pub troubles: Vec<Trouble>,
-    /// When it was last known to be in sync.
-    pub last_success: Option<Instant>,
-    /// When what failed is tried again.
-    pub next_retry: Option<Instant>,
-}
-
-/// The target, as it is now.
-#[derive(Clone, Debug)]
-pub struct TargetView {
-    /// Its state.
-    pub state: State,
-    /// Until when it wants to be left alone.
-    pub paused_until: Option<Instant>,
-    /// Something waits for the end of the pause, because of this.
-    pub held_up: Option<Failure>,
-    /// A resync takes longer than the time from one to the next.
-    pub is_overdue: bool,
+pub(crate) struct TargetView {
+    pub(crate) state: State,
+    pub(crate) paused_until: Option<Instant>,
+    /// Why the target is paused, where something waits for the end of that.
+    pub(crate) held_up: Option<Failure>,
+    /// A resync takes longer than `resync_interval`.
+    pub(crate) is_overdue: bool,
 }
 
 impl Engine {
     /// Whether every source was discovered and registered with, and every toggle created, once.
-    pub fn is_started(&self) -> bool {
+    pub(crate) fn is_started(&self) -> bool {
         self.started
     }
 
-    /// A source, as it is now.
-    pub fn source(&self, id: SourceId) -> SourceView {
+    pub(crate) fn source(&self, id: SourceId) -> View {
         let source = &self.sources[id];
         let tasks = [
             (&source.discover, Key::Discover(id)),
@@ -130,7 +100,7 @@ impl Engine {
             (&source.load, Key::Load(id)),
             (&source.passes.ready, Key::Ready(id)),
         ];
-        let troubles = troubles(tasks.iter().map(|(task, _)| *task));
+        let troubles = troubles(tasks.map(|(task, _)| task));
         let state = if !troubles.is_empty() || source.passes.unanswered {
             State::Failing
         } else if source.passes.held_since.is_some() {
@@ -140,24 +110,24 @@ impl Engine {
         } else {
             State::Connecting
         };
-        SourceView {
+        View {
             state,
+            users: None,
             troubles,
             last_success: source.passes.last,
             next_retry: self.next_retry(tasks),
         }
     }
 
-    /// A toggle, as it is now.
-    pub fn toggle(&self, id: ToggleId) -> ToggleView {
+    pub(crate) fn toggle(&self, id: ToggleId) -> View {
         let toggle = &self.toggles[id];
         let tasks = [
             (&toggle.query, Key::Query(id)),
             (&toggle.apply, Key::Apply(id)),
         ];
-        let mut troubles = troubles(tasks.iter().map(|(task, _)| *task));
+        let mut troubles = troubles(tasks.map(|(task, _)| task));
         if toggle.is_late && troubles.is_empty() {
-            troubles.push(self.lateness());
+            troubles.push(Trouble::first(Operation::Update, Failure::late()));
         }
         let desired = toggle.desired.as_deref();
         let steps = toggle.observed.steps(desired, self.terms.readable);
@@ -172,7 +142,7 @@ impl Engine {
         } else {
             State::InSync
         };
-        ToggleView {
+        View {
             state,
             users: toggle.answer.as_deref().map(Users::len),
             troubles,
@@ -181,18 +151,17 @@ impl Engine {
         }
     }
 
-    /// The target, as it is now.
-    pub fn target(&self) -> TargetView {
+    pub(crate) fn target(&self) -> TargetView {
         let waits = self.toggles.iter().any(|toggle| toggle.apply.is_queued());
-        let (end, failure) = self.paused.clone().unzip();
+        let (paused_until, failure) = self.paused.clone().unzip();
         let is_overdue = self.resync.as_ref().is_some_and(|resync| resync.is_overdue);
         TargetView {
             state: match is_overdue {
-                _ if end.is_some() => State::Paused,
+                _ if paused_until.is_some() => State::Paused,
                 true => State::Failing,
                 false => State::Ok,
             },
-            paused_until: end,
+            paused_until,
             held_up: failure.filter(|_| waits),
             is_overdue,
         }
@@ -201,60 +170,50 @@ impl Engine {
     /// What a single pass did about a toggle, or would have done, and how many users it has then; where
     /// it did not come to the end, all that went wrong, for the toggle and its source: nothing where
     /// the run was ended before.
-    pub fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Trouble>>) {
+    pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Trouble>>) {
         let toggle = &self.toggles[id];
         let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let own = [&toggle.query, &toggle.apply].into_iter();
-        let troubles = || troubles(own.chain([&source.discover, &source.passes.ready]));
+        let tasks = [
+            &toggle.query,
+            &toggle.apply,
+            &source.discover,
+            &source.passes.ready,
+        ];
         let done = toggle.outcome.clone();
         let Some(desired) = &toggle.desired else {
-            return (done, Err(troubles()));
+            return (done, Err(troubles(tasks)));
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
         let steps = toggle.observed.steps(Some(desired), self.terms.readable);
         match steps.first() {
-            _ if toggle.apply.trouble.is_some() => (done, Err(troubles())),
+            _ if toggle.apply.trouble.is_some() => (done, Err(troubles(tasks))),
             None => (done, Ok(desired.len())),
             Some(step) if dry_run && *step != Step::Read => {
                 (would(&toggle.observed, desired), Ok(desired.len()))
             }
-            Some(_) => {
-                let paused = self.pause_trouble().map(|pause| vec![pause]);
-                (done, Err(paused.unwrap_or_else(troubles)))
-            }
+            Some(_) => (
+                done,
+                Err(self.pause_trouble().unwrap_or_else(|| troubles(tasks))),
+            ),
         }
     }
 
     /// What `max_removal` holds back, and how many users there would be.
-    pub fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
+    pub(crate) fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
         let toggle = &self.toggles[id];
         let desired = toggle.desired.as_deref()?;
         Some((would(&toggle.observed, desired), desired.len()))
     }
 
-    /// That a change has not arrived.
-    fn lateness(&self) -> Trouble {
-        Trouble {
-            operation: Operation::Update,
-            failure: Failure::late(),
-            count: 1,
-        }
-    }
-
-    fn pause_trouble(&self) -> Option<Trouble> {
+    fn pause_trouble(&self) -> Option<Vec<Trouble>> {
         let (_, failure) = self.paused.as_ref()?;
-        Some(Trouble {
-            operation: Operation::Update,
-            failure: failure.clone(),
-            count: 1,
-        })
+        Some(vec![Trouble::first(Operation::Update, failure.clone())])
     }
 
     fn next_retry<const N: usize>(&self, tasks: [(&Task, Key); N]) -> Option<Instant> {
         let waiting = tasks.iter().filter(|(task, _)| task.is_waiting());
-        waiting
-            .filter_map(|(_, key)| self.timers.get(Timer::Task(*key)))
-            .min()
+        let retries = waiting.filter_map(|(_, key)| self.timers.get(Timer::Task(*key)));
+        retries.min()
     }
 }
 
@@ -272,18 +231,20 @@ fn would(observed: &Observed, desired: &Users) -> Outcome {
     }
 }
 
-fn troubles<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<Trouble> {
-    tasks.filter_map(|task| task.trouble.clone()).collect()
+fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
+    tasks
+        .iter()
+        .filter_map(|task| task.trouble.clone())
+        .collect()
 }
 
-/// Why a pass is run.
+/// Why a pass runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// The program has just connected to the source, for the first time or anew.
+pub(crate) enum Cause {
+    /// We connected to the source, for the first time or anew.
     Connected,
-    /// OPAL called back.
     Callback,
-    /// OPA is somewhere else than before.
+    /// OPA has another address than before.
     Moved,
     /// The file holds something else than before.
     Changed,
@@ -293,9 +254,7 @@ pub enum Cause {
     Watch,
     /// `poll_interval`, or `sync --interval`.
     Poll,
-    /// `resync_interval`.
     Resync,
-    /// The configuration was read again.
     Reload,
 }
 
@@ -315,33 +274,25 @@ impl fmt::Display for Cause {
     }
 }
 
-/// An event for the log, and what it is about.
+/// An event for the log.
 #[derive(Clone, Debug)]
-pub struct Notice {
-    /// The source, toggle or target.
-    pub subject: Subject,
-    /// What happened to it.
-    pub news: News,
+pub(crate) struct Notice {
+    pub(crate) subject: Subject,
+    pub(crate) news: News,
 }
 
-/// What can happen to a source, a toggle or the target.
 #[derive(Clone, Debug)]
-pub enum News {
-    /// A source's OPA is known.
+pub(crate) enum News {
     Discovered {
-        /// OPA's address.
         opa: String,
     },
-    /// OPAL will call us back.
     Registered,
-    /// The registration is gone: OPAL was restarted, or somebody took it.
+    /// The registration is gone: OPAL was restarted, or another instance took it.
     Lost,
-    /// OPAL has our registration and has never called, although there were changes to call for.
+    /// OPAL has never called, although there were changes to call for.
     Unheard {
-        /// Where OPAL was told to call.
-        address: String,
+        advertised: String,
     },
-    /// OPA has not loaded everything: nothing is applied.
     NotReady,
     /// OPA tells nothing of how far it has loaded.
     Untold,
@@ -350,76 +301,53 @@ pub enum News {
     Unproven,
     /// OPA says that users are to lose a toggle, and it is not known whether it has loaded everything.
     Doubtful,
-    /// OPA was restarted: nothing is applied until it has loaded everything.
     Restarted,
-    /// A pass's queries are all answered.
+    /// A pass's queries are all answered, and what they changed has arrived.
     Pass {
-        /// Why it ran.
         cause: Cause,
-        /// How many toggles were asked for.
         toggles: usize,
-        /// How many of them were created, or given other users, at the target.
+        /// How many were created, or given other users, at the target.
         changed: usize,
-        /// How many queries failed.
         failed: usize,
         /// How many had not been answered when the next pass began.
         late: usize,
-        /// How long it took.
         took: Duration,
     },
-    /// `max_removal` forbids an update, which would have done this.
     HeldBack(Failure),
-    /// It does so no longer.
+    /// No longer held back.
     Released,
-    /// A toggle was created.
     Created,
-    /// A toggle's users were set.
     Updated {
-        /// Its users now.
         users: Arc<Users>,
-        /// Who came and who went, where that is known.
         change: Option<Arc<Change>>,
     },
     /// A change has not arrived at the target for too long.
     Late {
-        /// How long.
         after: Duration,
     },
-    /// A resync takes longer than the time from one to the next.
+    /// A resync takes longer than `resync_interval`.
     Overdue {
-        /// How long it has taken.
         took: Duration,
-        /// How many toggles it has not come to.
         left: usize,
     },
-    /// Something failed.
     Failing {
-        /// What fails.
         operation: Operation,
-        /// How.
         failure: Failure,
-        /// How often in a row.
+        /// In a row.
         count: u32,
-        /// When it is tried again.
         retry_in: Option<Duration>,
     },
-    /// Something that failed will be tried again.
     Retry {
-        /// What failed.
         operation: Operation,
-        /// In how long.
         wait: Duration,
     },
-    /// Something that failed works again.
+    /// What failed works again.
     Mended {
-        /// What failed.
         operation: Operation,
-        /// How often it had failed.
         count: u32,
     },
     /// The target asked for a pause (429).
     Paused {
-        /// How long.
         wait: Duration,
     },
 }

@@ -1,11 +1,10 @@
 //! The status as a small page for people: HTML and CSS alone, and nothing from elsewhere.
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use crate::engine::State;
-use crate::status::{Rows, Time, ToggleRow};
+use crate::status::{Rows, SourceRow, TargetRow, Time, ToggleRow};
 
 /// Nothing but the page's own style is let in, whatever a toggle is called.
 pub(super) const POLICY: (&str, &str) = (
@@ -26,9 +25,12 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
         ("state", state(rows.status)),
         ("version", Escaped(rows.version).to_string()),
         ("uptime", length(Duration::from_secs(rows.uptime_seconds))),
-        ("sources", sources(rows, now)),
-        ("target", target(rows, now)),
-        ("summary", summary(&toggles)),
+        (
+            "sources",
+            rows.sources.iter().map(|row| source(row, now)).collect(),
+        ),
+        ("target", target(&rows.target, now)),
+        ("summary", summary(rows)),
         (
             "toggles",
             toggles.iter().map(|row| toggle(row, now)).collect(),
@@ -36,36 +38,16 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
     ])
 }
 
-fn sources(rows: &Rows, now: SystemTime) -> String {
-    let row = |source: &crate::status::SourceRow| {
-        let cells = [
-            cell("Source", "", Some(&source.id)),
-            cell("Type", "", Some(source.kind)),
-            state_cell(source.state),
-            time_cell("Last success", source.last_success, now),
-            cell("Error", "", source.last_error.as_deref()),
-            time_cell("Next retry", source.next_retry, now),
-        ];
-        format!("<tr>{}</tr>\n", cells.concat())
-    };
-    rows.sources.iter().map(row).collect()
-}
-
-fn target(rows: &Rows, now: SystemTime) -> String {
-    let row = &rows.target;
-    let until = row
-        .paused_until
-        .map(|until| format!(" until {}", time(until, now)));
-    let error = row
-        .last_error
-        .as_deref()
-        .map(|error| format!(" ({})", Escaped(error)));
-    let (kind, until) = (Escaped(row.kind), until.unwrap_or_default());
-    format!(
-        "{kind}: {}{until}{}",
-        state(row.state),
-        error.unwrap_or_default()
-    )
+fn source(row: &SourceRow, now: SystemTime) -> String {
+    let cells = [
+        cell("Source", "", Some(&row.id)),
+        cell("Type", "", Some(row.kind)),
+        state_cell(row.state),
+        time_cell("Last success", row.last_success, now),
+        cell("Error", "", row.last_error.as_deref()),
+        time_cell("Next retry", row.next_retry, now),
+    ];
+    format!("<tr>{}</tr>\n", cells.concat())
 }
 
 fn toggle(row: &ToggleRow, now: SystemTime) -> String {
@@ -82,33 +64,47 @@ fn toggle(row: &ToggleRow, now: SystemTime) -> String {
     format!("<tr>{}</tr>\n", cells.concat())
 }
 
+fn target(row: &TargetRow, now: SystemTime) -> String {
+    let (kind, state) = (Escaped(row.kind), state(row.state));
+    let until = row
+        .paused_until
+        .map(|until| format!(" until {}", time(until, now)));
+    let error = row.last_error.as_deref();
+    let error = error.map(|error| format!(" ({})", Escaped(error)));
+    format!(
+        "{kind}: {state}{}{}",
+        until.unwrap_or_default(),
+        error.unwrap_or_default()
+    )
+}
+
 /// How many toggles are in which state.
-fn summary(toggles: &[&ToggleRow]) -> String {
-    let mut counts = BTreeMap::<&str, (State, usize)>::new();
-    for toggle in toggles {
-        let (_, count) = counts
-            .entry(toggle.state.word())
-            .or_insert((toggle.state, 0));
-        *count += 1;
-    }
-    let parts = counts.iter().map(|(word, (state, count))| {
-        let class = class_of(*state);
-        format!("<span class=\"{class}\">{count} {word}</span>")
-    });
-    match parts.collect::<Vec<_>>() {
-        parts if parts.is_empty() => "none".to_owned(),
-        parts => parts.join(", "),
-    }
+fn summary(rows: &Rows) -> String {
+    let states = [
+        State::Failing,
+        State::Held,
+        State::InSync,
+        State::Syncing,
+        State::Waiting,
+    ];
+    let counts = states.map(|state| (rows.count(state), state));
+    let parts = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, state)| {
+            let class = class_of(*state);
+            format!("<span class=\"{class}\">{count} {state}</span>")
+        });
+    let all = parts.reduce(|all, part| format!("{all}, {part}"));
+    all.unwrap_or_else(|| "none".to_owned())
 }
 
 fn cell(name: &str, class: &str, text: Option<&str>) -> String {
-    match text {
-        Some(text) => format!(
-            "<td data-name=\"{name}\" class=\"{class}\">{}",
-            Escaped(text)
-        ),
-        None => format!("<td data-name=\"{name}\" class=\"none\">"),
-    }
+    let (class, text) = text.map_or(("none", ""), |text| (class, text));
+    format!(
+        "<td data-name=\"{name}\" class=\"{class}\">{}",
+        Escaped(text)
+    )
 }
 
 fn state_cell(of: State) -> String {

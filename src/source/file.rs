@@ -64,7 +64,7 @@ struct Look {
 /// What changes when a file does: device, inode, length, and the times of both kinds of change
 /// (the second cannot be set back), with their nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp([u64; 3], [i64; 4]);
+struct Stamp([u64; 3], [i64; 2], [i64; 2]);
 
 impl File {
     pub(super) fn new(path: Option<PathBuf>, rules: Vec<Rule>) -> File {
@@ -118,15 +118,11 @@ impl File {
 
     fn text(&self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
-        match &self.path {
-            Some(path) => fs::File::open(path)?
-                .take(LARGEST_ANSWER + 1)
-                .read_to_end(&mut text)?,
-            None => io::stdin()
-                .lock()
-                .take(LARGEST_ANSWER + 1)
-                .read_to_end(&mut text)?,
+        let file: Box<dyn Read> = match &self.path {
+            Some(path) => Box::new(fs::File::open(path)?),
+            None => Box::new(io::stdin().lock()),
         };
+        file.take(LARGEST_ANSWER + 1).read_to_end(&mut text)?;
         match text.len() as u64 > LARGEST_ANSWER {
             true => Err(io::ErrorKind::FileTooLarge.into()),
             false => Ok(text),
@@ -141,21 +137,16 @@ impl File {
     }
 
     fn unreadable(&self, error: &io::Error) -> Failure {
-        let (why, help) = match error.kind() {
-            io::ErrorKind::NotFound => ("there is no such file", "write it, or correct `path`"),
-            io::ErrorKind::PermissionDenied => (
-                "permission denied",
-                "let the user that runs optoggles read it",
-            ),
-            io::ErrorKind::InvalidInput => ("it is no plain file", "correct `path`"),
-            io::ErrorKind::FileTooLarge => ("it is larger than 64 MiB", "make several of it"),
-            _ => {
-                let words = format!("{} cannot be read: {error}", self.name());
-                return Failure::new(Kind::File, words);
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "there is no such file: write it, or correct `path`",
+            io::ErrorKind::PermissionDenied => {
+                "permission denied: let the user that runs optoggles read it"
             }
+            io::ErrorKind::InvalidInput => "it is no plain file: correct `path`",
+            io::ErrorKind::FileTooLarge => "it is larger than 64 MiB: make several of it",
+            _ => &error.to_string(),
         };
-        let words = format!("{} cannot be read: {why}: {help}", self.name());
-        Failure::new(Kind::File, words)
+        Failure::new(Kind::File, format!("{} cannot be read: {why}", self.name()))
     }
 }
 
@@ -181,20 +172,15 @@ impl Source for File {
     }
 
     fn check(&self, _: bool) -> SourceCheck {
-        if self.path.is_none() {
-            return SourceCheck {
-                answers: vec![(
-                    "file".to_owned(),
-                    Ok("standard input (sync reads it)".into()),
-                )],
-                origin: None,
-            };
-        }
-        let document = self.discover();
-        let held = document.clone().map(|document| document.to_string().into());
+        let document = self.path.as_ref().map(|_| self.discover());
+        let held = match document.clone() {
+            Some(document) => document.map(|document| document.to_string().into()),
+            None => Ok("standard input (sync reads it)".into()),
+        };
+        let not_asked = |failure| not_asked("the file", &failure);
         SourceCheck {
             answers: vec![("file".to_owned(), held)],
-            origin: Some(document.map_err(|failure| not_asked("the file", &failure))),
+            origin: document.map(|document| document.map_err(not_asked)),
         }
     }
 }
@@ -206,13 +192,13 @@ impl Stamp {
         if !found.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let times = [
-            found.mtime(),
-            found.mtime_nsec(),
-            found.ctime(),
-            found.ctime_nsec(),
-        ];
-        Ok(Stamp([found.dev(), found.ino(), found.len()], times))
+        let changed = [found.mtime(), found.mtime_nsec()];
+        let touched = [found.ctime(), found.ctime_nsec()];
+        Ok(Stamp(
+            [found.dev(), found.ino(), found.len()],
+            changed,
+            touched,
+        ))
     }
 }
 

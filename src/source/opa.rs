@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Source, Type};
@@ -106,8 +107,7 @@ impl Source for Opa {
             return Ok(Evidence::default());
         };
         let url = opa.url.join(["health"]) + "?bundles";
-        let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
-        let says = match self.client.send(request)?.status {
+        let says = match self.client.send(request(opa, url))?.status {
             200 => Some(true),
             500 => Some(false),
             _ => None,
@@ -176,7 +176,7 @@ const READY: [&str; 3] = ["system", "opal", "ready"];
 #[serde(bound = "T: Deserialize<'de>")]
 struct Data<T> {
     /// None where the rule is undefined; `null` is a value.
-    #[serde(default = "undefined", deserialize_with = "defined")]
+    #[serde(default, deserialize_with = "defined")]
     result: Option<T>,
 }
 
@@ -228,21 +228,12 @@ pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failu
 
 /// Which process answers: OPA gives itself another id at each start; none where it does not tell.
 pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, Failure> {
-    #[derive(Deserialize)]
-    struct Config {
-        result: Labels,
-    }
-    #[derive(Deserialize)]
-    struct Labels {
-        labels: Id,
-    }
-    #[derive(Deserialize)]
-    struct Id {
-        id: String,
-    }
     let answer = told(client, opa, &["v1", "config"])?;
-    let config = answer.and_then(|answer| answer.json::<Config>().ok());
-    Ok(config.map(|config| config.result.labels.id))
+    let config = answer.and_then(|answer| answer.json::<Value>().ok());
+    let id = config
+        .as_ref()
+        .and_then(|it| it.pointer("/result/labels/id")?.as_str());
+    Ok(id.map(str::to_owned))
 }
 
 /// How often OPA was written to since it was started; none where it does not tell.
@@ -254,8 +245,7 @@ pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Fa
 /// What OPA tells where it is asked for something that it may keep to itself.
 fn told(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
     let url = opa.url.join(path.iter().copied());
-    let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
-    match client.send(request).and_then(Answer::success) {
+    match client.send(request(opa, url)).and_then(Answer::success) {
         Ok(answer) => Ok(Some(answer)),
         Err(failure) if failure.is_unreachable() => Err(failure),
         Err(_) => Ok(None),
@@ -278,9 +268,8 @@ fn count_writes(metrics: &str) -> Option<Writes> {
         if !has("code=\"2") {
             continue;
         }
-        let is_write =
-            ["put", "patch", "delete"].map(|method| has(&format!("method=\"{method}\"")));
-        let is_write = is_write.contains(&true);
+        let mut methods = ["put", "patch", "delete"].into_iter();
+        let is_write = methods.any(|method| has(&format!("method=\"{method}\"")));
         match (is_data, is_policy) {
             (true, _) if is_write => writes.data += count,
             (_, true) if is_write => writes.policies += count,
@@ -297,23 +286,21 @@ fn get<'a>(
     path: impl IntoIterator<Item = &'a str>,
 ) -> Result<Answer, Failure> {
     let url = opa.url.join(["v1", "data"].into_iter().chain(path));
-    let request = Request::new(Method::GET, url).authorized(opa.authorization.as_ref());
-    let answer = client.send(request)?;
-    match answer.status {
-        200..=299 => Ok(answer),
-        _ => Err(match serde_json::from_slice::<Refusal>(&answer.body) {
-            Ok(Refusal { code, message }) => {
-                let said = format!("{code}: {message}");
-                let failure = answer.failure_saying(&quote(said.as_bytes()));
-                failure.of_opa(&answer.body)
-            }
-            Err(_) => answer.failure(),
-        }),
+    let answer = client.send(request(opa, url))?;
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
     }
+    Err(match serde_json::from_slice::<Refusal>(&answer.body) {
+        Ok(Refusal { code, message }) => {
+            let said = quote(format!("{code}: {message}").as_bytes());
+            answer.failure_saying(&said).of_opa(&answer.body)
+        }
+        Err(_) => answer.failure(),
+    })
 }
 
-fn undefined<T>() -> Option<T> {
-    None
+fn request(opa: &Access, url: String) -> Request<'_> {
+    Request::new(Method::GET, url).authorized(opa.authorization.as_ref())
 }
 
 fn defined<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>

@@ -85,15 +85,10 @@ fn check_settings(section: &mut Section, cx: &mut Context) {
 /// An OPAL client, and our registration with it.
 pub(super) struct Opal {
     client: Client,
-    id: String,
+    terms: SourceTerms,
     url: Address,
     authorization: Option<Secret>,
-    advertised: Address,
-    instance: String,
-    /// Where OPA is, if OPAL is not to be asked.
-    opa_url: Option<Address>,
     opa_token: Option<Secret>,
-    waits_until_ready: bool,
     has_certificate: bool,
     key: String,
     callback: Callback,
@@ -146,35 +141,42 @@ impl Opal {
         callback_token: &Secret,
         client: Client,
     ) -> Result<Opal, String> {
-        let (id, settings) = (source.id.clone(), &source.settings);
+        let (id, settings) = (&source.id, &source.settings);
         let url = settings.address("url")?.clone();
-        let advertised = settings.address("advertised_address")?.clone();
-        let instance = settings.text("instance")?.to_owned();
+        let advertised = settings.address("advertised_address")?;
+        let instance = settings.text("instance")?;
         let bearer = Secret::new(format!("Bearer {}", callback_token.expose()));
+        let configured = settings.address("opa_url").ok().cloned();
+        let opa_token = settings.secret("opa_token").ok().cloned();
+        let configured = configured.map(|url| Access::bearer(url, opa_token.as_ref()));
         Ok(Opal {
             client,
+            terms: SourceTerms {
+                origin: configured.map(Origin::Opa),
+                registration: Some(Registration {
+                    key: (url.clone(), id.to_owned(), instance.to_owned()),
+                    advertised: advertised.clone(),
+                }),
+                waits_until_ready: *settings.bool("wait_until_ready")?,
+                loads: true,
+                ..SourceTerms::default()
+            },
             authorization: Access::bearer(url.clone(), settings.secret("token").ok()).authorization,
-            key: registration_key(&id, &instance),
+            key: registration_key(id, instance),
             callback: Callback {
-                url: advertised.join(["opa_update", &*id]),
+                url: advertised.join(["opa_update", id]),
                 authorization: bearer,
             },
-            opa_url: settings.address("opa_url").ok().cloned(),
-            opa_token: settings.secret("opa_token").ok().cloned(),
-            waits_until_ready: *settings.bool("wait_until_ready")?,
+            opa_token,
             has_certificate: settings.tls().identity.is_some(),
-            id,
             url,
-            advertised,
-            instance,
         })
     }
 
     /// Where OPA is, and with what authorization it can be asked.
     fn find_opa(&self) -> Result<Access, Failure> {
-        let answer = self
-            .client
-            .send(self.request(Method::GET, ["policy-store", "config"]))?;
+        let request = self.request(Method::GET, ["policy-store", "config"]);
+        let answer = self.client.send(request)?;
         let store: PolicyStore = accepted(answer)?.json()?;
         let url = Address::parse(&store.url).map_err(|error| {
             let words = format!("OPAL names an OPA whose address cannot be used: {error}");
@@ -194,25 +196,33 @@ impl Opal {
         }
         match store.auth_type.as_deref().unwrap_or("none") {
             "none" => Ok(Access::bearer(url, None)),
-            "token" => {
-                let token = store
-                    .token
-                    .as_ref()
-                    .ok_or_else(|| withheld("OPA's token", "set opa_token on the source"))?;
-                Ok(Access::bearer(url, Some(&Secret::new(token))))
+            "token" => match &store.token {
+                Some(token) => Ok(Access::bearer(url, Some(&Secret::new(token)))),
+                None => Err(withheld("OPA's token")),
+            },
+            "oauth" => {
+                let client_id = store.oauth_client_id.as_ref();
+                let client = client_id.zip(store.oauth_client_secret.as_ref());
+                match store.oauth_server.as_ref().zip(client) {
+                    Some((server, (client_id, client_secret))) => Grantor {
+                        server,
+                        client_id,
+                        client_secret,
+                    }
+                    .access(&self.client, url),
+                    None => Err(withheld("the OAuth client's secret")),
+                }
             }
-            "oauth" => store.grantor()?.access(&self.client, url),
             "tls" if self.has_certificate => Ok(Access::bearer(url, None)),
-            "tls" => {
-                let words = "OPA wants a client certificate: set cert_file and key_file on the \
-                             source";
-                Err(Failure::new(Kind::Setup, words))
-            }
-            _ => {
-                let words = "OPAL names an authorization for OPA that is not known here (known \
-                             are none, token, oauth and tls): set opa_token on the source";
-                Err(Failure::new(Kind::Setup, words))
-            }
+            "tls" => Err(Failure::new(
+                Kind::Setup,
+                "OPA wants a client certificate: set cert_file and key_file on the source",
+            )),
+            _ => Err(Failure::new(
+                Kind::Setup,
+                "OPAL names an authorization for OPA that is not known here (known are none, token, \
+                 oauth and tls): set opa_token on the source",
+            )),
         }
     }
 
@@ -281,17 +291,7 @@ impl Opal {
 
 impl Source for Opal {
     fn terms(&self) -> SourceTerms {
-        let configured = self.opa_url.clone();
-        SourceTerms {
-            origin: configured.map(|url| Origin::Opa(Access::bearer(url, self.opa_token.as_ref()))),
-            registration: Some(Registration {
-                key: (self.url.clone(), self.id.clone(), self.instance.clone()),
-                advertised: self.advertised.clone(),
-            }),
-            waits_until_ready: self.waits_until_ready,
-            loads: true,
-            ..SourceTerms::default()
-        }
+        self.terms.clone()
     }
 
     fn discover(&self) -> Result<Origin, Failure> {
@@ -378,8 +378,8 @@ impl Source for Opal {
     /// OPAL loads after it has answered.
     fn load(&self) -> Result<bool, Failure> {
         let trigger = |updater| {
-            self.client
-                .send(self.request(Method::POST, [updater, "trigger"]))
+            let request = self.request(Method::POST, [updater, "trigger"]);
+            self.client.send(request)
         };
         let policy = trigger("policy-updater").and_then(Answer::success);
         let data = trigger("data-updater")?;
@@ -392,8 +392,8 @@ impl Source for Opal {
     }
 
     fn check(&self, has_rules: bool) -> SourceCheck {
-        let (origin, knows) = match self.terms().origin {
-            Some(origin) => (Ok(origin), "opa_url says that "),
+        let (origin, knows) = match &self.terms.origin {
+            Some(origin) => (Ok(origin.clone()), "opa_url says that "),
             None => (self.discover(), ""),
         };
         let found = origin
@@ -405,30 +405,9 @@ impl Source for Opal {
             ("callbacks".to_owned(), callbacks),
         ];
         let origin = origin.map_err(|failure| not_asked("OPAL", &failure));
-        let state = self
-            .waits_until_ready
-            .then_some(|opa: &Origin| self.check_state(opa));
+        let waits = self.terms.waits_until_ready;
+        let state = waits.then_some(|opa: &Origin| self.check_state(opa));
         opa::check(&self.client, answers, origin, has_rules, state)
-    }
-}
-
-impl PolicyStore {
-    fn grantor(&self) -> Result<Grantor<'_>, Failure> {
-        match (
-            &self.oauth_server,
-            &self.oauth_client_id,
-            &self.oauth_client_secret,
-        ) {
-            (Some(server), Some(client_id), Some(client_secret)) => Ok(Grantor {
-                server,
-                client_id,
-                client_secret,
-            }),
-            _ => Err(withheld(
-                "the OAuth client's secret",
-                "set opa_token on the source",
-            )),
-        }
     }
 }
 
@@ -455,9 +434,11 @@ fn accepted(answer: Answer) -> Result<Answer, Failure> {
     }
 }
 
-fn withheld(what: &str, advice: &str) -> Failure {
-    let words =
-        format!("OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): {advice}");
+fn withheld(what: &str) -> Failure {
+    let words = format!(
+        "OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): set opa_token on the \
+         source"
+    );
     Failure::new(Kind::Setup, words)
 }
 

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Target, Type};
+use super::{Target, Type, one_by_one};
 use crate::address::Address;
 use crate::check::Answers;
 use crate::config::{
@@ -97,22 +97,13 @@ pub(super) struct LaunchDarkly {
     /// Each flag as it was last read or created, with what was changed of it since. One whose change
     /// failed is not here: nothing is changed before it has been read.
     flags: Mutex<HashMap<ToggleId, Flag>>,
-    /// In the audit log, by toggle.
-    comments: Vec<String>,
 }
 
 impl LaunchDarkly {
     fn new(config: &Config, requests: Requests) -> Result<LaunchDarkly, String> {
         let settings = &config.target.settings;
-        let specs: Vec<Spec> = config
-            .toggles
-            .iter()
-            .map(Spec::of)
-            .collect::<Result<_, _>>()?;
-        let comments = config.toggles.iter().map(|toggle| {
-            let rule = &toggle.users_policy;
-            format!("optoggles: data.{}.{}", rule.package, rule.rule)
-        });
+        let specs = config.toggles.iter().map(Spec::of);
+        let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
@@ -121,7 +112,6 @@ impl LaunchDarkly {
             batches: list::batches(&specs),
             lists: Lists::default(),
             flags: Mutex::default(),
-            comments: comments.collect(),
             specs,
         })
     }
@@ -147,12 +137,20 @@ impl LaunchDarkly {
         }
     }
 
+    /// The same where a 404 may be about what the flag is, or should be, in.
+    fn ask(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
+        self.send(request, spec)
+            .map_err(|failure| match failure.is_status(404) {
+                true => self.find(spec).err().unwrap_or(failure),
+                false => failure,
+            })
+    }
+
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
         let spec = &self.specs[id];
         let environments = query_of(&spec.environments);
         let path = ["flags", &spec.proj_key, &spec.key];
-        let answer = self.send(self.request(Method::GET, &path, &environments), spec);
-        match answer {
+        match self.send(self.request(Method::GET, &path, &environments), spec) {
             Ok(answer) => self.keep(id, answer.json()?).map(Observed::Present),
             Err(failure) if failure.is_status(404) => Ok(Observed::Absent),
             Err(failure) => Err(failure),
@@ -183,7 +181,7 @@ impl LaunchDarkly {
         let spec = &self.specs[id];
         let body = Patch {
             environment_key: environment,
-            comment: &self.comments[id],
+            comment: &spec.comment,
             instructions,
         };
         let path = ["flags", &spec.proj_key, &spec.key];
@@ -191,11 +189,7 @@ impl LaunchDarkly {
         if let Some(body) = &mut request.body {
             body.content_type = SEMANTIC_PATCH;
         }
-        let patched = self.send(request, spec);
-        match patched {
-            Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
-            patched => patched.map(drop),
-        }
+        self.ask(request, spec).map(drop)
     }
 
     fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
@@ -227,14 +221,13 @@ impl LaunchDarkly {
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
         let spec = &self.specs[id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
-        match self.send(request.json(&new_flag(spec))?, spec) {
+        match self.ask(request.json(&new_flag(spec))?, spec) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
             // It was created a moment ago, or another instance of optoggles was faster.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
                 Observed::Absent => self.find(spec).map(|()| Applied::Found(Observed::Unknown)),
                 there => Ok(Applied::Found(there)),
             },
-            Err(failure) if failure.is_status(404) => Err(self.what_is_missing(spec, failure)),
             Err(failure) => Err(failure),
         }
     }
@@ -258,8 +251,7 @@ impl Target for LaunchDarkly {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        let apply = |edit: &Edit| (edit.toggle, self.apply_one(edit.toggle, &edit.what));
-        edits.iter().map(apply).collect()
+        one_by_one(edits, |id, what| self.apply_one(id, what))
     }
 
     fn check(&self) -> Answers {
@@ -276,19 +268,15 @@ fn new_flag(spec: &Spec) -> impl Serialize {
         "clientSideAvailability": { "usingEnvironmentId": true, "usingMobileKey": true },
     });
     if let Some(description) = &spec.description {
-        body["description"] = Value::from(description.as_str());
+        body["description"] = json!(description);
     }
     if let Some(tags) = &spec.tags {
-        body["tags"] = Value::from(tags.as_slice());
+        body["tags"] = json!(tags);
     }
     body
 }
 
 /// `env=a&env=b`: the keys need no encoding.
 fn query_of(environments: &[String]) -> String {
-    let parts: Vec<String> = environments
-        .iter()
-        .map(|key| format!("env={key}"))
-        .collect();
-    parts.join("&")
+    format!("env={}", environments.join("&env="))
 }

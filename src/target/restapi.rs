@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Target, Type};
+use super::{Target, Type, one_by_one};
 use crate::address::Address;
 use crate::check::{Answers, Told};
 use crate::config::{
@@ -143,7 +143,8 @@ impl RestApi {
         let answer = accepted(answer)?;
         let found: Map<String, Value> = answer.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {
-            let words = format!("GET {}: its answer has another `key`", self.url_of(toggle));
+            let url = self.endpoint_url.join([&*toggle.key]);
+            let words = format!("GET {url}: its answer has another `key`");
             return Err(Failure::new(Kind::Misfit, words));
         }
         // Where there is no list of users, it is not known who has the toggle.
@@ -196,14 +197,6 @@ impl RestApi {
         };
         accepted(answer).map(|_| Applied::Created(present))
     }
-
-    fn url_of(&self, toggle: &Toggle) -> String {
-        self.endpoint_url.join([toggle.key.as_str()])
-    }
-
-    fn toggle(&self, id: ToggleId) -> &Toggle {
-        &self.all.toggles[id]
-    }
 }
 
 impl Target for RestApi {
@@ -217,18 +210,14 @@ impl Target for RestApi {
     }
 
     fn read(&self, toggles: &[ToggleId]) -> Reads {
-        let read = |id: &ToggleId| (*id, self.read_one(self.toggle(*id)));
+        let read = |id: &ToggleId| (*id, self.read_one(&self.all.toggles[*id]));
         toggles.iter().map(read).collect()
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        let apply = |edit: &Edit| {
-            (
-                edit.toggle,
-                self.apply_one(self.toggle(edit.toggle), &edit.what),
-            )
-        };
-        edits.iter().map(apply).collect()
+        one_by_one(edits, |id, what| {
+            self.apply_one(&self.all.toggles[id], what)
+        })
     }
 
     fn check(&self) -> Answers {

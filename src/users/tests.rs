@@ -5,6 +5,7 @@ use std::io::Read;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::*;
 use crate::tests::anything::{QUOTE, any_edits, any_json, any_text, edited};

@@ -22,8 +22,7 @@ pub(super) struct Pool {
     shared: Shared,
 }
 
-/// A job, those whom it asks, and the number of the generation that wants it done.
-struct Work(u64, Arc<Peers>, Job);
+type Work = Box<dyn FnOnce() -> Message + Send>;
 
 #[derive(Clone)]
 struct Shared {
@@ -52,23 +51,16 @@ impl Pool {
         }
     }
 
-    /// Has a thread do a job, now.
     pub(super) fn run(&mut self, generation: u64, peers: &Arc<Peers>, job: Job) {
-        let work = Work(generation, Arc::clone(peers), job);
+        let peers = Arc::clone(peers);
+        let work: Work = Box::new(move || Message::Done(generation, peers.perform(job)));
         if self.shared.find_thread() {
             // The pool holds a receiver, so that the channel is never closed.
             let _ = self.jobs.send(work);
         } else {
             // Late, and one after the other, is better than never.
-            self.shared.tell(work.perform());
+            self.shared.tell(work());
         }
-    }
-}
-
-impl Work {
-    fn perform(self) -> Message {
-        let Work(generation, peers, job) = self;
-        Message::Done(generation, peers.perform(job))
     }
 }
 
@@ -103,13 +95,13 @@ impl Shared {
         loop {
             match self.jobs.recv_timeout(PATIENCE) {
                 Ok(work) => {
-                    let done = work.perform();
+                    let done = work();
                     self.crew().idle += 1;
                     self.tell(done);
                 }
                 Err(_) => {
                     let mut crew = self.crew();
-                    // Unless somebody has claimed this thread, and its job is on its way.
+                    // Unless this thread was claimed, and its job is on its way.
                     if crew.claim() {
                         crew.threads -= 1;
                         return;
@@ -124,7 +116,7 @@ impl Shared {
     }
 
     fn tell(&self, done: Message) {
-        // Where the worker is gone, nobody needs the result.
+        // Without a worker, the result is of no use.
         let _ = self.results.send(done);
     }
 }

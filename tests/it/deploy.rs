@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
+use optoggles::catalog;
 use optoggles::cli::Cli;
 use optoggles::config::{Config, load};
-use optoggles::peers::catalog;
 use saphyr::{LoadableYamlNode, YamlOwned as Yaml};
 use tempfile::TempDir;
 

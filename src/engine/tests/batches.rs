@@ -4,14 +4,7 @@ use super::*;
 
 /// Some toggles that can be read in one job, and that have just been found not to be told by it.
 fn told_nothing(toggles: usize) -> Bench {
-    let terms = TargetTerms {
-        readable: true,
-        at_once: Some(4),
-        batches: vec![Some(0); toggles],
-        applies_together: false,
-    };
-    let config = config(vec![opa()], &vec![0; toggles]);
-    let mut bench = Bench::with_terms(Instant::now(), config, Mode::Serve, terms);
+    let mut bench = Bench::reading(4, &vec![Some(0); toggles]);
     let ids: Vec<String> = (0..toggles).map(|id| id.to_string()).collect();
     assert_eq!(reads(&mut bench), [format!("read {}", ids.join(" "))]);
     let unknown = (0..toggles).map(|id| (id, Ok(Observed::Unknown)));
@@ -26,14 +19,7 @@ fn reads(bench: &mut Bench) -> Vec<String> {
 
 #[test]
 fn what_can_be_read_together_is_read_in_one_job() {
-    let terms = TargetTerms {
-        readable: true,
-        at_once: Some(4),
-        batches: vec![Some(0), Some(1), Some(0), None, Some(0)],
-        applies_together: false,
-    };
-    let now = Instant::now();
-    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 5]), Mode::Serve, terms);
+    let mut bench = Bench::reading(4, &[Some(0), Some(1), Some(0), None, Some(0)]);
     assert_eq!(reads(&mut bench), ["read 0 2 4", "read 1", "read 3"]);
     // They failed together, and are read together again as soon as one of them is due.
     let failed = |id| (id, Err(failure(Kind::Status(500))));
@@ -48,14 +34,7 @@ fn what_can_be_read_together_is_read_in_one_job() {
 
 #[test]
 fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
-    let terms = TargetTerms {
-        readable: true,
-        at_once: Some(1),
-        batches: vec![Some(0), Some(0), None],
-        applies_together: false,
-    };
-    let now = Instant::now();
-    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 3]), Mode::Serve, terms);
+    let mut bench = Bench::reading(1, &[Some(0), Some(0), None]);
     assert!(bench.jobs().contains(&"read 0 1".to_owned()));
     let found = |id| (id, Ok(present(&[])));
     bench.done(Done::Read([1, 0].map(found).to_vec()));

@@ -8,9 +8,7 @@ fn registered() -> Bench {
     let mut bench = Bench::serve(config(vec![opal()], &[0]));
     bench.jobs();
     bench.done(read(0, Ok(present(&[]))));
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
+    bench.connect();
     answer(&mut bench, &[]);
     bench
 }

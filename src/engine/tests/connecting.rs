@@ -18,140 +18,6 @@ pub(super) fn connected(kind: String) -> Bench {
     bench
 }
 
-#[test]
-fn a_source_is_discovered_then_registered_with_then_queried() {
-    let mut bench = connected(opal());
-    assert!(bench.engine.is_started());
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn passes_run_although_registration_fails_and_again_when_it_succeeds() {
-    let mut bench = Bench::serve(config(vec![opal()], &[0]));
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Err(failure(Kind::Refused))));
-    assert!(bench.is_failing() && !bench.engine.is_started());
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(Users::default())));
-    bench.millis(500);
-    assert_eq!(bench.jobs(), ["register 0"]);
-    bench.done(Done::Register(0, Ok(())));
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn discovery_is_retried_after_the_waits_of_the_design() {
-    let mut bench = Bench::serve(config(vec![opal()], &[]));
-    for wait in [500, 1000, 2000, 4000, 8000, 16_000, 16_000] {
-        assert_eq!(bench.jobs().first().unwrap(), "discover 0");
-        bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
-        // The first failure lets the registration be tried; it succeeds.
-        if bench.jobs() == ["register 0"] {
-            bench.done(Done::Register(0, Ok(())));
-        }
-        bench.millis(wait - 1);
-        assert!(
-            !bench.jobs().contains(&"discover 0".to_owned()),
-            "before {wait}"
-        );
-        bench.millis(1);
-    }
-}
-
-#[test]
-fn a_registration_that_is_gone_is_made_again_and_followed_by_a_pass() {
-    let mut bench = connected(opal());
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(Users::default())));
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(true)));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(false)));
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(Done::Discover(0, Ok(access())));
-    assert_eq!(bench.jobs(), ["register 0"]);
-    bench.done(Done::Register(0, Ok(())));
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn a_watch_that_fails_is_repeated_like_any_failure_and_fails_the_health() {
-    let mut bench = connected(opal());
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(Users::default())));
-    bench.millis(30_000);
-    bench.jobs();
-    bench.done(Done::Watch(0, Err(failure(Kind::Refused))));
-    assert!(bench.is_failing());
-    bench.millis(500);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(true)));
-    assert!(!bench.is_failing());
-}
-
-#[test]
-fn an_authorization_that_expires_is_renewed_before() {
-    let mut bench = Bench::serve(config(vec![opal()], &[]));
-    bench.jobs();
-    let expires_in = Some(Duration::from_secs(100));
-    bench.done(Done::Discover(
-        0,
-        Ok(Origin::Opa(Access {
-            expires_in,
-            ..Access::bearer(address("http://opa:8181"), None)
-        })),
-    ));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
-    bench.millis(89_999);
-    assert!(!bench.jobs().contains(&"discover 0".to_owned()));
-    bench.millis(1);
-    assert!(bench.jobs().contains(&"discover 0".to_owned()));
-}
-
-#[test]
-fn nothing_is_queried_while_opa_is_not_ready() {
-    let mut bench = connected(waiting_opal());
-    for _ in 0..3 {
-        assert_eq!(bench.jobs(), ["ready 0"]);
-        bench.done(Done::Ready(0, Ok(ready(Some(false)))));
-        assert_eq!(bench.jobs(), Vec::<String>::new());
-        assert!(!bench.is_failing());
-        bench.millis(2000);
-    }
-    bench.jobs();
-    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn an_opa_that_never_tells_if_it_is_ready_is_believed() {
-    let mut bench = connected(waiting_opal());
-    bench.jobs();
-    bench.done(Done::Ready(0, Ok(ready(None))));
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn an_opa_that_no_longer_tells_was_restarted_and_is_not_ready() {
-    let mut bench = connected(waiting_opal());
-    bench.jobs();
-    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    bench.jobs();
-    bench.done(applied(0, Ok(())));
-    bench.callback(0);
-    assert_eq!(bench.jobs(), ["ready 0"]);
-    bench.done(Done::Ready(0, Ok(ready(None))));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-}
-
 /// An OPA that tells which process it is, and what was written to it.
 fn process(id: &str, data: u64) -> Evidence {
     Evidence {
@@ -179,8 +45,7 @@ fn told_by_a() -> Bench {
 }
 
 fn loaded(bench: &mut Bench, load: Load) {
-    let now = bench.moment();
-    bench.engine.handle(Event::Loaded(0, load), now);
+    bench.handle(Event::Loaded(0, load));
 }
 
 #[test]
@@ -221,9 +86,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
     let mut bench = Bench::serve(config(vec![waiting_opal()], &[0]));
     bench.jobs();
     bench.done(read(0, Ok(present(&["ann", "eve"]))));
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
+    bench.connect();
     bench.jobs();
     bench.done(Done::Ready(0, Ok(process("a", 1))));
     bench.jobs();
@@ -452,10 +315,7 @@ fn a_long_pass_asks_again_if_opa_is_still_ready() {
         concurrency: 1,
         ..config(vec![waiting_opal()], &[0, 0])
     });
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
+    bench.connect();
     bench.jobs();
     bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert_eq!(bench.jobs(), ["query 0"]);
@@ -466,30 +326,4 @@ fn a_long_pass_asks_again_if_opa_is_still_ready() {
         jobs.contains(&"ready 0".into()) && !jobs.contains(&"query 1".into()),
         "{jobs:?}"
     );
-}
-
-#[test]
-fn on_shutdown_registrations_are_taken_back_and_nothing_else_is_begun() {
-    let mut bench = connected(opal());
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    let now = bench.moment();
-    bench.engine.handle(Event::Stop, now);
-    assert_eq!(bench.jobs(), ["leave 0"]);
-    assert!(!bench.engine.is_idle());
-    bench.done(Done::Leave(0, Ok(())));
-    assert!(bench.engine.is_idle());
-}
-
-#[test]
-fn a_registration_in_flight_on_shutdown_is_taken_back_too() {
-    let mut bench = Bench::serve(config(vec![opal()], &[]));
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    assert_eq!(bench.jobs(), ["register 0"]);
-    let now = bench.moment();
-    bench.engine.handle(Event::Stop, now);
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-    bench.done(Done::Register(0, Ok(())));
-    assert_eq!(bench.jobs(), ["leave 0"]);
 }

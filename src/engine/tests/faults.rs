@@ -57,14 +57,7 @@ fn a_pause_without_end_lasts_five_minutes() {
 
 #[test]
 fn a_pause_without_end_narrows_a_target_that_counts_requests_for_five_minutes() {
-    let terms = TargetTerms {
-        readable: true,
-        at_once: Some(4),
-        batches: vec![None; 3],
-        applies_together: false,
-    };
-    let config = config(vec![opa()], &[0, 0, 0]);
-    let mut bench = Bench::with_terms(Instant::now(), config, Mode::Serve, terms);
+    let mut bench = Bench::reading(4, &[None; 3]);
     let reads = |jobs: Vec<String>| jobs.iter().filter(|job| job.starts_with("read")).count();
     assert_eq!(reads(bench.jobs()), 3);
     bench.done(read(0, Err(pausing(Kind::Status(429)))));
@@ -113,7 +106,12 @@ fn a_watch_that_works_again_is_followed_by_a_pass() {
 
 #[test]
 fn opal_is_asked_for_opa_where_somebody_else_answers_at_its_address() {
-    for kind in [Kind::Status(302), Kind::Status(404), Kind::Answer] {
+    for kind in [
+        Kind::Refused,
+        Kind::Status(302),
+        Kind::Status(404),
+        Kind::Answer,
+    ] {
         let mut bench = registered();
         bench.callback(0);
         assert_eq!(bench.jobs(), ["query 0"]);
@@ -129,8 +127,7 @@ fn nothing_but_the_farewell_is_sent_after_the_stop() {
     let mut bench = registered();
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
-    let now = bench.moment();
-    bench.engine.handle(Event::Stop, now);
+    bench.handle(Event::Stop);
     assert_eq!(bench.jobs(), ["leave 0"]);
     // A failure of this kind has OPAL asked where OPA is.
     bench.done(Done::Query(0, Err(failure(Kind::Refused))));
@@ -148,8 +145,7 @@ fn a_registration_that_waits_for_its_retry_is_not_made_after_the_farewell() {
     bench.done(Done::Discover(0, Ok(access())));
     assert_eq!(bench.jobs(), ["register 0"]);
     bench.done(Done::Register(0, Err(failure(Kind::Status(500)))));
-    let now = bench.moment();
-    bench.engine.handle(Event::Stop, now);
+    bench.handle(Event::Stop);
     assert_eq!(bench.jobs(), ["leave 0"]);
     bench.millis(1000);
     bench.done(Done::Leave(0, Ok(())));

@@ -33,28 +33,6 @@ fn in_sync() -> Bench {
 }
 
 #[test]
-fn a_file_that_holds_the_same_is_looked_at_every_second_and_costs_no_query() {
-    let mut bench = in_sync();
-    for _ in 0..5 {
-        bench.millis(1000);
-        assert_eq!(bench.jobs(), ["discover 0"]);
-        bench.done(holding("{}"));
-        assert_eq!(bench.jobs(), Vec::<String>::new());
-    }
-}
-
-#[test]
-fn a_file_that_holds_something_else_gets_a_pass() {
-    let mut bench = in_sync();
-    bench.millis(1000);
-    bench.jobs();
-    bench.done(holding("{ }"));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    assert_eq!(bench.jobs(), ["update 0 eve"]);
-}
-
-#[test]
 fn a_file_whose_file_system_hangs_is_told_and_what_it_held_is_not_relied_on() {
     let mut bench = in_sync();
     let mut looks = 0;
@@ -72,26 +50,6 @@ fn a_file_whose_file_system_hangs_is_told_and_what_it_held_is_not_relied_on() {
     assert_eq!(bench.jobs(), ["update 0 eve"]);
     bench.done(applied(0, Ok(())));
     assert!(!bench.is_failing());
-}
-
-#[test]
-fn a_file_that_cannot_be_read_changes_nothing_until_it_can() {
-    let mut bench = in_sync();
-    for kind in [Kind::Answer, Kind::File, Kind::Answer, Kind::File] {
-        bench.millis(1000);
-        assert_eq!(bench.jobs(), ["discover 0"]);
-        bench.done(failing(kind));
-        assert_eq!(bench.jobs(), Vec::<String>::new());
-        assert!(bench.is_failing());
-    }
-    assert_eq!(bench.engine.toggle(0).state, State::Waiting);
-    bench.millis(1000);
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(holding("{}"));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    assert!(!bench.is_failing());
-    assert_eq!(bench.jobs(), Vec::<String>::new(), "nobody came or went");
 }
 
 #[test]
@@ -141,13 +99,7 @@ fn a_resync_restores_no_users_that_a_file_had_once() {
 #[test]
 fn a_single_pass_reads_a_file_again_unless_it_is_not_there() {
     for (kind, again) in [(Kind::Answer, true), (Kind::File, false)] {
-        let now = Instant::now();
-        let mode = Mode::Once {
-            until: now + Duration::from_secs(60),
-            dry_run: false,
-            force: false,
-        };
-        let mut bench = Bench::started_at(now, config(vec![file()], &[0]), mode, true);
+        let mut bench = Bench::new(config(vec![file()], &[0]), once(false), true);
         assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
         bench.done(read(0, Ok(present(&[]))));
         bench.done(failing(kind));

@@ -6,10 +6,10 @@ use crate::config::MaxRemoval;
 use crate::plan::Environment;
 
 /// One toggle with a limit, which the target says these have.
-fn limited(limit: MaxRemoval, mode: Mode, observed: &[&str]) -> Bench {
+fn limited(limit: MaxRemoval, observed: &[&str]) -> Bench {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = limit;
-    let mut bench = Bench::new(config, mode, true);
+    let mut bench = Bench::serve(config);
     assert_eq!(bench.jobs(), ["query 0", "read 0"]);
     bench.done(read(0, Ok(present(observed))));
     bench
@@ -40,33 +40,8 @@ const NOTHING: Vec<String> = Vec::new();
 const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 
 #[test]
-fn a_change_that_removes_more_than_the_limit_is_held_until_one_within_it() {
-    let mut bench = limited(HALF, Mode::Serve, &["a", "b", "c", "d"]);
-    assert_eq!(allow(&mut bench, &["a", "x", "y", "z"]), NOTHING);
-    assert_eq!(state(&bench), State::Held);
-    let words = bench.engine.toggle(0).troubles[0].failure.to_string();
-    assert!(words.contains("3 of 4 users"), "{words}");
-    assert!(bench.is_failing());
-    assert_eq!(again(&mut bench, &["a", "b"]), ["update 0 a b"]);
-    bench.done(applied(0, Ok(())));
-    assert_eq!(state(&bench), State::InSync);
-    assert!(!bench.is_failing());
-}
-
-#[test]
-fn a_change_that_somebody_else_let_through_is_held_no_longer() {
-    let mut bench = limited(HALF, Mode::Serve, &["a", "b", "c", "d"]);
-    assert_eq!(allow(&mut bench, &["a"]), NOTHING);
-    assert_eq!(state(&bench), State::Held);
-    assert_eq!(again(&mut bench, &["a", "e"]), ["read 0"]);
-    bench.done(read(0, Ok(present(&["a"]))));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    assert_eq!(allow(&mut bench, &["a", "e"]), ["update 0 a e"]);
-}
-
-#[test]
 fn a_held_change_that_the_policy_takes_back_is_over() {
-    let mut bench = limited(HALF, Mode::Serve, &["a", "b"]);
+    let mut bench = limited(HALF, &["a", "b"]);
     assert_eq!(allow(&mut bench, &[]), NOTHING);
     assert_eq!(state(&bench), State::Held);
     assert_eq!(again(&mut bench, &["a", "b"]), ["read 0"]);
@@ -92,7 +67,7 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
         (MaxRemoval::Unset, &[], false),
         (MaxRemoval::Off, &[], false),
     ] {
-        let mut bench = limited(limit, Mode::Serve, &observed);
+        let mut bench = limited(limit, &observed);
         let jobs = allow(&mut bench, desired);
         assert_eq!(jobs.is_empty(), held, "{limit} {desired:?}");
         assert_eq!(state(&bench) == State::Held, held, "{limit} {desired:?}");
@@ -127,21 +102,6 @@ fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
         "{jobs:?}"
     );
     assert_eq!(state(&bench), State::Held, "also after a resync");
-}
-
-#[test]
-fn a_forced_pass_applies_what_is_held_and_another_ends_at_once() {
-    for (force, jobs) in [(true, vec!["update 0 a".to_owned()]), (false, NOTHING)] {
-        let mode = Mode::Once {
-            until: Instant::now() + Duration::from_secs(60),
-            dry_run: false,
-            force,
-        };
-        let mut bench = limited(HALF, mode, &["a", "b", "c"]);
-        assert_eq!(allow(&mut bench, &["a"]), jobs);
-        assert_eq!(bench.engine.is_finished(), !force);
-        assert!(bench.engine.outcome(0).1.is_err());
-    }
 }
 
 /// One toggle with a limit, in environments of which the target says that these have it, or does not
@@ -204,12 +164,7 @@ fn a_number_of_users_holds_in_every_environment_and_not_only_where_the_share_is_
 fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = HALF;
-    let mode = Mode::Once {
-        until: Instant::now() + Duration::from_secs(60),
-        dry_run,
-        force: false,
-    };
-    let mut bench = Bench::new(config, mode, *found != Observed::Unknown);
+    let mut bench = Bench::new(config, once(dry_run), *found != Observed::Unknown);
     let mut jobs = bench.jobs();
     while let Some(job) = jobs.pop() {
         bench.done(match job.split(' ').next() {

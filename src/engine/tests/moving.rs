@@ -4,17 +4,6 @@ use super::connecting::{connected, waiting_opal};
 use super::*;
 
 #[test]
-fn an_opa_that_does_not_answer_is_looked_for_and_queried_where_it_is() {
-    let mut bench = connected(opal());
-    bench.jobs();
-    bench.done(Done::Query(0, Err(failure(Kind::Refused))));
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    let elsewhere = opa_at("http://other:8181");
-    bench.done(Done::Discover(0, Ok(elsewhere)));
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
 fn what_another_opa_answers_after_the_source_has_moved_is_never_applied() {
     for old in [Ok(users(&["mallory"])), Err(failure(Kind::Lost))] {
         let mut bench = Bench::serve(config(vec![opal()], &[0, 0]));
@@ -59,10 +48,7 @@ fn an_opa_that_stays_away_is_not_looked_for_at_every_query() {
         concurrency: 50,
         ..config
     });
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
+    bench.connect();
     bench.jobs();
     let mut discoveries = 0;
     for id in 0..50 {

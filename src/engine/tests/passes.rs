@@ -1,36 +1,10 @@
 //! Passes and callbacks.
 
-use super::super::{PATIENCE, PROMPT};
 use super::*;
+use crate::engine::pass::PATIENCE;
+use crate::engine::task::PROMPT;
 
 const NOTHING: [&str; 0] = [];
-
-#[test]
-fn a_callback_after_which_the_users_are_the_same_sends_nothing() {
-    let mut bench = Bench::in_sync(2, true);
-    bench.callback(0);
-    assert_eq!(bench.jobs(), ["query 0", "query 1"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    bench.done(Done::Query(1, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), ["update 0 eve"]);
-}
-
-#[test]
-fn callbacks_during_a_pass_cause_exactly_one_more() {
-    let mut bench = Bench::in_sync(1, true);
-    bench.callback(0);
-    assert_eq!(bench.jobs(), ["query 0"]);
-    for _ in 0..100 {
-        bench.callback(0);
-        bench.millis(10);
-        assert_eq!(bench.jobs(), Vec::<String>::new());
-    }
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.millis(100);
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-}
 
 #[test]
 fn a_query_that_hangs_delays_no_other_toggles_next_pass() {
@@ -49,29 +23,6 @@ fn a_query_that_hangs_delays_no_other_toggles_next_pass() {
 }
 
 #[test]
-fn a_source_that_hangs_does_not_delay_another() {
-    let toggles: Vec<usize> = (0..40).map(|toggle| usize::from(toggle >= 20)).collect();
-    let mut bench = Bench::serve(config(vec![opa(), opa()], &toggles));
-    let jobs = bench.jobs();
-    let of = |from: usize| {
-        let ids = from..from + 20;
-        jobs.iter()
-            .filter(|job| ids.clone().any(|id| **job == format!("query {id}")))
-            .count()
-    };
-    assert_eq!((of(0), of(20)), (8, 8));
-}
-
-#[test]
-fn as_many_requests_are_in_flight_as_concurrency_says() {
-    let mut bench = Bench::in_sync(20, true);
-    bench.callback(0);
-    assert_eq!(bench.jobs().len(), 8);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), ["query 8"]);
-}
-
-#[test]
 fn requests_that_hang_give_their_places_to_others() {
     let mut bench = Bench::in_sync(20, true);
     bench.callback(0);
@@ -79,57 +30,6 @@ fn requests_that_hang_give_their_places_to_others() {
     assert_eq!(bench.next_in(), Some(PROMPT));
     bench.wait(PROMPT);
     assert_eq!(bench.jobs().len(), 8);
-}
-
-#[test]
-fn an_opa_without_opal_is_polled() {
-    let polled = polled("10s");
-    let mut bench = Bench::settled(config(vec![polled], &[0]), true);
-    bench.millis(9_999);
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-    bench.millis(1);
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.millis(10_000);
-    assert_eq!(bench.jobs(), ["query 0"]);
-}
-
-#[test]
-fn a_resync_reads_what_can_be_read_and_repairs_it() {
-    let mut bench = Bench::in_sync(1, true);
-    bench.wait(Duration::from_secs(300));
-    assert_eq!(bench.jobs(), ["query 0", "read 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    bench.done(read(0, Ok(present(&["mallory"]))));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    assert_eq!(bench.jobs(), ["update 0 eve"]);
-}
-
-#[test]
-fn what_another_writer_has_done_is_not_undone_by_users_that_were_asked_for_before() {
-    for readable in [true, false] {
-        let mut bench = Bench::in_sync(1, readable);
-        bench.callback(0);
-        bench.jobs();
-        bench.done(Done::Query(0, Ok(users(&["ann", "bob"]))));
-        assert_eq!(bench.jobs(), ["update 0 ann bob"]);
-        bench.done(applied(0, Ok(())));
-        bench.wait(Duration::from_secs(300));
-        assert!(bench.jobs().contains(&"query 0".to_owned()));
-        if readable {
-            bench.done(read(0, Ok(present(&["ann"]))));
-        } else {
-            bench.done(applied(0, Ok(())));
-        }
-        assert_eq!(bench.jobs(), NOTHING, "OPA has not answered");
-        bench.done(Done::Query(0, Err(failure(Kind::Timeout))));
-        bench.millis(500);
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
-        let sent: &[&str] = if readable { &[] } else { &["update 0 ann"] };
-        assert_eq!(bench.jobs(), sent);
-    }
 }
 
 #[test]
@@ -215,18 +115,11 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
         batches: vec![Some(0); 5],
         applies_together: true,
     };
-    let now = Instant::now();
-    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 5]), Mode::Serve, terms);
+    let mut bench = Bench::with_terms(config(vec![opa()], &[0; 5]), Mode::Serve, terms);
     bench.jobs();
-    let found = |id| {
-        (
-            id,
-            Ok(if id == 4 {
-                Observed::Absent
-            } else {
-                present(&[])
-            }),
-        )
+    let found = |id| match id {
+        4 => (id, Ok(Observed::Absent)),
+        _ => (id, Ok(present(&[]))),
     };
     bench.done(Done::Read((0..5).map(found).collect()));
     assert_eq!(bench.jobs(), ["create 4"]);
@@ -250,63 +143,6 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     assert_eq!([0, 1, 2, 3].map(is_failing), [false, false, true, false]);
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 2"]);
-}
-
-#[test]
-fn a_target_that_counts_requests_gets_one_at_a_time_after_it_refused_one() {
-    let terms = TargetTerms {
-        readable: true,
-        at_once: Some(4),
-        batches: vec![None; 6],
-        applies_together: false,
-    };
-    let now = Instant::now();
-    let mut bench = Bench::with_terms(now, config(vec![opa()], &[0; 6]), Mode::Serve, terms);
-    let reads = |bench: &mut Bench| {
-        let jobs = bench.jobs().into_iter();
-        jobs.filter(|job| job.starts_with("read")).count()
-    };
-    assert_eq!(reads(&mut bench), 4);
-    bench.wait(2 * PROMPT);
-    assert_eq!(reads(&mut bench), 0, "requests that hang keep their slots");
-    let refused = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(3)));
-    bench.done(read(0, Err(refused)));
-    for toggle in 1..4 {
-        bench.done(read(toggle, Ok(present(&[]))));
-    }
-    assert_eq!(reads(&mut bench), 0, "the target is left alone");
-    bench.wait(Duration::from_secs(3));
-    assert_eq!(reads(&mut bench), 1);
-    bench.wait(Duration::from_secs(7));
-    assert_eq!(
-        reads(&mut bench),
-        2,
-        "the rest, now that the window has passed"
-    );
-}
-
-#[test]
-fn a_resync_sends_again_what_cannot_be_read() {
-    let mut bench = Bench::in_sync(1, false);
-    bench.wait(Duration::from_secs(300));
-    assert_eq!(bench.jobs(), ["query 0", "describe 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(applied(0, Ok(())));
-    assert_eq!(bench.jobs(), ["update 0 "]);
-}
-
-#[test]
-fn a_pass_tells_how_many_toggles_it_asked_for() {
-    let mut bench = Bench::in_sync(2, true);
-    bench.notices();
-    bench.callback(0);
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
-    bench.done(Done::Query(1, Err(failure(Kind::Undefined))));
-    assert_eq!(bench.jobs(), ["update 0 eve"]);
-    assert_eq!(pass(&mut bench), None, "what becomes of it is not known");
-    bench.done(applied(0, Ok(())));
-    assert_eq!(pass(&mut bench), Some((2, 1, 1, 0)));
 }
 
 /// What the last pass told.
@@ -373,19 +209,4 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
     bench.done(Done::Query(1, Ok(users(&[]))));
     assert_eq!(bench.engine.source(0).last_success, Some(bench.now));
     assert!(!bench.engine.sources[0].passes.unanswered);
-}
-
-#[test]
-fn a_callback_during_a_query_does_not_shorten_the_pause_that_its_failure_asks_for() {
-    let mut bench = Bench::in_sync(1, true);
-    bench.callback(0);
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.callback(0);
-    bench.wait(PATIENCE);
-    let busy = failure(Kind::Status(503)).pausing(Some(Duration::from_secs(7)));
-    bench.done(Done::Query(0, Err(busy)));
-    bench.millis(6_999);
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-    bench.millis(1);
-    assert_eq!(bench.jobs(), ["query 0"]);
 }

@@ -6,89 +6,82 @@ use super::*;
 use crate::config::MaxRemoval;
 
 const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
+const MANY: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+const NOTHING: [&str; 0] = [];
 
-fn limited_blind() -> Config {
+fn limited() -> Config {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = HALF;
     config
 }
 
-/// a, b, c, d were sent; a alone is held.
-fn held_blind() -> Bench {
-    let mut bench = Bench::new(limited_blind(), Mode::Serve, false);
+/// A target that cannot be read, and a toggle of which these users were sent.
+fn sent(keys: &[&str]) -> Bench {
+    let mut bench = Bench::new(limited(), Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     bench.done(created(0, Ok(new_toggle(false))));
-    bench.done(Done::Query(0, Ok(users(&["a", "b", "c", "d"]))));
-    assert_eq!(bench.jobs(), ["update 0 a b c d"]);
+    bench.done(Done::Query(0, Ok(users(keys))));
+    assert_eq!(bench.jobs(), [format!("update 0 {}", keys.join(" "))]);
     bench.done(applied(0, Ok(())));
+    bench
+}
+
+/// The rule allows these users now.
+fn allow(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["a"]))));
-    assert_eq!(bench.jobs(), [""; 0]);
-    assert_eq!(bench.engine.toggle(0).state, State::Held);
-    bench
+    bench.done(Done::Query(0, Ok(users(keys))));
+    bench.jobs()
+}
+
+/// What is sent where the rule allows `a` alone, and the target says that the toggle exists.
+fn sent_for_a(bench: &mut Bench) -> Vec<String> {
+    bench.answer(|job| match job {
+        "query 0" => Some(Done::Query(0, Ok(users(&["a"])))),
+        "create 0" => {
+            let found = Observed::Present(Present::plain(true, None));
+            Some(created(0, Ok(Applied::Found(found))))
+        }
+        _ => None,
+    })
 }
 
 #[test]
 fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
-    let mut renewed = limited_blind();
+    let mut renewed = limited();
     with_header(&mut renewed, "Authorization", "new");
-    for (what, changed) in [("nothing", limited_blind()), ("the token", renewed)] {
-        let (_, mut next) = reload(held_blind(), changed);
-        let mut sent = Vec::new();
-        for _ in 0..6 {
-            for job in next.jobs() {
-                match job.as_str() {
-                    "query 0" => next.done(Done::Query(0, Ok(users(&["a"])))),
-                    "create 0" => {
-                        let found = Present::plain(true, None);
-                        next.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
-                    }
-                    _ => sent.push(job),
-                }
-            }
-        }
-        assert_eq!(sent, [""; 0], "changed: {what}");
+    for (what, changed) in [("nothing", limited()), ("the token", renewed)] {
+        let mut before = sent(&["a", "b", "c", "d"]);
+        assert_eq!(allow(&mut before, &["a"]), NOTHING);
+        assert_eq!(before.engine.toggle(0).state, State::Held);
+        let (_, mut next) = reload(before, changed);
+        assert_eq!(sent_for_a(&mut next), NOTHING, "changed: {what}");
         assert_eq!(next.engine.toggle(0).state, State::Held, "changed: {what}");
     }
 }
 
 #[test]
 fn the_limit_knows_what_was_in_flight_at_a_reload() {
-    let mut before = Bench::new(limited_blind(), Mode::Serve, false);
-    before.jobs();
-    before.done(created(0, Ok(new_toggle(false))));
-    before.done(Done::Query(0, Ok(users(&["a", "b"]))));
-    assert_eq!(before.jobs(), ["update 0 a b"]);
-    before.done(applied(0, Ok(())));
-    before.callback(0);
-    before.jobs();
-    let many = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    before.done(Done::Query(0, Ok(users(&many))));
-    assert_eq!(before.jobs(), ["update 0 a b c d e f g h"]);
-    let (mut old, mut next) = reload(before, limited_blind());
+    let mut before = sent(&["a", "b"]);
+    assert_eq!(allow(&mut before, &MANY), ["update 0 a b c d e f g h"]);
+    let (mut old, mut next) = reload(before, limited());
     old.done(applied(0, Ok(())));
-    let now = next.moment();
-    next.engine.handle(Event::Ended(0), now);
-    let mut sent = Vec::new();
-    for _ in 0..6 {
-        for job in next.jobs() {
-            match job.as_str() {
-                "query 0" => next.done(Done::Query(0, Ok(users(&["a"])))),
-                "create 0" => {
-                    let found = Present::plain(true, None);
-                    next.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
-                }
-                _ => sent.push(job),
-            }
-        }
-    }
-    assert_eq!(sent, [""; 0], "7 of 8 users are removed at once");
+    next.handle(Event::Ended(0));
+    assert_eq!(sent_for_a(&mut next), NOTHING, "7 of 8 users would go");
+}
+
+#[test]
+fn the_limit_counts_who_may_have_come_with_an_update_that_was_lost() {
+    let mut bench = sent(&["a", "b"]);
+    assert_eq!(allow(&mut bench, &MANY), ["update 0 a b c d e f g h"]);
+    // It was done, and the answer was lost.
+    bench.done(applied(0, Err(failure(Kind::Timeout))));
+    assert_eq!(allow(&mut bench, &["a"]), NOTHING, "7 of 8 users may go");
 }
 
 #[test]
 fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
-    for answer in ["not ready", "refused"] {
+    for answer in [Ok(ready(Some(false))), Err(failure(Kind::Refused))] {
         let mut bench = super::connecting::connected(super::connecting::waiting_opal());
         assert_eq!(bench.jobs(), ["ready 0"]);
         bench.done(Done::Ready(0, Ok(ready(Some(true)))));
@@ -96,31 +89,19 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
         bench.done(Done::Query(0, Ok(users(&["ann"]))));
         assert_eq!(bench.jobs(), ["update 0 ann"]);
         bench.done(applied(0, Ok(())));
-        // OPA is restarted, OPAL calls.
-        let mut sent = Vec::new();
+        // OPA is restarted, OPAL calls, and ann is taken away by hand.
         bench.callback(0);
         for _ in 0..1400 {
-            for job in bench.jobs() {
-                match job.as_str() {
-                    "ready 0" if answer == "refused" => {
-                        bench.done(Done::Ready(0, Err(failure(Kind::Refused))));
-                    }
-                    "ready 0" => bench.done(Done::Ready(0, Ok(ready(Some(false))))),
-                    "watch 0" => bench.done(Done::Watch(0, Ok(true))),
-                    "discover 0" => bench.done(Done::Discover(0, Ok(access()))),
-                    // Somebody has taken ann away by hand.
-                    "read 0" => bench.done(read(0, Ok(present(&[])))),
-                    "update 0 ann" => {
-                        sent.push(job);
-                        bench.done(applied(0, Ok(())));
-                    }
-                    other => panic!("{other}"),
-                }
-            }
+            let sent = bench.answer(|job| match job {
+                "ready 0" => Some(Done::Ready(0, answer.clone())),
+                "watch 0" => Some(Done::Watch(0, Ok(true))),
+                "discover 0" => Some(Done::Discover(0, Ok(access()))),
+                "read 0" => Some(read(0, Ok(present(&[])))),
+                _ => None,
+            });
+            assert_eq!(sent, NOTHING, "{answer:?}");
             bench.millis(250);
         }
-        let state = bench.engine.toggle(0).state;
-        assert_eq!(sent, [""; 0], "{answer}: {state:?}");
     }
 }
 
@@ -128,11 +109,8 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
 fn a_wait_that_another_opa_asked_for_does_not_hold_up_the_new_one() {
     let mut bench = super::connecting::connected(opal());
     assert_eq!(bench.jobs(), ["query 0"]);
-    let pause = Some(Duration::from_secs(300));
-    bench.done(Done::Query(
-        0,
-        Err(failure(Kind::Status(503)).pausing(pause)),
-    ));
+    let busy = failure(Kind::Status(503)).pausing(Some(Duration::from_secs(300)));
+    bench.done(Done::Query(0, Err(busy)));
     // OPAL is restarted, with another OPA.
     bench.millis(30_000);
     assert_eq!(bench.jobs(), ["watch 0"]);
@@ -145,88 +123,40 @@ fn a_wait_that_another_opa_asked_for_does_not_hold_up_the_new_one() {
 }
 
 #[test]
-fn a_toggle_that_was_just_created_has_nobody_who_could_be_removed() {
-    let mut bench = Bench::new(limited_blind(), Mode::Serve, false);
-    assert_eq!(bench.jobs(), ["query 0", "create 0"]);
-    bench.done(created(0, Ok(new_toggle(false))));
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), ["update 0 "]);
-}
-
-#[test]
 fn reloads_do_not_put_off_the_resync_for_ever() {
     let mut bench = Bench::in_sync(1, true);
     let mut reads = 0;
+    // A token is renewed by a reload every four minutes; a resync is due every five.
     for _ in 0..24 {
-        // A token is renewed by a reload every four minutes; a resync is due every five.
         bench.wait(Duration::from_secs(240));
-        loop {
-            let jobs = bench.jobs();
-            if jobs.is_empty() {
-                break;
-            }
-            for job in jobs {
-                match job.as_str() {
-                    "query 0" => bench.done(Done::Query(0, Ok(Users::default()))),
-                    "read 0" => {
-                        reads += 1;
-                        bench.done(read(0, Ok(present(&[]))));
-                    }
-                    other => panic!("{other}"),
-                }
-            }
-        }
+        bench.answer(|job| {
+            reads += usize::from(job == "read 0");
+            Some(match job {
+                "query 0" => Done::Query(0, Ok(Users::default())),
+                _ => read(0, Ok(present(&[]))),
+            })
+        });
         bench = reload(bench, config(vec![opa()], &[0])).1;
     }
-    assert!(reads > 0, "nobody looked at the target for 96 minutes");
+    assert!(reads > 0, "the target was not read for 96 minutes");
 }
 
 #[test]
 fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
-    let polled = polled("1s");
-    let mut bench = Bench::new(config(vec![polled], &[0]), Mode::Serve, false);
+    let config = config(vec![polled("1s")], &[0]);
+    let mut bench = Bench::new(config, Mode::Serve, false);
     let mut updates = 0;
     for _ in 0..400 {
-        loop {
-            let jobs = bench.jobs();
-            if jobs.is_empty() {
-                break;
-            }
-            for job in jobs {
-                match job.as_str() {
-                    "query 0" => bench.done(Done::Query(0, Ok(users(&["ann"])))),
-                    "create 0" => bench.done(created(0, Ok(new_toggle(false)))),
-                    "update 0 ann" => {
-                        updates += 1;
-                        bench.done(applied(0, Err(failure(Kind::Status(500)))));
-                    }
-                    other => panic!("{other}"),
-                }
-            }
-        }
+        bench.answer(|job| {
+            updates += usize::from(job == "update 0 ann");
+            Some(match job {
+                "query 0" => Done::Query(0, Ok(users(&["ann"]))),
+                "create 0" => created(0, Ok(new_toggle(false))),
+                _ => applied(0, Err(failure(Kind::Status(500)))),
+            })
+        });
         bench.millis(250);
     }
     // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 47.5, 63.5, 79.5, 95.5 s
     assert!(updates <= 11, "{updates} updates in 100 s");
-}
-
-#[test]
-fn the_limit_counts_who_may_have_come_with_an_update_that_was_lost() {
-    let mut bench = Bench::new(limited_blind(), Mode::Serve, false);
-    bench.jobs();
-    bench.done(created(0, Ok(new_toggle(false))));
-    bench.done(Done::Query(0, Ok(users(&["a", "b"]))));
-    assert_eq!(bench.jobs(), ["update 0 a b"]);
-    bench.done(applied(0, Ok(())));
-    bench.callback(0);
-    bench.jobs();
-    let many = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    bench.done(Done::Query(0, Ok(users(&many))));
-    assert_eq!(bench.jobs(), ["update 0 a b c d e f g h"]);
-    // It was done, and the answer was lost.
-    bench.done(applied(0, Err(failure(Kind::Timeout))));
-    bench.callback(0);
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["a"]))));
-    assert_eq!(bench.jobs(), [""; 0], "7 of 8 users may be removed at once");
 }

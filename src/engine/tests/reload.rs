@@ -52,60 +52,12 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
 }
 
 #[test]
-fn names_count_and_not_places_in_the_file() {
-    let mut before = in_step();
-    before.callback(0);
-    before.jobs();
-    before.done(Done::Query(0, Ok(users(&["ann"]))));
-    before.jobs();
-    before.done(applied(0, Ok(())));
-    let mut changed = config(vec![opal()], &[0, 0]);
-    changed.toggles.swap(0, 1);
-    let (_, mut next) = reload(before, changed);
-    assert_eq!(next.jobs(), ["query 0", "query 1"]);
-    next.done(Done::Query(1, Ok(users(&["ann"]))));
-    next.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(next.jobs(), [""; 0], "toggle-0 has ann, wherever it stands");
-}
-
-#[test]
-fn a_request_in_flight_is_waited_for_whatever_has_changed() {
-    let mut elsewhere = config(vec![opal()], &[0, 0]);
-    with_header(&mut elsewhere, "X-Team", "other");
-    let settings = &mut elsewhere.target.settings;
-    settings.set("read", Setting::Bool(true));
-    for changed in [config(vec![opal()], &[0, 0]), elsewhere] {
-        let mut before = in_step();
-        before.callback(0);
-        before.jobs();
-        before.done(Done::Query(0, Ok(users(&["ann"]))));
-        before.done(Done::Query(1, Ok(users(&[]))));
-        assert_eq!(before.jobs(), ["update 0 ann"]);
-        let (mut old, mut next) = reload(before, changed);
-        let asked: Vec<String> = next.jobs();
-        assert!(!asked.contains(&"read 0".to_owned()), "{asked:?}");
-        next.done(Done::Query(0, Ok(users(&["eve"]))));
-        assert!(!next.jobs().contains(&"read 0".to_owned()));
-        old.done(applied(0, Ok(())));
-        assert!(old.engine.is_idle());
-        let now = next.moment();
-        next.engine.handle(Event::Ended(0), now);
-        assert!(next.jobs().contains(&"read 0".to_owned()));
-        next.done(read(0, Ok(present(&["ann"]))));
-        assert_eq!(next.jobs(), ["query 0"]);
-        next.done(Done::Query(0, Ok(users(&["eve"]))));
-        assert_eq!(next.jobs(), ["update 0 eve"]);
-    }
-}
-
-#[test]
 fn the_end_of_a_request_that_nobody_waits_for_is_no_news() {
     let (_, mut next) = reload(in_step(), config(vec![opal()], &[0, 0]));
     next.jobs();
     next.done(Done::Query(0, Ok(users(&["ann"]))));
     assert_eq!(next.jobs(), ["update 0 ann"]);
-    let now = next.moment();
-    next.engine.handle(Event::Ended(0), now);
+    next.handle(Event::Ended(0));
     next.callback(0);
     next.done(Done::Query(0, Ok(users(&["eve"]))));
     let jobs = next.jobs();
@@ -113,26 +65,6 @@ fn the_end_of_a_request_that_nobody_waits_for_is_no_news() {
         !jobs.iter().any(|job| job.starts_with("update 0")),
         "{jobs:?}"
     );
-}
-
-#[test]
-fn what_fails_goes_on_to_fail_until_it_succeeds() {
-    let mut before = in_step();
-    before.callback(0);
-    before.jobs();
-    before.done(Done::Query(0, Err(failure(Kind::Status(500)))));
-    before.done(Done::Query(1, Ok(users(&["ann"]))));
-    before.jobs();
-    before.done(applied(1, Err(failure(Kind::Refused))));
-    let (_, mut next) = reload(before, config(vec![opal()], &[0, 0]));
-    assert!(!next.engine.toggle(0).troubles.is_empty());
-    assert!(!next.engine.toggle(1).troubles.is_empty());
-    // It is tried at once: the new file may well be what mends it.
-    assert_eq!(next.jobs(), ["query 0", "query 1", "read 1"]);
-    next.done(Done::Query(0, Ok(users(&[]))));
-    next.done(Done::Query(1, Ok(users(&[]))));
-    next.done(read(1, Ok(present(&[]))));
-    assert!(!next.is_failing());
 }
 
 #[test]

@@ -54,15 +54,11 @@ impl Grantor<'_> {
         request.body = Some(Body::whole("application/x-www-form-urlencoded", form));
         request.secret = Some(&secret);
         let answer = client.send(request).map_err(about)?;
-        match answer.status {
-            400 | 401 | 403 => Err(about(
-                answer.failure_with(&quote(&answer.body), Some(REFUSED)),
-            )),
-            _ => answer
-                .success()
-                .and_then(|answer| answer.json())
-                .map_err(about),
-        }
+        let granted = match answer.status {
+            400 | 401 | 403 => Err(answer.failure_with(&quote(&answer.body), Some(REFUSED))),
+            _ => answer.success().and_then(|answer| answer.json()),
+        };
+        granted.map_err(about)
     }
 
     /// The address as OPAL names it, with the slash at its end, which can matter.

@@ -8,7 +8,7 @@
 use std::io::{BufReader, Read};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny};
 
 use crate::job::Load;
 
@@ -22,17 +22,7 @@ struct Report {
     update_id: Option<IgnoredAny>,
     policy_hash: Option<IgnoredAny>,
     #[serde(default)]
-    reports: Reports,
-}
-
-/// What its `reports` have in common.
-#[derive(Default)]
-struct Reports {
-    any: bool,
-    /// One is of an entry that is loaded periodically.
-    periodic: bool,
-    /// One is of a published change, or was not saved.
-    other: bool,
+    reports: Vec<Item>,
 }
 
 #[derive(Deserialize)]
@@ -54,46 +44,21 @@ struct Entry {
 pub(crate) fn scan(body: impl Read) -> Option<Load> {
     let body = BufReader::new(body.take(LARGEST));
     let report: Report = serde_json::from_reader(body).ok()?;
-    match (report.policy_hash, report.update_id, report.reports) {
-        (Some(_), ..) => Some(Load::Policy),
-        (None, Some(_), Reports { any: false, .. }) => Some(Load::Nothing),
-        (None, Some(_), Reports { periodic: true, .. }) => Some(Load::Periodic),
-        (None, Some(_), Reports { other: false, .. }) => Some(Load::Data),
-        _ => None,
+    if report.policy_hash.is_some() {
+        return Some(Load::Policy);
+    }
+    report.update_id?;
+    let is_periodic = |item: &Item| matches!(item.entry.periodic_update_interval, Some(Some(_)));
+    let is_loaded = |item: &Item| item.saved && item.entry.periodic_update_interval.is_some();
+    match &report.reports[..] {
+        [] => Some(Load::Nothing),
+        items if items.iter().any(is_periodic) => Some(Load::Periodic),
+        items => items.iter().all(is_loaded).then_some(Load::Data),
     }
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
-}
-
-impl<'de> Deserialize<'de> for Reports {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reports, D::Error> {
-        struct Items;
-
-        impl<'de> Visitor<'de> for Items {
-            type Value = Reports;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a list of reports")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Reports, A::Error> {
-                let mut reports = Reports::default();
-                while let Some(item) = seq.next_element::<Item>()? {
-                    reports.any = true;
-                    match item.entry.periodic_update_interval {
-                        Some(Some(_)) => reports.periodic = true,
-                        Some(None) if item.saved => {}
-                        Some(None) | None => reports.other = true,
-                    }
-                }
-                Ok(reports)
-            }
-        }
-
-        deserializer.deserialize_seq(Items)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reading a file whole, and replacing it so that nobody ever reads a part of it.
+//! Reading a file whole, and replacing it so that no reader ever sees a part of it.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io::{self, Write};
@@ -28,16 +28,11 @@ impl File {
         File { path: path.into() }
     }
 
-    /// What messages call it.
     pub(super) fn name(&self) -> String {
         format!("file {}", self.path.display())
     }
 
     /// Its text; none where there is no such file.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be read, or is no text.
     pub(super) fn read(&self) -> Result<Option<String>, Failure> {
         let read = || match fs::metadata(&self.path)?.is_file() {
             true => fs::read_to_string(&self.path),
@@ -50,29 +45,18 @@ impl File {
         }
     }
 
-    /// Replaces it; its mode and owner stay as they are.
-    ///
-    /// # Errors
-    ///
-    /// Where the folder cannot be written to, or the owner cannot be kept: then the file is as it
-    /// was.
+    /// Replaces it. Its mode and owner stay as they are; where that cannot be, so does the file.
     pub(super) fn replace(&self, text: &str) -> Result<(), Failure> {
         let start = Instant::now();
         self.try_replace(text)
             .map_err(|error| self.failure("written", &error))?;
         let (name, bytes) = (self.name(), text.len());
-        log::debug!(
-            "wrote {name} bytes={bytes} took={}",
-            Seconds(start.elapsed())
-        );
+        let took = Seconds(start.elapsed());
+        log::debug!("wrote {name} bytes={bytes} took={took}");
         Ok(())
     }
 
-    /// Whether it can be replaced, as far as that shows without doing it.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot.
+    /// Fails where it cannot be replaced, if that shows without doing it.
     pub(super) fn check_folder(&self) -> Result<(), Failure> {
         let may_write = |path: PathBuf| {
             access(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)
@@ -139,11 +123,8 @@ impl File {
 fn keep_owner_and_mode(temporary: &NamedTempFile, observed: &Metadata) -> io::Result<()> {
     let new = temporary.as_file().metadata()?;
     if (new.uid(), new.gid()) != (observed.uid(), observed.gid()) {
-        fchown(
-            temporary.as_file(),
-            Some(observed.uid()),
-            Some(observed.gid()),
-        )?;
+        let (owner, group) = (Some(observed.uid()), Some(observed.gid()));
+        fchown(temporary.as_file(), owner, group)?;
     }
     temporary.as_file().set_permissions(observed.permissions())
 }

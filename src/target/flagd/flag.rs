@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::http::Object;
 use crate::users::Users;
 
 /// A flag by its members. What of them is not ours stays as it was written.
@@ -19,24 +18,9 @@ pub(super) struct Flag<'t>(BTreeMap<String, Member<'t>>);
 #[serde(untagged)]
 enum Member<'t> {
     Kept(&'t RawValue),
-    Word(&'static str),
-    Variants(Variants),
+    Value(Value),
     Targeting(Targeting<Arc<Users>>),
-    Metadata(Value),
 }
-
-/// The values of the variants, in the order in which they are written.
-#[derive(Clone, Deserialize, Serialize, PartialEq)]
-#[serde(deny_unknown_fields)]
-struct Variants {
-    off: bool,
-    on: bool,
-}
-
-const VARIANTS: Variants = Variants {
-    off: false,
-    on: true,
-};
 
 /// `{"if": [{"in": [{"var": "targetingKey"}, [users]]}, "on", "off"]}`
 ///
@@ -58,6 +42,15 @@ enum Condition<U> {
 enum Var {
     #[serde(rename = "var")]
     Var(String),
+}
+
+/// The members that are the same in each flag.
+fn fixed() -> [(&'static str, Value); 3] {
+    [
+        ("state", json!("ENABLED")),
+        ("variants", json!({ "off": false, "on": true })),
+        ("defaultVariant", json!("off")),
+    ]
 }
 
 /// The evaluation context's member that names the user.
@@ -97,10 +90,8 @@ impl<'t> Flag<'t> {
 
     /// Whether all but the users is as it should be.
     pub(super) fn is_in_order(&self) -> bool {
-        let variants: Option<Object<Variants>> = self.read("variants");
-        variants.is_some_and(|Object(variants)| variants == VARIANTS)
-            && self.read::<String>("state").as_deref() == Some("ENABLED")
-            && self.read::<String>("defaultVariant").as_deref() == Some("off")
+        let mut fixed = fixed().into_iter();
+        fixed.all(|(name, value)| self.read::<Value>(name) == Some(value))
     }
 
     /// Whether its metadata are those of the `spec`, where that has any.
@@ -114,16 +105,16 @@ impl<'t> Flag<'t> {
         let var = Var::Var(TARGETING_KEY.to_owned());
         let condition = Condition::In(var, Arc::clone(users));
         let targeting = Targeting::If(condition, "on".to_owned(), "off".to_owned());
-        self.set("state", Member::Word("ENABLED"));
-        self.set("variants", Member::Variants(VARIANTS));
-        self.set("defaultVariant", Member::Word("off"));
+        for (name, value) in fixed() {
+            self.set(name, Member::Value(value));
+        }
         self.set("targeting", Member::Targeting(targeting));
     }
 
     /// Gives it the metadata of the `spec`, where that has any.
     pub(super) fn describe(&mut self, spec: &Map<String, Value>) {
         if let Some(metadata) = spec.get("metadata") {
-            self.set("metadata", Member::Metadata(metadata.clone()));
+            self.set("metadata", Member::Value(metadata.clone()));
         }
     }
 

@@ -2,7 +2,6 @@
 //! differs, and nothing else.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -83,8 +82,16 @@ pub(super) struct State {
     strays: Vec<Instruction>,
     /// What puts right all but the individual targets.
     repairs: Vec<Instruction>,
-    /// Who is served `true`, where that can be told.
-    holders: Option<Arc<Users>>,
+    serves: Serves,
+}
+
+/// Who is served `true`.
+#[derive(Clone, Copy, PartialEq)]
+enum Serves {
+    Targets,
+    Nobody,
+    /// That cannot be told.
+    Unknown,
 }
 
 /// The two variations of a boolean flag, found by their values.
@@ -118,12 +125,12 @@ impl Told {
         let mut environments: Vec<State> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
-            let config = config.ok_or_else(|| spec.has_no_environment(key))?;
+            let config = config.ok_or_else(|| refuse(spec.has_no_environment(key)))?;
             let mut state = config.state(&variations);
             // Of equal sets one is kept: they can be large.
             let mut known = environments.iter().map(|state| &state.targets);
             if let Some(known) = known.find(|known| **known == state.targets) {
-                state.share(Arc::clone(known));
+                state.targets = Arc::clone(known);
             }
             environments.push(state);
         }
@@ -214,50 +221,47 @@ impl Config {
                 values: Arc::new(target.values.clone()),
             }));
         }
-        let targets = Arc::new(targets);
-        let repairs = self.repairs(variations);
-        let serves_targets = self.serves_targets_alone(variations) && nobody_else;
-        let holders = match self.on {
-            true => serves_targets.then(|| Arc::clone(&targets)),
-            false => (self.off_variation == Some(off.0)).then(Arc::default),
-        };
+        let variation_id = || off.1.to_owned();
+        let is_any =
+            |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|it| !it.is_empty());
+        // What can serve `true` to others while it is on, or `false` to targets.
+        let detours = [
+            (
+                is_any(&self.prerequisites),
+                Instruction::ReplacePrerequisites { prerequisites: [] },
+            ),
+            (is_any(&self.rules), Instruction::ReplaceRules { rules: [] }),
+            (
+                !self.falls_through_to(off.0),
+                Instruction::UpdateFallthroughVariationOrRollout {
+                    variation_id: variation_id(),
+                },
+            ),
+        ];
+        let is_off_right = self.off_variation == Some(off.0);
+        let switches = [
+            (
+                !is_off_right,
+                Instruction::UpdateOffVariation {
+                    variation_id: variation_id(),
+                },
+            ),
+            (!self.on, Instruction::TurnFlagOn),
+        ];
+        let is_direct = nobody_else && detours.iter().all(|(is_there, _)| !is_there);
+        let repairs = detours.into_iter().chain(switches);
         State {
-            targets,
+            targets: Arc::new(targets),
             strays,
-            repairs,
-            holders,
+            repairs: repairs
+                .filter_map(|(is_needed, repair)| is_needed.then_some(repair))
+                .collect(),
+            serves: match self.on {
+                true if is_direct => Serves::Targets,
+                false if is_off_right => Serves::Nobody,
+                _ => Serves::Unknown,
+            },
         }
-    }
-
-    /// What is wrong beside the targets.
-    fn repairs(&self, variations: &Variations) -> Vec<Instruction> {
-        let off = || variations.off.1.to_owned();
-        let mut repairs = Vec::new();
-        if has_any(self.prerequisites.as_ref()) {
-            repairs.push(Instruction::ReplacePrerequisites { prerequisites: [] });
-        }
-        if has_any(self.rules.as_ref()) {
-            repairs.push(Instruction::ReplaceRules { rules: [] });
-        }
-        if !self.falls_through_to(variations.off.0) {
-            let variation_id = off();
-            repairs.push(Instruction::UpdateFallthroughVariationOrRollout { variation_id });
-        }
-        if self.off_variation != Some(variations.off.0) {
-            let variation_id = off();
-            repairs.push(Instruction::UpdateOffVariation { variation_id });
-        }
-        if !self.on {
-            repairs.push(Instruction::TurnFlagOn);
-        }
-        repairs
-    }
-
-    /// Whether, while it is on, nobody but individual targets can get `true`, and they do.
-    fn serves_targets_alone(&self, variations: &Variations) -> bool {
-        self.falls_through_to(variations.off.0)
-            && !has_any(self.rules.as_ref())
-            && !has_any(self.prerequisites.as_ref())
     }
 
     fn falls_through_to(&self, variation: usize) -> bool {
@@ -269,15 +273,9 @@ impl Config {
 impl Flag {
     /// What the engine has to know of it.
     pub(super) fn present(&self) -> Present {
-        let environments = self.environments.iter().map(|state| Environment {
-            users: state.holders.clone(),
-            named: Some(Arc::clone(&state.targets))
-                .filter(|named| state.holders.as_ref() != Some(named)),
-            in_order: state.is_in_order(),
-        });
         Present {
             described: self.description.is_empty(),
-            environments: environments.collect(),
+            environments: self.environments.iter().map(State::observed).collect(),
         }
     }
 
@@ -319,27 +317,25 @@ impl State {
             targets: Arc::clone(users),
             strays: Vec::new(),
             repairs: Vec::new(),
-            holders: Some(Arc::clone(users)),
+            serves: Serves::Targets,
         }
     }
 
-    fn is_in_order(&self) -> bool {
-        self.strays.is_empty() && self.repairs.is_empty()
-    }
-
-    fn share(&mut self, targets: Arc<Users>) {
-        if self.holders.as_ref() == Some(&self.targets) {
-            self.holders = Some(Arc::clone(&targets));
+    fn observed(&self) -> Environment {
+        let users = match self.serves {
+            Serves::Targets => Some(Arc::clone(&self.targets)),
+            Serves::Nobody => Some(Arc::default()),
+            Serves::Unknown => None,
+        };
+        Environment {
+            named: Some(Arc::clone(&self.targets)).filter(|named| users.as_ref() != Some(named)),
+            users,
+            in_order: self.strays.is_empty() && self.repairs.is_empty(),
         }
-        self.targets = targets;
     }
 }
 
-fn has_any<T>(list: Option<&Vec<T>>) -> bool {
-    list.is_some_and(|list| !list.is_empty())
-}
-
-/// A failure that lasts until somebody changes something by hand.
+/// A failure that lasts until the flag or the configuration is changed by hand.
 pub(super) fn refuse(words: String) -> Failure {
     Failure::new(Kind::Misfit, words)
 }
@@ -390,24 +386,6 @@ pub(super) struct Targets {
 }
 
 /// How long something is as JSON, in bytes.
-fn size(value: &(impl Serialize + ?Sized)) -> usize {
-    let mut length = Length(0);
-    match serde_json::to_writer(&mut length, value) {
-        Ok(()) => length.0,
-        Err(_) => usize::MAX,
-    }
-}
-
-/// Counts what is written to it.
-struct Length(usize);
-
-impl Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }

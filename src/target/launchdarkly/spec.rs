@@ -3,9 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::flag::refuse;
 use crate::config::{self, Form, Key, Toggle, ValueKind};
-use crate::error::Failure;
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -71,11 +69,13 @@ pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
     })
 }
 
-/// The `spec` of a toggle.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Deserialize)]
 pub(super) struct Spec {
     #[serde(skip)]
     pub(super) key: String,
+    /// Says in the audit log who asks for a change.
+    #[serde(skip)]
+    pub(super) comment: String,
     pub(super) name: String,
     pub(super) proj_key: String,
     pub(super) environments: Vec<String>,
@@ -90,6 +90,7 @@ impl Spec {
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
         spec.key = toggle.key.clone();
+        spec.comment = format!("optoggles: {}", toggle.users_policy);
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();
@@ -97,11 +98,11 @@ impl Spec {
         Ok(spec)
     }
 
-    pub(super) fn has_no_environment(&self, environment: &str) -> Failure {
-        refuse(format!(
+    pub(super) fn has_no_environment(&self, environment: &str) -> String {
+        format!(
             "the project {} has no environment {environment}: correct `environments` of the toggle \
              {}, or create it in LaunchDarkly",
             self.proj_key, self.key
-        ))
+        )
     }
 }

@@ -15,6 +15,7 @@ const PRODUCTION: &str = "production";
 fn spec(key: &str) -> Spec {
     Spec {
         key: key.to_owned(),
+        comment: String::new(),
         name: "US".to_owned(),
         proj_key: "default".to_owned(),
         environments: vec![PRODUCTION.to_owned()],

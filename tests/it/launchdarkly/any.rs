@@ -5,11 +5,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use optoggles::catalog;
 use optoggles::config::Config;
 use optoggles::config::load::load;
 use optoggles::job::{Applied, Edit, What};
 use optoggles::metrics::Metrics;
-use optoggles::peers::catalog;
 use optoggles::plan::{Observed, Step};
 use optoggles::target;
 use optoggles::users::Users;
@@ -121,13 +121,20 @@ proptest! {
             target::open(&config(&launchdarkly.http.url()), requests).unwrap()
         };
         let (target, judge) = (open(), open());
-        let mut observed = target.read(&[0]).remove(0).1.unwrap();
+        let update = |users: &Arc<Users>| {
+            let edit = Edit { toggle: 0, what: What::Update(Arc::clone(users)) };
+            target.apply(&[edit]).remove(0).1.unwrap()
+        };
+        // What has not been read is not changed.
+        let Applied::Found(mut observed) = update(&Arc::default()) else {
+            panic!("it was changed");
+        };
+        prop_assert_eq!(launchdarkly.http.count("PATCH *"), 0);
         // The second set is sent on top of what is known, without another read.
         for set in [desired, next] {
             let users: Arc<Users> = Arc::new(set.iter().copied().collect());
             if observed.steps(Some(&users), true).contains(&Step::Update) {
-                let edit = Edit { toggle: 0, what: What::Update(Arc::clone(&users)) };
-                prop_assert_eq!(target.apply(&[edit]), [(0, Ok(Applied::Done))]);
+                prop_assert_eq!(update(&users), Applied::Done);
                 observed.set_users(&users);
             }
             let others: Vec<&str> = PEOPLE.into_iter().filter(|one| !set.contains(one)).collect();

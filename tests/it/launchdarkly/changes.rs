@@ -1,6 +1,7 @@
 //! From a change of the policy to the flags.
 
 use super::*;
+use crate::support::launchdarkly::Target;
 
 #[test]
 fn a_new_flag_is_on_for_exactly_the_users_of_the_rule_in_the_listed_environments() {
@@ -138,4 +139,25 @@ fn two_instances_that_send_the_same_change_leave_the_right_users() {
         });
         flags.wait_until_on_for("us", users, others);
     }
+}
+
+#[test]
+fn after_a_reload_a_flag_is_read_before_it_is_changed() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    let daemon = flags.serve_in_step();
+    flags.program.reload(&daemon, flags.program.config());
+    flags.stage.wait_until("it is reloaded", || {
+        daemon.process.stderr().contains("reloaded sources=")
+    });
+    let mut platform = flags.platform();
+    for environment in ENVIRONMENTS {
+        let config = platform.edit("default", "us").environment(environment);
+        config.targets = vec![Target::new("user", 0, &["ann", "mallory"])];
+        config.mark_order();
+    }
+    drop(platform);
+    flags.change("us", &["ann", "bob"]);
+    flags.wait_until_on_for("us", &["ann", "bob"], &["mallory"]);
+    daemon.wait_healthy();
 }

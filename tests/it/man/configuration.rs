@@ -193,12 +193,7 @@ fn entries(table: &Table) -> Vec<Entry> {
 fn read(folder: &TempDir, config: &str) -> Option<Config> {
     let file = folder.path().join("optoggles.toml");
     fs::write(&file, config).unwrap();
-    let loaded = load::load(
-        Some(&file),
-        &|_| Some("any".into()),
-        &optoggles::peers::catalog(),
-    )
-    .ok()?;
+    let loaded = load::load(Some(&file), &|_| Some("any".into()), &optoggles::catalog()).ok()?;
     Some(loaded.config)
 }
 

@@ -1,11 +1,12 @@
 //! No toggle waits for another.
 
-use super::super::super::{PATIENCE, PROMPT};
 use super::setup::{
     ALONE, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, toggles_of,
 };
 use super::world::World;
 use super::*;
+use crate::engine::pass::PATIENCE;
+use crate::engine::task::PROMPT;
 
 /// How long a request takes that is answered.
 const LATENCY: Duration = Duration::from_millis(5);

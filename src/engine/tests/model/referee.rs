@@ -16,7 +16,7 @@ use super::remote::Remote;
 use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of, updates_of};
 use super::world::Flight;
 use super::*;
-use crate::engine::HANGING;
+use crate::engine::task::HANGING;
 use crate::job::Operation;
 
 const WAITS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
