@@ -66,7 +66,7 @@ pub(super) fn values(cx: &mut Context, node: &Node, help: &str) -> Option<Map<St
 /// A table as JSON, its strings interpolated; none if something in it was reported.
 ///
 /// The TOML parser bounds how deep tables go, so this may follow them down.
-fn object(table: &Section, cx: &mut Context) -> Option<Map<String, Value>> {
+pub(super) fn object(table: &Section, cx: &mut Context) -> Option<Map<String, Value>> {
     let members = table.members();
     let members = members.iter().map(|(key, node)| {
         warn_of_stray(cx, key, "a `spec`");

@@ -1,6 +1,7 @@
 //! A right file, in which each test makes some mistakes.
 
 mod any;
+mod reference;
 mod right;
 mod secrets;
 
@@ -8,10 +9,10 @@ use std::io;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::config::Config;
 use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
 use crate::config::report::{Position, Problem, Related, Report};
+use crate::config::{Catalog, Config};
 use crate::peers::catalog;
 
 /// What must never show.

@@ -23,7 +23,7 @@ pub(super) static TYPE: Type = Type {
         name: "opal",
         says: "An OPAL client and the OPA that it manages. The OPAL client has to run with \
                `OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True`, and should run with \
-               `OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True`.",
+               `OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True`; see OPAL below.",
         keys: &[KEYS, TLS],
         check: check_settings,
     },
