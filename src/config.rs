@@ -6,7 +6,7 @@ mod addresses;
 mod check;
 mod interpolate;
 mod keys;
-pub mod leaving;
+pub(crate) mod leaving;
 mod lines;
 pub mod load;
 mod mask;
@@ -15,7 +15,7 @@ mod policy;
 mod problem;
 mod reader;
 mod removal;
-pub mod report;
+pub(crate) mod report;
 mod section;
 mod settings;
 mod sources;
@@ -27,6 +27,7 @@ pub(crate) mod tls;
 mod toggles;
 mod values;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub use keys::Catalog;
 pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
 pub(crate) use problem::quote;
 pub(crate) use reader::Context;
-pub use removal::MaxRemoval;
+pub(crate) use removal::MaxRemoval;
 pub(crate) use section::Section;
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use spec::is_telling;
@@ -49,26 +50,19 @@ pub struct Config {
     /// Where `serve` listens.
     pub bind: Bind,
     /// Time between resyncs; none: no resyncs.
-    pub resync_interval: Option<Duration>,
-    /// How long a request may take, whole.
-    pub http_timeout: Duration,
+    pub(crate) resync_interval: Option<Duration>,
+    pub(crate) http_timeout: Duration,
     /// Requests in flight at once, to each source and to the target; at least 1.
-    pub concurrency: usize,
-    /// Where users come from, in the order of the file.
-    pub sources: Vec<Source>,
-    /// Where the toggles are.
-    pub target: Target,
-    /// The toggles, in the order of the file.
-    pub toggles: Vec<Toggle>,
+    pub(crate) concurrency: usize,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) target: Target,
+    pub(crate) toggles: Vec<Toggle>,
 }
 
 impl Config {
     /// The same for these toggles alone, all where none is named, and for the sources they use.
-    ///
-    /// # Errors
-    ///
-    /// Names each key that no toggle has, on a line of its own.
-    pub fn only(mut self, keys: &[String]) -> Result<Config, String> {
+    /// Fails with each key that no toggle has, on a line of its own.
+    pub(crate) fn only(mut self, keys: &[String]) -> Result<Config, String> {
         let known: Vec<&str> = self.toggles.iter().map(|toggle| &*toggle.key).collect();
         let unknown = keys.iter().filter(|key| !known.contains(&key.as_str()));
         let unknown: Vec<String> = unknown.map(|key| no_toggle(key, &known)).collect();
@@ -77,18 +71,11 @@ impl Config {
         }
         self.toggles
             .retain(|toggle| keys.is_empty() || keys.contains(&toggle.key));
-        let used = |id| {
-            self.toggles
-                .iter()
-                .any(|toggle| toggle.users_policy.source == id)
-        };
-        let used: Vec<usize> = (0..self.sources.len()).filter(|id| used(*id)).collect();
-        for toggle in &mut self.toggles {
-            let rule = &mut toggle.users_policy;
-            rule.source = used
-                .iter()
-                .position(|id| *id == rule.source)
-                .unwrap_or_default();
+        let rules = self.toggles.iter_mut();
+        let rules: Vec<&mut Rule> = rules.map(|toggle| &mut toggle.users_policy).collect();
+        let used: BTreeSet<usize> = rules.iter().map(|rule| rule.source).collect();
+        for rule in rules {
+            rule.source = used.range(..rule.source).count();
         }
         let mut id = 0..;
         self.sources
@@ -96,8 +83,7 @@ impl Config {
         Ok(self)
     }
 
-    /// The rules that toggles have of a source.
-    pub fn rules_of(&self, source: &Source) -> Vec<Rule> {
+    pub(crate) fn rules_of(&self, source: &Source) -> Vec<Rule> {
         let rules = self.toggles.iter().map(|toggle| &toggle.users_policy);
         let ours = rules.filter(|rule| self.sources[rule.source].id == source.id);
         ours.cloned().collect()
@@ -127,9 +113,9 @@ pub struct Bind {
 
 /// Where the users of toggles come from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Source {
+pub(crate) struct Source {
     /// `[A-Za-z0-9][A-Za-z0-9._-]*`, unique.
-    pub id: String,
+    pub(crate) id: String,
     pub(crate) kind: &'static SourceType,
     /// What its type and TLS have.
     pub(crate) settings: Settings,
@@ -139,38 +125,32 @@ pub struct Source {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// The certificates to trust instead of the public ones.
-    pub ca: Option<String>,
-    /// Our own certificate chain and its key.
-    pub identity: Option<Identity>,
+    pub(crate) ca: Option<String>,
+    pub(crate) identity: Option<Identity>,
 }
 
-/// A client certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The chain, ours first.
-    pub cert: String,
-    /// Its private key.
-    pub key: Secret,
+    pub(crate) cert: String,
+    pub(crate) key: Secret,
 }
 
 /// The feature management platform that holds the toggles.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Target {
+pub(crate) struct Target {
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,
 }
 
-/// One feature flag.
 #[derive(Clone, PartialEq)]
-pub struct Toggle {
+pub(crate) struct Toggle {
     /// Its key at the target, unique.
-    pub key: String,
-    /// Which rule names its users.
-    pub users_policy: Rule,
-    /// What the target needs to create it.
-    pub spec: Map<String, Value>,
+    pub(crate) key: String,
+    pub(crate) users_policy: Rule,
+    pub(crate) spec: Map<String, Value>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
-    pub max_removal: MaxRemoval,
+    pub(crate) max_removal: MaxRemoval,
 }
 
 impl fmt::Debug for Toggle {
@@ -188,11 +168,10 @@ impl fmt::Debug for Toggle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The index of its source in [`Config::sources`].
-    pub source: usize,
+    pub(crate) source: usize,
     /// Such as `app.rbac`.
-    pub package: String,
-    /// Such as `us_users`.
-    pub rule: String,
+    pub(crate) package: String,
+    pub(crate) rule: String,
 }
 
 impl fmt::Display for Rule {

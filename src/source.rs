@@ -70,7 +70,7 @@ struct Type {
 }
 
 /// The types of sources, the first of them where none is named.
-static TYPES: [&Type; 3] = [&opal::TYPE, &opa::TYPE, &file::TYPE];
+static TYPES: &[&Type] = &[&opal::TYPE, &opa::TYPE, &file::TYPE];
 
 pub(crate) fn types() -> Vec<&'static SourceType> {
     TYPES.iter().map(|it| &it.config).collect()

@@ -39,7 +39,7 @@ struct Type {
 }
 
 /// The types of targets.
-static TYPES: [&Type; 3] = [&flagd::TYPE, &launchdarkly::TYPE, &restapi::TYPE];
+static TYPES: &[&Type] = &[&flagd::TYPE, &launchdarkly::TYPE, &restapi::TYPE];
 
 pub(crate) fn types() -> Vec<&'static TargetType> {
     TYPES.iter().map(|it| &it.config).collect()

@@ -4,7 +4,7 @@
 use super::{Config, Target};
 
 /// What of an old configuration the new one leaves behind, in sentences for the log.
-pub fn left_behind(old: &Config, new: &Config) -> Vec<String> {
+pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
     if old.target.place() != new.target.place() {
         left.push(

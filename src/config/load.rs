@@ -23,12 +23,11 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// In which file it stands.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// What it says.
     pub config: Config,
-    /// What is probably not meant: warnings alone, often none.
-    pub warnings: Report,
+    /// Warnings only, often none.
+    pub(crate) warnings: Report,
 }
 
 /// Reads the configuration from the file that `-c` names, else from the one that

@@ -8,40 +8,41 @@ use crate::config::mask::is_plain;
 ///
 /// The texts are fit to be shown: they name keys, and quote no value that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether it keeps the program from starting.
-    pub severity: Severity,
-    /// What kind of problem it is: kebab-case, and the same in every version.
-    pub code: &'static str,
-    /// What is wrong: lowercase, without a full stop.
-    pub message: String,
-    /// What to write instead: one line, what can be copied into the file in backticks.
-    pub help: String,
-    /// The bytes of the file that it is about.
-    pub span: Range<usize>,
-    /// Another place that has to do with it, such as the first of two equal ids.
-    pub related: Option<Related>,
-    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file
-    /// and where the file cannot be understood.
-    pub key: String,
+pub(crate) struct Problem {
+    pub(crate) severity: Severity,
+    /// Kebab-case, and the same in every version.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// What to write instead: one line, code in backticks.
+    pub(crate) help: String,
+    /// The bytes of the file.
+    pub(crate) span: Range<usize>,
+    /// Another place that explains it, such as the first of two equal ids.
+    pub(crate) related: Option<Related>,
+    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file.
+    pub(crate) key: String,
 }
 
-/// How bad a problem is.
+/// Only an error keeps the program from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The configuration cannot be used.
+pub(crate) enum Severity {
     Error,
-    /// It can be used, and is probably not what was meant.
     Warning,
 }
 
-/// A second place in the file that explains a problem.
+impl Severity {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Related {
-    /// What is there.
-    pub message: String,
-    /// The bytes of the file.
-    pub span: Range<usize>,
+pub(crate) struct Related {
+    pub(crate) message: String,
+    pub(crate) span: Range<usize>,
 }
 
 /// Where a value or key stands: in the file, and in the configuration.

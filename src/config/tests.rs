@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 
 use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
-use crate::config::report::{Position, Problem, Related, Report};
+use crate::config::problem::{Problem, Related};
+use crate::config::report::{Position, Report};
 use crate::config::{Catalog, Config};
 use crate::peers::catalog;
 

@@ -1,6 +1,7 @@
 //! How problems are shown.
 
 use super::*;
+use crate::config::problem::Related;
 
 fn report(text: &str, problems: Vec<Problem>) -> Report {
     Report::new("optoggles.toml".into(), text.into(), problems, &[])
