@@ -75,8 +75,16 @@ impl Key {
             }
             ValueKind::Bool => Setting::Bool(cx.boolean(node, &help)?),
             ValueKind::MaxRemoval => Setting::MaxRemoval(max_removal(cx, node)?),
-            ValueKind::Words(form) => Setting::Texts(words(cx, node, form, &help)?),
-            ValueKind::Set(form) => Setting::Texts(set(cx, node, form, &help)?),
+            ValueKind::Words(form) => Setting::Texts(
+                words(cx, node, form, &help)?
+                    .into_iter()
+                    .collect::<Option<_>>()?,
+            ),
+            ValueKind::Set(form) => Setting::Texts(
+                set(cx, node, form, &help)?
+                    .into_iter()
+                    .collect::<Option<_>>()?,
+            ),
             ValueKind::Headers => Setting::Headers(headers(cx, node, &help)?),
             ValueKind::Values => Setting::Table(spec::values(cx, node, &help)?),
             _ => return None,
@@ -133,18 +141,17 @@ fn word(cx: &mut Context, text: &Text, form: &Form, help: &str) -> Option<String
     None
 }
 
-fn words(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<String>> {
+fn words(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<Option<String>>> {
     let elements = cx.list(node, help)?;
     let words = elements.iter().map(|element| {
         let text = cx.text(element, help)?;
         word(cx, &text, form, help)
     });
-    // Every element is looked at before the first that is wrong ends it.
-    words.collect::<Vec<_>>().into_iter().collect()
+    Some(words.collect())
 }
 
 /// Words of which none comes twice, and at least one.
-fn set(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<String>> {
+fn set(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<Option<String>>> {
     let words = words(cx, node, form, help)?;
     if words.is_empty() {
         let message = format!("`{}` is empty", node.place.name);
@@ -152,7 +159,7 @@ fn set(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<Str
         return None;
     }
     let elements = node.elements();
-    for (at, word) in words.iter().enumerate() {
+    for (at, word) in words.iter().enumerate().filter(|(_, word)| word.is_some()) {
         let first = words.iter().position(|other| other == word)?;
         if first != at {
             let message = format!("`{}` names the same twice", node.place.name);
