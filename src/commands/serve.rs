@@ -9,7 +9,7 @@ use super::{Exit, Machine, Stop};
 use crate::config::{Bind, Config};
 use crate::engine::Mode;
 use crate::secret::Secret;
-use crate::server::gate::{self, Gate, Inner, Limits};
+use crate::server::gate::{self, Gate, Inner};
 use crate::server::{self, Routes};
 use crate::source;
 use crate::worker::PendingCallbacks;
@@ -61,10 +61,10 @@ fn open_gate(
         }
     };
     let address = listener.local_addr()?;
-    let (inner, behind) = Inner::bind()?;
+    let places = gate::places();
+    let (inner, behind) = Inner::bind(broken)?;
     server::start(behind, routes, broken)?;
-    let limits = Limits::of_this_process();
-    let gate = gate::open(listener, inner, limits, on_body, |words| broken(&words))?;
+    let gate = gate::open(listener, places, inner, on_body)?;
     log::info!("listening address={address}");
     Ok(gate)
 }
