@@ -139,7 +139,7 @@ fn look_up(name: &str, around: &Surroundings) -> Result<String, Fault> {
     })
 }
 
-/// What is no name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
+/// What is not a name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
 fn invalid(name: &str) -> Fault {
     if let Some(meant) = as_elsewhere(name) {
         return Fault {
@@ -151,11 +151,11 @@ fn invalid(name: &str) -> Fault {
     let variable = name.split(':').next().filter(|name| is_variable_name(name));
     let (message, help) = match variable {
         Some(variable) => (
-            format!("`${{{variable}:…}}` is no reference: there are no default values"),
+            format!("`${{{variable}:…}}` is not a reference: there are no default values"),
             format!("write `${{{variable}}}`, or `${{file:PATH}}` for what is in a file"),
         ),
         None => (
-            "what is between `${` and `}` is no name of an environment variable".into(),
+            "what is between `${` and `}` does not name an environment variable".into(),
             "write `${NAME}` or `${file:PATH}`; for the characters `${` themselves, `$${`".into(),
         ),
     };

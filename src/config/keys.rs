@@ -137,7 +137,7 @@ impl Key {
         is_respelled(self.name, word) || self.was.iter().any(|was| is_respelled(was, word))
     }
 
-    /// The help for whoever left the key out, or wrote something else.
+    /// The help where the key is missing, or has another value.
     pub(super) fn help(&self) -> String {
         match (self.kind, self.need) {
             (ValueKind::Tables, _) => {

@@ -1,5 +1,5 @@
-//! What a new configuration no longer mentions: at the target it stays as it is, and whoever changes
-//! the file has to know.
+//! What a new configuration no longer mentions: at the target it stays as it is, which the log
+//! has to say.
 
 use super::{Config, Target};
 

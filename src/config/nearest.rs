@@ -1,4 +1,4 @@
-//! What somebody may have meant by a word that is not known.
+//! The known word that an unknown one may stand for.
 
 /// The known word that is spelled most like `wrong`, if any is close.
 ///

@@ -142,7 +142,7 @@ impl Context<'_> {
         Some(Section::new(entries?, node.place.clone()))
     }
 
-    /// The elements of a list; `help` is for who writes something else.
+    /// The elements of a list; `help` is for other values.
     pub(super) fn list<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Vec<Node<'t>>> {
         if !node.value.is_array() {
             self.wrong_type(node, "a list", help);

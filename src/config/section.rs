@@ -113,7 +113,7 @@ impl<'t> Section<'t> {
                 continue;
             }
             let (meant, help) = self.explain(&key.name, cx);
-            // The key is there under a wrong name: that it is missing is no second mistake.
+            // The key is there under a wrong name: that it is missing is not a second mistake.
             self.missing.retain(|missing| Some(missing.name) != meant);
             let message = format!("unknown key {}", quote(&key.name));
             cx.report(Problem::error("unknown-key", &key, message, help));

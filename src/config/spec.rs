@@ -95,7 +95,7 @@ pub(super) fn warn_of_stray(cx: &mut Context, key: &Place, within: &str) {
     }
 }
 
-/// Whether the name of a header, or of a key in a `spec`, says that its value lets somebody in.
+/// Whether the name of a header, or of a key in a `spec`, says that its value grants access.
 pub(crate) fn is_telling(name: &str) -> bool {
     const PARTS: &[&str] = &[
         "auth",

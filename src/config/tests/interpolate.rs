@@ -60,7 +60,7 @@ fn everything_that_is_missing_is_named() {
         [
             "the environment variable `ONE` is not set",
             "cannot read `two`: there is no such file",
-            "`${TOKEN:…}` is no reference: there are no default values",
+            "`${TOKEN:…}` is not a reference: there are no default values",
             "cannot read `/run/binary`: it is not UTF-8 text",
             "`${` without a closing `}`",
         ]
