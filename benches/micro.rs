@@ -33,6 +33,7 @@ use std::time::UNIX_EPOCH;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
+use optoggles::catalog;
 use optoggles::config::{Config, load};
 use optoggles::job::{Edit, What};
 use optoggles::metrics::Metrics;
@@ -113,7 +114,7 @@ fn reading_a_configuration_of_toggles(bencher: Bencher, toggles: usize) {
 
 fn config(world: &World) -> Config {
     let path = world.folder.path().join("optoggles.toml");
-    match load::load(Some(&path), &|_| None) {
+    match load::load(Some(&path), &|_| None, &catalog()) {
         Ok(loaded) => loaded.config,
         Err(_) => panic!("the configuration is wrong"),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::duration::{UNITS, Wrong, likely, parse, parse_or_zero};
+use crate::duration::{EXAMPLES, Wrong, parse, parse_or_zero};
 
 /// Help heading of the options that every command has.
 const GLOBAL: &str = "Global options";
@@ -121,19 +121,15 @@ pub(crate) enum Format {
 
 /// Zero allows only the first attempt.
 fn timeout(text: &str) -> Result<Duration, String> {
-    parse_or_zero(text).map_err(|wrong| explain(text, wrong))
+    parse_or_zero(text).map_err(explain)
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    parse(text).map_err(|wrong| explain(text, wrong))
+    parse(text).map_err(explain)
 }
 
-fn explain(text: &str, wrong: Wrong) -> String {
-    let meant = match likely(text) {
-        Some(likely) => likely,
-        None => "30s, 5m or 1h30m".into(),
-    };
-    format!("it {wrong}; write {meant}: {UNITS}")
+fn explain(wrong: Wrong) -> String {
+    format!("it {wrong}; write a number and its unit, such as {EXAMPLES}")
 }
 
 #[cfg(test)]
@@ -156,10 +152,10 @@ mod tests {
     fn a_duration_that_cannot_be_used_is_answered_with_what_to_write() {
         assert!(Cli::try_parse_from(["optoggles", "sync", "--once", "--timeout", "0s"]).is_ok());
         for (wrong, words) in [
-            ("90", "it is not a duration; write 90s: a number"),
+            ("90", "it is not a duration; write a number and its unit"),
             (
                 "-1s",
-                "it is not a duration; write 30s, 5m or 1h30m: a number",
+                "it is not a duration; write a number and its unit, such as 30s",
             ),
             ("2y", "it is neither 0s nor between 1ms and 1 year; write"),
             (

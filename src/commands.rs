@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
 use crate::logging;
+use crate::peers::catalog;
 use crate::terminal::is_colourful;
 
 /// How the program ends.
@@ -64,7 +65,7 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
     }
     let env = |name: &str| std::env::var(name).ok();
     logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
-    let load = |file: Option<&Path>| load::load(file, &env);
+    let load = |file: Option<&Path>| load::load(file, &env, &catalog());
     let read = |file: Option<&Path>| usable(load(file), cli.quiet);
     let explicit = cli.config.as_deref();
     match &cli.command {

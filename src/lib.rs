@@ -16,6 +16,7 @@ mod http;
 mod source;
 pub mod target;
 mod peers;
+pub use peers::catalog;
 mod status;
 pub mod worker;
 pub mod server;

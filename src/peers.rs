@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Catalog, Config};
 use crate::job::{Done, Job, Terms};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::source::{self, Source};
 use crate::target::{self, Target};
+
+/// The types of sources and targets that a configuration can have.
+pub fn catalog() -> Catalog {
+    Catalog {
+        sources: source::types(),
+        targets: target::types(),
+    }
+}
 
 /// All that is asked, or told, from here.
 pub(crate) struct Peers {

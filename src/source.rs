@@ -5,16 +5,13 @@ mod opa;
 mod opal;
 
 use crate::check::SourceCheck;
-use crate::config::{self, Config, Rule, SourceKind, Tls};
+use crate::config::{self, Config, Rule, SourceType, Tls};
 use crate::error::Failure;
 use crate::http::Client;
 use crate::job::{Evidence, Known, Origin, SourceTerms, Writes};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::users::Users;
-use file::File;
-use opa::Opa;
-use opal::Opal;
 pub(crate) use opal::report::scan as scan_report;
 
 /// Makes the requests to a source. A request that its terms do not call for is never made; what these
@@ -64,6 +61,37 @@ pub(crate) trait Source: Send + Sync {
     fn check(&self, has_rules: bool) -> SourceCheck;
 }
 
+type Open = fn(&config::Source, &Opening) -> Result<Box<dyn Source>, String>;
+
+/// A type of source: what the configuration has to know of it, and how one is opened.
+struct Type {
+    config: SourceType,
+    open: Open,
+}
+
+/// The types of sources, the first of them where none is named.
+static TYPES: &[&Type] = &[&opal::TYPE, &opa::TYPE, &file::TYPE];
+
+pub(crate) fn types() -> Vec<&'static SourceType> {
+    TYPES.iter().map(|it| &it.config).collect()
+}
+
+/// What a source needs to be opened.
+struct Opening<'a> {
+    config: &'a Config,
+    callback_token: &'a Secret,
+    metrics: &'a Metrics,
+}
+
+impl Opening<'_> {
+    /// A client for a source's requests, which are counted.
+    fn client(&self, source: &config::Source, tls: &Tls) -> Result<Client, String> {
+        let requests = self.metrics.requests(format!("source {}", source.id));
+        let (timeout, connections) = (self.config.http_timeout, self.config.concurrency);
+        Client::new(timeout, connections, tls, requests)
+    }
+}
+
 /// A source of the configuration, which is to call us back with `callback_token`; its requests are
 /// counted in `metrics`. Fails where a certificate or key cannot be used.
 pub(crate) fn open(
@@ -72,17 +100,12 @@ pub(crate) fn open(
     callback_token: &Secret,
     metrics: &Metrics,
 ) -> Result<Box<dyn Source>, String> {
-    let client = |tls: &Tls| {
-        let requests = metrics.requests(format!("source {}", source.id));
-        Client::new(config.http_timeout, config.concurrency, tls, requests)
-            .map_err(|error| format!("source {}: {error}", source.id))
+    let opening = Opening {
+        config,
+        callback_token,
+        metrics,
     };
-    Ok(match &source.kind {
-        SourceKind::Opal(opal) => {
-            let client = client(&opal.tls)?;
-            Box::new(Opal::new(&source.id, opal, callback_token, client))
-        }
-        SourceKind::Opa(opa) => Box::new(Opa::new(opa, client(&opa.tls)?)),
-        SourceKind::File(file) => Box::new(File::new(file.path.clone(), config.rules_of(source))),
-    })
+    let kind = TYPES.iter().find(|kind| kind.config == *source.kind);
+    let kind = kind.ok_or_else(|| format!("unknown type of source `{:?}`", source.kind))?;
+    (kind.open)(source, &opening).map_err(|error| format!("source {}: {error}", source.id))
 }

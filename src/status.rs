@@ -146,7 +146,7 @@ impl Rows {
     fn of(config: &Config) -> Rows {
         let sources = config.sources.iter().map(|source| SourceRow {
             id: source.id.clone(),
-            kind: source.kind.type_name(),
+            kind: source.kind.name,
             state: State::Connecting,
             last_success: None,
             last_error: None,
@@ -168,7 +168,7 @@ impl Rows {
             started: false,
             sources: sources.collect(),
             target: TargetRow {
-                kind: config.target.type_name(),
+                kind: config.target.kind.name,
                 state: State::Ok,
                 paused_until: None,
                 resync_overdue: false,

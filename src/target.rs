@@ -7,13 +7,10 @@ mod restapi;
 use std::sync::Arc;
 
 use crate::check::Answers;
-use crate::config::{self, Config};
+use crate::config::{Config, TargetType};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
-use flagd::Flagd;
-use launchdarkly::LaunchDarkly;
-use restapi::RestApi;
 
 /// Makes the requests to a platform. Of a toggle, at most one is under way.
 pub trait Target: Send + Sync {
@@ -33,19 +30,31 @@ pub trait Target: Send + Sync {
     fn check(&self) -> Answers;
 }
 
+type Open = fn(&Arc<Config>, Requests) -> Result<Box<dyn Target>, String>;
+
+/// A type of target: what the configuration has to know of it, and how one is opened.
+struct Type {
+    config: TargetType,
+    open: Open,
+}
+
+/// The types of targets.
+static TYPES: &[&Type] = &[&flagd::TYPE, &launchdarkly::TYPE, &restapi::TYPE];
+
+pub(crate) fn types() -> Vec<&'static TargetType> {
+    TYPES.iter().map(|it| &it.config).collect()
+}
+
 /// The target of the configuration; its requests are counted in `requests`.
 ///
 /// # Errors
 ///
 /// Says what of its configuration cannot be used.
 pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>, String> {
-    match &config.target {
-        config::Target::Flagd(flagd) => Ok(Box::new(Flagd::new(flagd, config))),
-        config::Target::LaunchDarkly(launchdarkly) => {
-            Ok(Box::new(LaunchDarkly::new(launchdarkly, config, requests)?))
-        }
-        config::Target::RestApi(restapi) => Ok(Box::new(RestApi::new(restapi, config, requests)?)),
-    }
+    let kind = config.target.kind;
+    let found = TYPES.iter().find(|it| it.config == *kind);
+    let found = found.ok_or_else(|| format!("unknown type of target `{kind:?}`"))?;
+    (found.open)(config, requests)
 }
 
 /// Makes edits one after the other.

@@ -84,7 +84,7 @@ fn json(entries: &[Entry]) -> Result<String, Stop> {
 
 /// What is in a file that can be used.
 fn summary(config: &Config, report: &Report) -> String {
-    let target = config.target.type_name();
+    let target = config.target.kind.name;
     let sources = count(config.sources.len(), "source");
     let toggles = count(config.toggles.len(), "toggle");
     let file = report.file().display();

@@ -139,7 +139,7 @@ fn look_up(name: &str, around: &Surroundings) -> Result<String, Fault> {
     })
 }
 
-/// What is no name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
+/// What is not a name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
 fn invalid(name: &str) -> Fault {
     if let Some(meant) = as_elsewhere(name) {
         return Fault {
@@ -151,11 +151,11 @@ fn invalid(name: &str) -> Fault {
     let variable = name.split(':').next().filter(|name| is_variable_name(name));
     let (message, help) = match variable {
         Some(variable) => (
-            format!("`${{{variable}:…}}` is no reference: there are no default values"),
+            format!("`${{{variable}:…}}` is not a reference: there are no default values"),
             format!("write `${{{variable}}}`, or `${{file:PATH}}` for what is in a file"),
         ),
         None => (
-            "what is between `${` and `}` is no name of an environment variable".into(),
+            "what is between `${` and `}` does not name an environment variable".into(),
             "write `${NAME}` or `${file:PATH}`; for the characters `${` themselves, `$${`".into(),
         ),
     };
@@ -196,71 +196,5 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fill(text: &str) -> Result<Filled, Vec<Fault>> {
-        interpolate(
-            text,
-            &Surroundings {
-                folder: Path::new("/etc/optoggles"),
-                env: &|name| match name {
-                    "TOKEN" => Some("s3".into()),
-                    "NESTED" => Some("${TOKEN}\"".into()),
-                    _ => None,
-                },
-                read: &|path| match path.to_str() {
-                    Some("/etc/optoggles/token") => Ok(b"one\ntwo\r\n".to_vec()),
-                    Some("/run/two-lines") => Ok(b"x\n\n".to_vec()),
-                    Some("/run/binary") => Ok(vec![0xff]),
-                    _ => Err(io::ErrorKind::NotFound.into()),
-                },
-                open_to_others: false,
-            },
-        )
-    }
-
-    #[test]
-    fn references_are_replaced_and_not_looked_at_again() {
-        for (text, value) in [
-            ("Bearer ${TOKEN}!", "Bearer s3!"),
-            ("${TOKEN}${TOKEN}", "s3s3"),
-            ("${NESTED}", "${TOKEN}\""),
-            ("${file:token}", "one\ntwo"),
-            ("${file:/run/two-lines}", "x\n"),
-        ] {
-            let filled = fill(text).unwrap();
-            assert_eq!((filled.value.as_str(), filled.from_outside), (value, true));
-        }
-    }
-
-    #[test]
-    fn dollars_that_are_no_references_stay() {
-        for (text, value) in [
-            ("5$", "5$"),
-            ("$TOKEN $$", "$TOKEN $$"),
-            ("$${TOKEN}", "${TOKEN}"),
-            ("$$${TOKEN}", "$${TOKEN}"),
-            ("é$", "é$"),
-        ] {
-            let filled = fill(text).unwrap();
-            assert_eq!((filled.value.as_str(), filled.from_outside), (value, false));
-        }
-    }
-
-    #[test]
-    fn everything_that_is_missing_is_named() {
-        let faults = fill("${ONE} ${file:two} ${TOKEN:-three} ${file:/run/binary} ${").unwrap_err();
-        let messages: Vec<&str> = faults.iter().map(|fault| &*fault.message).collect();
-        assert_eq!(
-            messages,
-            [
-                "the environment variable `ONE` is not set",
-                "cannot read `two`: there is no such file",
-                "`${TOKEN:…}` is no reference: there are no default values",
-                "cannot read `/run/binary`: it is not UTF-8 text",
-                "`${` without a closing `}`",
-            ]
-        );
-    }
-}
+#[path = "tests/interpolate.rs"]
+mod tests;

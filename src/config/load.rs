@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
 use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
 use crate::config::mask;
 use crate::config::problem::{Place, Problem};
 use crate::config::report::Report;
+use crate::config::{Catalog, Config};
 pub use error::LoadError;
 
 /// Where a configuration file is looked for when none is named.
@@ -23,12 +23,11 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// In which file it stands.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// What it says.
     pub config: Config,
-    /// What is probably not meant: warnings alone, often none.
-    pub warnings: Report,
+    /// Warnings only, often none.
+    pub(crate) warnings: Report,
 }
 
 /// Reads the configuration from the file that `-c` names, else from the one that
@@ -40,6 +39,7 @@ pub struct Loaded {
 pub fn load(
     explicit: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
+    catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
     let variable = env(VARIABLE).filter(|path| !path.is_empty());
     let (candidates, named_by) = match (explicit, variable) {
@@ -47,18 +47,19 @@ pub fn load(
         (None, Some(path)) => (vec![path.into()], Some("$OPTOGGLES_CONFIG")),
         (None, None) => (USUAL.map(PathBuf::from).to_vec(), None),
     };
-    load_first(candidates, named_by, env)
+    load_first(candidates, named_by, env, catalog)
 }
 
 fn load_first(
     candidates: Vec<PathBuf>,
     named_by: Option<&'static str>,
     env: &dyn Fn(&str) -> Option<String>,
+    catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
     for path in &candidates {
         match read(path) {
             Ok((bytes, open_to_others)) => {
-                return parse(path.clone(), bytes, open_to_others, env);
+                return parse(path.clone(), bytes, open_to_others, env, catalog);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => {
@@ -94,10 +95,11 @@ fn parse(
     bytes: Vec<u8>,
     open_to_others: bool,
     env: &dyn Fn(&str) -> Option<String>,
+    catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        Err(error) => return Err(LoadError::Invalid(Box::new(not_utf8(file, error)))),
+        Err(error) => return Err(LoadError::Invalid(Box::new(not_utf8(file, error, catalog)))),
     };
     let around = Surroundings {
         folder: file.parent().unwrap_or(Path::new("")),
@@ -105,7 +107,7 @@ fn parse(
         read: &|path| std::fs::read(path),
         open_to_others,
     };
-    let checked = check(&text, &around);
+    let checked = check(&text, &around, catalog);
     let report = Report::new(file.clone(), text, checked.problems, &checked.cuts);
     match checked.config {
         Some(config) => Ok(Loaded {
@@ -118,7 +120,7 @@ fn parse(
 }
 
 /// A report that shows where the text ends to be text.
-fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error) -> Report {
+fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error, catalog: &Catalog) -> Report {
     let end = error.utf8_error().valid_up_to();
     let mut bytes = error.into_bytes();
     bytes.truncate(end);
@@ -130,10 +132,10 @@ fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error) -> Report {
     let help = "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`";
     let problem = Problem::error("not-utf8", &at, message, help);
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    // Nothing of it has been parsed, so that only what is plainly harmless is shown.
-    let cuts = mask::cuts(&text, &[], &[]);
+    let cuts = mask::cuts_of_unparsed(&text, &catalog.groups());
     Report::new(file, text, vec![problem], &cuts)
 }
 
 #[cfg(test)]
+#[path = "tests/load.rs"]
 mod tests;

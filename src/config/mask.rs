@@ -1,40 +1,32 @@
-//! Takes the secrets out of the lines that a report shows.
-
-mod broken;
-mod tree;
-mod values;
-mod words;
+//! Takes whatever may be a secret out of the lines that a report shows.
+//!
+//! One rule: what is shown is known to hold no secret. In a file that was parsed, these are keys and the
+//! values of certain keys; in a file that was not, the keys of the configuration and nothing else,
+//! because a mistake can turn any text into anything.
 
 use std::ops::Range;
 
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-use crate::config::lines::Lines;
-use crate::config::problem::Problem;
-pub(super) use broken::{COMMENTS, is_merge_marker};
-pub(super) use tree::Piece;
-pub(super) use values::{is_harmless_address, plain_part};
-pub(super) use words::{is_telling, is_telling_in_spec};
+use crate::address::Address;
+use crate::config::keys::{Group, is_known, show};
+
+/// What may be shown of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Show {
+    /// All of it, where it is plain.
+    Whole,
+    /// Scheme, host, port and path.
+    Address,
+    Nothing,
+}
 
 /// A part of the file that is not shown, and what is shown instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
     span: Range<usize>,
     instead: &'static str,
-}
-
-impl Cut {
-    fn secret(span: Range<usize>) -> Cut {
-        Cut {
-            span,
-            instead: "[redacted]",
-        }
-    }
-
-    /// A comment explains nothing to who wrote it, and may be an old secret: it is left out.
-    fn comment(span: Range<usize>) -> Cut {
-        Cut { span, instead: "" }
-    }
 }
 
 /// A text with parts of it cut.
@@ -88,122 +80,174 @@ impl Masked {
     }
 }
 
-/// The keys and single values of a file that was parsed, in order; `place` tells where in it
-/// something stands that was parsed.
-pub(super) fn pieces(root: &DeTable, place: impl Fn(Range<usize>) -> Range<usize>) -> Vec<Piece> {
-    let mut pieces = tree::pieces(root);
-    for (span, _) in &mut pieces {
-        *span = place(span.clone());
-    }
-    pieces
-}
-
-/// What of a file must not be shown, in order and each on one line: values of keys that are secret
-/// or not known, comments, and whatever the parser made no sense of.
-pub(super) fn cuts(text: &str, pieces: &[Piece], problems: &[Problem]) -> Vec<Cut> {
-    let lines = Lines::new(text);
-    let mut broken = broken_lines(&lines, problems);
+/// What is cut out of a file that was parsed: values, and comments.
+pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
+    let mut pieces = Vec::new();
+    members(root, &mut Vec::new(), &mut pieces, groups);
+    pieces.sort_by_key(|(span, _)| span.start);
     let mut cuts = Vec::new();
+    let mut end = 0;
     for (span, show) in pieces {
-        let hidden = values::hidden(text, span, *show).into_iter();
-        cuts.extend(hidden.flat_map(|part| by_line(text, part)).map(Cut::secret));
-    }
-    for gap in gaps(text.len(), pieces) {
-        for part in by_line(text, gap) {
-            let (code, comment) = split_comment(text, part);
-            if text.get(code.clone()).is_some_and(is_unexplained) {
-                broken.push(lines.line(code.start));
-            }
-            cuts.extend(comment.map(Cut::comment));
+        comments(text, end..span.start, &mut cuts);
+        let value = text.get(span.clone()).unwrap_or_default();
+        for part in hidden(value, show) {
+            let part = span.start + part.start..span.start + part.end;
+            cuts.extend(by_line(text, part).map(|span| Cut {
+                span,
+                instead: "[redacted]",
+            }));
         }
+        end = end.max(span.end);
     }
-    broken.sort_unstable();
-    broken.dedup();
-    let mut table = "";
-    let mut seen = 0;
-    for number in broken {
-        let passed = (seen..=number).map(|line| text.get(lines.range(text, line)));
-        let mut nearest_first = passed.flatten().rev();
-        let header = nearest_first.find(|line| line.trim_start().starts_with('['));
-        table = header.unwrap_or(table);
-        seen = number;
-        let span = lines.range(text, number);
-        let line = text.get(span.clone()).unwrap_or_default();
-        let in_file = |part: Range<usize>| span.start + part.start..span.start + part.end;
-        let hidden = broken::hidden(line, table).into_iter();
-        cuts.extend(hidden.map(in_file).map(Cut::secret));
-    }
-    merge(cuts)
+    comments(text, end..text.len(), &mut cuts);
+    cuts
 }
 
-/// The lines on which the parser stumbled.
-fn broken_lines(lines: &Lines, problems: &[Problem]) -> Vec<usize> {
-    let syntax = problems.iter().filter(|problem| problem.code == "syntax");
-    syntax
-        .flat_map(|problem| lines.line(problem.span.start)..=lines.line(problem.span.end))
+/// What is cut out of a file that was not parsed: all of each line but a key or a header.
+pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
+    let lines = by_line(text, 0..text.len());
+    let cuts = lines.filter_map(|span| {
+        let shown = text
+            .get(span.clone())
+            .map_or(0, |line| shown_of_unparsed(line, groups));
+        let instead = if shown == 0 { "…" } else { " …" };
+        let span = span.start + shown..span.end;
+        (!span.is_empty()).then_some(Cut { span, instead })
+    });
+    cuts.collect()
+}
+
+/// How much of a line may be shown: `[table]`, or `key =`.
+fn shown_of_unparsed(line: &str, groups: &[Group]) -> usize {
+    let is_known = |path: &str| path.split('.').all(|key| is_known(groups, key.trim()));
+    let header = line.trim();
+    if let Some(rest) = header.strip_prefix('[')
+        && let Some(end) = rest.find(']')
+    {
+        let name = rest[..end].trim_start_matches('[');
+        let brackets = rest[end..].len() - rest[end..].trim_start_matches(']').len();
+        let shown = line.len() - line.trim_start().len() + 1 + end + brackets;
+        return if is_known(name) { shown } else { 0 };
+    }
+    let pair = line.split_once('=').filter(|(key, _)| is_known(key));
+    pair.map_or(0, |(key, _)| key.len() + 1)
+}
+
+type Pieces = Vec<(Range<usize>, Show)>;
+
+/// The keys and single values below a table, which the parser keeps from being too deep.
+fn members(table: &DeTable, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
+    for (name, value) in table.iter() {
+        pieces.push((name.span(), Show::Whole));
+        path.push(name.get_ref().to_string());
+        values(value, path, pieces, groups);
+        path.pop();
+    }
+}
+
+fn values(value: &Spanned<DeValue>, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
+    match value.get_ref() {
+        DeValue::Table(table) => members(table, path, pieces, groups),
+        DeValue::Array(array) => {
+            for element in array.iter() {
+                values(element, path, pieces, groups);
+            }
+        }
+        _ => pieces.push((value.span(), show(groups, path))),
+    }
+}
+
+/// The parts of a value, as it is written, that must not be shown.
+fn hidden(written: &str, show: Show) -> Vec<Range<usize>> {
+    let inside = inside(written);
+    let value = written.get(inside.clone()).unwrap_or_default();
+    let parts = match show {
+        Show::Whole if is_plain(value) => Vec::new(),
+        Show::Address => around_host(value),
+        Show::Whole | Show::Nothing => std::iter::once(0..value.len()).collect(),
+    };
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts
+        .map(|part| inside.start + part.start..inside.start + part.end)
         .collect()
 }
 
-/// What stands between the keys and values.
-fn gaps(length: usize, pieces: &[Piece]) -> Vec<Range<usize>> {
-    let mut gaps = Vec::new();
-    let mut end = 0;
-    for (piece, _) in pieces {
-        gaps.push(end..piece.start.max(end));
-        end = end.max(piece.end);
-    }
-    gaps.push(end..length.max(end));
-    gaps
+/// A value without its quotes.
+fn inside(written: &str) -> Range<usize> {
+    let quotes = ["\"\"\"", "'''", "\"", "'"];
+    let quote = quotes.iter().find(|quote| written.starts_with(**quote));
+    let length = quote.map_or(0, |quote| quote.len());
+    length..written.len().saturating_sub(length).max(length)
 }
 
-/// The same part of the text line by line, without the line breaks.
-fn by_line(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
+/// Whether a text that should hold no secret has none: a string that has lost its quote can go on into
+/// the next value, and people write URLs and private keys in odd places.
+pub(super) fn is_plain(text: &str) -> bool {
+    let is_odd = |c: char| c.is_control() || "\"'=#@\\".contains(c);
+    !text.contains(is_odd) && !text.contains("://") && !text.contains("-----BEGIN")
+}
+
+/// What of an address is more than a scheme, a host, a port and a path.
+fn around_host(url: &str) -> Vec<Range<usize>> {
+    let schemes = ["http://", "https://"];
+    let scheme = schemes.iter().find(|scheme| url.starts_with(**scheme));
+    let start = scheme.map_or(0, |scheme| scheme.len());
+    let user = start..url.rfind('@').unwrap_or(start).max(start);
+    let host = if user.is_empty() { start } else { user.end + 1 };
+    let rest = url.get(host..).unwrap_or_default();
+    let end = host + rest.find(['?', '#']).unwrap_or(rest.len());
+    let base = without_references(&url[host..end]);
+    let is_host = scheme.is_some() || base.contains(':');
+    let shown = if is_host && Address::parse(&format!("http://{base}")).is_ok() {
+        end
+    } else {
+        host
+    };
+    Vec::from([user, shown..url.len()])
+}
+
+/// An address with a `1`, which can stand anywhere in one, for each `${…}`.
+fn without_references(address: &str) -> String {
+    let is_of_reference = |c: char| c.is_ascii_alphanumeric() || "_-./:".contains(c);
+    let mut parts = address.split("${");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once('}') {
+            Some((name, rest)) if name.chars().all(is_of_reference) => {
+                plain = plain + "1" + rest;
+            }
+            _ => plain = plain + "${" + part,
+        }
+    }
+    plain
+}
+
+/// Cuts the comments out of what stands between keys and values.
+fn comments(text: &str, between: Range<usize>, cuts: &mut Vec<Cut>) {
+    for part in by_line(text, between) {
+        let content = text.get(part.clone()).unwrap_or_default();
+        if let Some(at) = content.find('#') {
+            let code = content.get(..at).unwrap_or_default().trim_end();
+            cuts.push(Cut {
+                span: part.start + code.len()..part.end,
+                instead: "",
+            });
+        }
+    }
+}
+
+/// A part of the text line by line, without the line breaks and what is empty.
+fn by_line(text: &str, part: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let mut start = part.start;
     let lines = text.get(part).unwrap_or_default().split_inclusive('\n');
-    let lines = lines.map(|line| {
+    let lines = lines.map(move |line| {
         let from = start;
         start += line.len();
         from..from + line.trim_end_matches(['\r', '\n']).len()
     });
-    lines.filter(|line| !line.is_empty()).collect()
-}
-
-/// What stands before a comment, and the comment with the blanks before it.
-fn split_comment(text: &str, part: Range<usize>) -> (Range<usize>, Option<Range<usize>>) {
-    let content = text.get(part.clone()).unwrap_or_default();
-    let Some(at) = content.find('#') else {
-        return (part, None);
-    };
-    let code = content.get(..at).unwrap_or_default().trim_end();
-    let end = part.start + code.len();
-    (part.start..end, Some(end..part.end))
-}
-
-/// Whether there is more than what stands between keys and values in right TOML.
-fn is_unexplained(code: &str) -> bool {
-    let is_between = |c: char| c.is_whitespace() || "[]{}=,.\u{feff}".contains(c);
-    !code.chars().all(is_between)
-}
-
-/// The same cuts without overlaps; what is a secret for one of them stays one.
-fn merge(mut cuts: Vec<Cut>) -> Vec<Cut> {
-    cuts.sort_by_key(|cut| cut.span.start);
-    let mut merged: Vec<Cut> = Vec::with_capacity(cuts.len());
-    for cut in cuts {
-        match merged.last_mut() {
-            Some(last) if cut.span.start < last.span.end => {
-                last.span.end = last.span.end.max(cut.span.end);
-                last.instead = if last.instead.is_empty() {
-                    cut.instead
-                } else {
-                    last.instead
-                };
-            }
-            _ => merged.push(cut),
-        }
-    }
-    merged
+    lines.filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
+#[path = "tests/mask.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! What somebody may have meant by a word that is not known.
+//! The known word that an unknown one may stand for.
 
 /// The known word that is spelled most like `wrong`, if any is close.
 ///
@@ -24,30 +24,27 @@ pub(super) fn nearest<'a>(
         .map(|(_, word)| word)
 }
 
-/// The help for a key that is not known: the nearest one, else all of them.
+/// The key that is meant by one that is not known, and the help: the nearest one, else all of them.
 pub(super) fn suggest<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, String) {
     let near = nearest(wrong, known.iter().copied());
-    let help = near.map(|word| suggest_word(wrong, word));
-    let help = help.unwrap_or_else(|| match known {
-        [] => "take it away".into(),
-        _ => {
-            let known = list(known);
-            format!("take it away, or write one that is known here: {known}")
-        }
-    });
+    let help = match near {
+        Some(word) => suggest_word(wrong, word),
+        None if known.is_empty() => "remove it".into(),
+        None => format!(
+            "remove it, or write one that is known here: {}",
+            list(known)
+        ),
+    };
     (near, help)
 }
 
-/// The same for a value, which nobody can take away.
-pub(super) fn suggest_value<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, String) {
-    let near = nearest(wrong, known.iter().copied());
-    let help = near.map(|word| suggest_word(wrong, word));
-    let help = help.unwrap_or_else(|| match known {
-        [] => "write one that there is".into(),
-        [word] => format!("write `{word}`"),
-        _ => format!("write one of: {}", list(known)),
-    });
-    (near, help)
+/// The help for a value that is not known.
+pub(super) fn suggest_value(wrong: &str, known: &[&str]) -> String {
+    match (nearest(wrong, known.iter().copied()), known) {
+        (Some(word), _) => suggest_word(wrong, word),
+        (None, [word]) => format!("write `{word}`"),
+        (None, _) => format!("write one of: {}", list(known)),
+    }
 }
 
 fn suggest_word(wrong: &str, word: &str) -> String {
@@ -79,37 +76,5 @@ fn letters(word: &str) -> impl Iterator<Item = char> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KNOWN: &[&str] = &["users_policy", "url", "token", "opa_token"];
-
-    #[test]
-    fn a_word_in_another_spelling_is_named_as_what_to_write() {
-        for wrong in ["usersPolicy", "users-policy", "UsersPolicy"] {
-            let (near, help) = suggest(wrong, KNOWN);
-            assert_eq!(near, Some("users_policy"), "{wrong}");
-            assert_eq!(help, "write `users_policy`", "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_slip_finds_the_nearest_word() {
-        assert_eq!(nearest("tokne", KNOWN.iter().copied()), Some("token"));
-        assert_eq!(
-            nearest("opatoken", KNOWN.iter().copied()),
-            Some("opa_token")
-        );
-        assert_eq!(nearest("", KNOWN.iter().copied()), None);
-    }
-
-    #[test]
-    fn a_word_far_from_all_gets_the_list_of_them() {
-        let (near, help) = suggest("colour", &["url", "token"]);
-        assert_eq!(near, None);
-        assert_eq!(
-            help,
-            "take it away, or write one that is known here: `url`, `token`"
-        );
-    }
-}
+#[path = "tests/nearest.rs"]
+mod tests;

@@ -2,60 +2,61 @@
 
 use std::ops::Range;
 
-use crate::config::mask::plain_part;
+use crate::config::mask::is_plain;
 
 /// One thing that is wrong with the configuration.
 ///
 /// The texts are fit to be shown: they name keys, and quote no value that may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether it keeps the program from starting.
-    pub severity: Severity,
-    /// What kind of problem it is: kebab-case, and the same in every version.
-    pub code: &'static str,
-    /// What is wrong: lowercase, without a full stop.
-    pub message: String,
-    /// What to write instead: one line, what can be copied into the file in backticks.
-    pub help: String,
-    /// The bytes of the file that it is about.
-    pub span: Range<usize>,
-    /// Another place that has to do with it, such as the first of two equal ids.
-    pub related: Option<Related>,
-    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file
-    /// and where the file cannot be understood.
-    pub key: String,
+pub(crate) struct Problem {
+    pub(crate) severity: Severity,
+    /// Kebab-case, and the same in every version.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// What to write instead: one line, code in backticks.
+    pub(crate) help: String,
+    /// The bytes of the file.
+    pub(crate) span: Range<usize>,
+    /// Another place that explains it, such as the first of two equal ids.
+    pub(crate) related: Option<Related>,
+    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file.
+    pub(crate) key: String,
 }
 
-/// How bad a problem is.
+/// Only an error keeps the program from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The configuration cannot be used.
+pub(crate) enum Severity {
     Error,
-    /// It can be used, and is probably not what was meant.
     Warning,
 }
 
-/// A second place in the file that explains a problem.
+impl Severity {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Related {
-    /// What is there.
-    pub message: String,
-    /// The bytes of the file.
-    pub span: Range<usize>,
+pub(crate) struct Related {
+    pub(crate) message: String,
+    pub(crate) span: Range<usize>,
 }
 
 /// Where a value or key stands: in the file, and in the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) span: Range<usize>,
+pub(crate) struct Place {
+    pub(crate) span: Range<usize>,
     /// The whole path, such as `sources[0].url`.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// Its last part, such as `url`, as messages call it.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Problem {
-    pub(super) fn error(
+    pub(crate) fn error(
         code: &'static str,
         at: &Place,
         message: impl Into<String>,
@@ -72,7 +73,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         code: &'static str,
         at: &Place,
         message: impl Into<String>,
@@ -84,7 +85,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn related(mut self, message: impl Into<String>, at: &Place) -> Problem {
+    pub(crate) fn related(mut self, message: impl Into<String>, at: &Place) -> Problem {
         self.related = Some(Related {
             message: message.into(),
             span: at.span.clone(),
@@ -93,22 +94,14 @@ impl Problem {
     }
 }
 
-/// Text from the file, fit for a message: in backticks, on one line, not long, and without what may
-/// be a secret in it.
-pub(super) fn quote(text: &str) -> String {
+/// Text from the file, fit for a message: in backticks, not long, and `…` where it may hold a secret.
+pub(crate) fn quote(text: &str) -> String {
     const LONGEST: usize = 60;
-    let mut quoted = String::from("`");
-    let plain = plain_part(text);
-    for c in plain.chars().take(LONGEST) {
-        if c.is_control() {
-            quoted.extend(c.escape_default());
-        } else {
-            quoted.push(c);
-        }
+    if !is_plain(text) {
+        return "`…`".into();
     }
-    if plain.len() < text.len() || plain.chars().nth(LONGEST).is_some() {
-        quoted.push('…');
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
     }
-    quoted.push('`');
-    quoted
 }

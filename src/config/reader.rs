@@ -1,18 +1,18 @@
 //! Reads the values of the parsed file as what they have to be, and collects what is wrong.
 
-use std::ops::RangeInclusive;
-
 use toml::de::DeValue;
 
-use crate::config::interpolate::{Fault, Surroundings, interpolate, read_text};
-use crate::config::mask::plain_part;
-use crate::config::nearest::suggest_value;
-use crate::config::problem::{Place, Problem, quote};
-use crate::config::table::Table;
+use super::interpolate::{Fault, Surroundings, interpolate};
+use super::keys::{Catalog, Group, Key};
+use super::nearest::suggest_value;
+use super::problem::{Place, Problem, quote};
+use super::section::Section;
 
 /// What every check has at hand.
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     pub(super) around: &'a Surroundings<'a>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) groups: &'a [Group],
     pub(super) problems: Vec<Problem>,
 }
 
@@ -23,11 +23,12 @@ pub(super) struct Node<'t> {
 }
 
 /// A string of the file, interpolated.
-pub(super) struct Text {
-    pub(super) value: String,
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    pub(crate) value: String,
     /// Whether all of it stands in the file.
-    pub(super) inline: bool,
-    pub(super) place: Place,
+    pub(crate) inline: bool,
+    pub(crate) place: Place,
     written: String,
 }
 
@@ -35,57 +36,25 @@ impl Text {
     /// The string as it stands in the file, for a message: never what was interpolated.
     ///
     /// Not for keys that hold secrets, nor for URLs, which can.
-    pub(super) fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         quote(&self.written)
-    }
-
-    /// Whether a message may repeat it: all of it stands in the file, and none of it may be a secret.
-    pub(super) fn is_plain(&self) -> bool {
-        self.inline && plain_part(&self.written) == self.written
     }
 }
 
 impl<'t> Node<'t> {
     /// The elements of an array; of another value: none.
     pub(super) fn elements(&self) -> Vec<Node<'t>> {
-        let elements = self
-            .value
-            .as_array()
-            .into_iter()
-            .flat_map(|array| array.iter());
-        elements
-            .enumerate()
-            .map(|(index, element)| Node {
-                value: element.get_ref(),
-                place: Place {
-                    span: element.span(),
-                    key: format!("{}[{index}]", self.place.key),
-                    name: format!("{}[{index}]", self.place.name),
-                },
-            })
-            .collect()
-    }
-
-    /// A value as it would stand between quotes, or within a list of one; none where it is more.
-    pub(super) fn plain(&self) -> Option<String> {
-        let is_plain = |c: char| !c.is_control() && !matches!(c, '"' | '\\' | '`');
-        let text = match self.value {
-            DeValue::String(text) => text.to_string(),
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
-            DeValue::Float(float) => float.as_str().to_owned(),
-            DeValue::Boolean(boolean) => boolean.to_string(),
-            DeValue::Datetime(date) => date.to_string(),
-            DeValue::Array(array) if array.len() == 1 => self.elements().first()?.plain()?,
-            _ => return None,
-        };
-        let is_short = text.chars().count() <= 60;
-        let is_plain = is_short && text.chars().all(is_plain) && plain_part(&text) == text;
-        is_plain.then_some(text)
-    }
-
-    /// Whether it holds other values.
-    pub(super) fn is_nested(&self) -> bool {
-        matches!(self.value, DeValue::Array(_) | DeValue::Table(_))
+        let array = self.value.as_array().into_iter();
+        let elements = array.flat_map(|array| array.iter()).enumerate();
+        let elements = elements.map(|(index, element)| Node {
+            value: element.get_ref(),
+            place: Place {
+                span: element.span(),
+                key: format!("{}[{index}]", self.place.key),
+                name: format!("{}[{index}]", self.place.name),
+            },
+        });
+        elements.collect()
     }
 
     pub(super) fn is_empty_list(&self) -> bool {
@@ -94,23 +63,36 @@ impl<'t> Node<'t> {
 }
 
 impl Context<'_> {
-    pub(super) fn report(&mut self, problem: Problem) {
+    pub(crate) fn report(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
 
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(Problem::error(code, at, message, help));
+    }
+
+    pub(crate) fn warn(
+        &mut self,
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(Problem::warning(code, at, message, help));
+    }
+
     pub(super) fn report_fault(&mut self, at: &Place, fault: Fault) {
-        self.report(Problem::error(fault.code, at, fault.message, fault.help));
+        self.error(fault.code, at, fault.message, fault.help);
     }
 
-    /// A string that is no secret: who forgets its quotes is shown it with them.
-    pub(super) fn text(&mut self, node: &Node) -> Option<Text> {
-        let value = node.plain().unwrap_or_else(|| "…".into());
-        let help = format!("write `{} = \"{value}\"`", node.place.name);
-        self.text_like(node, &help)
-    }
-
-    /// A string of some kind; `help` is for who writes a number or the like instead.
-    pub(super) fn text_like(&mut self, node: &Node, help: &str) -> Option<Text> {
+    /// A string; `help` is for other values.
+    pub(super) fn text(&mut self, node: &Node, help: &str) -> Option<Text> {
         let Some(written) = node.value.as_str() else {
             self.wrong_type(node, "a string", help);
             return None;
@@ -131,74 +113,36 @@ impl Context<'_> {
         }
     }
 
-    /// The content of the file that a path names.
-    pub(super) fn file(&mut self, node: &Node) -> Option<String> {
-        let name = &node.place.name;
-        let path = self.text_like(node, &format!("write a path: `{name} = \"{name}.pem\"`"))?;
-        if path.value.starts_with("-----BEGIN") {
-            let message = format!("`{name}` must be the path of a file, not what is in it");
-            let help = format!("move it to a file, and write its path: `{name} = \"{name}.pem\"`");
-            self.report(Problem::error("not-a-path", &node.place, message, help));
-            return None;
+    pub(super) fn boolean(&mut self, node: &Node, help: &str) -> Option<bool> {
+        if !node.value.is_bool() {
+            self.wrong_type(node, "true or false", help);
         }
-        let content = read_text(&path.value, &path.quoted(), self.around);
-        content
-            .map_err(|fault| self.report_fault(&node.place, fault))
-            .ok()
+        node.value.as_bool()
     }
 
-    pub(super) fn boolean(&mut self, node: &Node) -> Option<bool> {
-        let value = node.value.as_bool();
-        if value.is_none() {
-            let name = &node.place.name;
-            let help = match node.plain().unwrap_or_default().to_lowercase().as_str() {
-                "true" | "yes" | "on" | "1" => format!("write `{name} = true`"),
-                "false" | "no" | "off" | "0" => format!("write `{name} = false`"),
-                _ => format!("write `{name} = true` or `{name} = false`"),
-            };
-            self.wrong_type(node, "true or false", &help);
-        }
-        value
-    }
-
-    /// An integer; `default` is for who writes something that is no number at all.
-    pub(super) fn integer(
-        &mut self,
-        node: &Node,
-        range: RangeInclusive<i64>,
-        default: i64,
-    ) -> Option<i64> {
-        let name = &node.place.name;
-        let (low, high) = (*range.start(), *range.end());
+    pub(super) fn integer(&mut self, node: &Node, low: i64, high: i64, help: &str) -> Option<i64> {
         let Some(integer) = node.value.as_integer() else {
-            let number = node.plain().and_then(|text| text.trim().parse().ok());
-            let meant = number.map_or(default, |number: f64| number as i64);
-            let help = format!("write `{name} = {}`", meant.clamp(low, high));
-            self.wrong_type(node, "an integer", &help);
+            self.wrong_type(node, "an integer", help);
             return None;
         };
         let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let right = value.filter(|value| range.contains(value));
+        let right = value.filter(|value| (low..=high).contains(value));
         if right.is_none() {
-            let message = format!("`{name}` must be from {low} to {high}");
-            let is_low =
-                integer.as_str().starts_with('-') || value.is_some_and(|value| value < low);
-            let nearest = if is_low { low } else { high };
-            let help = format!("write `{name} = {nearest}`");
-            self.report(Problem::error("out-of-range", &node.place, message, help));
+            let message = format!("`{}` must be from {low} to {high}", node.place.name);
+            self.error("out-of-range", &node.place, message, help);
         }
         right
     }
 
-    pub(super) fn table<'t>(&mut self, node: &Node<'t>, example: &str) -> Option<Table<'t>> {
+    pub(super) fn table<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Section<'t>> {
         let entries = node.value.as_table();
         if entries.is_none() {
-            self.wrong_type(node, "a table", example);
+            self.wrong_type(node, "a table", help);
         }
-        Some(Table::new(entries?, node.place.clone()))
+        Some(Section::new(entries?, node.place.clone()))
     }
 
-    /// The elements of a list; `help` is for who writes something else.
+    /// The elements of a list; `help` is for other values.
     pub(super) fn list<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Vec<Node<'t>>> {
         if !node.value.is_array() {
             self.wrong_type(node, "a list", help);
@@ -208,37 +152,34 @@ impl Context<'_> {
     }
 
     /// The tables of a list such as `[[sources]]`.
-    pub(super) fn tables<'t>(&mut self, node: &Node<'t>) -> Vec<Table<'t>> {
-        let example = format!(
-            "write `[[{}]]` above each, with two brackets",
-            node.place.name
-        );
+    pub(super) fn tables<'t>(&mut self, node: &Node<'t>, key: &Key) -> Vec<Section<'t>> {
+        let help = key.help();
         if !node.value.is_array() {
-            self.wrong_type(node, "a list of tables", &example);
+            self.wrong_type(node, "a list of tables", &help);
         }
         let elements = node.elements();
-        let tables = elements
-            .iter()
-            .filter_map(|element| self.table(element, &example));
+        let tables = elements.iter().filter_map(|node| self.table(node, &help));
         tables.collect()
     }
 
     /// What stands for a name in `known`: a type of source, or of target.
-    pub(super) fn one_of<'k, T>(
+    pub(super) fn one_of<T>(
         &mut self,
-        node: &Node,
+        text: &Text,
         what: &str,
-        known: &'k [(&'static str, T)],
-    ) -> Option<&'k T> {
-        let text = self.text(node)?;
-        let found = known.iter().find(|(name, _)| *name == text.value);
-        if found.is_none() {
-            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-            let message = format!("unknown {what} {}", text.quoted());
-            let help = suggest_value(&text.value, &names).1;
-            self.report(Problem::error("unknown-type", &text.place, message, help));
+        known: impl Iterator<Item = (&'static str, T)>,
+    ) -> Option<T> {
+        let mut names = Vec::new();
+        for (name, value) in known {
+            if name == text.value {
+                return Some(value);
+            }
+            names.push(name);
         }
-        found.map(|(_, value)| value)
+        let message = format!("unknown type of {what} {}", text.quoted());
+        let help = suggest_value(&text.value, &names);
+        self.error("unknown-type", &text.place, message, help);
+        None
     }
 
     pub(super) fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
@@ -252,6 +193,6 @@ impl Context<'_> {
             DeValue::Table(_) => "a table",
         };
         let message = format!("`{}` must be {expected}, not {found}", node.place.name);
-        self.report(Problem::error("wrong-type", &node.place, message, help));
+        self.error("wrong-type", &node.place, message, help);
     }
 }

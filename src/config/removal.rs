@@ -4,7 +4,7 @@ use std::fmt;
 
 /// `max_removal`: the most users that may be removed from a toggle at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum MaxRemoval {
+pub(crate) enum MaxRemoval {
     /// Nothing is said: half of those who have it, where they are ten or more. A share says nothing of
     /// fewer.
     #[default]
@@ -22,7 +22,7 @@ const FROM: usize = 10;
 
 impl MaxRemoval {
     /// Whether so many of those who have a toggle may be removed, after which so many are left.
-    pub fn allows(self, removed: usize, of: usize, left: usize) -> bool {
+    pub(crate) fn allows(self, removed: usize, of: usize, left: usize) -> bool {
         match self {
             MaxRemoval::Unset => of < FROM || removed * 2 <= of,
             MaxRemoval::Percent(percent) => removed as f64 * 100.0 <= percent * of as f64,
@@ -32,7 +32,7 @@ impl MaxRemoval {
     }
 
     /// Whether everybody may be removed, however many these are.
-    pub fn allows_everybody(self) -> bool {
+    pub(crate) fn allows_everybody(self) -> bool {
         match self {
             MaxRemoval::Percent(percent) => percent >= 100.0,
             MaxRemoval::Off => true,

@@ -19,17 +19,17 @@ mod reload;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Map;
-
 use super::{Engine, Event, Mode, Moment, News, State};
 use crate::address::Address;
-use crate::config::{self, Bind, Config, Rule, SourceKind, Tls, Toggle};
+use crate::config::tests::configured;
+use crate::config::{self, Config, Setting};
 use crate::error::{Failure, Kind};
 use crate::job::{
     Access, Applied, Done, Edit, Evidence, Job, Origin, Registration, SourceTerms, TargetTerms,
     Terms, ToggleId, What,
 };
 use crate::plan::{Observed, Present};
+use crate::secret::Secret;
 use crate::users::Users;
 
 /// An engine on a bench: time passes when the test says so, and jobs are answered by hand.
@@ -42,88 +42,87 @@ fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-fn opal() -> SourceKind {
-    SourceKind::Opal(config::Opal {
-        url: address("http://opal:7000"),
-        token: None,
-        advertised_address: address("http://us:8080"),
-        instance: "us".into(),
-        opa_url: None,
-        opa_token: None,
-        wait_until_ready: false,
-        tls: Tls::default(),
-    })
+/// The keys of an OPAL source, as a configuration has them.
+fn opal() -> String {
+    "type = \"opal\"\nurl = \"http://opal:7000\"\nadvertised_address = \"us:8080\"\n\
+     instance = \"us\"\nwait_until_ready = false\n"
+        .to_owned()
 }
 
-fn opa() -> SourceKind {
-    SourceKind::Opa(config::Opa {
-        url: address("http://opa:8181"),
-        token: None,
-        poll_interval: Duration::from_secs(3600),
-        wait_until_ready: false,
-        tls: Tls::default(),
-    })
+fn opa() -> String {
+    "type = \"opa\"\nurl = \"http://opa:8181\"\npoll_interval = \"1h\"\nwait_until_ready = false\n"
+        .to_owned()
+}
+
+/// The same source, with other values.
+fn waiting(source: &str) -> String {
+    source.replace("ready = false", "ready = true")
+}
+
+fn polled(interval: &str) -> String {
+    opa().replace("1h", interval)
 }
 
 /// A configuration with these sources, and toggles that use these sources, by index.
-fn config(sources: Vec<SourceKind>, toggles: &[usize]) -> Config {
-    let source = |(id, kind)| config::Source {
-        id: format!("source-{id}"),
-        kind,
-    };
-    let toggle = |(id, source): (usize, &usize)| Toggle {
-        key: format!("toggle-{id}"),
-        users_policy: Rule {
-            source: *source,
-            package: "app".into(),
-            rule: format!("rule_{id}"),
-        },
-        spec: Map::new(),
-        max_removal: config::MaxRemoval::Off,
-    };
-    Config {
-        bind: Bind {
-            host: String::new(),
-            port: 0,
-        },
-        resync_interval: Some(Duration::from_secs(300)),
-        http_timeout: Duration::from_secs(10),
-        concurrency: 8,
-        sources: sources.into_iter().enumerate().map(source).collect(),
-        target: config::Target::RestApi(config::RestApi {
-            endpoint_url: address("http://flags"),
-            extra_headers: Vec::new(),
-            read: false,
-        }),
-        toggles: toggles.iter().enumerate().map(toggle).collect(),
+fn config(sources: Vec<String>, toggles: &[usize]) -> Config {
+    let mut text = String::new();
+    for (id, source) in sources.iter().enumerate() {
+        text += &format!("[[sources]]\nid = \"source-{id}\"\n{source}");
     }
+    text += "[target]\ntype = \"restapi\"\nendpoint_url = \"http://flags\"\n";
+    for (id, source) in toggles.iter().enumerate() {
+        text += &format!(
+            "[[toggles]]\nkey = \"toggle-{id}\"\nmax_removal = \"off\"\nusers_policy = \
+             {{ source = \"source-{source}\", package = \"app\", rule = \"rule_{id}\" }}\n"
+        );
+    }
+    configured(&text)
+}
+
+/// A header of the target that is not there otherwise.
+fn with_header(config: &mut Config, name: &str, value: &str) {
+    let headers = vec![(name.to_owned(), Secret::new(value))];
+    let settings = &mut config.target.settings;
+    settings.set("extra_headers", Setting::Headers(headers));
 }
 
 /// These terms of the target, and those of the sources as each kind has them.
 fn with_sources(config: &Config, target: TargetTerms) -> Terms {
     let at = |url: &Address| Some(Origin::Opa(Access::bearer(url.clone(), None)));
-    let terms = |source: &config::Source| match &source.kind {
-        SourceKind::Opal(opal) => SourceTerms {
-            origin: opal.opa_url.as_ref().and_then(at),
-            registration: Some(Registration {
-                key: (opal.url.clone(), source.id.clone(), opal.instance.clone()),
-                advertised: opal.advertised_address.clone(),
-            }),
-            waits_until_ready: opal.wait_until_ready,
-            loads: true,
-            ..SourceTerms::default()
-        },
-        SourceKind::Opa(opa) => SourceTerms {
-            origin: at(&opa.url),
-            poll_interval: Some(opa.poll_interval),
-            waits_until_ready: opa.wait_until_ready,
-            ..SourceTerms::default()
-        },
-        SourceKind::File(_) => SourceTerms {
-            is_read: true,
-            poll_interval: Some(Duration::from_secs(1)),
-            ..SourceTerms::default()
-        },
+    let terms = |source: &config::Source| {
+        let settings = &source.settings;
+        let address = |key| settings.address(key).cloned();
+        let waits_until_ready = settings
+            .bool("wait_until_ready")
+            .copied()
+            .unwrap_or_default();
+        match source.kind.name {
+            "opal" => SourceTerms {
+                origin: settings.address("opa_url").ok().and_then(at),
+                registration: Some(Registration {
+                    key: (
+                        address("url").unwrap(),
+                        source.id.clone(),
+                        settings.text("instance").unwrap().to_owned(),
+                    ),
+                    advertised: address("advertised_address").unwrap(),
+                }),
+                waits_until_ready,
+                loads: true,
+                ..SourceTerms::default()
+            },
+            "opa" => SourceTerms {
+                origin: settings.address("url").ok().and_then(at),
+                poll_interval: settings.duration("poll_interval").ok().copied(),
+                waits_until_ready,
+                ..SourceTerms::default()
+            },
+            _ => SourceTerms {
+                is_read: true,
+                poll_interval: Some(Duration::from_secs(1)),
+                ..SourceTerms::default()
+            },
+        }
     };
     Terms {
         sources: config.sources.iter().map(terms).collect(),

@@ -7,12 +7,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use crossbeam_channel::never;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::gate::{Gate, Inner};
 use super::*;
-use crate::address::Address;
-use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
+use crate::config::Config;
+use crate::config::tests::configured;
 use crate::engine::Mode;
 use crate::peers::Peers;
 use crate::tests::anything::{any_edits, edited};
@@ -24,47 +24,24 @@ const TOKEN: &str = "q1w2e3";
 /// How long a client waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn address(url: &str) -> Address {
-    Address::parse(url).unwrap()
-}
-
 fn config() -> Config {
-    let opa = Opa {
-        url: address("http://localhost:1"),
-        token: None,
-        poll_interval: PATIENCE,
-        wait_until_ready: false,
-        tls: Tls::default(),
-    };
-    let toggle = Toggle {
-        key: "us".into(),
-        users_policy: Rule {
-            source: 0,
-            package: "app".into(),
-            rule: "us".into(),
-        },
-        spec: Map::new(),
-        max_removal: crate::config::MaxRemoval::Off,
-    };
-    Config {
-        bind: Bind {
-            host: String::new(),
-            port: 0,
-        },
-        resync_interval: None,
-        http_timeout: PATIENCE,
-        concurrency: 1,
-        sources: vec![config::Source {
-            id: "a".into(),
-            kind: SourceKind::Opa(opa),
-        }],
-        target: config::Target::RestApi(config::RestApi {
-            endpoint_url: address("http://localhost:1"),
-            extra_headers: Vec::new(),
-            read: false,
-        }),
-        toggles: vec![toggle],
-    }
+    configured(
+        &r#"
+        http_timeout = "TIMEOUT"
+        [[sources]]
+        id = "a"
+        type = "opa"
+        url = "http://localhost:1"
+        wait_until_ready = false
+        [target]
+        type = "restapi"
+        endpoint_url = "http://localhost:1"
+        [[toggles]]
+        key = "us"
+        users_policy = { source = "a", package = "app", rule = "us" }
+        "#
+        .replace("TIMEOUT", &format!("{}s", PATIENCE.as_secs())),
+    )
 }
 
 /// The program's door, with a worker behind it that does not run.

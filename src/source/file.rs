@@ -7,15 +7,32 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Source;
+use super::{Source, Type};
 use crate::check::{SourceCheck, not_asked};
-use crate::config::Rule;
+use crate::config::{Key, Rule, SourceType, ValueKind};
 use crate::document::Document;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
 use crate::job::{Origin, SourceTerms};
 use crate::seconds::Seconds;
 use crate::users::Users;
+
+pub(super) static TYPE: Type = Type {
+    config: SourceType {
+        name: "file",
+        says: "What OPA holds, in a file: plain JSON, an answer of OPA, or what `opa eval --format json` \
+               prints. It is looked at every second.",
+        keys: &[&[Key::required("path", ValueKind::Input, "\"users.json\"")
+            .was(&["url", "file"])
+            .says("`-` is the standard input, with `optoggles sync` only.")]],
+        check: |_, _| {},
+    },
+    open: |source, opening| {
+        let path = source.settings.path("path")?;
+        let path = (path.as_os_str() != "-").then(|| path.to_owned());
+        Ok(Box::new(File::new(path, opening.config.rules_of(source))))
+    },
+};
 
 /// How often a file is looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -5,13 +5,55 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Source;
+use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
-use crate::config::{self, Rule};
+use crate::config::{
+    self, Context, Key, Rule, Section, Setting, SourceType, TLS, ValueKind, tls, warn_if_plain,
+};
 use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::users::{Keys, Users, describe_wrong};
+
+pub(super) static TYPE: Type = Type {
+    config: SourceType {
+        name: "opa",
+        says: "An OPA without OPAL, which is polled.",
+        keys: &[KEYS, TLS],
+        check: |section, cx| {
+            check_token(section, cx, "token", "url");
+            tls::check(section, cx);
+        },
+    },
+    open: |source, opening| {
+        let client = opening.client(source, &source.settings.tls())?;
+        Ok(Box::new(Opa::new(source, client)?))
+    },
+};
+
+const KEYS: &[Key] = &[
+    Key::required("url", ValueKind::OpaAddress, "\"http://opa:8181\"")
+        .was(&["opa_url"])
+        .says("OPA's API, without `/v1/data`."),
+    Key::optional("token", ValueKind::BearerToken, "\"${OPA_TOKEN}\"")
+        .was(&["opa_token"])
+        .says("Sent to OPA as `Authorization: Bearer`."),
+    Key::default("poll_interval", ValueKind::Duration, "\"10s\"").says("The time between two passes."),
+    Key::default("wait_until_ready", ValueKind::Bool, "true").says(
+        "Whether nothing is applied until OPA has activated all of its bundles. Before its rules, OPA \
+         is asked `GET /health?bundles`: while it answers 500, its rules are not asked; 200 means \
+         that it is ready; with any other answer, or none, optoggles goes on.",
+    ),
+];
+
+/// Warns of a token that travels unencrypted.
+pub(super) fn check_token(section: &Section, cx: &mut Context, token: &str, url: &str) {
+    if let (Some(read), Some(url)) = (section.get(token), section.get(url))
+        && let Setting::Address(url) = &url.setting
+    {
+        warn_if_plain(cx, &read.place, &format!("`{token}`"), url);
+    }
+}
 
 /// An OPA that is polled.
 pub(super) struct Opa {
@@ -21,18 +63,20 @@ pub(super) struct Opa {
 }
 
 impl Opa {
-    pub(super) fn new(opa: &config::Opa, client: Client) -> Opa {
-        let origin = Origin::Opa(Access::bearer(opa.url.clone(), opa.token.as_ref()));
-        Opa {
+    fn new(source: &config::Source, client: Client) -> Result<Opa, String> {
+        let settings = &source.settings;
+        let url = settings.address("url")?.clone();
+        let origin = Origin::Opa(Access::bearer(url, settings.secret("token").ok()));
+        Ok(Opa {
             client,
             terms: SourceTerms {
                 origin: Some(origin.clone()),
-                poll_interval: Some(opa.poll_interval),
-                waits_until_ready: opa.wait_until_ready,
+                poll_interval: Some(*settings.duration("poll_interval")?),
+                waits_until_ready: *settings.bool("wait_until_ready")?,
                 ..SourceTerms::default()
             },
             origin,
-        }
+        })
     }
 
     fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {

@@ -6,10 +6,11 @@ pub(super) mod report;
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::{Source, opa};
+use super::{Source, Type, opa};
 use crate::address::Address;
 use crate::check::{SourceCheck, Told, not_asked};
-use crate::config::{self, Rule};
+use crate::config::tls;
+use crate::config::{self, Context, Key, Rule, Section, Setting, SourceType, TLS, ValueKind};
 use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
@@ -17,12 +18,78 @@ use crate::secret::Secret;
 use crate::users::Users;
 use oauth::Grantor;
 
+pub(super) static TYPE: Type = Type {
+    config: SourceType {
+        name: "opal",
+        says: "An OPAL client and the OPA that it manages. The OPAL client has to run with \
+               `OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True`, and should run with \
+               `OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True`; see OPAL below.",
+        keys: &[KEYS, TLS],
+        check: check_settings,
+    },
+    open: |source, opening| {
+        let client = opening.client(source, &source.settings.tls())?;
+        Ok(Box::new(Opal::new(source, opening.callback_token, client)?))
+    },
+};
+
+const KEYS: &[Key] = &[
+    Key::required("url", ValueKind::Address, "\"http://opal-client:7000\"")
+        .says("The OPAL client's API."),
+    Key::optional("token", ValueKind::BearerToken, "\"${OPAL_TOKEN}\"").says(
+        "Sent to OPAL as `Authorization: Bearer`. In secure mode OPAL accepts only a token of type \
+         listener.",
+    ),
+    Key::required(
+        "advertised_address",
+        ValueKind::AdvertisedAddress,
+        "\"optoggles:8080\"",
+    )
+    .says("Where OPAL reaches `optoggles serve`: a host and a port, or a URL."),
+    Key::optional("instance", ValueKind::Filled, "\"a\"").says(
+        "What tells replicas behind one address apart: part of the key under which callbacks are \
+         registered. By default the `advertised_address`.",
+    ),
+    Key::optional("opa_url", ValueKind::OpaAddress, "\"http://opa:8181\"")
+        .says("Where OPA is. Without it OPAL is asked."),
+    Key::optional("opa_token", ValueKind::BearerToken, "\"${OPA_TOKEN}\"")
+        .says("For OPA, where OPAL keeps OPA's token to itself."),
+    Key::default("wait_until_ready", ValueKind::Bool, "true").says(
+        "Whether nothing is applied until OPA has loaded everything, at its start and after a \
+         restart. Set it to false only where that never happens, such as where OPAL loads no data.",
+    ),
+];
+
+fn check_settings(section: &mut Section, cx: &mut Context) {
+    opa::check_token(section, cx, "token", "url");
+    opa::check_token(section, cx, "opa_token", "opa_url");
+    tls::check(section, cx);
+    let (Some(read), Some(url)) = (section.get("advertised_address"), section.get("url")) else {
+        return;
+    };
+    if let (Setting::Address(advertised), Setting::Address(url)) = (&read.setting, &url.setting) {
+        let is_any = matches!(advertised.host(), "0.0.0.0" | "[::]");
+        if is_any || (advertised.is_loopback() && !url.is_loopback()) {
+            let message = "OPAL on another host cannot reach this `advertised_address`";
+            let help = "write the name or address that this machine has for OPAL's host, such as \
+                        `advertised_address = \"optoggles:8080\"`";
+            cx.warn("unreachable-address", &read.place, message, help);
+        }
+    }
+    let advertised = read.text.as_ref().map(|text| text.value.clone());
+    if let Some(advertised) = advertised {
+        section.set_default("instance", Setting::Text(advertised));
+    }
+}
+
 /// An OPAL client, and our registration with it.
 pub(super) struct Opal {
     client: Client,
     terms: SourceTerms,
-    config: config::Opal,
+    url: Address,
     authorization: Option<Secret>,
+    opa_token: Option<Secret>,
+    has_certificate: bool,
     key: String,
     callback: Callback,
 }
@@ -69,35 +136,41 @@ struct EntryHeaders {
 }
 
 impl Opal {
-    pub(super) fn new(
-        id: &str,
-        opal: &config::Opal,
+    fn new(
+        source: &config::Source,
         callback_token: &Secret,
         client: Client,
-    ) -> Opal {
+    ) -> Result<Opal, String> {
+        let (id, settings) = (&source.id, &source.settings);
+        let url = settings.address("url")?.clone();
+        let advertised = settings.address("advertised_address")?;
+        let instance = settings.text("instance")?;
         let bearer = Secret::new(format!("Bearer {}", callback_token.expose()));
-        let configured = opal.opa_url.clone();
-        let configured = configured.map(|url| Access::bearer(url, opal.opa_token.as_ref()));
-        Opal {
+        let configured = settings.address("opa_url").ok().cloned();
+        let opa_token = settings.secret("opa_token").ok().cloned();
+        let configured = configured.map(|url| Access::bearer(url, opa_token.as_ref()));
+        Ok(Opal {
             client,
             terms: SourceTerms {
                 origin: configured.map(Origin::Opa),
                 registration: Some(Registration {
-                    key: (opal.url.clone(), id.to_owned(), opal.instance.clone()),
-                    advertised: opal.advertised_address.clone(),
+                    key: (url.clone(), id.to_owned(), instance.to_owned()),
+                    advertised: advertised.clone(),
                 }),
-                waits_until_ready: opal.wait_until_ready,
+                waits_until_ready: *settings.bool("wait_until_ready")?,
                 loads: true,
                 ..SourceTerms::default()
             },
-            authorization: Access::bearer(opal.url.clone(), opal.token.as_ref()).authorization,
-            key: registration_key(id, &opal.instance),
+            authorization: Access::bearer(url.clone(), settings.secret("token").ok()).authorization,
+            key: registration_key(id, instance),
             callback: Callback {
-                url: opal.advertised_address.join(["opa_update", id]),
+                url: advertised.join(["opa_update", id]),
                 authorization: bearer,
             },
-            config: opal.clone(),
-        }
+            opa_token,
+            has_certificate: settings.tls().identity.is_some(),
+            url,
+        })
     }
 
     /// Where OPA is, and with what authorization it can be asked.
@@ -110,15 +183,15 @@ impl Opal {
             Failure::new(Kind::Answer, words)
         })?;
         // OPA is on OPAL's own host then, which is ours only if OPAL is here too.
-        let url = match url.is_loopback() && !self.config.url.is_loopback() {
-            true => url.at_host(self.config.url.host()),
+        let url = match url.is_loopback() && !self.url.is_loopback() {
+            true => url.at_host(self.url.host()),
             false => url,
         };
         self.authorize(url, &store)
     }
 
     fn authorize(&self, url: Address, store: &PolicyStore) -> Result<Access, Failure> {
-        if let Some(token) = &self.config.opa_token {
+        if let Some(token) = &self.opa_token {
             return Ok(Access::bearer(url, Some(token)));
         }
         match store.auth_type.as_deref().unwrap_or("none") {
@@ -140,7 +213,7 @@ impl Opal {
                     None => Err(withheld("the OAuth client's secret")),
                 }
             }
-            "tls" if self.config.tls.identity.is_some() => Ok(Access::bearer(url, None)),
+            "tls" if self.has_certificate => Ok(Access::bearer(url, None)),
             "tls" => Err(Failure::new(
                 Kind::Setup,
                 "OPA wants a client certificate: set cert_file and key_file on the source",
@@ -201,14 +274,14 @@ impl Opal {
     }
 
     fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> Request<'_> {
-        let url = self.config.url.join(path);
+        let url = self.url.join(path);
         Request::new(method, url).authorized(self.authorization.as_ref())
     }
 
     /// The key's characters need no encoding, and OPAL need not decode them. An answer of any status
     /// can hold the entry, and with it our token.
     fn entry(&self, method: Method) -> Request<'_> {
-        let url = format!("{}/{}", self.config.url.join(["callbacks"]), self.key);
+        let url = format!("{}/{}", self.url.join(["callbacks"]), self.key);
         Request {
             secret: Some(&self.callback.authorization),
             ..Request::new(method, url).authorized(self.authorization.as_ref())

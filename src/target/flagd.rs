@@ -4,17 +4,41 @@ mod definition;
 mod file;
 mod flag;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Target;
+use super::{Target, Type};
 use crate::check::{Answers, Told};
-use crate::config::{self, Config, Toggle};
+use crate::config::{Config, Key, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::plan::{Environment, Observed, Present};
 use definition::Definition;
 use file::File;
 use flag::Flag;
+
+pub(super) static TYPE: Type = Type {
+    config: TargetType {
+        name: "flagd",
+        says: "A definition file of flagd, which OpenFeature's providers for flagd read too.",
+        keys: &[&[Key::required("path", ValueKind::Path, "\"flags.json\"")
+            .was(&["url", "file", "endpoint_url"])
+            .says(
+                "The file. It is replaced as a whole, so that its folder has to be writable. Put it \
+                 on a local disk: work on it has no time limit.",
+            )]],
+        check: |_, _| {},
+        place: "path",
+        toggle_key: None,
+        spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
+            .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
+        left_behind: |_, _| None,
+    },
+    open: |config, _| {
+        let path = config.target.settings.path("path")?;
+        Ok(Box::new(Flagd::new(path, config)))
+    },
+};
 
 pub(super) struct Flagd {
     all: Arc<Config>,
@@ -26,10 +50,10 @@ pub(super) struct Flagd {
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Flagd {
-    pub(super) fn new(flagd: &config::Flagd, config: &Arc<Config>) -> Flagd {
+    fn new(path: &Path, config: &Arc<Config>) -> Flagd {
         Flagd {
             all: Arc::clone(config),
-            file: File::new(&flagd.path),
+            file: File::new(path),
         }
     }
 

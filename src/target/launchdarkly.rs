@@ -16,9 +16,12 @@ use http::Method;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Target, one_by_one};
+use super::{Target, Type, one_by_one};
+use crate::address::Address;
 use crate::check::Answers;
-use crate::config::{self, Config, Tls};
+use crate::config::{
+    Config, Context, Key, Section, Setting, TargetType, Tls, ValueKind, warn_if_plain,
+};
 use crate::error::Failure;
 use crate::http::{Answer, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
@@ -40,8 +43,50 @@ const VERSION: (&str, &str) = ("LD-API-Version", "20240415");
 /// Without this content type a PATCH would be a JSON patch.
 const SEMANTIC_PATCH: &str = "application/json; domain-model=launchdarkly.semanticpatch";
 
+pub(super) static TYPE: Type = Type {
+    config: TargetType {
+        name: "launchdarkly",
+        says: "",
+        keys: &[KEYS],
+        check: check_token,
+        place: "base_url",
+        toggle_key: Some(&spec::FLAG),
+        spec: spec::SPEC,
+        left_behind: spec::left_behind,
+    },
+    open: |config, requests| Ok(Box::new(LaunchDarkly::new(config, requests)?)),
+};
+
+const KEYS: &[Key] = &[
+    Key::required("token", ValueKind::Token, "\"${LAUNCHDARKLY_TOKEN}\"")
+        .was(&["launchdarkly_token", "access_token", "api_key"])
+        .says(
+            "An access token with the role Writer, or one that may create flags and update their \
+             targeting.",
+        ),
+    Key::default(
+        "base_url",
+        ValueKind::Address,
+        "\"https://app.launchdarkly.com\"",
+    )
+    .was(&["url", "endpoint_url"])
+    .says(
+        "Where LaunchDarkly's API is: `https://app.eu.launchdarkly.com` in the EU, \
+             `https://app.launchdarkly.us` for federal customers.",
+    ),
+];
+
+fn check_token(section: &mut Section, cx: &mut Context) {
+    if let (Some(token), Some(url)) = (section.get("token"), section.get("base_url"))
+        && let Setting::Address(url) = &url.setting
+    {
+        warn_if_plain(cx, &token.place, "`token`", url);
+    }
+}
+
 pub(super) struct LaunchDarkly {
-    config: config::LaunchDarkly,
+    token: Secret,
+    base_url: Address,
     client: Client,
     headers: [(String, Secret); 1],
     /// By toggle.
@@ -55,15 +100,13 @@ pub(super) struct LaunchDarkly {
 }
 
 impl LaunchDarkly {
-    pub(super) fn new(
-        launchdarkly: &config::LaunchDarkly,
-        config: &Config,
-        requests: Requests,
-    ) -> Result<LaunchDarkly, String> {
+    fn new(config: &Config, requests: Requests) -> Result<LaunchDarkly, String> {
+        let settings = &config.target.settings;
         let specs = config.toggles.iter().map(Spec::of);
         let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
         Ok(LaunchDarkly {
-            config: launchdarkly.clone(),
+            token: settings.secret("token")?.clone(),
+            base_url: settings.address("base_url")?.clone(),
             client: Client::new(config.http_timeout, AT_ONCE, &Tls::default(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             batches: list::batches(&specs),
@@ -76,13 +119,13 @@ impl LaunchDarkly {
     /// A request for something below `/api/v2`.
     fn request(&self, method: Method, path: &[&str], query: &str) -> Request<'_> {
         let segments = ["api", "v2"].into_iter().chain(path.iter().copied());
-        let mut url = self.config.base_url.join(segments);
+        let mut url = self.base_url.join(segments);
         if !query.is_empty() {
             url.push_str(&format!("?{query}"));
         }
         Request {
             headers: &self.headers,
-            ..Request::new(method, url).authorized(Some(&self.config.token))
+            ..Request::new(method, url).authorized(Some(&self.token))
         }
     }
 

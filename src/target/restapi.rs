@@ -7,18 +7,73 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Target, one_by_one};
+use super::{Target, Type, one_by_one};
+use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{self, Config, Tls, Toggle};
+use crate::config::{
+    Config, Context, Key, Section, Setting, Spec, TargetType, Tls, Toggle, ValueKind, is_telling,
+    quote as named, warn_if_plain,
+};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
+use crate::secret::Secret;
 use crate::users::Users;
 
+pub(super) static TYPE: Type = Type {
+    config: TargetType {
+        name: "restapi",
+        says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
+               its `spec`. Its users follow with `PATCH {endpoint_url}/{key}`: `{\"users\": [...]}`, \
+               the whole set, sorted.",
+        keys: &[KEYS],
+        check: check_headers,
+        place: "endpoint_url",
+        toggle_key: None,
+        spec: Spec::Free(&["key", "users"]),
+        left_behind: |_, _| None,
+    },
+    open: |config, requests| Ok(Box::new(RestApi::new(config, requests)?)),
+};
+
+const KEYS: &[Key] = &[
+    Key::required(
+        "endpoint_url",
+        ValueKind::Address,
+        "\"https://flags.example.com/api/toggles\"",
+    )
+    .was(&["url"])
+    .says("The collection of toggles."),
+    Key::optional(
+        "extra_headers",
+        ValueKind::Headers,
+        "{ Authorization = \"Bearer ${FLAGS_TOKEN}\" }",
+    )
+    .was(&["token"])
+    .says("Headers of every request, such as `{ Authorization = \"Bearer ${FLAGS_TOKEN}\" }`."),
+    Key::default("read", ValueKind::Bool, "false").says(
+        "Whether the server also answers `GET {endpoint_url}/{key}`: then only what differs is sent.",
+    ),
+];
+
+/// Warns of headers that travel unencrypted and let somebody in.
+fn check_headers(section: &mut Section, cx: &mut Context) {
+    let endpoint = section.get("endpoint_url").map(|read| &read.setting);
+    if let Some(Setting::Address(endpoint)) = endpoint {
+        let headers = section.keys_in("extra_headers");
+        for header in headers.iter().filter(|header| is_telling(&header.name)) {
+            let what = format!("the header {}", named(&header.name));
+            warn_if_plain(cx, header, &what, endpoint);
+        }
+    }
+}
+
 pub(super) struct RestApi {
-    config: config::RestApi,
+    endpoint_url: Address,
+    headers: Vec<(String, Secret)>,
+    reads: bool,
     all: Arc<Config>,
     client: Client,
 }
@@ -32,30 +87,30 @@ struct NewToggle<'a> {
 }
 
 impl RestApi {
-    pub(super) fn new(
-        restapi: &config::RestApi,
-        config: &Arc<Config>,
-        requests: Requests,
-    ) -> Result<RestApi, String> {
+    fn new(config: &Arc<Config>, requests: Requests) -> Result<RestApi, String> {
         let (timeout, connections) = (config.http_timeout, config.concurrency);
+        let settings = &config.target.settings;
+        let headers = settings.headers("extra_headers").unwrap_or_default();
         Ok(RestApi {
-            config: restapi.clone(),
+            endpoint_url: settings.address("endpoint_url")?.clone(),
+            headers: headers.to_vec(),
+            reads: *settings.bool("read")?,
             all: Arc::clone(config),
             client: Client::new(timeout, connections, &Tls::default(), requests)?,
         })
     }
 
     fn request(&self, method: Method, key: Option<&str>) -> Request<'_> {
-        let endpoint = &self.config.endpoint_url;
+        let endpoint = &self.endpoint_url;
         Request {
-            headers: &self.config.extra_headers,
+            headers: &self.headers,
             ..Request::new(method, endpoint.join(key)).authorized(self.authorization())
         }
     }
 
     /// Whether the server answers, as far as can be seen without writing.
     fn reach(&self) -> Result<String, Failure> {
-        if let (true, Some(toggle)) = (self.config.read, self.all.toggles.first()) {
+        if let (true, Some(toggle)) = (self.reads, self.all.toggles.first()) {
             let key = &toggle.key;
             let has = match self.read_one(toggle)? {
                 Observed::Absent => "has no",
@@ -72,10 +127,10 @@ impl RestApi {
     }
 
     /// The user name and password of `endpoint_url`, unless a header of the user's says otherwise.
-    fn authorization(&self) -> Option<&crate::secret::Secret> {
-        let mut names = self.config.extra_headers.iter().map(|(name, _)| name);
+    fn authorization(&self) -> Option<&Secret> {
+        let mut names = self.headers.iter().map(|(name, _)| name);
         let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
-        self.config.endpoint_url.authorization().filter(|_| !given)
+        self.endpoint_url.authorization().filter(|_| !given)
     }
 
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
@@ -88,7 +143,7 @@ impl RestApi {
         let answer = accepted(answer)?;
         let found: Map<String, Value> = answer.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {
-            let url = self.config.endpoint_url.join([&*toggle.key]);
+            let url = self.endpoint_url.join([&*toggle.key]);
             let words = format!("GET {url}: its answer has another `key`");
             return Err(Failure::new(Kind::Misfit, words));
         }
@@ -124,13 +179,13 @@ impl RestApi {
         let request = self.request(Method::POST, None).json(&body)?;
         let answer = self.client.send(request)?;
         if answer.status == 409 {
-            return Ok(Applied::Found(match self.config.read {
+            return Ok(Applied::Found(match self.reads {
                 true => Observed::Unknown,
                 false => Observed::Present(Present::plain(toggle.spec.is_empty(), None)),
             }));
         }
         let environment = Environment {
-            users: self.config.read.then(Arc::default),
+            users: self.reads.then(Arc::default),
             named: None,
             // Users are sent even where there are none: what was created without shows none when it is
             // read.
@@ -147,7 +202,7 @@ impl RestApi {
 impl Target for RestApi {
     fn terms(&self) -> TargetTerms {
         TargetTerms {
-            readable: self.config.read,
+            readable: self.reads,
             at_once: None,
             batches: vec![None; self.all.toggles.len()],
             applies_together: false,

@@ -1,7 +1,5 @@
 //! The manual pages say what there is, and nothing else.
 
-mod configuration;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;

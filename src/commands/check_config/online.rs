@@ -77,7 +77,7 @@ impl Finding {
                 format!("toggles[{id}].users_policy"),
             ),
             Subject::Target => (
-                format!("target {}", config.target.type_name()),
+                format!("target {}", config.target.kind.name),
                 "target".to_owned(),
             ),
         };

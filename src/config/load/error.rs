@@ -31,7 +31,7 @@ pub enum LoadError {
 
 impl LoadError {
     /// The same for programs.
-    pub fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         let (code, file) = match self {
             LoadError::Invalid(report) => return report.entries().collect(),
             LoadError::NotFound { looked, .. } => ("no-file", looked.first()),

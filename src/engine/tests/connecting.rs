@@ -3,18 +3,12 @@
 use super::*;
 use crate::job::{Load, Writes};
 
-pub(super) fn waiting_opal() -> SourceKind {
-    match opal() {
-        SourceKind::Opal(opal) => SourceKind::Opal(config::Opal {
-            wait_until_ready: true,
-            ..opal
-        }),
-        other => other,
-    }
+pub(super) fn waiting_opal() -> String {
+    waiting(&opal())
 }
 
 /// An OPAL source with one toggle, which the target has with nobody.
-pub(super) fn connected(kind: SourceKind) -> Bench {
+pub(super) fn connected(kind: String) -> Bench {
     let mut bench = Bench::serve(config(vec![kind], &[0]));
     assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
     bench.done(read(0, Ok(present(&[]))));
@@ -222,13 +216,7 @@ fn a_request_to_load_that_fails_after_all_is_loaded_is_no_failure() {
 
 #[test]
 fn an_opa_that_hangs_on_the_question_for_its_bundles_alone_is_asked_for_users() {
-    let SourceKind::Opa(opa) = opa() else {
-        unreachable!()
-    };
-    let waiting = SourceKind::Opa(config::Opa {
-        wait_until_ready: true,
-        ..opa
-    });
+    let waiting = waiting(&opa());
     for (answers, asked) in [
         (vec![Ok(ready(Some(true)))], true),
         (vec![Ok(ready(None))], true),

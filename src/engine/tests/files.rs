@@ -5,8 +5,8 @@ use crate::document::Document;
 use super::super::State;
 use super::*;
 
-fn file() -> SourceKind {
-    SourceKind::File(config::File { path: None })
+fn file() -> String {
+    "type = \"file\"\npath = \"users.json\"\n".to_owned()
 }
 
 /// A document that holds this text.

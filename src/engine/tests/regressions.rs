@@ -49,11 +49,7 @@ fn sent_for_a(bench: &mut Bench) -> Vec<String> {
 #[test]
 fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
     let mut renewed = limited();
-    renewed.target = config::Target::RestApi(config::RestApi {
-        endpoint_url: address("http://flags"),
-        extra_headers: vec![("Authorization".into(), crate::secret::Secret::new("new"))],
-        read: false,
-    });
+    with_header(&mut renewed, "Authorization", "new");
     for (what, changed) in [("nothing", limited()), ("the token", renewed)] {
         let mut before = sent(&["a", "b", "c", "d"]);
         assert_eq!(allow(&mut before, &["a"]), NOTHING);
@@ -147,10 +143,7 @@ fn reloads_do_not_put_off_the_resync_for_ever() {
 
 #[test]
 fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
-    let mut config = config(vec![opa()], &[0]);
-    if let SourceKind::Opa(opa) = &mut config.sources[0].kind {
-        opa.poll_interval = Duration::from_secs(1);
-    }
+    let config = config(vec![polled("1s")], &[0]);
     let mut bench = Bench::new(config, Mode::Serve, false);
     let mut updates = 0;
     for _ in 0..400 {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Tls;
+use crate::config::tests::configured;
 use crate::metrics::Metrics;
 use crate::tests::anything::{QUOTE, any_changes, any_edits, any_text, changed, edited};
 use crate::tests::canned::Canned;
@@ -20,19 +21,14 @@ fn the_registrations_key_has_only_characters_that_opal_finds_again() {
 const TOKEN: &str = "q1w2e3";
 
 fn opal(url: Address) -> Opal {
-    let config = config::Opal {
-        url,
-        token: None,
-        advertised_address: Address::parse("http://us:8080").unwrap(),
-        instance: "us".into(),
-        opa_url: None,
-        opa_token: None,
-        wait_until_ready: true,
-        tls: Tls::default(),
-    };
+    let text = format!(
+        "[[sources]]\nid = \"a\"\nurl = \"{url}\"\nadvertised_address = \"us:8080\"\n\
+         instance = \"us\"\n[target]\ntype = \"flagd\"\npath = \"flags.json\"\n"
+    );
+    let config = configured(&text);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
     let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
-    Opal::new("a", &config, &Secret::new(TOKEN), client)
+    Opal::new(&config.sources[0], &Secret::new(TOKEN), client).unwrap()
 }
 
 /// Our entry, as OPAL gives it back, with the last report in it.

@@ -3,7 +3,71 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::Toggle;
+use crate::config::{self, Form, Key, Toggle, ValueKind};
+
+/// The keys of a toggle's `spec`.
+pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
+    Key::required("name", ValueKind::Filled, "\"US only\"").says("The flag's name."),
+    Key::required("proj_key", ValueKind::Word(&PROJECT), "\"default\"").says("The project's key."),
+    Key::required(
+        "environments",
+        ValueKind::Set(&ENVIRONMENT),
+        "[\"production\", \"test\"]",
+    )
+    .says("The keys of the environments in which the flag is kept. Others are left alone."),
+    Key::optional("description", ValueKind::Text, "\"set by policy\"")
+        .says("Left alone where it is not set."),
+    Key::optional("tags", ValueKind::Words(&TAG), "[\"policy\"]")
+        .says("Left alone where they are not set."),
+]);
+
+pub(super) const FLAG: Form = key("LaunchDarkly flag key");
+const PROJECT: Form = key("LaunchDarkly project key");
+const ENVIRONMENT: Form = key("LaunchDarkly environment key");
+const TAG: Form = Form {
+    is_met: |text| (1..=64).contains(&text.len()) && text.chars().all(is_of_key),
+    code: "invalid-key",
+    what: "LaunchDarkly tag",
+    of: "1 to 64 letters, digits, `.`, `_` and `-`",
+};
+
+const fn key(what: &'static str) -> Form {
+    Form {
+        is_met: |text| {
+            text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_of_key)
+        },
+        code: "invalid-key",
+        what,
+        of: "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+    }
+}
+
+fn is_of_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// The environments, or the project, in which a flag is no longer kept.
+pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
+    let key = &old.key;
+    let (Ok(old), Ok(new)) = (Spec::of(old), Spec::of(new)) else {
+        return None;
+    };
+    if old.proj_key != new.proj_key {
+        let before = old.proj_key;
+        return Some(format!(
+            "toggle {key} is no longer kept in the project {before}: there it stays as it is; turn \
+             it off there"
+        ));
+    }
+    let mut gone = old.environments;
+    gone.retain(|environment| !new.environments.contains(environment));
+    (!gone.is_empty()).then(|| {
+        let gone = gone.join(", ");
+        format!(
+            "toggle {key} is no longer kept in {gone}: there it stays as it is; turn it off there"
+        )
+    })
+}
 
 #[derive(Deserialize)]
 pub(super) struct Spec {

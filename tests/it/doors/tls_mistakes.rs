@@ -136,7 +136,7 @@ fn a_key_of_another_certificate_is_refused_at_the_start() {
     program.write("client.key", &other.key);
     for args in [&["sync", "--once"][..], &["serve"], &["check-config"]] {
         let output = program.run(args).exits(2);
-        output.complains("does not belong to the certificate in `cert_file`");
+        output.complains("the file of `key_file` cannot be used: keys may not be consistent");
     }
 }
 
@@ -150,7 +150,7 @@ fn what_is_no_certificate_is_refused_at_the_start() {
     program.write("ca.pem", &format!("{}{nothing}", world.authority.pem));
     for args in [&["sync", "--once"][..], &["serve"], &["check-config"]] {
         let output = program.run(args).exits(2);
-        output.complains("the file of `ca_file` holds a damaged certificate");
+        output.complains("the file of `ca_file` cannot be used");
     }
 }
 

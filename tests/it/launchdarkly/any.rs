@@ -1,19 +1,21 @@
 //! Whatever a flag is like: once it was updated, it is on for exactly the users, and there is
 //! nothing left to do.
 
+use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
-use optoggles::address::Address;
-use optoggles::config::{self, Bind, Config, Rule, Toggle};
+use optoggles::catalog;
+use optoggles::config::Config;
+use optoggles::config::load::load;
 use optoggles::job::{Applied, Edit, What};
 use optoggles::metrics::Metrics;
 use optoggles::plan::{Observed, Step};
-use optoggles::secret::Secret;
 use optoggles::target;
 use optoggles::users::Users;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::*;
 use crate::support::launchdarkly::Target;
@@ -72,34 +74,20 @@ fn any_config() -> impl Strategy<Value = flag::Config> {
 }
 
 fn config(base_url: &str) -> Arc<Config> {
-    let spec = json!({ "name": "US", "proj_key": "default", "environments": ENVIRONMENTS });
-    let Value::Object(spec) = spec else {
-        unreachable!()
-    };
-    Arc::new(Config {
-        bind: Bind {
-            host: String::new(),
-            port: 0,
-        },
-        resync_interval: None,
-        http_timeout: Duration::from_secs(10),
-        concurrency: 8,
-        sources: Vec::new(),
-        target: config::Target::LaunchDarkly(config::LaunchDarkly {
-            token: Secret::new(TOKEN),
-            base_url: Address::parse(base_url).unwrap(),
-        }),
-        toggles: vec![Toggle {
-            key: "us".into(),
-            users_policy: Rule {
-                source: 0,
-                package: "app.rbac".into(),
-                rule: "us".into(),
-            },
-            spec,
-            max_removal: optoggles::config::MaxRemoval::Off,
-        }],
-    })
+    let file = NamedTempFile::new().unwrap();
+    let text = format!(
+        "[[sources]]\nid = \"a\"\ntype = \"file\"\npath = \"users.json\"\n\
+         [target]\ntype = \"launchdarkly\"\ntoken = \"{TOKEN}\"\nbase_url = \"{base_url}\"\n\
+         [[toggles]]\nkey = \"us\"\nmax_removal = \"off\"\n\
+         users_policy = {{ source = \"a\", package = \"app.rbac\", rule = \"us\" }}\n\
+         spec = {{ name = \"US\", proj_key = \"default\", environments = {ENVIRONMENTS:?} }}\n"
+    );
+    fs::write(file.path(), text).unwrap();
+    Arc::new(
+        load(Some(file.path()), &|_| None, &catalog())
+            .unwrap()
+            .config,
+    )
 }
 
 proptest! {

@@ -134,12 +134,12 @@ fn a_key_that_launchdarkly_would_refuse_is_found_before_anything_is_asked() {
     let flags = Flags::of(&["us feature"]).spec(spec).build();
     let output = flags.sync(&[]).exits(2);
     for words in [
-        "`us feature` is no key of a flag",
+        "`us feature` is not a valid LaunchDarkly flag key",
         "`name` is empty",
-        "`de fault` is no key of a project",
-        "the environment `test` is in the list twice",
-        "`ü` is no key of an environment",
-        "`a b` is no tag",
+        "`de fault` is not a valid LaunchDarkly project key",
+        "`environments` names the same twice",
+        "`ü` is not a valid LaunchDarkly environment key",
+        "`a b` is not a valid LaunchDarkly tag",
         "unknown key `projKey`",
     ] {
         assert!(

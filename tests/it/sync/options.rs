@@ -51,7 +51,7 @@ there is no toggle `` in the configuration: there are: us-feature, same
     let output = World::of(&keys).build().sync(&["--toggle", "other"]);
     output
         .exits(2)
-        .complains("it is none of the 20 that are there");
+        .complains("it is not one of the 20 in the file");
 }
 
 #[test]

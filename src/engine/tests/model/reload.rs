@@ -110,23 +110,15 @@ impl World {
         match difference {
             Difference::Nothing => {}
             Difference::Token(token) => {
-                self.config.target = config::Target::RestApi(config::RestApi {
-                    endpoint_url: address("http://flags"),
-                    extra_headers: vec![(
-                        "Authorization".into(),
-                        crate::secret::Secret::new(token.to_string()),
-                    )],
-                    read: false,
-                });
+                with_header(&mut self.config, "Authorization", &token.to_string());
             }
             Difference::Spec(id, text) => {
                 let spec = &mut self.config.toggles[id].spec;
                 spec.insert("name".into(), text.into());
             }
             Difference::Source(token) => {
-                if let SourceKind::Opal(opal) = &mut self.config.sources[0].kind {
-                    opal.token = Some(crate::secret::Secret::new(token.to_string()));
-                }
+                let token = Setting::Secret(Secret::new(token.to_string()));
+                self.config.sources[0].settings.set("token", token);
             }
         }
         let (config, now) = (Arc::new(self.config.clone()), self.now);

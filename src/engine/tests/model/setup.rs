@@ -64,17 +64,10 @@ impl Dice {
     }
 }
 
-fn sources() -> Vec<SourceKind> {
-    let SourceKind::Opal(mut opal) = opal() else {
-        unreachable!()
-    };
-    opal.wait_until_ready = true;
-    let SourceKind::Opa(mut opa) = opa() else {
-        unreachable!()
-    };
-    opa.poll_interval = POLL;
-    let opal = SourceKind::Opal(opal);
-    vec![opal.clone(), opal, SourceKind::Opa(opa)]
+fn sources() -> Vec<String> {
+    let opal = waiting(&opal());
+    let opa = polled(&format!("{}ms", POLL.as_millis()));
+    vec![opal.clone(), opal, opa]
 }
 
 /// A program that has not started.

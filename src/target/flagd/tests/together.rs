@@ -5,25 +5,18 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use super::*;
+use crate::config::tests::configured;
 
 /// A file that is not there yet, in a folder of its own, and so many toggles.
 fn flagd(folder: &tempfile::TempDir, toggles: usize) -> Flagd {
     let path = folder.path().join("flags.json");
-    let config = Config {
-        bind: config::Bind {
-            host: String::new(),
-            port: 0,
-        },
-        resync_interval: None,
-        http_timeout: std::time::Duration::from_secs(1),
-        concurrency: 8,
-        sources: Vec::new(),
-        target: config::Target::Flagd(config::Flagd { path: path.clone() }),
-        toggles: (0..toggles)
-            .map(|number| toggle(&format!("toggle-{number}")))
-            .collect(),
-    };
-    Flagd::new(&config::Flagd { path }, &Arc::new(config))
+    let mut config = configured(&format!(
+        "[[sources]]\nid = \"a\"\ntype = \"file\"\npath = \"users.json\"\n\
+         [target]\ntype = \"flagd\"\npath = {path:?}\n"
+    ));
+    let toggles = (0..toggles).map(|number| toggle(&format!("toggle-{number}")));
+    config.toggles = toggles.collect();
+    Flagd::new(&path, &Arc::new(config))
 }
 
 fn ann() -> Arc<Users> {

@@ -1,11 +1,12 @@
 //! Lists, from a remote that gives the same page whatever is asked for.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::address::Address;
-use crate::config::{Bind, Rule, Toggle};
+use crate::config::tests::configured;
+use crate::config::{Rule, Toggle};
 use crate::metrics::Metrics;
 use crate::tests::canned::Canned;
 
@@ -22,24 +23,13 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
         spec: spec.as_object().unwrap().clone(),
         max_removal: crate::config::MaxRemoval::Off,
     };
-    let target = config::LaunchDarkly {
-        token: Secret::new("token"),
-        base_url: url,
-    };
-    let config = Config {
-        bind: Bind {
-            host: String::new(),
-            port: 0,
-        },
-        resync_interval: None,
-        http_timeout: Duration::from_secs(10),
-        concurrency: 8,
-        sources: Vec::new(),
-        target: config::Target::LaunchDarkly(target.clone()),
-        toggles: keys.iter().map(toggle).collect(),
-    };
+    let mut config = configured(&format!(
+        "[[sources]]\nid = \"a\"\ntype = \"file\"\npath = \"users.json\"\n\
+         [target]\ntype = \"launchdarkly\"\ntoken = \"token\"\nbase_url = \"{url}\"\n"
+    ));
+    config.toggles = keys.iter().map(toggle).collect();
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-    LaunchDarkly::new(&target, &config, requests).unwrap()
+    LaunchDarkly::new(&config, requests).unwrap()
 }
 
 /// Reads all toggles, and then each by itself that was not told.

@@ -1,0 +1,489 @@
+//! The table of keys: what a key is called, how its value is read, and what is said of it.
+//!
+//! From it come the reading, the mask, the help for unknown keys, the defaults, the reference in the man page
+//! and the JSON Schema. Each type of source and target has a table of its own.
+
+use std::fmt;
+
+use super::Toggle;
+use super::mask::Show;
+use super::nearest::is_respelled;
+use super::policy;
+use super::reader::Context;
+use super::section::Section;
+
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: ValueKind,
+    pub(crate) need: Need,
+    /// A value, as it is written in the file.
+    pub(crate) example: &'static str,
+    /// What OPToggles' YAML calls it, where that is another word, and what else people write.
+    pub(crate) was: &'static [&'static str],
+    /// For the man page and editors; what is in backticks is code.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test keeps both up to date"))]
+    pub(crate) says: &'static str,
+}
+
+/// Whether a key has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    Required,
+    Optional,
+    /// As it would be written in the file.
+    Default(&'static str),
+}
+
+/// How a value is read and checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueKind {
+    Text,
+    /// A text that is not blank.
+    Filled,
+    Word(&'static Form),
+    Words(&'static Form),
+    /// A list of words, none of them twice and at least one.
+    Set(&'static Form),
+    Bind,
+    Address,
+    /// An address to which OPA's `/v1` is added.
+    OpaAddress,
+    /// `host:port`, or a URL.
+    AdvertisedAddress,
+    Duration,
+    /// A duration that `"0s"` turns off.
+    Interval,
+    Number(i64, i64),
+    Bool,
+    MaxRemoval,
+    /// A secret that a header can carry.
+    Token,
+    /// A token that is sent behind `Bearer`.
+    BearerToken,
+    Headers,
+    CaFile,
+    CertFile,
+    KeyFile,
+    Path,
+    /// A path, or `-` for the standard input.
+    Input,
+    /// A table of strings, numbers and booleans.
+    Values,
+    /// A table with keys of its own.
+    Table,
+    Tables,
+    /// A table whose keys depend on the target.
+    Spec,
+}
+
+/// What a word looks like.
+#[derive(Debug)]
+pub(crate) struct Form {
+    pub(crate) is_met: fn(&str) -> bool,
+    /// The code of the problem where it is not.
+    pub(crate) code: &'static str,
+    /// Such as `a source's id`.
+    pub(crate) what: &'static str,
+    /// What it is made of.
+    pub(crate) of: &'static str,
+}
+
+impl Key {
+    pub(crate) const fn required(
+        name: &'static str,
+        kind: ValueKind,
+        example: &'static str,
+    ) -> Key {
+        Key {
+            name,
+            kind,
+            need: Need::Required,
+            example,
+            was: &[],
+            says: "",
+        }
+    }
+
+    pub(crate) const fn optional(
+        name: &'static str,
+        kind: ValueKind,
+        example: &'static str,
+    ) -> Key {
+        Key {
+            need: Need::Optional,
+            ..Key::required(name, kind, example)
+        }
+    }
+
+    pub(crate) const fn default(name: &'static str, kind: ValueKind, default: &'static str) -> Key {
+        Key {
+            need: Need::Default(default),
+            ..Key::required(name, kind, default)
+        }
+    }
+
+    pub(crate) const fn was(self, was: &'static [&'static str]) -> Key {
+        Key { was, ..self }
+    }
+
+    pub(crate) const fn says(self, says: &'static str) -> Key {
+        Key { says, ..self }
+    }
+
+    /// Whether a word is its name in some spelling, or what it was called.
+    pub(super) fn is_called(&self, word: &str) -> bool {
+        is_respelled(self.name, word) || self.was.iter().any(|was| is_respelled(was, word))
+    }
+
+    /// The help where the key is missing, or has another value.
+    pub(super) fn help(&self) -> String {
+        match (self.kind, self.need) {
+            (ValueKind::Tables, _) => {
+                format!("write `[[{}]]` above each, with two brackets", self.name)
+            }
+            (ValueKind::Table, _) if self.name == "target" => {
+                "write `[target]` above its keys, with one bracket".into()
+            }
+            (ValueKind::Spec, _) => {
+                "write `[toggles.spec]` above its keys, with one bracket".into()
+            }
+            (ValueKind::Duration | ValueKind::Interval, _) => {
+                let (name, example) = (self.name, self.example);
+                format!("write a number and its unit in quotes, such as `{name} = {example}`")
+            }
+            (ValueKind::Bool, _) => {
+                format!("write `{0} = true` or `{0} = false`", self.name)
+            }
+            (_, Need::Optional) => {
+                format!("write `{} = {}`, or leave it out", self.name, self.example)
+            }
+            _ => format!("write `{} = {}`", self.name, self.example),
+        }
+    }
+}
+
+impl ValueKind {
+    /// What may be shown of the values.
+    pub(super) fn show(self) -> Show {
+        match self {
+            ValueKind::Text
+            | ValueKind::Filled
+            | ValueKind::Word(_)
+            | ValueKind::Words(_)
+            | ValueKind::Set(_)
+            | ValueKind::Bind
+            | ValueKind::Duration
+            | ValueKind::Interval
+            | ValueKind::Number(..)
+            | ValueKind::Bool
+            | ValueKind::MaxRemoval
+            | ValueKind::CaFile
+            | ValueKind::CertFile
+            | ValueKind::KeyFile
+            | ValueKind::Path
+            | ValueKind::Input => Show::Whole,
+            ValueKind::Address | ValueKind::OpaAddress | ValueKind::AdvertisedAddress => {
+                Show::Address
+            }
+            ValueKind::Token
+            | ValueKind::BearerToken
+            | ValueKind::Headers
+            | ValueKind::Values
+            | ValueKind::Table
+            | ValueKind::Tables
+            | ValueKind::Spec => Show::Nothing,
+        }
+    }
+}
+
+/// A type of source: what the configuration has to know of it.
+pub(crate) struct SourceType {
+    pub(crate) name: &'static str,
+    /// For the man page.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test keeps it up to date"))]
+    pub(crate) says: &'static str,
+    pub(crate) keys: &'static [&'static [Key]],
+    /// Checks what single keys do not tell.
+    pub(crate) check: fn(&mut Section, &mut Context),
+}
+
+/// A type of target.
+pub(crate) struct TargetType {
+    pub(crate) name: &'static str,
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a test keeps the man page up to date")
+    )]
+    pub(crate) says: &'static str,
+    pub(crate) keys: &'static [&'static [Key]],
+    pub(crate) check: fn(&mut Section, &mut Context),
+    /// The key that tells one target from another.
+    pub(crate) place: &'static str,
+    /// What the key of a toggle has to be.
+    pub(crate) toggle_key: Option<&'static Form>,
+    pub(crate) spec: Spec,
+    /// What of a toggle is no longer kept after a reload, as a sentence for the log.
+    pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
+}
+
+/// What a toggle's `spec` is to a target.
+pub(crate) enum Spec {
+    Keys(&'static [Key]),
+    /// Any table, without the keys that would override the toggle's own.
+    Free(&'static [&'static str]),
+}
+
+impl PartialEq for SourceType {
+    fn eq(&self, other: &SourceType) -> bool {
+        self.name == other.name
+    }
+}
+
+impl PartialEq for TargetType {
+    fn eq(&self, other: &TargetType) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Debug for SourceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl fmt::Debug for TargetType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The types of sources and targets, the first of each where none is named.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    pub(crate) sources: Vec<&'static SourceType>,
+    pub(crate) targets: Vec<&'static TargetType>,
+}
+
+/// A table of the file that has keys of its own.
+pub(crate) struct Group {
+    /// Where it is, as a sentence goes on: "in `[target]`".
+    pub(crate) place: &'static str,
+    /// The keys that lead there.
+    pub(crate) path: &'static [&'static str],
+    /// The types of what it describes, each with its keys; a table without types has one without a name.
+    pub(crate) types: Vec<(&'static str, Vec<&'static Key>)>,
+}
+
+impl Group {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static Key> {
+        self.types.iter().flat_map(|(_, keys)| keys.iter().copied())
+    }
+
+    /// Where a key belongs, if it belongs here.
+    fn home(&self, key: &str) -> Option<(&'static Key, String)> {
+        let found = self.keys().find(|it| it.is_called(key))?;
+        let has_it = |(_, keys): &&(_, Vec<&Key>)| keys.iter().any(|it| it.name == found.name);
+        let types: Vec<String> = self
+            .types
+            .iter()
+            .filter(has_it)
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let place = match types.len() == self.types.len() {
+            true => self.place.to_owned(),
+            false => format!("{} (type {})", self.place, types.join(" or ")),
+        };
+        Some((found, place))
+    }
+}
+
+impl Catalog {
+    /// All tables of the file that have keys of their own, the outermost first.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let plain = |place, path, keys: &'static [Key]| Group {
+            place,
+            path,
+            types: vec![("", keys.iter().collect())],
+        };
+        let with = |common: &'static [Key], own: &[&'static [Key]]| {
+            let own = own.iter().flat_map(|keys| keys.iter());
+            common.iter().chain(own).collect()
+        };
+        let sources = self
+            .sources
+            .iter()
+            .map(|it| (it.name, with(EVERY_SOURCE, it.keys)));
+        let targets = self
+            .targets
+            .iter()
+            .map(|it| (it.name, with(EVERY_TARGET, it.keys)));
+        let specs = self.targets.iter().filter_map(|it| match it.spec {
+            Spec::Keys(keys) => Some((it.name, keys.iter().collect())),
+            Spec::Free(_) => None,
+        });
+        let top = "at the top of the file, before the first `[table]`";
+        vec![
+            plain(top, &[], TOP),
+            Group {
+                place: "in `[[sources]]`",
+                path: &["sources"],
+                types: sources.collect(),
+            },
+            Group {
+                place: "in `[target]`",
+                path: &["target"],
+                types: targets.collect(),
+            },
+            plain("in `[[toggles]]`", &["toggles"], EVERY_TOGGLE),
+            plain("in `users_policy`", &["toggles", "users_policy"], POLICY),
+            Group {
+                place: "in `[toggles.spec]`",
+                path: &["toggles", "spec"],
+                types: specs.collect(),
+            },
+        ]
+    }
+}
+
+/// Where a key belongs that is not known where it stands.
+pub(super) fn belongs(groups: &[Group], key: &str) -> Option<String> {
+    let homes: Vec<_> = groups.iter().filter_map(|group| group.home(key)).collect();
+    let name = homes.first()?.0.name;
+    let homes = homes.into_iter().filter(|(it, _)| it.name == name);
+    let places: Vec<String> = homes.map(|(_, place)| place).collect();
+    let places = places.join(", or ");
+    Some(match name == key {
+        true => format!("`{name}` belongs {places}"),
+        false => format!("write `{name}` {places}"),
+    })
+}
+
+/// Whether a word is a key of some table: of a file that did not parse, nothing else is shown.
+pub(super) fn is_known(groups: &[Group], word: &str) -> bool {
+    groups
+        .iter()
+        .any(|group| group.keys().any(|key| key.name == word))
+}
+
+/// What may be shown of the value at a path, by all keys that may stand there.
+pub(super) fn show(groups: &[Group], path: &[String]) -> Show {
+    let Some((name, table)) = path.split_last() else {
+        return Show::Nothing;
+    };
+    let mut group = &groups[0];
+    for at in 1..=table.len() {
+        let is_it = |group: &&Group| {
+            group.path.len() == at && is_respelled(group.path[at - 1], &table[at - 1])
+        };
+        match groups.iter().find(is_it) {
+            Some(found) => group = found,
+            None => return Show::Nothing,
+        }
+    }
+    let mut shows = group
+        .keys()
+        .filter(|key| is_respelled(key.name, name))
+        .map(|key| key.kind.show());
+    let first = shows.next().unwrap_or(Show::Nothing);
+    if shows.all(|show| show == first) {
+        first
+    } else {
+        Show::Nothing
+    }
+}
+
+pub(crate) const TOP: &[Key] = &[
+    Key::default("bind", ValueKind::Bind, "\"0.0.0.0:8080\"").says(
+        "Where `optoggles serve` listens. `:8080` is every interface, IPv6 too.",
+    ),
+    Key::default("resync_interval", ValueKind::Interval, "\"5m\"").says(
+        "The time from the end of one resync to the start of the next. A resync compares everything \
+         again, although OPAL has not called. `0s` turns it off.",
+    ),
+    Key::default("http_timeout", ValueKind::Duration, "\"10s\"")
+        .says("The time limit of each request, from its start to the end of the answer."),
+    Key::default("concurrency", ValueKind::Number(1, 256), "8").says(
+        "Requests in flight at once, to each source and to the target. LaunchDarkly gets 4 at most.",
+    ),
+    MAX_REMOVAL.says(
+        "The most users that may be removed from a toggle at once: a share, a number of users, or \
+         `off`. By default half of the users, where a toggle has 10 or more.",
+    ),
+    SOURCES,
+    TARGET,
+    TOGGLES,
+];
+
+pub(super) const SOURCES: Key =
+    Key::required("sources", ValueKind::Tables, "[]").says("Where users come from.");
+pub(super) const TARGET: Key =
+    Key::required("target", ValueKind::Table, "{}").says("The platform that holds the toggles.");
+pub(super) const TOGGLES: Key =
+    Key::optional("toggles", ValueKind::Tables, "[]").says("The feature flags.");
+
+const MAX_REMOVAL: Key = Key::optional("max_removal", ValueKind::MaxRemoval, "\"30%\"");
+
+/// What every source has.
+pub(crate) const EVERY_SOURCE: &[Key] = &[
+    Key::required("id", ValueKind::Word(&ID), "\"my-source\"").says(
+        "Toggles name their source by it. Letters, digits, `.`, `_` and `-`; the first is a letter or \
+         digit.",
+    ),
+    Key::default("type", ValueKind::Text, "\"opal\"").says("The type of the source."),
+];
+
+const ID: Form = Form {
+    is_met: is_id,
+    code: "invalid-id",
+    what: "source id",
+    of: "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+};
+
+pub(super) fn is_id(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain)
+}
+
+/// What every target has.
+pub(crate) const EVERY_TARGET: &[Key] = &[Key::required("type", ValueKind::Text, "\"restapi\"")
+    .was(&["target_type"])
+    .says("The type of the target.")];
+
+pub(crate) const EVERY_TOGGLE: &[Key] = &[
+    Key::required("key", ValueKind::Filled, "\"my-feature\"")
+        .says("The toggle's key at the target."),
+    USERS_POLICY,
+    SPEC,
+    MAX_REMOVAL.says("Overrides `max_removal` at the top of the file."),
+];
+
+pub(super) const USERS_POLICY: Key = Key::required(
+    "users_policy",
+    ValueKind::Table,
+    "{ source = \"…\", package = \"app.rbac\", rule = \"us_users\" }",
+)
+.says("The rule that says who may use the feature.");
+pub(super) const SPEC: Key = Key::optional("spec", ValueKind::Spec, "{}")
+    .says("What the target needs to create the toggle. LaunchDarkly requires it.");
+
+pub(crate) const POLICY: &[Key] = &[
+    Key::required("source", ValueKind::Text, "\"my-source\"").says("The `id` of a source."),
+    Key::required("package", ValueKind::Word(&policy::PACKAGE), "\"app.rbac\"")
+        .says("The rule's package, such as `app.rbac`."),
+    Key::required("rule", ValueKind::Word(&policy::RULE), "\"us_users\"").says(
+        "The rule's name, such as `us_users`. Its value has to be a set or a list of strings, none of \
+         them empty.",
+    ),
+];
+
+/// The certificates of whatever is asked over HTTPS.
+pub(crate) const TLS: &[Key] = &[
+    Key::optional("ca_file", ValueKind::CaFile, "\"ca.pem\"")
+        .says("Trust the certificates of this PEM file instead of the public ones."),
+    Key::optional("cert_file", ValueKind::CertFile, "\"client.pem\"")
+        .says("A client certificate in PEM, with its chain; requires `key_file`."),
+    Key::optional("key_file", ValueKind::KeyFile, "\"client.key\"")
+        .says("The private key of `cert_file` in PEM, not encrypted."),
+];

@@ -1,0 +1,115 @@
+//! What a report shows of a file, and what it does not.
+
+use super::*;
+use crate::peers::catalog;
+
+/// Secrets wherever the file has a place for one.
+const FILE: &str = r#"# was hunter2
+bind = ":8080" # everywhere
+sources = [
+  { id = "a", url = "http://ann:hunter2@opal:7000", token = "hunter2", advertised_address = "x:1" },
+]
+[target]
+type = "restapi"
+endpoint_url = "https://flags.example.com/?q=hunter2"
+tokens = "hunter2"
+whatever = ["hunter2", 'hunter2', 5]
+[target.extra_headers]
+Authorization = "Bearer hunter2"
+X-Other = """hunter2
+hunter2"""
+[[toggles]]
+key = "us"
+users_policy = { source = "a", package = "app.rbac", rule = "us_users" }
+[toggles.spec]
+api_key = { inner = "hunter2" }
+"#;
+
+fn masked(text: &str) -> Masked {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    assert_eq!(errors, []);
+    Masked::new(text, &cuts(text, tree.get_ref(), &catalog().groups()))
+}
+
+#[test]
+fn values_of_known_keys_are_shown_and_no_others_and_no_comments() {
+    let expected = r#"
+bind = ":8080"
+sources = [
+  { id = "a", url = "http://[redacted]@opal:7000", token = "[redacted]", advertised_address = "x:1" },
+]
+[target]
+type = "restapi"
+endpoint_url = "https://flags.example.com/[redacted]"
+tokens = "[redacted]"
+whatever = ["[redacted]", '[redacted]', [redacted]]
+[target.extra_headers]
+Authorization = "[redacted]"
+X-Other = """[redacted]
+[redacted]"""
+[[toggles]]
+key = "us"
+users_policy = { source = "a", package = "app.rbac", rule = "us_users" }
+[toggles.spec]
+api_key = { inner = "[redacted]" }
+"#;
+    assert_eq!(masked(FILE).text(), expected);
+}
+
+#[test]
+fn a_place_is_found_again_after_what_was_cut() {
+    let masked = masked(FILE);
+    for piece in ["endpoint_url", "\"app.rbac\"", "key =", "\"x:1\""] {
+        let start = FILE.find(piece).unwrap();
+        let span = masked.span(&(start..start + piece.len()));
+        assert_eq!(&masked.text()[span], piece);
+    }
+    let start = FILE.find("hunter2@").unwrap();
+    let span = masked.span(&(start + 2..start + 4));
+    assert_eq!(&masked.text()[span], "[redacted]");
+}
+
+#[test]
+fn of_a_file_that_was_not_parsed_known_keys_are_shown_and_nothing_else() {
+    for (line, expected) in [
+        ("id = \"a\"", "id = …"),
+        ("  users_policy.source=1", "  users_policy.source= …"),
+        ("hunter2 = \"a\"", "…"),
+        ("\"id\" = \"a\"", "…"),
+        ("[[sources]] # hunter2", "[[sources]] …"),
+        (" [toggles.spec", "…"),
+        ("[toggles.hunter2]", "…"),
+        ("[target]", "[target]"),
+        ("hunter2==", "…"),
+        ("# hunter2", "…"),
+        ("", ""),
+    ] {
+        let masked = Masked::new(line, &cuts_of_unparsed(line, &catalog().groups()));
+        assert_eq!(masked.text(), expected);
+    }
+}
+
+#[test]
+fn of_an_address_scheme_host_port_and_path_are_shown() {
+    for (value, expected) in [
+        ("http://opal:7000/x", "http://opal:7000/x"),
+        ("opal:7000", "opal:7000"),
+        ("http://ann:s3@opal", "http://…@opal"),
+        ("ann:s3@opal:1", "…@opal:1"),
+        ("http://a:p@ss/w@opal/?token=s3", "http://…@opal/…"),
+        ("http://opal/#s3", "http://opal/…"),
+        ("http://ann:s3opal:7000", "http://…"),
+        ("http://[::1]:7000/a", "http://[::1]:7000/a"),
+        ("http://${H}:${P}/${A}/b", "http://${H}:${P}/${A}/b"),
+        ("http://opal/${A:-s 3}", "http://…"),
+        ("ftp://ann:s3", "…"),
+        ("http://opal s3", "http://…"),
+        ("s3", "…"),
+    ] {
+        let mut shown = value.to_owned();
+        for part in hidden(value, Show::Address).into_iter().rev() {
+            shown.replace_range(part, "…");
+        }
+        assert_eq!(shown, expected);
+    }
+}

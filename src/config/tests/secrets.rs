@@ -1,0 +1,219 @@
+//! No secret in anything that is said of a file, whatever became of it.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use toml::de::{DeTable, DeValue};
+
+use super::*;
+
+/// A right file with a secret in every kind of place that may hold one.
+const FILE: &str = r#"# was hunter2
+bind = ":8080" # not hunter2
+[[sources]]
+id = "opal"
+url = "http://ann:hunter2@localhost:7000"
+token = "hunter2"
+advertised_address = "localhost:8080"
+opa_token = 'hunter2'
+[[sources]]
+id = "opa"
+type = "opa" # "hunter2"
+url = "https://opa"
+token = "${TOKEN}"
+[target]
+type = "restapi"
+endpoint_url = "https://hunter2:@flags.example.com/api"
+extra_headers = { A = "Bearer hunter2", "X-K" = "hunter2", X-L = 'hunter2' }
+[[toggles]]
+key = "us"
+users_policy = { source = "opal", package = "app.rbac", rule = "us_users" }
+[toggles.spec]
+name = "US"
+inner = { password = "hunter2", "to whom" = "hunter2" }
+notes = """
+hunter2
+hunter2 """
+anything = ["a", "hunter2", { b = "hunter2" }] # x = "hunter2"
+[[toggles]]
+key = "tax"
+users_policy = { source = "opa", package = "app.rbac", rule = "tax_users" }
+"#;
+
+/// Pieces with which people break a file.
+const PIECES: &[&str] = &[
+    "\n",
+    " ",
+    "=",
+    "\"",
+    "\"\"\"",
+    "'",
+    "'''",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ".",
+    "#",
+    ":",
+    "é",
+    "\\",
+    "5",
+    "x",
+    "@",
+    "/",
+    "${",
+    "[[sources]]\n",
+    "[target]\n",
+    "[toggles.spec]\n",
+    "spec = ",
+    "name = ",
+];
+
+#[derive(Clone, Debug)]
+enum Edit {
+    DeleteLine(Index),
+    MoveLine(Index, Index),
+    SwapLines(Index, Index),
+    Replace(Index, usize, &'static str),
+}
+
+impl Edit {
+    fn apply(&self, text: &mut String) {
+        let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+        match self {
+            Edit::Replace(at, removed, piece) => {
+                let mut chars: Vec<char> = text.chars().collect();
+                let start = at.index(chars.len() + 1);
+                let end = (start + removed).min(chars.len());
+                chars.splice(start..end, piece.chars());
+                *text = chars.into_iter().collect();
+                return;
+            }
+            _ if lines.is_empty() => return,
+            Edit::DeleteLine(at) => drop(lines.remove(at.index(lines.len()))),
+            Edit::MoveLine(from, to) => {
+                let line = lines.remove(from.index(lines.len()));
+                lines.insert(to.index(lines.len() + 1), line);
+            }
+            Edit::SwapLines(one, other) => {
+                let count = lines.len();
+                lines.swap(one.index(count), other.index(count));
+            }
+        }
+        *text = lines.concat();
+    }
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        any::<Index>().prop_map(Edit::DeleteLine),
+        any::<(Index, Index)>().prop_map(|(from, to)| Edit::MoveLine(from, to)),
+        any::<(Index, Index)>().prop_map(|(one, other)| Edit::SwapLines(one, other)),
+        (any::<Index>(), 0_usize..4, prop::sample::select(PIECES))
+            .prop_map(|(at, removed, piece)| Edit::Replace(at, removed, piece)),
+    ]
+}
+
+/// Keys whose values may be shown.
+const SHOWN: &[&str] = &[
+    "bind",
+    "id",
+    "type",
+    "key",
+    "source",
+    "package",
+    "rule",
+    "url",
+    "endpoint_url",
+    "advertised_address",
+];
+
+/// Whether valid TOML says that the secret is a key, or the plain value of a key that holds none:
+/// then it is no secret.
+fn is_given_away(text: &str) -> bool {
+    fn within(key: &str, value: &DeValue) -> bool {
+        match value {
+            DeValue::Table(table) => table.iter().any(|(key, value)| {
+                key.get_ref().contains(SECRET) || within(key.get_ref(), value.get_ref())
+            }),
+            DeValue::Array(array) => array.iter().any(|element| within(key, element.get_ref())),
+            DeValue::String(text) => {
+                let is_odd = |c: char| c.is_control() || "\"'=#@?".contains(c);
+                text.contains(SECRET) && SHOWN.contains(&key) && !text.contains(is_odd)
+                    || text.contains(&format!("${{{SECRET}"))
+            }
+            _ => false,
+        }
+    }
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    errors.is_empty() && within("", &DeValue::Table(tree.into_inner()))
+}
+
+/// All that people and programs are told.
+fn said(text: &str) -> String {
+    let (config, problems, report) = run_to_report(text, true);
+    let entries: Vec<_> = report.entries().collect();
+    let json = serde_json::to_string(&entries).unwrap();
+    assert!(!format!("{config:?}").contains("Bearer"));
+    format!("{report}{}{json}{problems:?}", report.colored())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #[test]
+    fn no_edit_of_a_file_shows_a_secret(edits in prop::collection::vec(edit(), 0..6)) {
+        let mut text = FILE.to_owned();
+        for edit in &edits {
+            edit.apply(&mut text);
+        }
+        prop_assume!(!is_given_away(&text));
+        let said = said(&text);
+        prop_assert!(!said.contains(SECRET), "{said}\n--- of\n{text}");
+    }
+}
+
+#[test]
+fn a_secret_that_once_showed_does_not() {
+    let headers =
+        "extra_headers = { A = \"Bearer hunter2\", \"X-K\" = \"hunter2\", X-L = 'hunter2' }\n";
+    for text in [
+        FILE.replace(headers, "") + "[toggles.spec]\n" + headers,
+        FILE.replace(
+            "[toggles.spec]\n",
+            &format!("[toggles.spec]\n{headers}resync_interval = 1e999\n"),
+        ),
+        FILE.replace("bind = \":8080\" #", "bind = \":8080 #"),
+        FILE.replace("type = \"opa\" # \"", "type = \"opa # "),
+    ] {
+        let said = said(&text);
+        assert!(!said.contains(SECRET), "{said}\n--- of\n{text}");
+    }
+}
+
+#[test]
+fn what_was_interpolated_never_shows_wherever_it_is_wrong() {
+    for value in [
+        "us\"",
+        "opal\"",
+        "restapi",
+        ":8080",
+        "app.rbac",
+        "us_users",
+        "localhost:8080",
+    ] {
+        for reference in ["${TOKEN}", "${LINES}", "${file:token}", "${TOKEN}/${TOKEN}"] {
+            let said = said(&RIGHT.replace(value, reference));
+            assert!(!said.contains(SECRET), "{reference} for {value}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_a_key_file_holds_never_shows() {
+    for key in ["ca_file", "cert_file", "key_file", "token"] {
+        let line = format!("{key} = \"${{file:key.pem}}\"\nopa_token");
+        let said = said(&with("opa_token", &line));
+        assert!(!said.contains(SECRET), "{key}: {said}");
+    }
+}
