@@ -17,7 +17,7 @@ const GLOBAL: &str = "Global options";
 /// exactly those users, and follows every change, because the OPAL client calls it back.
 #[derive(Debug, Parser)]
 #[command(name = "optoggles", version)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
     /// /etc/optoggles/optoggles.toml]
     #[arg(short, long, value_name = "FILE", global = true, help_heading = GLOBAL)]
@@ -36,7 +36,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Keep the toggles in sync: listen for OPAL's callbacks and answer health checks
     Serve,
     /// Sync the toggles once or periodically, without listening
@@ -54,7 +54,7 @@ pub enum Command {
 /// The options of `sync`.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
-pub struct Sync {
+pub(crate) struct Sync {
     /// Run one pass and exit, for cron and CI
     #[arg(long)]
     pub once: bool,
@@ -85,7 +85,7 @@ pub struct Sync {
 
 /// The options of `check-config`.
 #[derive(Args, Debug)]
-pub struct CheckConfig {
+pub(crate) struct CheckConfig {
     /// Also query every source and the target; changes nothing
     #[arg(long)]
     pub online: bool,
@@ -99,7 +99,7 @@ pub struct CheckConfig {
 
 /// Output formats of one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum SyncFormat {
+pub(crate) enum SyncFormat {
     /// A line for each toggle and a summary
     #[default]
     Human,
@@ -111,7 +111,7 @@ pub enum SyncFormat {
 
 /// Output formats of a report on the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Text for people
     #[default]
     Human,

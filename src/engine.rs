@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use task::{Moment, Trouble};
-pub(crate) use view::{Cause, News, Notice, Outcome, Sent, State, TargetView, View};
+pub(crate) use view::{Cause, News, Notice, Sent, State, TargetView, View};
 
 use crate::config::Config;
 use crate::error::Failure;

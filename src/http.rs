@@ -23,47 +23,41 @@ use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
 use crate::seconds::Seconds;
 use crate::secret::Secret;
-pub use answer::Answer;
-pub use body::Body;
+pub(crate) use answer::Answer;
+pub(crate) use body::Body;
 use lookup::Lookup;
-pub use object::Object;
+pub(crate) use object::Object;
 use proxy::Proxies;
 
 /// The most that is read of an answer, in bytes.
-pub const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
+pub(crate) const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// The size of each of the two buffers that a connection keeps, in bytes. ureq's own 128 KiB would
-/// make up most of the program's memory.
+/// The size of each of a connection's two buffers, in bytes. ureq's own 128 KiB would be most of the
+/// program's memory.
 const BUFFER: usize = 32 * 1024;
 
-/// Makes requests to one peer, over connections that are kept.
-pub struct Client {
+/// Sends requests to one peer, over connections that are kept.
+pub(crate) struct Client {
     direct: Agent,
     proxies: Proxies,
     timeout: Duration,
     requests: Requests,
 }
 
-/// A request.
-#[derive(Debug)]
-pub struct Request<'a> {
-    /// The method.
-    pub method: Method,
-    /// The URL, without user name and password.
-    pub url: String,
-    /// The value of the `Authorization` header.
-    pub authorization: Option<&'a Secret>,
-    /// More headers.
-    pub headers: &'a [(String, Secret)],
-    /// The body.
-    pub body: Option<Body<'a>>,
-    /// A secret in the body, or in the answer: like those in the headers, it is taken out of the remote's words.
-    pub secret: Option<&'a Secret>,
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    /// Without user name and password.
+    pub(crate) url: String,
+    pub(crate) authorization: Option<&'a Secret>,
+    pub(crate) headers: &'a [(String, Secret)],
+    pub(crate) body: Option<Body<'a>>,
+    /// A secret in the body or in the answer. Like those in the headers, it is redacted in the
+    /// remote's words.
+    pub(crate) secret: Option<&'a Secret>,
 }
 
 impl<'a> Request<'a> {
-    /// A request without a body.
-    pub fn new(method: Method, url: String) -> Request<'a> {
+    pub(crate) fn new(method: Method, url: String) -> Request<'a> {
         Request {
             method,
             url,
@@ -74,8 +68,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The same with an `Authorization` header.
-    pub fn authorized(self, authorization: Option<&'a Secret>) -> Request<'a> {
+    pub(crate) fn authorized(self, authorization: Option<&'a Secret>) -> Request<'a> {
         Request {
             authorization,
             ..self
@@ -84,19 +77,17 @@ impl<'a> Request<'a> {
 }
 
 impl Request<'_> {
-    /// What must not be repeated: each secret, what stands behind the scheme in it, and a password.
+    /// What must not be repeated: each secret, what follows the scheme in it, and a password.
     fn secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().map(|(_, value)| value);
-        let secrets = headers
-            .chain(self.authorization)
-            .chain(self.secret)
-            .map(Secret::expose);
-        let parts = secrets.flat_map(|secret| {
-            let token = secret.split_once(' ').map(|(_, token)| token.trim());
-            let parts = [Some(secret), token].map(|part| part.map(str::to_owned));
-            parts.into_iter().chain([password(secret)]).flatten()
+        let secrets = headers.chain(self.authorization).chain(self.secret);
+        let parts = secrets.map(Secret::expose).flat_map(|secret| {
+            let token = secret
+                .split_once(' ')
+                .map(|(_, token)| token.trim().to_owned());
+            [Some(secret.to_owned()), token, password(secret)]
         });
-        parts.filter(|part| !part.is_empty()).collect()
+        parts.flatten().filter(|part| !part.is_empty()).collect()
     }
 }
 
@@ -107,13 +98,12 @@ impl fmt::Display for Request<'_> {
 }
 
 impl Client {
-    /// A client whose requests take `timeout` at most, whole, with up to `connections` at once, and
-    /// are counted in `requests`.
+    /// A client whose requests take `timeout` at most, whole, and up to `connections` at once.
     ///
     /// # Errors
     ///
-    /// Says which certificate or key cannot be used.
-    pub fn new(
+    /// Names the certificate or key that cannot be used.
+    pub(crate) fn new(
         timeout: Duration,
         connections: usize,
         tls: &Tls,
@@ -147,63 +137,53 @@ impl Client {
         })
     }
 
-    /// Sends a request, and reads the answer whole.
-    ///
-    /// # Errors
-    ///
-    /// Where there is no whole answer. An answer of any status is one.
-    pub fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
+    /// Sends a request, and reads the whole answer, whatever its status.
+    pub(crate) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let start = Instant::now();
         let (asked, method) = (request.to_string(), request.method.clone());
         let result = self.exchange(request, &asked);
         let took = Seconds(start.elapsed());
-        let answered = result.as_ref().map(|answer| answer.status);
-        self.requests
-            .count(&method, answered.map_err(|failure| failure.kind));
-        match &result {
-            Ok(answer) => log::debug!("request {asked} status={} took={took}", answer.status),
+        let status = result.as_ref().map(|answer| answer.status);
+        match status {
+            Ok(status) => log::debug!("request {asked} status={status} took={took}"),
             Err(failure) => log::debug!("request {asked} failed={:?} took={took}", failure.kind),
         }
+        let status = status.map_err(|failure| failure.kind);
+        self.requests.count(&method, status);
         result
     }
 
     fn exchange(&self, request: Request<'_>, asked: &str) -> Result<Answer, Failure> {
-        let uri: Uri = request.url.parse().map_err(|_| {
-            let words = format!("{asked}: this is not a valid URL");
-            Failure::new(Kind::Setup, words)
-        })?;
+        let unusable = |words: &str| Failure::new(Kind::Setup, format!("{asked}: {words}"));
+        let uri = request.url.parse::<Uri>();
+        let uri = uri.map_err(|_| unusable("this is not a valid URL"))?;
         let secrets = request.secrets();
         let proxy = self.proxies.on_the_way_to(&uri);
         let agent = proxy.map_or(Ok(&self.direct), |proxy| proxy.agent());
-        let unusable = |words| Failure::new(Kind::Setup, format!("{asked}: {words}"));
-        let agent = agent.map_err(unusable)?;
-        let is_post = request.method == Method::POST;
-        let mut builder = http::Request::builder().method(request.method).uri(uri);
+        let agent = agent.map_err(|words| unusable(&words))?;
+        let mut builder = http::Request::builder().method(&request.method).uri(uri);
         for (name, value) in request.headers {
             builder = builder.header(name, value.expose());
         }
         if let Some(authorization) = request.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization.expose());
         }
+        let length = match &request.body {
+            Some(body) => Some(body.length),
+            // Without it, the empty body is sent in chunks, which not every server reads.
+            None => (request.method == Method::POST).then_some(0),
+        };
+        if let Some(length) = length {
+            builder = builder.header(header::CONTENT_LENGTH, length);
+        }
         let sent = match request.body {
-            Some(mut body) => {
-                let builder = builder
-                    .header(header::CONTENT_TYPE, body.content_type)
-                    .header(header::CONTENT_LENGTH, body.length);
-                let content = SendBody::from_reader(&mut body.content);
-                builder.body(content).map(|request| agent.run(request))
-            }
-            // Without it, an empty body is sent in chunks, for which not every server looks.
-            None if is_post => builder
-                .header(header::CONTENT_LENGTH, 0)
-                .body(())
+            Some(mut body) => builder
+                .header(header::CONTENT_TYPE, body.content_type)
+                .body(SendBody::from_reader(&mut body.content))
                 .map(|request| agent.run(request)),
             None => builder.body(()).map(|request| agent.run(request)),
         };
-        let sent = sent.map_err(|_| {
-            let words = format!("{asked}: a header holds what no header may hold");
-            Failure::new(Kind::Setup, words)
-        })?;
+        let sent = sent.map_err(|_| unusable("a header holds what no header may hold"))?;
         let failed = |error| failure::describe(asked, error, self.timeout, proxy);
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();

@@ -1,7 +1,7 @@
 //! optoggles keeps feature flags in step with authorization policy.
 //!
-//! It is a program, and this library is its inside. The modules stand in the order in which they
-//! build on each other; `ARCHITECTURE.md` tells how they work together.
+//! This is a program; the library is what its tests and measurements need of it. The modules stand in
+//! the order in which they build on each other; `ARCHITECTURE.md` describes how they work together.
 
 pub mod address;
 pub mod duration;
@@ -12,17 +12,17 @@ pub mod job;
 mod check;
 mod engine;
 pub mod metrics;
-pub mod http;
+mod http;
 mod source;
 pub mod target;
 mod peers;
 mod status;
 pub mod worker;
 pub mod server;
-pub mod terminal;
-pub mod logging;
-pub mod cli;
-pub mod commands;
+mod terminal;
+mod logging;
+mod cli;
+mod commands;
 pub mod plan;
 mod schedule;
 pub mod secret;
@@ -30,3 +30,5 @@ mod seconds;
 pub mod users;
 #[cfg(test)]
 mod tests;
+
+pub use commands::{command_line, run};

@@ -193,7 +193,7 @@ impl Worker {
             .retain(|generation| !generation.engine.is_idle());
         let now = Clocks::read();
         self.status.publish(&mut self.current.engine, now);
-        self.status_line.tell(&self.status, now.at);
+        self.status_line.update(|| self.status.line(), now.at);
     }
 
     fn may_end(&self) -> bool {

@@ -2,49 +2,43 @@
 
 use std::io::Read;
 use std::net::{TcpListener, ToSocketAddrs};
+use std::process;
 use std::sync::Arc;
 
-use super::reload::Reload;
-use super::{Exit, Machine, Stop};
+use super::machine::Machine;
+use super::{Exit, Stop};
 use crate::config::{Bind, Config};
 use crate::engine::Mode;
 use crate::secret::Secret;
-use crate::server::gate::{self, Gate, Inner, Limits};
+use crate::server::gate::{self, Gate, Inner};
 use crate::server::{self, Routes};
 use crate::source;
 use crate::worker::PendingCallbacks;
 
 /// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
 pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
-    let config = Arc::new(config);
     let token = callback_token()?;
-    let machine = Machine::new(&config, Mode::Serve, &token)?;
-    let listener = listen(&config.bind)?;
+    let bind = config.bind.clone();
+    let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone())?;
+    let listener = listen(&bind)?;
     let routes = Routes::new(
-        token.clone(),
+        token,
         Arc::clone(&machine.callbacks),
         Arc::clone(&machine.status),
         Arc::clone(&machine.metrics),
     );
-    let callbacks = Arc::clone(&machine.callbacks);
-    let gate = open_gate(listener, routes, callbacks)
-        .map_err(|error| Stop::failed(format!("failed to start the HTTP server: {error}")))?;
-    let bind = &config.bind;
+    let gate = open_gate(listener, routes, Arc::clone(&machine.callbacks))
+        .map_err(|error| Stop::Failed(format!("failed to start the HTTP server: {error}")))?;
     let read = || {
         let config = again()?;
-        if config.bind != *bind {
-            let words = "`bind` cannot be changed by a reload: restart for that, or set it back";
-            return Err(Stop::invalid(words));
+        match config.bind == bind {
+            true => Ok((config, Mode::Serve)),
+            false => Err(Stop::invalid(
+                "`bind` cannot be changed by a reload: restart for that, or set it back",
+            )),
         }
-        Ok((config, Mode::Serve))
     };
-    let reload = Reload {
-        read: &read,
-        current: Arc::clone(&config),
-        callback_token: token,
-        metrics: Arc::clone(&machine.metrics),
-    };
-    machine.run(reload, || gate.close())?;
+    machine.run(&read, || gate.close())?;
     log::info!("stopped");
     Ok(Exit::Done)
 }
@@ -61,23 +55,23 @@ fn open_gate(
         }
     };
     let address = listener.local_addr()?;
-    let (inner, behind) = Inner::bind()?;
+    let places = gate::places();
+    let (inner, behind) = Inner::bind(broken)?;
     server::start(behind, routes, broken)?;
-    let limits = Limits::of_this_process();
-    let gate = gate::open(listener, inner, limits, on_body, |words| broken(&words))?;
+    let gate = gate::open(listener, places, inner, on_body)?;
     log::info!("listening address={address}");
     Ok(gate)
 }
 
-/// Half-alive is worse than gone: whoever runs the daemon starts it again.
+/// Half a daemon is worse than none: a service manager starts it again.
 fn broken(words: &str) {
     log::error!("{words}");
-    std::process::exit(Exit::Failed as i32);
+    process::exit(Exit::Failed as i32);
 }
 
 fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
     let listener = match bind.host.as_str() {
-        // Every interface, of IPv4 too where the system has both; where it has no IPv6, that alone.
+        // Every interface, IPv4 included; on a system without IPv6, IPv4 alone.
         "" => TcpListener::bind(("::", bind.port))
             .or_else(|_| TcpListener::bind(("0.0.0.0", bind.port))),
         host => (host, bind.port)
@@ -86,17 +80,17 @@ fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
     };
     listener.map_err(|error| {
         let Bind { host, port } = bind;
-        Stop::failed(format!(
+        Stop::Failed(format!(
             "failed to listen at {host}:{port}: {error}; `bind` in the configuration says where"
         ))
     })
 }
 
-/// 256 random bits: new at each start, one for the process.
+/// 256 random bits, new at each start.
 fn callback_token() -> Result<Secret, Stop> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)
-        .map_err(|error| Stop::failed(format!("failed to make a callback token: {error}")))?;
+        .map_err(|error| Stop::Failed(format!("failed to make a callback token: {error}")))?;
     let hex = random.iter().map(|byte| format!("{byte:02x}"));
     Ok(Secret::new(hex.collect::<String>()))
 }

@@ -2,11 +2,12 @@
 
 mod report;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::reload::Reload;
-use super::{Exit, Machine, Stop, print};
+use super::machine::Machine;
+use super::{Exit, Stop, print};
 use crate::cli::{Sync, SyncFormat};
 use crate::config::Config;
 use crate::engine::Mode;
@@ -14,7 +15,7 @@ use crate::secret::Secret;
 use crate::terminal::is_colourful;
 use report::Report;
 
-/// For how long retries are begun, unless `--timeout` says.
+/// How long retries are started, unless `--timeout` says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Syncs as the options say; `again` reads the configuration anew.
@@ -25,32 +26,24 @@ pub(super) fn run(
     verbose: bool,
 ) -> Result<Exit, Stop> {
     let start = Instant::now();
-    let chosen = |config: Config| config.only(&options.toggles).map_err(Stop::invalid);
-    let config = Arc::new(chosen(config)?);
-    let mode = mode(&config, options, start)?;
-    let read = || {
-        let config = chosen(again()?)?;
-        let mode = self::mode(&config, options, start)?;
+    let chosen = |config: Config| {
+        let config = config.only(&options.toggles).map_err(Stop::invalid)?;
+        let mode = mode(&config, options, start)?;
         Ok((config, mode))
     };
-    // Nobody calls back, so that no token is needed.
-    let token = Secret::new("");
-    let machine = Machine::new(&config, mode, &token)?;
-    let reload = Reload {
-        read: &read,
-        current: Arc::clone(&config),
-        callback_token: token,
-        metrics: Arc::clone(&machine.metrics),
-    };
-    let engine = machine.run(reload, || {})?;
+    let (config, mode) = chosen(config)?;
+    let config = Arc::new(config);
+    // Nothing calls back, so the token is never used.
+    let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""))?;
+    let engine = machine.run(&|| chosen(again()?), || {})?;
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
         return Ok(Exit::Done);
     };
-    let report = Report::new(&config, &engine, dry_run, start.elapsed());
+    let report = Report::new(&config, &engine, dry_run, verbose, start.elapsed());
     print(&match options.format.unwrap_or_default() {
-        SyncFormat::Human => report.human(verbose, is_colourful(&std::io::stdout())),
-        SyncFormat::Json => report.json(verbose),
+        SyncFormat::Human => report.human(is_colourful(&io::stdout())),
+        SyncFormat::Json => serde_json::to_string_pretty(&report).map_err(Stop::failed)?,
         SyncFormat::Markdown => report.markdown(),
     })?;
     Ok(if report.has_failures() {

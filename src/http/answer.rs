@@ -1,4 +1,4 @@
-//! What comes back: an answer of any status, and the failure that it may be.
+//! Answers, and the failures that they may be.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,45 +8,37 @@ use serde::Deserialize;
 use super::object::Object;
 use crate::error::{Failure, Kind, describe_json, quote};
 
-/// An answer, whatever its status.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The whole body. Where the status is not a 2xx, the request's secrets are taken out of it:
-    /// some servers repeat what they refuse.
-    pub body: Vec<u8>,
+/// An answer of any status.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Unless the status is a 2xx, without the request's secrets: some servers repeat what they refuse.
+    pub(crate) body: Vec<u8>,
     /// How long the remote asks us to wait.
-    pub pause: Option<Duration>,
-    /// Which request it answers.
+    pub(crate) pause: Option<Duration>,
+    /// The request that it answers.
     pub(super) asked: String,
 }
 
 impl Answer {
-    /// The answer itself, where it is a 2xx.
-    ///
-    /// # Errors
-    ///
-    /// With the remote's words, where it has another status.
-    pub fn success(self) -> Result<Answer, Failure> {
+    /// The answer itself if it is a 2xx, else a failure in the remote's words.
+    pub(crate) fn success(self) -> Result<Answer, Failure> {
         match self.status {
             200..=299 => Ok(self),
             _ => Err(self.failure()),
         }
     }
 
-    /// The failure that an answer with an unexpected status is.
-    pub fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         self.failure_saying(&quote(&self.body))
     }
 
-    /// The same with the remote's words picked out of its answer.
-    pub fn failure_saying(&self, said: &str) -> Failure {
+    /// The same with the words that were picked out of the answer.
+    pub(crate) fn failure_saying(&self, said: &str) -> Failure {
         self.failure_with(said, None)
     }
 
-    /// The same with advice that is better than what can be said of any remote, if there is any.
-    pub fn failure_with(&self, said: &str, better: Option<&str>) -> Failure {
+    /// The same with better advice than there is for any remote.
+    pub(crate) fn failure_with(&self, said: &str, better: Option<&str>) -> Failure {
         let advice = better.or_else(|| advice(self.status));
         let mut words = format!("{} answered {}", self.asked, self.status);
         if !said.is_empty() {
@@ -58,19 +50,15 @@ impl Answer {
         Failure::new(Kind::Status(self.status), words).pausing(self.pause)
     }
 
-    /// The body as a JSON object.
-    ///
-    /// # Errors
-    ///
-    /// Says where it is not what it should be, without quoting it.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+    /// The body as a JSON object. An error names the place without quoting it.
+    pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         let misfit = |error| self.misfit(describe_json(&error));
         let object = serde_json::from_slice(&self.body).map_err(misfit);
         object.map(|Object(content)| content)
     }
 
-    /// An answer that is not what it should be.
-    pub fn misfit(&self, what: impl fmt::Display) -> Failure {
+    /// The failure that an answer is which is not what it should be.
+    pub(crate) fn misfit(&self, what: impl fmt::Display) -> Failure {
         let words = format!("the answer to {} {what}", self.asked);
         Failure::new(Kind::Answer, words)
     }

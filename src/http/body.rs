@@ -1,6 +1,5 @@
-//! What a request carries.
+//! The body of a request.
 
-use std::fmt;
 use std::io::{self, Cursor, Read};
 
 use serde::Serialize;
@@ -10,18 +9,16 @@ use crate::error::{Failure, Kind};
 
 const JSON: &str = "application/json";
 
-/// The body of a request, which is read while it is sent.
-pub struct Body<'a> {
-    /// The value of the `Content-Type` header.
-    pub content_type: &'static str,
-    /// How long it is, in bytes.
+/// The body of a request, read while it is sent.
+pub(crate) struct Body<'a> {
+    pub(crate) content_type: &'static str,
+    /// In bytes.
     pub(super) length: u64,
     pub(super) content: Box<dyn Read + 'a>,
 }
 
 impl<'a> Body<'a> {
-    /// One that is in memory.
-    pub fn whole(content_type: &'static str, bytes: Vec<u8>) -> Body<'a> {
+    pub(crate) fn whole(content_type: &'static str, bytes: Vec<u8>) -> Body<'a> {
         Body {
             content_type,
             length: bytes.len() as u64,
@@ -29,12 +26,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// JSON that is made twice rather than kept: to know its length, and to be sent.
-    ///
-    /// # Errors
-    ///
-    /// Where it cannot be made.
-    pub fn made<R: Read + 'a>(make: impl Fn() -> R) -> io::Result<Body<'a>> {
+    /// JSON that is made twice rather than kept: for its length, and to be sent.
+    pub(crate) fn made<R: Read + 'a>(make: impl Fn() -> R) -> io::Result<Body<'a>> {
         Ok(Body {
             content_type: JSON,
             length: io::copy(&mut make(), &mut io::sink())?,
@@ -43,21 +36,14 @@ impl<'a> Body<'a> {
     }
 }
 
-impl fmt::Debug for Body<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes of {}", self.length, self.content_type)
-    }
-}
-
 impl<'a> Request<'a> {
-    /// The same with a JSON body.
-    pub fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
+    pub(crate) fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
         let body = serde_json::to_vec(body).map(|json| Body::whole(JSON, json));
         self.carrying(body.map_err(io::Error::from))
     }
 
-    /// The same with a body, if that can be made.
-    pub fn carrying(self, body: io::Result<Body<'a>>) -> Result<Request<'a>, Failure> {
+    /// The same with a body, if that could be made.
+    pub(crate) fn carrying(self, body: io::Result<Body<'a>>) -> Result<Request<'a>, Failure> {
         let body = body.map(Some).map_err(|error| {
             let words = format!("{self}: failed to write its body as JSON: {error}");
             Failure::new(Kind::Setup, words)

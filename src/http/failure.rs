@@ -1,14 +1,14 @@
 //! ureq's errors in kinds and words.
 
-mod tls;
-
 use std::io::{self, ErrorKind};
 use std::time::Duration;
+
+use rustls::{AlertDescription as Alert, CertificateError};
 
 use super::proxy::Named;
 use crate::error::{Failure, Kind, quote};
 
-/// What went wrong with a request that got no whole answer; `proxy` was to pass it on.
+/// Why a request got no whole answer, through `proxy` if there is one.
 pub(super) fn describe(
     asked: &str,
     error: ureq::Error,
@@ -33,13 +33,12 @@ pub(super) fn describe(
         ureq::Error::ConnectProxyFailed(reason) => {
             let reason = quote(reason.as_bytes());
             let words = format!(
-                "it makes no tunnel to that host: {reason} (it has to allow CONNECT, also for \
-                 http://; a user name and password stand in its URL; hosts in NO_PROXY are asked \
-                 directly)"
+                "no tunnel to that host: {reason} (the proxy must allow CONNECT, also for http://; a \
+                 user name and password belong in its URL; hosts in NO_PROXY are asked directly)"
             );
             (Kind::Proxy, words)
         }
-        ureq::Error::Rustls(error) => (Kind::Tls, tls::words(&error)),
+        ureq::Error::Rustls(error) => (Kind::Tls, tls_failure(&error)),
         ureq::Error::Tls(_) | ureq::Error::Pem(_) => (Kind::Tls, format!("TLS failed: {error}")),
         ureq::Error::Io(error) => describe_io(&error),
         ureq::Error::Protocol(error) => {
@@ -62,8 +61,7 @@ pub(super) fn describe(
     Failure::new(kind, format!("{asked}: {words}"))
 }
 
-/// The same of a request that goes through a proxy: only the proxy itself is looked up and connected
-/// to from here.
+/// The same through a proxy, which alone is looked up and connected to from here.
 fn past(proxy: &Named, kind: Kind, words: String) -> (Kind, String) {
     match kind {
         Kind::Lookup | Kind::Refused | Kind::Proxy => (Kind::Proxy, format!("{proxy}: {words}")),
@@ -79,7 +77,7 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
             (Kind::Refused, words.into())
         }
         ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
-        ErrorKind::InvalidData => (Kind::Tls, tls::describe(error)),
+        ErrorKind::InvalidData => (Kind::Tls, describe_tls(error)),
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
             (Kind::Lost, format!("the connection was lost: {error}"))
         }
@@ -92,5 +90,69 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
             (Kind::Lookup, format!("the host was not found: {error}"))
         }
         _ => (Kind::Lost, error.to_string()),
+    }
+}
+
+/// The TLS error that ureq wraps.
+fn describe_tls(error: &io::Error) -> String {
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(error) => tls_failure(error),
+        None => format!("TLS failed: {error}"),
+    }
+}
+
+fn tls_failure(error: &rustls::Error) -> String {
+    match advice(error) {
+        Some(advice) => format!("TLS failed: {error} ({advice})"),
+        None => format!("TLS failed: {error}"),
+    }
+}
+
+fn advice(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidCertificate(error) => Some(advice_on_certificate(error)),
+        rustls::Error::AlertReceived(alert) => advice_on_alert(*alert),
+        rustls::Error::InvalidMessage(_) => Some("is it an http:// address?"),
+        _ => None,
+    }
+}
+
+fn advice_on_certificate(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "renew the server's certificate, or set the clock of this machine"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "check the clock of this machine, and the day from which the certificate is valid"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "use an address whose host the server's certificate names"
+        }
+        // The signature is bad if a CA was created again under its old name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "for a private CA, set ca_file to its current certificate; only sources have ca_file"
+        }
+        _ => "replace the server's certificate",
+    }
+}
+
+/// A server that ends the handshake mostly does so because of our certificate.
+fn advice_on_alert(alert: Alert) -> Option<&'static str> {
+    match alert {
+        Alert::CertificateRequired
+        | Alert::HandshakeFailure
+        | Alert::NoCertificate
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::DecryptError
+        | Alert::AccessDenied => {
+            Some("it requires another client certificate: check cert_file and key_file")
+        }
+        _ => None,
     }
 }

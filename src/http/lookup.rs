@@ -1,13 +1,11 @@
-//! Looking hosts up.
-
-use std::net::SocketAddr;
+//! Looking up hosts.
 
 use http::Uri;
+use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// Looks hosts up. IP addresses need no lookup: for these, ureq's own resolver would start a thread
-/// for each request, because there is a timeout.
+/// IP addresses need no lookup. ureq's own resolver starts a thread for each request with a timeout.
 #[derive(Debug, Default)]
 pub(super) struct Lookup(DefaultResolver);
 
@@ -15,20 +13,18 @@ impl Resolver for Lookup {
     fn resolve(
         &self,
         uri: &Uri,
-        config: &ureq::config::Config,
+        config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let https = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        match bare.parse() {
-            Ok(ip) => {
+        let parts = uri.scheme().zip(uri.authority());
+        let address = parts.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
+        match address.and_then(|address| address.parse().ok()) {
+            Some(address) => {
                 let mut addresses = self.empty();
-                addresses.push(SocketAddr::new(ip, port));
+                addresses.push(address);
                 Ok(addresses)
             }
-            Err(_) => self.0.resolve(uri, config, timeout),
+            None => self.0.resolve(uri, config, timeout),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! JSON objects, and nothing else.
+//! JSON objects only.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,9 +7,9 @@ use std::ops::Deref;
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
-/// Something that is read from a JSON object. By itself, serde also takes a list for a struct, member
-/// by member: `[["eve"]]` would be an answer with users.
-pub struct Object<T>(pub T);
+/// What is read from a JSON object. serde alone also takes an array for a struct, member by member:
+/// `[["eve"]]` would be an answer with users.
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<T> Deref for Object<T> {
     type Target = T;

@@ -1,4 +1,4 @@
-//! What a remote can send in place of an answer.
+//! Requests to remotes that do everything wrong, and what stands between.
 
 use std::time::UNIX_EPOCH;
 
@@ -50,5 +50,142 @@ proptest! {
             prop_assert!(!words.contains(char::is_control), "{:?}", words);
             prop_assert!(words.chars().count() < 3000 && !words.contains("q1w2e3"), "{:?}", words);
         }
+    }
+}
+
+/// The variable of the proxy on the way to a URL, in this environment.
+fn way(env: &[(&str, &str)], url: &str) -> Option<&'static str> {
+    let value = |name: &str| {
+        let found = env.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let proxies = Proxies::read(&value, &|_| Agent::new_with_defaults());
+    let proxy = proxies.on_the_way_to(&url.parse().unwrap());
+    proxy.map(|proxy| proxy.variable)
+}
+
+#[test]
+fn each_scheme_has_its_proxy_and_there_is_one_for_all() {
+    let http = ("HTTP_PROXY", "http://proxy:3128");
+    let https = ("https_proxy", "proxy:3128");
+    let all = ("ALL_PROXY", "http://proxy:1");
+    let (plain, secure) = ("http://opa:8181/", "https://flags.example/");
+    assert_eq!(way(&[http, https, all], plain), Some("HTTP_PROXY"));
+    assert_eq!(way(&[http, https, all], secure), Some("https_proxy"));
+    assert_eq!(way(&[http, all], secure), Some("ALL_PROXY"));
+    assert_eq!(way(&[http], secure), None);
+    assert_eq!(way(&[("HTTP_PROXY", " "), all], plain), Some("ALL_PROXY"));
+    assert_eq!(way(&[], plain), None);
+}
+
+#[test]
+fn this_machine_and_what_no_proxy_names_are_asked_directly() {
+    let all = ("ALL_PROXY", "http://proxy:3128");
+    for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
+        assert_eq!(way(&[all], &format!("http://{host}:8181/")), None, "{host}");
+    }
+    let names = "opal, .svc,*.example.com,10.0.0.1,fd00::1";
+    let direct = [
+        "opal",
+        "OPAL",
+        "a.opal",
+        "opa.team.svc",
+        "flags.example.com",
+        "10.0.0.1",
+        "[fd00::1]",
+    ];
+    let proxied = ["noopal", "opa.team.svcs", "10.0.0.2"];
+    for (hosts, expected) in [(&direct[..], None), (&proxied, Some("ALL_PROXY"))] {
+        for host in hosts {
+            let found = way(&[all, ("no_proxy", names)], &format!("http://{host}/"));
+            assert_eq!(found, expected, "{host}");
+        }
+    }
+    let url = "https://flags.example/";
+    assert_eq!(way(&[all, ("NO_PROXY", "*")], url), None);
+    assert_eq!(way(&[all, ("NO_PROXY", ",")], url), Some("ALL_PROXY"));
+}
+
+#[test]
+fn nothing_goes_around_a_proxy_that_cannot_be_used() {
+    for url in ["socks5://proxy:1080", "ftp://proxy", "http://:0:0", "ä"] {
+        let env = |name: &str| (name == "ALL_PROXY").then(|| url.to_owned());
+        let proxies = Proxies::read(&env, &|_| Agent::new_with_defaults());
+        let proxy = proxies.on_the_way_to(&Uri::from_static("http://opa/"));
+        let refusal = proxy.unwrap().agent().err().unwrap();
+        assert!(
+            refusal.starts_with("invalid proxy in ALL_PROXY"),
+            "{refusal}"
+        );
+    }
+}
+
+fn redacted(text: &str, secret: &str) -> String {
+    String::from_utf8(redact::redact(text.as_bytes(), &[secret.to_owned()])).unwrap()
+}
+
+#[test]
+fn a_secret_is_redacted_however_json_spells_it() {
+    for (text, secret, expected) in [
+        ("is ab/cd+ef.", "ab/cd+ef", "is [redacted]."),
+        ("is ab\\/cd\\u002Bef.", "ab/cd+ef", "is [redacted]."),
+        ("is \\u0061b/cd\\u002bef.", "ab/cd+ef", "is [redacted]."),
+        ("a\\\\b a\\b", "a\\b", "[redacted] [redacted]"),
+        ("\\ud83d\\ude00!", "😀", "[redacted]!"),
+    ] {
+        assert_eq!(redacted(text, secret), expected);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_spelling_of_a_secret_is_left(
+        secret in "[ -~é€😀]{4,12}",
+        escapes in prop::collection::vec(any::<bool>(), 12),
+        before in "[ -~]{0,9}",
+    ) {
+        let mut spelled = String::new();
+        for (character, escape) in secret.chars().zip(escapes) {
+            if escape || "\"\\".contains(character) {
+                let mut units = [0; 2];
+                for unit in character.encode_utf16(&mut units) {
+                    spelled.push_str(&format!("\\u{unit:04x}"));
+                }
+            } else {
+                spelled.push(character);
+            }
+        }
+        let left = format!("|{spelled}|");
+        let text = format!("{before}{left}");
+        prop_assert!(!redacted(&text, &secret).contains(&left));
+    }
+}
+
+/// The pause that a header asks for at a moment, in seconds.
+fn pause(status: u16, name: &'static str, value: &str, now: u64) -> Option<f64> {
+    let headers = http::HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+    let now = UNIX_EPOCH + Duration::from_secs(now);
+    pause::asked_for(status, &headers, now).map(|pause| pause.as_secs_f64())
+}
+
+#[test]
+fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
+    // The example of RFC 9110, and the moment a minute before it.
+    let (date, now) = ("Sun, 06 Nov 1994 08:50:37 GMT", 784_111_777);
+    for (status, name, value, now, expected) in [
+        (429, "retry-after", "120", now, Some(120.0)),
+        (503, "retry-after", date, now, Some(60.0)),
+        (503, "retry-after", date, now + 61, None),
+        // A clock that is behind: schedule.rs caps the pause.
+        (503, "retry-after", date, now - 86_400, Some(86_460.0)),
+        (503, "retry-after", date, 0, Some(784_111_837.0)),
+        (503, "retry-after", "soon", now, None),
+        (503, "retry-after", "0", now, None),
+        (429, "x-ratelimit-reset", "784111779500", now, Some(2.5)),
+        (429, "x-ratelimit-reset", "784111770000", now, None),
+        (409, "x-ratelimit-reset", "784111779500", now, None),
+    ] {
+        let found = pause(status, name, value, now);
+        assert_eq!(found, expected, "{status} {name}: {value}");
     }
 }

@@ -1,10 +1,10 @@
-//! Certificates and keys of the configuration, for ureq.
+//! The certificates and keys of the configuration, as ureq takes them.
 
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use crate::config::Tls;
 
-/// Everything is checked here: ureq ignores roots that do not parse.
+/// Checks everything: ureq ignores roots that do not parse.
 pub(super) fn config(tls: &Tls) -> Result<TlsConfig, String> {
     let mut config = TlsConfig::builder();
     if let Some(ca) = &tls.ca {
@@ -13,7 +13,7 @@ pub(super) fn config(tls: &Tls) -> Result<TlsConfig, String> {
     if let Some(identity) = &tls.identity {
         let chain = certificates(&identity.cert, "cert_file")?;
         let key = PrivateKey::from_pem(identity.key.expose().as_bytes());
-        let key = key.map_err(|_| "key_file holds no private key in PEM")?;
+        let key = key.map_err(|_| "no PEM private key in key_file")?;
         config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
     }
     Ok(config.build())
@@ -21,7 +21,7 @@ pub(super) fn config(tls: &Tls) -> Result<TlsConfig, String> {
 
 fn certificates(pem: &str, name: &str) -> Result<Vec<Certificate<'static>>, String> {
     let items: Result<Vec<PemItem>, _> = parse_pem(pem.as_bytes()).collect();
-    let items = items.map_err(|_| format!("{name} is not PEM"))?;
+    let items = items.map_err(|_| format!("invalid PEM in {name}"))?;
     let certificates: Vec<_> = items
         .into_iter()
         .filter_map(|item| match item {
@@ -30,7 +30,7 @@ fn certificates(pem: &str, name: &str) -> Result<Vec<Certificate<'static>>, Stri
         })
         .collect();
     match certificates.is_empty() {
-        true => Err(format!("{name} holds no certificate in PEM")),
+        true => Err(format!("no PEM certificate in {name}")),
         false => Ok(certificates),
     }
 }

@@ -1,225 +1,189 @@
 //! The door in front of the HTTP server: only small, clean requests come in, one a connection.
 //!
 //! The server behind it answers well, but trusts its clients: it allocates what they announce, waits
-//! for what they never send, and gives up for good when descriptors run out. So clients only ever
-//! talk to the gate. It reads a request's head within bounds of size and time, asks the server anew
-//! with a few words of it, on the one connection that the server ever gets, and passes the answer back.
+//! for what they never send, and stops for good when descriptors run out. So clients only ever talk to
+//! the gate. It reads a request's head within bounds of size and time (`head`), repeats a few words of
+//! it on the one connection that the server ever gets (`inner`), and passes the answer back.
 //!
-//! Each admitted connection has a short-lived thread. When all places are taken, whoever needs its
-//! place least leaves (`crowd`), so connections that do nothing never keep a request out.
+//! Each admitted connection has a short-lived thread (`connection`). When all places are taken, the
+//! connection that loses least is shut, so idle ones never keep a request out.
 
-use std::io::{self, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, ErrorKind, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crowd::Crowd;
-pub use inner::{Inner, InnerListener};
+use connection::{Connection, Stage};
+pub(crate) use inner::Inner;
 
 mod connection;
-mod crowd;
 mod head;
 mod inner;
 #[cfg(test)]
 mod tests;
 
-/// Bytes of stack for each thread of the gate: none recurses or keeps a large buffer there.
-const STACK: usize = 128 * 1024;
+/// Connections at once, where there are descriptors for them.
+const PLACES: u64 = 64;
 
-/// Connections that may wait to be admitted: the system holds them.
+/// Connections that may wait to be admitted: the system holds them. The standard library's 128 are too
+/// few for a burst; where the queue is full, a client's system tries again only after a second.
 const QUEUE: i32 = 1024;
 
-/// What the gate lets one client, and all of them together, cost.
-///
-/// All times are for the whole of what they bound, however it is split into reads and writes.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at once.
-    pub connections: usize,
-    /// The bytes of a request's head: its first line and its headers.
-    pub head_bytes: usize,
-    /// For a client to send its head.
-    pub head_time: Duration,
-    /// For a request to get its turn at the server. It is long: on a busy machine, with many clients, a
-    /// callback that is answered late is better than one that is lost.
-    pub turn_time: Duration,
-    /// For the server to answer, and then for the client to take the answer.
-    pub answer_time: Duration,
-    /// The bytes of a body that are read after the answer 202.
-    pub body_bytes: u64,
-    /// For such a body to arrive.
-    pub body_time: Duration,
-    /// The bytes that are thrown away before an answered connection is closed. Closing with unread
-    /// bytes would reset it, and the client could lose the answer.
-    pub linger_bytes: u64,
-    /// For the client to close first.
-    pub linger_time: Duration,
-    /// The pause after the system could not give out a connection.
-    pub accept_pause: Duration,
-    /// For the connections being answered when the gate closes.
-    pub closing_time: Duration,
-}
+/// How long the gate waits for a place or a descriptor before it looks again, and how long a client may
+/// take its answer or send its body although its place is needed.
+const PAUSE: Duration = Duration::from_millis(50);
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            connections: 64,
-            head_bytes: 8 * 1024,
-            head_time: Duration::from_secs(5),
-            turn_time: Duration::from_secs(30),
-            answer_time: Duration::from_secs(5),
-            body_bytes: 64 * 1024 * 1024,
-            body_time: Duration::from_secs(5),
-            linger_bytes: 256 * 1024,
-            linger_time: Duration::from_millis(250),
-            accept_pause: Duration::from_millis(50),
-            closing_time: Duration::from_millis(500),
-        }
-    }
-}
-
-impl Limits {
-    /// The defaults, with no more connections than this process has file descriptors for.
-    ///
-    /// Raises the process's soft limit of descriptors towards the hard one first.
-    pub fn of_this_process() -> Limits {
-        let defaults = Limits::default();
-        let fitting = connections_within(raise_descriptor_limit());
-        Limits {
-            connections: fitting.min(defaults.connections),
-            ..defaults
-        }
-    }
-}
+/// How long clients that are being answered have when the gate closes.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// The open gate. Dropping it closes it too, without waiting.
-pub struct Gate {
+pub(crate) struct Gate {
     // Stands before the thread: once it is dropped, the thread ends.
     wake: UnixStream,
     thread: JoinHandle<()>,
-    door: Arc<Door>,
 }
 
 impl Gate {
-    /// Stops listening at once, lets the clients that are being answered have their answer, and
-    /// returns when they have left, at the latest after `closing_time`.
-    pub fn close(self) {
-        self.door.crowd.close();
+    /// Stops listening at once, and returns when the clients that are being answered have left, at the
+    /// latest after `CLOSING`.
+    pub(crate) fn close(self) {
         drop(self.wake);
         // A panic there has already been reported where it happened.
         let _ = self.thread.join();
-        self.door.crowd.leave_within(self.door.limits.closing_time);
     }
-}
-
-/// Starts to let the clients of `listener` through to `inner`, on a thread named `gate`.
-///
-/// `on_body` is given the path and the body of each request that is answered 202, whatever it is, after
-/// the answer; what it leaves of it is thrown away. `on_broken` is called at most once, with the reason, when nothing listens behind `inner` any more:
-/// from then on every client is answered 503, and only a new process helps.
-///
-/// # Errors
-///
-/// When the thread cannot be started, or no descriptor is left for waking it.
-pub fn open(
-    listener: TcpListener,
-    inner: Inner,
-    limits: Limits,
-    on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
-    on_broken: impl FnOnce(String) + Send + 'static,
-) -> io::Result<Gate> {
-    // A client can be gone between the report that it is there and accept, which must not block then.
-    listener.set_nonblocking(true)?;
-    // Where the queue is full, a client's system tries again only after a second. The standard
-    // library's 128 are too few for a burst that is admitted one by one.
-    rustix::net::listen(&listener, QUEUE)?;
-    let (wake, woken) = UnixStream::pair()?;
-    let door = Arc::new(Door {
-        crowd: Crowd::new(limits.connections),
-        inner,
-        limits,
-        on_body: Box::new(on_body),
-        on_broken: Mutex::new(Some(Box::new(on_broken))),
-    });
-    let ours = Arc::clone(&door);
-    let thread = thread::Builder::new()
-        .name("gate".into())
-        .stack_size(STACK)
-        .spawn(move || ours.accept(&listener, &woken))?;
-    Ok(Gate { wake, thread, door })
 }
 
 /// What all connections share.
 struct Door {
     inner: Inner,
-    limits: Limits,
-    crowd: Arc<Crowd>,
-    on_body: OnBody,
-    on_broken: Mutex<Option<OnBroken>>,
+    on_body: Box<OnBody>,
 }
 
-type OnBody = Box<dyn Fn(&str, &mut dyn Read) + Send + Sync>;
-type OnBroken = Box<dyn FnOnce(String) + Send>;
+type OnBody = dyn Fn(&str, &mut dyn Read) + Send + Sync;
 
-impl Door {
+/// What the thread of the gate owns.
+struct Admission {
+    door: Arc<Door>,
+    places: usize,
+    /// The oldest first; each is dropped when its thread ends.
+    connections: Vec<Weak<Connection>>,
+}
+
+/// Starts to let clients of `listener` through to `inner`, `places` at once, on a thread named `gate`.
+///
+/// `on_body` is given the path and the body of each request that is answered 202, after the answer;
+/// what it leaves of the body is thrown away.
+pub(crate) fn open(
+    listener: TcpListener,
+    places: usize,
+    inner: Inner,
+    on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
+) -> io::Result<Gate> {
+    // A client can be gone between the report that it is there and accept, which must not block then.
+    listener.set_nonblocking(true)?;
+    rustix::net::listen(&listener, QUEUE)?;
+    let (wake, woken) = UnixStream::pair()?;
+    let on_body = Box::new(on_body);
+    let admission = Admission {
+        door: Arc::new(Door { inner, on_body }),
+        places,
+        connections: Vec::new(),
+    };
+    let thread = thread::Builder::new().name("gate".into());
+    let thread = thread.spawn(move || admission.run(listener, &woken))?;
+    Ok(Gate { wake, thread })
+}
+
+impl Admission {
     /// Lets clients in until the other end of `woken` is gone. No failure ends it.
-    fn accept(self: &Arc<Door>, listener: &TcpListener, woken: &UnixStream) {
+    fn run(mut self, listener: TcpListener, woken: &UnixStream) {
         let mut failures = 0_u64;
-        while wait_for_client(listener, woken) {
-            match listener.accept() {
-                Ok((client, peer)) => {
+        while wait_for_client(&listener, woken) {
+            match self.find_place().then(|| listener.accept()) {
+                None => {}
+                Some(Ok((client, peer))) => {
                     if failures > 0 {
                         log::info!("accepting connections again after={failures} failures");
                         failures = 0;
                     }
                     self.admit(client, peer);
+                    continue;
                 }
-                Err(error) if is_clients_doing(&error) => {}
-                Err(error) => {
+                // The client is gone again.
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => continue,
+                Some(Err(error)) if error.kind() == ErrorKind::ConnectionAborted => continue,
+                Some(Err(error)) => {
                     failures += 1;
                     if failures.is_power_of_two() {
                         log::warn!("cannot accept connections failures={failures} error={error}");
                     }
-                    pause(woken, self.limits.accept_pause);
                 }
             }
+            // A connection that ends leaves a place and a descriptor, and unparks this thread.
+            thread::park_timeout(PAUSE);
         }
+        drop(listener);
+        self.close();
     }
 
-    fn admit(self: &Arc<Door>, client: TcpStream, peer: SocketAddr) {
-        // Elsewhere than on Linux it inherits this from the listener.
-        let blocking = client.set_nonblocking(false);
-        let Some(place) = Crowd::enter(&self.crowd, client) else {
-            return;
+    fn alive(&mut self) -> Vec<Arc<Connection>> {
+        self.connections.retain(|it| it.strong_count() > 0);
+        self.connections.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Says whether there is a place. Where there is none, shuts the connection that loses least.
+    fn find_place(&mut self) -> bool {
+        let alive = self.alive();
+        if alive.len() < self.places {
+            return true;
+        }
+        let stages = alive.iter().map(|it| (*it.stage(), &it.client));
+        let _ = match stages.min_by_key(|(stage, _)| *stage) {
+            // A request that has arrived is still read and answered.
+            Some((Stage::Lingering | Stage::Head, client)) => client.shutdown(Shutdown::Read),
+            Some((Stage::Transfer(since), client)) if since.elapsed() >= PAUSE => {
+                client.shutdown(Shutdown::Both)
+            }
+            _ => Ok(()),
         };
-        let door = Arc::clone(self);
-        let started = blocking.and_then(|()| {
-            thread::Builder::new()
-                .name("connection".into())
-                .stack_size(STACK)
-                .spawn(move || connection::serve(&door, &place, peer))
-        });
-        // The client has been dropped with the closure.
-        if let Err(error) = started {
-            log::warn!("connection dropped peer={peer} error={error}");
+        false
+    }
+
+    fn admit(&mut self, client: TcpStream, peer: SocketAddr) {
+        // Except on Linux, it inherits this from the listener.
+        let blocking = client.set_nonblocking(false);
+        let connection = Arc::new(Connection::new(client));
+        let admitted = Arc::downgrade(&connection);
+        let door = Arc::clone(&self.door);
+        let gate = thread::current();
+        let serve = move || {
+            connection.serve(&door, peer);
+            drop(connection);
+            gate.unpark();
+        };
+        let thread = thread::Builder::new().name("connection".into());
+        match blocking.and_then(|()| thread.spawn(serve)) {
+            Ok(_) => self.connections.push(admitted),
+            Err(error) => log::warn!("connection dropped peer={peer} error={error}"),
         }
     }
 
-    /// Says once that the server is gone; not while the gate closes, when it may well be.
-    fn broken(&self, error: &io::Error) {
-        let mut on_broken = self
-            .on_broken
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if self.crowd.is_open()
-            && let Some(tell) = on_broken.take()
-        {
-            tell(format!("the HTTP server does not listen any more: {error}"));
+    /// Waits until the clients that have asked for something have left.
+    fn close(mut self) {
+        let deadline = Instant::now() + CLOSING;
+        for idle in self.alive().iter().filter(|it| *it.stage() == Stage::Head) {
+            let _ = idle.client.shutdown(Shutdown::Read);
+        }
+        while !self.alive().is_empty() && Instant::now() < deadline {
+            thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+        }
+        for late in self.alive() {
+            let _ = late.client.shutdown(Shutdown::Both);
         }
     }
 }
@@ -230,46 +194,29 @@ fn wait_for_client(listener: &TcpListener, woken: &UnixStream) -> bool {
         PollFd::new(woken, PollFlags::IN),
         PollFd::new(listener, PollFlags::IN),
     ];
-    // Interrupted by a signal, accept finds nobody, and the wait goes on.
+    // After a signal, accept finds no client, and the wait goes on.
     let _ = poll(&mut waits, None);
     waits[0].revents().is_empty()
 }
 
-/// Waits for `time`, less if the gate is to close.
-fn pause(woken: &UnixStream, time: Duration) {
-    if let Ok(time) = Timespec::try_from(time) {
-        let _ = poll(&mut [PollFd::new(woken, PollFlags::IN)], Some(&time));
-    }
-}
-
-/// Whether `accept` failed for a reason that concerns one client alone, so that the next may do.
-fn is_clients_doing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-    )
-}
-
-/// Raises the soft limit of descriptors to the hard one, as far as is of use, and says what it is.
-fn raise_descriptor_limit() -> u64 {
-    /// More is of no use to the gate, and some systems refuse much more.
+/// How many connections this process has descriptors for, `PLACES` at most.
+///
+/// Raises its soft limit of descriptors towards the hard one first.
+pub(crate) fn places() -> usize {
+    /// The gate has no use for more, and some systems refuse much more.
     const ENOUGH: u64 = 4096;
-    let before = getrlimit(Resource::Nofile);
-    let soft = before.current.unwrap_or(ENOUGH);
-    let wanted = before.maximum.unwrap_or(ENOUGH).min(ENOUGH);
-    let raised = Rlimit {
-        current: Some(wanted),
-        ..before
-    };
-    if soft < wanted && setrlimit(Resource::Nofile, raised).is_ok() {
-        return wanted;
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(ENOUGH);
+    let raised = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
+    let current = Some(raised);
+    if soft < raised && setrlimit(Resource::Nofile, Rlimit { current, ..limit }).is_ok() {
+        return places_within(raised);
     }
-    soft
+    places_within(soft)
 }
 
-/// How many connections fit: one for each four descriptors, with 32 kept besides, so that clients never
-/// take those with which sources and the target are asked.
-fn connections_within(descriptors: u64) -> usize {
-    let fitting = descriptors.saturating_sub(32) / 4;
-    usize::try_from(fitting).unwrap_or(usize::MAX).max(1)
+/// One for each four descriptors, with 32 kept back, so that clients never take those that the sources
+/// and the target need.
+fn places_within(descriptors: u64) -> usize {
+    (descriptors.saturating_sub(32) / 4).clamp(1, PLACES) as usize
 }

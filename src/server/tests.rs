@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value};
 
-use super::gate::{Gate, Inner, Limits};
+use super::gate::{Gate, Inner};
 use super::*;
 use crate::address::Address;
 use crate::config::{self, Bind, Config, Opa, Rule, SourceKind, Tls, Toggle};
@@ -94,17 +94,12 @@ impl Fixture {
             never(),
         );
         let routes = Routes::new(token, worker.callbacks(), status, metrics);
-        let (inner, inner_listener) = Inner::bind().unwrap();
-        start(inner_listener, routes, |why| panic!("{why}")).unwrap();
+        let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
+        start(behind, routes, |why| panic!("{why}")).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let limits = Limits {
-            linger_time: Duration::from_millis(20),
-            ..Limits::default()
-        };
         Fixture {
-            address,
-            _gate: gate::open(listener, inner, limits, |_, _| (), |why| panic!("{why}")).unwrap(),
+            address: listener.local_addr().unwrap(),
+            _gate: gate::open(listener, 8, inner, |_, _| ()).unwrap(),
             _worker: worker,
         }
     }
@@ -166,8 +161,9 @@ fn calls_back(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let mut lines = text.trim_start_matches(['\r', '\n']).lines();
     let first = lines.next().unwrap_or_default();
-    let to_source =
-        first.starts_with("POST /opa_update/a ") || first.starts_with("POST /opa_update/a?");
+    let target = first.strip_prefix("POST ").unwrap_or_default();
+    let path = target.strip_prefix("http://a").unwrap_or(target);
+    let to_source = path.starts_with("/opa_update/a ") || path.starts_with("/opa_update/a?");
     let headers = lines.take_while(|line| !line.is_empty());
     let mut tokens = headers.filter_map(|line| {
         let (name, value) = line.split_once(':')?;
@@ -268,4 +264,7 @@ fn any_bytes_get_one_valid_answer_or_none_and_call_back_with_the_token_alone() {
         Ok(())
     };
     runner.run(&requests, examine).unwrap();
+    // Whatever came, the server behind the gate is still there.
+    let answer = fixture.ask(b"GET /health/live HTTP/1.0\r\n\r\n");
+    assert_eq!(status(&answer, false), Some(200));
 }

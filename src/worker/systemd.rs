@@ -1,5 +1,7 @@
-//! systemd's notification protocol, sd_notify(3): tells the service manager how the process is, and
-//! keeps its status line, such as `8 of 10 toggles in sync`.
+//! What systemd is told by sd_notify(3), and when.
+//!
+//! The protocol is one datagram, written here because sd-notify (0.5) has no abstract sockets, and
+//! blocks if the service manager is busy, which the worker must not.
 
 use std::io;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -7,120 +9,88 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::status::Status;
-
-/// Names the socket at which the service manager listens.
-const VARIABLE: &str = "NOTIFY_SOCKET";
-
-/// How long a service manager that is busy is waited for, where a message must not be lost.
+/// How long to wait for a busy service manager if a message must not be lost.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Who wants to know how the process is; often nobody.
-#[derive(Clone, Debug, Default)]
-pub struct Notifier {
-    address: Option<SocketAddr>,
-}
+/// The least time between two status lines: systemd passes each on to all that watch the service.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const REFUSED: &str = "; reload refused, the configuration stays as it was";
+
+/// The service manager, if one listens.
+#[derive(Clone, Default)]
+pub struct Notifier(Option<SocketAddr>);
 
 impl Notifier {
-    /// Whoever `$NOTIFY_SOCKET` names. A name that cannot be one is logged, and then nobody is told.
-    pub fn new(env: &dyn Fn(&str) -> Option<String>) -> Notifier {
-        let name = env(VARIABLE).filter(|name| !name.is_empty());
-        let address = name.and_then(|name| {
-            let address = address(&name);
-            address
-                .map_err(|error| log::warn!("${VARIABLE} is no socket to write to: {error}"))
-                .ok()
-        });
-        Notifier { address }
+    /// The one at `$NOTIFY_SOCKET`. If that is not a socket's address, a warning is logged.
+    pub(crate) fn new(env: &dyn Fn(&str) -> Option<String>) -> Notifier {
+        let name = env("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        Notifier(name.and_then(|name| match address(&name) {
+            Ok(address) => Some(address),
+            Err(error) => {
+                log::warn!("invalid $NOTIFY_SOCKET: {error}");
+                None
+            }
+        }))
     }
 
-    /// Whether there is anybody to tell.
-    pub fn is_heard(&self) -> bool {
-        self.address.is_some()
-    }
-
-    /// The start is over, or a reload is.
-    pub fn ready(&self) {
+    /// The start is over, or a reload.
+    pub(crate) fn ready(&self) {
         self.announce("READY=1");
     }
 
-    /// The configuration is being read again; [`Notifier::ready`] follows.
-    pub fn reloading(&self) {
-        // The service manager tells by the time to which of its reloads this belongs.
+    pub(crate) fn reloading(&self) {
+        // The time tells systemd which of its reloads this answers.
         let now = clock_gettime(ClockId::Monotonic);
         let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
         self.announce(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
     }
 
-    /// The end has begun.
-    pub fn stopping(&self) {
+    pub(crate) fn stopping(&self) {
         self.announce("STOPPING=1");
     }
 
-    /// How things are, in one line. Never waits: false where the line was not taken.
-    pub fn status(&self, line: &str) -> bool {
-        let prepare = |socket: &UnixDatagram| socket.set_nonblocking(true);
-        self.send(&format!("STATUS={line}"), prepare).is_ok()
-    }
-
-    fn announce(&self, words: &str) {
-        let prepare = |socket: &UnixDatagram| socket.set_write_timeout(Some(PATIENCE));
-        if let Err(error) = self.send(words, prepare) {
-            log::warn!("failed to tell the service manager: {error}");
+    fn announce(&self, message: &str) {
+        if let Err(error) = self.send(message, PATIENCE) {
+            log::warn!("failed to notify the service manager: {error}");
         }
     }
 
-    fn send(
-        &self,
-        words: &str,
-        prepare: impl FnOnce(&UnixDatagram) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let Some(address) = &self.address else {
+    /// Waits at most this long.
+    fn send(&self, message: &str, patience: Duration) -> io::Result<()> {
+        let Some(address) = &self.0 else {
             return Ok(());
         };
         let socket = UnixDatagram::unbound()?;
-        prepare(&socket)?;
-        socket.send_to_addr(words.as_bytes(), address).map(drop)
+        match patience {
+            Duration::ZERO => socket.set_nonblocking(true)?,
+            _ => socket.set_write_timeout(Some(patience))?,
+        }
+        socket.send_to_addr(message.as_bytes(), address).map(drop)
     }
 }
 
-/// A path, or an abstract name behind an `@`.
+/// A path, or on Linux an abstract name after an `@`.
 fn address(name: &str) -> io::Result<SocketAddr> {
-    match name.strip_prefix('@') {
-        Some(name) => abstract_address(name),
-        None if name.starts_with('/') => SocketAddr::from_pathname(name),
-        None => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is neither a path nor an abstract name",
-        )),
+    #[cfg(target_os = "linux")]
+    if let Some(name) = name.strip_prefix('@') {
+        use std::os::linux::net::SocketAddrExt;
+        return SocketAddr::from_abstract_name(name);
     }
+    if !name.starts_with('/') {
+        let words = "neither an absolute path nor an abstract name";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+    }
+    SocketAddr::from_pathname(name)
 }
 
-#[cfg(target_os = "linux")]
-fn abstract_address(name: &str) -> io::Result<SocketAddr> {
-    use std::os::linux::net::SocketAddrExt;
-    SocketAddr::from_abstract_name(name)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn abstract_address(_: &str) -> io::Result<SocketAddr> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// The time from one line to the next: the service manager passes each on to whoever watches it.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// What is added from a reload that was refused to the next that is not.
-const REFUSED: &str = "; reload refused, the configuration stays as it was";
-
-/// Tells the service manager how things are, whenever that has changed.
+/// Sends the status line whenever it has changed, such as `8 of 10 toggles in sync`.
 pub(super) struct StatusLine {
     notifier: Notifier,
-    /// The last line that was taken.
-    told: String,
-    /// When the last line was offered.
-    last: Option<Instant>,
-    /// When the next one is to be offered, if there is one.
+    /// The last line that was accepted.
+    sent: String,
+    last_attempt: Option<Instant>,
+    /// When the next line is due, if there is one.
     pub(super) due: Option<Instant>,
     /// Whether the last reload was refused.
     pub(super) refused: bool,
@@ -130,101 +100,76 @@ impl StatusLine {
     pub(super) fn new(notifier: Notifier) -> StatusLine {
         StatusLine {
             notifier,
-            told: String::new(),
-            last: None,
+            sent: String::new(),
+            last_attempt: None,
             due: None,
             refused: false,
         }
     }
 
-    /// Tells what has changed: now, or when it is `due`.
-    pub(super) fn tell(&mut self, status: &Status, now: Instant) {
-        if !self.notifier.is_heard() {
+    /// Sends what has changed now, or leaves it until it is `due`. Never waits.
+    pub(super) fn update(&mut self, line: impl FnOnce() -> String, now: Instant) {
+        if self.notifier.0.is_none() {
             return;
         }
-        let mut line = status.line();
+        let mut line = line();
         if self.refused {
             line.push_str(REFUSED);
         }
-        self.due = (line != self.told).then(|| self.last.map_or(now, |last| last + PAUSE));
+        let earliest = self.last_attempt.map_or(now, |last| last + PAUSE);
+        self.due = (line != self.sent).then_some(earliest);
         if self.due.is_none_or(|due| due > now) {
             return;
         }
-        self.last = Some(now);
-        self.due = None;
-        if self.notifier.status(&line) {
-            self.told = line;
-        } else {
-            self.due = Some(now + PAUSE);
+        self.last_attempt = Some(now);
+        let sent = self
+            .notifier
+            .send(&format!("STATUS={line}"), Duration::ZERO);
+        self.due = sent.is_err().then_some(now + PAUSE);
+        if sent.is_ok() {
+            self.sent = line;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixDatagram;
-
-    use crate::config::{Bind, Config, Flagd, Target};
-
     use super::*;
 
-    fn status(now: Instant) -> Status {
-        let config = Config {
-            bind: Bind {
-                host: String::new(),
-                port: 0,
-            },
-            resync_interval: None,
-            http_timeout: PAUSE,
-            concurrency: 1,
-            sources: Vec::new(),
-            target: Target::Flagd(Flagd { path: "x".into() }),
-            toggles: Vec::new(),
-        };
-        Status::new(&config, now)
-    }
-
     #[test]
-    fn a_line_comes_at_most_once_a_second_and_the_last_one_always_comes() {
+    fn a_line_is_sent_at_most_once_a_second_and_the_last_one_always_arrives() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("notify");
+        let name = path.to_str().map(str::to_owned);
         let listen = || {
             let socket = UnixDatagram::bind(&path).unwrap();
             socket.set_nonblocking(true).unwrap();
             socket
         };
-        let heard = |socket: &UnixDatagram| {
+        let received = |socket: &UnixDatagram| {
             let mut line = [0; 200];
             let length = socket.recv(&mut line).ok()?;
             Some(String::from_utf8_lossy(&line[..length]).into_owned())
         };
         let socket = listen();
-        let start = Instant::now();
-        let status = status(start);
-        let name = path.to_str().map(str::to_owned);
         let mut status_line = StatusLine::new(Notifier::new(&|_| name.clone()));
-        let plain = Some("STATUS=0 of 0 toggles in sync".to_owned());
-        status_line.tell(&status, start);
-        assert_eq!((heard(&socket), status_line.due), (plain.clone(), None));
+        let start = Instant::now();
+        let mut update = |line: &str, quarters: u32| {
+            status_line.update(|| line.to_owned(), start + PAUSE / 4 * quarters);
+            status_line.due
+        };
+        let at = |quarters: u32| Some(start + PAUSE / 4 * quarters);
+        let line = |line: &str| Some(format!("STATUS={line}"));
+        assert_eq!((update("a", 0), received(&socket)), (None, line("a")));
         // A change that comes too soon waits.
-        status_line.refused = true;
-        status_line.tell(&status, start + PAUSE / 2);
-        let second = start + PAUSE;
-        assert_eq!((heard(&socket), status_line.due), (None, Some(second)));
-        status_line.tell(&status, second);
-        assert_eq!(heard(&socket), plain.clone().map(|line| line + REFUSED));
-        // What is the same is not said again.
-        status_line.tell(&status, second + PAUSE * 5);
-        assert_eq!((heard(&socket), status_line.due), (None, None));
-        // What was not taken is offered again.
+        assert_eq!((update("b", 2), received(&socket)), (at(4), None));
+        assert_eq!((update("b", 4), received(&socket)), (None, line("b")));
+        assert_eq!((update("b", 9), received(&socket)), (None, None));
+        // What was not accepted is sent again.
         drop(socket);
         std::fs::remove_file(&path).unwrap();
-        status_line.refused = false;
-        let third = second + PAUSE * 6;
-        status_line.tell(&status, third);
-        assert_eq!(status_line.due, Some(third + PAUSE));
+        assert_eq!(update("c", 12), at(16));
         let socket = listen();
-        status_line.tell(&status, third + PAUSE);
-        assert_eq!((heard(&socket), status_line.due), (plain, None));
+        assert_eq!((update("c", 16), received(&socket)), (None, line("c")));
     }
 }

@@ -3,9 +3,6 @@
 use std::io::{ErrorKind, Write};
 use std::process::{Command, Stdio};
 
-use clap::CommandFactory;
-use optoggles::cli::Cli;
-
 use crate::support::Stage;
 use crate::support::program::Program;
 
@@ -38,10 +35,10 @@ fn is_read_by(shell: &str, args: &[&str]) {
 }
 
 #[test]
-fn every_shell_is_told_every_command_and_option() {
+fn every_script_has_every_command_and_option() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = script(shell);
-        for command in Cli::command().get_subcommands() {
+        for command in optoggles::command_line().get_subcommands() {
             let name = command.get_name();
             assert!(script.contains(name), "{shell} lacks {name}");
             for option in command.get_arguments().filter_map(clap::Arg::get_long) {

@@ -1,4 +1,4 @@
-//! Nobody gets in, and nothing gets out: TLS, tokens, redirects, proxies, and what is shown.
+//! What gets in and out: TLS, tokens, redirects, proxies, and what is shown.
 
 mod callbacks;
 mod oauth;
@@ -69,7 +69,6 @@ impl House {
         Program::new(&self.stage, &config, &[&tokens, env].concat())
     }
 
-    /// Waits until the target has exactly these users.
     #[track_caller]
     fn wait_for_users(&self, users: &[&str]) {
         let what = format!("the target has {users:?}");
@@ -80,7 +79,7 @@ impl House {
     #[track_caller]
     fn change(&self, users: &[&str]) {
         self.opa.allow("us", users);
-        assert!(!self.opal.call_back().is_empty(), "nobody registered");
+        assert!(!self.opal.call_back().is_empty(), "nothing is registered");
         self.wait_for_users(users);
     }
 
@@ -100,7 +99,6 @@ impl House {
     }
 }
 
-/// An OPAL source.
 fn opal_source(url: &str, lines: &str) -> String {
     format!(
         "url = \"{url}\"\ntoken = \"${{OPAL_TOKEN}}\"\n\
@@ -108,12 +106,11 @@ fn opal_source(url: &str, lines: &str) -> String {
     )
 }
 
-/// An OPA without OPAL.
 fn opa_source(url: &str, lines: &str) -> String {
     format!("type = \"opa\"\nurl = \"{url}\"\ntoken = \"${{OPA_TOKEN}}\"\n{lines}")
 }
 
-/// A stand-in that nobody should ask anything.
+/// A stand-in that must not be asked anything.
 fn bystander(stage: &Stage) -> Server {
     let handler = Box::new(|_: &_| crate::support::Answer::json(200, &serde_json::json!({})));
     Server::start_new(stage, "bystander", handler)

@@ -8,8 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::{Arg, CommandFactory};
-use optoggles::cli::Cli;
+use clap::Arg;
 
 fn path(page: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page)
@@ -54,7 +53,7 @@ fn known<'a>(args: impl Iterator<Item = &'a Arg>) -> BTreeSet<String> {
 
 #[test]
 fn the_options_of_every_command_are_in_section_1_and_no_others() {
-    let mut program = Cli::command();
+    let mut program = optoggles::command_line();
     program.build();
     let common = section("optoggles.1", ".Sh OPTIONS");
     assert_eq!(documented(&common), known(program.get_arguments()));
@@ -77,7 +76,7 @@ fn the_options_of_every_command_are_in_section_1_and_no_others() {
 
 #[test]
 fn the_values_and_defaults_of_options_are_in_section_1() {
-    let mut program = Cli::command();
+    let mut program = optoggles::command_line();
     program.build();
     let is_help = |command: &&clap::Command| command.get_name() == "help";
     for command in program.get_subcommands().filter(|it| !is_help(it)) {

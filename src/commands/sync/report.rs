@@ -1,6 +1,5 @@
 //! What one pass did, or would do, for people and for programs.
 
-mod json;
 mod markdown;
 
 use std::fmt::Write;
@@ -9,50 +8,21 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::engine::{Engine, Outcome, Sent, Trouble};
+use crate::engine::{Engine, Sent, Trouble};
 use crate::job::ToggleId;
 use crate::terminal::Tone;
-use crate::users::Change;
+use crate::users::Users;
 
-/// What one pass did.
+/// Its JSON is that of `--format json`.
+#[derive(Serialize)]
 pub(super) struct Report {
     dry_run: bool,
-    took: Duration,
-    rows: Vec<Row>,
+    seconds: f64,
+    summary: Summary,
+    toggles: Vec<Row>,
 }
 
-/// What it did about one toggle.
-struct Row {
-    key: String,
-    /// What was done, or would be; of what `max_removal` forbids, what that is.
-    outcome: Outcome,
-    /// How many users there are then; none where it failed.
-    users: Option<usize>,
-    complaint: Option<Complaint>,
-}
-
-/// Why a toggle is not as it should be.
-struct Complaint {
-    words: String,
-    /// `max_removal` forbids it.
-    is_held: bool,
-}
-
-/// The results, as they are counted in the summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Created,
-    Updated,
-    /// Updated, where it is not known what the target had.
-    Set,
-    Unchanged,
-    /// `max_removal` forbids it.
-    Held,
-    Failed,
-}
-
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Summary {
     toggles: usize,
     created: usize,
@@ -62,86 +32,125 @@ struct Summary {
     failed: usize,
 }
 
+/// What the pass did about one toggle, or what `max_removal` forbids. What is not known is none.
+#[derive(Serialize)]
+struct Row {
+    key: String,
+    #[serde(rename = "result")]
+    verdict: Verdict,
+    /// How many users the toggle has then.
+    users: Option<usize>,
+    added: Option<usize>,
+    removed: Option<usize>,
+    created: bool,
+    described: bool,
+    #[serde(flatten)]
+    names: Option<Names>,
+    /// Why the toggle is not as it should be.
+    error: Option<String>,
+    #[serde(skip)]
+    sent: Sent,
+}
+
+#[derive(Serialize)]
+struct Names {
+    added_users: Users,
+    removed_users: Users,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Created,
+    Updated,
+    /// Updated, and what the target had is not known.
+    Set,
+    Unchanged,
+    /// `max_removal` forbids it.
+    Held,
+    Failed,
+}
+
 impl Report {
-    pub(super) fn new(config: &Config, engine: &Engine, dry_run: bool, took: Duration) -> Report {
-        let keys = config.toggles.iter().map(|toggle| toggle.key.clone());
+    /// `verbose` adds the users that come and go.
+    pub(super) fn new(
+        config: &Config,
+        engine: &Engine,
+        dry_run: bool,
+        verbose: bool,
+        took: Duration,
+    ) -> Report {
+        let toggles = config.toggles.iter().enumerate();
+        let toggles = toggles.map(|(id, toggle)| Row::new(id, &toggle.key, engine, verbose));
+        let toggles: Vec<Row> = toggles.collect();
         Report {
             dry_run,
-            took,
-            rows: keys
-                .enumerate()
-                .map(|(id, key)| Row::new(id, key, engine))
-                .collect(),
+            seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+            summary: Summary::of(&toggles),
+            toggles,
         }
     }
 
     /// Whether a toggle failed, or was held back.
     pub(super) fn has_failures(&self) -> bool {
-        self.rows.iter().any(|row| row.complaint.is_some())
+        self.summary.failed + self.summary.held > 0
     }
 
     /// Whether anything changed, or would; what is not known counts.
     pub(super) fn has_differences(&self) -> bool {
-        let calm = [Verdict::Unchanged, Verdict::Held, Verdict::Failed];
-        self.rows.iter().any(|row| !calm.contains(&row.verdict()))
+        self.summary.created + self.summary.updated > 0
     }
 
-    /// One line a toggle, and a summary line. `verbose` adds who comes and goes; results have colours
-    /// where these are wanted.
-    pub(super) fn human(&self, verbose: bool, colours: bool) -> String {
-        let paint = |tone: Tone, words: &str| match colours {
-            true => tone.paint(&words),
-            false => words.to_owned(),
-        };
-        let width = |text: &dyn Fn(&Row) -> String| {
-            let widths = self.rows.iter().map(|row| text(row).chars().count());
-            widths.max().unwrap_or_default()
-        };
-        // What is held or has failed has no columns.
-        let column = |cell: fn(&Row) -> String| {
-            let cell = move |row: &Row| match row.complaint {
-                None => cell(row),
-                Some(_) => String::new(),
-            };
-            width(&cell)
-        };
-        let keys = width(&|row| row.key.clone());
-        let (changes, counts) = (column(Row::change), column(Row::count));
+    /// One line a toggle, and a summary line.
+    pub(super) fn human(&self, colours: bool) -> String {
+        let in_columns = self.toggles.iter().filter(|row| row.error.is_none());
+        let keys = widest(self.toggles.iter().map(|row| row.key.clone()));
+        let changes = widest(in_columns.clone().map(Row::change));
+        let counts = widest(in_columns.map(Row::count));
         let mut text = String::new();
-        for row in &self.rows {
+        for row in &self.toggles {
             let (key, change, count) = (&row.key, row.change(), row.count());
-            // Writing to a string does not fail.
-            let _ = match &row.complaint {
-                None => {
-                    let word = if row.users == Some(1) {
-                        "user "
-                    } else {
-                        "users"
-                    };
-                    let result = paint(row.verdict().tone(), &self.done(row));
-                    writeln!(
-                        text,
-                        "{key:keys$}   {change:changes$}   {count:>counts$} {word}   {result}"
-                    )
-                }
-                Some(complaint) => {
-                    let words = paint(Tone::Bad, &complaint.in_a_line(&row.outcome));
-                    writeln!(text, "{key:keys$}   {words}")
-                }
+            let result = match colours {
+                true => row.verdict.tone().paint(&self.result(row)),
+                false => self.result(row),
             };
-            if verbose {
-                row.names(&mut text);
+            let columns = match (&row.error, row.users) {
+                (Some(_), _) => String::new(),
+                (None, Some(1)) => format!("{change:changes$}   {count:>counts$} user    "),
+                (None, _) => format!("{change:changes$}   {count:>counts$} users   "),
+            };
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{key:keys$}   {columns}{result}");
+            if let Some(Names {
+                added_users,
+                removed_users,
+            }) = &row.names
+            {
+                for (sign, users) in [('+', added_users), ('-', removed_users)] {
+                    for user in users.iter() {
+                        let _ = writeln!(text, "  {sign} {}", user.escape_debug());
+                    }
+                }
             }
         }
         text + &self.summary_line()
     }
 
-    /// What was done about a row that has not failed; of metadata alone nothing else would tell.
-    fn done(&self, row: &Row) -> String {
-        let words = self.words(row.verdict());
-        match row.outcome.described && row.outcome.sent == Sent::Nothing {
-            true => words + " (metadata)",
-            false => words,
+    /// The result of a toggle, in a line. Metadata show nowhere else.
+    fn result(&self, row: &Row) -> String {
+        let words = self.words(row.verdict);
+        match &row.error {
+            None if row.described && row.sent == Sent::Nothing => words + " (metadata)",
+            None => words,
+            Some(error) if row.verdict == Verdict::Held => error.clone(),
+            Some(error) => {
+                let created = if row.created { "created, " } else { "" };
+                let updated = match row.sent {
+                    Sent::Nothing => "",
+                    Sent::Whole | Sent::Change(_) => "users updated, ",
+                };
+                format!("{created}{updated}failed: {error}")
+            }
         }
     }
 
@@ -162,25 +171,8 @@ impl Report {
         }
     }
 
-    fn summary(&self) -> Summary {
-        let mut summary = Summary {
-            toggles: self.rows.len(),
-            ..Summary::default()
-        };
-        for row in &self.rows {
-            *match row.verdict() {
-                Verdict::Created => &mut summary.created,
-                Verdict::Updated | Verdict::Set => &mut summary.updated,
-                Verdict::Unchanged => &mut summary.unchanged,
-                Verdict::Held => &mut summary.held,
-                Verdict::Failed => &mut summary.failed,
-            } += 1;
-        }
-        summary
-    }
-
     fn summary_line(&self) -> String {
-        let summary = self.summary();
+        let summary = &self.summary;
         let counts = [
             (summary.created, Verdict::Created),
             (summary.updated, Verdict::Updated),
@@ -194,39 +186,22 @@ impl Report {
             .collect();
         let ending = if summary.toggles == 1 { "" } else { "s" };
         let colon = if counts.is_empty() { "" } else { ": " };
-        let (toggles, counts, took) = (summary.toggles, counts.join(", "), self.took.as_secs_f64());
-        format!("{toggles} toggle{ending}{colon}{counts} ({took:.2}s)")
+        let (toggles, counts, seconds) = (summary.toggles, counts.join(", "), self.seconds);
+        format!("{toggles} toggle{ending}{colon}{counts} ({seconds:.2}s)")
     }
 }
 
-/// All that went wrong: a toggle can fail at its source and at the target.
-fn words_of(troubles: &[Trouble]) -> String {
-    let mut words: Vec<String> = troubles
-        .iter()
-        .map(|Trouble { failure, .. }| match failure.is_held() {
-            true => format!("held: {failure}"),
-            false => failure.to_string(),
-        })
-        .collect();
-    words.dedup();
-    match words.is_empty() {
-        true => "stopped before it was done".to_owned(),
-        false => words.join("; "),
-    }
-}
-
-impl Complaint {
-    /// In one line, with what was done before it failed.
-    fn in_a_line(&self, outcome: &Outcome) -> String {
-        if self.is_held {
-            return self.words.clone();
+impl Summary {
+    fn of(rows: &[Row]) -> Summary {
+        let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
+        Summary {
+            toggles: rows.len(),
+            created: count(Verdict::Created),
+            updated: count(Verdict::Updated) + count(Verdict::Set),
+            unchanged: count(Verdict::Unchanged),
+            held: count(Verdict::Held),
+            failed: count(Verdict::Failed),
         }
-        let done = [
-            outcome.created.then_some("created, "),
-            (outcome.sent != Sent::Nothing).then_some("users updated, "),
-        ];
-        let done: String = done.into_iter().flatten().collect();
-        format!("{done}failed: {}", self.words)
     }
 }
 
@@ -241,73 +216,83 @@ impl Verdict {
 }
 
 impl Row {
-    fn new(id: ToggleId, key: String, engine: &Engine) -> Row {
-        let (outcome, result) = engine.outcome(id);
-        let mut row = Row {
-            key,
-            outcome,
-            users: None,
-            complaint: None,
-        };
-        match result {
-            Ok(users) => row.users = Some(users),
+    fn new(id: ToggleId, key: &str, engine: &Engine, verbose: bool) -> Row {
+        let (mut outcome, result) = engine.outcome(id);
+        let (verdict, users, error) = match result {
+            Ok(users) => {
+                let verdict = match &outcome.sent {
+                    Sent::Whole => Verdict::Set,
+                    _ if outcome.created => Verdict::Created,
+                    Sent::Nothing if !outcome.described => Verdict::Unchanged,
+                    Sent::Nothing | Sent::Change(_) => Verdict::Updated,
+                };
+                (verdict, Some(users), None)
+            }
             Err(troubles) => {
                 let is_held = troubles.iter().any(|trouble| trouble.failure.is_held());
-                if let Some((held, users)) = engine.held_back_change(id).filter(|_| is_held) {
-                    (row.outcome, row.users) = (held, Some(users));
-                }
-                let words = words_of(&troubles);
-                row.complaint = Some(Complaint { words, is_held });
+                let held = engine.held_back_change(id).filter(|_| is_held);
+                let (held, users) = held.unzip();
+                outcome = held.unwrap_or(outcome);
+                let verdict = if is_held {
+                    Verdict::Held
+                } else {
+                    Verdict::Failed
+                };
+                (verdict, users, Some(words_of(&troubles)))
             }
+        };
+        let change = outcome.sent.as_change();
+        let same = (error.is_none() && outcome.sent == Sent::Nothing).then_some(0);
+        Row {
+            key: key.to_owned(),
+            verdict,
+            users,
+            added: change.map(|change| change.added.len()).or(same),
+            removed: change.map(|change| change.removed.len()).or(same),
+            created: outcome.created,
+            described: outcome.described,
+            names: change.filter(|_| verbose).map(|change| Names {
+                added_users: change.added.clone(),
+                removed_users: change.removed.clone(),
+            }),
+            error,
+            sent: outcome.sent,
         }
-        row
     }
 
-    fn verdict(&self) -> Verdict {
-        match (&self.complaint, &self.outcome.sent) {
-            (Some(Complaint { is_held: true, .. }), _) => Verdict::Held,
-            (Some(_), _) => Verdict::Failed,
-            (None, Sent::Whole) => Verdict::Set,
-            (None, _) if self.outcome.created => Verdict::Created,
-            (None, Sent::Change(_)) => Verdict::Updated,
-            (None, Sent::Nothing) if self.outcome.described => Verdict::Updated,
-            (None, Sent::Nothing) => Verdict::Unchanged,
-        }
-    }
-
-    /// Such as `+1 -2`; `=` where nobody comes or goes, `?` where that is not known.
+    /// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
     fn change(&self) -> String {
-        match &self.outcome.sent {
-            Sent::Nothing => "=".into(),
-            Sent::Whole => "?".into(),
-            Sent::Change(change) if change.is_empty() => "=".into(),
-            Sent::Change(change) => {
-                let parts = [('+', change.added.len()), ('-', change.removed.len())];
-                let parts = parts.into_iter().filter(|(_, count)| *count > 0);
-                let parts: Vec<String> = parts
-                    .map(|(sign, count)| format!("{sign}{count}"))
-                    .collect();
-                parts.join(" ")
-            }
+        match (self.added, self.removed) {
+            (Some(0), Some(0)) => "=".to_owned(),
+            (Some(added), Some(0)) => format!("+{added}"),
+            (Some(0), Some(removed)) => format!("-{removed}"),
+            (Some(added), Some(removed)) => format!("+{added} -{removed}"),
+            _ => "?".to_owned(),
         }
     }
 
     fn count(&self) -> String {
         self.users.map_or(String::new(), |users| users.to_string())
     }
+}
 
-    fn known_change(&self) -> Option<&Change> {
-        self.outcome.sent.as_change()
+/// All that went wrong: a toggle can fail at its source and at the target.
+fn words_of(troubles: &[Trouble]) -> String {
+    let words = troubles
+        .iter()
+        .map(|Trouble { failure, .. }| match failure.is_held() {
+            true => format!("held: {failure}"),
+            false => failure.to_string(),
+        });
+    let mut words: Vec<String> = words.collect();
+    words.dedup();
+    match words.is_empty() {
+        true => "stopped before it was done".to_owned(),
+        false => words.join("; "),
     }
+}
 
-    fn names(&self, text: &mut String) {
-        let Some(change) = self.known_change() else {
-            return;
-        };
-        for (sign, users) in [('+', &change.added), ('-', &change.removed)] {
-            for user in users.iter() {
-                let _ = writeln!(text, "  {sign} {}", user.escape_debug());
-            }
-        }
-    }
+fn widest(cells: impl Iterator<Item = String>) -> usize {
+    let widths = cells.map(|cell| cell.chars().count());
+    widths.max().unwrap_or_default()
 }

@@ -10,79 +10,55 @@ mod tests;
 /// Headers in one head.
 const HEADERS: usize = 64;
 
-/// A head that did not arrive in time.
-pub(super) const LATE: Refusal = Refusal {
-    status: "408 Request Timeout",
-    error: "the head of the request did not arrive in time",
-};
-
-/// A head that is longer than the limit or has too many headers.
-pub(super) const TOO_LARGE: Refusal = Refusal {
-    status: "431 Request Header Fields Too Large",
-    error: "the head of the request is too large",
-};
-
-/// The server behind the gate gives no answer.
-pub(super) const UNAVAILABLE: Refusal = Refusal {
-    status: "503 Service Unavailable",
-    error: "the server gives no answer",
-};
-
-const VERSION: Refusal = Refusal {
-    status: "505 HTTP Version Not Supported",
-    error: "only HTTP/1.0 and HTTP/1.1 are spoken here",
-};
-
-/// What the gate itself answers to a request that it does not let through.
+/// What the gate itself answers: a status with its phrase, and what is wrong.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    /// The code and its phrase.
-    pub(super) status: &'static str,
-    error: &'static str,
+pub(super) struct Refusal(pub(super) &'static str, &'static str);
+
+pub(super) const LATE: Refusal = Refusal("408 Request Timeout", "the head did not arrive in time");
+pub(super) const TOO_LARGE: Refusal = Refusal(
+    "431 Request Header Fields Too Large",
+    "the head is too large",
+);
+pub(super) const UNAVAILABLE: Refusal =
+    Refusal("503 Service Unavailable", "the server does not answer");
+const VERSION: Refusal = Refusal(
+    "505 HTTP Version Not Supported",
+    "only HTTP/1.0 and 1.1 are supported",
+);
+
+/// `error` goes into JSON as it is.
+const fn malformed(error: &'static str) -> Refusal {
+    Refusal("400 Bad Request", error)
 }
 
 impl Refusal {
     /// The whole answer, without its body if the request was `HEAD`.
     pub(super) fn answer(&self, is_head: bool) -> Vec<u8> {
-        let Refusal { status, error } = self;
+        let Refusal(status, error) = self;
         let body = format!("{{\"error\":\"{error}\"}}");
-        let mut answer = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n",
-            body.len()
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n"
         );
-        if !is_head {
-            answer.push_str(&body);
-        }
-        answer.into_bytes()
+        (head + if is_head { "" } else { &body }).into_bytes()
     }
 }
 
 /// What the gate keeps of a good request. It holds a token, so it has no `Debug`.
 pub(super) struct Request {
     /// The head that the server gets: of the client's words only those it needs.
-    pub(super) clean: Vec<u8>,
+    pub(super) clean: String,
     pub(super) path: String,
     pub(super) is_head: bool,
     /// What has come of its body together with the head.
     pub(super) early: Vec<u8>,
-    pub(super) body: Body,
-}
-
-/// What is still to come of a request's body.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    /// So many bytes.
-    Announced(u64),
-    /// Something whose end is not known beforehand, or that the client may leave out.
-    Open,
+    /// The bytes of its body that are still to come. `None`: the end is not known beforehand, or the
+    /// client may leave the body out.
+    pub(super) rest: Option<u64>,
 }
 
 /// Reads a head from the start of `bytes`; `None` as long as it is not whole.
-///
-/// # Errors
-///
-/// What to answer, if it is no head of a request that the server may see.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     let mut headers = [EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -93,23 +69,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     };
     let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version)
     else {
-        return Err(malformed("the request line is not whole"));
+        return Err(malformed("the request line is incomplete"));
     };
-    if !target.starts_with('/') || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(malformed(
-            "the target is not a path of visible ASCII characters",
-        ));
-    }
-    let fields = Fields::of(parsed.headers)?;
-    if version == 1 && fields.host.is_none() {
+    let Some(target) = origin_form(target) else {
+        let error = "the target is neither a path nor an HTTP URL of visible ASCII characters";
+        return Err(malformed(error));
+    };
+    let headers = &*parsed.headers;
+    if single(headers, "Host")?.is_none() && version == 1 {
         return Err(malformed("the Host header is missing"));
     }
+    let authorization = match single(headers, "Authorization")? {
+        Some(value) => format!("Authorization: {value}\r\n"),
+        None => String::new(),
+    };
+    let early = bytes[length..].to_vec();
     Ok(Some(Request {
-        clean: clean(method, target, &fields),
+        clean: format!("{method} {target} HTTP/1.1\r\n{authorization}\r\n"),
         path: target.split('?').next().unwrap_or_default().to_owned(),
         is_head: method == "HEAD",
-        early: bytes[length..].to_vec(),
-        body: fields.body(bytes.len() - length),
+        rest: rest(headers, early.len())?,
+        early,
     }))
 }
 
@@ -124,101 +104,59 @@ fn refusal(error: Error, bytes: &[u8]) -> Refusal {
     }
 }
 
-/// `error` goes into JSON as it is.
-fn malformed(error: &'static str) -> Refusal {
-    Refusal {
-        status: "400 Bad Request",
-        error,
+/// The path and query of a request's target, which may be a whole URL (RFC 9112, 3.2.2).
+fn origin_form(target: &str) -> Option<String> {
+    if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    if target.starts_with('/') {
+        return Some(target.to_owned());
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let path = rest.trim_start_matches(|c| c != '/' && c != '?');
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    (is_http && path.len() < rest.len()).then(|| format!("{slash}{path}"))
+}
+
+fn values<'a>(headers: &[Header<'a>], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let named = |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
+    headers.iter().filter(named).map(|header| header.value)
+}
+
+/// The value of a header that may be there once and consists of printable ASCII: the server closes a
+/// connection with other bytes.
+fn single<'a>(headers: &[Header<'a>], name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = values(headers, name);
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let is_printable = value.iter().all(|byte| (b' '..=b'~').contains(byte));
+    match str::from_utf8(value) {
+        Ok(value) if is_printable && values.next().is_none() => Ok(Some(value)),
+        _ => Err(malformed("the Host or Authorization header is malformed")),
     }
 }
 
-/// The same request without a body, the way the server likes it.
-fn clean(method: &str, target: &str, fields: &Fields) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\n");
-    for (name, value) in [
-        ("Host", fields.host),
-        ("Authorization", fields.authorization),
-        ("Content-Length", Some("0")),
-    ] {
-        if let Some(value) = value {
-            head.extend([name, ": ", value, "\r\n"]);
+/// What is to come of the body when `early` bytes of it are there: see `Request::rest`.
+fn rest(headers: &[Header<'_>], early: usize) -> Result<Option<u64>, Refusal> {
+    let mut length = None;
+    for value in values(headers, "Content-Length") {
+        let digits = str::from_utf8(value).ok();
+        let digits = digits.filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+        let number: Option<u64> = digits.and_then(|it| it.parse().ok());
+        let wrong = malformed("the Content-Length is not a number of bytes");
+        let number = number.ok_or(wrong)?;
+        if length.replace(number).is_some_and(|other| other != number) {
+            return Err(malformed("the Content-Length headers differ"));
         }
     }
-    head.push_str("\r\n");
-    head.into_bytes()
-}
-
-/// The headers that matter here.
-#[derive(Default)]
-struct Fields<'a> {
-    host: Option<&'a str>,
-    authorization: Option<&'a str>,
-    length: Option<u64>,
-    encoded: bool,
-    expects: bool,
-}
-
-impl<'a> Fields<'a> {
-    fn of(headers: &[Header<'a>]) -> Result<Fields<'a>, Refusal> {
-        let mut fields = Fields::default();
-        for &Header { name, value } in headers {
-            if name.eq_ignore_ascii_case("Host") {
-                set(&mut fields.host, value, "the Host header is malformed")?;
-            } else if name.eq_ignore_ascii_case("Authorization") {
-                let wrong = "the Authorization header is malformed";
-                set(&mut fields.authorization, value, wrong)?;
-            } else if name.eq_ignore_ascii_case("Content-Length") {
-                let length = number(value)?;
-                if fields.length.is_some_and(|other| other != length) {
-                    return Err(malformed("the Content-Length headers differ"));
-                }
-                fields.length = Some(length);
-            } else if name.eq_ignore_ascii_case("Transfer-Encoding") {
-                fields.encoded = true;
-            } else if name.eq_ignore_ascii_case("Expect") {
-                fields.expects = true;
-            }
-        }
-        if fields.encoded && fields.length.is_some() {
-            return Err(malformed(
-                "Content-Length and Transfer-Encoding exclude each other",
-            ));
-        }
-        Ok(fields)
+    let is_encoded = values(headers, "Transfer-Encoding").next().is_some();
+    if is_encoded && length.is_some() {
+        let error = "Content-Length and Transfer-Encoding exclude each other";
+        return Err(malformed(error));
     }
-
-    /// What is to come of the body when `arrived` bytes of it are there.
-    fn body(&self, arrived: usize) -> Body {
-        let length = self.length.unwrap_or(0);
-        let rest = length.saturating_sub(u64::try_from(arrived).unwrap_or(u64::MAX));
-        // Who asks whether to send a body may, now that it has its answer, leave it out.
-        if self.encoded || self.expects && rest > 0 {
-            return Body::Open;
-        }
-        Body::Announced(rest)
-    }
-}
-
-/// Takes a header's value that may stand there once and consists of printable ASCII: the server drops
-/// a connection with other bytes without a word.
-fn set<'a>(
-    field: &mut Option<&'a str>,
-    value: &'a [u8],
-    wrong: &'static str,
-) -> Result<(), Refusal> {
-    let printable = value.iter().all(|byte| (b' '..=b'~').contains(byte));
-    let text = str::from_utf8(value).ok().filter(|_| printable);
-    match text {
-        Some(text) if field.is_none() => *field = Some(text),
-        _ => return Err(malformed(wrong)),
-    }
-    Ok(())
-}
-
-fn number(value: &[u8]) -> Result<u64, Refusal> {
-    let digits = str::from_utf8(value).ok();
-    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits
-        .and_then(|text| text.parse().ok())
-        .ok_or(malformed("the Content-Length is not a number of bytes"))
+    let rest = length.unwrap_or(0).saturating_sub(early as u64);
+    let asks_first = values(headers, "Expect").next().is_some() && rest > 0;
+    Ok((!is_encoded && !asks_first).then_some(rest))
 }

@@ -1,23 +1,16 @@
-//! The gate with a real HTTP server behind it.
+//! The gate with a real HTTP server behind it; what clients can do to the whole program is in
+//! `tests/it/hostile`.
 
 use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tiny_http::{Method, Response, Server};
 
-use super::{Gate, Inner, InnerListener, Limits, open};
-
-mod bodies;
-mod closing;
-mod crowded;
-#[cfg(target_os = "linux")]
-mod descriptors;
-mod heads;
+use super::{Connection, Gate, Inner, open, places_within};
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,50 +24,50 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: me\r\n\r\n";
 struct Fixture {
     address: SocketAddr,
     gate: Gate,
-    broken: Receiver<String>,
     /// Hears of each request for `/held`, which is answered when it answers this.
     held: Receiver<Sender<()>>,
+    /// The path and the body of each request that was accepted.
+    bodies: Receiver<(String, String)>,
 }
 
 impl Fixture {
-    fn new(limits: Limits) -> Fixture {
-        let (inner, inner_listener) = Inner::bind().unwrap();
+    fn new(places: usize) -> Fixture {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Fixture::behind(listener, inner, Some(inner_listener), limits)
+        Fixture::of(listener, places)
     }
 
-    fn behind(
-        listener: TcpListener,
-        inner: Inner,
-        inner_listener: Option<InnerListener>,
-        limits: Limits,
-    ) -> Fixture {
+    fn of(listener: TcpListener, places: usize) -> Fixture {
         let address = listener.local_addr().unwrap();
+        let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
+        let server = Server::from_listener(behind, None).unwrap();
         let (tell_held, held) = unbounded();
-        if let Some(inner_listener) = inner_listener {
-            let server = Server::from_listener(inner_listener, None).unwrap();
-            thread::spawn(move || serve(server, &tell_held));
-        }
-        let (tell_broken, broken) = unbounded();
-        let on_broken = move |reason| tell_broken.send(reason).unwrap();
-        let gate = open(listener, inner, limits, |_, _| (), on_broken).unwrap();
+        thread::spawn(move || serve(server, &tell_held));
+        let (tell_body, bodies) = unbounded();
+        let on_body = move |path: &str, body: &mut dyn Read| {
+            let mut read = String::new();
+            if body.read_to_string(&mut read).is_ok() {
+                let _ = tell_body.send((path.to_owned(), read));
+            }
+        };
+        let gate = open(listener, places, inner, on_body).unwrap();
         Fixture {
             address,
             gate,
-            broken,
             held,
+            bodies,
         }
     }
 
-    fn connect(&self) -> TcpStream {
-        connect(self.address).unwrap()
+    /// A new client that has sent this.
+    fn send(&self, request: impl AsRef<[u8]>) -> TcpStream {
+        let mut client = connect(self.address).unwrap();
+        client.write_all(request.as_ref()).unwrap();
+        client
     }
 
-    /// Sends `request` on a new connection and reads until the gate closes it.
+    /// What a client that sends this reads until the gate closes its connection.
     fn ask(&self, request: impl AsRef<[u8]>) -> String {
-        let mut client = self.connect();
-        client.write_all(request.as_ref()).unwrap();
-        read(&mut client).unwrap()
+        read(&mut self.send(request))
     }
 }
 
@@ -92,9 +85,8 @@ fn serve(server: Server, held: &Sender<Sender<()>>) {
             }
             (method, url) => Response::from_string(format!("{method} {url}")),
         };
-        request
-            .respond(answer.with_chunked_threshold(usize::MAX))
-            .unwrap();
+        let answer = answer.with_chunked_threshold(usize::MAX);
+        request.respond(answer).unwrap();
     }
     // It cannot be dropped while it listens at a Unix socket without a path: that panics.
     mem::forget(server);
@@ -107,68 +99,286 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(client)
 }
 
-/// Reads until the gate closes; a reset is an error.
-fn read(client: &mut TcpStream) -> io::Result<String> {
+/// Reads until the gate closes the connection; a reset is a failure.
+fn read(client: &mut TcpStream) -> String {
     let mut answer = String::new();
-    client.read_to_string(&mut answer)?;
-    Ok(answer)
+    client.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 fn status(answer: &str) -> &str {
-    let line = answer.split("\r\n").next().unwrap_or_default();
-    line.split(' ').nth(1).unwrap_or("none")
+    answer.split(' ').nth(1).unwrap_or("none")
 }
 
-/// Waits until the gate has closed the connection, whichever way.
-fn wait_for_end(client: &mut TcpStream) {
-    let mut bytes = [0; 1024];
-    loop {
-        match client.read(&mut bytes) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => {
-                assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "it is still open");
-                return;
-            }
+fn post(headers: &str) -> String {
+    format!("POST /opa_update/a?b HTTP/1.1\r\nHost: me\r\n{headers}\r\n\r\n")
+}
+
+#[test]
+fn a_request_is_answered_and_its_connection_closed() {
+    let fixture = Fixture::new(64);
+    for (request, body) in [
+        ("GET /a?b HTTP/1.1\r\nHost: me\r\n\r\n", "GET /a?b"),
+        ("GET / HTTP/1.0\r\n\r\n", "GET /"),
+    ] {
+        let answer = fixture.ask(request);
+        let start = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
+        assert!(answer.starts_with(start), "{answer}");
+        let length = format!("\r\nContent-Length: {}\r\n", body.len());
+        assert!(answer.contains(&length), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_not_a_request_is_refused_in_json() {
+    let fixture = Fixture::new(64);
+    for (wanted, request) in [
+        ("400", "junk\r\n\r\n"),
+        ("400", "GET / HTTP/1.1\r\n\r\n"),
+        ("505", "GET / HTTP/2.0\r\nHost: me\r\n\r\n"),
+    ] {
+        let answer = fixture.ask(request);
+        assert_eq!(status(&answer), wanted, "{request:?}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let length = format!("\r\nContent-Length: {}\r\n", body.len());
+        assert!(head.contains(&length), "{answer}");
+        assert!(
+            head.contains("\r\nContent-Type: application/json\r\n"),
+            "{answer}"
+        );
+        assert!(head.ends_with("\r\nConnection: close"), "{answer}");
+        let json: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert!(json["error"].is_string(), "{answer}");
+    }
+}
+
+#[test]
+fn head_gets_no_body_from_the_server_nor_from_the_gate() {
+    let fixture = Fixture::new(64);
+    for (wanted, host) in [("200", "Host: me\r\n"), ("400", "")] {
+        let answer = fixture.ask(format!("HEAD / HTTP/1.1\r\n{host}\r\n"));
+        assert_eq!(status(&answer), wanted);
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+}
+
+#[test]
+fn a_head_that_just_fits_is_answered() {
+    let fixture = Fixture::new(64);
+    let rest = "GET / HTTP/1.0\r\nA: \r\n\r\n".len();
+    for (wanted, length) in [("200", 8 * 1024), ("431", 8 * 1024 + 1)] {
+        let request = format!("GET / HTTP/1.0\r\nA: {}\r\n\r\n", "a".repeat(length - rest));
+        assert_eq!(status(&fixture.ask(request)), wanted);
+    }
+}
+
+#[test]
+fn an_answer_of_any_size_arrives_whole() {
+    let fixture = Fixture::new(64);
+    let answer = fixture.ask("GET /large HTTP/1.0\r\n\r\n");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.len(), LARGE);
+}
+
+#[test]
+fn the_body_of_an_accepted_request_is_passed_on() {
+    let fixture = Fixture::new(64);
+    let large = "x".repeat(8 << 20);
+    for body in ["", "hello", &large] {
+        let head = post(&format!("Content-Length: {}", body.len()));
+        for (first, second) in [(head.clone() + body, ""), (head.clone(), body)] {
+            let mut client = fixture.send(first);
+            client.write_all(second.as_bytes()).unwrap();
+            let passed = fixture.bodies.recv_timeout(PATIENCE).unwrap();
+            assert!(passed == ("/opa_update/a".to_owned(), body.to_owned()));
+            assert!(read(&mut client).ends_with("\r\n\r\n{}"));
         }
     }
 }
 
 #[test]
-fn a_request_is_answered_and_its_connection_closed() {
-    let fixture = Fixture::new(Limits::default());
-    let answer = fixture.ask("GET /a?b HTTP/1.1\r\nHost: me\r\n\r\n");
-    assert!(
-        answer.starts_with("HTTP/1.1 200 OK\r\nConnection: close\r\n"),
-        "{answer}"
-    );
-    assert!(answer.contains("\r\nContent-Length: 8\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\nGET /a?b"), "{answer}");
-
-    let old = fixture.ask("GET / HTTP/1.0\r\n\r\n");
-    assert!(
-        old.starts_with("HTTP/1.1 200 OK\r\nConnection: close\r\n"),
-        "{old}"
-    );
-    assert!(old.ends_with("\r\n\r\nGET /"), "{old}");
+fn a_body_in_chunks_is_taken_and_not_passed_on() {
+    let fixture = Fixture::new(64);
+    let mut client = fixture.send(post("Transfer-Encoding: chunked"));
+    // A client that looks for the answer last must still find it.
+    client.write_all(&[b'x'; 8 << 20]).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(status(&read(&mut client)), "202");
+    assert!(fixture.bodies.is_empty());
 }
 
 #[test]
-fn head_gets_no_body_from_the_server_nor_from_the_gate() {
-    let fixture = Fixture::new(Limits::default());
-    let answer = fixture.ask("HEAD / HTTP/1.1\r\nHost: me\r\n\r\n");
-    assert_eq!(status(&answer), "200");
-    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
-
-    let refusal = fixture.ask("HEAD / HTTP/1.1\r\n\r\n");
-    assert_eq!(status(&refusal), "400");
-    assert!(refusal.ends_with("\r\n\r\n"), "{refusal}");
+fn a_refused_client_may_finish_sending_and_reads_the_answer() {
+    let fixture = Fixture::new(64);
+    let mut client = fixture.send("POST / HTTP/2.0\r\n");
+    client.write_all(&[b'x'; 100 * 1024]).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(status(&read(&mut client)), "505");
 }
 
 #[test]
-fn an_answer_of_any_size_arrives_whole() {
-    let fixture = Fixture::new(Limits::default());
-    let answer = fixture.ask("GET /large HTTP/1.0\r\n\r\n");
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert_eq!(body.len(), LARGE);
+fn more_clients_than_places_are_all_answered() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    // They have all sent their requests when the gate opens, so none of them is idle.
+    let clients: Vec<TcpStream> = std::iter::repeat_with(|| {
+        let mut client = connect(address).unwrap();
+        client.write_all(GET.as_bytes()).unwrap();
+        client
+    })
+    .take(100)
+    .collect();
+    let _fixture = Fixture::of(listener, 3);
+    for mut client in clients {
+        assert_eq!(status(&read(&mut client)), "200");
+    }
+}
+
+/// Clients that take all places and a few more.
+#[track_caller]
+fn keep_no_request_out(request: &str, clients: usize) {
+    let fixture = Fixture::new(3);
+    let clients: Vec<TcpStream> = (0..clients)
+        .map(|_| {
+            let start = Instant::now();
+            let mut client = fixture.send(request);
+            // Without room in the system's queue, it would try again after a second.
+            assert!(start.elapsed() < Duration::from_secs(1));
+            if request.ends_with("\r\n\r\n") {
+                client.read_exact(&mut [0]).unwrap();
+            }
+            client
+        })
+        .collect();
+    let start = Instant::now();
+    assert_eq!(status(&fixture.ask(GET)), "200");
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "it has waited for their time to end"
+    );
+    drop(clients);
+}
+
+#[test]
+fn connections_that_do_nothing_keep_no_request_out() {
+    keep_no_request_out("", 500);
+}
+
+#[test]
+fn clients_that_do_not_take_their_answer_keep_no_request_out() {
+    keep_no_request_out("GET /large HTTP/1.0\r\n\r\n", 4);
+}
+
+#[test]
+fn clients_that_owe_their_body_keep_no_request_out() {
+    keep_no_request_out(&post("Content-Length: 5000"), 8);
+}
+
+#[test]
+fn a_client_that_is_being_answered_keeps_its_place() {
+    let fixture = Fixture::new(1);
+    let mut first = fixture.send("GET /held HTTP/1.0\r\n\r\n");
+    let release = fixture.held.recv_timeout(PATIENCE).unwrap();
+    let mut second = fixture.send(GET);
+    release.send(()).unwrap();
+    assert!(read(&mut first).ends_with("held"));
+    assert_eq!(status(&read(&mut second)), "200");
+}
+
+#[test]
+fn reads_and_writes_end_in_time_however_they_are_split() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut client = connect(listener.local_addr().unwrap()).unwrap();
+    let connection = Connection::new(listener.accept().unwrap().0);
+    let time = Duration::from_millis(200);
+    let start = Instant::now();
+    let writing = thread::spawn(move || while client.write_all(b"x").is_ok() {});
+    let error = io::copy(&mut connection.within(time), &mut io::sink()).unwrap_err();
+    let late = [io::ErrorKind::TimedOut, io::ErrorKind::WouldBlock];
+    assert!(late.contains(&error.kind()), "{error}");
+    let error = connection
+        .within(time)
+        .write_all(&vec![b'x'; LARGE])
+        .unwrap_err();
+    assert!(late.contains(&error.kind()), "{error}");
+    assert!(start.elapsed() < PATIENCE);
+    drop(connection);
+    writing.join().unwrap();
+}
+
+#[test]
+fn the_number_of_places_follows_the_limit_of_descriptors() {
+    for (descriptors, places) in [(0, 1), (40, 2), (64, 8), (288, 64), (u64::MAX, 64)] {
+        assert_eq!(places_within(descriptors), places);
+    }
+}
+
+#[test]
+fn a_closed_gate_refuses_connections_at_once() {
+    let fixture = Fixture::new(64);
+    let mut idle = fixture.send("");
+    assert_eq!(status(&fixture.ask(GET)), "200");
+    let start = Instant::now();
+    fixture.gate.close();
+    assert!(
+        start.elapsed() < Duration::from_millis(400),
+        "idle connections delay it"
+    );
+    let refused = connect(fixture.address).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    assert_eq!(read(&mut idle), "");
+}
+
+#[test]
+fn a_dropped_gate_closes_too() {
+    let fixture = Fixture::new(64);
+    drop(fixture.gate);
+    let start = Instant::now();
+    while connect(fixture.address).is_ok() {
+        assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+#[test]
+fn a_client_that_is_being_answered_when_the_gate_closes_gets_the_answer() {
+    let fixture = Fixture::new(64);
+    let mut client = fixture.send("GET /held HTTP/1.0\r\n\r\n");
+    let release = fixture.held.recv_timeout(PATIENCE).unwrap();
+    let closing = thread::spawn(move || fixture.gate.close());
+    while connect(fixture.address).is_ok() {}
+    release.send(()).unwrap();
+    assert!(read(&mut client).ends_with("held"));
+    drop(client);
+    closing.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_does_not_come_delays_closing_for_a_moment_only() {
+    let fixture = Fixture::new(64);
+    let _client = fixture.send("GET /held HTTP/1.0\r\n\r\n");
+    let release = fixture.held.recv_timeout(PATIENCE).unwrap();
+    let start = Instant::now();
+    fixture.gate.close();
+    assert!(start.elapsed() < Duration::from_secs(2));
+    release.send(()).unwrap();
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_reported_and_clients_are_told() {
+    let (tell, broken) = unbounded();
+    let on_broken = move |reason: &str| tell.send(reason.to_owned()).unwrap();
+    let (inner, gone) = Inner::bind(on_broken).unwrap();
+    drop(gone);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _gate = open(listener, 1, inner, |_, _| ()).unwrap();
+    let mut client = connect(address).unwrap();
+    client.write_all(GET.as_bytes()).unwrap();
+    assert_eq!(status(&read(&mut client)), "503");
+    let reason = broken.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        reason.starts_with("the HTTP server does not answer: "),
+        "{reason}"
+    );
 }

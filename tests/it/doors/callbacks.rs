@@ -1,4 +1,4 @@
-//! The callback token, and those who come without it.
+//! The callback token, and callbacks without it.
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ fn a_token_that_is_almost_right_is_wrong() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
     assert_eq!(world.queries("us"), queries, "no pass");
-    // Whoever registers is sent the token: nobody else can learn it from a refusal.
+    // The right token still works.
     let right = [("authorization", authorization.as_str())];
     assert_eq!(daemon.post("/opa_update/main", &right).status, 202);
 }
@@ -76,11 +76,11 @@ fn callbacks_without_the_token_cost_nothing() {
         let answer = daemon.raw(&bodiless("wrong"));
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     }
-    // Nobody waits for the bodies, each of which could take 5 s.
+    // The bodies are not awaited: each could take 5 s.
     assert!(start.elapsed() < Duration::from_secs(60));
     assert_eq!(world.queries("us"), queries, "no pass");
     let logged = daemon.process.stderr().lines().count() - lines;
-    assert_eq!(logged, 0, "nobody fills the log");
+    assert_eq!(logged, 0, "a client must not fill the log");
     world.change("us", &["bob"]);
     world.wait_for_users("us", &["bob"]);
 }

@@ -102,7 +102,7 @@ fn the_grant_is_a_form_and_its_token_opens_opa() {
 #[test]
 fn a_token_is_renewed_before_it_expires() {
     let world = Granted::new(json!({"expires_in": 1}));
-    // Nobody refuses the first one: it is replaced because its time is nearly over.
+    // The first one is never refused: it is replaced because it nearly expires.
     world.house.opa.set_token(None);
     let daemon = world.serve_in_step();
     world.house.stage.wait_until("OPA sees another token", || {

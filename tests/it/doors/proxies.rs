@@ -1,4 +1,4 @@
-//! Proxies of the environment: used for other hosts, never for this machine.
+//! The proxies of the environment are for other hosts, never for this machine.
 
 use std::net::TcpListener;
 
@@ -10,7 +10,7 @@ use crate::support::tls::{Authority, Door, Front};
 
 /// A name that only the proxy knows.
 const HOST: &str = "opa.of.the.tests.example";
-/// A name that nobody knows, without that anybody has to be asked: its label is too long.
+/// A name that no resolver has to be asked for: its label is too long.
 const NOWHERE: &str = "not-to-be-found-because-a-label-has-63-characters-at-most-xxxxxxx.example";
 const PASSWORD: &str = "password-of-the-proxy-4c";
 
@@ -118,9 +118,7 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
     // It does not know the host.
     let output = fails(&with_password(&authority));
     output
-        .says(&format!(
-            "the proxy {authority} (HTTP_PROXY): it makes no tunnel"
-        ))
+        .says(&format!("the proxy {authority} (HTTP_PROXY): no tunnel"))
         .says("403")
         .says("NO_PROXY");
     drop(proxy);
@@ -135,18 +133,18 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
         format!("{PASSWORD}://x"),
     ] {
         let output = fails(&unusable);
-        output.says("HTTP_PROXY names no proxy that can be used: write `http://HOST:PORT`");
+        output.says("invalid proxy in HTTP_PROXY: write `http://HOST:PORT`");
     }
     assert_eq!(house.opa.http.count("*"), 0);
 }
 
 #[test]
-fn who_takes_the_connection_and_says_nothing_is_not_waited_for() {
+fn a_peer_that_accepts_and_does_not_answer_ends_at_http_timeout() {
     let house = House {
         timeout: "300ms",
         ..House::new()
     };
-    // The system takes connections for it; nobody ever reads them.
+    // The system accepts connections for it, which are never read.
     let silent = listen_anywhere();
     let address = silent.local_addr().unwrap();
     let proxy = address.to_string();
@@ -161,7 +159,7 @@ fn who_takes_the_connection_and_says_nothing_is_not_waited_for() {
 }
 
 #[test]
-fn health_tells_of_the_proxy() {
+fn health_names_the_proxy() {
     let (house, proxy) = (House::new(), Proxy::start());
     let value = format!("http://{}", proxy.authority());
     let program = proxied(&house, &format!("http://{HOST}"), &[("HTTP_PROXY", &value)]);

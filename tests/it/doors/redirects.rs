@@ -1,4 +1,4 @@
-//! Redirects carry nothing to another host: they are not followed at all.
+//! Redirects are not followed: nothing arrives at another host.
 
 use serde_json::json;
 
@@ -8,11 +8,10 @@ use crate::support::{Answer, Fault, Server};
 
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// What is said of each, beside its status.
+/// The advice beside the status.
 const ADVICE: &str = "(redirects are not followed: configure the address it leads to)";
 
-/// One pass in which a server sends us elsewhere, with each of the redirects: nobody arrives there,
-/// and the error tells.
+/// One pass in which a server redirects us elsewhere, with each of the statuses.
 #[track_caller]
 fn leads_nowhere(house: &House, program: &Program, server: &Server) {
     let elsewhere = bystander(&house.stage);
@@ -33,23 +32,12 @@ fn leads_nowhere(house: &House, program: &Program, server: &Server) {
 }
 
 #[test]
-fn opal_leads_nowhere() {
+fn opal_opa_and_the_target_lead_nowhere() {
     let house = House::new();
     let program = house.program(&opal_source(&house.opal.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &house.opal.http);
-}
-
-#[test]
-fn opa_leads_nowhere() {
-    let house = House::new();
     let program = house.program(&opa_source(&house.opa.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &house.opa.http);
-}
-
-#[test]
-fn the_target_leads_nowhere() {
-    let house = House::new();
-    let program = house.program(&opa_source(&house.opa.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &house.store.http);
 }
 

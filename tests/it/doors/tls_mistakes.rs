@@ -1,4 +1,4 @@
-//! TLS that is not set up: a loud, clear error that says what to do, and nothing is sent.
+//! TLS mistakes: nothing is sent, and the error says what to do.
 
 use std::io::Write;
 
@@ -37,7 +37,7 @@ impl Behind {
         program
     }
 
-    /// One pass fails; nobody was asked for anything.
+    /// One pass fails, and nothing is sent.
     #[track_caller]
     fn fails(&self, program: &Program) -> Output {
         let args = ["sync", "--once", "--timeout", "100ms"];
@@ -60,7 +60,7 @@ fn a_server_of_an_unknown_authority_is_not_talked_to() {
     output
         .says("TLS failed: ")
         .says("UnknownIssuer")
-        .says("put its present certificate into ca_file");
+        .says("for a private CA, set ca_file to its current certificate");
     let program = world.program(TRUSTING);
     program.write("ca.pem", &Authority::new().pem);
     // It has the name of ours.
@@ -87,7 +87,7 @@ fn a_certificate_of_another_host_is_not_trusted() {
     output
         .says("localhost")
         .says("opa.example")
-        .says("write the address with a name that stands in the server's certificate")
+        .says("use an address whose host the server's certificate names")
         .says_not("ca_file");
 }
 
@@ -110,7 +110,7 @@ fn where_a_client_certificate_is_missing_or_wrong_the_error_says_so() {
         let output = world.fails(&world.program(TRUSTING));
         output
             .says("TLS failed")
-            .says("it wants another client certificate: see cert_file and key_file");
+            .says("it requires another client certificate: check cert_file and key_file");
         let program = world.program(CERTIFIED);
         let stranger = Authority::new().certify("optoggles");
         program.write("client.pem", &stranger.cert);
@@ -118,7 +118,7 @@ fn where_a_client_certificate_is_missing_or_wrong_the_error_says_so() {
         let output = world.fails(&program);
         output
             .says("TLS failed")
-            .says("it wants another client certificate: see cert_file and key_file");
+            .says("it requires another client certificate: check cert_file and key_file");
         assert_eq!(world.front.passed(), 0, "{version:?}");
     }
 }
@@ -144,7 +144,7 @@ fn a_key_of_another_certificate_is_refused_at_the_start() {
 fn what_is_no_certificate_is_refused_at_the_start() {
     let authority = Authority::new();
     let world = Behind::new(&authority.certify("localhost"), authority);
-    // PEM around a sequence that is no certificate.
+    // PEM around a sequence that is not a certificate.
     let program = world.program(TRUSTING);
     let nothing = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
     program.write("ca.pem", &format!("{}{nothing}", world.authority.pem));
@@ -160,7 +160,7 @@ fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     let world = Behind::new(&authority.certify("localhost"), authority);
     let listener = listen_anywhere();
     let plain = listener.local_addr().unwrap();
-    // A server such as OPA's answers to what is no HTTP.
+    // A server such as OPA's answers what is not HTTP.
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream
@@ -193,7 +193,9 @@ fn a_target_of_an_unknown_authority_is_not_talked_to() {
     let program = house.program_for(&source, &url, &[]);
     let args = ["sync", "--once", "--timeout", "100ms"];
     let output = program.run(&args).exits(1);
-    output.says("UnknownIssuer").says("which only sources have");
+    output
+        .says("UnknownIssuer")
+        .says("only sources have ca_file");
     assert_eq!((front.passed(), house.store.http.count("*")), (0, 0));
 }
 

@@ -134,25 +134,3 @@ fn a_toggle_that_was_deleted_at_the_target_is_created_again() {
         ]
     );
 }
-
-#[test]
-fn an_undefined_rule_or_a_wrong_type_keeps_what_the_target_has() {
-    let world = World::of(&["us", "tax"]).build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.allow("tax", &["ann"]);
-    let daemon = world.serve_in_step();
-    world.opa.undefine("us");
-    world.change("tax", &["bob"]);
-    world.wait_for_users("tax", &["bob"]);
-    daemon.wait_failing();
-    world
-        .opa
-        .answer("us", serde_json::json!({"result": {"ann": true}}));
-    world.opal.call_back();
-    world.wait_until("us fails", || daemon.toggle("us")["state"] == "failing");
-    assert!(world.store.has("us", &["ann"]));
-    assert_eq!(world.updates("us"), 1);
-    world.change("us", &["ann"]);
-    daemon.wait_healthy();
-    assert_eq!(world.updates("us"), 1, "it has them already");
-}

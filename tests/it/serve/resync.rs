@@ -96,34 +96,6 @@ fn an_update_whose_outcome_is_not_known_is_read_where_that_can_be_done() {
 }
 
 #[test]
-fn an_update_whose_outcome_is_not_known_is_sent_again_where_it_cannot_be_read() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    world.store.http.next(1, &patch_of("us"), Fault::Reset);
-    world.change("us", &["bob"]);
-    daemon.wait_failing();
-    daemon.wait_healthy();
-    let users = |user: &str| vec![user.to_owned()];
-    assert_eq!(world.sent("us"), [users("ann"), users("bob"), users("bob")]);
-}
-
-#[test]
-fn a_lost_update_is_not_taken_for_done_when_the_old_users_come_back() {
-    for plan in [World::of(&["us"]), World::of(&["us"]).readable()] {
-        let world = plan.build();
-        world.opa.allow("us", &["ann"]);
-        let _daemon = world.serve_in_step();
-        world.store.http.next(1, &patch_of("us"), Fault::Reset);
-        world.change("us", &["ann", "bob"]);
-        world.wait_until("it is lost", || world.store.has("us", &["ann", "bob"]));
-        // What the target had before is wanted again: it has to be told.
-        world.change("us", &["ann"]);
-        world.wait_for_users("us", &["ann"]);
-    }
-}
-
-#[test]
 fn a_create_whose_outcome_is_not_known_is_tried_again_and_is_no_error_then() {
     let world = World::of(&["us"]).spec("us", "name = \"US\"").build();
     world.opa.allow("us", &["ann"]);

@@ -1,10 +1,10 @@
-//! What is tried again, when, and with what.
+//! When failures are tried again. What is sent then is the engine's (`src/engine/tests`).
 
 use std::time::Duration;
 
 use crate::support::opa::query_of;
 use crate::support::store::patch_of;
-use crate::support::{Fault, World, owned};
+use crate::support::{Fault, World};
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -40,123 +40,6 @@ fn waits_double_for_queries_and_updates() {
     daemon.wait_healthy();
     back_off(&world.store.http.gaps(&update));
     back_off(&world.opa.http.gaps(&query));
-}
-
-#[test]
-fn a_retry_sends_the_newest_users_and_never_older_ones() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["v0"]);
-    let _daemon = world.serve_in_step();
-    world
-        .store
-        .http
-        .next(2, &patch_of("us"), Fault::status(503));
-    world.change("us", &["v1"]);
-    world.wait_until("v1 fails", || world.updates("us") == 2);
-    world.change("us", &["v2"]);
-    world.wait_until("v2 fails", || world.updates("us") == 3);
-    world.change("us", &["v3"]);
-    world.wait_for_users("us", &["v3"]);
-    let sent = world.sent("us");
-    let expected = ["v0", "v1", "v2", "v3"].map(|user| owned(&[user]));
-    assert_eq!(sent, expected);
-}
-
-#[test]
-fn what_changes_while_an_update_is_in_flight_follows_it_once() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["v0"]);
-    let _daemon = world.serve_in_step();
-    let hold = world.store.http.hold_next(&patch_of("us"));
-    world.change("us", &["v1"]);
-    world.wait_until("v1 is in flight", || world.updates("us") == 2);
-    for user in ["v2", "v3"] {
-        let queries = world.opa.http.answered(&query_of("us"));
-        world.change("us", &[user]);
-        world.wait_until("it was asked for", || {
-            world.opa.http.answered(&query_of("us")) > queries
-        });
-    }
-    world.stays("one is in flight", || world.updates("us") == 2);
-    hold.release();
-    world.wait_for_users("us", &["v3"]);
-    let expected = ["v0", "v1", "v3"].map(|user| owned(&[user]));
-    assert_eq!(world.sent("us"), expected);
-}
-
-#[test]
-fn an_answer_that_belongs_to_an_older_state_is_not_taken_for_the_last_word() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["v0"]);
-    let _daemon = world.serve_in_step();
-    let hold = world.opa.http.hold_next(&query_of("us"));
-    let queries = world.queries("us");
-    world.change("us", &["v1"]);
-    world.wait_until("v1 is held", || world.queries("us") == queries + 1);
-    world.change("us", &["v2"]);
-    hold.release();
-    world.wait_for_users("us", &["v2"]);
-    assert_eq!(world.sent("us").last(), Some(&owned(&["v2"])));
-}
-
-#[test]
-fn a_callback_starts_its_pass_at_once_while_a_retry_waits() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    let query = query_of("us");
-    world.opa.http.next(3, &query, Fault::status(503));
-    let before = world.queries("us");
-    world.opal.call_back();
-    // After the third failure the retry is 2 s away.
-    world.wait_until("it failed thrice", || {
-        world.opa.http.answered(&query) == before + 3
-    });
-    daemon.wait_failing();
-    world.change("us", &["bob"]);
-    world.wait_for_users("us", &["bob"]);
-    let last = *world.opa.http.gaps(&query).last().unwrap();
-    assert!(
-        last < millis(1800),
-        "the callback's query came {last:?} after the failure"
-    );
-}
-
-#[test]
-fn a_success_starts_the_waits_over() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let _daemon = world.serve_in_step();
-    for user in ["bob", "cid"] {
-        world
-            .store
-            .http
-            .next(2, &patch_of("us"), Fault::status(503));
-        world.change("us", &[user]);
-        world.wait_for_users("us", &[user]);
-    }
-    let gaps = world.store.http.gaps(&patch_of("us"));
-    assert_eq!(gaps.len(), 6);
-    // The third wait of the first time was longer than this.
-    assert!((millis(450)..millis(1800)).contains(&gaps[4]), "{gaps:?}");
-}
-
-#[test]
-fn retry_after_holds_one_toggle_and_no_other() {
-    let world = World::of(&["us", "tax"]).build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.allow("tax", &["ann"]);
-    let _daemon = world.serve_in_step();
-    let later = Fault::retry_after(503, "2");
-    world.store.http.next(1, &patch_of("us"), later);
-    world.opa.allow("tax", &["bob"]);
-    world.change("us", &["bob"]);
-    world.wait_for_users("tax", &["bob"]);
-    world.wait_for_users("us", &["bob"]);
-    let gap = world.store.http.gaps(&patch_of("us"))[1];
-    assert!(gap >= millis(1990), "{gap:?}");
-    let seen = world.store.http.seen("PATCH *");
-    assert_eq!(seen.last().unwrap().request.path, "/api/toggles/us");
 }
 
 #[test]

@@ -55,15 +55,6 @@ fn a_callback_needs_the_token() {
 }
 
 #[test]
-fn the_token_is_another_one_at_each_start() {
-    let (world, daemon) = serving();
-    let first = world.opal.authorization();
-    daemon.terminate().exits(0);
-    let _daemon = world.serve_in_step();
-    assert_ne!(world.opal.authorization(), first);
-}
-
-#[test]
 fn every_route_answers_get_and_head() {
     let (_world, daemon) = serving();
     for path in READABLE {

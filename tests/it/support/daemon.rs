@@ -14,7 +14,6 @@ use super::{Stage, client};
 /// What the log says before the address at which the program listens.
 pub(super) const LISTENING: &str = "listening address=";
 
-/// `serve`, listening.
 pub(crate) struct Daemon {
     pub(crate) process: Process,
     stage: Stage,
@@ -33,12 +32,10 @@ impl Daemon {
         }
     }
 
-    /// Where it listens.
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// `GET` of a route.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.request("GET", path, &[])
@@ -84,24 +81,21 @@ impl Daemon {
         stream.unwrap_or_else(|error| self.stage.fail(&format!("failed to connect: {error}")))
     }
 
-    /// Whether nobody listens there any more.
+    /// Whether connections are refused.
     pub(crate) fn refuses(&self) -> bool {
         TcpStream::connect(self.address).is_err()
     }
 
-    /// The status of `GET /health`.
     #[track_caller]
     pub(crate) fn health(&self) -> u16 {
         self.get("/health").status
     }
 
-    /// `GET /status` as JSON.
     #[track_caller]
     pub(crate) fn status(&self) -> Value {
         serde_json::from_slice(&self.get("/status").body).unwrap()
     }
 
-    /// What `/status` says of a toggle.
     #[track_caller]
     pub(crate) fn toggle(&self, key: &str) -> Value {
         let status = self.status();
@@ -110,14 +104,12 @@ impl Daemon {
         found.cloned().unwrap_or(Value::Null)
     }
 
-    /// Waits until `/health` says 200.
     #[track_caller]
     pub(crate) fn wait_healthy(&self) {
         let healthy = || self.health() == 200;
         self.stage.wait_until("/health is 200", healthy);
     }
 
-    /// Waits until `/health` says 500.
     #[track_caller]
     pub(crate) fn wait_failing(&self) {
         let failing = || self.health() == 500;

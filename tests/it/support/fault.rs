@@ -40,13 +40,11 @@ impl Fault {
         Fault::Answer(Answer::json(status, &body))
     }
 
-    /// A status with `Retry-After`.
     pub(crate) fn retry_after(status: u16, seconds: &str) -> Fault {
         let answer = Answer::json(status, &json!({ "message": "not now" }));
         Fault::Answer(answer.with("retry-after", seconds))
     }
 
-    /// An answer that is made from the request.
     pub(crate) fn reply(reply: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Fault {
         Fault::Reply(Arc::new(reply))
     }
@@ -65,7 +63,6 @@ pub(crate) struct Hold {
 }
 
 impl Hold {
-    /// A closed one.
     pub(crate) fn new(stage: &Stage) -> Hold {
         Hold {
             stage: stage.clone(),
@@ -79,7 +76,6 @@ impl Hold {
         self.stage.ring();
     }
 
-    /// Whether it was released.
     pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::SeqCst)
     }
@@ -133,7 +129,6 @@ impl When {
 }
 
 impl Faults {
-    /// Adds one for requests that are meant.
     pub(crate) fn plan(&self, which: &str, when: When, fault: Fault) {
         lock(&self.0).push(Planned {
             which: which.to_owned(),
@@ -142,7 +137,6 @@ impl Faults {
         });
     }
 
-    /// Everything is well again.
     pub(crate) fn clear(&self) {
         lock(&self.0).clear();
     }

@@ -14,7 +14,7 @@ use super::record::Record;
 use super::wire::{Answer, Incoming, Request};
 use super::{Stage, lock};
 
-/// For ever, as far as a test goes: its stand-ins are dropped before.
+/// Longer than any test.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// What a stand-in answers where nothing is wrong.
@@ -66,12 +66,10 @@ impl Server {
         Server { shared, running }
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.shared.port.address()
     }
 
-    /// `http://127.0.0.1:PORT`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.shared.port.address())
     }

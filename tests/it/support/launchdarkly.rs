@@ -25,20 +25,17 @@ use serde_json::json;
 use super::wire::{Answer, Request};
 use super::{Server, Stage, lock};
 
-/// The content type that makes a PATCH a semantic patch.
 pub(crate) const SEMANTIC_PATCH: &str = "application/json; domain-model=launchdarkly.semanticpatch";
 
-/// The version of the API that every request must ask for.
 pub(crate) const API_VERSION: &str = "20240415";
 
-/// A server that holds flags as LaunchDarkly does.
 pub(crate) struct LaunchDarkly {
     pub(crate) http: Server,
     platform: Arc<Mutex<Platform>>,
 }
 
 impl LaunchDarkly {
-    /// One without projects that wants this token.
+    /// Requires this token, and has no projects.
     pub(crate) fn start(stage: &Stage, token: &str) -> LaunchDarkly {
         let platform = Arc::new(Mutex::new(Platform::new(token)));
         let handler = {
@@ -51,13 +48,11 @@ impl LaunchDarkly {
         }
     }
 
-    /// What it holds and how it behaves, to look at and to change by hand.
     pub(crate) fn platform(&self) -> MutexGuard<'_, Platform> {
         lock(&self.platform)
     }
 }
 
-/// An error in LaunchDarkly's words.
 pub(crate) fn refusal(status: u16, message: impl Into<String>) -> Answer {
     let code = match status {
         400 => "invalid_request",

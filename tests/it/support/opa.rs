@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Opa {
-    /// One that wants this token; every rule is undefined.
+    /// Requires this token; every rule is undefined.
     pub(crate) fn start(stage: &Stage, token: Option<&str>) -> Opa {
         let state = Arc::new(Mutex::new(State {
             token: token.map(str::to_owned),
@@ -41,17 +41,15 @@ impl Opa {
         }
     }
 
-    /// From now on it wants this token; none: it lets everybody in.
+    /// From now on it requires this token, if any.
     pub(crate) fn set_token(&self, token: Option<&str>) {
         lock(&self.state).token = token.map(str::to_owned);
     }
 
-    /// The rule of this toggle gives these users.
     pub(crate) fn allow(&self, key: &str, users: &[&str]) {
         self.answer(key, json!({ "result": users }));
     }
 
-    /// The rule of this toggle gives this whole answer.
     pub(crate) fn answer(&self, key: &str, answer: Value) {
         lock(&self.state).rules.insert(rule_of(key), answer);
     }
@@ -65,7 +63,6 @@ impl Opa {
         users
     }
 
-    /// The rule of this toggle is not there any more.
     pub(crate) fn undefine(&self, key: &str) {
         lock(&self.state).rules.remove(&rule_of(key));
     }

@@ -13,7 +13,6 @@ use super::{Server, Stage, client, lock};
 /// Stands in each report that OPAL keeps: nothing of it may be shown anywhere.
 pub(crate) const REPORTED: &str = "a-name-from-the-last-report";
 
-/// An OPAL client that knows one OPA.
 pub(crate) struct Opal {
     pub(crate) http: Server,
     stage: Stage,
@@ -27,7 +26,7 @@ struct State {
 }
 
 impl Opal {
-    /// One that wants this token and says that OPA is there and wants that token.
+    /// Requires `token`, and names an OPA that requires `opa_token`.
     pub(crate) fn start(
         stage: &Stage,
         token: Option<&str>,
@@ -55,7 +54,6 @@ impl Opal {
         }
     }
 
-    /// What it answers when it is asked for OPA.
     pub(crate) fn set_config(&self, config: Value) {
         lock(&self.state).config = config;
     }
@@ -67,12 +65,10 @@ impl Opal {
         self.http.start();
     }
 
-    /// The keys of the callbacks that are registered.
     pub(crate) fn keys(&self) -> Vec<String> {
         lock(&self.state).callbacks.keys().cloned().collect()
     }
 
-    /// The URL that is registered under this key.
     pub(crate) fn url_of(&self, key: &str) -> Option<String> {
         let state = lock(&self.state);
         let url = state.callbacks.get(key)?["url"].as_str();

@@ -4,7 +4,6 @@ use std::process::ExitStatus;
 
 use serde_json::Value;
 
-/// Status and output of a process.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) command: String,
@@ -14,7 +13,6 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Fails unless the program exited with this status.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Output {
         let actual = self.status.and_then(|status| status.code());
@@ -91,14 +89,12 @@ impl Output {
         self
     }
 
-    /// Stdout as one JSON document.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let document = serde_json::from_str(&self.stdout);
-        document.unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{}", self.picture()))
+        document.unwrap_or_else(|error| panic!("stdout is not JSON: {error}\n{}", self.picture()))
     }
 
-    /// Everything about it.
     pub(crate) fn picture(&self) -> String {
         format!(
             "{}\n{:?}\n-- stdout\n{}-- stderr\n{}",

@@ -1,8 +1,11 @@
-//! A port that nobody else is given, also while nobody listens there.
+//! Ports of loopback, which the system gives to no one else while a test has them.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::after;
@@ -20,7 +23,6 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Any that is free.
     pub(crate) fn new() -> Port {
         let (inet, stream) = (AddressFamily::INET, SocketType::STREAM);
         let held = socket_with(inet, stream, SocketFlags::CLOEXEC, None).unwrap();
@@ -32,20 +34,64 @@ impl Port {
         }
     }
 
-    /// Where it is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Listens there.
     pub(crate) fn listen(&self) -> TcpListener {
         listen_at(self.address)
     }
 }
 
-/// Listens at a free port of loopback.
 pub(crate) fn listen_anywhere() -> TcpListener {
     listen_at(any_port())
+}
+
+/// Serves each connection on a thread of its own until it is dropped.
+pub(crate) struct Acceptor {
+    pub(crate) address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Acceptor {
+    pub(crate) fn start<S>(serve: S) -> Acceptor
+    where
+        S: Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    {
+        let listener = listen_anywhere();
+        let address = listener.local_addr().unwrap();
+        let stopped = Arc::<AtomicBool>::default();
+        let thread = std::thread::spawn({
+            let (stopped, serve) = (stopped.clone(), Arc::new(serve));
+            move || {
+                for stream in listener.incoming() {
+                    if stopped.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let serve = serve.clone();
+                    // It ends when the client leaves, or the stand-in.
+                    std::thread::spawn(move || serve(stream?));
+                }
+            }
+        });
+        Acceptor {
+            address,
+            stopped,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // The thread waits for a connection: this is the one that ends it.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 fn any_port() -> SocketAddr {

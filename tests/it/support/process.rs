@@ -40,7 +40,7 @@ impl Process {
         let mut child = command.spawn().unwrap();
         if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
             let input = input.to_owned();
-            // Whoever does not read it closes the pipe.
+            // A program that does not read it closes the pipe.
             std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
         }
         let stdout = child.stdout.take().unwrap();
@@ -71,17 +71,14 @@ impl Process {
         answers.push('\n');
     }
 
-    /// Its number.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&lock(&self.child))
     }
 
-    /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Whether it has not ended yet.
     pub(crate) fn is_running(&self) -> bool {
         let status = lock(&self.child).try_wait().unwrap();
         *lock(&self.seen.status) = status;

@@ -24,7 +24,6 @@ const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// Names another executable than that of this build: a release, for what takes long.
 const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";
 
-/// The program with a configuration, ready to run.
 pub(crate) struct Program {
     stage: Stage,
     dir: TempDir,
@@ -49,7 +48,6 @@ impl Program {
         }
     }
 
-    /// Adds a variable to the environment.
     pub(crate) fn set_env(&mut self, name: &str, value: &str) {
         self.env.push((name.to_owned(), value.to_owned()));
     }
@@ -78,29 +76,24 @@ impl Program {
         fs::set_permissions(&copy, Permissions::from_mode(0o644)).unwrap();
     }
 
-    /// Writes a file into that directory.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.dir.path().join(name), text).unwrap();
     }
 
-    /// Where a file of that directory is.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Takes a file out of that directory.
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.dir.path().join(name)).unwrap();
     }
 
-    /// Runs it to its end with this as its standard input.
     #[track_caller]
     pub(crate) fn run_with(&self, input: &str, args: &[&str]) -> Output {
         let process = self.spawn_at(self.free_port(), args, Some(input));
         process.wait_exit(RUN_LIMIT)
     }
 
-    /// Runs it to its end.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.spawn(args).wait_exit(RUN_LIMIT)
@@ -114,7 +107,7 @@ impl Program {
         Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
     }
 
-    /// Runs it to its end with a standard output that nobody reads any more.
+    /// Runs it to its end with a standard output that is closed at the other end.
     pub(crate) fn run_into_nothing(&self, args: &[&str]) -> std::process::Output {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -123,12 +116,10 @@ impl Program {
         command.output().unwrap()
     }
 
-    /// Starts it without waiting for anything.
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         self.spawn_at(self.free_port(), args, None)
     }
 
-    /// Starts `serve` and waits until it listens.
     #[track_caller]
     pub(crate) fn serve(&self, args: &[&str]) -> Daemon {
         let process = self.spawn(&[args, &["serve"]].concat());
@@ -170,7 +161,7 @@ impl Program {
         command
     }
 
-    /// A port that nobody else is given before this is dropped.
+    /// A port that is reserved until this is dropped.
     fn free_port(&self) -> u16 {
         let port = Port::new();
         let number = port.address().port();

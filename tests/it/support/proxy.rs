@@ -3,53 +3,32 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use super::lock;
-use super::port::listen_anywhere;
+use super::port::Acceptor;
 
 /// A proxy on loopback that records what it is asked.
 pub(crate) struct Proxy {
     shared: Arc<Shared>,
-    acceptor: Option<JoinHandle<()>>,
+    acceptor: Acceptor,
 }
 
+#[derive(Default)]
 struct Shared {
-    address: SocketAddr,
-    stopped: AtomicBool,
     leads: Mutex<BTreeMap<String, SocketAddr>>,
     heads: Mutex<Vec<String>>,
 }
 
 impl Proxy {
-    /// One that knows nobody.
+    /// One that leads nowhere.
     pub(crate) fn start() -> Proxy {
-        let listener = listen_anywhere();
-        let shared = Arc::new(Shared {
-            address: listener.local_addr().unwrap(),
-            stopped: AtomicBool::new(false),
-            leads: Mutex::default(),
-            heads: Mutex::default(),
-        });
-        let acceptor = std::thread::spawn({
+        let shared = Arc::<Shared>::default();
+        let acceptor = Acceptor::start({
             let shared = shared.clone();
-            move || {
-                for stream in listener.incoming() {
-                    if shared.stopped.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let shared = shared.clone();
-                    // It ends when the client leaves, or the stand-in.
-                    std::thread::spawn(move || shared.serve(stream?));
-                }
-            }
+            move |stream| shared.serve(stream)
         });
-        Proxy {
-            shared,
-            acceptor: Some(acceptor),
-        }
+        Proxy { shared, acceptor }
     }
 
     /// A host and port, which only it knows, lead there.
@@ -57,25 +36,12 @@ impl Proxy {
         lock(&self.shared.leads).insert(authority.to_owned(), to);
     }
 
-    /// `127.0.0.1:PORT`.
     pub(crate) fn authority(&self) -> String {
-        self.shared.address.to_string()
+        self.acceptor.address.to_string()
     }
 
-    /// The heads of the requests that it got.
     pub(crate) fn heads(&self) -> Vec<String> {
         lock(&self.shared.heads).clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        // The acceptor waits for a connection: this is the one that ends it.
-        drop(TcpStream::connect(self.shared.address));
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ = acceptor.join();
-        }
     }
 }
 

@@ -13,7 +13,6 @@ use super::wire::{Answer, Request};
 /// So much of an answer's body is remembered, in bytes.
 const SHORT: usize = 1024;
 
-/// A request that was received, and what became of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) request: Request,
@@ -21,7 +20,7 @@ pub(crate) struct Seen {
     /// None while it is in flight, and where the connection ended without an answer.
     pub(crate) answered: Option<Instant>,
     status: Option<u16>,
-    /// The body of the answer, as far as it is short.
+    /// The beginning of the answer's body.
     pub(crate) said: Vec<u8>,
     /// How many were in flight when it came, with it.
     in_flight: usize,
@@ -54,7 +53,6 @@ impl Log {
 }
 
 impl Record {
-    /// An empty one.
     pub(super) fn new() -> Record {
         Record {
             origin: Instant::now(),
@@ -140,7 +138,6 @@ impl Server {
         log.forgotten + log.seen.len()
     }
 
-    /// How many requests of this kind were received.
     pub(crate) fn count(&self, which: &str) -> usize {
         let log = lock(&self.shared.record.log);
         let meant = log
@@ -150,7 +147,6 @@ impl Server {
         meant.count()
     }
 
-    /// How many requests of this kind were answered.
     pub(crate) fn answered(&self, which: &str) -> usize {
         let seen = self.seen(which);
         seen.iter().filter(|seen| seen.answered.is_some()).count()
@@ -162,7 +158,6 @@ impl Server {
         seen.iter().map(|seen| seen.request.line()).collect()
     }
 
-    /// The most requests that were in flight at once.
     pub(crate) fn max_in_flight(&self) -> usize {
         let log = lock(&self.shared.record.log);
         log.seen

@@ -29,7 +29,6 @@ struct Inner {
 }
 
 impl Stage {
-    /// An empty stage.
     pub(crate) fn new() -> Stage {
         Stage::default()
     }
@@ -99,7 +98,7 @@ impl Stage {
         panic!("{why}\n{}", self.picture());
     }
 
-    /// Prints the picture if the test is failing and nobody has shown it yet.
+    /// Prints the picture if the test is failing and it was not shown yet.
     pub(crate) fn show_if_failing(&self) {
         if std::thread::panicking() && !self.0.shown.swap(true, Ordering::SeqCst) {
             eprintln!("{}", self.picture());

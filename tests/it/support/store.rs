@@ -9,10 +9,8 @@ use serde_json::{Map, Value, json};
 use super::wire::{Answer, Request};
 use super::{Server, Stage, lock};
 
-/// The path of the collection.
 const TOGGLES: &str = "/api/toggles";
 
-/// A small server that holds toggles as JSON objects.
 pub(crate) struct Store {
     pub(crate) http: Server,
     state: Arc<Mutex<State>>,
@@ -21,19 +19,16 @@ pub(crate) struct Store {
 struct State {
     token: Option<String>,
     toggles: BTreeMap<String, Map<String, Value>>,
-    /// The answer to a create of what is there: 409, but json-server says 500.
-    conflict: u16,
     /// The answer to every GET, where the server has none.
     unreadable: Option<u16>,
 }
 
 impl Store {
-    /// An empty one that wants this token.
+    /// Requires this token, if any.
     pub(crate) fn start(stage: &Stage, token: Option<&str>) -> Store {
         let state = Arc::new(Mutex::new(State {
             token: token.map(str::to_owned),
             toggles: BTreeMap::new(),
-            conflict: 409,
             unreadable: None,
         }));
         let handler = {
@@ -46,7 +41,6 @@ impl Store {
         }
     }
 
-    /// What the configuration calls `endpoint_url`.
     pub(crate) fn url(&self) -> String {
         format!("{}{TOGGLES}", self.http.url())
     }
@@ -66,14 +60,8 @@ impl Store {
         }
     }
 
-    /// Someone deletes a toggle.
     pub(crate) fn delete(&self, key: &str) {
         lock(&self.state).toggles.remove(key);
-    }
-
-    /// The answer to a create of what is there already.
-    pub(crate) fn set_conflict(&self, status: u16) {
-        lock(&self.state).conflict = status;
     }
 
     /// The answer to every GET: this server has none.
@@ -81,7 +69,6 @@ impl Store {
         lock(&self.state).unreadable = Some(status);
     }
 
-    /// A toggle as it is there.
     pub(crate) fn toggle(&self, key: &str) -> Option<Map<String, Value>> {
         lock(&self.state).toggles.get(key).cloned()
     }
@@ -92,7 +79,6 @@ impl Store {
         serde_json::from_value(users).ok()
     }
 
-    /// Whether a toggle has exactly these users there.
     pub(crate) fn has(&self, key: &str, users: &[&str]) -> bool {
         self.users(key).is_some_and(|there| there == users)
     }
@@ -128,7 +114,7 @@ impl State {
             return Answer::json(400, &json!({"message": "no key"}));
         };
         if self.toggles.contains_key(key) {
-            return Answer::json(self.conflict, &json!({"message": "it is there"}));
+            return Answer::json(409, &json!({"message": "it is there"}));
         }
         self.toggles.insert(key.to_owned(), object.clone());
         Answer::json(201, &body)

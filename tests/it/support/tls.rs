@@ -3,8 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rcgen::{
@@ -17,28 +16,23 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::http::Server;
-use super::port::listen_anywhere;
+use super::port::Acceptor;
 
-/// Who signs certificates.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     der: CertificateDer<'static>,
-    /// What belongs into `ca_file`.
     pub(crate) pem: String,
 }
 
-/// A certificate and its key, for either side.
 pub(crate) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key_der: Vec<u8>,
-    /// What belongs into `cert_file`.
     pub(crate) cert: String,
-    /// What belongs into `key_file`.
     pub(crate) key: String,
 }
 
 impl Authority {
-    /// A new one: nobody trusts it by itself.
+    /// A new one, which is not trusted.
     pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -79,7 +73,7 @@ impl Authority {
     }
 }
 
-/// What a TLS server shows, and what it wants to see.
+/// What a TLS server shows, and what it requires.
 pub(crate) struct Door<'a> {
     pub(crate) identity: &'a Identity,
     /// Clients need a certificate of this authority.
@@ -88,7 +82,6 @@ pub(crate) struct Door<'a> {
 }
 
 impl<'a> Door<'a> {
-    /// One for everybody.
     pub(crate) fn of(identity: &'a Identity) -> Door<'a> {
         Door {
             identity,
@@ -126,64 +119,33 @@ impl<'a> Door<'a> {
 
 /// A TLS server that passes on what it decrypts to a stand-in.
 pub(crate) struct Front {
-    address: SocketAddr,
-    stopped: Arc<AtomicBool>,
+    acceptor: Acceptor,
     passed: Arc<AtomicUsize>,
-    acceptor: Option<JoinHandle<()>>,
 }
 
 impl Front {
-    /// Opens one in front of a stand-in.
     pub(crate) fn open(behind: &Server, door: &Door<'_>) -> Front {
-        let listener = listen_anywhere();
-        let address = listener.local_addr().unwrap();
-        let (stopped, passed) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let passed = Arc::<AtomicUsize>::default();
         let (config, behind) = (Arc::new(door.config()), behind.address());
-        let acceptor = std::thread::spawn({
-            let (stopped, passed) = (stopped.clone(), passed.clone());
-            move || {
-                for stream in listener.incoming() {
-                    if stopped.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let (config, passed) = (config.clone(), passed.clone());
-                    // It ends when the client leaves, or the stand-in.
-                    std::thread::spawn(move || relay(stream?, config, behind, &passed));
-                }
-            }
+        let acceptor = Acceptor::start({
+            let passed = passed.clone();
+            move |stream| relay(stream, config.clone(), behind, &passed)
         });
-        Front {
-            address,
-            stopped,
-            passed,
-            acceptor: Some(acceptor),
-        }
+        Front { acceptor, passed }
     }
 
     /// `https://NAME:PORT`: the name is one that leads to loopback.
     pub(crate) fn url(&self, name: &str) -> String {
-        format!("https://{name}:{}", self.address.port())
+        format!("https://{name}:{}", self.acceptor.address.port())
     }
 
-    /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.acceptor.address
     }
 
     /// How many connections were let through.
     pub(crate) fn passed(&self) -> usize {
         self.passed.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Front {
-    fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        // The acceptor waits for a connection: this is the one that ends it.
-        drop(TcpStream::connect(self.address));
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ = acceptor.join();
-        }
     }
 }
 

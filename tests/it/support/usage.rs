@@ -5,10 +5,8 @@ use std::path::PathBuf;
 
 use super::process::Process;
 
-/// Memory, descriptors and threads at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// Resident memory, in kB.
     pub(crate) resident: u64,
     /// The most resident memory that it has had, in kB.
     pub(crate) peak: u64,
@@ -20,7 +18,6 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// What a process that is running takes.
     pub(crate) fn of(process: &Process) -> Usage {
         let folder = PathBuf::from(format!("/proc/{}", process.pid().as_raw_nonzero()));
         let status = fs::read_to_string(folder.join("status")).unwrap();

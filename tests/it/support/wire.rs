@@ -5,7 +5,6 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-/// A request as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -57,7 +56,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A status and a JSON body.
     pub(crate) fn json(status: u16, body: &Value) -> Answer {
         let json = ("content-type".to_owned(), "application/json".to_owned());
         Answer {
@@ -67,7 +65,6 @@ impl Answer {
         }
     }
 
-    /// The same with one more header.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Answer {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -78,12 +75,10 @@ impl Answer {
         header(&self.headers, name)
     }
 
-    /// The body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The bytes of the whole answer.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         [self.head(), self.body.clone()].concat()
     }

@@ -17,7 +17,6 @@ pub(crate) const OPA_TOKEN: &str = "opa-token-of-the-tests-9e27";
 /// In the target's `extra_headers`.
 pub(crate) const FLAGS_TOKEN: &str = "flags-token-of-the-tests-31ab";
 
-/// Everything around the program.
 pub(crate) struct World {
     pub(crate) opal: Opal,
     pub(crate) opa: Opa,
@@ -28,13 +27,11 @@ pub(crate) struct World {
     pub(crate) stage: Stage,
 }
 
-/// A second source.
 pub(crate) struct Other {
     pub(crate) opal: Opal,
     pub(crate) opa: Opa,
 }
 
-/// A world that is being described.
 #[derive(Default)]
 pub(crate) struct Plan {
     toggles: Vec<(String, &'static str)>,
@@ -54,31 +51,26 @@ impl World {
         }
     }
 
-    /// [`Stage::wait_until`].
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, condition: impl FnMut() -> bool) {
         self.stage.wait_until(what, condition);
     }
 
-    /// Waits until the target has exactly these users.
     #[track_caller]
     pub(crate) fn wait_for_users(&self, key: &str, users: &[&str]) {
         let what = format!("{key} has {users:?}");
         self.wait_until(&what, || self.store.has(key, users));
     }
 
-    /// `sync --once` with more arguments.
     #[track_caller]
     pub(crate) fn sync(&self, args: &[&str]) -> Output {
         self.program.run(&[&["sync", "--once"], args].concat())
     }
 
-    /// `sync` in the background.
     pub(crate) fn spawn_sync(&self, args: &[&str]) -> Process {
         self.program.spawn(&[&["sync"], args].concat())
     }
 
-    /// `serve`, as soon as it listens.
     #[track_caller]
     pub(crate) fn serve(&self) -> Daemon {
         self.program.serve(&[])
@@ -110,12 +102,10 @@ impl World {
         );
     }
 
-    /// How often the users of a toggle were asked for.
     pub(crate) fn queries(&self, key: &str) -> usize {
         self.opa.http.count(&query_of(key))
     }
 
-    /// How many updates were sent for a toggle.
     pub(crate) fn updates(&self, key: &str) -> usize {
         self.store.http.count(&patch_of(key))
     }
@@ -144,19 +134,16 @@ impl Drop for World {
 }
 
 impl Plan {
-    /// The target can be read.
     pub(crate) fn readable(mut self) -> Plan {
         self.read = true;
         self
     }
 
-    /// A spec, in TOML.
     pub(crate) fn spec(mut self, key: &str, spec: &str) -> Plan {
         self.specs.push((key.to_owned(), spec.to_owned()));
         self
     }
 
-    /// A line at the top of the configuration.
     pub(crate) fn setting(mut self, line: &str) -> Plan {
         self.settings = format!("{}{line}\n", self.settings);
         self
@@ -169,13 +156,11 @@ impl Plan {
         self
     }
 
-    /// The first source is an OPA without OPAL.
     pub(crate) fn plain_opa(mut self) -> Plan {
         self.plain_opa = true;
         self
     }
 
-    /// These toggles are of a second source.
     pub(crate) fn and_other(mut self, keys: &[&str]) -> Plan {
         let other = keys.iter().map(|&key| (key.to_owned(), "other"));
         self.toggles.extend(other);

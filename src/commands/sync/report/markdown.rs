@@ -1,28 +1,28 @@
-//! A table for a comment on a pull request: who would gain and who would lose each toggle.
+//! A table for a comment on a pull request: which users would gain and lose each toggle.
 
 use std::fmt::Write;
 
 use super::{Report, Row, Verdict};
 use crate::users::Users;
 
-/// More names than this are counted only.
+/// More names than this are only counted.
 const NAMES: usize = 20;
 
 impl Report {
-    /// The toggles that change or fail as a table in Markdown, and a line about the others.
+    /// The toggles that change or fail as a table in Markdown, and a line about all of them.
     pub(in crate::commands::sync) fn markdown(&self) -> String {
-        let told = |row: &&Row| row.verdict() != Verdict::Unchanged;
-        let rows: Vec<&Row> = self.rows.iter().filter(told).collect();
         let mut text = String::new();
-        if !rows.is_empty() {
-            text.push_str("| toggle | gain it | lose it | users | result |\n");
-            text.push_str("| --- | --- | --- | ---: | --- |\n");
-        }
-        for row in rows {
-            let (key, gains, losses) = (code(&row.key), row.gains(), row.losses());
-            let result = escape(&self.result(row));
+        for row in &self.toggles {
+            if row.verdict == Verdict::Unchanged {
+                continue;
+            }
+            if text.is_empty() {
+                text.push_str("| toggle | gain it | lose it | users | result |\n");
+                text.push_str("| --- | --- | --- | ---: | --- |\n");
+            }
+            let (key, count, result) = (code(&row.key), row.count(), escape(&self.result(row)));
+            let (gains, losses) = row.gains_and_losses();
             // Writing to a string does not fail.
-            let count = row.count();
             let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
         }
         if !text.is_empty() {
@@ -30,61 +30,42 @@ impl Report {
         }
         text + &self.summary_line()
     }
-
-    fn result(&self, row: &Row) -> String {
-        match &row.complaint {
-            None => self.done(row),
-            Some(complaint) => complaint.in_a_line(&row.outcome),
-        }
-    }
 }
 
 impl Row {
-    fn gains(&self) -> String {
-        match self.known_change() {
-            Some(change) => names('+', &change.added),
-            None => self.unknown(),
-        }
-    }
-
-    fn losses(&self) -> String {
-        match self.known_change() {
-            Some(change) => names('−', &change.removed),
-            None => self.unknown(),
-        }
-    }
-
-    fn unknown(&self) -> String {
-        match self.verdict() {
-            Verdict::Set | Verdict::Held => "?".to_owned(),
-            _ => String::new(),
+    fn gains_and_losses(&self) -> (String, String) {
+        match (self.sent.as_change(), self.verdict) {
+            (Some(change), _) => (names('+', &change.added), names('−', &change.removed)),
+            (None, Verdict::Set | Verdict::Held) => ("?".into(), "?".into()),
+            (None, _) => Default::default(),
         }
     }
 }
 
-/// How many, and their names as far as there is room.
+/// How many users, and the first of their names.
 fn names(sign: char, users: &Users) -> String {
     if users.is_empty() {
         return String::new();
     }
-    let mut text = format!("{sign}{}:", users.len());
-    for user in users.iter().take(NAMES) {
-        text.push(' ');
-        text.push_str(&code(user));
-    }
-    if let Some(more) = users.len().checked_sub(NAMES).filter(|more| *more > 0) {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
+    let names: String = users
+        .iter()
+        .take(NAMES)
+        .map(|user| format!(" {}", code(user)))
+        .collect();
+    let more = match users.len().checked_sub(NAMES) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    format!("{sign}{}:{names}{more}", users.len())
 }
 
-/// Text as it is, in a cell: a name must not be a link, a mention or a command there.
+/// Text as it is, in a cell: a name must not become a link, a mention or a command.
 fn code(text: &str) -> String {
-    let text = text.escape_debug().to_string();
-    if text.contains('`') {
-        return format!("`` {} ``", escape(&text));
+    let text = escape(&text.escape_debug().to_string());
+    match text.contains('`') {
+        true => format!("`` {text} ``"),
+        false => format!("`{text}`"),
     }
-    format!("`{}`", escape(&text))
 }
 
 /// A cell ends at a `|`, also within code.

@@ -37,7 +37,7 @@ struct Defaults {
 }
 
 impl Platform {
-    /// Someone makes a flag with these values: it is off everywhere.
+    /// A flag with these values, off everywhere.
     pub(crate) fn put(&mut self, project: &str, key: &str, values: &[Value]) -> &mut Flag {
         let body = json!({
             "key": key,
@@ -50,7 +50,6 @@ impl Platform {
         self.edit(project, key)
     }
 
-    /// Answers a request for a new flag.
     pub(super) fn create(&mut self, project: &str, request: &Request) -> Result<Answer, Answer> {
         if request.header("content-type") != Some("application/json") {
             return Err(refusal(400, "the body is not application/json"));

@@ -16,7 +16,6 @@ use super::SEMANTIC_PATCH;
 use super::query::Query;
 use prose::Prose;
 
-/// An OpenAPI document.
 pub(crate) struct Description {
     document: Value,
     /// What was made of its schemas, by their text: to make one takes longer than to use it.
@@ -35,7 +34,6 @@ impl Description {
         })
     }
 
-    /// In what a request does not fit.
     pub(crate) fn problems(&self, request: &Request) -> Vec<String> {
         let Some(operation) = self.operation(request) else {
             return vec![format!("there is no {}", request.line())];
@@ -63,7 +61,6 @@ impl Description {
         problems
     }
 
-    /// In what an answer does not fit its request.
     pub(crate) fn problems_of_answer(&self, request: &Request, answer: &Answer) -> Vec<String> {
         let status = answer.status.to_string();
         let response = self.operation(request).map(|it| &it["responses"][&status]);

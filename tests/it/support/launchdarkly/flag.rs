@@ -44,7 +44,6 @@ pub(crate) struct ClientSide {
     pub(crate) using_mobile_key: bool,
 }
 
-/// A flag in one environment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Config {
@@ -81,7 +80,6 @@ pub(super) struct View<'a> {
 }
 
 impl Variation {
-    /// Just a value.
     pub(super) fn of(value: Value) -> Variation {
         Variation {
             id: String::new(),
@@ -93,7 +91,6 @@ impl Variation {
 }
 
 impl Target {
-    /// These keys get this variation.
     pub(crate) fn new(kind: &str, variation: usize, values: &[&str]) -> Target {
         Target {
             context_kind: kind.to_owned(),
@@ -149,7 +146,6 @@ impl Flag {
         found.expect("such a variation").id.clone()
     }
 
-    /// The flag as LaunchDarkly shows it.
     pub(super) fn show(&self, project: &str, view: &View<'_>) -> Value {
         let boolean =
             self.variations.len() == 2 && self.variations.iter().all(|one| one.value.is_boolean());

@@ -7,7 +7,7 @@ use super::create::is_tag;
 use super::flag::{Flag, Variation};
 use super::targets::USER;
 
-/// What a semantic patch can ask for, as far as optoggles has a use for it. Any other kind, and any
+/// The instructions of a semantic patch that optoggles has a use for. Any other kind, and any
 /// parameter that the kind does not have, is refused.
 #[derive(Deserialize)]
 #[serde(
@@ -33,7 +33,7 @@ pub(super) enum Instruction {
     ReplaceTargets {
         targets: Vec<Targets>,
     },
-    /// optoggles wants none, so nothing but an empty list is taken.
+    /// optoggles removes them all, so only an empty list is accepted.
     ReplaceRules {
         rules: [Value; 0],
     },
@@ -128,7 +128,7 @@ impl Instruction {
 }
 
 impl Targets {
-    /// Adding or removing nobody is a request that should not have been sent.
+    /// A request without users should not have been sent.
     fn some(self) -> Result<Targets, String> {
         match self.values.is_empty() {
             true => Err("values must not be empty".into()),

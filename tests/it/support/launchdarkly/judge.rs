@@ -9,18 +9,7 @@ use super::flag::{Config, Flag};
 use super::platform::{Platform, Project};
 
 impl Platform {
-    /// What the SDKs serve to a user; none: the default that the application's code has.
-    pub(crate) fn serves(
-        &self,
-        project: &str,
-        key: &str,
-        place: &str,
-        user: &str,
-    ) -> Option<Value> {
-        self.serves_with(project, key, place, &[("user", user)])
-    }
-
-    /// What the SDKs serve where they know contexts of these kinds.
+    /// What the SDKs serve to contexts of these kinds; none: the default of the application's code.
     pub(crate) fn serves_with(
         &self,
         project: &str,

@@ -9,7 +9,6 @@ use super::query::Query;
 use super::refusal;
 
 impl Project {
-    /// Answers a request for the flags, by key.
     pub(super) fn list(&self, query: &Query) -> Result<Answer, Answer> {
         query.allow(&["env", "limit", "offset", "summary", "filter"])?;
         let (limit, offset) = (query.number("limit", 20)?, query.number("offset", 0)?);

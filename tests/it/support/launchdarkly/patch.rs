@@ -8,7 +8,7 @@ use super::instruction::Instruction;
 use super::platform::Project;
 use super::{SEMANTIC_PATCH, refusal};
 
-/// The body of a semantic patch. A comment is no more than a word to those who read the history.
+/// The body of a semantic patch. The comment only appears in the flag's history.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Patch {
@@ -19,7 +19,6 @@ struct Patch {
 }
 
 impl Project {
-    /// Answers a patch of a flag.
     pub(super) fn patch(&mut self, key: &str, request: &Request) -> Result<Answer, Answer> {
         let flag = self.flags.get_mut(key);
         let flag = flag.ok_or_else(|| refusal(404, "Unknown feature flag key"))?;

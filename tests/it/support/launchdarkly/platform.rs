@@ -25,7 +25,6 @@ pub(crate) struct Platform {
     pub(super) ids: u64,
 }
 
-/// A project.
 #[derive(Default)]
 pub(super) struct Project {
     pub(super) key: String,
@@ -35,7 +34,6 @@ pub(super) struct Project {
     unseen: BTreeMap<String, usize>,
 }
 
-/// An environment of a project.
 #[derive(Default)]
 pub(super) struct Environment {
     /// Changes need an approval: the answer to a patch.
@@ -43,7 +41,7 @@ pub(super) struct Environment {
 }
 
 impl Platform {
-    /// One without projects that wants this token.
+    /// Requires this token, and has no projects.
     pub(crate) fn new(token: &str) -> Platform {
         Platform {
             token: token.to_owned(),
@@ -55,7 +53,6 @@ impl Platform {
         }
     }
 
-    /// Someone adds a project.
     pub(crate) fn add_project(&mut self, key: &str, environments: &[&str]) {
         let environments = environments
             .iter()
@@ -68,7 +65,7 @@ impl Platform {
         self.projects.insert(key.to_owned(), project);
     }
 
-    /// Someone decides that changes in an environment need an approval: patches get 405, or 403.
+    /// From now on, changes in an environment require an approval: patches get 405, or 403.
     pub(crate) fn require_approval(&mut self, project: &str, environment: &str, status: u16) {
         let project = self.projects.get_mut(project).expect("such a project");
         let environment = project.environments.get_mut(environment);
@@ -76,24 +73,21 @@ impl Platform {
             Some(refusal(status, "approval is required to make this request"));
     }
 
-    /// A flag as it is there.
     pub(crate) fn flag(&self, project: &str, key: &str) -> Option<&Flag> {
         self.projects.get(project)?.flags.get(key)
     }
 
-    /// Someone changes a flag; the test knows that it is there.
+    /// A flag that exists, to be changed by hand.
     pub(crate) fn edit(&mut self, project: &str, key: &str) -> &mut Flag {
         let project = self.projects.get_mut(project).expect("such a project");
         project.flags.get_mut(key).expect("such a flag")
     }
 
-    /// Someone deletes a flag.
     pub(crate) fn delete(&mut self, project: &str, key: &str) {
         let project = self.projects.get_mut(project).expect("such a project");
         project.flags.remove(key);
     }
 
-    /// Answers a request that comes at this time.
     pub(crate) fn answer(&mut self, request: &Request, now: SystemTime) -> Answer {
         let admitted = self.limit.count(now).and_then(|()| self.admit(request));
         let answer = admitted.and_then(|()| self.route(request));

@@ -23,7 +23,6 @@ impl Query {
         )
     }
 
-    /// The names that occur.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
@@ -54,7 +53,6 @@ impl Query {
         (!values.is_empty()).then_some(values)
     }
 
-    /// The first value with this name.
     pub(super) fn one(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(one, _)| one == name);
         found.map(|(_, value)| value.as_str())

@@ -46,7 +46,7 @@ impl Config {
         }
     }
 
-    /// Targets nobody in this variation, whatever the kind.
+    /// Removes the targets of all kinds from this variation.
     pub(super) fn clear_targets(&mut self, variation: usize) {
         for list in [&mut self.targets, &mut self.context_targets] {
             list.retain(|target| target.variation != variation);

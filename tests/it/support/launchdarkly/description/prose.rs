@@ -8,7 +8,6 @@ use serde_json::Value;
 /// `` - `name`: (Optional) … ``. Above the kinds of one section stands what they require.
 pub(super) struct Prose<'a>(pub(super) &'a str);
 
-/// How a kind of instruction is described.
 struct Kind<'a> {
     /// Each with whether it is optional.
     parameters: Vec<(&'a str, bool)>,
@@ -16,7 +15,6 @@ struct Kind<'a> {
 }
 
 impl Prose<'_> {
-    /// In what a semantic patch does not fit.
     pub(super) fn problems(&self, patch: &Value) -> Vec<String> {
         let names = patch
             .as_object()
