@@ -229,7 +229,6 @@ impl Engine {
         self.changing == 0 && self.urgent.is_empty()
     }
 
-    /// Whether nothing is in flight, and nothing urgent is left to do.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.urgent.is_empty()
     }
@@ -360,7 +359,6 @@ impl Engine {
         self.notices.push(Notice { subject, news });
     }
 
-    /// A number that is larger than all before.
     fn tick(&mut self) -> u64 {
         self.turn += 1;
         self.turn

@@ -259,7 +259,7 @@ impl Failure {
 fn would_remove(removed: usize, of: Option<usize>) -> String {
     match of {
         Some(of) => format!("it would remove {removed} of {of} users"),
-        None => "nobody would be left, who has it is not known".into(),
+        None => "it would leave no users, and it is not known who has the toggle".into(),
     }
 }
 

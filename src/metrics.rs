@@ -1,7 +1,7 @@
-//! What is counted, for `/metrics`: each event by whoever sees it.
+//! What is counted, for `/metrics`: each event where it is seen.
 //!
-//! Only what happened is kept here. How things are now, a scrape asks of the status
-//! (`server/scrape.rs`), so that nobody keeps it twice. Labels are bounded: ids of sources, methods,
+//! Only what happened is kept here. A scrape takes how things are now from the status
+//! (`server/scrape.rs`), so that it is kept once. Labels are bounded: ids of sources, methods,
 //! statuses, and words of this program; never a user, and never a URL.
 
 use std::collections::{HashMap, HashSet};
@@ -45,7 +45,7 @@ pub enum Callback {
     Accepted,
     /// Its token is missing or wrong.
     Unauthorized,
-    /// There is no such source.
+    /// The configuration has no source of this id.
     UnknownSource,
 }
 
@@ -54,7 +54,7 @@ impl Metrics {
     ///
     /// # Errors
     ///
-    /// Where a metric is not as Prometheus wants it, which only a change of this file can cause.
+    /// If Prometheus refuses a metric, which only a change of this file can cause.
     pub fn new(started: SystemTime) -> Result<Metrics, Error> {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| {
@@ -138,12 +138,12 @@ impl Metrics {
         self.retries.with_label_values(&[operation.word()]).inc();
     }
 
-    /// OPAL, or somebody else, called back.
+    /// A callback was answered.
     pub fn callback(&self, callback: Callback) {
         self.of_callback(callback).inc();
     }
 
-    /// All series of these sources, and what belongs to none; the others are dropped for good.
+    /// All series of these sources, and those that belong to no source; the others are dropped.
     pub fn gather<'a>(&self, sources: impl Iterator<Item = &'a str>) -> Vec<MetricFamily> {
         let ids: HashSet<String> = sources.map(str::to_owned).collect();
         let peers = ids.iter().map(|id| format!("source {id}"));

@@ -32,7 +32,7 @@ pub(super) struct Loading {
     says: bool,
     /// What was written to it when it told last.
     writes: Option<Writes>,
-    /// Data was written to it once, so that nothing to load is no answer.
+    /// Data was written to it once, so that it has data to load.
     has_data: bool,
     /// OPAL loads entries periodically, apart from all others: no report is about everything.
     has_periodic_entries: bool,

@@ -15,7 +15,6 @@ use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 /// delay the others.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
-/// The passes of one source.
 #[derive(Default)]
 pub(super) struct Passes {
     /// Asked for, and why.
@@ -41,7 +40,6 @@ pub(super) struct Passes {
     settling: Option<Pass>,
     /// How many have begun.
     count: u64,
-    /// Toggles to query.
     pub(super) queries: VecDeque<ToggleId>,
     slots: Slots,
 }
@@ -81,7 +79,6 @@ impl Passes {
         }
     }
 
-    /// Takes over what is known of the source's OPA.
     pub(super) fn inherit(&mut self, old: &Passes) {
         self.last = old.last;
         self.unanswered = old.unanswered;
@@ -127,7 +124,6 @@ impl Passes {
 }
 
 impl Engine {
-    /// Runs a pass as soon as that can be.
     pub(super) fn ask_for_pass(&mut self, id: SourceId, cause: Cause, now: Moment) {
         self.sources[id].passes.waiting.get_or_insert(cause);
         self.try_pass(id, now);
@@ -224,7 +220,6 @@ impl Engine {
         self.notify(Subject::Source(id), news);
     }
 
-    /// A query of the pass `number` is answered.
     pub(super) fn count_answer(&mut self, id: SourceId, number: u64, answer: Answer, now: Moment) {
         let Some(pass) = self.sources[id].passes.pass(number) else {
             return;
@@ -422,7 +417,6 @@ impl Engine {
         }
     }
 
-    /// OPAL has been asked to load everything, and will report it.
     pub(super) fn asked_to_load(
         &mut self,
         id: SourceId,
@@ -444,7 +438,6 @@ impl Engine {
         }
     }
 
-    /// OPAL reports a load.
     pub(super) fn was_loaded(&mut self, id: SourceId, load: Load, now: Moment) {
         let passes = &mut self.sources[id].passes;
         passes.loading.reported(load);

@@ -18,7 +18,7 @@ use super::{Engine, Key, Mode, Moment, Timer};
 
 impl Engine {
     /// An engine for another configuration, which has not started. What it knows of an object of
-    /// the same name is what this one knows, as far as what is configured of it is the same.
+    /// the same name is what this one knows, where its configuration is the same.
     pub(crate) fn succeed(
         &self,
         config: Arc<Config>,

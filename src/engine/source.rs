@@ -28,7 +28,6 @@ pub(super) struct Source {
     /// Counting the writes to OPA, which tell of changes whose callback is lost.
     pub(super) count: Task,
     pub(super) counted: Option<Writes>,
-    /// Asking OPAL to load everything.
     pub(super) load: Task,
     pub(super) load_asked: Option<Instant>,
     /// How often it may be asked again at once, when it reports a load.
@@ -67,7 +66,6 @@ impl Source {
         }
     }
 
-    /// Takes over what is known of the same source.
     pub(super) fn inherit(&mut self, old: &Source) {
         // A document was read for the rules of the old configuration alone.
         if !self.terms.is_read {
@@ -115,12 +113,10 @@ impl Source {
 impl Engine {
     /// Discovers, then registers, then runs a pass.
     pub(super) fn connect(&mut self, id: SourceId, now: Moment) {
-        self.sources[id].connecting = true;
-        self.sources[id]
-            .passes
-            .waiting
-            .get_or_insert(Cause::Connected);
-        match self.sources[id].terms.origin {
+        let source = &mut self.sources[id];
+        source.connecting = true;
+        source.passes.waiting.get_or_insert(Cause::Connected);
+        match source.terms.origin {
             None => self.begin(Key::Discover(id)),
             Some(_) => self.after_discovery(id, now),
         }
@@ -182,10 +178,7 @@ impl Engine {
                 self.found(id, origin)
             }
             Err(failure) if is_read => {
-                // What it held is out of date: the users are not known.
-                self.sources[id].origin = None;
-                self.outdate_answers(id);
-                self.forget_users(id);
+                self.forget_origin(id);
                 self.failed(key, Operation::ReadFile, failure, now);
                 false
             }
@@ -197,10 +190,9 @@ impl Engine {
         if self.sources[id].connecting {
             self.after_discovery(id, now);
         } else if moved {
-            let cause = if is_read {
-                Cause::Changed
-            } else {
-                Cause::Moved
+            let cause = match is_read {
+                true => Cause::Changed,
+                false => Cause::Moved,
             };
             self.ask_for_pass(id, cause, now);
         } else if is_read {
@@ -208,7 +200,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn forget_users(&mut self, id: SourceId) {
+    /// What a file held is out of date: the users are not known.
+    fn forget_origin(&mut self, id: SourceId) {
+        self.sources[id].origin = None;
+        self.outdate_answers(id);
         for toggle in self.toggles_of(id) {
             self.toggles[toggle].desired = None;
             self.touched.insert(Subject::Toggle(toggle));
@@ -242,15 +237,13 @@ impl Engine {
         match result {
             Ok(()) => {
                 self.succeeded(key);
-                self.sources[id].has_registered = true;
+                let source = &mut self.sources[id];
+                source.has_registered = true;
+                // A change may have fallen between an earlier pass and now.
+                source.passes.waiting.get_or_insert(Cause::Connected);
                 self.timers.set(Timer::Task(Key::Watch(id)), now.at + WATCH);
                 self.begin(Key::Count(id));
                 self.notify(Subject::Source(id), News::Registered);
-                // A change may have fallen between an earlier pass and now.
-                self.sources[id]
-                    .passes
-                    .waiting
-                    .get_or_insert(Cause::Connected);
             }
             Err(failure) => self.failed(key, Operation::Register, failure, now),
         }
@@ -353,10 +346,8 @@ impl Engine {
             "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
         );
         let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
-        source.origin = None;
         source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
-        self.outdate_answers(id);
-        self.forget_users(id);
+        self.forget_origin(id);
         self.touched.insert(Subject::Source(id));
         self.failed_for_good(id, operation, failure);
     }

@@ -23,20 +23,19 @@ pub(super) enum State {
     Idle,
     /// To be handed out as soon as there is a slot.
     Queued,
-    /// In flight.
     Running,
     /// To be tried again when its timer rings; where the remote asked for the wait, nothing may
     /// shorten it.
-    Waiting { asked: bool },
-    /// Failed for good: `sync --once` does not try again.
+    Waiting {
+        asked: bool,
+    },
+    /// `sync --once` does not try again.
     GivenUp,
 }
 
-/// A failure that goes on.
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
     pub(crate) operation: Operation,
-    /// How it failed the last time.
     pub(crate) failure: Failure,
     /// How often it failed in a row.
     pub(super) count: u32,
@@ -183,7 +182,6 @@ pub(super) enum Key {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
-    /// A task is due.
     Task(Key),
     /// The running pass has had its time, and another is waiting.
     Patience(SourceId),

@@ -289,7 +289,7 @@ impl Engine {
             // A change is not sent again, but sent.
             toggle.due = false;
         }
-        // A poll is no news, and must not shorten the waits of a target that fails.
+        // A poll by itself tells nothing new, and must not shorten the waits of a target that fails.
         let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
         if is_news && self.toggles[id].apply.may_be_hurried() {
             self.hurry(id, now);
@@ -323,7 +323,7 @@ impl Engine {
         let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
         toggle.next = Some(next);
         toggle.apply.state = State::Queued;
-        // Who moves from one queue to the other leaves a slot there that is passed over.
+        // A toggle that moves to the other queue leaves an entry in the first, which is passed over.
         if is_change {
             self.changes.push_back(id);
         } else if !is_queued {
@@ -439,7 +439,7 @@ impl Engine {
             self.touched.insert(Subject::Target);
         }
         if matches!(why, Decision::Stale) {
-            // Nor is it looked at again before the answer has come, which could then be stale for ever.
+            // It is not read again before the answer has come: each answer could be stale then.
             return self.ask_again(id);
         }
         self.note_looked_at(id, now.at);
@@ -828,7 +828,7 @@ impl Engine {
 
 /// Why an update may not be made that removes so much, and leaves so many.
 ///
-/// A set that becomes empty removes everybody. The limit holds in each environment by itself: what
+/// A set that becomes empty removes all users. The limit holds in each environment by itself: what
 /// is not known of one lets nothing through in another. Where it is not known in one who has the
 /// toggle, an empty set is held too, if the configuration says anything of a limit.
 fn held_back(

@@ -14,7 +14,7 @@ pub(super) const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 ///
 /// # Errors
 ///
-/// Where a metric is not as Prometheus wants it.
+/// If Prometheus refuses a metric.
 pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     let counted = metrics.gather(rows.sources.iter().map(|row| row.id.as_str()));
     let mut text = Text(TextEncoder::new().encode_to_string(&counted)?);

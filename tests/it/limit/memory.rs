@@ -12,7 +12,7 @@ fn a_toggle_of_which_the_server_tells_no_users_is_one_whose_users_are_not_known(
         let world = world.setting("max_removal = \"50%\"").build();
         world.store.put_members("us", members);
         world.opa.allow("us", &[]);
-        let held = "us held: nobody would be left, who has it is not known";
+        let held = "us held: it would leave no users, and it is not known who has the toggle";
         world.sync(&[]).exits(1).reports_start(held);
         assert_eq!(world.updates("us"), 0);
         world.opa.allow("us", &["ann"]);
