@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::job::{RuleId, SourceId, TargetId, ToggleId};
 use crate::secret::Secret;
 pub use keys::Catalog;
 pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
@@ -52,10 +53,12 @@ pub struct Config {
     /// Time between resyncs; none: no resyncs.
     pub(crate) resync_interval: Option<Duration>,
     pub(crate) http_timeout: Duration,
-    /// Requests in flight at once, to each source and to the target; at least 1.
+    /// Requests in flight at once, to each source and to each target; at least 1.
     pub(crate) concurrency: usize,
     pub(crate) sources: Vec<Source>,
-    pub(crate) target: Target,
+    pub(crate) targets: Vec<Target>,
+    /// Those that toggles follow, each once.
+    pub(crate) rules: Vec<Rule>,
     pub(crate) toggles: Vec<Toggle>,
 }
 
@@ -71,23 +74,56 @@ impl Config {
         }
         self.toggles
             .retain(|toggle| keys.is_empty() || keys.contains(&toggle.key));
-        let rules = self.toggles.iter_mut();
-        let rules: Vec<&mut Rule> = rules.map(|toggle| &mut toggle.users_policy).collect();
-        let used: BTreeSet<usize> = rules.iter().map(|rule| rule.source).collect();
-        for rule in rules {
-            rule.source = used.range(..rule.source).count();
-        }
-        let mut id = 0..;
-        self.sources
-            .retain(|_| id.next().is_some_and(|id| used.contains(&id)));
+        let toggles = &mut self.toggles;
+        keep_used(&mut self.rules, toggles.iter_mut().map(|it| &mut it.rule));
+        keep_used(
+            &mut self.targets,
+            toggles.iter_mut().map(|it| &mut it.target),
+        );
+        let rules = &mut self.rules;
+        keep_used(&mut self.sources, rules.iter_mut().map(|it| &mut it.source));
         Ok(self)
     }
 
     pub(crate) fn rules_of(&self, source: &Source) -> Vec<Rule> {
-        let rules = self.toggles.iter().map(|toggle| &toggle.users_policy);
+        let rules = self.rules.iter();
         let ours = rules.filter(|rule| self.sources[rule.source].id == source.id);
         ours.cloned().collect()
     }
+
+    /// Where a target stands in the file, such as `targets[1]`.
+    pub(crate) fn key_of_target(&self, id: TargetId) -> String {
+        match &self.targets[..] {
+            [_] => "target".to_owned(),
+            _ => format!("targets[{id}]"),
+        }
+    }
+
+    /// The toggles of a target, with their ids.
+    pub(crate) fn toggles_at(&self, target: TargetId) -> impl Iterator<Item = (ToggleId, &Toggle)> {
+        let toggles = self.toggles.iter().enumerate();
+        toggles.filter(move |(_, toggle)| toggle.target == target)
+    }
+
+    /// A toggle as logs and reports name it: `key`, or `target/key` where there are several targets.
+    pub(crate) fn name_of(&self, id: ToggleId) -> String {
+        let toggle = &self.toggles[id];
+        match &self.targets[..] {
+            [_] => toggle.key.clone(),
+            targets => format!("{}/{}", targets[toggle.target].id, toggle.key),
+        }
+    }
+}
+
+/// Keeps the things that are used, by their indices, and corrects these.
+fn keep_used<'u, T>(things: &mut Vec<T>, uses: impl Iterator<Item = &'u mut usize>) {
+    let uses: Vec<&mut usize> = uses.collect();
+    let used: BTreeSet<usize> = uses.iter().map(|id| **id).collect();
+    for id in uses {
+        *id = used.range(..*id).count();
+    }
+    let mut id = 0..;
+    things.retain(|_| id.next().is_some_and(|id| used.contains(&id)));
 }
 
 /// Says that there is no such toggle, and which one may be meant.
@@ -136,18 +172,21 @@ pub(crate) struct Identity {
     pub(crate) key: Secret,
 }
 
-/// The feature management platform that holds the toggles.
+/// A feature management platform that holds toggles.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
+    /// As that of a source; of `[target]`, the name of its type.
+    pub(crate) id: String,
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,
 }
 
 #[derive(Clone, PartialEq)]
 pub(crate) struct Toggle {
-    /// Its key at the target, unique.
+    /// Unique within its target.
     pub(crate) key: String,
-    pub(crate) users_policy: Rule,
+    pub(crate) target: TargetId,
+    pub(crate) rule: RuleId,
     pub(crate) spec: Map<String, Value>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
     pub(crate) max_removal: MaxRemoval,
@@ -158,7 +197,8 @@ impl fmt::Debug for Toggle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Toggle")
             .field("key", &self.key)
-            .field("users_policy", &self.users_policy)
+            .field("target", &self.target)
+            .field("rule", &self.rule)
             .field("spec", &self.spec.keys().collect::<Vec<_>>())
             .finish()
     }
@@ -168,10 +208,17 @@ impl fmt::Debug for Toggle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The index of its source in [`Config::sources`].
-    pub(crate) source: usize,
+    pub(crate) source: SourceId,
     /// Such as `app.rbac`.
     pub(crate) package: String,
     pub(crate) rule: String,
+}
+
+impl Rule {
+    /// Whether another rule of the same source, in another configuration perhaps, is this one.
+    pub(crate) fn is_same_at_its_source(&self, other: &Rule) -> bool {
+        (&self.package, &self.rule) == (&other.package, &other.rule)
+    }
 }
 
 impl fmt::Display for Rule {

@@ -1,13 +1,15 @@
 //! What is known of each source and toggle: events in, jobs and notices out; no I/O, no clock.
 //!
-//! A source is connected to (discovered, registered with), and then passes ask it for the users of
-//! its toggles. A toggle has two tasks that never wait for each other: its query at the source, and
-//! its next step at the target. Per toggle at most one request of each is in flight.
+//! A source is connected to (discovered, registered with), and then passes ask it for the users of its
+//! rules. A rule has its query, a toggle has a task for each of its parts at the target: none waits for
+//! another's retry.
 
 mod loading;
 mod pass;
 mod reload;
+mod rule;
 mod source;
+mod target;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -19,14 +21,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use task::{Moment, Trouble};
-pub(crate) use view::{Cause, News, Notice, Sent, State, TargetView, View};
+pub(crate) use view::{
+    Cause, EnvironmentOutcome, EnvironmentView, Named, News, Notice, Sent, State, TargetView, View,
+};
 
 use crate::config::Config;
-use crate::error::Failure;
-use crate::job::{Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
+use crate::job::{Done, Job, Load, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 use crate::schedule::Timers;
+use rule::Rule;
 use source::Source;
-use task::{Key, Slots, Timer};
+use target::Target;
+use task::{Key, Timer};
 use toggle::Toggle;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub(crate) enum Mode {
     Once {
         /// No retry starts later.
         until: Instant,
-        /// Nothing may be changed at the target.
+        /// Nothing may be changed at a target.
         dry_run: bool,
         /// Changes are made that `max_removal` forbids.
         force: bool,
@@ -53,8 +58,8 @@ pub(crate) enum Event {
     /// OPAL reports a load of everything, or of an entry that it loads periodically.
     Loaded(SourceId, Load),
     Done(Done),
-    /// A request that an engine before this one made for a toggle has ended.
-    Ended(ToggleId),
+    /// A request that an engine before this one made for a part of a toggle has ended.
+    Ended(ToggleId, Part),
     /// An engine before this one has left a source. It can have been one of ours under another name, so
     /// that our registration went with it.
     Left,
@@ -67,38 +72,21 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Source(SourceId),
+    Rule(RuleId),
     Toggle(ToggleId),
-    Target,
-}
-
-/// How much longer than the time from one to the next a resync may take: a request that hangs and ends at
-/// `http_timeout` is told of as such.
-const GRACE: Duration = Duration::from_millis(200);
-
-/// A pass over everything that has not come to all of it yet.
-struct Resync {
-    since: Instant,
-    /// The toggles that it has not looked at, or sent again.
-    left: BTreeSet<ToggleId>,
-    /// It takes longer than the time from one to the next.
-    is_overdue: bool,
+    /// A toggle in an environment, by the index of that.
+    Environment(ToggleId, usize),
+    Target(TargetId),
 }
 
 /// Owns all that the program knows. One thread owns the engine.
 pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    /// Of the target.
-    terms: TargetTerms,
     sources: Vec<Source>,
+    targets: Vec<Target>,
+    rules: Vec<Rule>,
     toggles: Vec<Toggle>,
-    /// Toggles with a change to send to the target, and those with anything else to do there, which
-    /// waits for these.
-    changes: VecDeque<ToggleId>,
-    looks: VecDeque<ToggleId>,
-    slots: Slots,
-    /// Until when the target asked for a pause, and how it said so.
-    paused: Option<(Instant, Failure)>,
     timers: Timers<Timer>,
     /// Requests that need no slot: at most one of a kind for each source.
     urgent: VecDeque<Job>,
@@ -107,7 +95,6 @@ pub(crate) struct Engine {
     changing: usize,
     /// Counts what is asked, answered and heard, so that it is known what was asked after what.
     turn: u64,
-    resync: Option<Resync>,
     started: bool,
     stopping: bool,
     notices: Vec<Notice>,
@@ -118,29 +105,34 @@ impl Engine {
     /// Nothing happens before [`Engine::start`].
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
-        let source = |terms| Source::new(terms, mode, slots);
-        let Terms {
-            sources,
-            target: terms,
-        } = terms;
+        let mut rules: Vec<Rule> = config.rules.iter().map(|_| Rule::default()).collect();
+        for (id, toggle) in config.toggles.iter().enumerate() {
+            rules[toggle.rule].toggles.push(id);
+        }
+        let sources = terms.sources.into_iter().enumerate().map(|(id, terms)| {
+            let of_source = config.rules.iter().enumerate();
+            let of_source = of_source.filter(|(_, rule)| rule.source == id);
+            Source::new(
+                terms,
+                mode,
+                slots,
+                of_source.map(|(rule, _)| rule).collect(),
+            )
+        });
+        let mut toggles: Vec<Toggle> = config.toggles.iter().map(|_| Toggle::default()).collect();
+        let targets = terms.targets.into_iter();
+        let targets = targets.map(|terms| Target::new(terms, slots, &mut toggles));
         Engine {
             mode,
-            sources: sources.into_iter().map(source).collect(),
-            toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
-            changes: VecDeque::new(),
-            looks: VecDeque::new(),
-            slots: match terms.at_once {
-                None => Slots::new(slots),
-                Some(limit) => Slots::strict(limit.min(slots)),
-            },
-            terms,
-            paused: None,
+            sources: sources.collect(),
+            targets: targets.collect(),
+            rules,
+            toggles,
             timers: Timers::default(),
             urgent: VecDeque::new(),
             in_flight: 0,
             changing: 0,
             turn: 1,
-            resync: None,
             started: false,
             stopping: false,
             notices: Vec::new(),
@@ -159,14 +151,16 @@ impl Engine {
                 self.connect(source, now);
             }
             self.set_poll(source, now);
-            self.touched.insert(Subject::Source(source));
+            self.touch(Subject::Source(source));
         }
         for toggle in 0..self.toggles.len() {
             self.decide_again(toggle, now);
-            self.touched.insert(Subject::Toggle(toggle));
+            self.touch(Subject::Toggle(toggle));
         }
-        self.touched.insert(Subject::Target);
-        self.set_resync(now.at);
+        for target in 0..self.targets.len() {
+            self.touch(Subject::Target(target));
+            self.set_resync(target, now.at);
+        }
         self.check_started();
     }
 
@@ -183,7 +177,7 @@ impl Engine {
             }
             Event::Loaded(source, load) => self.was_loaded(source, load, now),
             Event::Done(done) => self.done(done, now),
-            Event::Ended(toggle) => self.ended(toggle, now),
+            Event::Ended(toggle, part) => self.ended(toggle, part, now),
             Event::Left => self.look_at_registrations(),
             Event::Time => {}
             Event::Stop => self.stop(),
@@ -214,13 +208,11 @@ impl Engine {
 
     /// When [`Event::Time`] is to be sent, unless something else happens before.
     pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
-        let waits = !self.changes.is_empty() || !self.looks.is_empty();
-        let steps = (waits && self.paused.is_none()).then_some(&self.slots);
         let sources = self.sources.iter();
-        let queries = sources.filter_map(|source| source.passes.waiting_for_slot());
-        let slots = queries.chain(steps);
-        let free = slots.filter_map(|slots| slots.next_free(now));
-        free.chain(self.timers.next()).min()
+        let queries = sources.filter_map(|source| source.passes.next_slot(now));
+        let targets = self.targets.iter();
+        let steps = targets.filter_map(|target| target.next_slot(now));
+        queries.chain(steps).chain(self.timers.next()).min()
     }
 
     /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: a program
@@ -260,16 +252,16 @@ impl Engine {
             Done::Ready(source, result) => self.heard_if_ready(source, result, now),
             Done::Count(source, result) => self.counted(source, result, now),
             Done::Load(source, result) => self.asked_to_load(source, result, now),
-            Done::Query(toggle, result) => self.queried(toggle, result, now),
-            Done::Read(results) => self.were_read(results, now),
-            Done::Apply(results) => self.were_applied(results, now),
+            Done::Query(rule, result) => self.queried(rule, result, now),
+            Done::Read(target, results) => self.were_read(target, results, now),
+            Done::Apply(target, results) => self.were_applied(target, results, now),
         }
     }
 
     fn ring(&mut self, timer: Timer, now: Moment) {
         match timer {
-            Timer::Task(Key::Query(toggle)) => self.hurry_query(toggle),
-            Timer::Task(Key::Apply(toggle)) => self.hurry(toggle, now),
+            Timer::Task(Key::Query(rule)) => self.hurry_query(rule),
+            Timer::Task(Key::Apply(toggle, part)) => self.hurry(toggle, part, now),
             Timer::Task(Key::Ready(source)) => {
                 self.sources[source].passes.ready.state = task::State::Idle;
             }
@@ -277,81 +269,49 @@ impl Engine {
             Timer::Task(key) => self.begin(key),
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
+            Timer::Overtake(toggle) => self.decide_again(toggle, now),
             Timer::Confirm(toggle) => self.confirm(toggle, now),
             Timer::Late(toggle) => self.note_late(toggle, now.at),
-            Timer::Resync => self.begin_resync(now),
-            Timer::Overdue => self.note_overdue(now.at),
-            Timer::Target => {
-                self.paused = None;
-                self.touched.insert(Subject::Target);
+            Timer::Resync(target) => self.begin_resync(target, now),
+            Timer::Overdue(target) => self.note_overdue(target, now.at),
+            Timer::Pause(target) => {
+                self.targets[target].paused = None;
+                self.touch(Subject::Target(target));
             }
         }
     }
 
-    /// What was changed by hand is found, or overridden, after all changes of policy. What the resync
-    /// before has not come to yet is done in this one.
-    fn begin_resync(&mut self, now: Moment) {
-        // What waits for its retry has been come to, and must not keep the others from the next resync.
-        let left = (0..self.toggles.len()).filter(|id| !self.toggles[*id].apply.is_waiting());
-        self.resync = Some(Resync {
-            since: now.at,
-            left: left.collect(),
-            is_overdue: false,
-        });
-        if let Some(interval) = self.config.resync_interval {
-            self.timers.set(Timer::Overdue, now.at + interval + GRACE);
-        }
-        let turn = self.tick();
-        for toggle in &mut self.toggles {
-            toggle.fall_due(self.terms.readable, turn);
-            if !self.terms.readable && !toggle.recheck {
-                toggle.observed.forget(false);
+    /// The source of a toggle's rule.
+    fn source_of(&self, id: ToggleId) -> SourceId {
+        self.config.rules[self.config.toggles[id].rule].source
+    }
+
+    /// Whether a toggle can be read at its target.
+    fn is_readable(&self, id: ToggleId) -> bool {
+        self.targets[self.config.toggles[id].target].terms.readable
+    }
+
+    /// The toggles that follow a source's rules.
+    fn toggles_of(&self, source: SourceId) -> Vec<ToggleId> {
+        let rules = self.sources[source].rules.iter();
+        rules
+            .flat_map(|rule| self.rules[*rule].toggles.iter().copied())
+            .collect()
+    }
+
+    /// Notes which rows of the status can have changed.
+    fn touch(&mut self, subject: Subject) {
+        match subject {
+            Subject::Rule(id) => {
+                let toggles = self.rules[id].toggles.iter();
+                self.touched.extend(toggles.map(|id| Subject::Toggle(*id)));
             }
-        }
-        // All at once, so that what can be read together is.
-        (0..self.toggles.len()).for_each(|id| self.decide_again(id, now));
-        for source in 0..self.sources.len() {
-            self.load_at_resync(source, now);
-            self.ask_for_pass(source, Cause::Resync, now);
-        }
-        self.end_resync(now.at);
-    }
-
-    /// The resync has come to a toggle, whatever became of that.
-    fn note_looked_at(&mut self, id: ToggleId, now: Instant) {
-        if let Some(resync) = &mut self.resync {
-            resync.left.remove(&id);
-            self.end_resync(now);
-        }
-    }
-
-    /// Ends the resync when it has come to every toggle. The next one begins an interval later.
-    fn end_resync(&mut self, now: Instant) {
-        let resync = self.resync.take_if(|resync| resync.left.is_empty());
-        if resync.is_some() {
-            self.timers.cancel(Timer::Overdue);
-            self.touched.insert(Subject::Target);
-            self.set_resync(now);
-        }
-    }
-
-    fn note_overdue(&mut self, now: Instant) {
-        if let Some(resync) = &mut self.resync {
-            resync.is_overdue = true;
-            let (took, left) = (now - resync.since, resync.left.len());
-            self.notify(Subject::Target, News::Overdue { took, left });
-            self.touched.insert(Subject::Target);
-        }
-    }
-
-    fn set_resync(&mut self, now: Instant) {
-        // One that was due before a reload is not put off.
-        let due = self.timers.get(Timer::Resync);
-        self.timers.cancel(Timer::Resync);
-        if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {
-            let next = now + interval;
-            let next = due.map_or(next, |due| due.min(next));
-            self.timers.set(Timer::Resync, next);
+            Subject::Environment(toggle, _) => {
+                self.touched.insert(Subject::Toggle(toggle));
+            }
+            Subject::Source(_) | Subject::Toggle(_) | Subject::Target(_) => {
+                self.touched.insert(subject);
+            }
         }
     }
 

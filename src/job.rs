@@ -1,5 +1,6 @@
 //! What the engine wants done, and what came of it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,25 @@ use crate::users::Users;
 /// A source, by its index in the configuration.
 pub(crate) type SourceId = usize;
 
+/// A target, by its index in the configuration.
+pub(crate) type TargetId = usize;
+
+/// A rule, by its index in the configuration.
+pub(crate) type RuleId = usize;
+
 /// A toggle, by its index in the configuration.
 pub type ToggleId = usize;
+
+/// What of a toggle a request is about. Each part has its own failures and retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All of it: it is read, or created.
+    Whole,
+    /// What its `spec` says, the same in all environments.
+    Metadata,
+    /// Its users in an environment, by the index of that.
+    Environment(usize),
+}
 
 /// Where OPA is, and how to ask it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,8 +177,19 @@ pub enum What {
     Create,
     /// Bring its metadata in line with its `spec`.
     Describe,
-    /// Turn it on for exactly these users.
-    Update(Arc<Users>),
+    /// Turn it on for exactly these users in an environment, by the index of that.
+    Update(usize, Arc<Users>),
+}
+
+impl Edit {
+    /// The part that it is about.
+    pub(crate) fn part(&self) -> Part {
+        match self.what {
+            What::Create => Part::Whole,
+            What::Describe => Part::Metadata,
+            What::Update(environment, _) => Part::Environment(environment),
+        }
+    }
 }
 
 /// What came of an edit.
@@ -170,22 +199,21 @@ pub enum Applied {
     Done,
     /// It was created, and so described.
     Created(Present),
-    /// Nothing was changed: the target had to be asked first, and had this. What is unknown could not be
-    /// shown.
+    /// It was there already, and is this. What is unknown could not be shown.
     Found(Observed),
 }
 
 /// What came of each of some edits.
-pub type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
+pub type Applies = Vec<(ToggleId, Part, Result<Applied, Failure>)>;
 
 /// What came of reading each of some toggles.
 pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
-/// How the sources and the target are to be dealt with.
+/// How the sources and the targets are to be dealt with.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub sources: Vec<SourceTerms>,
-    pub target: TargetTerms,
+    pub targets: Vec<TargetTerms>,
 }
 
 /// How a target is to be dealt with.
@@ -196,13 +224,34 @@ pub struct TargetTerms {
     /// How many requests it takes at once, also while some hang, and one at a time after a 429; none: as
     /// many as `concurrency` says.
     pub at_once: Option<usize>,
-    /// For each toggle a number: toggles of the same number are read in one job; none: alone.
-    pub batches: Vec<Option<usize>>,
+    /// A toggle has to be read before it is changed, whatever is known of it.
+    pub reads_first: bool,
     /// Edits of several toggles are one job, because they cost no more than one.
     pub applies_together: bool,
+    /// Each of its toggles.
+    pub toggles: BTreeMap<ToggleId, ToggleTerms>,
 }
 
-/// What is asked of a source or of the target.
+/// How a toggle is to be dealt with at its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToggleTerms {
+    /// Toggles of the same number are read in one job; none: alone.
+    pub batch: Option<usize>,
+    /// The names of its environments; that of a target without environments is empty.
+    pub environments: Vec<String>,
+}
+
+impl ToggleTerms {
+    /// A toggle of a target without environments.
+    pub(crate) fn plain(batch: Option<usize>) -> ToggleTerms {
+        ToggleTerms {
+            batch,
+            environments: vec![String::new()],
+        }
+    }
+}
+
+/// What is asked of a source or of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Discover,
@@ -262,19 +311,19 @@ pub(crate) enum Job {
     Count(SourceId, Arc<Origin>),
     /// Have OPAL load everything into OPA.
     Load(SourceId),
-    /// Ask OPA, or look up in a document, who the users of a toggle are.
-    Query(ToggleId, Arc<Origin>),
-    /// Read toggles at the target.
-    Read(Vec<ToggleId>),
+    /// Ask OPA, or look up in a document, which users a rule allows.
+    Query(RuleId, Arc<Origin>),
+    /// Read toggles at a target.
+    Read(TargetId, Vec<ToggleId>),
     /// Change toggles there.
-    Apply(Vec<Edit>),
+    Apply(TargetId, Vec<Edit>),
 }
 
 impl Job {
     /// Whether it changes something at OPAL or at the target.
     pub(crate) fn changes_something(&self) -> bool {
         // OPAL loads whether or not the answer is waited for.
-        matches!(self, Job::Register(_) | Job::Leave(_) | Job::Apply(_))
+        matches!(self, Job::Register(_) | Job::Leave(_) | Job::Apply(..))
     }
 }
 
@@ -291,22 +340,22 @@ pub(crate) enum Done {
     Count(SourceId, Result<Option<Writes>, Failure>),
     /// Whether OPAL loads data too.
     Load(SourceId, Result<bool, Failure>),
-    Query(ToggleId, Result<Users, Failure>),
-    Read(Reads),
-    Apply(Applies),
+    Query(RuleId, Result<Users, Failure>),
+    Read(TargetId, Reads),
+    Apply(TargetId, Applies),
 }
 
 impl Done {
     /// Whether it is what came of a job that changes something.
     pub(crate) fn has_changed_something(&self) -> bool {
-        matches!(self, Done::Register(..) | Done::Leave(..) | Done::Apply(_))
+        matches!(self, Done::Register(..) | Done::Leave(..) | Done::Apply(..))
     }
 
-    /// The toggles about which the target was asked, or told.
-    pub(crate) fn toggles_at_target(&self) -> Vec<ToggleId> {
+    /// The parts of toggles about which a target was asked, or told.
+    pub(crate) fn parts(&self) -> Vec<(ToggleId, Part)> {
         match self {
-            Done::Read(results) => results.iter().map(|(id, _)| *id).collect(),
-            Done::Apply(results) => results.iter().map(|(id, _)| *id).collect(),
+            Done::Read(_, results) => results.iter().map(|(id, _)| (*id, Part::Whole)).collect(),
+            Done::Apply(_, results) => results.iter().map(|(id, part, _)| (*id, *part)).collect(),
             _ => Vec::new(),
         }
     }

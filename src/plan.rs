@@ -1,16 +1,16 @@
-//! Desired and observed users → what to do next at the target.
+//! Desired and observed users → what an update changes, and how much it removes.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::error::Failure;
 use crate::users::{Change, Users};
 
-/// What is known of a toggle at the target.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a target says of a toggle.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Observed {
-    /// Nothing: it has to be read, or created to see if it is there.
-    #[default]
+    /// Nothing: it has to be asked about this toggle alone, or again.
     Unknown,
     /// The target does not have it.
     Absent,
@@ -23,8 +23,9 @@ pub enum Observed {
 pub struct Present {
     /// Whether its metadata follow `spec`.
     pub described: bool,
-    /// Who has it, in each environment that it is kept in; a target without environments is one.
-    pub environments: Vec<Environment>,
+    /// Each environment that it is kept in, or why that cannot be told or kept; a target without
+    /// environments is one.
+    pub environments: Vec<Result<Environment, Failure>>,
 }
 
 /// A toggle in one environment of the target.
@@ -39,15 +40,15 @@ pub struct Environment {
     pub in_order: bool,
 }
 
-/// What was sent for a toggle, for the removal limit.
+/// What was sent for a toggle in an environment, for the removal limit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     /// Who was sent last, or found at the target, with those who may have been sent since.
     last: Option<Arc<Users>>,
     /// An update may have been done since `last`, or may not.
     in_doubt: bool,
-    /// What was changed in each environment, and when, from the first removal on.
-    steps: Vec<(Instant, Vec<Arc<Change>>)>,
+    /// What was changed, and when, from the first removal on.
+    steps: Vec<(Instant, Arc<Change>)>,
 }
 
 /// How many of how many users of one environment an update would remove.
@@ -57,157 +58,18 @@ pub(crate) struct Removal {
     pub(crate) of: usize,
 }
 
-/// One thing to do at the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Read the toggle.
-    Read,
-    /// Create it.
-    Create,
-    /// Bring its metadata in line with `spec`.
-    Describe,
-    /// Set its users.
-    Update,
-}
-
-impl Observed {
-    /// The steps that are left towards a toggle that exists, is on for exactly the desired users in every
-    /// environment, and follows its `spec`: each can be taken without those before it.
-    ///
-    /// `desired` is none while the users are not known, and then nothing is done about them. `readable`
-    /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
-    pub fn steps(&self, desired: Option<&Users>, readable: bool) -> Vec<Step> {
-        let present = match self {
-            Observed::Unknown if readable => return vec![Step::Read],
-            Observed::Unknown | Observed::Absent => return vec![Step::Create],
-            Observed::Present(present) => present,
-        };
-        let lacks_users = desired.is_some_and(|desired| !present.is_on_for(desired));
-        let steps = [
-            lacks_users.then_some(Step::Update),
-            (!present.described).then_some(Step::Describe),
-        ];
-        steps.into_iter().flatten().collect()
-    }
-
-    /// Forgets the users, after a request whose outcome is not known.
-    pub(crate) fn forget_users(&mut self, readable: bool) {
-        match self {
-            Observed::Present(present) if !readable => {
-                let environments = present.environments.iter_mut();
-                environments.for_each(|environment| environment.users = None);
-            }
-            _ => *self = Observed::Unknown,
-        }
-    }
-
-    /// Forgets all that could have been changed by hand, for a resync: what can be read is read
-    /// again, the rest is sent again.
-    pub(crate) fn forget(&mut self, readable: bool) {
-        self.forget_users(readable);
-        if let Observed::Present(present) = self {
-            present.described = false;
-        }
-    }
-
-    /// Who comes and who goes in each environment where these users are sent; none for one in which it
-    /// is not known who has the toggle. Environments that have the same users share the change.
-    pub(crate) fn changes_to(&self, desired: &Users) -> Vec<Option<Arc<Change>>> {
-        let present = match self {
-            Observed::Unknown => return vec![None],
-            Observed::Absent => {
-                return vec![Some(Arc::new(desired.change_from(&Users::default())))];
-            }
-            Observed::Present(present) => present,
-        };
-        let mut known: Vec<(&Arc<Users>, Arc<Change>)> = Vec::new();
-        let mut changes = Vec::with_capacity(present.environments.len());
-        for environment in &present.environments {
-            changes.push(environment.users.as_ref().map(|users| {
-                let mut known_changes = known.iter();
-                if let Some((_, change)) = known_changes.find(|(it, _)| Arc::ptr_eq(it, users)) {
-                    return Arc::clone(change);
-                }
-                let change = Arc::new(desired.change_from(users));
-                known.push((users, Arc::clone(&change)));
-                change
-            }));
-        }
-        changes
-    }
-
-    /// Whether nothing but its users can differ from what is desired.
-    pub(crate) fn is_in_order(&self) -> bool {
-        let in_order = |present: &Present| present.environments.iter().all(|it| it.in_order);
-        matches!(self, Observed::Present(present) if in_order(present))
-    }
-
-    /// What an update would take away in each environment, given its change there: from those who have
-    /// the toggle, and from those who had it before each removal in `history`. None for an environment
-    /// in which it is not known who has the toggle.
-    pub(crate) fn removals(
-        &self,
-        desired: &Users,
-        changes: &[Option<Arc<Change>>],
-        history: &History,
-    ) -> Vec<Option<Removal>> {
-        let nothing = Environment::default();
-        let environments = match self {
-            Observed::Present(present) => &present.environments[..],
-            Observed::Unknown | Observed::Absent => std::slice::from_ref(&nothing),
-        };
-        let mut removals = Vec::new();
-        for (number, (environment, change)) in environments.iter().zip(changes).enumerate() {
-            let removal = environment.removal(desired, change.as_deref(), history);
-            removals.push(removal);
-            // What takes nothing away now is not held for what was taken away before.
-            if let Some(removal) = removal.filter(|removal| removal.removed > 0) {
-                let earlier = history.earlier(number, desired, removal);
-                removals.extend(earlier.into_iter().map(Some));
-            }
-        }
-        removals
-    }
-
-    /// The set that equals this one, if an environment has it.
-    pub(crate) fn same(&self, users: &Users) -> Option<&Arc<Users>> {
-        let Observed::Present(present) = self else {
-            return None;
-        };
-        let mut known = present
-            .environments
-            .iter()
-            .filter_map(|it| it.users.as_ref());
-        known.find(|known| ***known == *users)
-    }
-
-    /// Takes note that the users were sent, with success.
-    pub fn set_users(&mut self, users: &Arc<Users>) {
-        if let Observed::Present(present) = self {
-            for environment in &mut present.environments {
-                *environment = Environment::of(Arc::clone(users));
-            }
-        }
-    }
-}
-
 impl Present {
     /// A toggle of a target without environments, with these users where they are known.
     pub fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
+        let environment = Environment {
+            users,
+            named: None,
+            in_order: true,
+        };
         Present {
             described,
-            environments: vec![Environment {
-                users,
-                named: None,
-                in_order: true,
-            }],
+            environments: vec![Ok(environment)],
         }
-    }
-
-    fn is_on_for(&self, desired: &Users) -> bool {
-        self.environments
-            .iter()
-            .all(|environment| environment.is_on_for(desired))
     }
 }
 
@@ -230,12 +92,20 @@ impl Environment {
         }
     }
 
-    fn removal(
+    /// Who comes and who goes where these users are sent; none where it is not known who has the toggle.
+    pub(crate) fn change_to(&self, desired: &Users) -> Option<Change> {
+        let users = self.users.as_ref()?;
+        Some(desired.change_from(users))
+    }
+
+    /// What an update would take away, given its change: from those who have the toggle, and from those
+    /// who had it before each removal in `history`. None where it is not known who has it.
+    pub(crate) fn removals(
         &self,
         desired: &Users,
         change: Option<&Change>,
         history: &History,
-    ) -> Option<Removal> {
+    ) -> Option<Vec<Removal>> {
         let users = self.users.as_deref().or(history.last.as_deref());
         let had = match (users, self.named.as_deref()) {
             (Some(users), Some(named)) => &users.and(named),
@@ -245,10 +115,16 @@ impl Environment {
             Some(change) => change.removed.len(),
             None => desired.change_from(had).removed.len(),
         };
-        Some(Removal {
+        let removal = Removal {
             removed,
             of: had.len(),
-        })
+        };
+        let mut removals = vec![removal];
+        // What takes nothing away now is not held for what was taken away before.
+        if removed > 0 {
+            removals.extend(history.earlier(desired, removal));
+        }
+        Some(removals)
     }
 
     /// Whether nothing is left to do for these users.
@@ -274,20 +150,14 @@ impl History {
     }
 
     /// These users were sent, with this change where it is known.
-    pub(crate) fn sent(
-        &mut self,
-        users: &Arc<Users>,
-        changes: &[Option<Arc<Change>>],
-        now: Instant,
-    ) {
+    pub(crate) fn sent(&mut self, users: &Arc<Users>, change: Option<&Arc<Change>>, now: Instant) {
         let before = self.last.replace(Arc::clone(users));
-        let is_known = changes.iter().all(Option::is_some);
-        let unknown = match before {
-            Some(before) if !is_known => Arc::new(users.change_from(&before)),
-            _ => Arc::default(),
+        let change = match (change, before) {
+            (Some(change), _) => Arc::clone(change),
+            (None, Some(before)) => Arc::new(users.change_from(&before)),
+            (None, None) => Arc::default(),
         };
-        let change = |known: &Option<Arc<Change>>| known.as_ref().unwrap_or(&unknown).clone();
-        self.note(changes.iter().map(change).collect(), now);
+        self.note(change, now);
         self.in_doubt = false;
     }
 
@@ -299,53 +169,38 @@ impl History {
         self.in_doubt = true;
     }
 
-    /// The target tells who has the toggle. Where that is not what was sent, it was changed by hand, and
+    /// The target says who has the toggle. Where that is not what was sent, it was changed by hand, and
     /// what was removed before counts no longer.
-    pub(crate) fn seen(&mut self, environments: &[Environment], now: Instant) {
-        // What one environment has says nothing of another in which it is not known who has the toggle.
-        let known: Option<Vec<&Arc<Users>>> =
-            environments.iter().map(|it| it.users.as_ref()).collect();
-        let known = known.unwrap_or_default();
-        let Some(largest) = known.iter().copied().max_by_key(|users| users.len()) else {
-            return;
-        };
+    pub(crate) fn seen(&mut self, users: &Arc<Users>, now: Instant) {
         match &self.last {
-            Some(last) if known.contains(&last) => {}
+            Some(last) if last == users => {}
             Some(last) if self.in_doubt => {
-                let change = Arc::new(largest.change_from(last));
-                self.note(vec![change], now);
+                let change = Arc::new(users.change_from(last));
+                self.note(change, now);
             }
             _ => self.steps.clear(),
         }
         self.in_doubt = false;
-        if !self.last.as_ref().is_some_and(|last| known.contains(&last)) {
-            self.last = Some(Arc::clone(largest));
-        }
+        self.last = Some(Arc::clone(users));
     }
 
-    fn note(&mut self, changes: Vec<Arc<Change>>, now: Instant) {
-        let removes = changes.iter().any(|change| !change.removed.is_empty());
-        if removes || !self.steps.is_empty() {
-            self.steps.push((now, changes));
+    fn note(&mut self, change: Arc<Change>, now: Instant) {
+        if !change.removed.is_empty() || !self.steps.is_empty() {
+            self.steps.push((now, change));
         }
         if self.steps.len() > STEPS {
             let (_, first) = self.steps.remove(0);
-            let (at, second) = &mut self.steps[0];
-            let then = |(first, second): (&Arc<Change>, &Arc<Change>)| Arc::new(first.then(second));
-            (*at, *second) = (*at, first.iter().zip(second.iter()).map(then).collect());
+            let second = &mut self.steps[0].1;
+            *second = Arc::new(first.then(second));
         }
     }
 
-    /// What an update would take away from those who had the toggle in an environment before each
-    /// removal that is known of, given what it takes away from those who have it now.
-    fn earlier(&self, environment: usize, desired: &Users, now: Removal) -> Vec<Removal> {
+    /// What an update would take away from those who had the toggle before each removal that is known of,
+    /// given what it takes away from those who have it now.
+    fn earlier(&self, desired: &Users, now: Removal) -> Vec<Removal> {
         let mut earlier = Vec::new();
         let mut removal = now;
-        for (_, changes) in self.steps.iter().rev() {
-            // Where the environments are others than they were, any change of the step will do.
-            let Some(change) = changes.get(environment).or(changes.last()) else {
-                continue;
-            };
+        for (_, change) in self.steps.iter().rev() {
             let Change { added, removed } = &**change;
             removal.of = (removal.of + removed.len()).saturating_sub(added.len());
             removal.removed =

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Serialize, Serializer};
 
 use crate::config::Config;
-use crate::engine::{Engine, State, Subject, TargetView, Trouble, View};
+use crate::engine::{Engine, EnvironmentView, State, Subject, TargetView, Trouble, View};
 
 pub(crate) struct Status {
     begun: Instant,
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) reasons: Vec<String>,
 }
 
-/// The answer of `/status`; sources and toggles in the order of the configuration.
+/// The answer of `/status`; all in the order of the configuration.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Rows {
     pub(crate) version: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Rows {
     pub(crate) status: State,
     pub(crate) started: bool,
     pub(crate) sources: Vec<SourceRow>,
-    pub(crate) target: TargetRow,
+    pub(crate) targets: Vec<TargetRow>,
     pub(crate) toggles: Vec<ToggleRow>,
 }
 
@@ -49,6 +49,7 @@ pub(crate) struct SourceRow {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TargetRow {
+    pub(crate) id: String,
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     pub(crate) state: State,
@@ -60,12 +61,27 @@ pub(crate) struct TargetRow {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ToggleRow {
     pub(crate) key: String,
+    pub(crate) target: String,
     pub(crate) source: String,
     pub(crate) state: State,
     pub(crate) users: Option<usize>,
     pub(crate) last_success: Option<Time>,
     pub(crate) last_error: Option<String>,
     pub(crate) next_retry: Option<Time>,
+    /// Empty at a target without environments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) environments: Vec<EnvironmentRow>,
+    /// As logs and reports name it.
+    #[serde(skip)]
+    name: String,
+}
+
+/// A toggle in one of its environments.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct EnvironmentRow {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) last_error: Option<String>,
 }
 
 /// A time of the day, as RFC 3339 has it, in UTC.
@@ -152,14 +168,26 @@ impl Rows {
             last_error: None,
             next_retry: None,
         });
-        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
+        let targets = config.targets.iter().map(|target| TargetRow {
+            id: target.id.clone(),
+            kind: target.kind.name,
+            state: State::Ok,
+            paused_until: None,
+            resync_overdue: false,
+            last_error: None,
+        });
+        let toggles = config.toggles.iter().enumerate();
+        let toggles = toggles.map(|(id, toggle)| ToggleRow {
             key: toggle.key.clone(),
-            source: config.sources[toggle.users_policy.source].id.clone(),
+            target: config.targets[toggle.target].id.clone(),
+            source: config.sources[config.rules[toggle.rule].source].id.clone(),
             state: State::Waiting,
             users: None,
             last_success: None,
             last_error: None,
             next_retry: None,
+            environments: Vec::new(),
+            name: config.name_of(id),
         });
         Rows {
             version: env!("CARGO_PKG_VERSION"),
@@ -167,13 +195,7 @@ impl Rows {
             status: State::Starting,
             started: false,
             sources: sources.collect(),
-            target: TargetRow {
-                kind: config.target.kind.name,
-                state: State::Ok,
-                paused_until: None,
-                resync_overdue: false,
-                last_error: None,
-            },
+            targets: targets.collect(),
             toggles: toggles.collect(),
         }
     }
@@ -183,7 +205,9 @@ impl Rows {
             match subject {
                 Subject::Source(id) => self.sources[id].show(&engine.source(id), now),
                 Subject::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
-                Subject::Target => self.target.show(&engine.target(), now),
+                Subject::Target(id) => self.targets[id].show(&engine.target(id), now),
+                // The engine touches the rows of their toggles.
+                Subject::Rule(_) | Subject::Environment(..) => {}
             }
         }
         self.started = engine.is_started();
@@ -207,9 +231,11 @@ impl Rows {
             sources.filter_map(|row| reason(format_args!("source {}", row.id), &row.last_error));
         let toggles = self.toggles.iter();
         let toggles =
-            toggles.filter_map(|row| reason(format_args!("toggle {}", row.key), &row.last_error));
-        let target = reason("target", &self.target.last_error);
-        sources.chain(target).chain(toggles)
+            toggles.filter_map(|row| reason(format_args!("toggle {}", row.name), &row.last_error));
+        let targets = self.targets.iter();
+        let targets =
+            targets.filter_map(|row| reason(format_args!("target {}", row.id), &row.last_error));
+        sources.chain(targets).chain(toggles)
     }
 
     /// How many toggles are in this state.
@@ -241,8 +267,33 @@ impl ToggleRow {
         self.state = toggle.state;
         self.users = toggle.users;
         self.last_success = now.time(toggle.last_success);
-        self.last_error = reasons(&toggle.troubles);
+        let environments = toggle.environments.iter();
+        let failing = environments.filter_map(EnvironmentRow::error);
+        let all = reasons(&toggle.troubles).into_iter().chain(failing);
+        self.last_error = joined(all);
         self.next_retry = now.time(toggle.next_retry);
+        let named = toggle.environments.iter().filter(|it| !it.name.is_empty());
+        self.environments = named.map(EnvironmentRow::of).collect();
+    }
+}
+
+impl EnvironmentRow {
+    fn of(environment: &EnvironmentView) -> EnvironmentRow {
+        let trouble = environment.trouble.as_ref();
+        EnvironmentRow {
+            name: environment.name.clone(),
+            state: environment.state,
+            last_error: trouble.map(Trouble::reason),
+        }
+    }
+
+    /// What fails there, with the name of the environment.
+    fn error(environment: &EnvironmentView) -> Option<String> {
+        let reason = environment.trouble.as_ref()?.reason();
+        Some(match &*environment.name {
+            "" => reason,
+            name => format!("environment {name}: {reason}"),
+        })
     }
 }
 
@@ -262,10 +313,7 @@ impl TargetRow {
 }
 
 fn reasons(troubles: &[Trouble]) -> Option<String> {
-    joined(troubles.iter().map(|trouble| {
-        let (what, why) = (trouble.operation.word(), trouble.failure.reason());
-        format!("{what}: {why}")
-    }))
+    joined(troubles.iter().map(Trouble::reason))
 }
 
 fn joined(errors: impl Iterator<Item = String>) -> Option<String> {

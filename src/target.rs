@@ -1,18 +1,22 @@
-//! The feature management platform that holds the toggles.
+//! The feature management platforms that hold the toggles.
 
 mod flagd;
 mod launchdarkly;
 mod restapi;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::Answers;
 use crate::config::{Config, TargetType};
 use crate::error::Failure;
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{
+    Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms, What,
+};
 use crate::metrics::Requests;
 
-/// Makes the requests to a platform. Of a toggle, at most one is under way.
+/// Makes the requests to a platform. Of a toggle, at most one for each part is under way, and none beside
+/// one for the whole.
 pub trait Target: Send + Sync {
     /// How it is to be dealt with.
     fn terms(&self) -> TargetTerms;
@@ -30,7 +34,7 @@ pub trait Target: Send + Sync {
     fn check(&self) -> Answers;
 }
 
-type Open = fn(&Arc<Config>, Requests) -> Result<Box<dyn Target>, String>;
+type Open = fn(&Arc<Config>, TargetId, Requests) -> Result<Box<dyn Target>, String>;
 
 /// A type of target: what the configuration has to know of it, and how one is opened.
 struct Type {
@@ -45,16 +49,32 @@ pub(crate) fn types() -> Vec<&'static TargetType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
-/// The target of the configuration; its requests are counted in `requests`.
+/// A target of the configuration; its requests are counted in `requests`.
 ///
 /// # Errors
 ///
 /// Says what of its configuration cannot be used.
-pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>, String> {
-    let kind = config.target.kind;
-    let found = TYPES.iter().find(|it| it.config == *kind);
-    let found = found.ok_or_else(|| format!("unknown type of target `{kind:?}`"))?;
-    (found.open)(config, requests)
+pub fn open(
+    config: &Arc<Config>,
+    id: TargetId,
+    requests: Requests,
+) -> Result<Box<dyn Target>, String> {
+    let target = &config.targets[id];
+    let found = TYPES.iter().find(|it| it.config == *target.kind);
+    let found = found.ok_or_else(|| format!("unknown type of target `{:?}`", target.kind))?;
+    (found.open)(config, id, requests).map_err(|error| format!("target {}: {error}", target.id))
+}
+
+/// The terms of the toggles of a target without environments.
+fn plain_toggles(
+    config: &Config,
+    id: TargetId,
+    batch: Option<usize>,
+) -> BTreeMap<ToggleId, ToggleTerms> {
+    let toggles = config.toggles_at(id);
+    toggles
+        .map(|(id, _)| (id, ToggleTerms::plain(batch)))
+        .collect()
 }
 
 /// Makes edits one after the other.
@@ -62,6 +82,6 @@ fn one_by_one(
     edits: &[Edit],
     apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,
 ) -> Applies {
-    let apply = |edit: &Edit| (edit.toggle, apply(edit.toggle, &edit.what));
+    let apply = |edit: &Edit| (edit.toggle, edit.part(), apply(edit.toggle, &edit.what));
     edits.iter().map(apply).collect()
 }

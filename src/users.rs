@@ -131,11 +131,10 @@ impl Users {
 }
 
 impl Change {
-    /// The changes of all environments together; none where one is not known.
-    pub fn of_all(changes: &[Option<Arc<Change>>]) -> Option<Arc<Change>> {
+    /// Several changes together, where they are those of several environments; none if there are none.
+    pub fn of_all(changes: &[&Arc<Change>]) -> Option<Arc<Change>> {
         let mut all: Option<Arc<Change>> = None;
         for change in changes {
-            let change = change.as_ref()?;
             all = Some(match all {
                 Some(all) if !Arc::ptr_eq(&all, change) => Arc::new(all.or(change)),
                 Some(all) => all,

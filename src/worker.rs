@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded
 
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
-use crate::job::{Done, Load, SourceId, ToggleId};
+use crate::job::{Done, Load, SourceId};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
@@ -166,14 +166,19 @@ impl Worker {
             return;
         };
         let has_left = matches!(done, Done::Leave(..));
-        let keys = self.retired[index].keys(&done);
-        let old = &mut self.retired[index];
-        old.engine.handle(Event::Done(done), moment());
-        let later = self.retired[index + 1..].iter_mut();
-        for generation in later.chain([&mut self.current]) {
-            generation.ended(&keys, moment());
+        let parts = done.parts();
+        let (older, later) = self.retired.split_at_mut(index + 1);
+        let old = &mut older[index].engine;
+        old.handle(Event::Done(done), moment());
+        for generation in later.iter_mut().chain([&mut self.current]) {
+            let engine = &mut generation.engine;
+            for (toggle, part) in &parts {
+                if let Some((toggle, part)) = engine.counterpart(old, *toggle, *part) {
+                    engine.handle(Event::Ended(toggle, part), moment());
+                }
+            }
             if has_left {
-                generation.engine.handle(Event::Left, moment());
+                engine.handle(Event::Left, moment());
             }
         }
     }
@@ -183,11 +188,7 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            log::tell(
-                generation.engine.take_notices(),
-                &generation.config,
-                &self.metrics,
-            );
+            log::tell(&mut generation.engine, &generation.config, &self.metrics);
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());
@@ -260,21 +261,6 @@ impl Generation {
             config: assignment.config,
             peers: assignment.peers,
             engine,
-        }
-    }
-
-    /// The keys of the toggles about which a job asked or told the target.
-    fn keys(&self, done: &Done) -> Vec<String> {
-        let key = |id: &ToggleId| self.config.toggles[*id].key.clone();
-        done.toggles_at_target().iter().map(key).collect()
-    }
-
-    /// An older generation's requests for these toggles have ended.
-    fn ended(&mut self, keys: &[String], now: Moment) {
-        for (id, toggle) in self.config.toggles.iter().enumerate() {
-            if keys.contains(&toggle.key) {
-                self.engine.handle(Event::Ended(id), now);
-            }
         }
     }
 }

@@ -84,11 +84,12 @@ fn json(entries: &[Entry]) -> Result<String, Stop> {
 
 /// What is in a file that can be used.
 fn summary(config: &Config, report: &Report) -> String {
-    let target = config.target.kind.name;
+    let targets: Vec<&str> = config.targets.iter().map(|it| &*it.id).collect();
+    let targets = targets.join(", ");
     let sources = count(config.sources.len(), "source");
     let toggles = count(config.toggles.len(), "toggle");
     let file = report.file().display();
-    format!("{file} is right: {sources}, {toggles}, target {target}")
+    format!("{file} is right: {sources}, {toggles}, target {targets}")
 }
 
 fn count(number: usize, word: &str) -> String {

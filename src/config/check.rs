@@ -77,7 +77,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         Some(Setting::MaxRemoval(limit)) => *limit,
         _ => MaxRemoval::default(),
     };
-    let toggles = toggles::read(&mut root, cx, &sources, target_type, limit);
+    let (toggles, rules) = toggles::read(&mut root, cx, &sources, target_type, limit);
     let settings = root.finish(cx);
     let interval = *settings.duration("resync_interval").ok()?;
     Some(Config {
@@ -86,7 +86,8 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         http_timeout: *settings.duration("http_timeout").ok()?,
         concurrency: *settings.number("concurrency").ok()?,
         sources: sources.list,
-        target: target?,
+        targets: vec![target?],
+        rules,
         toggles,
     })
 }

@@ -39,5 +39,10 @@ pub(super) fn read(
     }
     (kind.check)(&mut section, cx);
     let settings = section.finish(cx);
-    (Some(kind), Some(Target { kind, settings }))
+    let target = Target {
+        id: kind.name.to_owned(),
+        kind,
+        settings,
+    };
+    (Some(kind), Some(target))
 }

@@ -9,6 +9,7 @@ use super::reader::{Context, Node, Text};
 use super::section::Section;
 use super::sources::Sources;
 use super::{MaxRemoval, Rule, Toggle, policy, spec};
+use crate::job::{RuleId, SourceId};
 
 /// Reads `toggles` from the file's top.
 pub(super) fn read(
@@ -17,7 +18,7 @@ pub(super) fn read(
     sources: &Sources,
     target: Option<&'static TargetType>,
     max_removal: MaxRemoval,
-) -> Vec<Toggle> {
+) -> (Vec<Toggle>, Vec<Rule>) {
     let node = root.node("toggles");
     let Some(node) = node.filter(|node| !node.is_empty_list()) else {
         let at = root.node("toggles").map(|node| node.place);
@@ -28,24 +29,26 @@ pub(super) fn read(
             "there are no toggles",
             help,
         );
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let mut seen = Seen {
         sources,
         target,
         max_removal,
         keys: HashMap::new(),
+        rules: Vec::new(),
+        known_rules: HashMap::new(),
         used: Vec::new(),
     };
     let tables = cx.tables(&node, &TOGGLES);
     let count = tables.len();
     let toggles = tables.into_iter();
-    let toggles = toggles.filter_map(|table| seen.toggle(table, cx)).collect();
+    let toggles: Vec<Toggle> = toggles.filter_map(|table| seen.toggle(table, cx)).collect();
     // A toggle whose source is not known may well mean one that seems not to be used.
     if count > 0 && seen.used.len() == count {
         seen.warn_of_unused(cx);
     }
-    toggles
+    (toggles, seen.rules)
 }
 
 /// What the toggles may refer to, and what those so far have taken.
@@ -56,6 +59,8 @@ struct Seen<'a> {
     max_removal: MaxRemoval,
     /// The keys so far.
     keys: HashMap<String, Place>,
+    rules: Vec<Rule>,
+    known_rules: HashMap<(SourceId, String), RuleId>,
     /// The sources of the toggles so far.
     used: Vec<usize>,
 }
@@ -75,7 +80,8 @@ impl Seen<'_> {
         let settings = section.finish(cx);
         Some(Toggle {
             key: key?,
-            users_policy: users_policy?,
+            target: 0,
+            rule: self.rule_id(users_policy?),
             spec: spec?,
             max_removal: *settings
                 .max_removal("max_removal")
@@ -121,6 +127,19 @@ impl Seen<'_> {
             package: policy::package_parts(settings.text("package").ok()?)?.join("."),
             rule: settings.text("rule").ok()?.to_owned(),
         })
+    }
+
+    /// Toggles that follow the same rule share it.
+    fn rule_id(&mut self, rule: Rule) -> RuleId {
+        let next = self.rules.len();
+        let id = *self
+            .known_rules
+            .entry((rule.source, rule.to_string()))
+            .or_insert(next);
+        if id == next {
+            self.rules.push(rule);
+        }
+        id
     }
 
     fn source(&self, cx: &mut Context, text: &Text) -> Option<usize> {

@@ -1,11 +1,11 @@
-//! Passes: asking a source for the users of all its toggles, when its OPA is ready.
+//! Passes: asking a source for the users of all its rules, when its OPA is ready.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Evidence, Job, Load, Operation, SourceId, ToggleId};
+use crate::job::{Evidence, Job, Load, Operation, RuleId, SourceId, ToggleId};
 
 use super::loading::{Loading, Verdict};
 use super::task::{Slots, State, Task};
@@ -15,7 +15,6 @@ use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 /// delay the others.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
-#[derive(Default)]
 pub(super) struct Passes {
     /// Asked for, and why.
     pub(super) waiting: Option<Cause>,
@@ -40,8 +39,8 @@ pub(super) struct Passes {
     settling: Option<Pass>,
     /// How many have begun.
     count: u64,
-    pub(super) queries: VecDeque<ToggleId>,
-    slots: Slots,
+    pub(super) queries: VecDeque<RuleId>,
+    slots: Slots<RuleId>,
 }
 
 struct Pass {
@@ -49,7 +48,7 @@ struct Pass {
     cause: Cause,
     started: Instant,
     toggles: usize,
-    /// How many queries are not answered.
+    /// For how many the query is not answered.
     pending: usize,
     /// How long it took to ask, once all are.
     took: Option<Duration>,
@@ -73,9 +72,22 @@ pub(super) enum Answer {
 impl Passes {
     pub(super) fn new(asks_if_ready: bool, slots: usize) -> Passes {
         Passes {
+            waiting: None,
+            last: None,
+            unanswered: false,
+            ready: Task::default(),
+            ready_until: None,
+            held_since: None,
+            untold_until: None,
+            is_told_of: false,
             asks_if_ready,
+            loading: Loading::default(),
+            unproven: false,
+            running: None,
+            settling: None,
+            count: 0,
+            queries: VecDeque::new(),
             slots: Slots::new(slots),
-            ..Passes::default()
         }
     }
 
@@ -94,10 +106,10 @@ impl Passes {
         self.is_told_of = old.is_told_of;
     }
 
-    /// The slots that the next query waits for, where that is all it waits for.
-    pub(super) fn waiting_for_slot(&self) -> Option<&Slots> {
+    /// When the next query gets a slot although no request ends, where it waits for nothing else.
+    pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
         let waits = !self.queries.is_empty() && (!self.asks_if_ready || self.ready_until.is_some());
-        waits.then_some(&self.slots)
+        self.slots.next_free(now).filter(|_| waits)
     }
 
     #[cfg(test)]
@@ -147,9 +159,13 @@ impl Engine {
     fn begin_pass(&mut self, id: SourceId, now: Moment) {
         self.end_pass(id, now);
         self.timers.cancel(Timer::Patience(id));
-        let toggles = self.toggles_of(id);
+        let rules = self.sources[id].rules.clone();
+        let toggles = rules
+            .iter()
+            .map(|rule| self.rules[*rule].toggles.len())
+            .sum();
         let passes = &mut self.sources[id].passes;
-        let Some(cause) = passes.waiting.take().filter(|_| !toggles.is_empty()) else {
+        let Some(cause) = passes.waiting.take().filter(|_| toggles > 0) else {
             return;
         };
         passes.count += 1;
@@ -162,8 +178,8 @@ impl Engine {
             number: passes.count,
             cause,
             started: now.at,
-            toggles: toggles.len(),
-            pending: toggles.len(),
+            toggles,
+            pending: toggles,
             took: None,
             settling: 0,
             changed: 0,
@@ -171,9 +187,9 @@ impl Engine {
             lost: 0,
         });
         let count = passes.count;
-        for toggle in toggles {
-            self.toggles[toggle].pass = Some(count);
-            self.ask_for_query(toggle);
+        for rule in rules {
+            self.rules[rule].pass = Some(count);
+            self.ask_for_query(rule);
         }
     }
 
@@ -194,7 +210,7 @@ impl Engine {
         }
         pass.took = Some(now.at - pass.started);
         let before = passes.settling.replace(pass);
-        self.touched.insert(Subject::Source(id));
+        self.touch(Subject::Source(id));
         if let Some(before) = before {
             self.tell_of_pass(id, before);
         }
@@ -220,16 +236,24 @@ impl Engine {
         self.notify(Subject::Source(id), news);
     }
 
-    pub(super) fn count_answer(&mut self, id: SourceId, number: u64, answer: Answer, now: Moment) {
+    /// A query was answered, on which so many toggles wait.
+    pub(super) fn count_answer(
+        &mut self,
+        id: SourceId,
+        number: u64,
+        answer: Answer,
+        toggles: usize,
+        now: Moment,
+    ) {
         let Some(pass) = self.sources[id].passes.pass(number) else {
             return;
         };
         if pass.took.is_some() {
             return;
         }
-        pass.pending -= 1;
-        pass.failed += usize::from(answer != Answer::Good);
-        pass.lost += usize::from(answer == Answer::Lost);
+        pass.pending -= toggles;
+        pass.failed += if answer == Answer::Good { 0 } else { toggles };
+        pass.lost += if answer == Answer::Lost { toggles } else { 0 };
         if pass.pending == 0 {
             self.end_pass(id, now);
             self.try_pass(id, now);
@@ -238,7 +262,7 @@ impl Engine {
 
     /// The pass `number` is to tell of what becomes of a toggle.
     pub(super) fn waits_for_target(&mut self, toggle: ToggleId, number: u64) {
-        let source = self.config.toggles[toggle].users_policy.source;
+        let source = self.source_of(toggle);
         self.settled(toggle);
         if let Some(pass) = self.sources[source].passes.pass(number) {
             pass.settling += 1;
@@ -248,7 +272,7 @@ impl Engine {
 
     /// A toggle has come to rest at the target.
     pub(super) fn settled(&mut self, toggle: ToggleId) {
-        let source = self.config.toggles[toggle].users_policy.source;
+        let source = self.source_of(toggle);
         let Some(number) = self.toggles[toggle].settles.take() else {
             return;
         };
@@ -260,8 +284,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn enqueue_query(&mut self, id: SourceId, toggle: ToggleId) {
-        self.sources[id].passes.queries.push_back(toggle);
+    pub(super) fn enqueue_query(&mut self, id: SourceId, rule: RuleId) {
+        self.sources[id].passes.queries.push_back(rule);
     }
 
     pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
@@ -278,26 +302,20 @@ impl Engine {
             if !passes.is_ready(now) || !passes.slots.is_free(now) {
                 continue;
             }
-            let Some(toggle) = passes.queries.pop_front() else {
+            let Some(id) = passes.queries.pop_front() else {
                 continue;
             };
-            self.toggles[toggle].asking = asking;
-            let query = &mut self.toggles[toggle].query;
-            passes.slots.take(toggle, now, query.hung());
-            query.state = State::Running;
-            return Some(Job::Query(toggle, Arc::clone(origin)));
+            let rule = &mut self.rules[id];
+            rule.asking = asking;
+            passes.slots.take(id, now, rule.query.hung());
+            rule.query.state = State::Running;
+            return Some(Job::Query(id, Arc::clone(origin)));
         }
         None
     }
 
-    pub(super) fn release_query(&mut self, id: SourceId, toggle: ToggleId) {
-        self.sources[id].passes.slots.release(toggle);
-    }
-
-    pub(super) fn toggles_of(&self, id: SourceId) -> Vec<ToggleId> {
-        let toggles = self.config.toggles.iter().enumerate();
-        let ours = toggles.filter(|(_, toggle)| toggle.users_policy.source == id);
-        ours.map(|(toggle, _)| toggle).collect()
+    pub(super) fn release_query(&mut self, id: SourceId, rule: RuleId) {
+        self.sources[id].passes.slots.release(&rule);
     }
 }
 
@@ -410,7 +428,7 @@ impl Engine {
         let passes = &mut self.sources[id].passes;
         if passes.loading.demand_proof(now.at) {
             passes.held_since = Some(now.at);
-            self.touched.insert(Subject::Source(id));
+            self.touch(Subject::Source(id));
             self.notify(Subject::Source(id), News::Doubtful);
             self.ask_to_load(id, REPORT, now);
             self.ask_for_pass(id, Cause::Ready, now);
@@ -500,7 +518,7 @@ impl Engine {
 
     /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
-        self.touched.insert(Subject::Source(id));
+        self.touch(Subject::Source(id));
         self.note_unasked(id, now.at);
         if self.sources[id].passes.held_since.is_none() {
             self.notify(Subject::Source(id), News::NotReady);

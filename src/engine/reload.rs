@@ -1,15 +1,15 @@
 //! A reload: the engine of a new configuration takes over what still holds of what is known.
 //!
 //! The old engine ends the requests that it has in flight, and leaves the sources that went. What
-//! it has in flight for a toggle at the target, the new one waits for: no two requests for a toggle
+//! it has in flight for a part of a toggle at a target, the new one waits for: no two requests for a part
 //! are ever out together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{self, Config, Rule};
-use crate::job::{SourceId, Terms, ToggleId};
+use crate::config::{Config, Rule};
+use crate::job::{Part, RuleId, SourceId, TargetId, TargetTerms, Terms, ToggleId};
 
 use super::pass::Passes;
 use super::source::Source;
@@ -28,11 +28,8 @@ impl Engine {
     ) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
-        next.inherit_timer(self, Timer::Resync, Timer::Resync);
-        if self.has_same_target(&next) {
-            next.paused = self.paused.clone();
-            next.inherit_timer(self, Timer::Target, Timer::Target);
-            next.slots.inherit(&self.slots);
+        for (id, old_id) in next.targets_in_common_with(self) {
+            next.inherit_target(id, self, old_id);
         }
         for id in 0..next.sources.len() {
             let known = &next.config.sources[id];
@@ -49,7 +46,14 @@ impl Engine {
                 passes.loading.moved();
             }
         }
-        for (id, old_id) in next.in_common_with(self) {
+        for id in 0..next.rules.len() {
+            let mut known_before =
+                (0..self.rules.len()).filter(|old| next.is_same_rule(id, self, *old));
+            if let Some(old) = known_before.next() {
+                next.inherit_rule(id, self, old);
+            }
+        }
+        for (id, old_id) in next.toggles_in_common_with(self) {
             next.inherit_toggle(id, self, old_id);
         }
         next.wait_for(self, now);
@@ -57,27 +61,84 @@ impl Engine {
     }
 
     /// Waits for what an older engine, not always the one before this one, has in flight for a toggle
-    /// at the target.
+    /// at a target.
     pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
-        for (id, old_id) in self.in_common_with(old) {
+        for (id, old_id) in self.toggles_in_common_with(old) {
             let known = &old.toggles[old_id];
-            if known.apply.is_running() && !self.toggles[id].waits_for_old {
-                self.toggles[id].wait_for_old(known);
-                if self.has_same_target(old) && old.slots.holds(old_id) {
-                    self.slots.take(id, now, known.apply.hung());
+            for (old_part, work) in known.works() {
+                let Some(part) = self.part_like(id, old, old_id, old_part) else {
+                    continue;
+                };
+                if !work.task.is_running() || self.toggles[id].work(part).waits_for_old {
+                    continue;
+                }
+                self.toggles[id].wait_for_old(part, known, now);
+                let target = self.config.toggles[id].target;
+                let old_target = old.config.toggles[old_id].target;
+                let is_out = old.targets[old_target].slots.holds(&(old_id, old_part));
+                if is_out && self.is_same_target(target, old, old_target) {
+                    let slots = &mut self.targets[target].slots;
+                    slots.take((id, part), now, work.task.hung());
                 }
             }
         }
     }
 
+    /// The part of a toggle here that an old engine knows as this one.
+    pub(crate) fn counterpart(
+        &self,
+        old: &Engine,
+        toggle: ToggleId,
+        part: Part,
+    ) -> Option<(ToggleId, Part)> {
+        let common = self.toggles_in_common_with(old);
+        let (id, _) = common.into_iter().find(|(_, old)| *old == toggle)?;
+        Some((id, self.part_like(id, old, toggle, part)?))
+    }
+
+    /// The part of a toggle that is, in another engine, this part: environments go by their names.
+    fn part_like(&self, id: ToggleId, old: &Engine, old_id: ToggleId, part: Part) -> Option<Part> {
+        let Part::Environment(number) = part else {
+            return Some(part);
+        };
+        let name = &old.toggles[old_id].environments[number].name;
+        let mut environments = self.toggles[id].environments.iter();
+        let number = environments.position(|it| it.name == *name)?;
+        Some(Part::Environment(number))
+    }
+
+    /// The targets that another engine has too: here, and there. One that got another id, and nothing
+    /// else, is the same.
+    fn targets_in_common_with(&self, other: &Engine) -> Vec<(TargetId, TargetId)> {
+        let ids = |engine: &Engine| -> Vec<String> {
+            let targets = engine.config.targets.iter();
+            targets.map(|target| target.id.clone()).collect()
+        };
+        let (ours, theirs) = (ids(self), ids(other));
+        let counterpart = |(id, name): (TargetId, &String)| {
+            let by_id = theirs.iter().position(|other| other == name);
+            let renamed = || {
+                let mut gone = (0..theirs.len()).filter(|other| !ours.contains(&theirs[*other]));
+                gone.find(|old| self.is_same_target(id, other, *old))
+            };
+            Some((id, by_id.or_else(renamed)?))
+        };
+        ours.iter().enumerate().filter_map(counterpart).collect()
+    }
+
     /// The toggles that another engine has too: here, and there.
-    fn in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
+    fn toggles_in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
+        let targets: BTreeMap<TargetId, TargetId> =
+            self.targets_in_common_with(other).into_iter().collect();
         let others = other.config.toggles.iter().enumerate();
-        let others: BTreeMap<&str, ToggleId> = others
-            .map(|(id, toggle)| (toggle.key.as_str(), id))
+        let others: BTreeMap<(TargetId, &str), ToggleId> = others
+            .map(|(id, toggle)| ((toggle.target, toggle.key.as_str()), id))
             .collect();
         let toggles = self.config.toggles.iter().enumerate();
-        let common = toggles.map(|(id, toggle)| Some((id, *others.get(toggle.key.as_str())?)));
+        let common = toggles.map(|(id, toggle)| {
+            let target = *targets.get(&toggle.target)?;
+            Some((id, *others.get(&(target, toggle.key.as_str()))?))
+        });
         common.flatten().collect()
     }
 
@@ -92,33 +153,44 @@ impl Engine {
         self.stop();
     }
 
-    /// A request of the engine before this one has ended, for which a toggle waited.
-    pub(super) fn ended(&mut self, id: ToggleId, now: Moment) {
-        let toggle = &mut self.toggles[id];
-        if std::mem::take(&mut toggle.waits_for_old) {
-            toggle.apply.state = State::Idle;
-            self.slots.release(id);
+    /// A request of the engine before this one has ended, for which a part of a toggle waited.
+    pub(super) fn ended(&mut self, id: ToggleId, part: Part, now: Moment) {
+        let work = self.toggles[id].work(part);
+        if std::mem::take(&mut work.waits_for_old) {
+            work.task.state = State::Idle;
+            let target = self.config.toggles[id].target;
+            self.targets[target].slots.release(&(id, part));
             self.decide_again(id, now);
         }
     }
 
-    /// Which rule of which source names a toggle's users.
-    fn policy_of(&self, id: ToggleId) -> (&config::Source, &str, &str) {
-        let Rule {
-            source,
-            package,
-            rule,
-        } = &self.config.toggles[id].users_policy;
-        (&self.config.sources[*source], package, rule)
+    fn is_same_rule(&self, id: RuleId, other: &Engine, other_id: RuleId) -> bool {
+        let source = |engine: &Engine, rule: &Rule| engine.config.sources[rule.source].clone();
+        let (rule, known) = (&self.config.rules[id], &other.config.rules[other_id]);
+        rule.is_same_at_its_source(known) && source(self, rule) == source(other, known)
     }
 
-    fn has_same_target(&self, other: &Engine) -> bool {
-        self.config.target == other.config.target
+    /// Whether nothing but its id has changed.
+    fn is_same_target(&self, id: TargetId, other: &Engine, other_id: TargetId) -> bool {
+        let (target, known) = (&self.config.targets[id], &other.config.targets[other_id]);
+        target.kind == known.kind && target.settings == known.settings
     }
 
-    /// Whether it is the same target, whatever it is asked with.
-    fn is_at_the_same_place(&self, other: &Engine) -> bool {
-        self.config.target.place() == other.config.target.place()
+    fn inherit_target(&mut self, id: TargetId, old: &Engine, old_id: TargetId) {
+        self.inherit_timer(old, Timer::Resync(id), Timer::Resync(old_id));
+        if self.is_same_target(id, old, old_id) {
+            let known = &old.targets[old_id];
+            self.targets[id].paused = known.paused.clone();
+            self.targets[id].slots.inherit(&known.slots);
+            self.inherit_timer(old, Timer::Pause(id), Timer::Pause(old_id));
+        }
+    }
+
+    fn inherit_rule(&mut self, id: RuleId, old: &Engine, old_id: RuleId) {
+        let known = &old.rules[old_id];
+        self.rules[id].query = known.query.inherit().hurried();
+        self.rules[id].answer = known.answer.clone();
+        self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
     }
 
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
@@ -151,39 +223,60 @@ impl Engine {
     }
 
     fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId) {
-        let (known, readable) = (&old.toggles[old_id], self.terms.readable);
-        let (same_target, same_place) = (self.has_same_target(old), self.is_at_the_same_place(old));
-        let same_spec = self.config.toggles[id].spec == old.config.toggles[old_id].spec;
-        let same_policy = self.policy_of(id) == old.policy_of(old_id);
-        let toggle = &mut self.toggles[id];
+        let known = &old.toggles[old_id];
+        let (config, old_config) = (&self.config.toggles[id], &old.config.toggles[old_id]);
+        let same_target = self.is_same_target(config.target, old, old_config.target);
+        let target = &self.config.targets[config.target];
+        let same_place = target.place() == old.config.targets[old_config.target].place();
+        let same_spec = config.spec == old_config.spec;
+        let TargetTerms {
+            readable,
+            reads_first,
+            ..
+        } = self.targets[config.target].terms;
         // Until the policy is asked for anew.
-        toggle.news = u64::from(known.behind.is_some());
+        let rule = &mut self.rules[config.rule];
+        rule.news = rule.news.max(u64::from(known.behind.is_some()));
+        let parts: Vec<(Part, Part)> = known
+            .works()
+            .filter_map(|(part, _)| Some((self.part_like(id, old, old_id, part)?, part)))
+            .collect();
+        let toggle = &mut self.toggles[id];
         toggle.behind = known.behind;
         toggle.is_late = known.is_late;
-        if same_policy {
-            toggle.query = known.query.inherit().hurried();
-            toggle.answer = known.answer.clone();
-        }
         if same_target {
-            toggle.apply = known.apply.inherit().hurried();
-            toggle.exists = known.exists;
-            toggle.observed = known.observed.clone();
-            toggle.due = known.due;
-            toggle.last_success = known.last_success;
-            toggle.fresh = known.fresh;
-            if !same_spec {
-                toggle.observed.forget(readable);
-            }
+            toggle.inherit(known);
         }
         if same_place {
-            toggle.history = known.history.clone();
             toggle.unsure = known.unsure;
+        }
+        for (part, old_part) in &parts {
+            if let (Part::Environment(number), Part::Environment(old)) = (part, old_part) {
+                let environment = &mut toggle.environments[*number];
+                if same_target {
+                    environment.observed = known.environments[*old].observed.clone();
+                }
+                if same_place {
+                    environment.history = known.environments[*old].history.clone();
+                }
+            }
+            if same_target {
+                let work = toggle.work(*part);
+                work.task = known.task(*old_part).inherit().hurried();
+                work.unread = reads_first;
+            }
+        }
+        if same_target && !same_spec {
+            toggle.forget_spec(readable);
+        }
+        if same_place {
             self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
         }
         self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
         // A task that took nothing over is idle.
-        self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
-        self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
+        for (part, old_part) in parts {
+            self.inherit_wait(old, Key::Apply(id, part), Key::Apply(old_id, old_part));
+        }
     }
 
     /// The wait of a task, where it has not been cut short.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Job, Operation, Origin, SourceId, SourceTerms, Writes};
+use crate::job::{Job, Operation, Origin, RuleId, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
@@ -17,9 +17,10 @@ const WATCH: Duration = Duration::from_secs(30);
 /// How often OPA is asked for the writes to it.
 const COUNT: Duration = Duration::from_secs(5);
 
-#[derive(Default)]
 pub(super) struct Source {
     pub(super) terms: SourceTerms,
+    /// Those that are asked of it.
+    pub(super) rules: Vec<RuleId>,
     /// Where OPA is, or what the file held when it was last looked at.
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) discover: Task,
@@ -51,7 +52,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize) -> Source {
+    pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize, rules: Vec<RuleId>) -> Source {
         Source {
             origin: terms.origin.clone().map(Arc::new),
             registers: terms.registration.is_some() && mode == Mode::Serve,
@@ -62,7 +63,23 @@ impl Source {
                 Mode::Once { .. } => None,
             },
             terms,
-            ..Source::default()
+            rules,
+            discover: Task::default(),
+            register: Task::default(),
+            watch: Task::default(),
+            count: Task::default(),
+            counted: None,
+            load: Task::default(),
+            load_asked: None,
+            loads_left: 0,
+            connecting: false,
+            asked: 0,
+            asking: 0,
+            looking_since: None,
+            has_registered: false,
+            callback_health: CallbackHealth::Unknown,
+            rediscovery: Backoff::default(),
+            rediscover_after: None,
         }
     }
 
@@ -148,7 +165,7 @@ impl Engine {
                 Some(origin) => Job::Count(source, Arc::clone(origin)),
                 None => return,
             },
-            Key::Ready(_) | Key::Query(_) | Key::Apply(_) => return,
+            Key::Ready(_) | Key::Query(_) | Key::Apply(..) => return,
         };
         self.timers.cancel(Timer::Task(key));
         let task = self.task(key);
@@ -204,9 +221,9 @@ impl Engine {
     fn forget_origin(&mut self, id: SourceId) {
         self.sources[id].origin = None;
         self.outdate_answers(id);
-        for toggle in self.toggles_of(id) {
-            self.toggles[toggle].desired = None;
-            self.touched.insert(Subject::Toggle(toggle));
+        for rule in self.sources[id].rules.clone() {
+            self.rules[rule].desired = None;
+            self.touch(Subject::Rule(rule));
         }
     }
 
@@ -348,7 +365,7 @@ impl Engine {
         let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
         source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
         self.forget_origin(id);
-        self.touched.insert(Subject::Source(id));
+        self.touch(Subject::Source(id));
         self.failed_for_good(id, operation, failure);
     }
 
@@ -376,13 +393,13 @@ impl Engine {
     /// Its users are to be had elsewhere now, or not at all: whatever is asked of the OPA, or looked up
     /// in the document, of before says nothing any more.
     pub(super) fn outdate_answers(&mut self, id: SourceId) {
-        for toggle in self.toggles_of(id) {
-            let query = &mut self.toggles[toggle].query;
+        for rule in &self.sources[id].rules {
+            let query = &mut self.rules[*rule].query;
             query.outdate();
             // A wait that was asked for there holds up nothing here.
             if query.is_waiting() {
                 query.state = State::Idle;
-                self.timers.cancel(Timer::Task(Key::Query(toggle)));
+                self.timers.cancel(Timer::Task(Key::Query(*rule)));
             }
         }
         let passes = &mut self.sources[id].passes;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Operation, SourceId, ToggleId};
+use crate::job::{Operation, Part, RuleId, SourceId, TargetId, ToggleId};
 use crate::schedule::Backoff;
 
 use super::{Engine, News, Subject};
@@ -48,6 +48,11 @@ impl Trouble {
             failure,
             count: 1,
         }
+    }
+
+    /// In words that hold nothing of what the remote said.
+    pub(crate) fn reason(&self) -> String {
+        format!("{}: {}", self.operation.word(), self.failure.reason())
     }
 }
 
@@ -176,8 +181,8 @@ pub(super) enum Key {
     Count(SourceId),
     Load(SourceId),
     Ready(SourceId),
-    Query(ToggleId),
-    Apply(ToggleId),
+    Query(RuleId),
+    Apply(ToggleId, Part),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,15 +191,17 @@ pub(super) enum Timer {
     /// The running pass has had its time, and another is waiting.
     Patience(SourceId),
     Poll(SourceId),
+    /// A part of a toggle waits for another, which has been out for so long that it hangs.
+    Overtake(ToggleId),
     /// A toggle whose request was lost is due for another look.
     Confirm(ToggleId),
     /// A change of a toggle should have arrived.
     Late(ToggleId),
-    Resync,
+    Resync(TargetId),
     /// The resync should have ended.
-    Overdue,
+    Overdue(TargetId),
     /// The target's pause has ended.
-    Target,
+    Pause(TargetId),
 }
 
 impl Engine {
@@ -206,14 +213,14 @@ impl Engine {
             Key::Count(source) => &mut self.sources[source].count,
             Key::Load(source) => &mut self.sources[source].load,
             Key::Ready(source) => &mut self.sources[source].passes.ready,
-            Key::Query(toggle) => &mut self.toggles[toggle].query,
-            Key::Apply(toggle) => &mut self.toggles[toggle].apply,
+            Key::Query(rule) => &mut self.rules[rule].query,
+            Key::Apply(toggle, part) => &mut self.toggles[toggle].work(part).task,
         }
     }
 
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
-        self.touched.insert(subject(key));
+        self.touch(subject(key));
         if let Some(Trouble {
             operation,
             failure,
@@ -240,7 +247,7 @@ impl Engine {
             self.timers.set(Timer::Task(key), now.at + wait);
             self.notify(subject(key), News::Retry { operation, wait });
         }
-        self.touched.insert(subject(key));
+        self.touch(subject(key));
         let trouble = self.task(key).trouble.as_ref();
         let count = trouble.map_or(1, |trouble| trouble.count);
         if count.is_power_of_two() {
@@ -257,7 +264,9 @@ impl Engine {
 
 fn subject(key: Key) -> Subject {
     match key {
-        Key::Query(toggle) | Key::Apply(toggle) => Subject::Toggle(toggle),
+        Key::Query(rule) => Subject::Rule(rule),
+        Key::Apply(toggle, Part::Environment(number)) => Subject::Environment(toggle, number),
+        Key::Apply(toggle, Part::Whole | Part::Metadata) => Subject::Toggle(toggle),
         Key::Discover(source)
         | Key::Register(source)
         | Key::Watch(source)
@@ -274,28 +283,30 @@ pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 /// hangs altogether cannot fill this machine with threads.
 pub(crate) const HANGING: usize = 64;
 
-/// The slots for requests in flight to one source or to the target.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
+/// The slots for requests in flight to one source or target, each for what it is about.
+#[derive(Debug)]
+pub(super) struct Slots<K> {
     limit: usize,
     /// Requests that hang keep their slots: the peer counts them.
     strict: bool,
     /// Until when there is but one slot.
     narrow_until: Option<Instant>,
     /// Who is out, and when it gives its slot away.
-    taken: Vec<(ToggleId, Instant)>,
+    taken: Vec<(K, Instant)>,
 }
 
-impl Slots {
-    pub(super) fn new(limit: usize) -> Slots {
+impl<K: PartialEq> Slots<K> {
+    pub(super) fn new(limit: usize) -> Slots<K> {
         Slots {
             limit,
-            ..Slots::default()
+            strict: false,
+            narrow_until: None,
+            taken: Vec::new(),
         }
     }
 
     /// So many slots, and never more.
-    pub(super) fn strict(limit: usize) -> Slots {
+    pub(super) fn strict(limit: usize) -> Slots<K> {
         Slots {
             strict: true,
             ..Slots::new(limit)
@@ -308,12 +319,12 @@ impl Slots {
     }
 
     /// Leaves one slot for as long as the old ones would have.
-    pub(super) fn inherit(&mut self, old: &Slots) {
+    pub(super) fn inherit(&mut self, old: &Slots<K>) {
         self.narrow_until = old.narrow_until.filter(|_| self.strict);
     }
 
-    pub(super) fn holds(&self, toggle: ToggleId) -> bool {
-        self.taken.iter().any(|(taken, _)| *taken == toggle)
+    pub(super) fn holds(&self, key: &K) -> bool {
+        self.taken.iter().any(|(taken, _)| taken == key)
     }
 
     pub(super) fn is_free(&self, now: Instant) -> bool {
@@ -333,13 +344,13 @@ impl Slots {
     }
 
     /// Takes a slot; what hung the last time is thought to hang again, and takes none.
-    pub(super) fn take(&mut self, toggle: ToggleId, now: Instant, hung: bool) {
+    pub(super) fn take(&mut self, key: K, now: Instant, hung: bool) {
         self.taken
-            .push((toggle, if hung { now } else { now + PROMPT }));
+            .push((key, if hung { now } else { now + PROMPT }));
     }
 
-    pub(super) fn release(&mut self, toggle: ToggleId) {
-        self.taken.retain(|(other, _)| *other != toggle);
+    pub(super) fn release(&mut self, key: &K) {
+        self.taken.retain(|(other, _)| other != key);
     }
 
     fn has_room(&self) -> bool {

@@ -1,30 +1,27 @@
-//! A toggle: what is known of it, its query at the source, and its next step at the target.
+//! A toggle: what is known of it at its target, and the next step of each of its parts there.
 //!
-//! What is to be done at the target is decided by [`Engine::decide`], each time that something about
-//! it has changed, and nowhere else: which step is next, what it changes, and whether it may be taken.
+//! What is to be done about a part is decided by [`Engine::decide`], each time that something about the
+//! toggle has changed, and nowhere else: which step is next, what it changes, and whether it may be
+//! taken. A read, or a creation, is alone. Of the other parts, one is sent at a time, unless one hangs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
-use crate::job::{Applied, Applies, Edit, Job, Operation, Reads, SourceId, ToggleId, What};
-use crate::plan::{History, Observed, Removal, Step};
-use crate::schedule::LONGEST_PAUSE;
+use crate::job::{
+    Applied, Applies, Edit, Job, Operation, Part, Reads, SourceId, TargetId, ToggleId, What,
+};
+use crate::plan::{self, History, Observed, Present, Removal};
 use crate::users::{Change, Users};
 
-use super::pass::Answer;
-use super::task::{State, Task, Trouble};
-use super::view::{Outcome, Sent};
-use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
+use super::task::{PROMPT, State, Task, Trouble};
+use super::view::Sent;
+use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// How long after a toggle is in sync again to look once more, or to send once more, where an update
 /// was lost before: it may be applied late.
 const CONFIRM: Duration = Duration::from_secs(30);
-
-/// How long a target that counts requests counts them: after a 429, what it allows is asked for one
-/// at a time until then.
-const WINDOW: Duration = Duration::from_secs(10);
 
 /// How much longer than a request a change may take to arrive before that is a failure.
 const LATE: Duration = Duration::from_secs(5);
@@ -34,55 +31,80 @@ const UNSYNCED: Duration = Duration::from_secs(300);
 
 #[derive(Default)]
 pub(super) struct Toggle {
-    pub(super) query: Task,
-    pub(super) apply: Task,
-    /// The number of the pass that waits for the next answer.
-    pub(super) pass: Option<u64>,
+    pub(super) existence: Existence,
+    /// Whether its metadata follow `spec`.
+    pub(super) described: bool,
+    pub(super) environments: Vec<Environment>,
+    pub(super) whole: Work,
+    pub(super) metadata: Work,
     /// The pass that waits for what becomes of the answer at the target.
     pub(super) settles: Option<u64>,
     /// Whether it was created, or found, once.
     pub(super) exists: bool,
-    /// Who should have it: none while the newest query has not been answered well.
-    pub(super) desired: Option<Arc<Users>>,
-    /// When `desired` was asked for, and when the query in flight was, in [`Engine::tick`]s.
-    pub(super) asked: u64,
-    pub(super) asking: u64,
-    /// When the target was last looked at.
-    looked: u64,
-    /// When OPAL last called, or something else said that the policy has changed.
-    pub(super) news: u64,
+    /// When the target was last looked at, in [`Engine::tick`]s.
+    pub(super) looked: u64,
     /// Since when the target may not have what the policy says.
     pub(super) behind: Option<Instant>,
     /// That has lasted too long.
     pub(super) is_late: bool,
-    /// The last good answer.
-    pub(super) answer: Option<Arc<Users>>,
-    pub(super) observed: Observed,
     /// To be read again, or where that is not possible sent again, although nothing is known to differ.
     pub(super) due: bool,
-    /// The last read of several toggles did not tell of it: until it is known, or the next resync, it
+    /// The last read of several toggles did not return it: until it is known, or the next resync, it
     /// is read by itself.
-    pub(super) read_alone: bool,
+    read_alone: bool,
     pub(super) last_success: Option<Instant>,
-    /// What was sent, for the removal limit.
-    pub(super) history: History,
-    pub(super) outcome: Outcome,
+    /// This run has created it, or sent its metadata.
+    pub(super) created: bool,
+    pub(super) described_now: bool,
     /// It was created, or its users were sent, since a pass last told of it.
     pub(super) has_changed: bool,
-    /// Query once more as soon as the running query has ended.
-    again: bool,
-    /// What is to be done next, while that is queued.
-    next: Option<Next>,
-    /// The edit in flight.
-    edit: Option<Next>,
     /// Created, or found to exist, since the last update: a 404 is then no news.
     pub(super) fresh: bool,
     /// A request was lost that could be applied late.
     pub(super) unsure: bool,
+}
+
+/// Whether the target has a toggle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Existence {
+    #[default]
+    Unknown,
+    Absent,
+    Present,
+}
+
+/// A toggle in one environment of its target.
+#[derive(Default)]
+pub(super) struct Environment {
+    /// Empty at a target without environments.
+    pub(super) name: String,
+    pub(super) work: Work,
+    /// What the target has; none: it has to be read.
+    pub(super) observed: Option<plan::Environment>,
+    /// What was sent, for the removal limit.
+    pub(super) history: History,
+    /// What this run has sent.
+    pub(super) sent: Sent,
+    /// The update in flight.
+    sending: Option<Update>,
+}
+
+/// What is under way, or is to be done next, about one part of a toggle at the target.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) task: Task,
+    /// What is to be done next, while that is queued.
+    next: Option<Next>,
+    /// It is queued, and waits for another part of the toggle.
+    is_parked: bool,
+    /// When what is in flight was sent.
+    since: Option<Instant>,
+    /// Nothing may be sent before the toggle is read.
+    pub(super) unread: bool,
     /// What is in flight is a request of the engine before this one.
     pub(super) waits_for_old: bool,
     /// What is in flight cannot be taken for the target's state.
-    pub(super) recheck: bool,
+    recheck: bool,
 }
 
 enum Next {
@@ -92,24 +114,13 @@ enum Next {
     Update(Update),
 }
 
-impl Next {
-    fn operation(&self) -> Operation {
-        match self {
-            Next::Read => Operation::Read,
-            Next::Create => Operation::Create,
-            Next::Describe => Operation::Describe,
-            Next::Update(_) => Operation::Update,
-        }
-    }
-}
-
-/// Users to be sent, and what they change in each environment.
-pub(super) struct Update {
+/// Users to be sent, and what they change where that is known.
+struct Update {
     users: Arc<Users>,
-    changes: Vec<Option<Arc<Change>>>,
+    change: Option<Arc<Change>>,
 }
 
-/// What there is to do about a toggle at the target, or why it may not be done.
+/// What there is to do about a part of a toggle at the target, or why it may not be done.
 enum Decision {
     Step(Next),
     InSync,
@@ -118,22 +129,135 @@ enum Decision {
     /// It would take the toggle away from users, and the source's OPA has not proven that it has loaded
     /// everything.
     Doubtful,
-    /// The source's OPA is not ready, or there is nothing that a dry run does.
+    /// The users are not known, the source's OPA is not ready, another part comes first, or there is
+    /// nothing that a dry run does.
     Wait,
     Held(Failure),
 }
 
+/// The changes to the desired users that are known already: environments that have the same users share
+/// theirs.
+#[derive(Default)]
+struct Changes(Vec<(Arc<Users>, Arc<Change>)>);
+
+impl Changes {
+    fn of(&mut self, observed: &plan::Environment, desired: &Users) -> Option<Arc<Change>> {
+        let users = observed.users.as_ref()?;
+        let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, users));
+        if let Some((_, change)) = known {
+            return Some(Arc::clone(change));
+        }
+        let change = Arc::new(observed.change_to(desired)?);
+        self.0.push((Arc::clone(users), Arc::clone(&change)));
+        Some(change)
+    }
+}
+
+impl Work {
+    fn is_idle_or_queued(&self) -> bool {
+        self.task.is_idle() || self.task.is_queued()
+    }
+}
+
 impl Toggle {
-    /// Waits until the request that the old engine has in flight has ended: no two for one toggle
+    pub(super) fn set_environments(&mut self, names: &[String]) {
+        let environment = |name: &String| Environment {
+            name: name.clone(),
+            ..Environment::default()
+        };
+        self.environments = names.iter().map(environment).collect();
+    }
+
+    /// Its parts: what changes users first, and what depends on all others last.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+        let environments = (0..self.environments.len()).map(Part::Environment);
+        environments.chain([Part::Metadata, Part::Whole])
+    }
+
+    pub(super) fn work(&mut self, part: Part) -> &mut Work {
+        match part {
+            Part::Whole => &mut self.whole,
+            Part::Metadata => &mut self.metadata,
+            Part::Environment(number) => &mut self.environments[number].work,
+        }
+    }
+
+    pub(super) fn works(&self) -> impl Iterator<Item = (Part, &Work)> {
+        let environments = self.environments.iter().enumerate();
+        let environments = environments.map(|(id, it)| (Part::Environment(id), &it.work));
+        let others = [(Part::Metadata, &self.metadata), (Part::Whole, &self.whole)];
+        environments.chain(others)
+    }
+
+    /// Whether a part waits for its retry.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.works().any(|(_, work)| work.task.is_waiting())
+    }
+
+    pub(super) fn is_queued(&self) -> bool {
+        self.works().any(|(_, work)| work.task.is_queued())
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.works().any(|(_, work)| work.task.is_running())
+    }
+
+    pub(super) fn task(&self, part: Part) -> &Task {
+        match part {
+            Part::Whole => &self.whole.task,
+            Part::Metadata => &self.metadata.task,
+            Part::Environment(number) => &self.environments[number].work.task,
+        }
+    }
+
+    /// Takes over what an old engine knows of the toggle at the same target, but for its parts.
+    pub(super) fn inherit(&mut self, old: &Toggle) {
+        self.existence = old.existence;
+        self.exists = old.exists;
+        self.described = old.described;
+        self.due = old.due;
+        self.last_success = old.last_success;
+        self.fresh = old.fresh;
+    }
+
+    /// Its `spec` has changed, and with it perhaps its environments.
+    pub(super) fn forget_spec(&mut self, readable: bool) {
+        match readable {
+            true => self.existence = Existence::Unknown,
+            false => {
+                self.described = false;
+                self.environments
+                    .iter_mut()
+                    .for_each(Environment::forget_users);
+            }
+        }
+    }
+
+    /// Waits until the request that the old engine has in flight for a part has ended: no two for it
     /// are ever out together. What becomes of it, the old engine hears alone.
-    pub(super) fn wait_for_old(&mut self, old: &Toggle) {
-        self.waits_for_old = true;
-        self.apply.state = State::Running;
-        self.observed = Observed::Unknown;
+    pub(super) fn wait_for_old(&mut self, part: Part, old: &Toggle, now: Instant) {
+        let work = self.work(part);
+        work.waits_for_old = true;
+        work.unread = true;
+        work.task.state = State::Running;
+        work.since = Some(now);
         self.unsure |= old.unsure;
-        if let Some(Next::Update(update)) = &old.edit {
-            self.unsure = true;
-            self.history.may_have(&update.users);
+        match part {
+            Part::Whole => self.existence = Existence::Unknown,
+            Part::Metadata => self.described = false,
+            Part::Environment(number) => {
+                let environment = &mut self.environments[number];
+                environment.forget_users();
+                let name = &environment.name;
+                let mut others = old.environments.iter();
+                if let Some(update) = others
+                    .find(|it| it.name == *name)
+                    .and_then(|old| old.sending.as_ref())
+                {
+                    self.unsure = true;
+                    environment.history.may_have(&update.users);
+                }
+            }
         }
     }
 
@@ -144,360 +268,396 @@ impl Toggle {
         self.due = true;
         if !readable {
             self.looked = turn;
-            self.recheck = self.apply.is_running();
-            if !self.recheck {
-                self.observed.forget_users(readable);
+            for environment in &mut self.environments {
+                environment.work.recheck = environment.work.task.is_running();
+                if !environment.work.recheck {
+                    environment.forget_users();
+                }
             }
         }
     }
 
-    /// Whether the desired users were asked for before the target was last looked at: another instance
-    /// that asked later may have written what is there.
-    fn is_stale(&self) -> bool {
-        self.desired.is_some() && self.looked > self.asked
+    /// Has its metadata sent again: they may have been changed by hand.
+    pub(super) fn describe_again(&mut self) {
+        self.metadata.recheck = self.metadata.task.is_running();
+        self.described &= self.metadata.recheck;
     }
 
-    /// Whether an update waits for users that are asked for again.
-    fn waits_for_answer(&self, readable: bool) -> bool {
-        self.is_stale() && self.lacks_users(readable)
+    /// Whether the target lacks the toggle, or does not have it for exactly these users.
+    pub(super) fn lacks_users(&self, desired: &Users) -> bool {
+        let mut all = self.environments.iter();
+        self.existence != Existence::Present || !all.all(|it| it.is_on_for(desired))
     }
 
-    fn lacks_users(&self, readable: bool) -> bool {
-        let steps = self.observed.steps(self.desired.as_deref(), readable);
-        steps.contains(&Step::Update)
+    /// What of a part was last known may no longer be so.
+    fn forget(&mut self, part: Part, readable: bool) {
+        match part {
+            Part::Whole if self.existence == Existence::Present => self.due = true,
+            Part::Whole => self.existence = Existence::Unknown,
+            Part::Metadata => {
+                self.described = false;
+                self.metadata.unread = readable;
+            }
+            Part::Environment(number) if readable => self.environments[number].observed = None,
+            Part::Environment(number) => self.environments[number].forget_users(),
+        }
+    }
+}
+
+impl Environment {
+    fn forget_users(&mut self) {
+        if let Some(observed) = &mut self.observed {
+            observed.users = None;
+        }
     }
 
-    /// Whether the target has what was heard last.
-    #[cfg(test)]
-    pub(super) fn is_in_step(&self) -> bool {
-        self.desired.is_some() && self.apply.is_idle() && !self.lacks_users(true)
-    }
-
-    /// Whether policy says, or may say, something else than the target has.
-    fn is_behind(&self, readable: bool) -> bool {
-        let is_sent_again = self.due && !readable;
-        let steps = self.observed.steps(self.desired.as_deref(), readable);
-        let is_known = self.desired.is_some();
-        let lacks = is_known && steps.iter().any(|step| *step != Step::Describe);
-        self.news > self.asked || (!is_sent_again && lacks)
+    pub(super) fn is_on_for(&self, desired: &Users) -> bool {
+        let observed = self.observed.as_ref();
+        observed.is_some_and(|observed| observed.is_on_for(desired))
     }
 }
 
 impl Engine {
-    /// Asks for the users of a toggle as soon as its source has a slot.
-    pub(super) fn ask_for_query(&mut self, id: ToggleId) {
-        let toggle = &mut self.toggles[id];
-        match toggle.query.state {
-            State::Running => toggle.again = true,
-            State::Queued | State::GivenUp | State::Waiting { asked: true } => {}
-            State::Idle | State::Waiting { asked: false } => {
-                toggle.query.state = State::Queued;
-                self.timers.cancel(Timer::Task(Key::Query(id)));
-                self.enqueue_query(self.config.toggles[id].users_policy.source, id);
-            }
-        }
+    pub(super) fn desired(&self, id: ToggleId) -> Option<&Arc<Users>> {
+        self.rules[self.config.toggles[id].rule].desired.as_ref()
     }
 
-    /// Asks again for users that were asked for before the target was last looked at; of a file, looks at
-    /// that first.
-    fn ask_again(&mut self, id: ToggleId) {
-        let source = self.config.toggles[id].users_policy.source;
+    /// Whether the desired users were asked for before the target was last looked at: another instance
+    /// that asked later may have written what is there.
+    fn is_stale(&self, id: ToggleId) -> bool {
+        let rule = &self.rules[self.config.toggles[id].rule];
+        rule.desired.is_some() && self.toggles[id].looked > rule.asked
+    }
+
+    /// Whether an update waits for users that are asked for again.
+    pub(super) fn waits_for_answer(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        if self.sources[source].asked <= toggle.looked && self.sources[source].terms.is_read {
-            self.begin(Key::Discover(source));
-        } else if !toggle.query.is_running() || toggle.asking < toggle.looked {
-            self.ask_for_query(id);
-        }
-    }
-
-    /// Asks again for those users of a file that was looked at once more and holds the same.
-    pub(super) fn ask_stale(&mut self, source: SourceId) {
-        for id in self.toggles_of(source) {
-            if self.toggles[id].waits_for_answer(self.terms.readable) {
-                self.ask_again(id);
-            }
-        }
-    }
-
-    pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
-        let source = self.config.toggles[id].users_policy.source;
-        self.release_query(source, id);
-        if self.toggles[id].query.take_outdated() {
-            self.toggles[id].again = false;
-            return self.ask_for_query(id);
-        }
-        let answer = match result {
-            Ok(users) => {
-                self.succeeded(Key::Query(id));
-                self.trust(source);
-                self.learn(id, users, now);
-                Answer::Good
-            }
-            Err(failure) => {
-                self.toggles[id].desired = None;
-                self.rediscover(source, &failure, now);
-                let lost = failure.is_unreachable();
-                self.failed(Key::Query(id), Operation::Query, failure, now);
-                self.decide_again(id, now);
-                if lost { Answer::Lost } else { Answer::Failed }
-            }
+        let lacks = |desired: &Arc<Users>| {
+            let mut seen = toggle
+                .environments
+                .iter()
+                .filter(|it| it.observed.is_some());
+            seen.any(|it| !it.is_on_for(desired))
         };
-        let again = std::mem::take(&mut self.toggles[id].again);
-        // A pass that came in the meantime asks at once, but a pause that was asked for is kept.
-        let state = self.toggles[id].query.state;
-        if again && state != (State::Waiting { asked: true }) {
-            if state != State::Queued {
-                self.hurry_query(id);
-            }
-        } else if let Some(pass) = self.toggles[id].pass.take() {
-            self.waits_for_target(id, pass);
-            if self.is_at_rest(id) {
-                self.settled(id);
-            }
-            self.count_answer(source, pass, answer, now);
-        }
+        let is_there = toggle.existence == Existence::Present;
+        is_there && self.is_stale(id) && self.desired(id).is_some_and(lacks)
     }
 
-    pub(super) fn hurry_query(&mut self, id: ToggleId) {
-        self.toggles[id].query.state = State::Idle;
-        self.ask_for_query(id);
+    /// Whether a target has what was heard last.
+    #[cfg(test)]
+    pub(super) fn is_in_step(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let has = |desired: &Arc<Users>| !toggle.lacks_users(desired);
+        let mut works = toggle.works();
+        self.desired(id).is_some_and(has) && works.all(|(_, work)| work.task.is_idle())
     }
 
-    fn learn(&mut self, id: ToggleId, users: Users, now: Moment) {
-        let source = self.config.toggles[id].users_policy.source;
+    /// Whether policy says, or may say, something else than the target has.
+    fn is_behind(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let rule = &self.rules[self.config.toggles[id].rule];
+        let is_sent_again = toggle.due && !self.is_readable(id);
+        let lacks = rule
+            .desired
+            .as_deref()
+            .is_some_and(|desired| toggle.lacks_users(desired));
+        rule.news > rule.asked || (!is_sent_again && lacks)
+    }
+
+    /// Users have changed: what was held may have been let through by `sync --force`, and where a target
+    /// cannot be read, they are not sent again, but sent.
+    pub(super) fn note_change(&mut self, id: ToggleId) {
+        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        toggle.asked = toggle.asking;
-        // Of two equal sets, one is kept.
-        let users = match toggle.observed.same(&users) {
-            Some(known) => Arc::clone(known),
-            None => Arc::new(users),
+        let is_held = |(_, work): (Part, &Work)| {
+            let trouble = work.task.trouble.as_ref();
+            trouble.is_some_and(|trouble| trouble.failure.is_held())
         };
-        let before = toggle.answer.replace(Arc::clone(&users));
-        let changed = before.is_some_and(|before| before != users);
-        let was_known = toggle.desired.replace(users).is_some();
-        let cause = self.running_cause(source);
-        if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
-            self.missed_callback(source);
-        }
-        let readable = self.terms.readable;
-        let toggle = &mut self.toggles[id];
-        let is_held = |trouble: &Trouble| trouble.failure.is_held();
-        if changed && readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
-            // `sync --force` may have let it through.
-            toggle.due = true;
-        } else if changed && !readable {
-            // A change is not sent again, but sent.
+        if !readable {
             toggle.due = false;
-        }
-        // A poll by itself tells nothing new, and must not shorten the waits of a target that fails.
-        let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
-        if is_news && self.toggles[id].apply.may_be_hurried() {
-            self.hurry(id, now);
-        } else {
-            self.decide_again(id, now);
+        } else if toggle.works().any(is_held) {
+            toggle.due = true;
         }
     }
 
-    /// Decides anew what to do at the target, and puts the toggle in line for that, unless something of it
-    /// is in flight or waits for its retry.
+    /// Tries what waits for its retry at once, unless the target asked for the wait.
+    pub(super) fn hurry_all(&mut self, id: ToggleId) {
+        for part in self.toggles[id].parts() {
+            let task = &mut self.toggles[id].work(part).task;
+            if task.may_be_hurried() {
+                task.state = State::Idle;
+                self.timers.cancel(Timer::Task(Key::Apply(id, part)));
+            }
+        }
+    }
+
+    pub(super) fn hurry(&mut self, id: ToggleId, part: Part, now: Moment) {
+        self.timers.cancel(Timer::Task(Key::Apply(id, part)));
+        self.toggles[id].work(part).task.state = State::Idle;
+        self.decide_again(id, now);
+    }
+
+    /// Decides anew what to do at the target, and puts in line each part of a toggle about which there is
+    /// something to do, unless something of it is in flight or waits for its retry.
     pub(super) fn decide_again(&mut self, id: ToggleId, now: Moment) {
         self.note_if_behind(id, now.at);
-        let is_queued = self.toggles[id].apply.state == State::Queued;
-        if !is_queued && !self.toggles[id].apply.is_idle() {
-            return;
+        self.forget_old_changes(id, now.at);
+        let mut changes = Changes::default();
+        let mut is_in_sync = true;
+        for part in self.toggles[id].parts() {
+            if !self.toggles[id].work(part).is_idle_or_queued() {
+                is_in_sync = false;
+                continue;
+            }
+            match self.decide(id, part, &mut changes) {
+                Decision::Step(next) => {
+                    is_in_sync = false;
+                    self.put_in_line(id, part, next);
+                }
+                other => {
+                    is_in_sync &= matches!(other, Decision::InSync);
+                    self.come_to_rest(id, part, other, now);
+                }
+            }
         }
+        if is_in_sync {
+            self.note_in_sync(id, now.at);
+        }
+        if self.waits_for_answer(id) {
+            // It is not read again before the answer has come: each answer could be stale then.
+            self.ask_again(id);
+        } else if self.is_at_rest(id) {
+            self.note_looked_at(id, now.at);
+            self.settled(id);
+        }
+    }
+
+    fn forget_old_changes(&mut self, id: ToggleId, now: Instant) {
         let window = match self.config.toggles[id].max_removal.allows_everybody() {
             // Nothing is held back for what was removed before, and sets can be large.
             true => Duration::ZERO,
             false => self.config.resync_interval.unwrap_or(UNSYNCED),
         };
-        if let Some(start) = now.at.checked_sub(window) {
-            self.toggles[id].history.forget_before(start);
-        }
-        let next = match self.decide(id) {
-            Decision::Step(next) => next,
-            other => return self.come_to_rest(id, other, now),
-        };
-        let toggle = &mut self.toggles[id];
-        let readable = self.terms.readable;
-        let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
-        toggle.next = Some(next);
-        toggle.apply.state = State::Queued;
-        // A toggle that moves to the other queue leaves an entry in the first, which is passed over.
-        if is_change {
-            self.changes.push_back(id);
-        } else if !is_queued {
-            self.looks.push_back(id);
-        }
-        if self.paused.is_some() {
-            self.touched.insert(Subject::Target);
-        }
-        if self.toggles[id].waits_for_answer(readable) {
-            self.ask_again(id);
-        }
-    }
-
-    pub(super) fn hurry(&mut self, id: ToggleId, now: Moment) {
-        self.timers.cancel(Timer::Task(Key::Apply(id)));
-        self.toggles[id].apply.state = State::Idle;
-        self.decide_again(id, now);
-    }
-
-    /// The next step, if this run may take it. Whether a run is dry is decided here and nowhere else.
-    fn decide(&self, id: ToggleId) -> Decision {
-        let toggle = &self.toggles[id];
-        let readable = self.terms.readable;
-        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let mut blocked = None;
-        let mut steps = toggle.observed.steps(toggle.desired.as_deref(), readable);
-        if toggle.due && readable && matches!(toggle.observed, Observed::Present(_)) {
-            // After a change, before metadata.
-            let at = usize::from(steps.first() == Some(&Step::Update));
-            steps.insert(at, Step::Read);
-        }
-        for step in steps {
-            match step {
-                Step::Read => return Decision::Step(Next::Read),
-                Step::Create | Step::Describe if dry_run => {}
-                Step::Create => return Decision::Step(Next::Create),
-                Step::Describe => return Decision::Step(Next::Describe),
-                Step::Update => match self.update(id) {
-                    Ok(_) if dry_run => blocked = Some(Decision::Wait),
-                    Ok(update) => return Decision::Step(Next::Update(update)),
-                    Err(why) => blocked = Some(why),
-                },
+        if let Some(start) = now.checked_sub(window) {
+            for environment in &mut self.toggles[id].environments {
+                environment.history.forget_before(start);
             }
         }
-        // A dry run does not create, and tells nevertheless what would be held then.
-        let is_there = matches!(toggle.observed, Observed::Present(_));
-        if dry_run && !is_there && !readable {
-            blocked = self.update(id).err();
-        }
-        blocked.unwrap_or(Decision::InSync)
     }
 
-    /// The update that is to be sent, or why it may not be sent.
-    fn update(&self, id: ToggleId) -> Result<Update, Decision> {
+    fn put_in_line(&mut self, id: ToggleId, part: Part, next: Next) {
+        let target = self.config.toggles[id].target;
+        let readable = self.is_readable(id);
+        let toggle = &mut self.toggles[id];
+        let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
+        let work = toggle.work(part);
+        let is_in_line = work.task.is_queued() && !work.is_parked;
+        work.next = Some(next);
+        work.is_parked = false;
+        work.task.state = State::Queued;
+        // What moves to the other queue leaves an entry in the first, which is passed over.
+        if is_change {
+            self.targets[target].changes.push_back((id, part));
+        } else if !is_in_line {
+            self.targets[target].looks.push_back((id, part));
+        }
+        self.touch_pause(id);
+    }
+
+    /// What waits for the end of a pause is shown.
+    fn touch_pause(&mut self, id: ToggleId) {
+        let target = self.config.toggles[id].target;
+        if self.targets[target].paused.is_some() {
+            self.touch(Subject::Target(target));
+        }
+    }
+
+    /// The next step of a part, if this run may take it. Whether a run is dry is decided here and nowhere
+    /// else.
+    fn decide(&self, id: ToggleId, part: Part, changes: &mut Changes) -> Decision {
         let toggle = &self.toggles[id];
-        let Some(users) = toggle.desired.clone() else {
-            return Err(Decision::Wait);
-        };
+        let readable = self.is_readable(id);
+        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
+        let is_there = toggle.existence == Existence::Present;
+        match part {
+            Part::Whole if !is_there && toggle.existence == Existence::Unknown && readable => {
+                Decision::Step(Next::Read)
+            }
+            Part::Whole if is_there && readable && self.wants_read(id) => {
+                Decision::Step(Next::Read)
+            }
+            Part::Whole if !is_there && !dry_run => Decision::Step(Next::Create),
+            Part::Whole => Decision::InSync,
+            Part::Metadata if !is_there => Decision::Wait,
+            Part::Metadata if toggle.described || dry_run => Decision::InSync,
+            Part::Metadata if toggle.metadata.unread => Decision::Wait,
+            Part::Metadata => Decision::Step(Next::Describe),
+            // A dry run does not create, and reports nevertheless what would be held then.
+            Part::Environment(_) if !is_there && (readable || !dry_run) => Decision::Wait,
+            Part::Environment(number) => {
+                let environment = &toggle.environments[number];
+                let nothing = plan::Environment::default();
+                let observed = environment.observed.as_ref();
+                let (Some(observed), Some(desired)) = (
+                    observed.or((!is_there).then_some(&nothing)),
+                    self.desired(id),
+                ) else {
+                    return Decision::Wait;
+                };
+                if observed.is_on_for(desired) {
+                    return Decision::InSync;
+                }
+                match self.update(id, number, observed, desired, changes) {
+                    Decision::Step(_) if dry_run || environment.work.unread => Decision::Wait,
+                    decision => decision,
+                }
+            }
+        }
+    }
+
+    /// Whether a toggle that is there is to be read: it is due, or a part cannot go on without.
+    fn wants_read(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let desired = self.desired(id);
+        let metadata = &toggle.metadata;
+        let mut environments = toggle.environments.iter();
+        toggle.due
+            || (metadata.unread && !toggle.described && metadata.is_idle_or_queued())
+            || environments.any(|it| {
+                let lacks = || desired.is_some_and(|desired| !it.is_on_for(desired));
+                let is_unread = it.observed.is_none() || (it.work.unread && lacks());
+                is_unread && it.work.is_idle_or_queued()
+            })
+    }
+
+    /// The update that is to be sent to an environment, or why it may not be sent.
+    fn update(
+        &self,
+        id: ToggleId,
+        number: usize,
+        observed: &plan::Environment,
+        desired: &Arc<Users>,
+        changes: &mut Changes,
+    ) -> Decision {
         if !self.is_sure(id) {
-            return Err(Decision::Wait);
+            return Decision::Wait;
         }
-        if toggle.is_stale() {
-            return Err(Decision::Stale);
+        if self.is_stale(id) {
+            return Decision::Stale;
         }
-        let changes = toggle.observed.changes_to(&users);
+        let change = changes.of(observed, desired);
+        let history = &self.toggles[id].environments[number].history;
         let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
-        let removals = match limit.is_some() || lacks_proof {
-            true => toggle.observed.removals(&users, &changes, &toggle.history),
-            false => Vec::new(),
-        };
-        let may_remove = |removal: &Option<Removal>| removal.is_none_or(|it| it.removed > 0);
-        if lacks_proof && removals.iter().any(may_remove) {
-            return Err(Decision::Doubtful);
+        if limit.is_some() || lacks_proof {
+            let removals = observed.removals(desired, change.as_deref(), history);
+            let may_remove =
+                |removals: &Vec<Removal>| removals.iter().any(|removal| removal.removed > 0);
+            if lacks_proof && removals.as_ref().is_none_or(may_remove) {
+                return Decision::Doubtful;
+            }
+            let name = self.config.name_of(id);
+            let held =
+                limit.and_then(|limit| held_back(limit, removals.as_deref(), desired.len(), &name));
+            if let Some(failure) = held {
+                return Decision::Held(failure);
+            }
         }
-        let key = &self.config.toggles[id].key;
-        match limit.and_then(|limit| held_back(limit, &removals, users.len(), key)) {
-            Some(failure) => Err(Decision::Held(failure)),
-            None => Ok(Update { users, changes }),
-        }
+        Decision::Step(Next::Update(Update {
+            users: Arc::clone(desired),
+            change,
+        }))
     }
 
     /// Whether the desired users can be relied on: a pass follows as soon as they can.
     fn is_sure(&self, id: ToggleId) -> bool {
-        let source = self.config.toggles[id].users_policy.source;
-        self.sources[source].passes.is_sure()
+        self.sources[self.source_of(id)].passes.is_sure()
     }
 
     /// Whether the source's OPA has been taken at its word, and OPAL can be had to prove it.
     fn lacks_proof(&self, id: ToggleId) -> bool {
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        let source = &self.sources[self.source_of(id)];
         source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
     }
 
     /// What may be removed of a toggle at once, where there is a limit.
     fn limit(&self, id: ToggleId) -> Option<MaxRemoval> {
-        let toggle = &self.config.toggles[id];
-        let limit = match self.sources[toggle.users_policy.source].passes.unproven {
+        let limit = self.config.toggles[id].max_removal;
+        let limit = match self.sources[self.source_of(id)].passes.unproven {
             // A share says enough of few users too, where OPA may have lost some of its data.
-            true if toggle.max_removal == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
-            _ => toggle.max_removal,
+            true if limit == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
+            _ => limit,
         };
         let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
         (!is_forced && !limit.allows_everybody()).then_some(limit)
     }
 
-    /// There is nothing left to do at the target, or nothing that may be done.
-    fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Moment) {
-        self.touched.insert(Subject::Toggle(id));
-        let toggle = &mut self.toggles[id];
-        toggle.next = None;
-        toggle.apply.state = State::Idle;
-        if self.paused.is_some() {
-            self.touched.insert(Subject::Target);
-        }
-        if matches!(why, Decision::Stale) {
-            // It is not read again before the answer has come: each answer could be stale then.
-            return self.ask_again(id);
-        }
-        self.note_looked_at(id, now.at);
+    /// There is nothing left to do about a part at the target, or nothing that may be done.
+    fn come_to_rest(&mut self, id: ToggleId, part: Part, why: Decision, now: Moment) {
+        self.touch(Subject::Toggle(id));
+        self.touch_pause(id);
+        let desired = self.desired(id).map(Arc::clone);
+        let work = self.toggles[id].work(part);
+        work.next = None;
+        work.is_parked = false;
+        work.task.state = State::Idle;
         match why {
-            Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
-            Decision::Held(failure) => self.hold_back(id, failure),
-            Decision::InSync => self.note_in_sync(id, now.at),
+            Decision::Doubtful => self.doubt(self.source_of(id), now),
+            Decision::Held(failure) => self.hold_back(id, part, failure),
+            Decision::InSync => {
+                // Of two equal sets, one is kept.
+                if let (Part::Environment(number), Some(desired)) = (part, desired)
+                    && let Some(observed) = &mut self.toggles[id].environments[number].observed
+                    && observed.users.as_ref() == Some(&desired)
+                {
+                    observed.users = Some(desired);
+                }
+                self.succeeded(Key::Apply(id, part));
+            }
             Decision::Wait | Decision::Step(_) | Decision::Stale => {}
         }
-        self.settled(id);
     }
 
     fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
-        if toggle.desired.is_none() {
-            return;
-        }
         toggle.due = false;
         toggle.last_success = Some(now);
         if std::mem::take(&mut toggle.unsure) {
             self.timers.set(Timer::Confirm(id), now + CONFIRM);
         }
-        self.succeeded(Key::Apply(id));
     }
 
-    /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
-    fn hold_back(&mut self, id: ToggleId, failure: Failure) {
-        let apply = &mut self.toggles[id].apply;
-        if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
+    /// Leaves a part as it is, and says why: once, as long as the numbers are the same.
+    fn hold_back(&mut self, id: ToggleId, part: Part, failure: Failure) {
+        let task = &mut self.toggles[id].work(part).task;
+        if matches!(&task.trouble, Some(known) if known.failure.kind == failure.kind) {
             return;
         }
-        apply.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
-        self.notify(Subject::Toggle(id), News::HeldBack(failure));
+        task.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
+        self.notify(self.subject_of(id, part), News::HeldBack(failure));
+    }
+
+    fn subject_of(&self, id: ToggleId, part: Part) -> Subject {
+        match part {
+            Part::Environment(number) => Subject::Environment(id, number),
+            Part::Whole | Part::Metadata => Subject::Toggle(id),
+        }
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
     pub(super) fn note_unasked(&mut self, source: SourceId, now: Instant) {
         for id in self.toggles_of(source) {
-            if self.toggles[id].waits_for_answer(self.terms.readable) {
+            if self.waits_for_answer(id) {
                 self.note_looked_at(id, now);
             }
         }
     }
 
-    /// The policy of a source may have changed: its toggles are behind until it has been asked.
-    pub(super) fn heard_news(&mut self, source: SourceId, now: Instant) {
-        let turn = self.tick();
-        for id in self.toggles_of(source) {
-            self.toggles[id].news = turn;
-            self.note_if_behind(id, now);
-        }
-    }
-
     /// Notes since when the target may not have what the policy says.
-    fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
+    pub(super) fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
+        let is_behind = self.is_behind(id);
         let toggle = &mut self.toggles[id];
         let timer = Timer::Late(id);
-        match (toggle.is_behind(self.terms.readable), toggle.behind) {
+        match (is_behind, toggle.behind) {
             (true, None) => {
                 toggle.behind = Some(now);
                 self.timers
@@ -507,7 +667,7 @@ impl Engine {
                 toggle.behind = None;
                 self.timers.cancel(timer);
                 if std::mem::take(&mut toggle.is_late) {
-                    self.touched.insert(Subject::Toggle(id));
+                    self.touch(Subject::Toggle(id));
                 }
             }
             _ => {}
@@ -516,150 +676,244 @@ impl Engine {
 
     /// A change has not arrived for too long, for whatever reason.
     pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
-        self.touched.insert(Subject::Toggle(id));
+        self.touch(Subject::Toggle(id));
+        let rule = &self.rules[self.config.toggles[id].rule];
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
         let since = toggle.behind.unwrap_or(now);
-        if toggle.query.trouble.is_none() && toggle.apply.trouble.is_none() {
+        let is_told = toggle.works().any(|(_, work)| work.task.trouble.is_some());
+        if rule.query.trouble.is_none() && !is_told {
             let after = now - since;
             self.notify(Subject::Toggle(id), News::Late { after });
         }
     }
 
+    /// The next job at any target.
     pub(super) fn next_step(&mut self, moment: Moment) -> Option<Job> {
+        (0..self.targets.len()).find_map(|target| self.next_step_at(target, moment))
+    }
+
+    fn next_step_at(&mut self, target: TargetId, moment: Moment) -> Option<Job> {
         let now = moment.at;
-        if self.paused.is_some() || !self.slots.is_free(now) {
+        if self.targets[target].paused.is_some() || !self.targets[target].slots.is_free(now) {
             return None;
         }
         let mut edits: Vec<Edit> = Vec::new();
-        while let Some(id) = self.changes.pop_front().or_else(|| self.looks.pop_front()) {
-            let what = match &self.toggles[id].next {
-                None => continue,
-                Some(Next::Read) if edits.is_empty() => {
-                    self.take_slot(id, now);
-                    return Some(Job::Read(self.batch(id)));
+        while let Some((id, part)) = self.targets[target].pop() {
+            let Some(next) = self.toggles[id].work(part).next.take() else {
+                continue;
+            };
+            let is_read = matches!(next, Next::Read);
+            if is_read && !edits.is_empty() {
+                self.toggles[id].work(part).next = Some(next);
+                self.targets[target].looks.push_front((id, part));
+                break;
+            }
+            if self.has_to_wait(id, part, &edits, now) {
+                let work = self.toggles[id].work(part);
+                work.next = Some(next);
+                work.is_parked = true;
+                continue;
+            }
+            let what = match (next, part) {
+                (Next::Read, _) => {
+                    self.take_slot(target, id, part, now);
+                    return Some(Job::Read(target, self.batch(target, id, now)));
                 }
-                Some(Next::Read) => {
-                    self.looks.push_front(id);
-                    break;
-                }
-                Some(Next::Create) => What::Create,
-                Some(Next::Describe) => What::Describe,
-                Some(Next::Update(_)) if !self.is_sure(id) => {
-                    self.come_to_rest(id, Decision::Wait, moment);
+                (Next::Create, _) => What::Create,
+                (Next::Describe, _) => What::Describe,
+                (Next::Update(_), _) if !self.is_sure(id) => {
+                    self.come_to_rest(id, part, Decision::Wait, moment);
                     continue;
                 }
-                Some(Next::Update(update)) => What::Update(Arc::clone(&update.users)),
+                (Next::Update(update), Part::Environment(number)) => {
+                    let users = Arc::clone(&update.users);
+                    self.toggles[id].environments[number].sending = Some(update);
+                    What::Update(number, users)
+                }
+                (Next::Update(_), Part::Whole | Part::Metadata) => continue,
             };
-            self.toggles[id].edit = self.toggles[id].next.take();
-            self.set_running(id);
+            self.set_running(id, part, now);
             edits.push(Edit { toggle: id, what });
-            if !self.terms.applies_together {
+            if !self.targets[target].terms.applies_together {
                 break;
             }
         }
-        self.take_slot(edits.first()?.toggle, now);
-        Some(Job::Apply(edits))
+        let first = edits.first()?;
+        self.take_slot(target, first.toggle, first.part(), now);
+        Some(Job::Apply(target, edits))
     }
 
-    fn take_slot(&mut self, id: ToggleId, now: Instant) {
-        let hung = self.toggles[id].apply.hung();
-        self.slots.take(id, now, hung);
+    /// Whether a part has to wait for another part of the toggle that is in flight, and not in the same
+    /// job: one after the other, because platforms answer changes of one flag at the same time with a
+    /// 409; but one that hangs is overtaken.
+    fn has_to_wait(&mut self, id: ToggleId, part: Part, edits: &[Edit], now: Instant) -> bool {
+        let is_whole = |part: Part| part == Part::Whole;
+        let mut until = None;
+        for (other, work) in self.toggles[id].works() {
+            let is_here = |edit: &Edit| edit.toggle == id && edit.part() == other;
+            if other == part || !work.task.is_running() || edits.iter().any(is_here) {
+                continue;
+            }
+            if is_whole(part) || is_whole(other) {
+                return true;
+            }
+            let overtaken = work.since.map(|since| since + PROMPT);
+            until = until.max(overtaken.filter(|at| *at > now && !work.task.hung()));
+        }
+        if let Some(at) = until {
+            self.timers.set(Timer::Overtake(id), at);
+        }
+        until.is_some()
     }
 
-    fn set_running(&mut self, id: ToggleId) {
-        let toggle = &mut self.toggles[id];
-        toggle.apply.state = State::Running;
-        toggle.recheck = false;
+    fn take_slot(&mut self, target: TargetId, id: ToggleId, part: Part, now: Instant) {
+        let hung = self.toggles[id].work(part).task.hung();
+        self.targets[target].slots.take((id, part), now, hung);
+    }
+
+    fn set_running(&mut self, id: ToggleId, part: Part, now: Instant) {
+        let work = self.toggles[id].work(part);
+        work.task.state = State::Running;
+        work.since = Some(now);
+        work.recheck = false;
     }
 
     /// The toggles to read along with this one: all that are to be read, or read again, and can be
     /// had in the same job.
-    fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
-        let mut batch = vec![first];
-        let batches = &self.terms.batches;
-        let others = (0..self.toggles.len()).filter(|id| {
-            let toggle = &self.toggles[*id];
-            let is_read = match toggle.apply.state {
-                State::Queued => matches!(toggle.next, Some(Next::Read)),
-                State::Waiting { asked: false } => {
-                    matches!(self.decide(*id), Decision::Step(Next::Read))
-                }
-                _ => false,
-            };
-            *id != first && batches[*id] == batches[first] && !toggle.read_alone && is_read
-        });
-        if batches[first].is_some() && !self.toggles[first].read_alone {
-            batch.extend(others);
+    fn batch(&mut self, target: TargetId, first: ToggleId, now: Instant) -> Vec<ToggleId> {
+        let toggles = &self.targets[target].terms.toggles;
+        let batch = toggles.get(&first).and_then(|terms| terms.batch);
+        let mut ids = vec![first];
+        if batch.is_some() && !self.toggles[first].read_alone {
+            let others = toggles.iter().filter(|(id, terms)| {
+                **id != first && terms.batch == batch && self.can_be_read(**id)
+            });
+            ids.extend(others.map(|(id, _)| *id));
         }
-        for id in &batch {
-            self.timers.cancel(Timer::Task(Key::Apply(*id)));
-            self.toggles[*id].next = None;
-            self.toggles[*id].due = false;
-            self.set_running(*id);
+        for id in &ids {
+            self.timers
+                .cancel(Timer::Task(Key::Apply(*id, Part::Whole)));
+            let toggle = &mut self.toggles[*id];
+            toggle.whole.next = None;
+            toggle.due = false;
+            self.set_running(*id, Part::Whole, now);
         }
-        batch
+        ids
+    }
+
+    /// Whether a toggle is to be read, or read again, and need not be read alone.
+    fn can_be_read(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let is_to_be_read = match toggle.whole.task.state {
+            State::Queued => matches!(toggle.whole.next, Some(Next::Read)),
+            State::Waiting { asked: false } => {
+                let decision = self.decide(id, Part::Whole, &mut Changes::default());
+                matches!(decision, Decision::Step(Next::Read))
+            }
+            _ => false,
+        };
+        is_to_be_read && !toggle.read_alone && !toggle.is_running()
     }
 
     /// Reads of one job have ended; the slot is one of theirs.
-    pub(super) fn were_read(&mut self, results: Reads, now: Moment) {
+    pub(super) fn were_read(&mut self, target: TargetId, results: Reads, now: Moment) {
         for (id, _) in &results {
-            self.slots.release(*id);
+            self.targets[target].slots.release(&(*id, Part::Whole));
         }
         for (id, result) in results {
             match result {
-                Ok(Observed::Unknown) => self.was_not_told(id, now),
+                Ok(Observed::Unknown) => self.was_not_returned(id, now),
                 Ok(observed) => {
                     self.toggles[id].read_alone = false;
-                    self.was_seen(id, observed, now.at);
-                    self.step_taken(id, Operation::Read, now);
+                    self.was_seen(id, observed, now);
+                    self.step_taken(id, Part::Whole, Operation::Read, now);
                 }
-                Err(failure) => self.step_failed(id, Operation::Read, failure, now),
+                Err(failure) => self.step_failed(id, Part::Whole, Operation::Read, failure, now),
             }
         }
     }
 
-    /// The target has told what it has.
-    fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Instant) {
-        let turn = self.tick();
-        let toggle = &mut self.toggles[id];
-        toggle.looked = turn;
+    /// The target was looked at, and has this.
+    fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Moment) {
+        self.toggles[id].looked = self.tick();
         if let Observed::Present(present) = &observed {
-            toggle.exists = true;
-            toggle.history.seen(&present.environments, now);
+            let environments = self.toggles[id].environments.iter_mut();
+            for (environment, seen) in environments.zip(&present.environments) {
+                if let Ok(plan::Environment {
+                    users: Some(users), ..
+                }) = seen
+                {
+                    environment.history.seen(users, now.at);
+                }
+            }
         }
-        toggle.observed = observed;
+        self.was_found(id, observed, now);
     }
 
-    /// A read of several toggles told nothing of this one: it gets a job of its own, so that a request
+    /// The target has this, as far as is known.
+    fn was_found(&mut self, id: ToggleId, observed: Observed, now: Moment) {
+        let toggle = &mut self.toggles[id];
+        let present = match observed {
+            Observed::Present(present) => present,
+            Observed::Absent => {
+                toggle.existence = Existence::Absent;
+                return;
+            }
+            Observed::Unknown => {
+                toggle.existence = Existence::Unknown;
+                return;
+            }
+        };
+        toggle.existence = Existence::Present;
+        toggle.exists = true;
+        toggle.described = present.described;
+        toggle.metadata.unread = false;
+        let mut seen = present.environments.into_iter();
+        for number in 0..toggle.environments.len() {
+            let seen = seen.next().unwrap_or_else(|| Err(not_returned()));
+            let environment = &mut self.toggles[id].environments[number];
+            environment.work.unread = false;
+            match seen {
+                Ok(observed) => environment.observed = Some(observed),
+                Err(failure) => {
+                    environment.observed = None;
+                    if environment.work.is_idle_or_queued() {
+                        environment.work.next = None;
+                        let key = Key::Apply(id, Part::Environment(number));
+                        self.failed(key, Operation::Read, failure, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A read of several toggles did not return this one: it gets a job of its own, so that a request
     /// that hangs delays no other toggle, and that a 429 is heard before the next one goes out.
-    fn was_not_told(&mut self, id: ToggleId, now: Moment) {
+    fn was_not_returned(&mut self, id: ToggleId, now: Moment) {
         let toggle = &mut self.toggles[id];
         if std::mem::replace(&mut toggle.read_alone, true) {
-            let failure = Failure::new(Kind::Answer, "the target does not tell of it");
-            return self.step_failed(id, Operation::Read, failure, now);
+            return self.step_failed(id, Part::Whole, Operation::Read, not_returned(), now);
         }
         toggle.due = true;
-        toggle.apply.state = State::Idle;
+        toggle.whole.task.state = State::Idle;
         self.decide_again(id, now);
     }
 
     /// Edits of one job have ended; the slot is one of theirs.
-    pub(super) fn were_applied(&mut self, results: Applies, now: Moment) {
-        for (id, _) in &results {
-            self.slots.release(*id);
+    pub(super) fn were_applied(&mut self, target: TargetId, results: Applies, now: Moment) {
+        for (id, part, _) in &results {
+            self.targets[target].slots.release(&(*id, *part));
         }
-        for (id, result) in results {
-            let Some(edit) = self.toggles[id].edit.take() else {
-                continue;
+        for (id, part, result) in results {
+            let operation = match part {
+                Part::Whole => Operation::Create,
+                Part::Metadata => Operation::Describe,
+                Part::Environment(_) => Operation::Update,
             };
-            let operation = match (&edit, &result) {
-                (Next::Describe | Next::Update(_), Ok(Applied::Found(_))) => Operation::Read,
-                _ => edit.operation(),
-            };
-            match self.was_applied(id, edit, result, now.at) {
-                Ok(()) => self.step_taken(id, operation, now),
-                Err(failure) => self.step_failed(id, operation, failure, now),
+            match self.was_applied(id, part, result, now) {
+                Ok(()) => self.step_taken(id, part, operation, now),
+                Err(failure) => self.step_failed(id, part, operation, failure, now),
             }
         }
     }
@@ -668,180 +922,188 @@ impl Engine {
     fn was_applied(
         &mut self,
         id: ToggleId,
-        edit: Next,
+        part: Part,
         result: Result<Applied, Failure>,
-        now: Instant,
+        now: Moment,
     ) -> Result<(), Failure> {
+        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        match (result, edit) {
-            (Err(failure), Next::Update(update)) => {
-                if failure.is_unsure() {
-                    toggle.history.may_have(&update.users);
+        let sending = match part {
+            Part::Environment(number) => toggle.environments[number].sending.take(),
+            Part::Whole | Part::Metadata => None,
+        };
+        match (result, part) {
+            (Err(failure), Part::Environment(number)) => {
+                if let Some(update) = sending.filter(|_| failure.is_unsure()) {
+                    toggle.environments[number].history.may_have(&update.users);
                 }
                 return Err(failure);
             }
             (Err(failure), _) => return Err(failure),
             (Ok(Applied::Found(Observed::Unknown)), _) => {
-                let words = "the target says that it is there already (409), but could not show \
-                             it: it is read again";
+                let words = "the target says that it exists already (409), but could not show it: \
+                             it is read again";
                 return Err(Failure::new(Kind::Status(409), words));
             }
-            (Ok(Applied::Found(observed)), edit) => {
-                let is_new = matches!(edit, Next::Create);
-                toggle.exists |= is_new;
-                toggle.fresh |= is_new;
-                match self.terms.readable {
-                    true => self.was_seen(id, observed, now),
-                    false => toggle.observed = observed,
-                }
-            }
-            (Ok(Applied::Created(present)), _) => {
+            (Ok(Applied::Found(observed)), _) => {
                 toggle.exists = true;
                 toggle.fresh = true;
-                toggle.outcome.created = true;
-                toggle.has_changed = true;
-                toggle.history = History::of_new();
-                toggle.observed = Observed::Present(present);
-                self.notify(Subject::Toggle(id), News::Created);
-            }
-            (Ok(Applied::Done), Next::Update(update)) => self.was_updated(id, update, now),
-            (Ok(Applied::Done), _) => {
-                toggle.outcome.described = true;
-                if let Observed::Present(present) = &mut toggle.observed {
-                    present.described = true;
+                match readable {
+                    true => self.was_seen(id, observed, now),
+                    false => self.was_found(id, observed, now),
                 }
+            }
+            (Ok(Applied::Created(present)), _) => self.was_created(id, present, now),
+            (Ok(Applied::Done), Part::Environment(number)) => {
+                if let Some(update) = sending {
+                    self.was_updated(id, number, update, now.at);
+                }
+            }
+            (Ok(Applied::Done), _) => {
+                toggle.described = true;
+                toggle.described_now = true;
             }
         }
         Ok(())
     }
 
-    fn was_updated(&mut self, id: ToggleId, update: Update, now: Instant) {
+    fn was_created(&mut self, id: ToggleId, present: Present, now: Moment) {
         let toggle = &mut self.toggles[id];
-        let Update { users, changes } = update;
-        let change = Change::of_all(&changes);
+        toggle.fresh = true;
+        toggle.created = true;
+        toggle.has_changed = true;
+        for environment in &mut toggle.environments {
+            environment.history = History::of_new();
+        }
+        self.was_found(id, Observed::Present(present), now);
+        self.notify(Subject::Toggle(id), News::Created);
+    }
+
+    fn was_updated(&mut self, id: ToggleId, number: usize, update: Update, now: Instant) {
+        let toggle = &mut self.toggles[id];
+        let environment = &mut toggle.environments[number];
+        let Update { users, change } = update;
         toggle.fresh = false;
         toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-        toggle.observed.set_users(&users);
-        toggle.history.sent(&users, &changes, now);
-        toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-        self.notify(Subject::Toggle(id), News::Updated { users, change });
+        environment.observed = Some(plan::Environment::of(Arc::clone(&users)));
+        environment.history.sent(&users, change.as_ref(), now);
+        environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+        self.notify(
+            Subject::Environment(id, number),
+            News::Updated { users, change },
+        );
     }
 
     /// After a lost request: looks, or sends, once more.
     pub(super) fn confirm(&mut self, id: ToggleId, now: Moment) {
-        let turn = self.tick();
-        self.toggles[id].fall_due(self.terms.readable, turn);
+        let (turn, readable) = (self.tick(), self.is_readable(id));
+        self.toggles[id].fall_due(readable, turn);
         self.decide_again(id, now);
     }
 
-    fn step_taken(&mut self, id: ToggleId, operation: Operation, now: Moment) {
+    fn step_taken(&mut self, id: ToggleId, part: Part, operation: Operation, now: Moment) {
+        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        toggle.apply.state = State::Idle;
-        if std::mem::take(&mut toggle.recheck) {
-            toggle.observed.forget(self.terms.readable);
+        let work = toggle.work(part);
+        work.task.state = State::Idle;
+        let is_over = matches!(&work.task.trouble, Some(it) if it.operation == operation);
+        if std::mem::take(&mut work.recheck) {
+            toggle.forget(part, readable);
         }
         // The same step's trouble is over; another's may come back: it ends when all is done.
-        if matches!(&toggle.apply.trouble, Some(trouble) if trouble.operation == operation) {
-            self.succeeded(Key::Apply(id));
+        if is_over {
+            self.succeeded(Key::Apply(id, part));
         }
-        self.touched.insert(Subject::Toggle(id));
+        self.touch(Subject::Toggle(id));
         self.decide_again(id, now);
     }
 
-    fn step_failed(&mut self, id: ToggleId, operation: Operation, failure: Failure, now: Moment) {
-        let readable = self.terms.readable;
+    fn step_failed(
+        &mut self,
+        id: ToggleId,
+        part: Part,
+        operation: Operation,
+        failure: Failure,
+        now: Moment,
+    ) {
+        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
-        if deleted && matches!(operation, Operation::Update | Operation::Describe) {
-            toggle.observed = Observed::Absent;
-            toggle.apply.state = State::Idle;
+        let is_missing = failure.is_status(404);
+        let is_edit = matches!(operation, Operation::Update | Operation::Describe);
+        if is_missing && !toggle.fresh && toggle.exists && is_edit {
+            // It was deleted.
+            toggle.existence = Existence::Absent;
+            toggle.work(part).task.state = State::Idle;
             return self.decide_again(id, now);
         }
         toggle.unsure |= operation == Operation::Update && failure.is_unsure();
-        match operation {
-            // What was known is known still.
-            Operation::Read => toggle.due = true,
-            _ => toggle.observed.forget_users(readable),
+        toggle.forget(part, readable);
+        if is_missing && toggle.fresh {
+            toggle.existence = Existence::Unknown;
         }
-        if failure.is_status(404) && toggle.fresh {
-            toggle.observed = Observed::Unknown;
-        }
-        self.pause_target(&failure, now);
-        self.failed(Key::Apply(id), operation, failure, now);
-        self.note_if_behind(id, now.at);
-        self.note_looked_at(id, now.at);
-        self.settled(id);
-    }
-
-    /// After a 429, the whole target is left alone.
-    fn pause_target(&mut self, failure: &Failure, now: Moment) {
-        if !failure.is_status(429) {
-            return;
-        }
-        // Bounded, because a clock that jumped can make ages of a moment.
-        let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
-        let narrow = pause.unwrap_or_default().max(WINDOW);
-        self.slots.narrow(now.at + narrow);
-        let Some(wait) = pause else {
-            return;
-        };
-        let end = now.at + wait;
-        if self.paused.as_ref().is_none_or(|(known, _)| *known < end) {
-            self.paused = Some((end, failure.clone()));
-            self.timers.set(Timer::Target, end);
-            self.notify(Subject::Target, News::Paused { wait });
-            self.touched.insert(Subject::Target);
-        }
+        self.pause_target(self.config.toggles[id].target, &failure, now);
+        self.failed(Key::Apply(id, part), operation, failure, now);
+        self.decide_again(id, now);
     }
 
     /// Whether nothing is in flight or in line for a toggle at the target.
-    fn is_at_rest(&self, id: ToggleId) -> bool {
+    pub(super) fn is_at_rest(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
-        !is_active && !toggle.waits_for_answer(self.terms.readable)
+        !toggle.is_queued() && !toggle.is_running() && !self.waits_for_answer(id)
     }
 
     /// In a single pass: whether nothing more will come of a toggle. Once its source or its target has
     /// failed for good, retries of the other cannot help.
     pub(super) fn is_settled(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let unanswerable = toggle.query.has_given_up() || source.has_given_up();
-        let has_failed = unanswerable || toggle.apply.has_given_up();
-        let paused_for_good = match (&self.paused, self.until()) {
+        let (source, query) = (&self.sources[self.source_of(id)], self.query_of(id));
+        let unanswerable = query.has_given_up() || source.has_given_up();
+        let paused = &self.targets[self.config.toggles[id].target].paused;
+        let paused_for_good = match (paused, self.until()) {
             (Some((end, _)), Some(until)) => *end > until,
             _ => false,
         };
-        let applied = match toggle.apply.state {
+        let applied = toggle.works().all(|(_, work)| match work.task.state {
             State::Idle | State::GivenUp => true,
             State::Queued => paused_for_good,
-            State::Waiting { .. } => has_failed,
+            State::Waiting { .. } => unanswerable,
             State::Running => false,
-        };
-        let retries = toggle.query.is_waiting() || source.is_waiting();
-        let waits = toggle.waits_for_answer(self.terms.readable);
-        let known = toggle.desired.is_some() && source.passes.is_sure() && !waits;
+        });
+        let mut environments = toggle.environments.iter();
+        let has_failed = toggle.whole.task.has_given_up()
+            || environments.all(|environment| environment.work.task.has_given_up());
+        let retries = query.is_waiting() || source.is_waiting();
+        let waits = self.waits_for_answer(id);
+        let known = self.desired(id).is_some() && source.passes.is_sure() && !waits;
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
     }
+
+    pub(super) fn query_of(&self, id: ToggleId) -> &Task {
+        &self.rules[self.config.toggles[id].rule].query
+    }
+}
+
+fn not_returned() -> Failure {
+    Failure::new(Kind::Answer, "the target did not return it")
 }
 
 /// Why an update may not be made that removes so much, and leaves so many.
 ///
-/// A set that becomes empty removes all users. The limit holds in each environment by itself: what
-/// is not known of one lets nothing through in another. Where it is not known in one who has the
-/// toggle, an empty set is held too, if the configuration says anything of a limit.
+/// A set that becomes empty removes all users. Where it is not known who has the toggle, an empty set is
+/// held too, if the configuration says anything of a limit.
 fn held_back(
     limit: MaxRemoval,
-    removals: &[Option<Removal>],
+    removals: Option<&[Removal]>,
     left: usize,
-    key: &str,
+    name: &str,
 ) -> Option<Failure> {
-    let known = removals.iter().flatten();
-    let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
-    if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
-        return Some(Failure::held(most.removed, Some(most.of), limit, key));
-    }
-    let is_held = removals.contains(&None) && left == 0 && limit != MaxRemoval::Unset;
-    is_held.then(|| Failure::held(0, None, limit, key))
+    let Some(removals) = removals else {
+        let is_held = left == 0 && limit != MaxRemoval::Unset;
+        return is_held.then(|| Failure::held(0, None, limit, name));
+    };
+    let too_many = removals.iter();
+    let too_many = too_many.filter(|it| !limit.allows(it.removed, it.of, left));
+    let most = too_many.max_by(|one, other| one.cmp_share(other))?;
+    Some(Failure::held(most.removed, Some(most.of), limit, name))
 }

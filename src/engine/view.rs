@@ -5,19 +5,43 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Failure;
-use crate::job::{Operation, SourceId, ToggleId};
-use crate::plan::{Observed, Step};
+use crate::job::{Operation, Part, SourceId, TargetId, ToggleId};
 use crate::users::{Change, Users};
 
 use super::task::{Task, Trouble};
+use super::toggle::{Environment, Existence};
 use super::{Engine, Key, Mode, Subject, Timer};
 
-/// What was done, or would be done, about a toggle at the target.
+/// What a single pass did about a toggle at its target, or would have done.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) created: bool,
     pub(crate) described: bool,
+    pub(crate) environments: Vec<EnvironmentOutcome>,
+}
+
+/// The same of one environment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct EnvironmentOutcome {
+    /// Empty at a target without environments.
+    pub(crate) name: String,
     pub(crate) sent: Sent,
+    /// Why it is not as it should be.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Outcome {
+    /// What was sent to all environments together.
+    pub(crate) fn sent(&self) -> Sent {
+        let all = self.environments.iter().map(|it| &it.sent);
+        let sent: Vec<&Sent> = all.filter(|sent| **sent != Sent::Nothing).collect();
+        let changes: Option<Vec<_>> = sent.iter().map(|sent| sent.as_change()).collect();
+        match changes.map(|changes| Change::of_all(&changes)) {
+            None => Sent::Whole,
+            Some(None) => Sent::Nothing,
+            Some(Some(change)) => Sent::Change(change),
+        }
+    }
 }
 
 /// Which users were sent.
@@ -33,7 +57,7 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    pub(crate) fn as_change(&self) -> Option<&Change> {
+    pub(crate) fn as_change(&self) -> Option<&Arc<Change>> {
         match self {
             Sent::Change(change) => Some(change),
             Sent::Nothing | Sent::Whole => None,
@@ -41,7 +65,7 @@ impl Sent {
     }
 }
 
-/// The state of a source, of the target, of a toggle, or of everything.
+/// The state of a source, a target, a toggle, one of its environments, or everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Ok,
@@ -72,6 +96,17 @@ pub(crate) struct View {
     pub(crate) troubles: Vec<Trouble>,
     pub(crate) last_success: Option<Instant>,
     pub(crate) next_retry: Option<Instant>,
+    /// Of a toggle.
+    pub(crate) environments: Vec<EnvironmentView>,
+}
+
+/// A toggle in one of its environments.
+#[derive(Clone, Debug)]
+pub(crate) struct EnvironmentView {
+    /// Empty at a target without environments.
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) trouble: Option<Trouble>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,46 +150,78 @@ impl Engine {
             users: None,
             troubles,
             last_success: source.passes.last,
-            next_retry: self.next_retry(tasks),
+            next_retry: self.next_retry(tasks.into_iter()),
+            environments: Vec::new(),
         }
     }
 
     pub(crate) fn toggle(&self, id: ToggleId) -> View {
         let toggle = &self.toggles[id];
-        let tasks = [
-            (&toggle.query, Key::Query(id)),
-            (&toggle.apply, Key::Apply(id)),
-        ];
-        let mut troubles = troubles(tasks.map(|(task, _)| task));
-        if toggle.is_late && troubles.is_empty() {
+        let rule_id = self.config.toggles[id].rule;
+        let rule = &self.rules[rule_id];
+        let desired = rule.desired.as_deref();
+        let environment = |it: &Environment| EnvironmentView {
+            name: it.name.clone(),
+            state: match (&it.work.task.trouble, desired) {
+                (Some(trouble), _) if trouble.failure.is_held() => State::Held,
+                (Some(_), _) => State::Failing,
+                (None, None) => State::Waiting,
+                (None, Some(desired)) if it.is_on_for(desired) && !it.work.task.is_running() => {
+                    State::InSync
+                }
+                (None, Some(_)) => State::Syncing,
+            },
+            trouble: it.work.task.trouble.clone(),
+        };
+        let environments: Vec<EnvironmentView> =
+            toggle.environments.iter().map(environment).collect();
+        let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
+        let is_failing = environments.iter().any(|it| it.state == State::Failing);
+        let is_held = environments.iter().any(|it| it.state == State::Held);
+        let is_done = toggle.existence == Existence::Present
+            && toggle.described
+            && !toggle.is_running()
+            && environments.iter().all(|it| it.state == State::InSync);
+        if toggle.is_late && troubles.is_empty() && !is_failing && !is_held {
             troubles.push(Trouble::first(Operation::Update, Failure::late()));
         }
-        let desired = toggle.desired.as_deref();
-        let steps = toggle.observed.steps(desired, self.terms.readable);
-        let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
+        let state = if is_held {
             State::Held
-        } else if !troubles.is_empty() {
+        } else if !troubles.is_empty() || is_failing {
             State::Failing
         } else if desired.is_none() {
             State::Waiting
-        } else if toggle.apply.is_running() || !steps.is_empty() {
-            State::Syncing
-        } else {
+        } else if is_done {
             State::InSync
+        } else {
+            State::Syncing
         };
+        let parts = toggle.works();
+        let tasks = parts.map(|(part, work)| (&work.task, Key::Apply(id, part)));
         View {
             state,
-            users: toggle.answer.as_deref().map(Users::len),
+            users: rule.answer.as_deref().map(Users::len),
             troubles,
             last_success: toggle.last_success,
-            next_retry: self.next_retry(tasks),
+            next_retry: self.next_retry(tasks.chain([(&rule.query, Key::Query(rule_id))])),
+            environments,
         }
     }
 
-    pub(crate) fn target(&self) -> TargetView {
-        let waits = self.toggles.iter().any(|toggle| toggle.apply.is_queued());
-        let (paused_until, failure) = self.paused.clone().unzip();
-        let is_overdue = self.resync.as_ref().is_some_and(|resync| resync.is_overdue);
+    /// The name of a toggle's environment; empty at a target without environments.
+    pub(crate) fn environment(&self, id: ToggleId, number: usize) -> &str {
+        &self.toggles[id].environments[number].name
+    }
+
+    pub(crate) fn target(&self, id: TargetId) -> TargetView {
+        let target = &self.targets[id];
+        let mut toggles = target.terms.toggles.keys();
+        let waits = toggles.any(|id| self.toggles[*id].is_queued());
+        let (paused_until, failure) = target.paused.clone().unzip();
+        let is_overdue = target
+            .resync
+            .as_ref()
+            .is_some_and(|resync| resync.is_overdue);
         TargetView {
             state: match is_overdue {
                 _ if paused_until.is_some() => State::Paused,
@@ -170,65 +237,115 @@ impl Engine {
     /// What a single pass did about a toggle, or would have done, and how many users it has then; where
     /// it did not come to the end, all that went wrong, for the toggle and its source: nothing where
     /// the run was ended before.
-    pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Trouble>>) {
+    pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Named>>) {
         let toggle = &self.toggles[id];
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let tasks = [
-            &toggle.query,
-            &toggle.apply,
-            &source.discover,
-            &source.passes.ready,
-        ];
-        let done = toggle.outcome.clone();
-        let Some(desired) = &toggle.desired else {
-            return (done, Err(troubles(tasks)));
+        let source = &self.sources[self.source_of(id)];
+        let done = Outcome {
+            created: toggle.created,
+            described: toggle.described_now,
+            environments: self.environment_outcomes(id, |it| it.sent.clone()),
+        };
+        let named = |(part, trouble): (Option<&str>, Trouble)| Named {
+            environment: part.unwrap_or_default().to_owned(),
+            trouble,
+        };
+        let at_source = troubles([self.query_of(id), &source.discover, &source.passes.ready]);
+        let at_target = toggle.works().filter_map(|(part, work)| {
+            let name = match part {
+                Part::Environment(number) => Some(&*toggle.environments[number].name),
+                Part::Whole | Part::Metadata => None,
+            };
+            Some((name, work.task.trouble.clone()?))
+        });
+        let at_target: Vec<Named> = at_target.map(named).collect();
+        let at_source = at_source.into_iter().map(|trouble| named((None, trouble)));
+        let has_failed = !at_target.is_empty();
+        let mut all: Vec<Named> = at_source.chain(at_target).collect();
+        let Some(desired) = self.desired(id) else {
+            return (done, Err(all));
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let steps = toggle.observed.steps(Some(desired), self.terms.readable);
-        match steps.first() {
-            _ if toggle.apply.trouble.is_some() => (done, Err(troubles(tasks))),
-            None => (done, Ok(desired.len())),
-            Some(step) if dry_run && *step != Step::Read => {
-                (would(&toggle.observed, desired), Ok(desired.len()))
+        let is_readable = self.is_readable(id);
+        let lacks = toggle.lacks_users(desired) || !toggle.described;
+        let is_known = toggle.existence != Existence::Unknown || !is_readable;
+        if has_failed {
+            (done, Err(all))
+        } else if !lacks {
+            (done, Ok(desired.len()))
+        } else if dry_run && is_known {
+            (self.would(id, desired), Ok(desired.len()))
+        } else {
+            if let Some((_, failure)) = &self.targets[self.config.toggles[id].target].paused {
+                let trouble = Trouble::first(Operation::Update, failure.clone());
+                all = vec![named((None, trouble))];
             }
-            Some(_) => (
-                done,
-                Err(self.pause_trouble().unwrap_or_else(|| troubles(tasks))),
-            ),
+            (done, Err(all))
         }
     }
 
     /// What `max_removal` holds back, and how many users there would be.
     pub(crate) fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
+        let desired = self.desired(id)?;
+        Some((self.would(id, desired), desired.len()))
+    }
+
+    /// What a run that is not dry would do next.
+    fn would(&self, id: ToggleId, desired: &Users) -> Outcome {
         let toggle = &self.toggles[id];
-        let desired = toggle.desired.as_deref()?;
-        Some((would(&toggle.observed, desired), desired.len()))
+        let sent = |it: &Environment| match &it.observed {
+            _ if it
+                .work
+                .task
+                .trouble
+                .as_ref()
+                .is_some_and(|it| !it.failure.is_held()) =>
+            {
+                it.sent.clone()
+            }
+            Some(observed) if observed.is_on_for(desired) => it.sent.clone(),
+            Some(observed) => match observed.change_to(desired) {
+                Some(change) => Sent::Change(Arc::new(change)),
+                None => Sent::Whole,
+            },
+            None if toggle.existence == Existence::Absent => {
+                Sent::Change(Arc::new(desired.change_from(&Users::default())))
+            }
+            None => Sent::Whole,
+        };
+        Outcome {
+            created: toggle.created || toggle.existence == Existence::Absent,
+            described: toggle.described_now
+                || (toggle.existence == Existence::Present && !toggle.described),
+            environments: self.environment_outcomes(id, sent),
+        }
     }
 
-    fn pause_trouble(&self) -> Option<Vec<Trouble>> {
-        let (_, failure) = self.paused.as_ref()?;
-        Some(vec![Trouble::first(Operation::Update, failure.clone())])
+    fn environment_outcomes(
+        &self,
+        id: ToggleId,
+        sent: impl Fn(&Environment) -> Sent,
+    ) -> Vec<EnvironmentOutcome> {
+        let environments = self.toggles[id].environments.iter();
+        let outcome = |it: &Environment| EnvironmentOutcome {
+            name: it.name.clone(),
+            sent: sent(it),
+            failure: it.work.task.trouble.as_ref().map(|it| it.failure.clone()),
+        };
+        environments.map(outcome).collect()
     }
 
-    fn next_retry<const N: usize>(&self, tasks: [(&Task, Key); N]) -> Option<Instant> {
-        let waiting = tasks.iter().filter(|(task, _)| task.is_waiting());
-        let retries = waiting.filter_map(|(_, key)| self.timers.get(Timer::Task(*key)));
+    fn next_retry<'t>(&self, tasks: impl Iterator<Item = (&'t Task, Key)>) -> Option<Instant> {
+        let waiting = tasks.filter(|(task, _)| task.is_waiting());
+        let retries = waiting.filter_map(|(_, key)| self.timers.get(Timer::Task(key)));
         retries.min()
     }
 }
 
-/// What a run that is not dry would do next.
-fn would(observed: &Observed, desired: &Users) -> Outcome {
-    let sent = match Change::of_all(&observed.changes_to(desired)) {
-        None => Sent::Whole,
-        Some(change) if change.is_empty() && observed.is_in_order() => Sent::Nothing,
-        Some(change) => Sent::Change(change),
-    };
-    Outcome {
-        created: *observed == Observed::Absent,
-        described: matches!(observed, Observed::Present(present) if !present.described),
-        sent,
-    }
+/// What went wrong, and in which environment: empty where that does not matter.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) environment: String,
+    pub(crate) trouble: Trouble,
 }
 
 fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {

@@ -29,7 +29,10 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
             "sources",
             rows.sources.iter().map(|row| source(row, now)).collect(),
         ),
-        ("target", target(&rows.target, now)),
+        (
+            "target",
+            rows.targets.iter().map(|row| target(row, now)).collect(),
+        ),
         ("summary", summary(rows)),
         (
             "toggles",
@@ -65,14 +68,14 @@ fn toggle(row: &ToggleRow, now: SystemTime) -> String {
 }
 
 fn target(row: &TargetRow, now: SystemTime) -> String {
-    let (kind, state) = (Escaped(row.kind), state(row.state));
+    let (kind, state) = (Escaped(&row.id), state(row.state));
     let until = row
         .paused_until
         .map(|until| format!(" until {}", time(until, now)));
     let error = row.last_error.as_deref();
     let error = error.map(|error| format!(" ({})", Escaped(error)));
     format!(
-        "{kind}: {state}{}{}",
+        "<p>{kind}: {state}{}{}</p>\n",
         until.unwrap_or_default(),
         error.unwrap_or_default()
     )

@@ -41,17 +41,20 @@ impl Text {
             ["source"],
             sources.map(|row| ([row.id.as_str()], flag(row.state == State::Connected))),
         )?;
+        let targets = rows.targets.iter();
         self.gauge(
             "optoggles_target_paused",
             "Whether the target asked to be left alone for a while (429).",
-            [],
-            [([], flag(rows.target.paused_until.is_some()))],
+            ["target"],
+            targets
+                .clone()
+                .map(|row| ([row.id.as_str()], flag(row.paused_until.is_some()))),
         )?;
         self.gauge(
             "optoggles_resync_overdue",
             "Whether a resync takes longer than resync_interval.",
-            [],
-            [([], flag(rows.target.resync_overdue))],
+            ["target"],
+            targets.map(|row| ([row.id.as_str()], flag(row.resync_overdue))),
         )
     }
 

@@ -4,14 +4,13 @@ mod definition;
 mod file;
 mod flag;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Target, Type};
+use super::{Target, Type, plain_toggles};
 use crate::check::{Answers, Told};
 use crate::config::{Config, Key, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::plan::{Environment, Observed, Present};
 use definition::Definition;
 use file::File;
@@ -34,14 +33,12 @@ pub(super) static TYPE: Type = Type {
             .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
         left_behind: |_, _| None,
     },
-    open: |config, _| {
-        let path = config.target.settings.path("path")?;
-        Ok(Box::new(Flagd::new(path, config)))
-    },
+    open: |config, id, _| Ok(Box::new(Flagd::new(config, id)?)),
 };
 
 pub(super) struct Flagd {
     all: Arc<Config>,
+    id: TargetId,
     file: File,
 }
 
@@ -50,11 +47,12 @@ pub(super) struct Flagd {
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Flagd {
-    fn new(path: &Path, config: &Arc<Config>) -> Flagd {
-        Flagd {
+    fn new(config: &Arc<Config>, id: TargetId) -> Result<Flagd, String> {
+        Ok(Flagd {
             all: Arc::clone(config),
-            file: File::new(path),
-        }
+            id,
+            file: File::new(config.targets[id].settings.path("path")?),
+        })
     }
 
     /// Makes edits in one write: each costs a whole file and a wait for the disk. The file is left alone
@@ -65,7 +63,7 @@ impl Flagd {
         let mut definition = self.parse(text.as_deref())?;
         let made = edits
             .iter()
-            .map(|edit| (edit.toggle, self.make(edit, &mut definition)))
+            .map(|edit| (edit.toggle, edit.part(), self.make(edit, &mut definition)))
             .collect();
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
@@ -83,7 +81,7 @@ impl Flagd {
             (Some(flag), What::Create) => return Ok(Applied::Found(observed(Some(flag), toggle))),
             (found, _) => found.unwrap_or_default(),
         };
-        if let What::Update(users) = &edit.what {
+        if let What::Update(_, users) = &edit.what {
             flag.turn_on_for(users);
         }
         if is_new || matches!(edit.what, What::Describe) {
@@ -92,7 +90,7 @@ impl Flagd {
         definition.put(&toggle.key, flag);
         Ok(match edit.what {
             What::Create => Applied::Created(Present::plain(true, Some(Arc::default()))),
-            What::Describe | What::Update(_) => Applied::Done,
+            What::Describe | What::Update(..) => Applied::Done,
         })
     }
 
@@ -106,7 +104,7 @@ impl Flagd {
             return Ok("is not there yet, and can be written".into());
         };
         let definition = self.parse(Some(&text))?;
-        for toggle in &self.all.toggles {
+        for (_, toggle) in self.all.toggles_at(self.id) {
             definition.flag(&toggle.key)?;
         }
         let flags = definition.len();
@@ -120,8 +118,9 @@ impl Target for Flagd {
         TargetTerms {
             readable: true,
             at_once: Some(1),
-            batches: vec![Some(0); self.all.toggles.len()],
+            reads_first: false,
             applies_together: true,
+            toggles: plain_toggles(&self.all, self.id, Some(0)),
         }
     }
 
@@ -142,7 +141,7 @@ impl Target for Flagd {
 
     fn apply(&self, edits: &[Edit]) -> Applies {
         self.write(edits).unwrap_or_else(|failure| {
-            let failed = |edit: &Edit| (edit.toggle, Err(failure.clone()));
+            let failed = |edit: &Edit| (edit.toggle, edit.part(), Err(failure.clone()));
             edits.iter().map(failed).collect()
         })
     }
@@ -159,11 +158,11 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     };
     Observed::Present(Present {
         described: flag.follows(&toggle.spec),
-        environments: vec![Environment {
+        environments: vec![Ok(Environment {
             users: flag.users().map(Arc::new),
             named: None,
             in_order: flag.is_in_order(),
-        }],
+        })],
     })
 }
 

@@ -9,7 +9,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
@@ -22,9 +22,9 @@ use crate::check::Answers;
 use crate::config::{
     Config, Context, Key, Section, Setting, TargetType, Tls, ValueKind, warn_if_plain,
 };
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
@@ -54,7 +54,7 @@ pub(super) static TYPE: Type = Type {
         spec: spec::SPEC,
         left_behind: spec::left_behind,
     },
-    open: |config, requests| Ok(Box::new(LaunchDarkly::new(config, requests)?)),
+    open: |config, id, requests| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[
@@ -89,30 +89,27 @@ pub(super) struct LaunchDarkly {
     base_url: Address,
     client: Client,
     headers: [(String, Secret); 1],
-    /// By toggle.
-    specs: Vec<Spec>,
-    /// For each toggle, which others are read with it.
-    batches: Vec<Option<usize>>,
+    specs: BTreeMap<ToggleId, Spec>,
     lists: Lists,
-    /// Each flag as it was last read or created, with what was changed of it since. One whose change
-    /// failed is not here: nothing is changed before it has been read.
+    /// Each flag as it was last read or created, with what was changed of it since. What is being
+    /// changed, or failed to be, is not here.
     flags: Mutex<HashMap<ToggleId, Flag>>,
 }
 
 impl LaunchDarkly {
-    fn new(config: &Config, requests: Requests) -> Result<LaunchDarkly, String> {
-        let settings = &config.target.settings;
-        let specs = config.toggles.iter().map(Spec::of);
-        let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
+    fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
+        let settings = &config.targets[id].settings;
+        let toggles = config.toggles_at(id);
+        let specs =
+            toggles.map(|(id, toggle)| Ok((id, Spec::of(toggle, &config.rules[toggle.rule])?)));
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
             client: Client::new(config.http_timeout, AT_ONCE, &Tls::default(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
-            batches: list::batches(&specs),
             lists: Lists::default(),
             flags: Mutex::default(),
-            specs,
+            specs: specs.collect::<Result<_, String>>()?,
         })
     }
 
@@ -147,7 +144,7 @@ impl LaunchDarkly {
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
-        let spec = &self.specs[id];
+        let spec = self.spec(id)?;
         let environments = query_of(&spec.environments);
         let path = ["flags", &spec.proj_key, &spec.key];
         match self.send(self.request(Method::GET, &path, &environments), spec) {
@@ -157,10 +154,16 @@ impl LaunchDarkly {
         }
     }
 
+    fn spec(&self, id: ToggleId) -> Result<&Spec, Failure> {
+        let spec = self.specs.get(&id);
+        spec.ok_or_else(|| Failure::new(Kind::Setup, "the toggle belongs to another target"))
+    }
+
     /// Keeps what a flag was told to be.
     fn keep(&self, id: ToggleId, told: Told) -> Result<Present, Failure> {
-        let flag = told.flag(&self.specs[id])?;
-        let present = flag.present();
+        let spec = self.spec(id)?;
+        let flag = told.flag(spec)?;
+        let present = flag.present(spec);
         self.flags().insert(id, flag);
         Ok(present)
     }
@@ -178,7 +181,7 @@ impl LaunchDarkly {
         if instructions.is_empty() {
             return Ok(());
         }
-        let spec = &self.specs[id];
+        let spec = self.spec(id)?;
         let body = Patch {
             environment_key: environment,
             comment: &spec.comment,
@@ -193,33 +196,41 @@ impl LaunchDarkly {
     }
 
     fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
-        let known = self.flags().remove(&id);
-        let mut flag = match (what, known) {
-            (What::Create, _) => return self.create(id),
-            (_, Some(flag)) => flag,
-            (_, None) => return self.read_one(id).map(Applied::Found),
-        };
         match what {
-            What::Update(users) => self.update(id, &mut flag, users)?,
-            _ => {
-                self.patch(id, None, &flag.description)?;
-                flag.description.clear();
+            What::Create => self.create(id),
+            What::Describe => self.describe(id).map(|()| Applied::Done),
+            What::Update(environment, users) => {
+                self.update(id, *environment, users).map(|()| Applied::Done)
             }
         }
-        self.flags().insert(id, flag);
-        Ok(Applied::Done)
     }
 
-    fn update(&self, id: ToggleId, flag: &mut Flag, users: &Arc<Users>) -> Result<(), Failure> {
-        for (number, key) in self.specs[id].environments.iter().enumerate() {
-            self.patch(id, Some(key), &flag.patch(number, users))?;
-            flag.environments[number] = State::of(users);
+    fn describe(&self, id: ToggleId) -> Result<(), Failure> {
+        let known = self
+            .flags()
+            .get_mut(&id)
+            .and_then(|flag| flag.description.take());
+        self.patch(id, None, &known.ok_or_else(unread)?)?;
+        if let Some(flag) = self.flags().get_mut(&id) {
+            flag.description = Some(Vec::new());
+        }
+        Ok(())
+    }
+
+    fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
+        let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
+        let (on, state) = known.ok_or_else(unread)?;
+        let environment = self.spec(id)?.environments.get(number);
+        let environment = environment.map(String::as_str);
+        self.patch(id, environment, &state.patch(&on, users))?;
+        if let Some(flag) = self.flags().get_mut(&id) {
+            flag.environments[number] = Some(State::of(users));
         }
         Ok(())
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
-        let spec = &self.specs[id];
+        let spec = self.spec(id)?;
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
@@ -238,8 +249,9 @@ impl Target for LaunchDarkly {
         TargetTerms {
             readable: true,
             at_once: Some(AT_ONCE),
-            batches: self.batches.clone(),
+            reads_first: true,
             applies_together: false,
+            toggles: list::toggles(&self.specs),
         }
     }
 
@@ -257,6 +269,11 @@ impl Target for LaunchDarkly {
     fn check(&self) -> Answers {
         self.check_all()
     }
+}
+
+/// Nothing is changed before it has been read.
+fn unread() -> Failure {
+    Failure::new(Kind::Answer, "the flag has to be read before it is changed")
 }
 
 /// The body that creates a flag: boolean, and seen by the SDKs in browsers and on phones.

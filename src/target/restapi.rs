@@ -7,7 +7,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Target, Type, one_by_one};
+use super::{Target, Type, one_by_one, plain_toggles};
 use crate::address::Address;
 use crate::check::{Answers, Told};
 use crate::config::{
@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
 use crate::secret::Secret;
@@ -35,7 +35,7 @@ pub(super) static TYPE: Type = Type {
         spec: Spec::Free(&["key", "users"]),
         left_behind: |_, _| None,
     },
-    open: |config, requests| Ok(Box::new(RestApi::new(config, requests)?)),
+    open: |config, id, requests| Ok(Box::new(RestApi::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[
@@ -75,6 +75,7 @@ pub(super) struct RestApi {
     headers: Vec<(String, Secret)>,
     reads: bool,
     all: Arc<Config>,
+    id: TargetId,
     client: Client,
 }
 
@@ -87,15 +88,16 @@ struct NewToggle<'a> {
 }
 
 impl RestApi {
-    fn new(config: &Arc<Config>, requests: Requests) -> Result<RestApi, String> {
+    fn new(config: &Arc<Config>, id: TargetId, requests: Requests) -> Result<RestApi, String> {
         let (timeout, connections) = (config.http_timeout, config.concurrency);
-        let settings = &config.target.settings;
+        let settings = &config.targets[id].settings;
         let headers = settings.headers("extra_headers").unwrap_or_default();
         Ok(RestApi {
             endpoint_url: settings.address("endpoint_url")?.clone(),
             headers: headers.to_vec(),
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
+            id,
             client: Client::new(timeout, connections, &Tls::default(), requests)?,
         })
     }
@@ -110,7 +112,7 @@ impl RestApi {
 
     /// Whether the server answers, as far as can be seen without writing.
     fn reach(&self) -> Result<String, Failure> {
-        if let (true, Some(toggle)) = (self.reads, self.all.toggles.first()) {
+        if let (true, Some((_, toggle))) = (self.reads, self.all.toggles_at(self.id).next()) {
             let key = &toggle.key;
             let has = match self.read_one(toggle)? {
                 Observed::Absent => "has no",
@@ -164,7 +166,7 @@ impl RestApi {
             What::Create => return self.create(toggle),
             What::Describe if toggle.spec.is_empty() => return Ok(Applied::Done),
             What::Describe => request.json(&toggle.spec)?,
-            What::Update(users) => request.carrying(Body::made(|| {
+            What::Update(_, users) => request.carrying(Body::made(|| {
                 (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
             }))?,
         };
@@ -193,7 +195,7 @@ impl RestApi {
         };
         let present = Present {
             described: true,
-            environments: vec![environment],
+            environments: vec![Ok(environment)],
         };
         accepted(answer).map(|_| Applied::Created(present))
     }
@@ -204,8 +206,9 @@ impl Target for RestApi {
         TargetTerms {
             readable: self.reads,
             at_once: None,
-            batches: vec![None; self.all.toggles.len()],
+            reads_first: false,
             applies_together: false,
+            toggles: plain_toggles(&self.all, self.id, None),
         }
     }
 

@@ -3,7 +3,7 @@
 use log::Level;
 
 use crate::config::Config;
-use crate::engine::{Cause, News, Notice, Subject};
+use crate::engine::{Cause, Engine, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
 use crate::seconds::Seconds;
@@ -11,13 +11,13 @@ use crate::users::Users;
 
 const LOG: &str = "optoggles";
 
-/// Writes notices to the log, and counts what is counted of them.
-pub(super) fn tell(notices: Vec<Notice>, config: &Config, metrics: &Metrics) {
-    for Notice { subject, news } in notices {
+/// Writes the engine's notices to the log, and counts what is counted of them.
+pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
+    for Notice { subject, news } in engine.take_notices() {
         count(subject, &news, config, metrics);
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
-            let of = field(subject, config);
+            let of = field(subject, config, engine);
             log::log!(target: LOG, level, "{}", words(&of, &news));
             trace_users(&of, &news);
         }
@@ -40,11 +40,22 @@ fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
 }
 
 /// What a line is about, such as `toggle=us-feature`.
-fn field(subject: Subject, config: &Config) -> String {
+fn field(subject: Subject, config: &Config, engine: &Engine) -> String {
     match subject {
         Subject::Source(id) => format!("source={}", config.sources[id].id),
-        Subject::Toggle(id) => format!("toggle={}", config.toggles[id].key),
-        Subject::Target => "target".into(),
+        Subject::Rule(id) => {
+            let rule = &config.rules[id];
+            format!("source={} rule={rule}", config.sources[rule.source].id)
+        }
+        Subject::Toggle(id) => format!("toggle={}", config.name_of(id)),
+        Subject::Environment(id, number) => {
+            let toggle = config.name_of(id);
+            match engine.environment(id, number) {
+                "" => format!("toggle={toggle}"),
+                name => format!("toggle={toggle} environment={name}"),
+            }
+        }
+        Subject::Target(id) => format!("target={}", config.targets[id].id),
     }
 }
 

@@ -8,11 +8,11 @@ use crossbeam_channel::unbounded;
 use super::count;
 use crate::check::{Answers, SourceCheck, Told};
 use crate::commands::Stop;
-use crate::config::Config;
 use crate::config::report::Entry;
+use crate::config::{Config, Rule};
 use crate::engine::Subject;
 use crate::error::Failure;
-use crate::job::{SourceId, ToggleId};
+use crate::job::{RuleId, SourceId, TargetId};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::source::{self, Source};
@@ -33,7 +33,7 @@ pub(super) struct Finding {
 
 enum Peer {
     Source(SourceId, Box<dyn Source>),
-    Target(Box<dyn Target>),
+    Target(TargetId, Box<dyn Target>),
 }
 
 /// Asks every source and the target, all at once, and each question once. Nothing is written.
@@ -48,8 +48,11 @@ pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
         let source = source::open(source, config, &token, &metrics).map_err(Stop::invalid)?;
         peers.push(Peer::Source(id, source));
     }
-    let target = target::open(config, metrics.requests("target")).map_err(Stop::invalid)?;
-    peers.push(Peer::Target(target));
+    for (id, target) in config.targets.iter().enumerate() {
+        let requests = metrics.requests(format!("target {}", target.id));
+        let target = target::open(config, id, requests).map_err(Stop::invalid)?;
+        peers.push(Peer::Target(id, target));
+    }
     let answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config)).concat();
     let mut findings: Vec<(Subject, Finding)> = answers
         .into_iter()
@@ -72,13 +75,14 @@ impl Finding {
                 format!("source {}", config.sources[id].id),
                 format!("sources[{id}]"),
             ),
-            Subject::Toggle(id) => (
-                format!("toggle {}", config.toggles[id].key),
+            Subject::Rule(id) => (format!("rule {}", config.rules[id]), "toggles".to_owned()),
+            Subject::Toggle(id) | Subject::Environment(id, _) => (
+                format!("toggle {}", config.name_of(id)),
                 format!("toggles[{id}].users_policy"),
             ),
-            Subject::Target => (
-                format!("target {}", config.target.kind.name),
-                "target".to_owned(),
+            Subject::Target(id) => (
+                format!("target {}", config.targets[id].id),
+                config.key_of_target(id),
             ),
         };
         Finding {
@@ -140,25 +144,33 @@ impl Peer {
         };
         match self {
             Peer::Source(id, source) => {
-                let toggles: Vec<ToggleId> = (0..config.toggles.len())
-                    .filter(|toggle| config.toggles[*toggle].users_policy.source == *id)
-                    .collect();
-                let SourceCheck { answers, origin } = source.check(!toggles.is_empty());
+                let rules = config.rules.iter().enumerate();
+                let rules: Vec<(RuleId, &Rule)> =
+                    rules.filter(|(_, rule)| rule.source == *id).collect();
+                let SourceCheck { answers, origin } = source.check(!rules.is_empty());
                 let users = origin.map(|origin| {
-                    in_parallel(&toggles, config.concurrency, |toggle| {
-                        let rule = &config.toggles[*toggle].users_policy;
+                    in_parallel(&rules, config.concurrency, |(id, rule)| {
                         let users = origin
                             .clone()
                             .and_then(|origin| source.query(&origin, rule));
-                        let told = users.map(|users| count(users.len(), "user").into());
-                        (Subject::Toggle(*toggle), format!("rule {rule}"), told)
+                        let told = users.map(|users| Told::from(count(users.len(), "user")));
+                        let toggles = config.toggles.iter().enumerate();
+                        let toggles = toggles.filter(|(_, toggle)| toggle.rule == *id);
+                        let answer = |(toggle, _)| {
+                            (
+                                Subject::Toggle(toggle),
+                                format!("rule {rule}"),
+                                told.clone(),
+                            )
+                        };
+                        toggles.map(answer).collect::<Vec<Answer>>()
                     })
                 });
                 of(Subject::Source(*id), answers)
-                    .chain(users.into_iter().flatten())
+                    .chain(users.into_iter().flatten().flatten())
                     .collect()
             }
-            Peer::Target(target) => of(Subject::Target, target.check()).collect(),
+            Peer::Target(id, target) => of(Subject::Target(*id), target.check()).collect(),
         }
     }
 }

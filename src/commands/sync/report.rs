@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::engine::{Engine, Sent, Trouble};
+use crate::engine::{Engine, EnvironmentOutcome, Named, Sent};
+use crate::error::Failure;
 use crate::job::ToggleId;
 use crate::terminal::Tone;
 use crate::users::Users;
@@ -36,6 +37,7 @@ struct Summary {
 #[derive(Serialize)]
 struct Row {
     key: String,
+    target: String,
     #[serde(rename = "result")]
     verdict: Verdict,
     /// How many users the toggle has then.
@@ -48,8 +50,25 @@ struct Row {
     names: Option<Names>,
     /// Why the toggle is not as it should be.
     error: Option<String>,
+    /// Empty at a target without environments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    environments: Vec<EnvironmentRow>,
+    /// The toggle as people know it.
+    #[serde(skip)]
+    name: String,
     #[serde(skip)]
     sent: Sent,
+}
+
+/// The same of one environment.
+#[derive(PartialEq, Serialize)]
+struct EnvironmentRow {
+    name: String,
+    #[serde(rename = "result")]
+    verdict: Verdict,
+    added: Option<usize>,
+    removed: Option<usize>,
+    error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -80,8 +99,7 @@ impl Report {
         verbose: bool,
         took: Duration,
     ) -> Report {
-        let toggles = config.toggles.iter().enumerate();
-        let toggles = toggles.map(|(id, toggle)| Row::new(id, &toggle.key, engine, verbose));
+        let toggles = (0..config.toggles.len()).map(|id| Row::new(id, config, engine, verbose));
         let toggles: Vec<Row> = toggles.collect();
         Report {
             dry_run,
@@ -104,12 +122,12 @@ impl Report {
     /// One line a toggle, and a summary line.
     pub(super) fn human(&self, colours: bool) -> String {
         let in_columns = self.toggles.iter().filter(|row| row.error.is_none());
-        let keys = widest(self.toggles.iter().map(|row| row.key.clone()));
+        let keys = widest(self.toggles.iter().map(|row| row.name.clone()));
         let changes = widest(in_columns.clone().map(Row::change));
         let counts = widest(in_columns.map(Row::count));
         let mut text = String::new();
         for row in &self.toggles {
-            let (key, change, count) = (&row.key, row.change(), row.count());
+            let (key, change, count) = (&row.name, row.change(), row.count());
             let result = match colours {
                 true => row.verdict.tone().paint(&self.result(row)),
                 false => self.result(row),
@@ -121,6 +139,9 @@ impl Report {
             };
             // Writing to a string does not fail.
             let _ = writeln!(text, "{key:keys$}   {columns}{result}");
+            for environment in row.differing() {
+                let _ = writeln!(text, "  {}", self.environment_line(environment));
+            }
             if let Some(Names {
                 added_users,
                 removed_users,
@@ -151,6 +172,14 @@ impl Report {
                 };
                 format!("{created}{updated}failed: {error}")
             }
+        }
+    }
+
+    fn environment_line(&self, row: &EnvironmentRow) -> String {
+        let change = change_of(row.added, row.removed);
+        match row.verdict {
+            Verdict::Held | Verdict::Failed => format!("{}: {}", row.name, self.words(row.verdict)),
+            _ => format!("{}: {change} {}", row.name, self.words(row.verdict)),
         }
     }
 
@@ -216,11 +245,11 @@ impl Verdict {
 }
 
 impl Row {
-    fn new(id: ToggleId, key: &str, engine: &Engine, verbose: bool) -> Row {
+    fn new(id: ToggleId, config: &Config, engine: &Engine, verbose: bool) -> Row {
         let (mut outcome, result) = engine.outcome(id);
         let (verdict, users, error) = match result {
             Ok(users) => {
-                let verdict = match &outcome.sent {
+                let verdict = match &outcome.sent() {
                     Sent::Whole => Verdict::Set,
                     _ if outcome.created => Verdict::Created,
                     Sent::Nothing if !outcome.described => Verdict::Unchanged,
@@ -229,7 +258,8 @@ impl Row {
                 (verdict, Some(users), None)
             }
             Err(troubles) => {
-                let is_held = troubles.iter().any(|trouble| trouble.failure.is_held());
+                let is_held =
+                    !troubles.is_empty() && troubles.iter().all(|it| it.trouble.failure.is_held());
                 let held = engine.held_back_change(id).filter(|_| is_held);
                 let (held, users) = held.unzip();
                 outcome = held.unwrap_or(outcome);
@@ -241,10 +271,18 @@ impl Row {
                 (verdict, users, Some(words_of(&troubles)))
             }
         };
-        let change = outcome.sent.as_change();
-        let same = (error.is_none() && outcome.sent == Sent::Nothing).then_some(0);
+        let sent = outcome.sent();
+        let change = sent.as_change();
+        let same = (error.is_none() && sent == Sent::Nothing).then_some(0);
+        let environments = outcome.environments.iter();
+        let environments = environments.filter(|it| !it.name.is_empty());
+        let environments = environments.map(|it| EnvironmentRow::new(it, error.is_some()));
+        let toggle = &config.toggles[id];
         Row {
-            key: key.to_owned(),
+            key: toggle.key.clone(),
+            target: config.targets[toggle.target].id.clone(),
+            environments: environments.collect(),
+            name: config.name_of(id),
             verdict,
             users,
             added: change.map(|change| change.added.len()).or(same),
@@ -256,18 +294,22 @@ impl Row {
                 removed_users: change.removed.clone(),
             }),
             error,
-            sent: outcome.sent,
+            sent,
         }
     }
 
     /// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
     fn change(&self) -> String {
-        match (self.added, self.removed) {
-            (Some(0), Some(0)) => "=".to_owned(),
-            (Some(added), Some(0)) => format!("+{added}"),
-            (Some(0), Some(removed)) => format!("-{removed}"),
-            (Some(added), Some(removed)) => format!("+{added} -{removed}"),
-            _ => "?".to_owned(),
+        change_of(self.added, self.removed)
+    }
+
+    /// Its environments, where not the same was done in all of them.
+    fn differing(&self) -> &[EnvironmentRow] {
+        let facts = |row: &EnvironmentRow| (row.verdict, row.added, row.removed);
+        let mut pairs = self.environments.windows(2);
+        match pairs.any(|pair| facts(&pair[0]) != facts(&pair[1])) {
+            true => &self.environments,
+            false => &[],
         }
     }
 
@@ -276,14 +318,58 @@ impl Row {
     }
 }
 
-/// All that went wrong: a toggle can fail at its source and at the target.
-fn words_of(troubles: &[Trouble]) -> String {
-    let words = troubles
-        .iter()
-        .map(|Trouble { failure, .. }| match failure.is_held() {
-            true => format!("held: {failure}"),
-            false => failure.to_string(),
-        });
+impl EnvironmentRow {
+    /// `has_failed` says that the toggle did not come to its end.
+    fn new(outcome: &EnvironmentOutcome, has_failed: bool) -> EnvironmentRow {
+        let verdict = match (&outcome.failure, &outcome.sent) {
+            (Some(failure), _) if failure.is_held() => Verdict::Held,
+            (Some(_), _) => Verdict::Failed,
+            (None, Sent::Whole) => Verdict::Set,
+            (None, Sent::Change(_)) => Verdict::Updated,
+            (None, Sent::Nothing) => Verdict::Unchanged,
+        };
+        let change = outcome.sent.as_change();
+        let same = (!has_failed && outcome.sent == Sent::Nothing).then_some(0);
+        EnvironmentRow {
+            name: outcome.name.clone(),
+            verdict,
+            added: change.map(|change| change.added.len()).or(same),
+            removed: change.map(|change| change.removed.len()).or(same),
+            error: outcome.failure.as_ref().map(Failure::to_string),
+        }
+    }
+}
+
+/// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
+fn change_of(added: Option<usize>, removed: Option<usize>) -> String {
+    match (added, removed) {
+        (Some(0), Some(0)) => "=".to_owned(),
+        (Some(added), Some(0)) => format!("+{added}"),
+        (Some(0), Some(removed)) => format!("-{removed}"),
+        (Some(added), Some(removed)) => format!("+{added} -{removed}"),
+        _ => "?".to_owned(),
+    }
+}
+
+/// All that went wrong: a toggle can fail at its source, and in each environment of its target.
+fn words_of(troubles: &[Named]) -> String {
+    let words = troubles.iter().map(
+        |Named {
+             environment,
+             trouble,
+         }| {
+            let held = if trouble.failure.is_held() {
+                "held: "
+            } else {
+                ""
+            };
+            let failure = &trouble.failure;
+            match &**environment {
+                "" => format!("{held}{failure}"),
+                name => format!("{held}environment {name}: {failure}"),
+            }
+        },
+    );
     let mut words: Vec<String> = words.collect();
     words.dedup();
     match words.is_empty() {

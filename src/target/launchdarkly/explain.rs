@@ -51,7 +51,7 @@ impl LaunchDarkly {
     pub(super) fn check_all(&self) -> Answers {
         let token = self.who_am_i().map(Told::from);
         let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for spec in self.specs.iter().filter(|_| token.is_ok()) {
+        for spec in self.specs.values().filter(|_| token.is_ok()) {
             let environments = projects.entry(&spec.proj_key).or_default();
             environments.extend(spec.environments.iter().map(String::as_str));
         }

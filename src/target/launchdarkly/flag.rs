@@ -68,10 +68,10 @@ struct Target {
 pub(super) struct Flag {
     /// The id of the variation `true`.
     on: String,
-    /// What brings name, description and tags in line with the `spec`.
-    pub(super) description: Vec<Instruction>,
-    /// In the order of `spec`.
-    pub(super) environments: Vec<State>,
+    /// What brings name, description and tags in line with the `spec`; none while that is being sent.
+    pub(super) description: Option<Vec<Instruction>>,
+    /// In the order of `spec`; none for one that the flag does not have, or that is being changed.
+    pub(super) environments: Vec<Option<State>>,
 }
 
 /// A flag in one environment, and what puts it in order.
@@ -122,21 +122,22 @@ impl Told {
             )));
         }
         let variations = self.variations()?;
-        let mut environments: Vec<State> = Vec::new();
+        let mut environments: Vec<Option<State>> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
-            let config = config.ok_or_else(|| refuse(spec.has_no_environment(key)))?;
-            let mut state = config.state(&variations);
+            let mut state = config.map(|config| config.state(&variations));
             // Of equal sets one is kept: they can be large.
-            let mut known = environments.iter().map(|state| &state.targets);
-            if let Some(known) = known.find(|known| **known == state.targets) {
+            let mut known = environments.iter().flatten().map(|state| &state.targets);
+            if let Some(state) = &mut state
+                && let Some(known) = known.find(|known| **known == state.targets)
+            {
                 state.targets = Arc::clone(known);
             }
             environments.push(state);
         }
         Ok(Flag {
             on: variations.on.1.to_owned(),
-            description: self.description(spec),
+            description: Some(self.description(spec)),
             environments,
         })
     }
@@ -271,25 +272,48 @@ impl Config {
 }
 
 impl Flag {
-    /// What the engine has to know of it.
-    pub(super) fn present(&self) -> Present {
+    /// What the engine has to know of it, as it was read.
+    pub(super) fn present(&self, spec: &Spec) -> Present {
+        let environments = self.environments.iter().zip(&spec.environments);
+        let observed = |(state, key): (&Option<State>, &String)| match state {
+            Some(state) => Ok(state.observed()),
+            None => Err(refuse(spec.has_no_environment(key))),
+        };
         Present {
-            described: self.description.is_empty(),
-            environments: self.environments.iter().map(State::observed).collect(),
+            described: self.description.as_ref().is_some_and(Vec::is_empty),
+            environments: environments.map(observed).collect(),
         }
     }
 
-    /// What makes it be on for exactly these users in an environment, by its number; nothing where it is.
-    pub(super) fn patch(&self, environment: usize, desired: &Arc<Users>) -> Vec<Instruction> {
-        let state = &self.environments[environment];
-        let change = desired.change_from(&state.targets);
+    /// An environment that is to be changed, with the id of the variation `true`.
+    pub(super) fn take(&mut self, number: usize) -> Option<(String, State)> {
+        let state = self.environments.get_mut(number)?.take()?;
+        Some((self.on.clone(), state))
+    }
+}
+
+impl State {
+    /// One in which exactly these users have the toggle.
+    pub(super) fn of(users: &Arc<Users>) -> State {
+        State {
+            targets: Arc::clone(users),
+            strays: Vec::new(),
+            repairs: Vec::new(),
+            serves: Serves::Targets,
+        }
+    }
+
+    /// What makes the flag be on for exactly these users there, `on` being the id of its variation `true`;
+    /// nothing where it is.
+    pub(super) fn patch(&self, on: &str, desired: &Arc<Users>) -> Vec<Instruction> {
+        let change = desired.change_from(&self.targets);
         let of = |values: Arc<Users>| Targets {
             context_kind: None,
-            variation_id: self.on.clone(),
+            variation_id: on.to_owned(),
             values,
         };
         // First away, then there: a key must not be in two variations in between.
-        let mut differences = state.strays.clone();
+        let mut differences = self.strays.clone();
         if !change.removed.is_empty() {
             differences.push(Instruction::RemoveTargets(of(Arc::new(change.removed))));
         }
@@ -305,20 +329,8 @@ impl Flag {
         let replaces =
             desired.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
         let mut patch = if replaces { vec![whole] } else { differences };
-        patch.extend(state.repairs.iter().cloned());
+        patch.extend(self.repairs.iter().cloned());
         patch
-    }
-}
-
-impl State {
-    /// One in which exactly these users have the toggle.
-    pub(super) fn of(users: &Arc<Users>) -> State {
-        State {
-            targets: Arc::clone(users),
-            strays: Vec::new(),
-            repairs: Vec::new(),
-            serves: Serves::Targets,
-        }
     }
 
     fn observed(&self) -> Environment {

@@ -13,7 +13,7 @@ use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
 use crate::http::Object;
-use crate::job::{Reads, ToggleId};
+use crate::job::{Reads, ToggleId, ToggleTerms};
 use crate::plan::Observed;
 
 /// How many flags are asked for at once.
@@ -61,15 +61,20 @@ struct Cursor {
     from_the_top: bool,
 }
 
-/// Toggles of one project and the same environments can be read from one list.
-pub(super) fn batches<'s>(specs: &'s [Spec]) -> Vec<Option<usize>> {
-    let mut known: BTreeMap<(&'s str, &'s [String]), usize> = BTreeMap::new();
-    let number = |spec: &'s Spec| {
+/// The terms of each toggle: those of one project and the same environments can be read from one list.
+pub(super) fn toggles(specs: &BTreeMap<ToggleId, Spec>) -> BTreeMap<ToggleId, ToggleTerms> {
+    let mut known: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
+    let mut toggles = BTreeMap::new();
+    for (id, spec) in specs {
         let next = known.len();
         let batch = known.entry((&spec.proj_key, &spec.environments));
-        Some(*batch.or_insert(next))
-    };
-    specs.iter().map(number).collect()
+        let terms = ToggleTerms {
+            batch: Some(*batch.or_insert(next)),
+            environments: spec.environments.clone(),
+        };
+        toggles.insert(*id, terms);
+    }
+    toggles
 }
 
 impl LaunchDarkly {
@@ -77,8 +82,8 @@ impl LaunchDarkly {
     /// it takes to read each by itself, are left unknown.
     pub(super) fn read_together(&self, ids: &[ToggleId]) -> Reads {
         let mut reads: Reads = Vec::with_capacity(ids.len());
-        let key = |id: &ToggleId| (&*self.specs[*id].key, *id);
-        let mut left: BTreeMap<&str, ToggleId> = ids.iter().map(key).collect();
+        let key = |id: &ToggleId| Some((&*self.specs.get(id)?.key, *id));
+        let mut left: BTreeMap<&str, ToggleId> = ids.iter().filter_map(key).collect();
         let mut others = Ok(Observed::Unknown);
         for part in [Part::Live, Part::Archived] {
             match self.list(part, &mut left, &mut reads) {
@@ -104,7 +109,7 @@ impl LaunchDarkly {
         reads: &mut Reads,
     ) -> Result<bool, Failure> {
         let toggles = left.len();
-        let Some(spec) = left.values().next().map(|id| &self.specs[*id]) else {
+        let Some(spec) = left.values().next().and_then(|id| self.specs.get(id)) else {
             return Ok(false);
         };
         let memory = self.remember(spec, part, |memory| *memory);

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::{self, Form, Key, Toggle, ValueKind};
+use crate::config::{self, Form, Key, Rule, Toggle, ValueKind};
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -49,7 +49,7 @@ fn is_of_key(c: char) -> bool {
 /// The environments, or the project, in which a flag is no longer kept.
 pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
     let key = &old.key;
-    let (Ok(old), Ok(new)) = (Spec::of(old), Spec::of(new)) else {
+    let (Ok(old), Ok(new)) = (Spec::read(old), Spec::read(new)) else {
         return None;
     };
     if old.proj_key != new.proj_key {
@@ -85,12 +85,16 @@ pub(super) struct Spec {
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
-    pub(super) fn of(toggle: &Toggle) -> Result<Spec, String> {
+    pub(super) fn of(toggle: &Toggle, rule: &Rule) -> Result<Spec, String> {
+        let comment = format!("optoggles: {rule}");
+        Spec::read(toggle).map(|spec| Spec { comment, ..spec })
+    }
+
+    fn read(toggle: &Toggle) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
         spec.key = toggle.key.clone();
-        spec.comment = format!("optoggles: {}", toggle.users_policy);
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();

@@ -1,0 +1,159 @@
+//! A rule: its query at the source, and the users that it allows.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::Failure;
+use crate::job::{Operation, RuleId, SourceId, ToggleId};
+use crate::users::Users;
+
+use super::pass::Answer;
+use super::task::{State, Task};
+use super::{Cause, Engine, Key, Moment, Timer};
+
+#[derive(Default)]
+pub(super) struct Rule {
+    /// The toggles that follow it.
+    pub(super) toggles: Vec<ToggleId>,
+    pub(super) query: Task,
+    /// The number of the pass that waits for the next answer.
+    pub(super) pass: Option<u64>,
+    /// The users that it allows: none while the newest query has not been answered well.
+    pub(super) desired: Option<Arc<Users>>,
+    /// The last good answer.
+    pub(super) answer: Option<Arc<Users>>,
+    /// When `desired` was asked for, and when the query in flight was, in [`Engine::tick`]s.
+    pub(super) asked: u64,
+    pub(super) asking: u64,
+    /// When OPAL last called, or something else said that the policy has changed.
+    pub(super) news: u64,
+    /// Query once more as soon as the running query has ended.
+    again: bool,
+}
+
+impl Engine {
+    /// Asks for the users of a rule as soon as its source has a slot.
+    pub(super) fn ask_for_query(&mut self, id: RuleId) {
+        let rule = &mut self.rules[id];
+        match rule.query.state {
+            State::Running => rule.again = true,
+            State::Queued | State::GivenUp | State::Waiting { asked: true } => {}
+            State::Idle | State::Waiting { asked: false } => {
+                rule.query.state = State::Queued;
+                self.timers.cancel(Timer::Task(Key::Query(id)));
+                self.enqueue_query(self.config.rules[id].source, id);
+            }
+        }
+    }
+
+    pub(super) fn hurry_query(&mut self, id: RuleId) {
+        self.rules[id].query.state = State::Idle;
+        self.ask_for_query(id);
+    }
+
+    /// Asks again for users that were asked for before a toggle was last looked at; of a file, looks at
+    /// that first.
+    pub(super) fn ask_again(&mut self, toggle: ToggleId) {
+        let (source, id) = (self.source_of(toggle), self.config.toggles[toggle].rule);
+        let (rule, looked) = (&self.rules[id], self.toggles[toggle].looked);
+        if self.sources[source].asked <= looked && self.sources[source].terms.is_read {
+            self.begin(Key::Discover(source));
+        } else if !rule.query.is_running() || rule.asking < looked {
+            self.ask_for_query(id);
+        }
+    }
+
+    /// Asks again for those users of a file that was looked at once more and holds the same.
+    pub(super) fn ask_stale(&mut self, source: SourceId) {
+        for toggle in self.toggles_of(source) {
+            if self.waits_for_answer(toggle) {
+                self.ask_again(toggle);
+            }
+        }
+    }
+
+    pub(super) fn queried(&mut self, id: RuleId, result: Result<Users, Failure>, now: Moment) {
+        let source = self.config.rules[id].source;
+        self.release_query(source, id);
+        if self.rules[id].query.take_outdated() {
+            self.rules[id].again = false;
+            return self.ask_for_query(id);
+        }
+        let answer = match result {
+            Ok(users) => {
+                self.succeeded(Key::Query(id));
+                self.trust(source);
+                self.learn(id, users, now);
+                Answer::Good
+            }
+            Err(failure) => {
+                self.rules[id].desired = None;
+                self.rediscover(source, &failure, now);
+                let lost = failure.is_unreachable();
+                self.failed(Key::Query(id), Operation::Query, failure, now);
+                for toggle in self.rules[id].toggles.clone() {
+                    self.decide_again(toggle, now);
+                }
+                if lost { Answer::Lost } else { Answer::Failed }
+            }
+        };
+        let rule = &mut self.rules[id];
+        let again = std::mem::take(&mut rule.again);
+        // A pass that came in the meantime asks at once, but a pause that was asked for is kept.
+        let state = rule.query.state;
+        if again && state != (State::Waiting { asked: true }) {
+            if state != State::Queued {
+                self.hurry_query(id);
+            }
+        } else if let Some(pass) = rule.pass.take() {
+            let toggles = rule.toggles.clone();
+            for toggle in &toggles {
+                self.waits_for_target(*toggle, pass);
+                if self.is_at_rest(*toggle) {
+                    self.settled(*toggle);
+                }
+            }
+            self.count_answer(source, pass, answer, toggles.len(), now);
+        }
+    }
+
+    fn learn(&mut self, id: RuleId, users: Users, now: Moment) {
+        let source = self.config.rules[id].source;
+        let rule = &mut self.rules[id];
+        rule.asked = rule.asking;
+        let before = rule.answer.take();
+        // Of two equal sets, one is kept.
+        let same = before.clone().filter(|before| **before == users);
+        let changed = before.is_some() && same.is_none();
+        drop(before);
+        let users = same.unwrap_or_else(|| Arc::new(users));
+        rule.answer = Some(Arc::clone(&users));
+        let was_known = rule.desired.replace(users).is_some();
+        let cause = self.running_cause(source);
+        if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
+            self.missed_callback(source);
+        }
+        // A poll by itself tells nothing new, and must not shorten the waits of a target that fails.
+        let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
+        for toggle in self.rules[id].toggles.clone() {
+            if changed {
+                self.note_change(toggle);
+            }
+            if is_news {
+                self.hurry_all(toggle);
+            }
+            self.decide_again(toggle, now);
+        }
+    }
+
+    /// The policy of a source may have changed: its toggles are behind until it has been asked.
+    pub(super) fn heard_news(&mut self, source: SourceId, now: Instant) {
+        let turn = self.tick();
+        for rule in self.sources[source].rules.clone() {
+            self.rules[rule].news = turn;
+        }
+        for toggle in self.toggles_of(source) {
+            self.note_if_behind(toggle, now);
+        }
+    }
+}
