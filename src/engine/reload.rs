@@ -72,8 +72,9 @@ impl Engine {
                 if !work.task.is_running() || self.toggles[id].work(part).waits_for_old {
                     continue;
                 }
-                self.toggles[id].wait_for_old(part, known, now);
                 let target = self.config.toggles[id].target;
+                let readable = self.targets[target].terms.readable;
+                self.toggles[id].wait_for_old(part, known, readable, now);
                 let old_target = old.config.toggles[old_id].target;
                 let is_out = old.targets[old_target].slots.holds(&(old_id, old_part));
                 if is_out && self.is_same_target(target, old, old_target) {

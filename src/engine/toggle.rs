@@ -235,25 +235,22 @@ impl Toggle {
 
     /// Waits until the request that the old engine has in flight for a part has ended: no two for it
     /// are ever out together. What becomes of it, the old engine hears alone.
-    pub(super) fn wait_for_old(&mut self, part: Part, old: &Toggle, now: Instant) {
+    pub(super) fn wait_for_old(&mut self, part: Part, old: &Toggle, readable: bool, now: Instant) {
+        self.forget(part, readable);
         let work = self.work(part);
         work.waits_for_old = true;
-        work.unread = true;
+        work.unread = readable;
         work.task.state = State::Running;
         work.since = Some(now);
         self.unsure |= old.unsure;
         match part {
             Part::Whole => self.existence = Existence::Unknown,
-            Part::Metadata => self.described = false,
+            Part::Metadata => {}
             Part::Environment(number) => {
                 let environment = &mut self.environments[number];
-                environment.forget_users();
-                let name = &environment.name;
                 let mut others = old.environments.iter();
-                if let Some(update) = others
-                    .find(|it| it.name == *name)
-                    .and_then(|old| old.sending.as_ref())
-                {
+                let old = others.find(|it| it.name == environment.name);
+                if let Some(update) = old.and_then(|old| old.sending.as_ref()) {
                     self.unsure = true;
                     environment.history.may_have(&update.users);
                 }

@@ -31,7 +31,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(opal.bool("wait_until_ready"), Ok(&true));
     assert_eq!(opal.text("instance"), Ok("localhost:8080"));
     assert!(opal.address("opa_url").is_err());
-    assert_eq!(config.target.settings.bool("read"), Ok(&false));
+    assert_eq!(config.targets[0].settings.bool("read"), Ok(&false));
     let without_bind = read(&with("bind = \":8080\"", ""));
     let host = "0.0.0.0".to_owned();
     assert_eq!(without_bind.bind, Bind { host, port: 8080 });
@@ -96,17 +96,13 @@ fn every_key_reaches_the_configuration() {
     let tls = opa.tls();
     assert_eq!(tls.ca.as_deref(), Some(PAIR.0.as_str()));
     assert_eq!(tls.identity.unwrap().key.expose(), PAIR.1);
-    let headers = config.target.settings.headers("extra_headers").unwrap();
+    let headers = config.targets[0].settings.headers("extra_headers").unwrap();
     let headers = headers
         .iter()
         .map(|(name, value)| (&**name, value.expose()));
     assert_eq!(headers.collect::<Vec<_>>(), [("X-A", ""), ("x-b", "${B}")]);
-    assert_eq!(config.target.settings.bool("read"), Ok(&true));
-    let rules: Vec<_> = config
-        .toggles
-        .iter()
-        .map(|toggle| &toggle.users_policy)
-        .collect();
+    assert_eq!(config.targets[0].settings.bool("read"), Ok(&true));
+    let rules = &config.rules;
     assert_eq!(
         (rules[0].source, &*rules[0].package, &*rules[0].rule),
         (1, "p.q-r.s", "t")

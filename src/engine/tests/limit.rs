@@ -109,13 +109,21 @@ fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
 fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = limit;
-    let mut bench = Bench::new(config, Mode::Serve, true);
+    let mut terms = target_terms(true, &[None]);
+    let names = (0..observed.len()).map(|number| number.to_string());
+    let toggle = ToggleTerms {
+        batch: None,
+        environments: names.collect(),
+    };
+    terms.toggles.insert(0, toggle);
+    let mut bench = Bench::with_terms(config, Mode::Serve, terms);
     bench.jobs();
     let environments = observed.iter().map(|keys| Environment {
         users: keys.map(|keys| Arc::new(users(keys))),
         named: None,
         in_order: keys.is_some(),
     });
+    let environments = environments.map(Ok);
     let present = Present {
         environments: environments.collect(),
         ..Present::plain(true, None)
@@ -125,20 +133,20 @@ fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
 }
 
 #[test]
-fn what_is_not_known_of_one_environment_lets_nothing_through_in_another() {
+fn each_environment_has_its_limit_and_what_is_held_in_one_holds_nothing_in_another() {
     let observed = [Some(&["a", "b", "c", "d"][..]), None];
-    for (desired, held) in [
-        (&["a"][..], Some("3 of 4 users")),
-        (&[], Some("4 of 4 users")),
-        (&["a", "b"], None),
+    for (desired, sent, held) in [
+        (&["a"][..], &["update 0/1 a"][..], Some("3 of 4 users")),
+        (&[], &[], Some("4 of 4 users")),
+        (&["a", "b"], &["update 0 a b"], None),
     ] {
         let mut bench = in_environments(HALF, &observed);
-        let jobs = allow(&mut bench, desired);
-        assert_eq!(jobs.is_empty(), held.is_some(), "{desired:?}");
-        let troubles = bench.engine.toggle(0).troubles;
+        assert_eq!(allow(&mut bench, desired), sent);
+        let troubles = troubles_of(&bench.engine, 0);
         let words = troubles.first().map(|trouble| trouble.failure.to_string());
         let says = |held: &str| words.as_ref().is_some_and(|words| words.contains(held));
         assert!(held.is_none_or(says), "{words:?}");
+        assert_eq!(held.is_none(), words.is_none());
     }
 }
 
@@ -147,7 +155,7 @@ fn nobody_is_held_where_one_environment_is_not_known_and_the_others_have_nobody(
     let mut bench = in_environments(HALF, &[Some(&[]), None]);
     assert_eq!(allow(&mut bench, &[]), NOTHING);
     assert_eq!(state(&bench), State::Held);
-    let words = bench.engine.toggle(0).troubles[0].failure.to_string();
+    let words = troubles_of(&bench.engine, 0)[0].failure.to_string();
     assert!(words.contains("not known who has the toggle"), "{words}");
 }
 
@@ -155,8 +163,8 @@ fn nobody_is_held_where_one_environment_is_not_known_and_the_others_have_nobody(
 fn a_number_of_users_holds_in_every_environment_and_not_only_where_the_share_is_the_largest() {
     let observed = [Some(&["x"][..]), Some(&["a", "b", "c", "d", "e"])];
     let mut bench = in_environments(MaxRemoval::Users(1), &observed);
-    assert_eq!(allow(&mut bench, &["a", "b", "c"]), NOTHING);
-    let words = bench.engine.toggle(0).troubles[0].failure.to_string();
+    assert_eq!(allow(&mut bench, &["a", "b", "c"]), ["update 0 a b c"]);
+    let words = troubles_of(&bench.engine, 0)[0].failure.to_string();
     assert!(words.contains("2 of 5 users"), "{words}");
 }
 
@@ -178,14 +186,14 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
                 let unread = Present::plain(true, None);
                 created(0, Ok(Applied::Found(Observed::Present(unread))))
             }
-            Some("describe") => applied(0, Ok(())),
+            Some("describe") => described(0, Ok(())),
             _ => applied(0, Ok(())),
         });
         jobs.extend(bench.jobs());
     }
     assert!(bench.engine.is_finished());
     let troubles = bench.engine.outcome(0).1.err().unwrap_or_default();
-    troubles.iter().any(|trouble| trouble.failure.is_held())
+    troubles.iter().any(|it| it.trouble.failure.is_held())
 }
 
 #[test]

@@ -59,11 +59,11 @@ fn changes_go_before_a_resync_and_one_that_takes_long_is_taken_over_by_no_other(
         };
         bench.wait(Duration::from_secs(300));
         let mut looks = target(&mut bench, 99);
-        assert!(!bench.engine.target().is_overdue);
+        assert!(!bench.engine.target(0).is_overdue);
         bench.wait(Duration::from_secs(301));
         looks.extend(target(&mut bench, 99));
         assert!(
-            bench.engine.target().is_overdue,
+            bench.engine.target(0).is_overdue,
             "the next one would be due"
         );
         assert_eq!(
@@ -92,14 +92,14 @@ fn an_opa_that_is_slower_than_resyncs_are_apart_keeps_no_change_from_the_target(
                 for job in bench.jobs() {
                     match job.split(' ').next() {
                         Some("read") => bench.done(read(0, Ok(present(&[])))),
-                        Some("describe") => bench.done(applied(0, Ok(()))),
+                        Some("describe") => bench.done(described(0, Ok(()))),
                         Some("update") => updates += 1,
                         _ => {}
                     }
                 }
                 bench.millis(500);
             }
-            if bench.engine.toggles[0].query.is_running() {
+            if bench.engine.rules[0].query.is_running() {
                 bench.done(Done::Query(0, Ok(users(&["eve"]))));
             }
         }
@@ -110,10 +110,9 @@ fn an_opa_that_is_slower_than_resyncs_are_apart_keeps_no_change_from_the_target(
 #[test]
 fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     let terms = TargetTerms {
-        readable: true,
         at_once: Some(1),
-        batches: vec![Some(0); 5],
         applies_together: true,
+        ..target_terms(true, &[Some(0); 5])
     };
     let mut bench = Bench::with_terms(config(vec![opa()], &[0; 5]), Mode::Serve, terms);
     bench.jobs();
@@ -121,7 +120,7 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
         4 => (id, Ok(Observed::Absent)),
         _ => (id, Ok(present(&[]))),
     };
-    bench.done(Done::Read((0..5).map(found).collect()));
+    bench.done(Done::Read(0, (0..5).map(found).collect()));
     assert_eq!(bench.jobs(), ["create 4"]);
     for toggle in 0..4 {
         // The first was asked before the target was read.
@@ -135,11 +134,11 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     assert_eq!(bench.jobs(), [together]);
     // What becomes of one says nothing of the others.
     let done = |id| match id {
-        2 => (id, Err(failure(Kind::Misfit))),
-        _ => (id, Ok(Applied::Done)),
+        2 => (id, Part::Environment(0), Err(failure(Kind::Misfit))),
+        _ => (id, Part::Environment(0), Ok(Applied::Done)),
     };
-    bench.done(Done::Apply((0..4).map(done).collect()));
-    let is_failing = |id| !bench.engine.toggle(id).troubles.is_empty();
+    bench.done(Done::Apply(0, (0..4).map(done).collect()));
+    let is_failing = |id| !troubles_of(&bench.engine, id).is_empty();
     assert_eq!([0, 1, 2, 3].map(is_failing), [false, false, true, false]);
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 2"]);

@@ -5,10 +5,8 @@ use super::*;
 /// The bench of the next configuration, which has started; and the one before it, retired.
 pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
     let config = Arc::new(config);
-    let terms = TargetTerms {
-        batches: vec![None; config.toggles.len()],
-        ..old.engine.terms.clone()
-    };
+    let readable = old.engine.targets[0].terms.readable;
+    let terms = target_terms(readable, &vec![None; config.toggles.len()]);
     let terms = with_sources(&config, terms);
     let engine = old.engine.succeed(config, Mode::Serve, terms, old.now);
     old.engine.retire(&engine);
@@ -57,7 +55,7 @@ fn the_end_of_a_request_that_nobody_waits_for_is_no_news() {
     next.jobs();
     next.done(Done::Query(0, Ok(users(&["ann"]))));
     assert_eq!(next.jobs(), ["update 0 ann"]);
-    next.handle(Event::Ended(0));
+    next.handle(Event::Ended(0, Part::Environment(0)));
     next.callback(0);
     next.done(Done::Query(0, Ok(users(&["eve"]))));
     let jobs = next.jobs();

@@ -10,7 +10,7 @@ fn a_request_that_hangs_gives_its_place_to_another() {
     assert!(!slots.is_free(start + PROMPT / 2));
     assert_eq!(slots.next_free(start + PROMPT / 2), Some(start + PROMPT));
     assert!(slots.is_free(start + PROMPT));
-    slots.release(1);
+    slots.release(&1);
     assert!(slots.is_free(start + PROMPT / 2));
 }
 
@@ -31,12 +31,12 @@ fn strict_places_are_kept_and_are_one_for_a_while_where_that_is_asked_for() {
     slots.take(1, start, true);
     assert!(!slots.is_free(start + 2 * PROMPT));
     assert_eq!(slots.next_free(start), None);
-    slots.release(1);
+    slots.release(&1);
     slots.narrow(start + PROMPT);
     assert!(!slots.is_free(start));
     assert_eq!(slots.next_free(start), Some(start + PROMPT));
     assert!(slots.is_free(start + PROMPT));
-    slots.release(0);
+    slots.release(&0);
     assert!(slots.is_free(start));
 }
 
@@ -47,6 +47,6 @@ fn the_number_of_requests_that_hang_is_bounded() {
     (0..2 + HANGING).for_each(|toggle| slots.take(toggle, start, false));
     assert!(!slots.is_free(start + 2 * PROMPT));
     assert_eq!(slots.next_free(start), None);
-    slots.release(7);
+    slots.release(&7);
     assert!(slots.is_free(start + 2 * PROMPT));
 }

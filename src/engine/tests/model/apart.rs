@@ -1,7 +1,7 @@
 //! No toggle waits for another.
 
 use super::setup::{
-    ALONE, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, toggles_of,
+    ALONE, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, parts_of, source_of,
 };
 use super::world::World;
 use super::*;
@@ -22,7 +22,7 @@ enum Victim {
 impl Victim {
     fn is_of(self, job: &Job) -> bool {
         match self {
-            Victim::Toggle(id) => toggles_of(job).contains(&id),
+            Victim::Toggle(id) => parts_of(job).iter().any(|(it, _)| *it == id),
             Victim::Source(id) => source_of(job) == Some(id),
         }
     }

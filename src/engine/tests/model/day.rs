@@ -48,7 +48,7 @@ fn counts(world: &World) -> BTreeMap<String, u64> {
 fn sizes(engine: &Engine) -> [usize; 6] {
     [
         engine.timers.len(),
-        engine.changes.len() + engine.looks.len(),
+        engine.targets[0].changes.len() + engine.targets[0].looks.len(),
         engine.urgent.len(),
         engine.notices.len(),
         engine.in_flight,

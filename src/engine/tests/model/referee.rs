@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::super::super::{Key, Timer};
 use super::remote::Remote;
-use super::setup::{Setup, TOGGLES, is_query, source_of, toggles_of, updates_of};
+use super::setup::{Setup, TOGGLES, is_query, parts_of, source_of, updates_of};
 use super::world::Flight;
 use super::*;
 use crate::engine::task::HANGING;
@@ -79,21 +79,26 @@ impl Referee {
         }
         for other in others {
             let same_kind = is_query(job) == is_query(&other.job);
-            let toggles = toggles_of(&other.job);
-            let same_toggle = toggles_of(job).iter().any(|id| toggles.contains(id));
+            let is_one = |one: &(ToggleId, Part), other: &(ToggleId, Part)| {
+                let whole = one.1 == Part::Whole || other.1 == Part::Whole;
+                one.0 == other.0 && (whole || one.1 == other.1)
+            };
+            let theirs = parts_of(&other.job);
+            let mut ours = parts_of(job).into_iter();
+            let same_part = ours.any(|one| theirs.iter().any(|it| is_one(&one, it)));
             assert!(
-                !(same_kind && same_toggle),
+                !(same_kind && same_part),
                 "two requests of a kind: {}",
                 short(job)
             );
-            let same = toggles_of(job).is_empty() && short(job) == short(&other.job);
+            let same = parts_of(job).is_empty() && short(job) == short(&other.job);
             assert!(!same, "two requests of a kind: {}", short(job));
         }
-        for id in toggles_of(job) {
+        for (id, part) in parts_of(job) {
             let key = if is_query(job) {
                 Key::Query(id)
             } else {
-                Key::Apply(id)
+                Key::Apply(id, part)
             };
             let asked = self.asked.get(&key).is_some_and(|end| now < *end);
             assert!(!asked, "{}: too early for a Retry-After", short(job));
@@ -149,14 +154,14 @@ impl Referee {
     /// The target may have been looked at, when it had this.
     pub(super) fn look(&mut self, done: &Done, as_of: [Option<Instant>; TOGGLES]) {
         let seen: Vec<ToggleId> = match done {
-            Done::Read(results) => {
+            Done::Read(_, results) => {
                 let seen =
                     |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown) | Err(_));
                 results.iter().filter(seen).map(|(id, _)| *id).collect()
             }
-            Done::Apply(results) => {
-                let seen = |(_, result): &&(_, _)| matches!(result, Ok(Applied::Found(found)) if *found != Observed::Unknown);
-                results.iter().filter(seen).map(|(id, _)| *id).collect()
+            Done::Apply(_, results) => {
+                let seen = |(_, _, result): &&(_, _, _)| matches!(result, Ok(Applied::Found(found)) if *found != Observed::Unknown);
+                results.iter().filter(seen).map(|(id, _, _)| *id).collect()
             }
             _ => Vec::new(),
         };
@@ -186,7 +191,7 @@ impl Referee {
                 }
                 continue;
             };
-            if matches!(key, Key::Apply(_)) && failure.is_status(429) {
+            if matches!(key, Key::Apply(..)) && failure.is_status(429) {
                 let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
                 let window = pause.unwrap_or_default().max(WINDOW);
                 self.narrow_until = self.narrow_until.max(Some(now + window));
@@ -209,6 +214,7 @@ impl Referee {
                 self.streaks.extend(before.map(|before| (key, before)));
             }
         }
+        self.forget_streaks_of_mended(engine);
         for id in 0..TOGGLES {
             let toggle = engine.toggle(id);
             // It can be in sync with what was heard last, while the next answer is late.
@@ -216,13 +222,13 @@ impl Referee {
                 .troubles
                 .iter()
                 .any(|it| it.failure.kind == Kind::Late);
-            if is_late && engine.toggles[id].is_in_step() {
-                self.streaks.remove(&Key::Apply(id));
+            if is_late && engine.is_in_step(id) {
+                self.forget_streaks(id);
             }
             if toggle.state != State::InSync {
                 continue;
             }
-            self.streaks.remove(&Key::Apply(id));
+            self.forget_streaks(id);
             let told = self.told[id].map(|then| remote.allowed(id, then));
             assert!(
                 told.is_some(),
@@ -240,12 +246,26 @@ impl Referee {
         engine.take_touched();
     }
 
+    /// A part that is as it should be fails no longer, whatever it was that made it so.
+    fn forget_streaks_of_mended(&mut self, engine: &Engine) {
+        let is_mended = |key: &Key| match key {
+            Key::Apply(id, part) => engine.toggles[*id].task(*part).trouble.is_none(),
+            _ => false,
+        };
+        self.streaks.retain(|key, _| !is_mended(key));
+    }
+
+    fn forget_streaks(&mut self, id: ToggleId) {
+        let is_of_it = |key: &Key| matches!(key, Key::Apply(toggle, _) if *toggle == id);
+        self.streaks.retain(|key, _| !is_of_it(key));
+    }
+
     /// What has failed is counted, and tried again after the wait that is its turn, or the pause that was asked
     /// for where that is longer; unless a callback came in the meantime, or a toggle is not there any
     /// more and is created at once.
     fn is_counted(&mut self, engine: &Engine, key: Key, failure: &Failure, now: Instant) -> bool {
         let Some(at) = engine.timers.get(Timer::Task(key)) else {
-            let is_gone = matches!(key, Key::Apply(_)) && failure.is_status(404);
+            let is_gone = matches!(key, Key::Apply(..)) && failure.is_status(404);
             let is_called = matches!(key, Key::Query(_)) && failure.pause.is_none();
             assert!(
                 is_gone || is_called,
@@ -287,36 +307,34 @@ fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
         Done::Register(id, result) => of(Key::Register(*id), Operation::Register, result),
         Done::Watch(id, result) => of(Key::Watch(*id), Operation::Watch, result),
         Done::Query(id, result) => of(Key::Query(*id), Operation::Query, result),
-        Done::Apply(results) => {
-            let Job::Apply(edits) = job else {
+        Done::Apply(_, results) => {
+            let Job::Apply(_, edits) = job else {
                 panic!("{done:?} came of {job:?}");
             };
-            let verdict = |(edit, (id, result)): (&Edit, &(ToggleId, Result<Applied, Failure>))| {
-                let key = Key::Apply(*id);
-                let operation = match edit.what {
-                    What::Create => Operation::Create,
-                    What::Describe => Operation::Describe,
-                    What::Update(_) => Operation::Update,
+            let verdict =
+                |(edit, (id, part, result)): (&Edit, &(_, _, Result<Applied, Failure>))| {
+                    let key = Key::Apply(*id, *part);
+                    let operation = match edit.what {
+                        What::Create => Operation::Create,
+                        What::Describe => Operation::Describe,
+                        What::Update(..) => Operation::Update,
+                    };
+                    match result {
+                        Ok(Applied::Found(Observed::Unknown)) => {
+                            let unread: Result<(), _> = Err(failure(Kind::Status(409)));
+                            of(key, operation, &unread)
+                        }
+                        _ => of(key, operation, result),
+                    }
                 };
-                match result {
-                    Ok(Applied::Found(Observed::Unknown)) => {
-                        let unread: Result<(), _> = Err(failure(Kind::Status(409)));
-                        of(key, operation, &unread)
-                    }
-                    Ok(Applied::Found(_)) if operation != Operation::Create => {
-                        of(key, Operation::Read, result)
-                    }
-                    _ => of(key, operation, result),
-                }
-            };
             edits.iter().zip(results).flat_map(verdict).collect()
         }
-        Done::Read(results) => {
+        Done::Read(_, results) => {
             // What was not told is neither a success nor a failure.
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
             reads
-                .flat_map(|(id, result)| of(Key::Apply(*id), Operation::Read, result))
+                .flat_map(|(id, result)| of(Key::Apply(*id, Part::Whole), Operation::Read, result))
                 .collect()
         }
         Done::Count(id, result) => of(Key::Count(*id), Operation::Count, result),

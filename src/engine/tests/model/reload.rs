@@ -1,7 +1,7 @@
 //! Reloads at any moment: engines that take over from each other, over one world.
 
 use super::remote::{Known, Remote, refuse};
-use super::setup::{Dice, SOURCE_OF, Setup, TOGGLES, engine, is_query, toggles_of, updates_of};
+use super::setup::{Dice, SOURCE_OF, Setup, TOGGLES, engine, is_query, parts_of, updates_of};
 use super::*;
 
 /// What can happen.
@@ -123,7 +123,7 @@ impl World {
         }
         let (config, now) = (Arc::new(self.config.clone()), self.now);
         let old = self.current();
-        let terms = with_sources(&config, old.terms.clone());
+        let terms = with_sources(&config, old.targets[0].terms.clone());
         let mut next = old.succeed(config, Mode::Serve, terms, now);
         old.retire(&next);
         next.start(self.moment());
@@ -152,12 +152,12 @@ impl World {
         if let (true, Done::Query(id, result)) = (is_current, &done) {
             self.told[*id] = result.as_ref().ok().cloned();
         }
-        let ended = done.toggles_at_target();
+        let ended = done.parts();
         let moment = self.moment();
         self.engines[number].handle(Event::Done(done), moment);
         for later in &mut self.engines[number + 1..] {
-            for id in &ended {
-                later.handle(Event::Ended(*id), moment);
+            for (id, part) in &ended {
+                later.handle(Event::Ended(*id, *part), moment);
             }
         }
     }
@@ -186,9 +186,9 @@ impl World {
         if is_query(job) {
             return;
         }
-        let ours = toggles_of(job);
+        let ours = parts_of(job);
         for (_, other, _) in self.in_flight.iter().filter(|(_, it, _)| !is_query(it)) {
-            let theirs = toggles_of(other);
+            let theirs = parts_of(other);
             let same = ours.iter().find(|id| theirs.contains(id));
             assert_eq!(same, None, "{} beside {}", short(job), short(other));
         }

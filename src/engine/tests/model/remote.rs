@@ -179,23 +179,22 @@ impl Remote {
                 Done::Query(*id, Ok(Users::default()))
             }
             Job::Query(id, _) => Done::Query(*id, Ok(self.allows(*id))),
-            Job::Read(ids) => Done::Read(self.read_all(ids)),
-            Job::Apply(edits) => {
+            Job::Read(target, ids) => Done::Read(*target, self.read_all(ids)),
+            Job::Apply(target, edits) => {
                 let results = edits.iter().map(|edit| {
-                    let result = self.answer_edit(edit, known);
+                    let result = self.answer_edit(edit);
                     self.know(edit, &result);
-                    (edit.toggle, result)
+                    (edit.toggle, edit.part(), result)
                 });
-                Done::Apply(results.collect())
+                Done::Apply(*target, results.collect())
             }
         }
     }
 
-    fn answer_edit(&mut self, edit: &Edit, known: &Known) -> Result<Applied, Failure> {
+    fn answer_edit(&mut self, edit: &Edit) -> Result<Applied, Failure> {
         let id = edit.toggle;
         match edit.what {
             What::Create => Ok(self.create(id)),
-            _ if self.has_to_read(id, known) => Ok(Applied::Found(self.read(id))),
             _ if self.toggles[id].observed.is_some() => Ok(Applied::Done),
             _ => Err(failure(Kind::Status(404))),
         }
@@ -203,7 +202,7 @@ impl Remote {
 
     fn know(&mut self, edit: &Edit, result: &Result<Applied, Failure>) {
         let known = match (&edit.what, result) {
-            (What::Update(users), Ok(Applied::Done)) => Some(Users::clone(users)),
+            (What::Update(_, users), Ok(Applied::Done)) => Some(Users::clone(users)),
             (What::Create, Ok(Applied::Created(_))) => Some(Users::default()),
             // It was noted when it was read, or stays as it was.
             (_, Ok(_)) => return,
@@ -214,13 +213,9 @@ impl Remote {
 
     /// A request has failed.
     pub(super) fn forget(&mut self, job: &Job) {
-        if let Job::Apply(edits) = job {
+        if let Job::Apply(_, edits) = job {
             edits.iter().for_each(|edit| self.known[edit.toggle] = None);
         }
-    }
-
-    fn has_to_read(&self, id: ToggleId, known: &Known) -> bool {
-        self.differences && known[id].is_none()
     }
 
     fn read_all(&mut self, ids: &[ToggleId]) -> Vec<(ToggleId, Result<Observed, Failure>)> {
@@ -228,7 +223,7 @@ impl Remote {
         let reads = ids.iter().map(|id| {
             let untold = self.untold && ids.len() > 1 && (self.reads + id).is_multiple_of(3);
             let observed = (!untold).then(|| self.read(*id));
-            (*id, Ok(observed.unwrap_or_default()))
+            (*id, Ok(observed.unwrap_or(Observed::Unknown)))
         });
         reads.collect()
     }
@@ -269,16 +264,13 @@ impl Remote {
     pub(super) fn apply(&mut self, job: &Job, known: &Known) {
         match job {
             Job::Register(id) => self.sources[*id].registered = Some(self.generation),
-            Job::Apply(edits) => edits.iter().for_each(|edit| self.apply_edit(edit, known)),
+            Job::Apply(_, edits) => edits.iter().for_each(|edit| self.apply_edit(edit, known)),
             _ => {}
         }
     }
 
     fn apply_edit(&mut self, edit: &Edit, known: &Known) {
         let id = edit.toggle;
-        if self.has_to_read(id, known) {
-            return;
-        }
         let toggle = &mut self.toggles[id];
         let Some(observed) = &mut toggle.observed else {
             return;
@@ -289,10 +281,11 @@ impl Remote {
                 observed.described = true;
                 return;
             }
-            What::Update(users) => users,
+            What::Update(_, users) => users,
         };
         toggle.rival = None;
         match &known[id] {
+            None if self.differences => panic!("{edit:?} is sent before the toggle is read"),
             Some(known) if self.differences => {
                 let Change { added, removed } = users.change_from(known);
                 let left = removed.change_from(&observed.users).removed;
@@ -325,13 +318,13 @@ pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
         Job::Count(id, _) => Done::Count(*id, Err(failure)),
         Job::Load(id) => Done::Load(*id, Err(failure)),
         Job::Query(id, _) => Done::Query(*id, Err(failure)),
-        Job::Read(ids) => {
+        Job::Read(target, ids) => {
             let failed = |id: &ToggleId| (*id, Err(failure.clone()));
-            Done::Read(ids.iter().map(failed).collect())
+            Done::Read(*target, ids.iter().map(failed).collect())
         }
-        Job::Apply(edits) => {
-            let failed = |edit: &Edit| (edit.toggle, Err(failure.clone()));
-            Done::Apply(edits.iter().map(failed).collect())
+        Job::Apply(target, edits) => {
+            let failed = |edit: &Edit| (edit.toggle, edit.part(), Err(failure.clone()));
+            Done::Apply(*target, edits.iter().map(failed).collect())
         }
     }
 }

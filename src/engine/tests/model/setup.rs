@@ -73,10 +73,10 @@ fn sources() -> Vec<String> {
 /// A program that has not started.
 pub(super) fn engine(setup: &Setup) -> Engine {
     let terms = TargetTerms {
-        readable: setup.readable,
         at_once: setup.at_once,
-        batches: vec![setup.batched.then_some(0); TOGGLES],
+        reads_first: setup.differences,
         applies_together: setup.together,
+        ..target_terms(setup.readable, &[setup.batched.then_some(0); TOGGLES])
     };
     let config = Config {
         resync_interval: setup.resync,
@@ -93,27 +93,30 @@ pub(super) fn source_of(job: &Job) -> Option<usize> {
         Job::Discover(id) | Job::Register(id) | Job::Watch(id) | Job::Leave(id) => Some(*id),
         Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Some(*id),
         Job::Query(toggle, _) => Some(SOURCE_OF[*toggle]),
-        Job::Read(_) | Job::Apply(_) => None,
+        Job::Read(..) | Job::Apply(..) => None,
     }
 }
 
-/// The toggles that a request is about.
-pub(super) fn toggles_of(job: &Job) -> Vec<ToggleId> {
+/// The parts of toggles that a request is about; of a query, the toggle that follows the rule.
+pub(super) fn parts_of(job: &Job) -> Vec<(ToggleId, Part)> {
     match job {
-        Job::Query(id, _) => vec![*id],
-        Job::Apply(edits) => edits.iter().map(|edit| edit.toggle).collect(),
-        Job::Read(ids) => ids.clone(),
+        Job::Query(id, _) => vec![(*id, Part::Whole)],
+        Job::Apply(_, edits) => edits
+            .iter()
+            .map(|edit| (edit.toggle, edit.part()))
+            .collect(),
+        Job::Read(_, ids) => ids.iter().map(|id| (*id, Part::Whole)).collect(),
         _ => Vec::new(),
     }
 }
 
 /// The users that a request sends.
 pub(super) fn updates_of(job: &Job) -> Vec<(ToggleId, &Users)> {
-    let Job::Apply(edits) = job else {
+    let Job::Apply(_, edits) = job else {
         return Vec::new();
     };
     let users = edits.iter().filter_map(|edit| match &edit.what {
-        What::Update(users) => Some((edit.toggle, &**users)),
+        What::Update(_, users) => Some((edit.toggle, &**users)),
         _ => None,
     });
     users.collect()

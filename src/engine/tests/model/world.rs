@@ -227,7 +227,7 @@ impl World {
 
     fn tell(&mut self, event: Event) {
         let moment = self.moment();
-        let resync = self.engine.timers.get(Timer::Resync);
+        let resync = self.engine.timers.get(Timer::Resync(0));
         if resync.is_some_and(|at| at <= self.now) {
             self.referee.resync(self.now);
         }

@@ -15,11 +15,8 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
     let spec = json!({ "name": "US", "proj_key": "default", "environments": [PRODUCTION] });
     let toggle = |key: &&str| Toggle {
         key: (*key).to_owned(),
-        users_policy: Rule {
-            source: 0,
-            package: "app".into(),
-            rule: "us".into(),
-        },
+        target: 0,
+        rule: 0,
         spec: spec.as_object().unwrap().clone(),
         max_removal: crate::config::MaxRemoval::Off,
     };
@@ -27,9 +24,14 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
         "[[sources]]\nid = \"a\"\ntype = \"file\"\npath = \"users.json\"\n\
          [target]\ntype = \"launchdarkly\"\ntoken = \"token\"\nbase_url = \"{url}\"\n"
     ));
+    config.rules = vec![Rule {
+        source: 0,
+        package: "app".into(),
+        rule: "us".into(),
+    }];
     config.toggles = keys.iter().map(toggle).collect();
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-    LaunchDarkly::new(&config, requests).unwrap()
+    LaunchDarkly::new(&config, 0, requests).unwrap()
 }
 
 /// Reads all toggles, and then each by itself that was not told.
