@@ -33,12 +33,7 @@ use std::time::UNIX_EPOCH;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
-use optoggles::catalog;
-use optoggles::config::{Config, load};
-use optoggles::job::{Edit, What};
-use optoggles::metrics::Metrics;
-use optoggles::target;
-use optoggles::users::{Keys, Users};
+use optoggles::internals::{Config, Edit, Keys, Metrics, Users, What, catalog, load, open};
 use serde::Deserialize;
 
 use world::{Target, World};
@@ -91,7 +86,7 @@ fn the_difference_of_one_user(bencher: Bencher, count: usize) {
 fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     let world = World::new(Target::LaunchDarkly, 1, count);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-    let target = target::open(&Arc::new(config(&world)), requests).unwrap();
+    let target = open(&Arc::new(config(&world)), requests).unwrap();
     target.read(&[0]);
     let edit = |count| Edit {
         toggle: 0,
@@ -114,7 +109,7 @@ fn reading_a_configuration_of_toggles(bencher: Bencher, toggles: usize) {
 
 fn config(world: &World) -> Config {
     let path = world.folder.path().join("optoggles.toml");
-    match load::load(Some(&path), &|_| None, &catalog()) {
+    match load(Some(&path), &|_| None, &catalog()) {
         Ok(loaded) => loaded.config,
         Err(_) => panic!("the configuration is wrong"),
     }

@@ -1,6 +1,6 @@
 //! The tiny_http thread: routes and nothing else.
 
-pub mod gate;
+pub(crate) mod gate;
 mod page;
 mod scrape;
 
@@ -19,10 +19,10 @@ use crate::status::{Clocks, Report, Rows, Status};
 use crate::worker::{PendingCallbacks, WorkerGone};
 
 /// Below this path OPAL calls back, for each source by its id.
-pub const CALLBACKS: &str = "/opa_update/";
+pub(crate) const CALLBACKS: &str = "/opa_update/";
 
 /// What the routes need.
-pub struct Routes {
+pub(crate) struct Routes {
     callback_token: Secret,
     callbacks: Arc<PendingCallbacks>,
     status: Arc<Status>,
@@ -45,7 +45,7 @@ struct Reply {
 /// # Errors
 ///
 /// Where the server or its thread cannot be started.
-pub fn start(
+pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,
     routes: Routes,
     broken: impl Fn(&str) + Send + 'static,

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
 use pool::Pool;
-pub use systemd::Notifier;
+pub(crate) use systemd::Notifier;
 use systemd::StatusLine;
 
 /// How long requests in flight may take to end on shutdown. The whole of it takes 10 s at most.

@@ -19,7 +19,7 @@ const REFUSED: &str = "; reload refused, the configuration stays as it was";
 
 /// The service manager, if one listens.
 #[derive(Clone, Default)]
-pub struct Notifier(Option<SocketAddr>);
+pub(crate) struct Notifier(Option<SocketAddr>);
 
 impl Notifier {
     /// The one at `$NOTIFY_SOCKET`. If that is not a socket's address, a warning is logged.
