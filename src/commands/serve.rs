@@ -21,12 +21,12 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     let bind = config.bind.clone();
     let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone())?;
     let listener = listen(&bind)?;
-    let routes = Routes::new(
-        token,
-        Arc::clone(&machine.callbacks),
-        Arc::clone(&machine.status),
-        Arc::clone(&machine.metrics),
-    );
+    let routes = Routes {
+        callback_token: token,
+        callbacks: Arc::clone(&machine.callbacks),
+        status: Arc::clone(&machine.status),
+        metrics: Arc::clone(&machine.metrics),
+    };
     let gate = open_gate(listener, routes, Arc::clone(&machine.callbacks))
         .map_err(|error| Stop::Failed(format!("failed to start the HTTP server: {error}")))?;
     let read = || {
