@@ -1,7 +1,6 @@
 //! The commands, and what they share: the log, the configuration, how the program ends.
 
 mod check_config;
-mod completions;
 mod machine;
 mod serve;
 mod sync;
@@ -12,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -83,8 +83,15 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
             sync::run(config, &again, options, cli.verbose > 0)
         }
         Command::CheckConfig(options) => check_config::run(load(explicit), options),
-        Command::Completions { shell } => completions::run(*shell),
+        Command::Completions { shell } => completions(*shell),
     }
+}
+
+fn completions(shell: Shell) -> Result<Exit, Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "optoggles", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
 }
 
 /// The first question after an incident: which version ran, with which file?
@@ -173,27 +180,4 @@ fn end_on_panic() {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::Command;
-    use std::{env, thread};
-
-    /// Set in the process that this test starts to be ended.
-    const ENDS: &str = "OPTOGGLES_TEST_ENDS";
-
-    #[test]
-    fn a_panic_in_any_thread_ends_the_process_with_its_message_and_status_1() {
-        if env::var_os(ENDS).is_some() {
-            super::end_on_panic();
-            let _ = thread::spawn(|| panic!("something is wrong")).join();
-            return;
-        }
-        let name = thread::current().name().unwrap().to_owned();
-        let mut again = Command::new(env::current_exe().unwrap());
-        let again = again.args(["--exact", &name, "--nocapture"]).env(ENDS, "1");
-        let output = again.output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("optoggles: internal error: "), "{stderr}");
-        assert!(stderr.contains("something is wrong"), "{stderr}");
-    }
-}
+mod tests;

@@ -41,17 +41,3 @@ fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<LevelFilter,
         )
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_level_comes_from_the_environment_unless_that_is_wrong() {
-        let level = |text: &'static str| from_environment(&move |_| Some(text.to_owned()));
-        assert_eq!(level("Debug"), Ok(LevelFilter::Debug));
-        assert_eq!(level(""), Ok(LevelFilter::Info));
-        let words = "invalid log level `loud` in $OPTOGGLES_LOG: use off,";
-        assert!(level("loud").unwrap_err().starts_with(words));
-    }
-}

@@ -28,11 +28,11 @@ const LONG: Duration = Duration::from_secs(3600);
 
 /// Owns all mutable state.
 pub(crate) struct Worker {
+    pub(crate) callbacks: Arc<PendingCallbacks>,
     current: Generation,
     /// Those before the last reloads, which still have requests in flight.
     retired: Vec<Generation>,
     pool: Pool,
-    callbacks: Arc<PendingCallbacks>,
     messages: Receiver<Message>,
     orders: Receiver<Order>,
     status: Arc<Status>,
@@ -66,7 +66,7 @@ enum Message {
 }
 
 impl Worker {
-    /// A worker that has not started. An order to stop, or the end of the orders, ends it.
+    /// A worker that has not started. `Order::Stop`, or the end of the orders, ends it.
     pub(crate) fn new(
         assignment: Assignment,
         status: Arc<Status>,
@@ -88,10 +88,6 @@ impl Worker {
         }
     }
 
-    pub(crate) fn callbacks(&self) -> Arc<PendingCallbacks> {
-        Arc::clone(&self.callbacks)
-    }
-
     /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
     pub(crate) fn run(mut self) -> Engine {
         self.current.engine.start(moment());
@@ -102,16 +98,23 @@ impl Worker {
             if over || self.current.engine.is_finished() {
                 return self.current.engine;
             }
-            match self.wait(deadline) {
-                Next::Order(Order::Stop) => {
-                    deadline = Some(Instant::now() + GOODBYE);
-                    self.orders = never();
-                    self.current.engine.handle(Event::Stop, moment());
+            let time = after(self.time_left(deadline));
+            select_biased! {
+                recv(self.orders) -> order => match order {
+                    Ok(Order::Reload(assignment)) => self.reload(assignment),
+                    Ok(Order::Refused) => self.status_line.refused = true,
+                    Ok(Order::Stop) | Err(_) => {
+                        deadline = Some(Instant::now() + GOODBYE);
+                        self.orders = never();
+                        self.current.engine.handle(Event::Stop, moment());
+                    }
+                },
+                recv(self.messages) -> message => {
+                    if let Ok(message) = message {
+                        self.hear(message);
+                    }
                 }
-                Next::Order(Order::Reload(assignment)) => self.reload(assignment),
-                Next::Order(Order::Refused) => self.status_line.refused = true,
-                Next::Message(message) => self.hear(message),
-                Next::Time => self.current.engine.handle(Event::Time, moment()),
+                recv(time) -> _ => self.current.engine.handle(Event::Time, moment()),
             }
             // Results come in bursts; what they have in common is done once.
             while let Ok(message) = self.messages.try_recv() {
@@ -201,25 +204,13 @@ impl Worker {
         all.all(|generation| generation.engine.may_end())
     }
 
-    /// Waits until something happens, or is due.
-    fn wait(&self, deadline: Option<Instant>) -> Next {
+    /// How long there is nothing to do by itself.
+    fn time_left(&self, deadline: Option<Instant>) -> Duration {
         let now = Instant::now();
         let due = [self.current.engine.next_time(now), self.status_line.due];
         let due = deadline.or_else(|| due.into_iter().flatten().min());
-        let time = after(due.map_or(LONG, |due| due.saturating_duration_since(now)));
-        select_biased! {
-            recv(self.orders) -> order => Next::Order(order.unwrap_or(Order::Stop)),
-            recv(self.messages) -> message => message.map_or(Next::Time, Next::Message),
-            recv(time) -> _ => Next::Time,
-        }
+        due.map_or(LONG, |due| due.saturating_duration_since(now))
     }
-}
-
-/// What happened first.
-enum Next {
-    Order(Order),
-    Message(Message),
-    Time,
 }
 
 /// Now, with a random number for the waits. Where the system gives none, they are not shortened.

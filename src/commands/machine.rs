@@ -59,7 +59,7 @@ impl Machine {
             receiver,
         );
         Ok(Machine {
-            callbacks: worker.callbacks(),
+            callbacks: Arc::clone(&worker.callbacks),
             status,
             metrics,
             worker,

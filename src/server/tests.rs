@@ -72,7 +72,7 @@ impl Fixture {
         );
         let routes = Routes {
             callback_token: token,
-            callbacks: worker.callbacks(),
+            callbacks: Arc::clone(&worker.callbacks),
             status,
             metrics,
         };

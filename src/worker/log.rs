@@ -7,7 +7,6 @@ use crate::engine::{Cause, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
 use crate::seconds::Seconds;
-use crate::users::Users;
 
 const LOG: &str = "optoggles";
 
@@ -112,18 +111,11 @@ fn words(of: &str, news: &News) -> String {
         News::Released => format!("no longer held {of}"),
         News::Created => format!("created {of}"),
         News::Updated { users, change } => {
-            let counts = change.as_ref().map(|change| {
-                format!(
-                    " added={} removed={}",
-                    change.added.len(),
-                    change.removed.len()
-                )
+            let counts = change.as_ref().map_or(String::new(), |change| {
+                let (added, removed) = (change.added.len(), change.removed.len());
+                format!(" added={added} removed={removed}")
             });
-            format!(
-                "updated {of} users={}{}",
-                users.len(),
-                counts.unwrap_or_default()
-            )
+            format!("updated {of} users={}{counts}", users.len())
         }
         News::Late { after } => {
             format!("the change has not arrived {of} after={}", Seconds(*after))
@@ -152,18 +144,16 @@ fn words(of: &str, news: &News) -> String {
     }
 }
 
-/// Names of users stand in the log at trace only.
+/// User names are logged at trace only.
 fn trace_users(of: &str, news: &News) {
-    fn names(users: &Users) -> Vec<&str> {
-        users.iter().collect()
-    }
     if let News::Updated {
         change: Some(change),
         ..
     } = news
         && log::log_enabled!(Level::Trace)
     {
-        let (added, removed) = (names(&change.added), names(&change.removed));
+        let added: Vec<&str> = change.added.iter().collect();
+        let removed: Vec<&str> = change.removed.iter().collect();
         log::trace!(target: LOG, "updated {of} added={added:?} removed={removed:?}");
     }
 }

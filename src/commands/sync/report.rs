@@ -1,7 +1,5 @@
 //! What one pass did, or would do, for people and for programs.
 
-mod markdown;
-
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -13,7 +11,10 @@ use crate::job::ToggleId;
 use crate::terminal::Tone;
 use crate::users::Users;
 
-/// Its JSON is that of `--format json`.
+/// How many names `--format markdown` shows of a toggle; the rest is counted.
+const NAMES: usize = 20;
+
+/// Serialized, it is the document of `--format json`.
 #[derive(Serialize)]
 pub(super) struct Report {
     dry_run: bool,
@@ -44,18 +45,15 @@ struct Row {
     removed: Option<usize>,
     created: bool,
     described: bool,
-    #[serde(flatten)]
-    names: Option<Names>,
+    /// Shown with `--verbose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added_users: Option<Users>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_users: Option<Users>,
     /// Why the toggle is not as it should be.
     error: Option<String>,
     #[serde(skip)]
     sent: Sent,
-}
-
-#[derive(Serialize)]
-struct Names {
-    added_users: Users,
-    removed_users: Users,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -121,17 +119,33 @@ impl Report {
             };
             // Writing to a string does not fail.
             let _ = writeln!(text, "{key:keys$}   {columns}{result}");
-            if let Some(Names {
-                added_users,
-                removed_users,
-            }) = &row.names
-            {
-                for (sign, users) in [('+', added_users), ('-', removed_users)] {
-                    for user in users.iter() {
-                        let _ = writeln!(text, "  {sign} {}", user.escape_debug());
-                    }
+            for (sign, users) in [('+', &row.added_users), ('-', &row.removed_users)] {
+                for user in users.iter().flat_map(Users::iter) {
+                    let _ = writeln!(text, "  {sign} {}", user.escape_debug());
                 }
             }
+        }
+        text + &self.summary_line()
+    }
+
+    /// The toggles that change or fail as a table in Markdown, and a line about all of them.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for row in &self.toggles {
+            if row.verdict == Verdict::Unchanged {
+                continue;
+            }
+            if text.is_empty() {
+                text.push_str("| toggle | gain it | lose it | users | result |\n");
+                text.push_str("| --- | --- | --- | ---: | --- |\n");
+            }
+            let (key, count, result) = (code(&row.key), row.count(), escape(&self.result(row)));
+            let (gains, losses) = row.gains_and_losses();
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
+        }
+        if !text.is_empty() {
+            text.push('\n');
         }
         text + &self.summary_line()
     }
@@ -228,20 +242,15 @@ impl Row {
                 };
                 (verdict, Some(users), None)
             }
-            Err(troubles) => {
-                let is_held = troubles.iter().any(|trouble| trouble.failure.is_held());
-                let held = engine.held_back_change(id).filter(|_| is_held);
-                let (held, users) = held.unzip();
+            Err(troubles) if troubles.iter().any(|trouble| trouble.failure.is_held()) => {
+                let (held, users) = engine.held_back_change(id).unzip();
                 outcome = held.unwrap_or(outcome);
-                let verdict = if is_held {
-                    Verdict::Held
-                } else {
-                    Verdict::Failed
-                };
-                (verdict, users, Some(words_of(&troubles)))
+                (Verdict::Held, users, Some(words_of(&troubles)))
             }
+            Err(troubles) => (Verdict::Failed, None, Some(words_of(&troubles))),
         };
         let change = outcome.sent.as_change();
+        let named = change.filter(|_| verbose);
         let same = (error.is_none() && outcome.sent == Sent::Nothing).then_some(0);
         Row {
             key: key.to_owned(),
@@ -251,10 +260,8 @@ impl Row {
             removed: change.map(|change| change.removed.len()).or(same),
             created: outcome.created,
             described: outcome.described,
-            names: change.filter(|_| verbose).map(|change| Names {
-                added_users: change.added.clone(),
-                removed_users: change.removed.clone(),
-            }),
+            added_users: named.map(|change| change.added.clone()),
+            removed_users: named.map(|change| change.removed.clone()),
             error,
             sent: outcome.sent,
         }
@@ -268,6 +275,14 @@ impl Row {
             (Some(0), Some(removed)) => format!("-{removed}"),
             (Some(added), Some(removed)) => format!("+{added} -{removed}"),
             _ => "?".to_owned(),
+        }
+    }
+
+    fn gains_and_losses(&self) -> (String, String) {
+        match (self.sent.as_change(), self.verdict) {
+            (Some(change), _) => (names('+', &change.added), names('−', &change.removed)),
+            (None, Verdict::Set | Verdict::Held) => ("?".into(), "?".into()),
+            (None, _) => Default::default(),
         }
     }
 
@@ -296,3 +311,37 @@ fn widest(cells: impl Iterator<Item = String>) -> usize {
     let widths = cells.map(|cell| cell.chars().count());
     widths.max().unwrap_or_default()
 }
+
+/// How many users, and the first of their names.
+fn names(sign: char, users: &Users) -> String {
+    if users.is_empty() {
+        return String::new();
+    }
+    let names: String = users
+        .iter()
+        .take(NAMES)
+        .map(|user| format!(" {}", code(user)))
+        .collect();
+    let more = match users.len().checked_sub(NAMES) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    format!("{sign}{}:{names}{more}", users.len())
+}
+
+/// Text as it is, in a cell: a name must not become a link, a mention or a command.
+fn code(text: &str) -> String {
+    let text = escape(&text.escape_debug().to_string());
+    match text.contains('`') {
+        true => format!("`` {text} ``"),
+        false => format!("`{text}`"),
+    }
+}
+
+/// A cell ends at a `|`, also within code.
+fn escape(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests;
