@@ -112,23 +112,6 @@ fn an_opa_that_has_moved_is_found_again() {
 }
 
 #[test]
-fn a_toggle_whose_rule_is_undefined_is_created_and_fails() {
-    let world = World::of(&["us", "tax"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve();
-    let started = || daemon.get("/health/started").status == 200;
-    world.wait_until("everything is created", started);
-    daemon.wait_failing();
-    world.wait_until("tax fails", || daemon.toggle("tax")["state"] == "failing");
-    assert!(world.store.toggle("tax").is_some());
-    assert_eq!(world.updates("tax"), 0);
-    let health = daemon.get("/health").text();
-    assert!(health.contains("tax"), "{health}");
-    world.change("tax", &["ann"]);
-    daemon.wait_healthy();
-}
-
-#[test]
 fn health_is_500_from_a_failed_creation_and_503_before_anything_is_known() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
