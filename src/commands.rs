@@ -33,11 +33,11 @@ enum Exit {
     Differences = 3,
 }
 
-/// Why a command cannot go on.
+/// Why a command ends early.
 enum Stop {
     Failed(String),
     Invalid(String),
-    /// A report on an invalid configuration, each of whose problems says `error` itself.
+    /// A report on an invalid configuration; each of its problems starts with `error` itself.
     Reported(String),
 }
 
@@ -51,16 +51,16 @@ pub fn run() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// The command line as clap knows it, for whatever describes it.
+/// The command line, for the tests of what describes it.
 pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
 fn try_run(cli: &Cli) -> Result<Exit, Stop> {
-    // clap sees a conflict only where both stand on the same side of the command.
+    // clap finds this conflict only if both are on the same side of the command.
     if cli.quiet && cli.verbose > 0 {
         return Err(Stop::invalid(
-            "--quiet and --verbose contradict each other: leave one out",
+            "the argument '--quiet' cannot be used with '--verbose'",
         ));
     }
     let env = |name: &str| std::env::var(name).ok();
@@ -94,7 +94,7 @@ fn completions(shell: Shell) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
-/// The first question after an incident: which version ran, with which file?
+/// Logs what one asks first after an incident: which version ran, with which file.
 fn log_start(file: &Path) {
     let version = env!("CARGO_PKG_VERSION");
     log::info!("started version={version} config={}", file.display());
@@ -114,7 +114,7 @@ fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Co
     }
 }
 
-/// A report for stderr, in colours if it shows them.
+/// A report for stderr, coloured if that shows colours.
 fn shown(report: &Report) -> String {
     match is_colourful(&io::stderr()) {
         true => report.colored(),
@@ -127,8 +127,8 @@ impl Stop {
         Stop::Invalid(words.to_string())
     }
 
-    fn failed(words: impl ToString) -> Stop {
-        Stop::Failed(words.to_string())
+    fn failed_to<E: fmt::Display>(what: &'static str) -> impl Fn(E) -> Stop {
+        move |error| Stop::Failed(format!("failed to {what}: {error}"))
     }
 
     fn words(&self) -> &str {
@@ -154,7 +154,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Writes to stderr. If that is closed, no one can be told.
+/// Writes to stderr; if that is closed, the words are lost.
 fn complain(words: &str) {
     let _ = writeln!(io::stderr(), "{}", words.trim_end());
 }
@@ -165,7 +165,7 @@ fn print(words: &str) -> Result<(), Stop> {
     let written = writeln!(stdout, "{}", words.trim_end()).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Stop::Failed(format!("failed to write the result: {error}")))
+            Err(Stop::failed_to("write the result")(error))
         }
         _ => Ok(()),
     }

@@ -84,17 +84,16 @@ fn words(of: &str, news: &News) -> String {
         ),
         News::Untold => format!("OPA answers, but {UNTOLD} {of}"),
         News::Doubtful => format!(
-            "OPA takes a toggle away from users: OPAL is asked to load everything before that is \
-             applied {of}"
+            "OPA removes users from a toggle: asking OPAL to load everything before applying that {of}"
         ),
         News::Unproven => format!(
-            "OPAL has not reported that it has loaded everything into OPA (it reports with \
-             OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): only changes within max_removal are applied {of}"
+            "OPAL has not reported loading everything into OPA (it reports only with \
+             OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): applying only changes within max_removal {of}"
         ),
         News::Restarted => format!(
-            "OPA was restarted, nothing is applied until OPAL has loaded everything again {of}"
+            "OPA was restarted, applying nothing until OPAL has loaded everything again {of}"
         ),
-        News::NotReady => format!("OPA is not ready, nothing is applied {of}"),
+        News::NotReady => format!("OPA is not ready, applying nothing {of}"),
         News::Pass {
             cause,
             toggles,

@@ -73,7 +73,7 @@ impl Shared {
         {
             // Once for all that wait for it.
             if crew.idle == 0 {
-                log::error!("failed to start a request thread, requests have to wait: {error}");
+                log::error!("failed to start a request thread, requests must wait: {error}");
             }
             if crew.threads == 0 {
                 return false;

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long to wait for a busy service manager if a message must not be lost.
+/// How long to wait for a busy service manager with a message that must not be lost.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The least time between two status lines: systemd passes each on to all that watch the service.
+/// The shortest time between status lines: systemd passes each on to everything that watches the service.
 const PAUSE: Duration = Duration::from_secs(1);
 
-const REFUSED: &str = "; reload refused, the configuration stays as it was";
+const REJECTED: &str = "; reload rejected, keeping the current configuration";
 
-/// The service manager, if one listens.
+/// The service manager, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Notifier(Option<SocketAddr>);
 
@@ -34,7 +34,7 @@ impl Notifier {
         }))
     }
 
-    /// The start is over, or a reload.
+    /// Startup or a reload has finished.
     pub(crate) fn ready(&self) {
         self.announce("READY=1");
     }
@@ -92,8 +92,8 @@ pub(super) struct StatusLine {
     last_attempt: Option<Instant>,
     /// When the next line is due, if there is one.
     pub(super) due: Option<Instant>,
-    /// Whether the last reload was refused.
-    pub(super) refused: bool,
+    /// Whether the last reload was rejected.
+    pub(super) rejected: bool,
 }
 
 impl StatusLine {
@@ -103,7 +103,7 @@ impl StatusLine {
             sent: String::new(),
             last_attempt: None,
             due: None,
-            refused: false,
+            rejected: false,
         }
     }
 
@@ -113,8 +113,8 @@ impl StatusLine {
             return;
         }
         let mut line = line();
-        if self.refused {
-            line.push_str(REFUSED);
+        if self.rejected {
+            line.push_str(REJECTED);
         }
         let earliest = self.last_attempt.map_or(now, |last| last + PAUSE);
         self.due = (line != self.sent).then_some(earliest);

@@ -302,7 +302,7 @@ fn words_of(troubles: &[Trouble]) -> String {
     let mut words: Vec<String> = words.collect();
     words.dedup();
     match words.is_empty() {
-        true => "stopped before it was done".to_owned(),
+        true => "interrupted before it was done".to_owned(),
         false => words.join("; "),
     }
 }

@@ -172,5 +172,5 @@ fn where_it_cannot_listen_it_says_so_and_exits_1() {
     let config = config.replace("{port}", &daemon.port().to_string());
     world.program.write("taken.toml", &config);
     let output = world.program.run(&["-c", "taken.toml", "serve"]).exits(1);
-    output.complains(&format!("\nerror: failed to listen at {address}: "));
+    output.complains(&format!("\nerror: failed to listen on {address}: "));
 }
