@@ -1,4 +1,4 @@
-//! The engine's notices, in the log, one line each, and in the metrics.
+//! Logs the engine's notices, one line each, and counts them.
 
 use log::Level;
 
@@ -10,7 +10,6 @@ use crate::seconds::Seconds;
 
 const LOG: &str = "optoggles";
 
-/// Writes notices to the log, and counts what is counted of them.
 pub(super) fn tell(notices: Vec<Notice>, config: &Config, metrics: &Metrics) {
     for Notice { subject, news } in notices {
         count(subject, &news, config, metrics);
@@ -38,7 +37,7 @@ fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
     }
 }
 
-/// What a line is about, such as `toggle=us-feature`.
+/// The object of a line, such as `toggle=us-feature`.
 fn field(subject: Subject, config: &Config) -> String {
     match subject {
         Subject::Source(id) => format!("source={}", config.sources[id].id),
@@ -49,8 +48,8 @@ fn field(subject: Subject, config: &Config) -> String {
 
 fn level(news: &News) -> Level {
     match news {
-        // An OPA that is polled every few seconds would fill the log; nor is anything asked in a pass
-        // of which all is late, because OPA is not ready.
+        // Polling every few seconds would fill the log, as would passes in which everything is late
+        // because OPA is not ready.
         News::Pass {
             cause: Cause::Poll | Cause::Watch,
             toggles,
