@@ -1,7 +1,7 @@
 //! optoggles keeps feature flags in step with authorization policy.
 //!
-//! This is a program; the library is what its tests and measurements need of it. The modules stand in
-//! the order in which they build on each other; `ARCHITECTURE.md` describes how they work together.
+//! This is a program: the library only lets its tests and benchmarks in. The modules are listed in the
+//! order in which they build on each other; `ARCHITECTURE.md` describes how they work together.
 
 mod address;
 mod duration;
@@ -33,7 +33,7 @@ mod tests;
 
 pub use commands::{command_line, run};
 
-/// What `benches/micro.rs` and `tests/it/launchdarkly/any.rs` drive without the executable. No API.
+/// What `benches/micro.rs` and `tests/it/launchdarkly/any.rs` use without the executable. Not an API.
 #[doc(hidden)]
 pub mod internals {
     pub use crate::config::Config;

@@ -31,12 +31,8 @@ pub(crate) struct Routes {
 
 type Reply = Response<Cursor<Vec<u8>>>;
 
-/// Answers requests on a thread named `http`. `broken` is called when the server or the worker has
-/// ended: the process is of no use then.
-///
-/// # Errors
-///
-/// If the server or its thread cannot be started.
+/// Answers requests on a thread named `http`. `broken` is called when the server or the worker has ended:
+/// the process is of no use then.
 pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,
     routes: Routes,

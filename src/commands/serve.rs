@@ -15,7 +15,7 @@ use crate::server::{self, Routes};
 use crate::source;
 use crate::worker::PendingCallbacks;
 
-/// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
+/// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
 pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
     let token = callback_token()?;
     let bind = config.bind.clone();

@@ -18,7 +18,7 @@ use report::Report;
 /// The default of `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Syncs as the options say; `again` reads the configuration anew.
+/// Syncs as the options say; `again` reads the configuration again.
 pub(super) fn run(
     config: Config,
     again: &dyn Fn() -> Result<Config, Stop>,

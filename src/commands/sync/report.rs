@@ -1,4 +1,4 @@
-//! What one pass did, or would do, for people and for programs.
+//! The report of one pass: what it changed, or would change.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -33,13 +33,13 @@ struct Summary {
     failed: usize,
 }
 
-/// What the pass did about one toggle, or what `max_removal` forbids. What is not known is none.
+/// What the pass did to one toggle, or what `max_removal` holds back; `None` where it is not known.
 #[derive(Serialize)]
 struct Row {
     key: String,
     #[serde(rename = "result")]
     verdict: Verdict,
-    /// How many users the toggle has then.
+    /// How many users the toggle now has.
     users: Option<usize>,
     added: Option<usize>,
     removed: Option<usize>,
@@ -50,7 +50,6 @@ struct Row {
     added_users: Option<Users>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed_users: Option<Users>,
-    /// Why the toggle is not as it should be.
     error: Option<String>,
     #[serde(skip)]
     sent: Sent,
@@ -61,16 +60,16 @@ struct Row {
 enum Verdict {
     Created,
     Updated,
-    /// Updated, and what the target had is not known.
+    /// Updated; what the target had is not known.
     Set,
     Unchanged,
-    /// `max_removal` forbids it.
+    /// Held back by `max_removal`.
     Held,
     Failed,
 }
 
 impl Report {
-    /// `verbose` adds the users that come and go.
+    /// `verbose` adds the names of added and removed users.
     pub(super) fn new(
         config: &Config,
         engine: &Engine,
@@ -89,17 +88,16 @@ impl Report {
         }
     }
 
-    /// Whether a toggle failed, or was held back.
     pub(super) fn has_failures(&self) -> bool {
         self.summary.failed + self.summary.held > 0
     }
 
-    /// Whether anything changed, or would; what is not known counts.
+    /// Whether anything changed, or would; toggles whose state is not known count.
     pub(super) fn has_differences(&self) -> bool {
         self.summary.created + self.summary.updated > 0
     }
 
-    /// One line a toggle, and a summary line.
+    /// One line per toggle, and a summary line.
     pub(super) fn human(&self, colours: bool) -> String {
         let in_columns = self.toggles.iter().filter(|row| row.error.is_none());
         let keys = widest(self.toggles.iter().map(|row| row.key.clone()));
@@ -128,7 +126,7 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// The toggles that change or fail as a table in Markdown, and a line about all of them.
+    /// A table of the toggles that change or fail, for a comment on a pull request, and a summary line.
     pub(super) fn markdown(&self) -> String {
         let mut text = String::new();
         for row in &self.toggles {
@@ -141,7 +139,6 @@ impl Report {
             }
             let (key, count, result) = (code(&row.key), row.count(), escape(&self.result(row)));
             let (gains, losses) = row.gains_and_losses();
-            // Writing to a string does not fail.
             let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
         }
         if !text.is_empty() {
@@ -150,7 +147,7 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// The result of a toggle, in a line. Metadata show nowhere else.
+    /// The result of a toggle in words. Changed metadata show only here.
     fn result(&self, row: &Row) -> String {
         let words = self.words(row.verdict);
         match &row.error {
@@ -267,7 +264,7 @@ impl Row {
         }
     }
 
-    /// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
+    /// Such as `+1 -2`; `=` if the users are the same, `?` if that is not known.
     fn change(&self) -> String {
         match (self.added, self.removed) {
             (Some(0), Some(0)) => "=".to_owned(),
@@ -291,7 +288,7 @@ impl Row {
     }
 }
 
-/// All that went wrong: a toggle can fail at its source and at the target.
+/// Every failure: a toggle can fail at its source and at the target.
 fn words_of(troubles: &[Trouble]) -> String {
     let words = troubles
         .iter()
@@ -329,7 +326,7 @@ fn names(sign: char, users: &Users) -> String {
     format!("{sign}{}:{names}{more}", users.len())
 }
 
-/// Text as it is, in a cell: a name must not become a link, a mention or a command.
+/// Verbatim text in a cell: a name must not become a link, a mention or a command.
 fn code(text: &str) -> String {
     let text = escape(&text.escape_debug().to_string());
     match text.contains('`') {
@@ -338,7 +335,7 @@ fn code(text: &str) -> String {
     }
 }
 
-/// A cell ends at a `|`, also within code.
+/// A `|` ends a cell, even within code.
 fn escape(text: &str) -> String {
     text.replace('|', "\\|")
 }

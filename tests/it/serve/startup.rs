@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use crate::support::opa::Opa;
-use crate::support::world::{Other, World};
-use crate::support::{Fault, Server};
+use crate::support::{Fault, Server, World};
 
 fn three(world: &World) -> [&Server; 3] {
     [&world.opal.http, &world.opa.http, &world.store.http]
@@ -131,25 +130,6 @@ fn health_is_500_from_a_failed_creation_and_503_before_anything_is_known() {
     assert_eq!(daemon.get("/health/started").status, 503);
     world.store.http.heal();
     daemon.wait_healthy();
-}
-
-#[test]
-fn a_source_that_is_down_does_not_keep_another_from_starting() {
-    let world = World::of(&["us"]).and_other(&["beta"]).build();
-    world.opal.http.stop();
-    let Some(Other { opa, opal }) = &world.other else {
-        panic!("there is another source");
-    };
-    opa.allow("beta", &["ann"]);
-    let daemon = world.serve();
-    world.wait_for_users("beta", &["ann"]);
-    world.wait_until("beta is in sync", || {
-        daemon.toggle("beta")["state"] == "in sync"
-    });
-    assert_eq!(daemon.get("/health/started").status, 503);
-    opa.allow("beta", &["bob"]);
-    assert_eq!(opal.call_back()[0].status, 202);
-    world.wait_for_users("beta", &["bob"]);
 }
 
 #[test]
