@@ -1,4 +1,4 @@
-//! What the program computes by itself, with the allocations that it takes for it: `make micro`.
+//! The program's own computations, with their allocations: `make micro`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,25 +7,16 @@
 )]
 
 #[path = "goals/daemon.rs"]
-#[allow(dead_code, reason = "nothing is started here: it serves the world")]
+#[allow(dead_code, reason = "nothing is started here")]
 mod daemon;
 #[path = "goals/peer.rs"]
-#[allow(
-    dead_code,
-    reason = "it serves the other measurements in the first place"
-)]
+#[allow(dead_code, reason = "written for the other measurements")]
 mod peer;
 #[path = "goals/wire.rs"]
-#[allow(
-    dead_code,
-    reason = "it serves the other measurements in the first place"
-)]
+#[allow(dead_code, reason = "written for the other measurements")]
 mod wire;
 #[path = "goals/world.rs"]
-#[allow(
-    dead_code,
-    reason = "it serves the other measurements in the first place"
-)]
+#[allow(dead_code, reason = "written for the other measurements")]
 mod world;
 
 use std::sync::Arc;
@@ -66,7 +57,7 @@ fn reading_the_answer_of_opa(bencher: Bencher, count: usize) {
 }
 
 #[divan::bench(args = USERS)]
-fn telling_that_nothing_differs(bencher: Bencher, count: usize) {
+fn finding_no_difference(bencher: Bencher, count: usize) {
     let (wanted, there) = (users(count), users(count));
     bencher
         .counter(ItemsCount::new(count))
