@@ -8,7 +8,7 @@ mod interpolate;
 mod keys;
 pub(crate) mod leaving;
 mod lines;
-pub mod load;
+pub(crate) mod load;
 mod mask;
 mod nearest;
 mod policy;
@@ -35,7 +35,7 @@ use serde_json::{Map, Value};
 
 use crate::job::{RuleId, SourceId, TargetId, ToggleId};
 use crate::secret::Secret;
-pub use keys::Catalog;
+pub(crate) use keys::Catalog;
 pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
 pub(crate) use problem::quote;
 pub(crate) use reader::Context;
@@ -159,7 +159,7 @@ pub(crate) struct Source {
 
 /// `ca_file`, `cert_file` and `key_file`: the files' contents, in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// The certificates to trust instead of the public ones.
     pub(crate) ca: Option<String>,
     pub(crate) identity: Option<Identity>,

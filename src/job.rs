@@ -22,7 +22,7 @@ pub(crate) type TargetId = usize;
 pub(crate) type RuleId = usize;
 
 /// A toggle, by its index in the configuration.
-pub type ToggleId = usize;
+pub(crate) type ToggleId = usize;
 
 /// What of a toggle a request is about. Each part has its own failures and retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,10 +204,10 @@ pub enum Applied {
 }
 
 /// What came of each of some edits.
-pub type Applies = Vec<(ToggleId, Part, Result<Applied, Failure>)>;
+pub(crate) type Applies = Vec<(ToggleId, Part, Result<Applied, Failure>)>;
 
 /// What came of reading each of some toggles.
-pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
+pub(crate) type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 /// How the sources and the targets are to be dealt with.
 #[derive(Clone, Debug)]

@@ -5,14 +5,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use optoggles::catalog;
-use optoggles::config::Config;
-use optoggles::config::load::load;
-use optoggles::job::{Applied, Edit, What};
-use optoggles::metrics::Metrics;
-use optoggles::plan::{Environment, Observed};
-use optoggles::target;
-use optoggles::users::Users;
+use optoggles::internals::{
+    Applied, Config, Edit, Environment, Metrics, Observed, Users, What, catalog, load,
+    open as open_target,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -118,7 +114,7 @@ proptest! {
         }
         let open = || {
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-            target::open(&config(&launchdarkly.http.url()), 0, requests).unwrap()
+            open_target(&config(&launchdarkly.http.url()), 0, requests).unwrap()
         };
         let (target, judge) = (open(), open());
         let update = |number: usize, users: &Arc<Users>| {
