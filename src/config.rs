@@ -33,7 +33,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::job::{RuleId, SourceId, TargetId, ToggleId};
 use crate::secret::Secret;
 pub(crate) use keys::Catalog;
 pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
@@ -44,6 +43,18 @@ pub(crate) use section::Section;
 pub(crate) use settings::{Setting, Settings};
 pub(crate) use spec::is_telling;
 pub(crate) use values::warn_if_plain;
+
+/// A source, by its index in the configuration.
+pub(crate) type SourceId = usize;
+
+/// A target, by its index in the configuration.
+pub(crate) type TargetId = usize;
+
+/// A rule, by its index in the configuration.
+pub(crate) type RuleId = usize;
+
+/// A toggle, by its index in the configuration.
+pub(crate) type ToggleId = usize;
 
 /// Everything that `optoggles.toml` says.
 #[derive(Clone, Debug, PartialEq)]

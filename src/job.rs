@@ -6,23 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
+pub(crate) use crate::config::{RuleId, SourceId, TargetId, ToggleId};
 use crate::document::Document;
 use crate::error::Failure;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
-
-/// A source, by its index in the configuration.
-pub(crate) type SourceId = usize;
-
-/// A target, by its index in the configuration.
-pub(crate) type TargetId = usize;
-
-/// A rule, by its index in the configuration.
-pub(crate) type RuleId = usize;
-
-/// A toggle, by its index in the configuration.
-pub(crate) type ToggleId = usize;
 
 /// What of a toggle a request is about. Each part has its own failures and retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,8 +8,7 @@ use super::problem::{Place, Problem};
 use super::reader::{Context, Node, Text};
 use super::section::Section;
 use super::sources::Sources;
-use super::{MaxRemoval, Rule, Toggle, policy, spec};
-use crate::job::{RuleId, SourceId};
+use super::{MaxRemoval, Rule, RuleId, SourceId, Toggle, policy, spec};
 
 /// Reads `toggles` from the file's top.
 pub(super) fn read(
