@@ -2,29 +2,17 @@
 //!
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
-mod addresses;
-mod check;
 mod interpolate;
 mod keys;
-pub(crate) mod leaving;
-mod lines;
 pub mod load;
 mod mask;
 mod nearest;
-mod policy;
-mod problem;
-mod reader;
-mod removal;
 pub(crate) mod report;
 mod section;
-mod settings;
-mod sources;
-mod spec;
-mod target;
+mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) mod tls;
-mod toggles;
+mod tls;
 mod values;
 
 use std::collections::BTreeSet;
@@ -35,14 +23,8 @@ use serde_json::{Map, Value};
 
 use crate::secret::Secret;
 pub use keys::Catalog;
-pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
-pub(crate) use problem::quote;
-pub(crate) use reader::Context;
-pub(crate) use removal::MaxRemoval;
-pub(crate) use section::Section;
-pub(crate) use settings::{Setting, Settings};
-pub(crate) use spec::is_telling;
-pub(crate) use values::warn_if_plain;
+pub(crate) use keys::{Form, Key, PeerType, Spec, TLS, TargetType, ValueKind};
+pub(crate) use section::{Context, Section, Setting, Settings};
 
 /// Everything that `optoggles.toml` says.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,8 +98,8 @@ pub struct Bind {
 pub(crate) struct Source {
     /// `[A-Za-z0-9][A-Za-z0-9._-]*`, unique.
     pub(crate) id: String,
-    pub(crate) kind: &'static SourceType,
-    /// What its type and TLS have.
+    /// The name of its type.
+    pub(crate) kind: &'static str,
     pub(crate) settings: Settings,
 }
 
@@ -164,6 +146,56 @@ impl fmt::Debug for Toggle {
     }
 }
 
+/// `max_removal`: the most users that may be removed from a toggle at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum MaxRemoval {
+    /// Nothing is said: half of those who have it, where they are ten or more. A share says nothing of
+    /// fewer.
+    #[default]
+    Unset,
+    /// So many percent of those who have it.
+    Percent(f64),
+    /// So many users, and never all of them.
+    Users(usize),
+    /// Anybody may be removed.
+    Off,
+}
+
+/// From how many users on the limit holds where the configuration says nothing.
+const FROM: usize = 10;
+
+impl MaxRemoval {
+    /// Whether so many of those who have a toggle may be removed, after which so many are left.
+    pub(crate) fn allows(self, removed: usize, of: usize, left: usize) -> bool {
+        match self {
+            MaxRemoval::Unset => of < FROM || removed * 2 <= of,
+            MaxRemoval::Percent(percent) => removed as f64 * 100.0 <= percent * of as f64,
+            MaxRemoval::Users(users) => removed == 0 || (removed <= users && left > 0),
+            MaxRemoval::Off => true,
+        }
+    }
+
+    /// Whether everybody may be removed, however many these are.
+    pub(crate) fn allows_everybody(self) -> bool {
+        match self {
+            MaxRemoval::Percent(percent) => percent >= 100.0,
+            MaxRemoval::Off => true,
+            MaxRemoval::Unset | MaxRemoval::Users(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for MaxRemoval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaxRemoval::Unset => f.write_str("\"50%\""),
+            MaxRemoval::Percent(percent) => write!(f, "\"{percent}%\""),
+            MaxRemoval::Users(users) => write!(f, "{users}"),
+            MaxRemoval::Off => f.write_str("\"off\""),
+        }
+    }
+}
+
 /// A rule of a source's policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -178,5 +210,44 @@ impl fmt::Display for Rule {
     /// As Rego names it: `data.app.rbac.us_users`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "data.{}.{}", self.package, self.rule)
+    }
+}
+
+/// What of an old configuration a new one no longer mentions, in sentences for the log: at the target it
+/// stays as it is.
+pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
+    let mut left = Vec::new();
+    if old.target.place() != new.target.place() {
+        left.push("the target is another one: the toggles at the old one stay as they are".into());
+    }
+    for source in &old.sources {
+        if !new.sources.iter().any(|it| it.id == source.id) {
+            left.push(format!("source {} is no longer used", source.id));
+        }
+    }
+    for toggle in &old.toggles {
+        let key = &toggle.key;
+        match new.toggles.iter().find(|it| it.key == *key) {
+            None => left.push(format!(
+                "toggle {key} is no longer kept: at the target it stays as it is; turn it off or \
+                 delete it there"
+            )),
+            Some(now) => left.extend((new.target.kind.left_behind)(toggle, now)),
+        }
+    }
+    left
+}
+
+impl Target {
+    /// Where it is; with which credentials it is asked does not matter.
+    pub(crate) fn place(&self) -> String {
+        let (key, settings) = (self.kind.place, &self.settings);
+        let place = match (settings.address(key), settings.path(key)) {
+            (Ok(address), _) => address.spelled_alike().to_string(),
+            (_, path) => path
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+        };
+        format!("{} {place}", self.kind.peer.name)
     }
 }

@@ -5,7 +5,7 @@ mod opa;
 mod opal;
 
 use crate::check::SourceCheck;
-use crate::config::{self, Config, Rule, SourceType, Tls};
+use crate::config::{self, Config, PeerType, Rule, Tls};
 use crate::error::Failure;
 use crate::http::Client;
 use crate::job::{Evidence, Known, Origin, SourceTerms, Writes};
@@ -65,14 +65,14 @@ type Open = fn(&config::Source, &Opening) -> Result<Box<dyn Source>, String>;
 
 /// A type of source: what the configuration has to know of it, and how one is opened.
 struct Type {
-    config: SourceType,
+    config: PeerType,
     open: Open,
 }
 
 /// The types of sources, the first of them where none is named.
 static TYPES: &[&Type] = &[&opal::TYPE, &opa::TYPE, &file::TYPE];
 
-pub(crate) fn types() -> Vec<&'static SourceType> {
+pub(crate) fn types() -> Vec<&'static PeerType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn open(
         callback_token,
         metrics,
     };
-    let kind = TYPES.iter().find(|kind| kind.config == *source.kind);
-    let kind = kind.ok_or_else(|| format!("unknown type of source `{:?}`", source.kind))?;
+    let kind = TYPES.iter().find(|kind| kind.config.name == source.kind);
+    let kind = kind.ok_or_else(|| format!("unknown source type `{}`", source.kind))?;
     (kind.open)(source, &opening).map_err(|error| format!("source {}: {error}", source.id))
 }

@@ -146,7 +146,7 @@ impl Rows {
     fn of(config: &Config) -> Rows {
         let sources = config.sources.iter().map(|source| SourceRow {
             id: source.id.clone(),
-            kind: source.kind.name,
+            kind: source.kind,
             state: State::Connecting,
             last_success: None,
             last_error: None,
@@ -168,7 +168,7 @@ impl Rows {
             started: false,
             sources: sources.collect(),
             target: TargetRow {
-                kind: config.target.kind.name,
+                kind: config.target.kind.peer.name,
                 state: State::Ok,
                 paused_until: None,
                 resync_overdue: false,

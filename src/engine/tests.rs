@@ -96,7 +96,7 @@ fn with_sources(config: &Config, target: TargetTerms) -> Terms {
             .bool("wait_until_ready")
             .copied()
             .unwrap_or_default();
-        match source.kind.name {
+        match source.kind {
             "opal" => SourceTerms {
                 origin: settings.address("opa_url").ok().and_then(at),
                 registration: Some(Registration {

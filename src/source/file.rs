@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Source, Type};
 use crate::check::{SourceCheck, not_asked};
-use crate::config::{Key, Rule, SourceType, ValueKind};
+use crate::config::{Key, PeerType, Rule, ValueKind};
 use crate::document::Document;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
@@ -18,7 +18,7 @@ use crate::seconds::Seconds;
 use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
-    config: SourceType {
+    config: PeerType {
         name: "file",
         says: "What OPA holds, in a file: plain JSON, an answer of OPA, or what `opa eval --format json` \
                prints. It is looked at every second.",

@@ -7,23 +7,18 @@ use serde_json::value::RawValue;
 
 use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
-use crate::config::{
-    self, Context, Key, Rule, Section, Setting, SourceType, TLS, ValueKind, tls, warn_if_plain,
-};
+use crate::config::{self, Key, PeerType, Rule, TLS, ValueKind};
 use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::users::{Keys, Users, describe_wrong};
 
 pub(super) static TYPE: Type = Type {
-    config: SourceType {
+    config: PeerType {
         name: "opa",
         says: "An OPA without OPAL, which is polled.",
         keys: &[KEYS, TLS],
-        check: |section, cx| {
-            check_token(section, cx, "token", "url");
-            tls::check(section, cx);
-        },
+        check: |_, _| {},
     },
     open: |source, opening| {
         let client = opening.client(source, &source.settings.tls())?;
@@ -35,7 +30,7 @@ const KEYS: &[Key] = &[
     Key::required("url", ValueKind::OpaAddress, "\"http://opa:8181\"")
         .was(&["opa_url"])
         .says("OPA's API, without `/v1/data`."),
-    Key::optional("token", ValueKind::BearerToken, "\"${OPA_TOKEN}\"")
+    Key::optional("token", ValueKind::BearerToken("url"), "\"${OPA_TOKEN}\"")
         .was(&["opa_token"])
         .says("Sent to OPA as `Authorization: Bearer`."),
     Key::default("poll_interval", ValueKind::Duration, "\"10s\"").says("The time between two passes."),
@@ -45,15 +40,6 @@ const KEYS: &[Key] = &[
          that it is ready; with any other answer, or none, optoggles goes on.",
     ),
 ];
-
-/// Warns of a token that travels unencrypted.
-pub(super) fn check_token(section: &Section, cx: &mut Context, token: &str, url: &str) {
-    if let (Some(read), Some(url)) = (section.get(token), section.get(url))
-        && let Setting::Address(url) = &url.setting
-    {
-        warn_if_plain(cx, &read.place, &format!("`{token}`"), url);
-    }
-}
 
 /// An OPA that is polled.
 pub(super) struct Opa {

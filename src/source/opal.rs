@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Source, Type, opa};
 use crate::address::Address;
 use crate::check::{SourceCheck, Told, not_asked};
-use crate::config::tls;
-use crate::config::{self, Context, Key, Rule, Section, Setting, SourceType, TLS, ValueKind};
+use crate::config::{self, Context, Key, PeerType, Rule, Section, Setting, TLS, ValueKind};
 use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
@@ -19,7 +18,7 @@ use crate::users::Users;
 use oauth::Grantor;
 
 pub(super) static TYPE: Type = Type {
-    config: SourceType {
+    config: PeerType {
         name: "opal",
         says: "An OPAL client and the OPA that it manages. The OPAL client has to run with \
                `OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True`, and should run with \
@@ -36,7 +35,7 @@ pub(super) static TYPE: Type = Type {
 const KEYS: &[Key] = &[
     Key::required("url", ValueKind::Address, "\"http://opal-client:7000\"")
         .says("The OPAL client's API."),
-    Key::optional("token", ValueKind::BearerToken, "\"${OPAL_TOKEN}\"").says(
+    Key::optional("token", ValueKind::BearerToken("url"), "\"${OPAL_TOKEN}\"").says(
         "Sent to OPAL as `Authorization: Bearer`. In secure mode OPAL accepts only a token of type \
          listener.",
     ),
@@ -52,8 +51,12 @@ const KEYS: &[Key] = &[
     ),
     Key::optional("opa_url", ValueKind::OpaAddress, "\"http://opa:8181\"")
         .says("Where OPA is. Without it OPAL is asked."),
-    Key::optional("opa_token", ValueKind::BearerToken, "\"${OPA_TOKEN}\"")
-        .says("For OPA, where OPAL keeps OPA's token to itself."),
+    Key::optional(
+        "opa_token",
+        ValueKind::BearerToken("opa_url"),
+        "\"${OPA_TOKEN}\"",
+    )
+    .says("For OPA, where OPAL keeps OPA's token to itself."),
     Key::default("wait_until_ready", ValueKind::Bool, "true").says(
         "Whether nothing is applied until OPA has loaded everything, at its start and after a \
          restart. Set it to false only where that never happens, such as where OPAL loads no data.",
@@ -61,9 +64,6 @@ const KEYS: &[Key] = &[
 ];
 
 fn check_settings(section: &mut Section, cx: &mut Context) {
-    opa::check_token(section, cx, "token", "url");
-    opa::check_token(section, cx, "opa_token", "opa_url");
-    tls::check(section, cx);
     let (Some(read), Some(url)) = (section.get("advertised_address"), section.get("url")) else {
         return;
     };

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Target, Type};
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, Spec, TargetType, Toggle, ValueKind};
+use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::plan::{Environment, Observed, Present};
@@ -19,6 +19,7 @@ use flag::Flag;
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
+        peer: PeerType {
         name: "flagd",
         says: "A definition file of flagd, which OpenFeature's providers for flagd read too.",
         keys: &[&[Key::required("path", ValueKind::Path, "\"flags.json\"")
@@ -28,6 +29,7 @@ pub(super) static TYPE: Type = Type {
                  on a local disk: work on it has no time limit.",
             )]],
         check: |_, _| {},
+        },
         place: "path",
         toggle_key: None,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")

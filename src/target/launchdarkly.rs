@@ -19,9 +19,7 @@ use serde_json::json;
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
 use crate::check::Answers;
-use crate::config::{
-    Config, Context, Key, Section, Setting, TargetType, Tls, ValueKind, warn_if_plain,
-};
+use crate::config::{Config, Key, PeerType, TargetType, Tls, ValueKind};
 use crate::error::Failure;
 use crate::http::{Answer, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
@@ -45,10 +43,12 @@ const SEMANTIC_PATCH: &str = "application/json; domain-model=launchdarkly.semant
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
-        name: "launchdarkly",
-        says: "",
-        keys: &[KEYS],
-        check: check_token,
+        peer: PeerType {
+            name: "launchdarkly",
+            says: "",
+            keys: &[KEYS],
+            check: |_, _| {},
+        },
         place: "base_url",
         toggle_key: Some(&spec::FLAG),
         spec: spec::SPEC,
@@ -58,12 +58,16 @@ pub(super) static TYPE: Type = Type {
 };
 
 const KEYS: &[Key] = &[
-    Key::required("token", ValueKind::Token, "\"${LAUNCHDARKLY_TOKEN}\"")
-        .was(&["launchdarkly_token", "access_token", "api_key"])
-        .says(
-            "An access token with the role Writer, or one that may create flags and update their \
+    Key::required(
+        "token",
+        ValueKind::Token("base_url"),
+        "\"${LAUNCHDARKLY_TOKEN}\"",
+    )
+    .was(&["launchdarkly_token", "access_token", "api_key"])
+    .says(
+        "An access token with the role Writer, or one that may create flags and update their \
              targeting.",
-        ),
+    ),
     Key::default(
         "base_url",
         ValueKind::Address,
@@ -75,14 +79,6 @@ const KEYS: &[Key] = &[
              `https://app.launchdarkly.us` for federal customers.",
     ),
 ];
-
-fn check_token(section: &mut Section, cx: &mut Context) {
-    if let (Some(token), Some(url)) = (section.get("token"), section.get("base_url"))
-        && let Setting::Address(url) = &url.setting
-    {
-        warn_if_plain(cx, &token.place, "`token`", url);
-    }
-}
 
 pub(super) struct LaunchDarkly {
     token: Secret,

@@ -10,10 +10,7 @@ use serde_json::{Map, Value};
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{
-    Config, Context, Key, Section, Setting, Spec, TargetType, Tls, Toggle, ValueKind, is_telling,
-    quote as named, warn_if_plain,
-};
+use crate::config::{Config, Key, PeerType, Spec, TargetType, Tls, Toggle, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
@@ -24,12 +21,14 @@ use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
-        name: "restapi",
-        says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
+        peer: PeerType {
+            name: "restapi",
+            says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
                its `spec`. Its users follow with `PATCH {endpoint_url}/{key}`: `{\"users\": [...]}`, \
                the whole set, sorted.",
-        keys: &[KEYS],
-        check: check_headers,
+            keys: &[KEYS],
+            check: |_, _| {},
+        },
         place: "endpoint_url",
         toggle_key: None,
         spec: Spec::Free(&["key", "users"]),
@@ -48,7 +47,7 @@ const KEYS: &[Key] = &[
     .says("The collection of toggles."),
     Key::optional(
         "extra_headers",
-        ValueKind::Headers,
+        ValueKind::Headers("endpoint_url"),
         "{ Authorization = \"Bearer ${FLAGS_TOKEN}\" }",
     )
     .was(&["token"])
@@ -57,18 +56,6 @@ const KEYS: &[Key] = &[
         "Whether the server also answers `GET {endpoint_url}/{key}`: then only what differs is sent.",
     ),
 ];
-
-/// Warns of headers that travel unencrypted and let somebody in.
-fn check_headers(section: &mut Section, cx: &mut Context) {
-    let endpoint = section.get("endpoint_url").map(|read| &read.setting);
-    if let Some(Setting::Address(endpoint)) = endpoint {
-        let headers = section.keys_in("extra_headers");
-        for header in headers.iter().filter(|header| is_telling(&header.name)) {
-            let what = format!("the header {}", named(&header.name));
-            warn_if_plain(cx, header, &what, endpoint);
-        }
-    }
-}
 
 pub(super) struct RestApi {
     endpoint_url: Address,

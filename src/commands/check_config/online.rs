@@ -77,7 +77,7 @@ impl Finding {
                 format!("toggles[{id}].users_policy"),
             ),
             Subject::Target => (
-                format!("target {}", config.target.kind.name),
+                format!("target {}", config.target.kind.peer.name),
                 "target".to_owned(),
             ),
         };
@@ -100,10 +100,12 @@ impl Finding {
 
     pub(super) fn entry(&self) -> Entry {
         let (severity, answer) = self.verdict();
-        let message = format!("{}: {}: {answer}", self.about, self.asked);
         Entry {
+            severity,
+            code: "online",
+            message: format!("{}: {}: {answer}", self.about, self.asked),
             key: Some(self.key.clone()),
-            ..Entry::new(severity, "online", message)
+            ..Entry::default()
         }
     }
 }
