@@ -75,13 +75,15 @@ impl Config {
 /// Says that there is no such toggle, and which one may be meant.
 fn no_toggle(key: &str, known: &[&str]) -> String {
     const MOST: usize = 10;
-    let there_are = match nearest::nearest(key, known.iter().copied()) {
+    let hint = match nearest::nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.len() > MOST => format!("it is not one of the {} in the file", known.len()),
-        None => format!("there are: {}", known.join(", ")),
+        None => format!("it has: {}", known.join(", ")),
     };
-    let key = key.escape_debug();
-    format!("there is no toggle `{key}` in the configuration: {there_are}")
+    format!(
+        "the configuration has no toggle `{}`: {hint}",
+        key.escape_debug()
+    )
 }
 
 /// An address to listen at.
@@ -218,7 +220,7 @@ impl fmt::Display for Rule {
 pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
     if old.target.place() != new.target.place() {
-        left.push("the target is another one: the toggles at the old one stay as they are".into());
+        left.push("the target has changed: the toggles at the old one stay as they are".into());
     }
     for source in &old.sources {
         if !new.sources.iter().any(|it| it.id == source.id) {

@@ -153,7 +153,7 @@ fn what_to_do(error: &io::Error, path: &Path) -> &'static str {
 /// What went wrong with a file, without the numbers of the operating system.
 pub(super) fn why(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::NotFound => "no such file".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::IsADirectory => "it is a folder".into(),
         _ => error.to_string(),

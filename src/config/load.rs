@@ -88,8 +88,8 @@ fn load_first(
     let looked: Vec<String> = looked.map(|path| format!("`{}`", path.display())).collect();
     let looked = looked.join(" and ");
     let message = match named_by {
-        Some(by) => format!("there is no configuration file {looked} ({by})"),
-        None => format!("there is no configuration file: looked for {looked}"),
+        Some(by) => format!("configuration file {looked} not found ({by})"),
+        None => format!("no configuration file found: looked for {looked}"),
     };
     let help = format!("name one with -c or ${VARIABLE}");
     Err(no_file("no-file", message, help, candidates.first()))

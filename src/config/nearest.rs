@@ -30,10 +30,7 @@ pub(super) fn suggest<'a>(wrong: &str, known: &[&'a str]) -> (Option<&'a str>, S
     let help = match near {
         Some(word) => suggest_word(wrong, word),
         None if known.is_empty() => "remove it".into(),
-        None => format!(
-            "remove it, or write one that is known here: {}",
-            list(known)
-        ),
+        None => format!("remove it, or use one of: {}", list(known)),
     };
     (near, help)
 }
@@ -43,7 +40,7 @@ pub(super) fn suggest_value(wrong: &str, known: &[&str]) -> String {
     match (nearest(wrong, known.iter().copied()), known) {
         (Some(word), _) => suggest_word(wrong, word),
         (None, [word]) => format!("write `{word}`"),
-        (None, _) => format!("write one of: {}", list(known)),
+        (None, _) => format!("use one of: {}", list(known)),
     }
 }
 
@@ -74,7 +71,3 @@ fn letters(word: &str) -> impl Iterator<Item = char> {
         .map(|c| c.to_ascii_lowercase())
         .take(LONGEST)
 }
-
-#[cfg(test)]
-#[path = "tests/nearest.rs"]
-mod tests;

@@ -192,7 +192,7 @@ impl Key {
 
     /// Says why without the text: it may hold a password.
     fn refuse_address(&self, cx: &mut Context, text: &Text, why: &str) {
-        let message = format!("`{}` is not a usable address: {why}", self.name);
+        let message = format!("`{}` is not a valid address: {why}", self.name);
         cx.error("invalid-address", &text.place, message, self.help());
     }
 
@@ -200,7 +200,11 @@ impl Key {
     fn bind(&self, cx: &mut Context, text: &Text) -> Option<Bind> {
         let bind = parse_bind(&text.value);
         if bind.is_none() {
-            let message = format!("`{}` is not host:port: {}", self.name, text.quoted());
+            let message = format!(
+                "`{}` is not a valid `host:port`: {}",
+                self.name,
+                text.quoted()
+            );
             let help = "write a host and a port up to 65535, such as `bind = \"127.0.0.1:8080\"`, or \
                         `bind = \":8080\"` for every interface";
             cx.error("invalid-address", &text.place, message, help);

@@ -37,7 +37,7 @@ fn folder() -> TempDir {
 fn files_are_looked_for_beside_the_configuration() {
     let folder = folder();
     let loaded = load(Some(&folder.path().join("right.toml")), &no_env, &catalog()).unwrap();
-    assert_eq!(loaded.warnings.problems(), []);
+    assert_eq!(loaded.warnings.problems, []);
     assert_eq!(loaded.config.toggles[0].key, "k");
 }
 
@@ -54,30 +54,33 @@ fn the_variable_names_the_file_unless_the_command_line_does() {
     assert_eq!(
         error,
         format!(
-            "there is no configuration file `{}` (-c)\n  help: name one with -c or $OPTOGGLES_CONFIG",
+            "configuration file `{}` not found (-c)\n  help: name one with -c or $OPTOGGLES_CONFIG",
             other.display()
         )
     );
     let env = |name: &str| (name == VARIABLE).then(|| other.display().to_string());
     let error = load(None, &env, &catalog()).unwrap_err().to_string();
-    assert!(error.contains("other.toml` ($OPTOGGLES_CONFIG)"), "{error}");
+    assert!(
+        error.contains("other.toml` not found ($OPTOGGLES_CONFIG)"),
+        "{error}"
+    );
 }
 
 #[test]
 fn the_first_of_the_usual_places_that_has_a_file_is_taken() {
     let folder = folder();
     let places = ["none.toml", "right.toml", "token"].map(|name| folder.path().join(name));
-    let loaded = load_first(places.to_vec(), None, &no_env, &catalog()).unwrap();
-    assert_eq!(loaded.warnings.file(), places[1]);
+    let loaded = load_first(&places, None, &no_env, &catalog()).unwrap();
+    assert_eq!(loaded.warnings.file, places[1]);
 }
 
 #[test]
 fn where_nothing_is_found_every_place_is_listed() {
     let places = USUAL.map(|place| PathBuf::from("/nowhere").join(place.trim_start_matches('/')));
-    let error = load_first(places.to_vec(), None, &no_env, &catalog()).unwrap_err();
+    let error = load_first(&places, None, &no_env, &catalog()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no configuration file: looked for `/nowhere/optoggles.toml` and \
+        "no configuration file found: looked for `/nowhere/optoggles.toml` and \
          `/nowhere/etc/optoggles/optoggles.toml`\n  \
          help: name one with -c or $OPTOGGLES_CONFIG"
     );
@@ -126,6 +129,6 @@ fn a_secret_in_the_file_is_a_warning_as_long_as_everybody_can_read_it() {
     for (mode, warnings) in [(0o644, 1), (0o640, 0)] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let loaded = load(Some(&file), &no_env, &catalog()).unwrap();
-        assert_eq!(loaded.warnings.problems().len(), warnings, "{mode:o}");
+        assert_eq!(loaded.warnings.problems.len(), warnings, "{mode:o}");
     }
 }

@@ -28,7 +28,7 @@ fn an_invalid_file_is_refused_with_its_places_and_the_old_one_stays() {
     world.opa.allow("us", &["ann"]);
     let daemon = world.serve_in_step();
     let config = world.program.config();
-    refuses(&world, &daemon, "", "there are no sources");
+    refuses(&world, &daemon, "", "no source is configured");
     let wrong = config.replace("users_policy", "usersPolicy");
     refuses(&world, &daemon, &wrong, "error: unknown key `usersPolicy`");
     let wrong = config.replace("${FLAGS_TOKEN}", "${NOWHERE}");
