@@ -203,6 +203,12 @@ pub(crate) struct PeerType {
     pub(crate) check: fn(&mut Section, &mut Context),
 }
 
+impl PeerType {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.keys.iter().copied().flatten()
+    }
+}
+
 /// What the configuration has to know of a type of target beside that.
 pub(crate) struct TargetType {
     pub(crate) peer: PeerType,
@@ -275,9 +281,8 @@ impl Catalog {
     pub(crate) fn groups(&self) -> Vec<Group> {
         let group = |place, path, types| Group { place, path, types };
         let plain = |keys: &'static [Key]| vec![("", keys.iter().collect())];
-        let typed = |common: &'static [Key], peer: &'static PeerType| {
-            let own = peer.keys.iter().copied().flatten();
-            (peer.name, common.iter().chain(own).collect())
+        let typed = |common: &'static [Key], peer: &PeerType| {
+            (peer.name, common.iter().chain(peer.keys()).collect())
         };
         let sources = self.sources.iter().map(|it| typed(EVERY_SOURCE, it));
         let targets = self.targets.iter().map(|it| typed(EVERY_TARGET, &it.peer));

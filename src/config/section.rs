@@ -166,31 +166,24 @@ impl<'t> Section<'t> {
         types: &[&'static PeerType],
     ) -> Option<&'static PeerType> {
         let named = self.get("type").and_then(|read| read.text.clone());
-        let found = named
-            .as_ref()
-            .and_then(|named| types.iter().find(|it| it.name == named.value));
-        let Some(found) = found else {
-            if let Some(named) = named {
+        let is_named = |peer: &&&PeerType| named.as_ref().is_some_and(|it| it.value == peer.name);
+        let Some(found) = types.iter().find(is_named) else {
+            if let Some(named) = &named {
                 let message = format!("unknown {peer} type {}", named.quoted());
                 let names: Vec<&str> = types.iter().map(|it| it.name).collect();
                 let help = suggest_value(&named.value, &names);
                 cx.error("unknown-type", &named.place, message, help);
             }
             // Which keys there are depends on the type.
-            self.known.extend(
-                types
-                    .iter()
-                    .flat_map(|it| it.keys.iter().copied().flatten()),
-            );
+            self.known.extend(types.iter().flat_map(|it| it.keys()));
             return None;
         };
         for keys in found.keys {
             self.read(cx, keys);
         }
         self.warn_of_plain_secrets(cx);
-        if self
-            .known
-            .iter()
+        if found
+            .keys()
             .any(|key| matches!(key.kind, ValueKind::KeyFile))
         {
             tls::check(self, cx);
@@ -201,37 +194,27 @@ impl<'t> Section<'t> {
 
     /// Warns of secrets that are sent unencrypted.
     fn warn_of_plain_secrets(&self, cx: &mut Context) {
-        for key in &self.known {
-            let (to, places) = match key.kind {
-                ValueKind::Token(to) | ValueKind::BearerToken(to) => {
-                    let token = self.get(key.name);
-                    (
-                        to,
-                        token.map(|read| read.place.clone()).into_iter().collect(),
-                    )
-                }
-                ValueKind::Headers(to) => (to, self.telling_headers(key.name)),
-                _ => continue,
-            };
-            let Some(Setting::Address(to)) = self.get(to).map(|read| &read.setting) else {
+        for key in self.known.iter().filter(|key| self.get(key.name).is_some()) {
+            let kind = key.kind;
+            let (ValueKind::Token(to) | ValueKind::BearerToken(to) | ValueKind::Headers(to)) = kind
+            else {
                 continue;
             };
-            for place in places {
-                let what = match key.kind {
-                    ValueKind::Headers(_) => format!("the header {}", quote(&place.name)),
-                    _ => format!("`{}`", key.name),
-                };
-                warn_if_plain(cx, &place, &what, to);
+            let to = self.get(to).map(|read| &read.setting);
+            let (Some(Setting::Address(to)), Some(secret)) = (to, self.node(key.name)) else {
+                continue;
+            };
+            let Some(headers) = secret.value.as_table() else {
+                warn_if_plain(cx, &secret.place, &format!("`{}`", key.name), to);
+                continue;
+            };
+            for (header, _) in Section::new(headers, secret.place).members() {
+                if is_telling(&header.name) {
+                    let what = format!("the header {}", quote(&header.name));
+                    warn_if_plain(cx, &header, &what, to);
+                }
             }
         }
-    }
-
-    fn telling_headers(&self, name: &str) -> Vec<Place> {
-        let node = self.node(name);
-        let table = node.and_then(|node| Some(Section::new(node.value.as_table()?, node.place)));
-        let members = table.map(|table| table.members()).unwrap_or_default();
-        let keys = members.into_iter().map(|(key, _)| key);
-        keys.filter(|key| is_telling(&key.name)).collect()
     }
 
     /// The value of a key, as it is in the file.

@@ -8,8 +8,8 @@ use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{
-    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, POLICY, SOURCES, SPEC, Spec, TARGET,
-    TOGGLES, TOP, TargetType, USERS_POLICY, ValueKind, is_id, package_parts,
+    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, POLICY, PeerType, SOURCES, SPEC, Spec,
+    TARGET, TOGGLES, TOP, TargetType, USERS_POLICY, ValueKind, is_id, package_parts,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
@@ -123,9 +123,7 @@ impl Tables {
         let id = section.get("id").and_then(|read| read.text.clone());
         self.add_id(id.as_ref(), cx);
         let kind = section.read_type(cx, "source", &cx.catalog.sources);
-        let keys = kind
-            .into_iter()
-            .flat_map(|kind| kind.keys.iter().copied().flatten());
+        let keys = kind.into_iter().flat_map(PeerType::keys);
         for input in keys.filter(|key| matches!(key.kind, ValueKind::Input)) {
             let read = section.get(input.name);
             if let Some(read) = read.filter(|it| it.setting == Setting::Path("-".into())) {
