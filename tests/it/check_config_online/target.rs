@@ -40,7 +40,7 @@ fn a_target_that_should_be_readable_and_is_not_fails() {
 }
 
 #[test]
-fn a_target_that_only_takes_posts_answers() {
+fn a_target_that_only_takes_posts_answers_and_one_that_refuses_or_redirects_or_breaks_fails() {
     let world = world_of(World::of(&["us"]));
     for status in [404, 405, 501] {
         world.store.http.next(1, "*", Fault::status(status));
@@ -48,11 +48,6 @@ fn a_target_that_only_takes_posts_answers() {
         assert_eq!(line(&world, 0), expected);
     }
     assert_eq!(world.store.http.lines("*"), ["HEAD /api/toggles"; 3]);
-}
-
-#[test]
-fn a_target_that_refuses_or_redirects_or_breaks_fails() {
-    let world = world_of(World::of(&["us"]));
     let url = world.store.url();
     for (status, advice) in [
         (
