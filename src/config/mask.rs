@@ -47,8 +47,9 @@ pub(super) fn masked(text: &str, part: Range<usize>, cuts: &[Cut]) -> String {
 
 /// A span with all of every cut that it touches.
 pub(super) fn widened(span: &Range<usize>, cuts: &[Cut]) -> Range<usize> {
-    let is_touched = |cut: &&Cut| cut.span.start < span.end && span.start < cut.span.end;
-    let touched = cuts.iter().filter(is_touched);
+    let first = cuts.partition_point(|cut| cut.span.end <= span.start);
+    let touched = cuts[first..].iter();
+    let touched = touched.take_while(|cut| cut.span.start < span.end);
     touched.fold(span.clone(), |wide, cut| {
         wide.start.min(cut.span.start)..wide.end.max(cut.span.end)
     })

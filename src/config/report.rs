@@ -96,6 +96,8 @@ pub struct Report {
     /// As it was named.
     pub(crate) file: PathBuf,
     text: String,
+    /// The byte at which each line begins.
+    lines: Vec<usize>,
     /// In order, and none across a line break.
     cuts: Vec<Cut>,
     pub(crate) problems: Vec<Problem>,
@@ -123,8 +125,10 @@ pub struct Entry {
 
 impl Report {
     pub(super) fn new(file: &Path, text: String, problems: Vec<Problem>, cuts: Vec<Cut>) -> Report {
+        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Report {
             file: file.to_owned(),
+            lines: std::iter::once(0).chain(newlines).collect(),
             text,
             cuts,
             problems,
@@ -138,11 +142,12 @@ impl Report {
 
     /// The line and the column of a byte, as people count: from 1, columns in characters.
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let offset = self.text.floor_char_boundary(offset);
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let before = &self.text[line_start(&self.text, offset)..offset];
         // A byte order mark is not visible.
-        let start = before[line_start(before, before.len())..].trim_start_matches('\u{feff}');
-        (line, start.chars().count() + 1)
+        let before = before.trim_start_matches('\u{feff}');
+        (line, before.chars().count() + 1)
     }
 
     pub(crate) fn render(&self, colored: bool) -> String {
