@@ -148,7 +148,7 @@ fn hidden(written: &str, show: Show) -> Vec<Range<usize>> {
     let parts = match show {
         Show::Whole if is_plain(value) => Vec::new(),
         Show::Address => around_host(value),
-        Show::Whole | Show::Nothing => Vec::from([0..value.len()]),
+        Show::Whole | Show::Nothing => std::iter::once(0..value.len()).collect(),
     };
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts
