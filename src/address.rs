@@ -20,7 +20,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 ///
 /// A user name and password in it travel as `Authorization: Basic` and are never printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     scheme: String,
     host: String,
     port: Option<u16>,

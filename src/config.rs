@@ -4,7 +4,7 @@
 
 mod interpolate;
 mod keys;
-pub mod load;
+pub(crate) mod load;
 mod mask;
 mod nearest;
 pub(crate) mod report;
@@ -22,15 +22,15 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::secret::Secret;
-pub use keys::Catalog;
-pub(crate) use keys::{Form, Key, PeerType, Spec, TLS, TargetType, ValueKind};
+
+pub(crate) use keys::{Catalog, Form, Key, PeerType, Spec, TLS, TargetType, ValueKind};
 pub(crate) use section::{Context, Section, Setting, Settings};
 
 /// Everything that `optoggles.toml` says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where `serve` listens.
-    pub bind: Bind,
+    pub(crate) bind: Bind,
     /// Time between resyncs; none: no resyncs.
     pub(crate) resync_interval: Option<Duration>,
     pub(crate) http_timeout: Duration,
@@ -88,11 +88,11 @@ fn no_toggle(key: &str, known: &[&str]) -> String {
 
 /// An address to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
+pub(crate) struct Bind {
     /// A host name or IP address (an IPv6 one without brackets); empty: every interface.
-    pub host: String,
+    pub(crate) host: String,
     /// 0: one that is free.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 /// Where the users of toggles come from.
@@ -107,7 +107,7 @@ pub(crate) struct Source {
 
 /// `ca_file`, `cert_file` and `key_file`: the files' contents, in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// The certificates to trust instead of the public ones.
     pub(crate) ca: Option<String>,
     pub(crate) identity: Option<Identity>,

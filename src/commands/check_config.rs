@@ -61,8 +61,7 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
 }
 
 fn json(entries: &[Entry]) -> Result<String, Stop> {
-    serde_json::to_string_pretty(entries)
-        .map_err(|error| Stop::failed(format!("failed to write the report as JSON: {error}")))
+    serde_json::to_string_pretty(entries).map_err(Stop::failed_to("write the report as JSON"))
 }
 
 /// What is in a file that can be used.

@@ -20,7 +20,6 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// What it says.
     pub config: Config,
     /// Warnings only, often none.
     pub(crate) warnings: Report,
@@ -37,10 +36,6 @@ pub enum LoadError {
 
 /// Reads the configuration from the file that `-c` names, else from the one that
 /// `$OPTOGGLES_CONFIG` names, else from the first of the usual places that has one.
-///
-/// # Errors
-///
-/// Where there is no file, it cannot be read, or what it says is wrong.
 pub fn load(
     explicit: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,

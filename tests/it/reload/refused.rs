@@ -3,7 +3,7 @@
 use crate::support::World;
 use crate::support::program::Daemon;
 
-const REFUSED: &str = "reload refused, the configuration stays as it was";
+const REFUSED: &str = "reload rejected, keeping the current configuration";
 
 /// Fails unless this configuration is refused in these words, and all goes on.
 #[track_caller]
@@ -36,7 +36,7 @@ fn an_invalid_file_and_a_changed_bind_are_refused_and_the_old_file_stays() {
     let wrong = config.replace("[target]", "[target");
     refuses(&world, &daemon, &wrong, "optoggles.toml:");
     let bind = config.replace("bind = \"127.0.0.1:", "bind = \":");
-    let words = "`bind` cannot be changed by a reload: restart for that, or set it back";
+    let words = "a reload cannot change `bind`: restart optoggles, or set it back";
     refuses(&world, &daemon, &bind, words);
     daemon.terminate().exits(0);
 }
