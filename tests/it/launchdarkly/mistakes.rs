@@ -137,7 +137,7 @@ fn a_key_that_launchdarkly_would_refuse_is_found_before_anything_is_asked() {
         "`us feature` is not a valid LaunchDarkly flag key",
         "`name` is empty",
         "`de fault` is not a valid LaunchDarkly project key",
-        "`environments` names the same twice",
+        "duplicate value in `environments`",
         "`ü` is not a valid LaunchDarkly environment key",
         "`a b` is not a valid LaunchDarkly tag",
         "unknown key `projKey`",
