@@ -4,7 +4,6 @@ mod answer;
 mod body;
 mod failure;
 mod lookup;
-mod object;
 mod pause;
 mod proxy;
 mod redact;
@@ -23,10 +22,9 @@ use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
 use crate::seconds::Seconds;
 use crate::secret::Secret;
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, Object};
 pub(crate) use body::Body;
 use lookup::Lookup;
-pub(crate) use object::Object;
 use proxy::Proxies;
 
 /// The most that is read of an answer, in bytes.
@@ -98,11 +96,8 @@ impl fmt::Display for Request<'_> {
 }
 
 impl Client {
-    /// A client whose requests take `timeout` at most, whole, and up to `connections` at once.
-    ///
-    /// # Errors
-    ///
-    /// Names the certificate or key that cannot be used.
+    /// A client whose requests take at most `timeout` each, and that keeps up to `connections` open. Fails
+    /// where a certificate or key cannot be used.
     pub(crate) fn new(
         timeout: Duration,
         connections: usize,
@@ -143,12 +138,14 @@ impl Client {
         let (asked, method) = (request.to_string(), request.method.clone());
         let result = self.exchange(request, &asked);
         let took = Seconds(start.elapsed());
-        let status = result.as_ref().map(|answer| answer.status);
+        let status = match &result {
+            Ok(answer) => Ok(answer.status),
+            Err(failure) => Err(failure.kind),
+        };
         match status {
             Ok(status) => log::debug!("request {asked} status={status} took={took}"),
-            Err(failure) => log::debug!("request {asked} failed={:?} took={took}", failure.kind),
+            Err(kind) => log::debug!("request {asked} failed={kind:?} took={took}"),
         }
-        let status = status.map_err(|failure| failure.kind);
         self.requests.count(&method, status);
         result
     }
@@ -156,11 +153,13 @@ impl Client {
     fn exchange(&self, request: Request<'_>, asked: &str) -> Result<Answer, Failure> {
         let unusable = |words: &str| Failure::new(Kind::Setup, format!("{asked}: {words}"));
         let uri = request.url.parse::<Uri>();
-        let uri = uri.map_err(|_| unusable("this is not a valid URL"))?;
+        let uri = uri.map_err(|_| unusable("not a valid URL"))?;
         let secrets = request.secrets();
         let proxy = self.proxies.on_the_way_to(&uri);
-        let agent = proxy.map_or(Ok(&self.direct), |proxy| proxy.agent());
-        let agent = agent.map_err(|words| unusable(&words))?;
+        let agent = match proxy {
+            Some(proxy) => proxy.agent.as_ref().map_err(|words| unusable(words))?,
+            None => &self.direct,
+        };
         let mut builder = http::Request::builder().method(&request.method).uri(uri);
         for (name, value) in request.headers {
             builder = builder.header(name, value.expose());
@@ -168,13 +167,11 @@ impl Client {
         if let Some(authorization) = request.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization.expose());
         }
-        let length = match &request.body {
-            Some(body) => Some(body.length),
+        if let Some(body) = &request.body {
+            builder = builder.header(header::CONTENT_LENGTH, body.length);
+        } else if request.method == Method::POST {
             // Without it, the empty body is sent in chunks, which not every server reads.
-            None => (request.method == Method::POST).then_some(0),
-        };
-        if let Some(length) = length {
-            builder = builder.header(header::CONTENT_LENGTH, length);
+            builder = builder.header(header::CONTENT_LENGTH, 0);
         }
         let sent = match request.body {
             Some(mut body) => builder
@@ -183,7 +180,7 @@ impl Client {
                 .map(|request| agent.run(request)),
             None => builder.body(()).map(|request| agent.run(request)),
         };
-        let sent = sent.map_err(|_| unusable("a header holds what no header may hold"))?;
+        let sent = sent.map_err(|_| unusable("a header has an invalid name or value"))?;
         let failed = |error| failure::describe(asked, error, self.timeout, proxy);
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();

@@ -21,14 +21,14 @@ pub(super) fn describe(
             let words = format!("no answer within {timeout} (http_timeout)");
             (Kind::Timeout, words)
         }
-        ureq::Error::HostNotFound => (Kind::Lookup, "the host is not known".into()),
+        ureq::Error::HostNotFound => (Kind::Lookup, "unknown host".into()),
         ureq::Error::BodyExceedsLimit(limit) => {
             let words = format!("its answer is larger than {} MiB", limit >> 20);
             (Kind::Answer, words)
         }
         // These print the URL, or a proxy's, with the password in it.
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
-            (Kind::Setup, "this is not a valid URL".into())
+            (Kind::Setup, "not a valid URL".into())
         }
         ureq::Error::ConnectProxyFailed(reason) => {
             let reason = quote(reason.as_bytes());
@@ -54,30 +54,34 @@ pub(super) fn describe(
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };
-    let (kind, words) = match proxy {
-        Some(proxy) => past(proxy, kind, words),
-        None => (kind, words),
+    let (kind, words) = match (proxy, kind) {
+        (None, _) => (kind, words),
+        // The proxy alone is looked up and connected to from here.
+        (Some(proxy), Kind::Lookup | Kind::Refused | Kind::Proxy) => {
+            (Kind::Proxy, format!("{proxy}: {words}"))
+        }
+        (Some(proxy), _) => (kind, format!("{words}, through {proxy}")),
     };
     Failure::new(kind, format!("{asked}: {words}"))
-}
-
-/// The same through a proxy, which alone is looked up and connected to from here.
-fn past(proxy: &Named, kind: Kind, words: String) -> (Kind, String) {
-    match kind {
-        Kind::Lookup | Kind::Refused | Kind::Proxy => (Kind::Proxy, format!("{proxy}: {words}")),
-        _ => (kind, format!("{words}, through {proxy}")),
-    }
 }
 
 fn describe_io(error: &io::Error) -> (Kind, String) {
     match error.kind() {
         ErrorKind::ConnectionRefused => {
-            let words = "connection refused: nothing listens there (is it running, and is the \
-                         address right?)";
+            let words = "connection refused: nothing is listening there (is it running, and is the \
+                         address correct?)";
             (Kind::Refused, words.into())
         }
         ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
-        ErrorKind::InvalidData => (Kind::Tls, describe_tls(error)),
+        // ureq wraps the TLS error.
+        ErrorKind::InvalidData => {
+            let inner = error.get_ref();
+            let words = match inner.and_then(|inner| inner.downcast_ref()) {
+                Some(error) => tls_failure(error),
+                None => format!("TLS failed: {error}"),
+            };
+            (Kind::Tls, words)
+        }
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
             (Kind::Lost, format!("the connection was lost: {error}"))
         }
@@ -93,29 +97,27 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
     }
 }
 
-/// The TLS error that ureq wraps.
-fn describe_tls(error: &io::Error) -> String {
-    let inner = error.get_ref();
-    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(error) => tls_failure(error),
-        None => format!("TLS failed: {error}"),
-    }
-}
-
 fn tls_failure(error: &rustls::Error) -> String {
-    match advice(error) {
-        Some(advice) => format!("TLS failed: {error} ({advice})"),
-        None => format!("TLS failed: {error}"),
-    }
-}
-
-fn advice(error: &rustls::Error) -> Option<&'static str> {
-    match error {
-        rustls::Error::InvalidCertificate(error) => Some(advice_on_certificate(error)),
-        rustls::Error::AlertReceived(alert) => advice_on_alert(*alert),
-        rustls::Error::InvalidMessage(_) => Some("is it an http:// address?"),
-        _ => None,
-    }
+    let advice = match error {
+        rustls::Error::InvalidCertificate(error) => advice_on_certificate(error),
+        // A server that ends the handshake mostly does so because of our certificate.
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::HandshakeFailure
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::DecryptError
+            | Alert::AccessDenied,
+        ) => "it requires another client certificate: check cert_file and key_file",
+        rustls::Error::InvalidMessage(_) => "is it an http:// address?",
+        _ => return format!("TLS failed: {error}"),
+    };
+    format!("TLS failed: {error} ({advice})")
 }
 
 fn advice_on_certificate(error: &CertificateError) -> &'static str {
@@ -134,25 +136,5 @@ fn advice_on_certificate(error: &CertificateError) -> &'static str {
             "for a private CA, set ca_file to its current certificate; only sources have ca_file"
         }
         _ => "replace the server's certificate",
-    }
-}
-
-/// A server that ends the handshake mostly does so because of our certificate.
-fn advice_on_alert(alert: Alert) -> Option<&'static str> {
-    match alert {
-        Alert::CertificateRequired
-        | Alert::HandshakeFailure
-        | Alert::NoCertificate
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::DecryptError
-        | Alert::AccessDenied => {
-            Some("it requires another client certificate: check cert_file and key_file")
-        }
-        _ => None,
     }
 }

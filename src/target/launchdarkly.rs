@@ -1,6 +1,4 @@
-//! LaunchDarkly.
-//!
-//! Its facts are those of its API description, and what is said of it in the comments.
+//! LaunchDarkly, as its API description has it.
 
 mod explain;
 mod flag;
@@ -28,7 +26,6 @@ use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
-use crate::users::Users;
 use flag::{Flag, Instruction, Patch, State, Told};
 use list::Lists;
 use spec::Spec;
@@ -84,7 +81,7 @@ fn check_token(section: &mut Section, cx: &mut Context) {
     }
 }
 
-pub(super) struct LaunchDarkly {
+struct LaunchDarkly {
     token: Secret,
     base_url: Address,
     client: Client,
@@ -137,13 +134,13 @@ impl LaunchDarkly {
         }
     }
 
-    /// The same where a 404 may be about what the flag is, or should be, in.
+    /// The same where a 404 may be about the project or an environment.
     fn ask(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        self.send(request, spec)
-            .map_err(|failure| match failure.is_status(404) {
-                true => self.find(spec).err().unwrap_or(failure),
-                false => failure,
-            })
+        let sent = self.send(request, spec);
+        sent.map_err(|failure| match failure.is_status(404) {
+            true => self.find(spec).err().unwrap_or(failure),
+            false => failure,
+        })
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
@@ -157,7 +154,6 @@ impl LaunchDarkly {
         }
     }
 
-    /// Keeps what a flag was told to be.
     fn keep(&self, id: ToggleId, told: Told) -> Result<Present, Failure> {
         let flag = told.flag(&self.specs[id])?;
         let present = flag.present();
@@ -200,7 +196,12 @@ impl LaunchDarkly {
             (_, None) => return self.read_one(id).map(Applied::Found),
         };
         match what {
-            What::Update(users) => self.update(id, &mut flag, users)?,
+            What::Update(users) => {
+                for (number, key) in self.specs[id].environments.iter().enumerate() {
+                    self.patch(id, Some(key), &flag.patch(number, users))?;
+                    flag.environments[number] = State::of(users);
+                }
+            }
             _ => {
                 self.patch(id, None, &flag.description)?;
                 flag.description.clear();
@@ -208,14 +209,6 @@ impl LaunchDarkly {
         }
         self.flags().insert(id, flag);
         Ok(Applied::Done)
-    }
-
-    fn update(&self, id: ToggleId, flag: &mut Flag, users: &Arc<Users>) -> Result<(), Failure> {
-        for (number, key) in self.specs[id].environments.iter().enumerate() {
-            self.patch(id, Some(key), &flag.patch(number, users))?;
-            flag.environments[number] = State::of(users);
-        }
-        Ok(())
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {

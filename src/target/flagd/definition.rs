@@ -1,5 +1,4 @@
-//! The text of a file of flags, taken apart as far as it is changed: all else stays as it was
-//! written.
+//! The text of a file of flags, parsed only where it is changed: all else stays as it was written.
 
 use std::collections::BTreeMap;
 
@@ -36,17 +35,17 @@ enum Member<'a> {
 }
 
 impl<'t> Definition<'t> {
-    /// Takes a text apart, which messages call `name`; none: that of a new file.
+    /// Parses a text, which messages call `name`; none: that of a new file.
     pub(super) fn parse(name: &str, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
         let unreadable = |error: serde_json::Error| {
             let help = match error.is_eof() {
-                true => "it may not be written to its end yet",
-                false => "mend it, or move it away and a new one is written",
+                true => "it may still be being written",
+                false => "correct it, or move it away to have a new one written",
             };
             let words = format!("{name} {}: {help}", describe_json(&error));
             Failure::new(Kind::Answer, words)
         };
-        // It may be about to be written, so that it is not taken for a new one.
+        // It may be about to be written, so it does not count as a new one.
         if text.is_some_and(|text| text.trim_ascii().is_empty()) {
             let words = format!("{name} is empty: remove it, or write `{{}}` into it");
             return Err(Failure::new(Kind::Answer, words));
@@ -57,7 +56,7 @@ impl<'t> Definition<'t> {
             None => BTreeMap::new(),
             Some(flags) => serde_json::from_str(flags.get()).map_err(|_| {
                 let words = format!(
-                    "the flags of {name} are no object: write them as `\"flags\": {{\"key\": {{…}}}}`"
+                    "the flags of {name} are not an object: write `\"flags\": {{\"key\": {{…}}}}`"
                 );
                 Failure::new(Kind::Misfit, words)
             })?,
@@ -75,7 +74,7 @@ impl<'t> Definition<'t> {
         self.flags.len()
     }
 
-    /// A flag, if it is there; an error where it is not boolean.
+    /// A flag, if there is one; an error where it is not boolean.
     pub(super) fn flag(&self, key: &str) -> Result<Option<Flag<'t>>, Failure> {
         let flag = match self.flags.get(key) {
             None => return Ok(None),
@@ -84,21 +83,19 @@ impl<'t> Definition<'t> {
         };
         flag.map(Some).ok_or_else(|| {
             let words = format!(
-                "the flag {key} in {} is not boolean: give the toggle another key, or take the \
-                 flag away",
+                "the flag {key} in {} is not boolean: give the toggle another key, or remove the flag",
                 self.name
             );
             Failure::new(Kind::Misfit, words)
         })
     }
 
-    /// Puts a flag in the place of the one with this key.
     pub(super) fn put(&mut self, key: &str, flag: Flag<'t>) {
         self.flags.insert(key.to_owned(), Entry::Changed(flag));
     }
 
-    /// The whole, in the order of the keys, a line for each user, so that a commit shows who comes
-    /// and who goes. Where it cannot be said in JSON, the file has to stay as it is.
+    /// The whole text in the order of its keys, a line for each user, so that a commit shows who comes and
+    /// goes.
     pub(super) fn to_text(&self) -> Result<String, Failure> {
         let others = self.others.iter();
         let mut members: BTreeMap<&str, Member> = others
@@ -108,7 +105,7 @@ impl<'t> Definition<'t> {
         let mut text = serde_json::to_string_pretty(&members).map_err(|error| {
             let words = format!(
                 "the flags of {} cannot be written as JSON: {error}: the file stays as it is; \
-                 report this as a bug of optoggles",
+                 please report this bug of optoggles",
                 self.name
             );
             Failure::new(Kind::Setup, words)

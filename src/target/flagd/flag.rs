@@ -24,8 +24,8 @@ enum Member<'t> {
 
 /// `{"if": [{"in": [{"var": "targetingKey"}, [users]]}, "on", "off"]}`
 ///
-/// Each operator is an object with one member of its name. As enums they are read from nothing else,
-/// whereas serde takes a list for a struct too, member by member.
+/// Each operator is an object with one member of its name, as serde reads and writes an enum. A struct
+/// would be read from a list too, member by member.
 #[derive(Clone, Deserialize, Serialize)]
 enum Targeting<U> {
     #[serde(rename = "if")]
@@ -66,18 +66,17 @@ impl Default for Flag<'_> {
 }
 
 impl<'t> Flag<'t> {
-    /// Takes a flag apart; none where it is not boolean.
+    /// Parses a flag; none where it is not boolean.
     pub(super) fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(flag.get()).ok()?;
-        let variants = members.get("variants").map(|variants| variants.get());
-        let variants: BTreeMap<String, Value> = serde_json::from_str(variants?).ok()?;
-        let kept = members
-            .into_iter()
-            .map(|(name, value)| (name, Member::Kept(value)));
-        variants
-            .values()
-            .all(Value::is_boolean)
-            .then(|| Flag(kept.collect()))
+        let flag = Flag(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, Member::Kept(value)))
+                .collect(),
+        );
+        let variants: BTreeMap<String, Value> = flag.read("variants")?;
+        variants.values().all(Value::is_boolean).then_some(flag)
     }
 
     /// Whom the targeting names, where it is written as ours is.

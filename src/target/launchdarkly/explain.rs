@@ -36,8 +36,8 @@ impl LaunchDarkly {
         let project = &*spec.proj_key;
         self.look(&["projects", project], || {
             format!(
-                "there is no project {project}, or the token may not see it: correct `proj_key` of \
-                 the toggle {}, or create it in LaunchDarkly",
+                "the project {project} does not exist, or the token cannot see it: correct \
+                 `proj_key` of the toggle {}, or create it in LaunchDarkly",
                 spec.key
             )
         })?;
@@ -56,7 +56,7 @@ impl LaunchDarkly {
             environments.extend(spec.environments.iter().map(String::as_str));
         }
         let exists = |path: &[&str]| {
-            let missing = || "does not exist, or the token may not see it".to_owned();
+            let missing = || "does not exist, or the token cannot see it".to_owned();
             self.look(path, missing).map(|()| Told::from("exists"))
         };
         let mut found = vec![("token".to_owned(), token)];
@@ -85,7 +85,7 @@ impl LaunchDarkly {
         })
     }
 
-    /// Whether it is there; `missing` says what a 404 means. The answer is not looked at: that of an
+    /// Fails where it is not there, with the words of `missing`. The answer is not looked at: that of an
     /// environment holds its SDK keys.
     fn look(&self, path: &[&str], missing: impl FnOnce() -> String) -> Result<(), Failure> {
         match self.get(path) {
@@ -100,7 +100,7 @@ impl LaunchDarkly {
             200..=299 => Ok(answer),
             status => {
                 let said = Refusal::of(&answer).words(&answer);
-                Err(answer.failure_with(&said, advice(status)))
+                Err(answer.failure(&said, advice(status)))
             }
         }
     }
@@ -118,12 +118,11 @@ pub(super) fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
         403 if message.contains("approval") => Some(APPROVALS),
         405 => Some(APPROVALS),
         400 if message.contains("schedule") => Some(
-            "it would break a change that is scheduled: cancel that in LaunchDarkly, or wait \
-             for it",
+            "it conflicts with a scheduled change: cancel that in LaunchDarkly, or wait for it",
         ),
         status => advice(status),
     };
-    let failure = answer.failure_with(&refusal.words(answer), advice);
+    let failure = answer.failure(&refusal.words(answer), advice);
     failure.about(&format!("flag {} of project {}", spec.key, spec.proj_key))
 }
 

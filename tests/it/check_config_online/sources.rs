@@ -41,7 +41,7 @@ fn where_opal_is_down_the_reason_stands_once_and_the_target_is_still_asked() {
     let lines = findings(&world.check_online().exits(1));
     let url = world.opal.http.url();
     let reason =
-        format!("GET {url}/policy-store/config: connection refused: nothing listens there");
+        format!("GET {url}/policy-store/config: connection refused: nothing is listening there");
     let start = format!("source main OPAL failed: {reason}");
     assert!(lines[0].starts_with(&start), "{lines:?}");
     assert_eq!(
