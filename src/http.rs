@@ -4,7 +4,6 @@ mod answer;
 mod body;
 mod failure;
 mod lookup;
-mod pause;
 mod proxy;
 mod redact;
 mod tls;
@@ -184,7 +183,7 @@ impl Client {
         let failed = |error| failure::describe(asked, error, self.timeout, proxy);
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();
-        let pause = pause::asked_for(status, response.headers(), SystemTime::now());
+        let pause = answer::pause_asked_for(status, response.headers(), SystemTime::now());
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
         if !(200..300).contains(&status) {

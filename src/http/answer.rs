@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
@@ -61,6 +61,30 @@ fn general_advice(status: u16) -> Option<&'static str> {
         403 => Some("the token does not allow this"),
         _ => None,
     }
+}
+
+/// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
+/// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970, which it sends with
+/// other answers too. What is past asks for nothing.
+pub(super) fn pause_asked_for(
+    status: u16,
+    headers: &http::HeaderMap,
+    now: SystemTime,
+) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let retry_after = text("retry-after").and_then(|value| match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .ok(),
+    });
+    let reset = text("x-ratelimit-reset").filter(|_| status == 429);
+    let reset = reset.and_then(|value| {
+        let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
+        reset.duration_since(now).ok()
+    });
+    retry_after.max(reset).filter(|pause| !pause.is_zero())
 }
 
 /// What is read from a JSON object. serde alone also takes an array for a struct, member by member:

@@ -9,7 +9,7 @@ use crate::error::{Failure, Kind};
 
 const JSON: &str = "application/json";
 
-/// The body of a request, read while it is sent.
+/// A body that is read while it is sent.
 pub(crate) struct Body<'a> {
     pub(crate) content_type: &'static str,
     /// In bytes.
@@ -42,7 +42,6 @@ impl<'a> Request<'a> {
         self.carrying(body.map_err(io::Error::from))
     }
 
-    /// The same with a body, if that could be made.
     pub(crate) fn carrying(self, body: io::Result<Body<'a>>) -> Result<Request<'a>, Failure> {
         let body = body.map(Some).map_err(|error| {
             let words = format!("{self}: failed to write its body as JSON: {error}");

@@ -165,7 +165,7 @@ proptest! {
 fn pause(status: u16, name: &'static str, value: &str, now: u64) -> Option<f64> {
     let headers = http::HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
     let now = UNIX_EPOCH + Duration::from_secs(now);
-    pause::asked_for(status, &headers, now).map(|pause| pause.as_secs_f64())
+    answer::pause_asked_for(status, &headers, now).map(|pause| pause.as_secs_f64())
 }
 
 #[test]

@@ -285,7 +285,7 @@ fn request(opa: &Access, url: String) -> Request<'_> {
     Request::new(Method::GET, url).authorized(opa.authorization.as_ref())
 }
 
-fn defined<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn defined<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -212,7 +212,7 @@ impl Opal {
         }
     }
 
-    /// What is registered under our key. What cannot be understood is none of ours.
+    /// What is registered under our key. An entry that cannot be read is not ours.
     fn find(&self) -> Result<Option<Entry>, Failure> {
         let answer = self.client.send(self.entry(Method::GET))?;
         match answer.status {
@@ -221,7 +221,7 @@ impl Opal {
         }
     }
 
-    /// Whether OPAL says that it has loaded policy and data into OPA.
+    /// Whether OPAL itself says that it has loaded everything.
     fn is_ready(&self) -> bool {
         let answer = self.client.send(self.request(Method::GET, ["ready"]));
         answer.is_ok_and(|answer| answer.status == 200)
@@ -260,8 +260,8 @@ impl Opal {
         Request::new(method, url).authorized(self.authorization.as_ref())
     }
 
-    /// The key's characters need no encoding, and OPAL need not decode them. An answer of any status
-    /// can hold the entry, and with it our token.
+    /// A request for our entry, whose key needs no encoding. An answer of any status can hold the entry,
+    /// and with it our token.
     fn entry(&self, method: Method) -> Request<'_> {
         let url = format!("{}/{}", self.url.join(["callbacks"]), self.key);
         Request {
@@ -284,8 +284,8 @@ impl Source for Opal {
         opa::query(&self.client, origin, rule)
     }
 
-    /// OPAL's health policy in OPA can be wrong both ways: it can stay false although all is loaded,
-    /// and then OPAL itself knows; and it can be true of the OPA that was there before.
+    /// OPAL's health policy in OPA can be wrong both ways. It can stay false although everything is loaded,
+    /// which OPAL itself then knows; and it can be true of the OPA that was there before.
     fn ready(&self, origin: &Origin, known: &Known) -> Result<Evidence, Failure> {
         let (Origin::Opa(opa), client) = (origin, &self.client) else {
             return Ok(Evidence::default());
@@ -335,7 +335,6 @@ impl Source for Opal {
         accepted(self.client.send(request)?).map(drop)
     }
 
-    /// It is ours where it leads to us with the right token.
     fn watch(&self) -> Result<bool, Failure> {
         let ours = |entry: Entry| {
             let presented = entry.config.headers.authorization;
@@ -391,8 +390,8 @@ impl Source for Opal {
     }
 }
 
-/// The key of our registration: always the same, so that a restart replaces it. A slash in it would
-/// never be found again by OPAL.
+/// The key of our registration: always the same, so that a restart replaces it, and without a slash, which
+/// OPAL would not find again.
 fn registration_key(id: &str, instance: &str) -> String {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "._:-".contains(character);
     let clean = |character| if allowed(character) { character } else { '-' };
@@ -402,8 +401,8 @@ fn registration_key(id: &str, instance: &str) -> String {
         .collect()
 }
 
-/// An answer that is a 2xx. In secure mode OPAL takes tokens of one type alone, and names the claim of those
-/// that it refuses for their type.
+/// An answer that is a 2xx. In secure mode OPAL accepts one type of token, and names the claim `peer_type` where
+/// it rejects another.
 fn accepted(answer: Answer) -> Result<Answer, Failure> {
     const ADVICE: &str = "the token is missing or wrong: the source needs one of type listener, from \
                           opal-client obtain-token MASTER_TOKEN --server-url URL --type listener";

@@ -2,7 +2,6 @@
 
 mod definition;
 mod file;
-mod flag;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +12,8 @@ use crate::config::{Config, Key, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::plan::{Observed, Present};
-use definition::Definition;
+use definition::{Definition, Flag};
 use file::File;
-use flag::Flag;
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {

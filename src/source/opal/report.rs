@@ -7,9 +7,10 @@
 use std::io::{BufReader, Read};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use crate::job::Load;
+use crate::source::opa::defined;
 
 /// A report of a whole load is short: it names where entries come from, without their data. Longer bodies are
 /// not read to the end.
@@ -33,7 +34,7 @@ struct Item {
 #[derive(Deserialize)]
 struct Entry {
     /// None where it is missing; null is a value.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "defined")]
     periodic_update_interval: Option<Option<f64>>,
 }
 
@@ -52,8 +53,4 @@ pub(crate) fn scan(body: impl Read) -> Option<Load> {
         items if items.iter().any(is_periodic) => Some(Load::Periodic),
         items => items.iter().all(is_loaded).then_some(Load::Data),
     }
-}
-
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }

@@ -100,7 +100,7 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
             .json::<Told>()
             .unwrap();
         let failure = told.flag(&spec("us")).err().unwrap();
-        let words = "the flag us comes without an id for each of its variations";
+        let words = "the variations of the flag us have no ids";
         assert_eq!(failure.to_string(), words);
     }
 }
@@ -186,7 +186,7 @@ proptest! {
     ) {
         let refusal = json!({ "code": "conflict", "message": message, "id": json });
         for body in [serde_json::to_vec(&refusal).unwrap(), serde_json::to_vec(&json).unwrap(), bytes] {
-            let failure = explain::refusal_of(&Answer::of(status, &body), &spec("us"));
+            let failure = refusal_of(&Answer::of(status, &body), &spec("us"));
             prop_assert_eq!(failure.kind, Kind::Status(status));
             let words = failure.to_string();
             prop_assert!(!words.contains(char::is_control), "{:?}", words);
