@@ -112,7 +112,7 @@ fn nothing_goes_around_a_proxy_that_cannot_be_used() {
         let env = |name: &str| (name == "ALL_PROXY").then(|| url.to_owned());
         let proxies = Proxies::read(&env, &|_| Agent::new_with_defaults());
         let proxy = proxies.on_the_way_to(&Uri::from_static("http://opa/"));
-        let refusal = proxy.unwrap().agent().err().unwrap();
+        let refusal = proxy.unwrap().agent.as_ref().err().unwrap();
         assert!(
             refusal.starts_with("invalid proxy in ALL_PROXY"),
             "{refusal}"

@@ -41,7 +41,7 @@ impl<'t> Definition<'t> {
     pub(super) fn parse(name: &str, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
         let unreadable = |error: serde_json::Error| {
             let help = match error.is_eof() {
-                true => "it may still be being written",
+                true => "it may not be fully written yet",
                 false => "correct it, or move it away to have a new one written",
             };
             let words = format!("{name} {}: {help}", describe_json(&error));

@@ -65,7 +65,7 @@ fn a_project_that_does_not_exist_is_named() {
     fails_with(
         &flags,
         &[
-            "there is no project nowhere",
+            "the project nowhere does not exist",
             "correct `proj_key` of the toggle us",
         ],
     );
