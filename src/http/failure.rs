@@ -1,4 +1,4 @@
-//! ureq's errors in kinds and words.
+//! ureq's errors by kind and in words.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -21,9 +21,9 @@ pub(super) fn describe(
             let words = format!("no answer within {timeout} (http_timeout)");
             (Kind::Timeout, words)
         }
-        ureq::Error::HostNotFound => (Kind::Lookup, "unknown host".into()),
+        ureq::Error::HostNotFound => (Kind::Lookup, "host not found".into()),
         ureq::Error::BodyExceedsLimit(limit) => {
-            let words = format!("its answer is larger than {} MiB", limit >> 20);
+            let words = format!("the answer is larger than {} MiB", limit >> 20);
             (Kind::Answer, words)
         }
         // These print the URL, or a proxy's, with the password in it.
@@ -49,7 +49,7 @@ pub(super) fn describe(
             };
             (
                 Kind::Answer,
-                format!("its answer is not HTTP: {error}{advice}"),
+                format!("the answer is not HTTP: {error}{advice}"),
             )
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
@@ -83,16 +83,13 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
             (Kind::Tls, words)
         }
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            (Kind::Lost, format!("the connection was lost: {error}"))
+            (Kind::Lost, format!("connection lost: {error}"))
         }
-        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
-            Kind::Refused,
-            format!("the host cannot be reached: {error}"),
-        ),
-        // A name that is not found has no kind of its own.
-        _ if error.raw_os_error().is_none() => {
-            (Kind::Lookup, format!("the host was not found: {error}"))
+        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            (Kind::Refused, format!("host unreachable: {error}"))
         }
+        // The lookup of a name has no kind of its own.
+        _ if error.raw_os_error().is_none() => (Kind::Lookup, format!("host not found: {error}")),
         _ => (Kind::Lost, error.to_string()),
     }
 }
@@ -113,7 +110,7 @@ fn tls_failure(error: &rustls::Error) -> String {
             | Alert::UnknownCA
             | Alert::DecryptError
             | Alert::AccessDenied,
-        ) => "it requires another client certificate: check cert_file and key_file",
+        ) => "the server requires another client certificate: check cert_file and key_file",
         rustls::Error::InvalidMessage(_) => "is it an http:// address?",
         _ => return format!("TLS failed: {error}"),
     };
@@ -123,13 +120,13 @@ fn tls_failure(error: &rustls::Error) -> String {
 fn advice_on_certificate(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "renew the server's certificate, or set the clock of this machine"
+            "renew the server's certificate, or correct this machine's clock"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "check the clock of this machine, and the day from which the certificate is valid"
+            "check this machine's clock, and when the certificate becomes valid"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "use an address whose host the server's certificate names"
+            "use a host that the server's certificate names"
         }
         // The signature is bad if a CA was created again under its old name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {

@@ -81,7 +81,7 @@ impl Opa {
     fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {
         match self.ready(opa, &Known::default())?.says {
             Some(false) => Err(Failure::bundles_missing()),
-            Some(true) => Ok("answers, and says that all is loaded".into()),
+            Some(true) => Ok("answers, everything is loaded".into()),
             None => Ok("answers".into()),
         }
     }

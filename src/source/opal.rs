@@ -249,8 +249,8 @@ impl Opal {
         match says {
             Some(false) => Err(Failure::not_ready()),
             _ if lacks_data => Err(Failure::not_ready()),
-            Some(true) => Ok("answers, and says that all is loaded".into()),
-            None if writes.is_some() => Ok("answers, and data was written to it".into()),
+            Some(true) => Ok("answers, everything is loaded".into()),
+            None if writes.is_some() => Ok("answers, data was written to it".into()),
             None => Ok(Told::warning(format!("answers, but {UNTOLD}"))),
         }
     }

@@ -361,7 +361,7 @@ struct Refusal {
     message: String,
 }
 
-const APPROVALS: &str = "changes in an environment need an approval: let the token bypass approvals, \
+const APPROVALS: &str = "changes in this environment require approval: let the token bypass approvals, \
                          or do not require them for these flags";
 
 /// A refusal of something that was asked for a toggle.

@@ -9,7 +9,7 @@ use crate::support::opa::{READY, query_of};
 use crate::support::wire::Request;
 use crate::support::{Answer, Fault, World};
 
-const ALL_LOADED: &str = "source main OPA ok: answers, and says that all is loaded";
+const ALL_LOADED: &str = "source main OPA ok: answers, everything is loaded";
 
 /// An entry that leads to the address in its key, with another token than ours.
 fn entry_of(request: &Request) -> Answer {
