@@ -14,7 +14,7 @@ use crate::metrics::Requests;
 
 /// Makes the requests to a platform, at most one at a time for each toggle.
 pub trait Target: Send + Sync {
-    /// How it is to be dealt with.
+    /// What it can do, and within which limits.
     fn terms(&self) -> TargetTerms;
 
     /// What the target holds of each of these toggles. Of several, some may be left unknown: each of them is

@@ -100,7 +100,7 @@ impl Source for Opa {
         query(&self.client, origin, rule)
     }
 
-    /// Whether all bundles were activated that it is configured with; none where it does not tell.
+    /// Whether all bundles were activated that it is configured with; none where it does not say.
     fn ready(&self, origin: &Origin, _: &Known) -> Result<Evidence, Failure> {
         let Origin::Opa(opa) = origin else {
             return Ok(Evidence::default());
@@ -143,12 +143,12 @@ pub(super) fn check(
         }
         state.map_or_else(|| Ok("answers".into()), |state| state(origin))
     };
-    let told = origin.as_ref().map_err(Clone::clone).and_then(ask);
-    let origin = match &told {
+    let answer = origin.as_ref().map_err(Clone::clone).and_then(ask);
+    let origin = match &answer {
         Err(failure) if origin.is_ok() => Err(not_asked("OPA", failure)),
         _ => origin,
     };
-    answers.push(("OPA".to_owned(), told));
+    answers.push(("OPA".to_owned(), answer));
     SourceCheck {
         answers,
         origin: Some(origin),
@@ -208,9 +208,9 @@ pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failu
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
-/// Which process answers: OPA gives itself another id at each start; none where it does not tell.
+/// Which process answers: OPA gives itself another id at each start; none where it does not say.
 pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, Failure> {
-    let answer = told(client, opa, &["v1", "config"])?;
+    let answer = unless_refused(client, opa, &["v1", "config"])?;
     let config = answer.and_then(|answer| answer.json::<Value>().ok());
     let id = config
         .as_ref()
@@ -218,14 +218,14 @@ pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, F
     Ok(id.map(str::to_owned))
 }
 
-/// How often OPA was written to since it was started; none where it does not tell.
+/// How often OPA was written to since it was started; none where it does not say.
 pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Failure> {
-    let answer = told(client, opa, &["metrics"])?;
+    let answer = unless_refused(client, opa, &["metrics"])?;
     Ok(answer.and_then(|answer| count_writes(&String::from_utf8_lossy(&answer.body))))
 }
 
-/// What OPA tells where it is asked for something that it may keep to itself.
-fn told(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
+/// The answer to a question that OPA may refuse to answer; none where it does.
+fn unless_refused(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
     let url = opa.url.join(path.iter().copied());
     match client.send(request(opa, url)).and_then(Answer::success) {
         Ok(answer) => Ok(Some(answer)),

@@ -83,7 +83,7 @@ fn check_settings(section: &mut Section, cx: &mut Context) {
 }
 
 /// An OPAL client, and our registration with it.
-pub(super) struct Opal {
+struct Opal {
     client: Client,
     terms: SourceTerms,
     url: Address,

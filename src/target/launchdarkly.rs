@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
-use crate::check::{self, Answers};
+use crate::check::{Answers, Told};
 use crate::config::{
     Config, Context, Key, Section, Setting, TargetType, Tls, ValueKind, warn_if_plain,
 };
@@ -25,7 +25,7 @@ use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
-use flag::{Flag, Instruction, Patch, State, Told, refuse};
+use flag::{Flag, FlagAnswer, Instruction, Patch, State, refuse};
 use list::Lists;
 use spec::Spec;
 
@@ -153,8 +153,8 @@ impl LaunchDarkly {
         }
     }
 
-    fn keep(&self, id: ToggleId, told: Told) -> Result<Present, Failure> {
-        let flag = told.flag(&self.specs[id])?;
+    fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
+        let flag = answer.flag(&self.specs[id])?;
         let present = flag.present();
         self.flags().insert(id, flag);
         Ok(present)
@@ -296,7 +296,7 @@ impl Target for LaunchDarkly {
     }
 
     fn check(&self) -> Answers {
-        let token = self.who_am_i().map(check::Told::from);
+        let token = self.who_am_i().map(Told::from);
         let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for spec in self.specs.iter().filter(|_| token.is_ok()) {
             let environments = projects.entry(&spec.proj_key).or_default();
@@ -304,8 +304,7 @@ impl Target for LaunchDarkly {
         }
         let exists = |path: &[&str]| {
             let missing = || "does not exist, or the token cannot see it".to_owned();
-            self.look(path, missing)
-                .map(|()| check::Told::from("exists"))
+            self.look(path, missing).map(|()| Told::from("exists"))
         };
         let mut found = vec![("token".to_owned(), token)];
         for (project, environments) in projects {

@@ -18,22 +18,15 @@ pub(super) struct Definition<'t> {
     /// For messages.
     name: String,
     others: BTreeMap<String, &'t RawValue>,
-    flags: BTreeMap<String, Entry<'t>>,
+    flags: BTreeMap<String, Part<'t, Flag<'t>>>,
 }
 
+/// What stays as it was written, or what takes its place.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Entry<'t> {
+enum Part<'t, T> {
     Kept(&'t RawValue),
-    Changed(Flag<'t>),
-}
-
-/// A member of the file, in the order of its names.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Member<'a> {
-    Kept(&'a RawValue),
-    Flags(&'a BTreeMap<String, Entry<'a>>),
+    Changed(T),
 }
 
 impl<'t> Definition<'t> {
@@ -54,7 +47,7 @@ impl<'t> Definition<'t> {
         }
         let mut others: BTreeMap<String, &RawValue> =
             serde_json::from_str(text.unwrap_or(NEW)).map_err(unreadable)?;
-        let flags = match others.remove("flags") {
+        let flags: BTreeMap<String, &RawValue> = match others.remove("flags") {
             None => BTreeMap::new(),
             Some(flags) => serde_json::from_str(flags.get()).map_err(|_| {
                 let words = format!(
@@ -63,12 +56,11 @@ impl<'t> Definition<'t> {
                 Failure::new(Kind::Misfit, words)
             })?,
         };
-        let flags: BTreeMap<String, &RawValue> = flags;
         let flags = flags.into_iter();
         Ok(Definition {
             name: name.to_owned(),
             others,
-            flags: flags.map(|(key, flag)| (key, Entry::Kept(flag))).collect(),
+            flags: flags.map(|(key, flag)| (key, Part::Kept(flag))).collect(),
         })
     }
 
@@ -80,8 +72,8 @@ impl<'t> Definition<'t> {
     pub(super) fn flag(&self, key: &str) -> Result<Option<Flag<'t>>, Failure> {
         let flag = match self.flags.get(key) {
             None => return Ok(None),
-            Some(Entry::Changed(flag)) => return Ok(Some(flag.clone())),
-            Some(Entry::Kept(flag)) => Flag::parse(flag),
+            Some(Part::Changed(flag)) => return Ok(Some(flag.clone())),
+            Some(Part::Kept(flag)) => Flag::parse(flag),
         };
         flag.map(Some).ok_or_else(|| {
             let words = format!(
@@ -93,17 +85,17 @@ impl<'t> Definition<'t> {
     }
 
     pub(super) fn put(&mut self, key: &str, flag: Flag<'t>) {
-        self.flags.insert(key.to_owned(), Entry::Changed(flag));
+        self.flags.insert(key.to_owned(), Part::Changed(flag));
     }
 
     /// The whole text in the order of its keys, a line for each user, so that a commit shows who comes and
     /// goes.
     pub(super) fn to_text(&self) -> Result<String, Failure> {
         let others = self.others.iter();
-        let mut members: BTreeMap<&str, Member> = others
-            .map(|(name, value)| (name.as_str(), Member::Kept(value)))
+        let mut members: BTreeMap<&str, Part<_>> = others
+            .map(|(name, value)| (name.as_str(), Part::Kept(value)))
             .collect();
-        members.insert("flags", Member::Flags(&self.flags));
+        members.insert("flags", Part::Changed(&self.flags));
         let mut text = serde_json::to_string_pretty(&members).map_err(|error| {
             let words = format!(
                 "the flags of {} cannot be written as JSON: {error}: the file stays as it is; \
@@ -121,11 +113,11 @@ impl<'t> Definition<'t> {
 /// them is not ours stays as it was written.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
-pub(super) struct Flag<'t>(BTreeMap<String, FlagMember<'t>>);
+pub(super) struct Flag<'t>(BTreeMap<String, Member<'t>>);
 
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
-enum FlagMember<'t> {
+enum Member<'t> {
     Kept(&'t RawValue),
     Value(Value),
     Targeting(Targeting<Arc<Users>>),
@@ -178,12 +170,9 @@ impl<'t> Flag<'t> {
     /// Parses a flag; none where it is not boolean.
     pub(super) fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(flag.get()).ok()?;
-        let flag = Flag(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, FlagMember::Kept(value)))
-                .collect(),
-        );
+        let members = members.into_iter();
+        let kept = members.map(|(name, value)| (name, Member::Kept(value)));
+        let flag = Flag(kept.collect());
         let variants: BTreeMap<String, Value> = flag.read("variants")?;
         variants.values().all(Value::is_boolean).then_some(flag)
     }
@@ -214,26 +203,26 @@ impl<'t> Flag<'t> {
         let condition = Condition::In(var, Arc::clone(users));
         let targeting = Targeting::If(condition, "on".to_owned(), "off".to_owned());
         for (name, value) in fixed() {
-            self.set(name, FlagMember::Value(value));
+            self.set(name, Member::Value(value));
         }
-        self.set("targeting", FlagMember::Targeting(targeting));
+        self.set("targeting", Member::Targeting(targeting));
     }
 
     /// Gives it the metadata of the `spec`, where that has any.
     pub(super) fn describe(&mut self, spec: &Map<String, Value>) {
         if let Some(metadata) = spec.get("metadata") {
-            self.set("metadata", FlagMember::Value(metadata.clone()));
+            self.set("metadata", Member::Value(metadata.clone()));
         }
     }
 
-    fn set(&mut self, name: &str, member: FlagMember<'t>) {
+    fn set(&mut self, name: &str, member: Member<'t>) {
         self.0.insert(name.to_owned(), member);
     }
 
     /// A member as it was written, where it is of this type.
     fn read<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
         match self.0.get(name)? {
-            FlagMember::Kept(value) => serde_json::from_str(value.get()).ok(),
+            Member::Kept(value) => serde_json::from_str(value.get()).ok(),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! A flag as LaunchDarkly tells it, and the semantic patches that make it as it should be: what
+//! A flag as LaunchDarkly shows it, and the semantic patches that correct it: what
 //! differs, and nothing else.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::users::Users;
 
 /// A flag in an answer. What the description of the API does not promise is optional.
 #[derive(Deserialize)]
-pub(super) struct Told {
+pub(super) struct FlagAnswer {
     pub(super) key: String,
     name: String,
     #[serde(default)]
@@ -37,7 +37,7 @@ struct Variation {
     value: Value,
 }
 
-/// A flag in one environment. Variations are told by their index.
+/// A flag in one environment. Variations are referred to by their index.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Config {
@@ -90,7 +90,7 @@ pub(super) struct State {
 enum Serves {
     Targets,
     Nobody,
-    /// That cannot be told.
+    /// It is not certain.
     Unknown,
 }
 
@@ -100,7 +100,7 @@ struct Variations<'a> {
     off: (usize, &'a str),
 }
 
-impl Told {
+impl FlagAnswer {
     /// Whether a list showed its targets and rules: without `summary=0` it does not, as if there were none.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |config: &Config| config.targets.is_some() && config.rules.is_some();
@@ -330,7 +330,7 @@ pub(super) struct Patch<'a> {
     /// None for what is the same in every environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) environment_key: Option<&'a str>,
-    /// Who asks, for LaunchDarkly's audit log.
+    /// For LaunchDarkly's audit log.
     pub(super) comment: &'a str,
     pub(super) instructions: &'a [Instruction],
 }

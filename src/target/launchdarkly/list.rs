@@ -7,7 +7,7 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::flag::Told;
+use super::flag::FlagAnswer;
 use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
@@ -22,7 +22,7 @@ const PAGE: usize = 100;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    items: Vec<Object<Told>>,
+    items: Vec<Object<FlagAnswer>>,
     total_count: Option<usize>,
     /// One of them leads to the next page, if there is one.
     #[serde(rename = "_links", default)]
@@ -122,13 +122,13 @@ impl LaunchDarkly {
                 memory.failed.take_if(|failed| *failed == offset);
             });
             let has_more = cursor.pass(&page);
-            for Object(told) in page.items {
-                // What is not told in full is read by itself.
-                match left.get(&*told.key) {
-                    Some(_) if !told.is_whole() => is_whole = false,
+            for Object(answer) in page.items {
+                // What is not shown in full is read by itself.
+                match left.get(&*answer.key) {
+                    Some(_) if !answer.is_whole() => is_whole = false,
                     Some(&id) => {
-                        left.remove(&*told.key);
-                        reads.push((id, self.keep(id, told).map(Observed::Present)));
+                        left.remove(&*answer.key);
+                        reads.push((id, self.keep(id, answer).map(Observed::Present)));
                     }
                     None => {}
                 }

@@ -70,7 +70,7 @@ pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
 pub(super) struct Spec {
     #[serde(skip)]
     pub(super) key: String,
-    /// Says in the audit log who asks for a change.
+    /// What LaunchDarkly's audit log shows of a change.
     #[serde(skip)]
     pub(super) comment: String,
     pub(super) name: String,
