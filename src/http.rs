@@ -1,18 +1,19 @@
 //! Requests to OPAL, OPA and the target: the only place that names ureq.
 
 mod answer;
-mod body;
 mod failure;
-mod lookup;
 mod proxy;
 mod redact;
 mod tls;
 
 use std::fmt;
+use std::io::{self, Cursor, Read};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
-use ureq::unversioned::transport::DefaultConnector;
+use serde::Serialize;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::address::password;
@@ -22,9 +23,9 @@ use crate::metrics::Requests;
 use crate::seconds::Seconds;
 use crate::secret::Secret;
 pub(crate) use answer::{Answer, Object};
-pub(crate) use body::Body;
-use lookup::Lookup;
 use proxy::Proxies;
+
+const JSON: &str = "application/json";
 
 /// The most that is read of an answer, in bytes.
 pub(crate) const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -71,6 +72,19 @@ impl<'a> Request<'a> {
             ..self
         }
     }
+
+    pub(crate) fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
+        let body = serde_json::to_vec(body).map(|json| Body::whole(JSON, json));
+        self.carrying(body.map_err(io::Error::from))
+    }
+
+    pub(crate) fn carrying(self, body: io::Result<Body<'a>>) -> Result<Request<'a>, Failure> {
+        let body = body.map(Some).map_err(|error| {
+            let words = format!("{self}: failed to write its body as JSON: {error}");
+            Failure::new(Kind::Setup, words)
+        })?;
+        Ok(Request { body, ..self })
+    }
 }
 
 impl Request<'_> {
@@ -91,6 +105,33 @@ impl Request<'_> {
 impl fmt::Display for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.url)
+    }
+}
+
+/// A body that is read while it is sent.
+pub(crate) struct Body<'a> {
+    pub(crate) content_type: &'static str,
+    /// In bytes.
+    length: u64,
+    content: Box<dyn Read + 'a>,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn whole(content_type: &'static str, bytes: Vec<u8>) -> Body<'a> {
+        Body {
+            content_type,
+            length: bytes.len() as u64,
+            content: Box::new(Cursor::new(bytes)),
+        }
+    }
+
+    /// JSON that is made twice rather than kept: for its length, and to be sent.
+    pub(crate) fn made<R: Read + 'a>(make: impl Fn() -> R) -> io::Result<Body<'a>> {
+        Ok(Body {
+            content_type: JSON,
+            length: io::copy(&mut make(), &mut io::sink())?,
+            content: Box::new(make()),
+        })
     }
 }
 
@@ -195,6 +236,30 @@ impl Client {
             pause,
             asked: asked.to_owned(),
         })
+    }
+}
+
+/// IP addresses need no lookup. ureq's own resolver starts a thread for each request with a timeout.
+#[derive(Debug, Default)]
+struct Lookup(DefaultResolver);
+
+impl Resolver for Lookup {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let parts = uri.scheme().zip(uri.authority());
+        let address = parts.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
+        match address.and_then(|address| address.parse().ok()) {
+            Some(address) => {
+                let mut addresses = self.empty();
+                addresses.push(address);
+                Ok(addresses)
+            }
+            None => self.0.resolve(uri, config, timeout),
+        }
     }
 }
 

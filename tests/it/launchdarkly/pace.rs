@@ -89,7 +89,9 @@ fn a_429_is_followed_by_a_pause_and_everything_arrives() {
     for key in ["us", "tax", "vip"] {
         flags.opa.allow(key, &["ann"]);
     }
-    flags.platform().limit = Limit::new(3, Duration::from_millis(300)).with_retry_after();
+    let mut limit = Limit::new(3, Duration::from_millis(300));
+    limit.retry_after = true;
+    flags.platform().limit = limit;
     flags.sync(&[]).exits(0).sums_up("3 toggles: 3 created");
     for key in ["us", "tax", "vip"] {
         assert!(flags.is_on_for(key, &["ann"], &["eve"]));
