@@ -18,79 +18,48 @@ fn fails_with(flags: &Flags, words: &[&str]) {
 
 #[test]
 fn what_launchdarkly_refuses_is_told_in_its_words_and_with_what_to_do() {
-    for (set_up, words) in [
-        (
-            (|flags| {
-                let fault = Fault::Answer(refusal(401, "Invalid access token"));
-                flags.launchdarkly.http.always("*", fault);
-            }) as fn(&Flags),
-            [
-                "flag us of project default: ",
-                "Invalid access token",
-                "set `token` of `[target]`",
-            ],
-        ),
-        (
-            |flags| {
-                let fault = Fault::Answer(refusal(403, "Access was denied"));
-                flags.launchdarkly.http.always("POST *", fault);
-            },
-            ["flag us of project default: ", "denied", "role Writer"],
-        ),
-        (
-            |flags| {
-                let mut platform = flags.platform();
-                platform.require_approval("default", "production", 405);
-            },
-            [
-                "405",
-                "approval is required",
-                "let the token bypass approvals",
-            ],
-        ),
-        (
-            |flags| {
-                let mut platform = flags.platform();
-                platform.require_approval("default", "production", 403);
-            },
-            [
-                "403",
-                "approval is required",
-                "let the token bypass approvals",
-            ],
-        ),
+    let (wrong_token, no_role) = ("set `token` of `[target]`", "give it the role Writer");
+    let approval = "let the token bypass approvals";
+    for (which, status, message, help) in [
+        ("*", 401, "Invalid access token", wrong_token),
+        ("POST *", 403, "Access was denied", no_role),
+        ("PATCH *", 405, "approval is required", approval),
+        ("PATCH *", 403, "approval is required", approval),
     ] {
         let flags = Flags::of(&["us"]).build();
-        set_up(&flags);
-        fails_with(&flags, &words);
+        let fault = Fault::Answer(refusal(status, message));
+        flags.launchdarkly.http.always(which, fault);
+        fails_with(&flags, &["flag us of project default: ", message, help]);
     }
 }
 
 #[test]
 fn a_project_or_an_environment_that_does_not_exist_is_named() {
-    let project = "the project nowhere does not exist";
-    let environment = "project default has no environment prod";
-    for (key, environments, strict, words) in [
+    let no_project = "the project nowhere does not exist";
+    let no_environment = "project default has no environment prod";
+    for (strict, project, environment, words) in [
         (
+            false,
             "nowhere",
-            "[\"production\"]",
-            false,
-            [project, "correct `proj_key` of the toggle us"],
+            "staging",
+            [no_project, "correct `proj_key`"],
         ),
         (
+            false,
             "default",
-            "[\"test\", \"prod\"]",
+            "prod",
+            [no_environment, "correct `environments`"],
+        ),
+        (
             true,
-            [environment, "correct `environments`"],
-        ),
-        (
             "default",
-            "[\"test\", \"prod\"]",
-            false,
-            [environment, "correct `environments`"],
+            "prod",
+            [no_environment, "correct `environments`"],
         ),
     ] {
-        let spec = format!("name = \"US\"\nproj_key = \"{key}\"\nenvironments = {environments}");
+        let spec = format!(
+            "name = \"US\"\nproj_key = {project:?}\nenvironments = [\"test\", {environment:?}]"
+        );
         let flags = Flags::of(&["us"]).spec(&spec).build();
         flags.platform().strict_environments = strict;
         fails_with(&flags, &words);
@@ -101,13 +70,10 @@ fn a_project_or_an_environment_that_does_not_exist_is_named() {
 fn a_flag_that_is_archived_or_not_boolean_is_named_and_left_alone_and_hinders_no_other() {
     let boolean = [json!(true), json!(false)];
     let colours = [json!("a"), json!("b")];
+    let not_boolean = "the flag us is not boolean: give the toggle another key";
     for (values, archived, words) in [
         (&boolean, true, "the flag us is archived: restore it"),
-        (
-            &colours,
-            false,
-            "the flag us is not boolean: give the toggle another key",
-        ),
+        (&colours, false, not_boolean),
     ] {
         let flags = Flags::of(&["us", "tax"]).build();
         flags.platform().put("default", "us", values).archived = archived;
