@@ -15,7 +15,7 @@ use crate::users::Users;
 pub(crate) type SourceId = usize;
 
 /// A toggle, by its index in the configuration.
-pub type ToggleId = usize;
+pub(crate) type ToggleId = usize;
 
 /// Where OPA is, and how to ask it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,10 +176,10 @@ pub enum Applied {
 }
 
 /// What came of each of some edits.
-pub type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
+pub(crate) type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
 
 /// What came of reading each of some toggles.
-pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
+pub(crate) type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 /// How the sources and the target are to be dealt with.
 #[derive(Clone, Debug)]

@@ -177,7 +177,7 @@ impl Requests {
 }
 
 /// A time as Prometheus has it.
-pub fn seconds(time: SystemTime) -> f64 {
+pub(crate) fn seconds(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Duration::from_millis(since.as_millis().try_into().unwrap_or_default()).as_secs_f64()
 }

@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+pub use json::Keys;
 pub(crate) use json::describe_wrong;
-pub use json::{Json, Keys};
 
 /// The set of user keys that the policy allows for a toggle: sorted, without duplicates.
 ///
