@@ -43,7 +43,7 @@ fn eval(expressions: &[(&str, &str)]) -> String {
 }
 
 const UNDEFINED: &str =
-    "rule data.app.rbac.us is undefined: is its policy loaded, and the rule spelt as there?";
+    "rule data.app.rbac.us is undefined: is its policy loaded, and its name spelled correctly?";
 
 #[test]
 fn all_three_shapes_hold_the_same() {
@@ -132,7 +132,7 @@ fn a_package_called_result_is_told_from_an_answer_by_what_stands_beside_it() {
     let alone = r#"{"result":{"us":["ann"]}}"#;
     assert_eq!(
         look_up(alone, "result.us"),
-        "rule data.result.us is undefined: is its policy loaded, and the rule spelt as there?"
+        "rule data.result.us is undefined: is its policy loaded, and its name spelled correctly?"
     );
     let answer = r#"{"result":{"result":{"us":["ann"]}}}"#;
     assert_eq!(look_up(answer, "result.us"), "ann");
@@ -154,7 +154,7 @@ fn a_document_that_is_cut_off_anywhere_is_an_error_that_may_pass() {
         let failure = parse(&text[..end], &["app.rbac.us"]).unwrap_err();
         assert_eq!(failure.kind, Kind::Answer);
         let words = match end {
-            0 => " is empty: did what writes it fail?",
+            0 => " is empty: did the command that writes it fail?",
             _ => " is cut off (line ",
         };
         assert!(failure.to_string().contains(words), "{failure}");
@@ -188,7 +188,8 @@ fn what_is_no_document_is_described_without_quoting_it() {
 #[test]
 fn what_opa_eval_complains_about_is_told() {
     let text = r#"{"errors":[{"message":"unexpected eof token","code":"rego_parse_error"}]}"#;
-    let expected = "file users.json holds no policy, but errors of opa eval: unexpected eof token";
+    let expected =
+        "file users.json contains errors of opa eval instead of users: unexpected eof token";
     assert_eq!(look_up(text, "app.rbac.us"), expected);
 }
 

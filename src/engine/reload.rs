@@ -161,11 +161,11 @@ impl Engine {
         toggle.behind = known.behind;
         toggle.is_late = known.is_late;
         if same_policy {
-            toggle.query = known.query.inherit().hurried();
+            toggle.query = known.query.inherit_hurried();
             toggle.answer = known.answer.clone();
         }
         if same_target {
-            toggle.apply = known.apply.inherit().hurried();
+            toggle.apply = known.apply.inherit_hurried();
             toggle.exists = known.exists;
             toggle.observed = known.observed.clone();
             toggle.due = known.due;

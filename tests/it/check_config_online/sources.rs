@@ -125,7 +125,7 @@ fn a_rule_that_is_undefined_or_no_list_of_users_fails_alone() {
         [
             ALL_LOADED,
             "toggle us rule data.app.rbac.us ok: 2 users",
-            "toggle beta rule data.app.rbac.beta failed: rule data.app.rbac.beta is undefined: is its policy loaded, and the rule spelt as there?",
+            "toggle beta rule data.app.rbac.beta failed: rule data.app.rbac.beta is undefined: is its policy loaded, and its name spelled correctly?",
             "toggle list rule data.app.rbac.list failed: rule data.app.rbac.list is not a list of \
              users: element 1 is a number, not a string",
         ]
@@ -152,7 +152,7 @@ fn an_opa_that_does_not_tell_whether_it_is_ready_is_warned_of_and_asked_for_user
     world.opa.set_ready(None);
     let lines = findings(&world.check_online().exits(0));
     let start =
-        "source main OPA warning: answers, but it does not tell whether it has loaded everything";
+        "source main OPA warning: answers, but it does not report whether it has loaded everything";
     assert!(lines[2].starts_with(start), "{lines:?}");
     assert_eq!(lines[3], "toggle us rule data.app.rbac.us ok: 2 users");
 }

@@ -55,7 +55,7 @@ fn sizes(engine: &Engine) -> [usize; 6] {
         engine
             .sources
             .iter()
-            .map(|source| source.passes.queue_len())
+            .map(|source| source.passes.queries.len())
             .sum(),
     ]
 }
