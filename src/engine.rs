@@ -23,7 +23,7 @@ pub(crate) use view::{Cause, News, Notice, Sent, State, TargetView, View};
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{Done, Job, Load, Operation, SourceId, TargetTerms, Terms, ToggleId};
+use crate::job::{Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
 use crate::schedule::Timers;
 use source::{CallbackHealth, Source};
 use task::{Key, Slots, Timer};
@@ -97,8 +97,6 @@ pub(crate) struct Engine {
     /// Jobs that need no slot: at most one of each kind for each source.
     urgent: VecDeque<Job>,
     in_flight: usize,
-    /// Those of them that change something.
-    changing: usize,
     /// Counts requests, responses and callbacks, which gives them an order.
     turn: u64,
     resync: Option<Resync>,
@@ -131,7 +129,6 @@ impl Engine {
             timers: Timers::default(),
             urgent: VecDeque::new(),
             in_flight: 0,
-            changing: 0,
             turn: 1,
             resync: None,
             started: false,
@@ -202,7 +199,6 @@ impl Engine {
             self.sources[source].asking = self.tick();
         }
         self.in_flight += usize::from(job.is_some());
-        self.changing += usize::from(job.as_ref().is_some_and(Job::changes_something));
         job
     }
 
@@ -219,7 +215,10 @@ impl Engine {
 
     /// Whether nothing is in flight that changes anything: the shutdown does not wait for other responses.
     pub(crate) fn may_end(&self) -> bool {
-        self.changing == 0 && self.urgent.is_empty()
+        let is_changing = |source: &Source| source.register.is_running() || source.is_leaving;
+        self.urgent.is_empty()
+            && !self.sources.iter().any(is_changing)
+            && self.toggles.iter().all(|toggle| toggle.edit.is_none())
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -244,15 +243,11 @@ impl Engine {
 
     fn done(&mut self, done: Done, now: Moment) {
         self.in_flight -= 1;
-        self.changing -= usize::from(done.has_changed_something());
         match done {
             Done::Discover(source, result) => self.discovered(source, result, now),
             Done::Register(source, result) => self.registered(source, result, now),
             Done::Watch(source, result) => self.watched(source, result, now),
-            Done::Leave(_, Ok(())) => {}
-            Done::Leave(source, Err(failure)) => {
-                self.failed_for_good(source, Operation::Leave, failure);
-            }
+            Done::Leave(source, result) => self.left(source, result),
             Done::Ready(source, result) => self.heard_if_ready(source, result, now),
             Done::Count(source, result) => self.counted(source, result, now),
             Done::Load(source, result) => self.asked_to_load(source, result, now),

@@ -255,14 +255,6 @@ pub(crate) enum Job {
     Apply(Vec<Edit>),
 }
 
-impl Job {
-    /// Whether it changes something at OPAL or at the target.
-    pub(crate) fn changes_something(&self) -> bool {
-        // OPAL loads even if its response is not awaited.
-        matches!(self, Job::Register(_) | Job::Leave(_) | Job::Apply(_))
-    }
-}
-
 /// The result of a job.
 #[derive(Debug)]
 pub(crate) enum Done {
@@ -281,11 +273,6 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    /// Whether [`Job::changes_something`] was true of its job.
-    pub(crate) fn has_changed_something(&self) -> bool {
-        matches!(self, Done::Register(..) | Done::Leave(..) | Done::Apply(_))
-    }
-
     /// The toggles that were read or changed at the target.
     pub(crate) fn toggles_at_target(&self) -> Vec<ToggleId> {
         match self {

@@ -42,6 +42,7 @@ pub(super) struct Source {
     /// Since when a poll has found the file still being read.
     pub(super) looking_since: Option<Instant>,
     pub(super) registers: bool,
+    pub(super) is_leaving: bool,
     pub(super) has_registered: bool,
     pub(super) callback_health: CallbackHealth,
     pub(super) interval: Option<Duration>,
@@ -86,7 +87,6 @@ impl Source {
         self.load_asked = old.load_asked;
         self.loads_left = old.loads_left;
         self.counted = old.counted;
-        self.passes.inherit(&old.passes);
     }
 
     /// Whether it was inherited connected, and only needs a pass.
@@ -435,12 +435,20 @@ impl Engine {
         let source = &mut self.sources[id];
         if source.registers && !source.register.is_running() {
             source.registers = false;
+            source.is_leaving = true;
             self.urgent.push_back(Job::Leave(id));
         }
     }
 
+    pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
+        self.sources[id].is_leaving = false;
+        if let Err(failure) = result {
+            self.failed_for_good(id, Operation::Leave, failure);
+        }
+    }
+
     /// Logs a failure that is not retried.
-    pub(super) fn failed_for_good(&mut self, id: SourceId, operation: Operation, failure: Failure) {
+    fn failed_for_good(&mut self, id: SourceId, operation: Operation, failure: Failure) {
         let news = News::Failing {
             operation,
             failure,

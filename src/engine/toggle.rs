@@ -71,7 +71,7 @@ pub(super) struct Toggle {
     /// The queued step.
     next: Option<Next>,
     /// The edit in flight.
-    edit: Option<Next>,
+    pub(super) edit: Option<Next>,
     /// Created, or found to exist, since the last update: a 404 does not mean that it was deleted.
     pub(super) fresh: bool,
     /// An update was lost that could be applied late.
@@ -82,7 +82,7 @@ pub(super) struct Toggle {
     pub(super) recheck: bool,
 }
 
-enum Next {
+pub(super) enum Next {
     Read,
     Create,
     Describe,
