@@ -109,24 +109,18 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
+        let at_once = terms.target.at_once;
         let source = |terms| Source::new(terms, mode, slots);
-        let Terms {
-            sources,
-            target: terms,
-        } = terms;
         Engine {
             mode,
-            sources: sources.into_iter().map(source).collect(),
+            sources: terms.sources.into_iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             changes: VecDeque::new(),
             looks: VecDeque::new(),
-            slots: match terms.at_once {
-                None => Slots::new(slots),
-                Some(limit) => Slots::strict(limit.min(slots)),
-            },
-            terms,
+            slots: Slots::new(at_once.unwrap_or(slots).min(slots), at_once.is_some()),
+            terms: terms.target,
             paused: None,
-            timers: Timers::default(),
+            timers: Timers::new(),
             urgent: VecDeque::new(),
             in_flight: 0,
             turn: 1,
@@ -142,7 +136,9 @@ impl Engine {
     /// Connects to the sources, unless the connection was inherited, and to all toggles.
     pub(crate) fn start(&mut self, now: Moment) {
         for source in 0..self.sources.len() {
-            if self.sources[source].resumes() {
+            let known = &self.sources[source];
+            if known.has_registered && known.is_connected() && !known.connecting {
+                // It was inherited.
                 self.ask_for_pass(source, Cause::Reload, now);
             } else {
                 self.connect(source, now);

@@ -121,13 +121,6 @@ pub(crate) struct Writes {
     pub lists: u64,
 }
 
-impl Writes {
-    /// Whether any count has dropped: then they are of another process.
-    pub(crate) fn fell_from(&self, before: &Writes) -> bool {
-        self.data < before.data || self.policies < before.policies || self.lists < before.lists
-    }
-}
-
 /// A load into OPA that OPAL reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {

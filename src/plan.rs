@@ -1,6 +1,5 @@
 //! Desired and observed users → what to do next at the target.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -180,7 +179,11 @@ impl Observed {
     pub fn set_users(&mut self, users: &Arc<Users>) {
         if let Observed::Present(present) = self {
             for environment in &mut present.environments {
-                *environment = Environment::of(Arc::clone(users));
+                *environment = Environment {
+                    users: Some(Arc::clone(users)),
+                    in_order: true,
+                    ..Environment::default()
+                };
             }
         }
     }
@@ -201,29 +204,12 @@ impl Present {
     }
 
     fn is_on_for(&self, desired: &Users) -> bool {
-        self.environments.iter().all(|it| it.is_on_for(desired))
-    }
-}
-
-impl Removal {
-    /// By share, then by number.
-    pub(crate) fn cmp_share(&self, other: &Removal) -> Ordering {
-        let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
-        let by_share = share(self).total_cmp(&share(other));
-        by_share.then(self.removed.cmp(&other.removed))
+        let is_on = |it: &Environment| it.in_order && it.users.as_deref() == Some(desired);
+        self.environments.iter().all(is_on)
     }
 }
 
 impl Environment {
-    /// One in which exactly these users have the toggle.
-    pub(crate) fn of(users: Arc<Users>) -> Environment {
-        Environment {
-            users: Some(users),
-            in_order: true,
-            ..Environment::default()
-        }
-    }
-
     fn removal(
         &self,
         desired: &Users,
@@ -243,10 +229,6 @@ impl Environment {
             removed,
             of: had.len(),
         })
-    }
-
-    pub(crate) fn is_on_for(&self, desired: &Users) -> bool {
-        self.in_order && self.users.as_deref() == Some(desired)
     }
 }
 

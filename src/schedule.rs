@@ -41,6 +41,13 @@ pub(crate) struct Timers<K> {
 }
 
 impl<K: Ord + Copy> Timers<K> {
+    pub(crate) fn new() -> Timers<K> {
+        Timers {
+            by_time: BTreeSet::new(),
+            by_key: BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn set(&mut self, key: K, at: Instant) {
         self.cancel(key);
         self.by_time.insert((at, key));
@@ -71,15 +78,6 @@ impl<K: Ord + Copy> Timers<K> {
         let (_, key) = *self.by_time.first().filter(|(at, _)| *at <= now)?;
         self.cancel(key);
         Some(key)
-    }
-}
-
-impl<K> Default for Timers<K> {
-    fn default() -> Timers<K> {
-        Timers {
-            by_time: BTreeSet::new(),
-            by_key: BTreeMap::new(),
-        }
     }
 }
 

@@ -138,7 +138,12 @@ impl Loading {
         self.has_data |= writes.is_some_and(|writes| writes.data > 0);
         let is_new = match (process, writes, before) {
             (Some(_), ..) => !self.loaded.is_empty(),
-            (None, Some(writes), Some(before)) => writes.fell_from(&before),
+            // A count that drops is of another process.
+            (None, Some(writes), Some(before)) => {
+                writes.data < before.data
+                    || writes.policies < before.policies
+                    || writes.lists < before.lists
+            }
             _ => false,
         };
         let is_known = |restart: &Restart| process.is_none() || restart.process == *process;

@@ -27,16 +27,16 @@ pub(super) struct Passes {
     /// OPA hangs when asked whether it has loaded everything: it is not asked again until then.
     pub(super) untold_until: Option<Instant>,
     /// It was logged that OPA does not report whether it has loaded everything.
-    is_logged: bool,
+    pub(super) is_logged: bool,
     pub(super) asks_if_ready: bool,
     pub(super) loading: Loading,
     /// OPA was restarted, and has not proven that it has loaded everything.
     pub(super) unproven: bool,
     pub(super) running: Option<Pass>,
     /// All queries have ended, and changes are on their way to the target.
-    settling: Option<Pass>,
+    pub(super) settling: Option<Pass>,
     /// How many have begun.
-    count: u64,
+    pub(super) count: u64,
     pub(super) queries: VecDeque<ToggleId>,
     pub(super) slots: Slots,
 }
@@ -59,23 +59,7 @@ pub(super) struct Pass {
     lost: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    Good,
-    Failed,
-    /// The host may be gone.
-    Lost,
-}
-
 impl Passes {
-    pub(super) fn new(asks_if_ready: bool, slots: usize) -> Passes {
-        Passes {
-            asks_if_ready,
-            slots: Slots::new(slots),
-            ..Passes::default()
-        }
-    }
-
     pub(super) fn inherit(&mut self, old: &Passes) {
         self.last = old.last;
         self.unanswered = old.unanswered;
@@ -205,7 +189,14 @@ impl Engine {
         self.notify(Subject::Source(id), news);
     }
 
-    pub(super) fn count_answer(&mut self, id: SourceId, number: u64, answer: Answer, now: Moment) {
+    /// A query has ended, with this failure if it failed.
+    pub(super) fn count_answer(
+        &mut self,
+        id: SourceId,
+        number: u64,
+        failure: Option<&Failure>,
+        now: Moment,
+    ) {
         let Some(pass) = self.sources[id].passes.pass(number) else {
             return;
         };
@@ -213,8 +204,8 @@ impl Engine {
             return;
         }
         pass.pending -= 1;
-        pass.failed += usize::from(answer != Answer::Good);
-        pass.lost += usize::from(answer == Answer::Lost);
+        pass.failed += usize::from(failure.is_some());
+        pass.lost += usize::from(failure.is_some_and(Failure::is_unreachable));
         if pass.pending == 0 {
             self.end_pass(id, now);
             self.try_pass(id, now);

@@ -8,7 +8,7 @@ use crate::job::{Job, Operation, Origin, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
-use super::task::{State, Task, Trouble};
+use super::task::{Slots, State, Task, Trouble};
 use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// Time between checks of a registration.
@@ -56,7 +56,11 @@ impl Source {
         Source {
             origin: terms.origin.clone().map(Arc::new),
             registers: terms.registration.is_some() && mode == Mode::Serve,
-            passes: Passes::new(terms.waits_until_ready, slots),
+            passes: Passes {
+                asks_if_ready: terms.waits_until_ready,
+                slots: Slots::new(slots, false),
+                ..Passes::default()
+            },
             interval: match mode {
                 Mode::Serve => terms.poll_interval,
                 Mode::Sync { interval } => Some(interval),
@@ -87,11 +91,6 @@ impl Source {
         self.load_asked = old.load_asked;
         self.loads_left = old.loads_left;
         self.counted = old.counted;
-    }
-
-    /// Whether it was inherited connected, and only needs a pass.
-    pub(super) fn resumes(&self) -> bool {
-        self.has_registered && self.is_connected() && !self.connecting
     }
 
     /// Whether discovery and registration have succeeded once.

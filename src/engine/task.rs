@@ -257,17 +257,11 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new(limit: usize) -> Slots {
+    pub(super) fn new(limit: usize, strict: bool) -> Slots {
         Slots {
             limit,
+            strict,
             ..Slots::default()
-        }
-    }
-
-    pub(super) fn strict(limit: usize) -> Slots {
-        Slots {
-            strict: true,
-            ..Slots::new(limit)
         }
     }
 

@@ -13,7 +13,6 @@ use crate::plan::{History, Observed, Removal, Step};
 use crate::schedule::LONGEST_PAUSE;
 use crate::users::{Change, Users};
 
-use super::pass::Answer;
 use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
 use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
@@ -86,7 +85,11 @@ pub(super) enum Next {
     Read,
     Create,
     Describe,
-    Update(Update),
+    /// Send users, which makes a change in each environment.
+    Update {
+        users: Arc<Users>,
+        changes: Vec<Option<Arc<Change>>>,
+    },
 }
 
 impl Next {
@@ -95,15 +98,9 @@ impl Next {
             Next::Read => Operation::Read,
             Next::Create => Operation::Create,
             Next::Describe => Operation::Describe,
-            Next::Update(_) => Operation::Update,
+            Next::Update { .. } => Operation::Update,
         }
     }
-}
-
-/// Users to send, and the change of each environment.
-pub(super) struct Update {
-    users: Arc<Users>,
-    changes: Vec<Option<Arc<Change>>>,
 }
 
 /// What to do about a toggle at the target, or why nothing is done.
@@ -126,9 +123,9 @@ impl Toggle {
         self.apply.state = State::Running;
         self.observed = Observed::Unknown;
         self.unsure |= old.unsure;
-        if let Some(Next::Update(update)) = &old.edit {
+        if let Some(Next::Update { users, .. }) = &old.edit {
             self.unsure = true;
-            self.history.may_have(&update.users);
+            self.history.may_have(users);
         }
     }
 
@@ -153,12 +150,8 @@ impl Toggle {
 
     /// Whether an update waits for another query.
     fn waits_for_answer(&self, readable: bool) -> bool {
-        self.is_stale() && self.lacks_users(readable)
-    }
-
-    fn lacks_users(&self, readable: bool) -> bool {
         let steps = self.observed.steps(self.desired.as_deref(), readable);
-        steps.contains(&Step::Update)
+        self.is_stale() && steps.contains(&Step::Update)
     }
 
     /// Whether the target differs, or may differ, from the policy.
@@ -214,24 +207,22 @@ impl Engine {
             self.toggles[id].again = false;
             return self.ask_for_query(id);
         }
-        let answer = match result {
+        let failure = result.as_ref().err().cloned();
+        match result {
             Ok(users) => {
                 self.succeeded(Key::Query(id));
                 // OPA is where it was thought to be.
                 self.sources[source].rediscovery.reset();
                 self.sources[source].rediscover_after = None;
                 self.learn(id, users, now);
-                Answer::Good
             }
             Err(failure) => {
                 self.toggles[id].desired = None;
                 self.rediscover(source, &failure, now);
-                let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), Operation::Query, failure, now);
                 self.decide_again(id, now);
-                if lost { Answer::Lost } else { Answer::Failed }
             }
-        };
+        }
         let again = std::mem::take(&mut self.toggles[id].again);
         // A pass that has begun meanwhile queries at once, but respects a pause.
         let state = self.toggles[id].query.state;
@@ -241,10 +232,12 @@ impl Engine {
             }
         } else if let Some(pass) = self.toggles[id].pass.take() {
             self.waits_for_target(id, pass);
-            if self.is_at_rest(id) {
+            let toggle = &self.toggles[id];
+            let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
+            if !is_active && !toggle.waits_for_answer(self.terms.readable) {
                 self.settled(id);
             }
-            self.count_answer(source, pass, answer, now);
+            self.count_answer(source, pass, failure.as_ref(), now);
         }
     }
 
@@ -311,7 +304,7 @@ impl Engine {
         };
         let toggle = &mut self.toggles[id];
         let readable = self.terms.readable;
-        let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
+        let is_change = matches!(next, Next::Update { .. }) && (readable || !toggle.due);
         toggle.next = Some(next);
         toggle.apply.state = State::Queued;
         // A toggle that changes queues leaves an entry behind, which is skipped.
@@ -354,7 +347,7 @@ impl Engine {
                 Step::Describe => return Decision::Step(Next::Describe),
                 Step::Update => match self.update(id) {
                     Ok(_) if dry_run => blocked = Some(Decision::Wait),
-                    Ok(update) => return Decision::Step(Next::Update(update)),
+                    Ok(update) => return Decision::Step(update),
                     Err(why) => blocked = Some(why),
                 },
             }
@@ -368,7 +361,7 @@ impl Engine {
     }
 
     /// The update to send, or why it may not be sent.
-    fn update(&self, id: ToggleId) -> Result<Update, Decision> {
+    fn update(&self, id: ToggleId) -> Result<Next, Decision> {
         let toggle = &self.toggles[id];
         let Some(users) = toggle.desired.clone() else {
             return Err(Decision::Wait);
@@ -380,7 +373,11 @@ impl Engine {
             return Err(Decision::Stale);
         }
         let changes = toggle.observed.changes_to(&users);
-        let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
+        let limit = self.limit(id);
+        // The source's OPA was trusted without proof, and OPAL can prove it.
+        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        let lacks_proof =
+            source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof();
         let removals = match limit.is_some() || lacks_proof {
             true => toggle.observed.removals(&users, &changes, &toggle.history),
             false => Vec::new(),
@@ -392,19 +389,13 @@ impl Engine {
         let key = &self.config.toggles[id].key;
         match limit.and_then(|limit| held_back(limit, &removals, users.len(), key)) {
             Some(failure) => Err(Decision::Held(failure)),
-            None => Ok(Update { users, changes }),
+            None => Ok(Next::Update { users, changes }),
         }
     }
 
     fn is_sure(&self, id: ToggleId) -> bool {
         let source = self.config.toggles[id].users_policy.source;
         self.sources[source].passes.is_sure()
-    }
-
-    /// Whether the source's OPA was trusted without proof, and OPAL can prove it.
-    fn lacks_proof(&self, id: ToggleId) -> bool {
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
     }
 
     /// The removal limit, if there is one.
@@ -533,11 +524,11 @@ impl Engine {
                 }
                 Some(Next::Create) => What::Create,
                 Some(Next::Describe) => What::Describe,
-                Some(Next::Update(_)) if !self.is_sure(id) => {
+                Some(Next::Update { .. }) if !self.is_sure(id) => {
                     self.come_to_rest(id, Decision::Wait, moment);
                     continue;
                 }
-                Some(Next::Update(update)) => What::Update(Arc::clone(&update.users)),
+                Some(Next::Update { users, .. }) => What::Update(Arc::clone(users)),
             };
             self.toggles[id].edit = self.toggles[id].next.take();
             self.set_running(id);
@@ -640,7 +631,7 @@ impl Engine {
                 continue;
             };
             let operation = match (&edit, &result) {
-                (Next::Describe | Next::Update(_), Ok(Applied::Found(_))) => Operation::Read,
+                (Next::Describe | Next::Update { .. }, Ok(Applied::Found(_))) => Operation::Read,
                 _ => edit.operation(),
             };
             match self.was_applied(id, edit, result, now.at) {
@@ -659,13 +650,14 @@ impl Engine {
     ) -> Result<(), Failure> {
         let toggle = &mut self.toggles[id];
         match (result, edit) {
-            (Err(failure), Next::Update(update)) => {
-                if failure.is_unsure() {
-                    toggle.history.may_have(&update.users);
+            (Err(failure), edit) => {
+                if let Next::Update { users, .. } = edit
+                    && failure.is_unsure()
+                {
+                    toggle.history.may_have(&users);
                 }
                 return Err(failure);
             }
-            (Err(failure), _) => return Err(failure),
             (Ok(Applied::Found(Observed::Unknown)), _) => {
                 let words = "the target says that the toggle exists (409), but did not return it: \
                              reading it again";
@@ -689,7 +681,15 @@ impl Engine {
                 toggle.observed = Observed::Present(present);
                 self.notify(Subject::Toggle(id), News::Created);
             }
-            (Ok(Applied::Done), Next::Update(update)) => self.was_updated(id, update, now),
+            (Ok(Applied::Done), Next::Update { users, changes }) => {
+                let change = Change::of_all(&changes);
+                toggle.fresh = false;
+                toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
+                toggle.observed.set_users(&users);
+                toggle.history.sent(&users, &changes, now);
+                toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+                self.notify(Subject::Toggle(id), News::Updated { users, change });
+            }
             (Ok(Applied::Done), _) => {
                 toggle.outcome.described = true;
                 if let Observed::Present(present) = &mut toggle.observed {
@@ -698,18 +698,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    fn was_updated(&mut self, id: ToggleId, update: Update, now: Instant) {
-        let toggle = &mut self.toggles[id];
-        let Update { users, changes } = update;
-        let change = Change::of_all(&changes);
-        toggle.fresh = false;
-        toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-        toggle.observed.set_users(&users);
-        toggle.history.sent(&users, &changes, now);
-        toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-        self.notify(Subject::Toggle(id), News::Updated { users, change });
     }
 
     /// After a lost update: reads, or sends, once more.
@@ -778,13 +766,6 @@ impl Engine {
         }
     }
 
-    /// Whether nothing is in flight or queued at the target.
-    fn is_at_rest(&self, id: ToggleId) -> bool {
-        let toggle = &self.toggles[id];
-        let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
-        !is_active && !toggle.waits_for_answer(self.terms.readable)
-    }
-
     /// Whether a single pass is over for a toggle: once its source or its target has failed for good, retries
     /// of the other cannot help.
     pub(super) fn is_settled(&self, id: ToggleId) -> bool {
@@ -822,7 +803,12 @@ fn held_back(
 ) -> Option<Failure> {
     let known = removals.iter().flatten();
     let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
-    if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
+    let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
+    let by_share = |one: &&Removal, other: &&Removal| {
+        let order = share(one).total_cmp(&share(other));
+        order.then(one.removed.cmp(&other.removed))
+    };
+    if let Some(most) = too_many.max_by(by_share) {
         return Some(Failure::held(most.removed, Some(most.of), limit, key));
     }
     let is_held = removals.contains(&None) && left == 0 && limit != MaxRemoval::Unset;

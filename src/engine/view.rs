@@ -191,13 +191,11 @@ impl Engine {
             Some(step) if dry_run && *step != Step::Read => {
                 (would(&toggle.observed, desired), Ok(desired.len()))
             }
-            Some(_) => match &self.paused {
-                Some((_, failure)) => {
-                    let trouble = Trouble::first(Operation::Update, failure.clone());
-                    (done, Err(vec![trouble]))
-                }
-                None => (done, Err(troubles(tasks))),
-            },
+            Some(_) => {
+                let pause = self.paused.as_ref().map(|(_, failure)| failure.clone());
+                let pause = pause.map(|failure| vec![Trouble::first(Operation::Update, failure)]);
+                (done, Err(pause.unwrap_or_else(|| troubles(tasks))))
+            }
         }
     }
 

@@ -32,7 +32,11 @@ fn present(described: bool, keys: &[String], in_order: bool) -> Observed {
         named: None,
         in_order,
     };
-    let other = Environment::of(Arc::default());
+    let other = Environment {
+        users: Some(Arc::default()),
+        named: None,
+        in_order: true,
+    };
     Observed::Present(Present {
         described,
         environments: vec![environment, other],
@@ -75,10 +79,9 @@ fn a_resync_of_what_cannot_be_read_sends_metadata_and_users_again() {
 #[test]
 fn whoever_comes_or_goes_in_any_environment_counts_once() {
     let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
-    let environment = |keys: &[&str]| Environment::of(Arc::new(names(keys)));
-    let mut observed = Present {
-        environments: vec![environment(&["a", "x"]), environment(&["a", "b", "y"])],
-        ..Present::plain(true, None)
+    let environments = [(Some(&["a", "x"][..]), None), (Some(&["a", "b", "y"]), None)];
+    let Observed::Present(mut observed) = observed(&environments) else {
+        unreachable!()
     };
     let change = Change {
         added: names(&["b", "c"]),

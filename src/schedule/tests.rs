@@ -51,7 +51,7 @@ proptest! {
     ) {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let mut model = BTreeMap::new();
         for (key, millis) in settings {
             timers.set(key, at(millis));
