@@ -111,19 +111,6 @@ fn what_is_not_there_is_undefined_and_never_nobody() {
 }
 
 #[test]
-fn a_rule_that_is_no_list_of_users_is_described_by_its_types_alone() {
-    for (value, wrong) in [
-        ("null", "it is null, not a list of strings"),
-        (r#"{"ann":true}"#, "it is an object, not a list of strings"),
-        (r#"["ann",7]"#, "element 1 is a number, not a string"),
-    ] {
-        let text = format!(r#"{{"app":{{"rbac":{{"us":{value}}}}}}}"#);
-        let expected = format!("rule data.app.rbac.us is not a list of users: {wrong}");
-        assert_eq!(look_up(&text, "app.rbac.us"), expected);
-    }
-}
-
-#[test]
 fn a_package_called_result_is_told_from_an_answer_by_what_stands_beside_it() {
     let plain = r#"{"result":{"us":["ann"]},"app":{"rbac":{"us":["bob"]}}}"#;
     assert_eq!(look_up(plain, "result.us"), "ann");
@@ -183,14 +170,6 @@ fn what_is_no_document_is_described_without_quoting_it() {
         assert!(words.starts_with(what) && !words.contains("ann"), "{words}");
     }
     assert!(Document::parse("file", b"{\"a\":\"\xff\"}", &[]).is_err());
-}
-
-#[test]
-fn what_opa_eval_complains_about_is_told() {
-    let text = r#"{"errors":[{"message":"unexpected eof token","code":"rego_parse_error"}]}"#;
-    let expected =
-        "file users.json contains errors of opa eval instead of users: unexpected eof token";
-    assert_eq!(look_up(text, "app.rbac.us"), expected);
 }
 
 #[test]

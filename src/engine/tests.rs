@@ -17,19 +17,20 @@ mod regressions;
 mod reload;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Engine, Event, Mode, Moment, News, State};
 use crate::address::Address;
 use crate::config::tests::configured;
-use crate::config::{self, Config, Setting};
+use crate::config::{Config, Setting};
 use crate::error::{Failure, Kind};
 use crate::job::{
-    Access, Applied, Done, Edit, Evidence, Job, Origin, Registration, SourceTerms, TargetTerms,
-    Terms, ToggleId, What,
+    Access, Applied, Done, Edit, Evidence, Job, Origin, TargetTerms, Terms, ToggleId, What,
 };
+use crate::metrics::Metrics;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
+use crate::source;
 use crate::users::Users;
 
 /// An engine on a bench: time passes when the test says so, and jobs are answered by hand.
@@ -86,46 +87,12 @@ fn with_header(config: &mut Config, name: &str, value: &str) {
     settings.set("extra_headers", Setting::Headers(headers));
 }
 
-/// These terms of the target, and those of the sources as each kind has them.
+/// These terms of the target, and the sources' own.
 fn with_sources(config: &Config, target: TargetTerms) -> Terms {
-    let at = |url: &Address| Some(Origin::Opa(Access::bearer(url.clone(), None)));
-    let terms = |source: &config::Source| {
-        let settings = &source.settings;
-        let address = |key| settings.address(key).cloned();
-        let waits_until_ready = settings
-            .bool("wait_until_ready")
-            .copied()
-            .unwrap_or_default();
-        match source.kind.name {
-            "opal" => SourceTerms {
-                origin: settings.address("opa_url").ok().and_then(at),
-                registration: Some(Registration {
-                    key: (
-                        address("url").unwrap(),
-                        source.id.clone(),
-                        settings.text("instance").unwrap().to_owned(),
-                    ),
-                    advertised: address("advertised_address").unwrap(),
-                }),
-                waits_until_ready,
-                loads: true,
-                ..SourceTerms::default()
-            },
-            "opa" => SourceTerms {
-                origin: settings.address("url").ok().and_then(at),
-                poll_interval: settings.duration("poll_interval").ok().copied(),
-                waits_until_ready,
-                ..SourceTerms::default()
-            },
-            _ => SourceTerms {
-                is_read: true,
-                poll_interval: Some(Duration::from_secs(1)),
-                ..SourceTerms::default()
-            },
-        }
-    };
+    let metrics = Metrics::new(SystemTime::UNIX_EPOCH).unwrap();
+    let open = |it| source::open(it, config, &Secret::new("token"), &metrics).unwrap();
     Terms {
-        sources: config.sources.iter().map(terms).collect(),
+        sources: config.sources.iter().map(|it| open(it).terms()).collect(),
         target,
     }
 }

@@ -70,16 +70,12 @@ fn after_a_lost_request_what_can_be_read_is_read_and_the_rest_is_sent_again() {
 }
 
 #[test]
-fn a_resync_of_what_cannot_be_read_sends_metadata_and_users_again() {
-    let mut blind = plain(true, &[]);
-    blind.forget(false);
-    assert_eq!(blind, Observed::Present(Present::plain(false, None)));
-}
-
-#[test]
 fn whoever_comes_or_goes_in_any_environment_counts_once() {
     let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
-    let environments = [(Some(&["a", "x"][..]), None), (Some(&["a", "b", "y"]), None)];
+    let environments = [
+        (Some(&["a", "x"][..]), None),
+        (Some(&["a", "b", "y"]), None),
+    ];
     let Observed::Present(mut observed) = observed(&environments) else {
         unreachable!()
     };

@@ -31,13 +31,6 @@ fn users_are_sorted_and_without_duplicates() {
 }
 
 #[test]
-fn nobody_is_a_set_of_users() {
-    let users: Users = serde_json::from_str("[]").unwrap();
-    assert!(users.is_empty());
-    assert_eq!(users, Users::default());
-}
-
-#[test]
 fn what_is_no_list_of_users_is_described_by_its_types_alone() {
     assert_eq!(
         wrong("{\"a\": 1}"),

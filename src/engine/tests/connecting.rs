@@ -124,7 +124,7 @@ fn a_toggle_that_was_just_created_can_be_taken_away_from_no_one() {
 fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal_limit_has_to_do() {
     let mut bench = told_by_a();
     let mut config = Config::clone(&bench.engine.config);
-    config.toggles[0].max_removal = config::MaxRemoval::Unset;
+    config.toggles[0].max_removal = crate::config::MaxRemoval::Unset;
     bench.engine.config = Arc::new(config);
     bench.callback(0);
     bench.jobs();
@@ -288,25 +288,6 @@ fn a_hold_that_lasts_a_minute_is_a_failure_that_says_the_way_out() {
     bench.jobs();
     bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert!(!bench.is_failing());
-}
-
-#[test]
-fn after_a_query_failed_opa_is_asked_again_if_it_is_ready() {
-    let mut bench = connected(waiting_opal());
-    bench.jobs();
-    bench.done(Done::Ready(0, Ok(ready(Some(true)))));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Err(failure(Kind::Lost))));
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.millis(500);
-    assert_eq!(
-        bench.jobs(),
-        ["ready 0"],
-        "it may have been restarted, and hold nothing"
-    );
-    bench.done(Done::Ready(0, Ok(ready(Some(false)))));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
 }
 
 #[test]

@@ -40,22 +40,6 @@ fn lasting(seconds: f64) -> Origin {
 }
 
 #[test]
-fn a_pause_without_end_lasts_five_minutes() {
-    for kind in [Kind::Status(429), Kind::Status(503)] {
-        let mut bench = registered();
-        bench.callback(0);
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
-        assert_eq!(bench.jobs(), ["update 0 ann"]);
-        bench.done(applied(0, Err(pausing(kind))));
-        bench.millis(299_999);
-        assert!(!bench.jobs().contains(&"update 0 ann".to_owned()));
-        bench.millis(1);
-        assert!(bench.jobs().contains(&"update 0 ann".to_owned()));
-    }
-}
-
-#[test]
 fn a_pause_without_end_narrows_a_target_that_counts_requests_for_five_minutes() {
     let mut bench = Bench::reading(4, &[None; 3]);
     let reads = |jobs: Vec<String>| jobs.iter().filter(|job| job.starts_with("read")).count();
@@ -136,18 +120,4 @@ fn nothing_but_the_farewell_is_sent_after_the_stop() {
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.done(Done::Leave(0, Ok(())));
     assert!(bench.engine.is_idle());
-}
-
-#[test]
-fn a_registration_that_waits_for_its_retry_is_not_made_after_the_farewell() {
-    let mut bench = Bench::serve(config(vec![opal()], &[]));
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    assert_eq!(bench.jobs(), ["register 0"]);
-    bench.done(Done::Register(0, Err(failure(Kind::Status(500)))));
-    bench.handle(Event::Stop);
-    assert_eq!(bench.jobs(), ["leave 0"]);
-    bench.millis(1000);
-    bench.done(Done::Leave(0, Ok(())));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
 }

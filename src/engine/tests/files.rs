@@ -97,21 +97,6 @@ fn a_resync_restores_no_users_that_a_file_had_once() {
 }
 
 #[test]
-fn a_single_pass_reads_a_file_again_unless_it_is_not_there() {
-    for (kind, again) in [(Kind::Answer, true), (Kind::File, false)] {
-        let mut bench = Bench::new(config(vec![file()], &[0]), once(false), true);
-        assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
-        bench.done(read(0, Ok(present(&[]))));
-        bench.done(failing(kind));
-        assert_eq!(bench.engine.is_finished(), !again);
-        bench.millis(500);
-        let expected: &[&str] = if again { &["discover 0"] } else { &[] };
-        assert_eq!(bench.jobs(), expected);
-        assert!(bench.engine.outcome(0).1.is_err());
-    }
-}
-
-#[test]
 fn each_interval_of_sync_has_its_pass_over_the_newest_file() {
     let mode = Mode::Sync {
         interval: Duration::from_secs(60),

@@ -40,18 +40,6 @@ const NOTHING: Vec<String> = Vec::new();
 const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 
 #[test]
-fn a_held_change_that_the_policy_takes_back_is_over() {
-    let mut bench = limited(HALF, &["a", "b"]);
-    assert_eq!(allow(&mut bench, &[]), NOTHING);
-    assert_eq!(state(&bench), State::Held);
-    assert_eq!(again(&mut bench, &["a", "b"]), ["read 0"]);
-    bench.done(read(0, Ok(present(&["a", "b"]))));
-    assert_eq!(bench.jobs(), NOTHING);
-    assert_eq!(state(&bench), State::InSync);
-    assert!(!bench.is_failing());
-}
-
-#[test]
 fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
     let observed = ["a", "b", "c", "d"];
     for (limit, desired, held) in [

@@ -1,6 +1,5 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
-use super::super::State;
 use super::reload::reload;
 use super::*;
 use crate::config::MaxRemoval;
@@ -47,20 +46,6 @@ fn sent_for_a(bench: &mut Bench) -> Vec<String> {
 }
 
 #[test]
-fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
-    let mut renewed = limited();
-    with_header(&mut renewed, "Authorization", "new");
-    for (what, changed) in [("nothing", limited()), ("the token", renewed)] {
-        let mut before = sent(&["a", "b", "c", "d"]);
-        assert_eq!(allow(&mut before, &["a"]), NOTHING);
-        assert_eq!(before.engine.toggle(0).state, State::Held);
-        let (_, mut next) = reload(before, changed);
-        assert_eq!(sent_for_a(&mut next), NOTHING, "changed: {what}");
-        assert_eq!(next.engine.toggle(0).state, State::Held, "changed: {what}");
-    }
-}
-
-#[test]
 fn the_limit_knows_what_was_in_flight_at_a_reload() {
     let mut before = sent(&["a", "b"]);
     assert_eq!(allow(&mut before, &MANY), ["update 0 a b c d e f g h"]);
@@ -77,32 +62,6 @@ fn the_limit_counts_who_may_have_come_with_an_update_that_was_lost() {
     // It was done, and the answer was lost.
     bench.done(applied(0, Err(failure(Kind::Timeout))));
     assert_eq!(allow(&mut bench, &["a"]), NOTHING, "7 of 8 users may go");
-}
-
-#[test]
-fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
-    for answer in [Ok(ready(Some(false))), Err(failure(Kind::Refused))] {
-        let mut bench = super::connecting::connected(super::connecting::waiting_opal());
-        assert_eq!(bench.jobs(), ["ready 0"]);
-        bench.done(Done::Ready(0, Ok(ready(Some(true)))));
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
-        assert_eq!(bench.jobs(), ["update 0 ann"]);
-        bench.done(applied(0, Ok(())));
-        // OPA is restarted, OPAL calls, and ann is taken away by hand.
-        bench.callback(0);
-        for _ in 0..1400 {
-            let sent = bench.answer(|job| match job {
-                "ready 0" => Some(Done::Ready(0, answer.clone())),
-                "watch 0" => Some(Done::Watch(0, Ok(true))),
-                "discover 0" => Some(Done::Discover(0, Ok(access()))),
-                "read 0" => Some(read(0, Ok(present(&[])))),
-                _ => None,
-            });
-            assert_eq!(sent, NOTHING, "{answer:?}");
-            bench.millis(250);
-        }
-    }
 }
 
 #[test]

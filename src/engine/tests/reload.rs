@@ -86,19 +86,3 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     next.millis(1);
     assert!(next.jobs().contains(&"read 0".to_owned()));
 }
-
-#[test]
-fn a_source_that_goes_is_left_once_its_registration_has_ended() {
-    let mut before = Bench::serve(config(vec![opal()], &[0]));
-    before.jobs();
-    before.done(read(0, Ok(present(&[]))));
-    before.done(Done::Discover(0, Ok(access())));
-    assert_eq!(before.jobs(), ["register 0"]);
-    let (mut old, mut next) = reload(before, config(vec![opa()], &[0]));
-    assert_eq!(old.jobs(), [""; 0]);
-    old.done(Done::Register(0, Ok(())));
-    assert_eq!(old.jobs(), ["leave 0"]);
-    old.done(Done::Leave(0, Ok(())));
-    assert!(old.engine.is_idle());
-    assert!(next.jobs().contains(&"query 0".to_owned()));
-}
