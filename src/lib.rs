@@ -27,7 +27,6 @@ mod commands;
 pub mod plan;
 mod schedule;
 pub mod secret;
-mod seconds;
 pub mod users;
 #[cfg(test)]
 mod tests;

@@ -2,19 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn waits(chance: f64) -> Vec<f64> {
-    let mut backoff = Backoff::default();
-    (0..8)
-        .map(|_| backoff.fail(None, chance).as_secs_f64())
-        .collect()
-}
-
-#[test]
-fn waits_double_up_to_16_seconds() {
-    assert_eq!(waits(0.0), [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0]);
-    assert_eq!(waits(1.0), [0.45, 0.9, 1.8, 3.6, 7.2, 14.4, 14.4, 14.4]);
-}
-
 #[test]
 fn a_longer_pause_wins_and_is_capped_at_five_minutes() {
     let wait = |secs| Backoff::default().fail(Some(Duration::from_secs(secs)), 1.0);

@@ -72,23 +72,6 @@ fn an_authorization_is_renewed_neither_in_a_loop_nor_never_whatever_its_lifetime
 }
 
 #[test]
-fn a_watch_that_works_again_is_followed_by_a_pass() {
-    let mut bench = registered();
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Err(failure(Kind::Refused))));
-    bench.millis(500);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(true)));
-    // Whoever we could not reach may not have reached us.
-    answer_query(&mut bench);
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(true)));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-}
-
-#[test]
 fn opal_is_asked_for_opa_where_somebody_else_answers_at_its_address() {
     for kind in [
         Kind::Refused,

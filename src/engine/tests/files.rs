@@ -73,30 +73,6 @@ fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
 }
 
 #[test]
-fn a_resync_restores_no_users_that_a_file_had_once() {
-    let mut bench = in_sync();
-    bench.wait(Duration::from_secs(299));
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(failing(Kind::Answer));
-    bench.wait(Duration::from_secs(2));
-    assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
-    bench.done(read(0, Ok(present(&["eve"]))));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-    bench.done(holding("{}"));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["bob"]))));
-    assert_eq!(
-        bench.jobs(),
-        ["discover 0"],
-        "the look began before the target was read"
-    );
-    bench.done(holding("{}"));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["bob"]))));
-    assert_eq!(bench.jobs(), ["update 0 bob"]);
-}
-
-#[test]
 fn each_interval_of_sync_has_its_pass_over_the_newest_file() {
     let mode = Mode::Sync {
         interval: Duration::from_secs(60),

@@ -7,25 +7,20 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     let terms = TargetTerms {
         readable: true,
         at_once: Some(1),
-        batches: vec![Some(0); 5],
+        batches: vec![None; 5],
         applies_together: true,
     };
     let mut bench = Bench::with_terms(config(vec![opa()], &[0; 5]), Mode::Serve, terms);
-    bench.jobs();
-    let found = |id| match id {
-        4 => (id, Ok(Observed::Absent)),
-        _ => (id, Ok(present(&[]))),
-    };
-    bench.done(Done::Read((0..5).map(found).collect()));
-    assert_eq!(bench.jobs(), ["create 4"]);
+    bench.settle(true);
+    bench.callback(0);
+    assert_eq!(bench.jobs().len(), 5);
+    bench.done(Done::Query(4, Ok(users(&["ann"]))));
+    assert_eq!(bench.jobs(), ["update 4 ann"]);
     for toggle in 0..4 {
-        // The first was asked before the target was read.
         bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
-        assert_eq!(bench.jobs(), [format!("query {toggle}")]);
-        bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
-        assert_eq!(bench.jobs(), Vec::<String>::new());
     }
-    bench.done(created(4, Ok(new_toggle(true))));
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+    bench.done(applied(4, Ok(())));
     let together = "update 0 ann, update 1 ann, update 2 ann, update 3 ann";
     assert_eq!(bench.jobs(), [together]);
     // What becomes of one says nothing of the others.
@@ -84,24 +79,19 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
     let mut bench = Bench::in_sync(2, true);
     let well = bench.engine.source(0).last_success;
     bench.millis(1000);
-    bench.callback(0);
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(Done::Query(1, Err(failure(Kind::Refused))));
-    assert_eq!(bench.engine.source(0).last_success, well);
-    assert!(!bench.engine.sources[0].passes.unanswered);
-    bench.callback(0);
-    bench.jobs();
-    bench.done(Done::Query(0, Err(failure(Kind::Refused))));
-    bench.done(Done::Query(1, Err(failure(Kind::Refused))));
-    assert!(
-        bench.engine.sources[0].passes.unanswered,
-        "nothing of it was answered"
-    );
-    bench.callback(0);
-    bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(Done::Query(1, Ok(users(&[]))));
-    assert_eq!(bench.engine.source(0).last_success, Some(bench.now));
-    assert!(!bench.engine.sources[0].passes.unanswered);
+    let fails = || Err(failure(Kind::Refused));
+    let nobody = || Ok(users(&[]));
+    for (answers, is_unanswered, last_success) in [
+        ([nobody(), fails()], false, well),
+        ([fails(), fails()], true, well),
+        ([nobody(), nobody()], false, Some(bench.now)),
+    ] {
+        bench.callback(0);
+        bench.jobs();
+        for (id, answer) in answers.into_iter().enumerate() {
+            bench.done(Done::Query(id, answer));
+        }
+        assert_eq!(bench.engine.source(0).last_success, last_success);
+        assert_eq!(bench.engine.sources[0].passes.unanswered, is_unanswered);
+    }
 }

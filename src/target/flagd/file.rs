@@ -9,8 +9,8 @@ use std::time::Instant;
 use rustix::fs::{Access, access};
 use tempfile::NamedTempFile;
 
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
-use crate::seconds::Seconds;
 
 /// A file that is replaced as a whole.
 pub(super) struct File {
