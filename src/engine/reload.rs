@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{self, Config, Rule};
+use crate::config::Config;
 use crate::job::{SourceId, Terms, ToggleId};
 
 use super::source::Source;
@@ -98,15 +98,6 @@ impl Engine {
         }
     }
 
-    fn policy_of(&self, id: ToggleId) -> (&config::Source, &str, &str) {
-        let Rule {
-            source,
-            package,
-            rule,
-        } = &self.config.toggles[id].users_policy;
-        (&self.config.sources[*source], package, rule)
-    }
-
     fn has_same_target(&self, other: &Engine) -> bool {
         self.config.target == other.config.target
     }
@@ -146,7 +137,10 @@ impl Engine {
         // Whatever the requests contain.
         let same_place = self.config.target.place() == old.config.target.place();
         let same_spec = self.config.toggles[id].spec == old.config.toggles[old_id].spec;
-        let same_policy = self.policy_of(id) == old.policy_of(old_id);
+        let rule = &self.config.toggles[id].users_policy;
+        let old_rule = &old.config.toggles[old_id].users_policy;
+        let same_policy = (&rule.package, &rule.rule) == (&old_rule.package, &old_rule.rule)
+            && self.config.sources[rule.source] == old.config.sources[old_rule.source];
         let toggle = &mut self.toggles[id];
         // Until the rule is queried.
         toggle.news = u64::from(known.behind.is_some());

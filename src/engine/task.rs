@@ -228,12 +228,10 @@ impl Engine {
 fn subject(key: Key) -> Subject {
     match key {
         Key::Query(toggle) | Key::Apply(toggle) => Subject::Toggle(toggle),
-        Key::Discover(source)
-        | Key::Register(source)
-        | Key::Watch(source)
-        | Key::Count(source)
-        | Key::Load(source)
-        | Key::Ready(source) => Subject::Source(source),
+        Key::Discover(source) | Key::Register(source) | Key::Watch(source) => {
+            Subject::Source(source)
+        }
+        Key::Count(source) | Key::Load(source) | Key::Ready(source) => Subject::Source(source),
     }
 }
 

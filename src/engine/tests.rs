@@ -244,6 +244,8 @@ impl Bench {
             let (kind, id) = job.split_once(' ')?;
             let id = id.trim_end().parse().ok()?;
             Some(match kind {
+                "discover" => Done::Discover(id, Ok(access())),
+                "register" => Done::Register(id, Ok(())),
                 "query" => Done::Query(id, Ok(Users::default())),
                 "read" => read(id, Ok(present(&[]))),
                 "create" => created(id, Ok(new_toggle(readable))),

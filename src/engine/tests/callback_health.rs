@@ -5,12 +5,7 @@ use super::*;
 const RESYNC: Duration = Duration::from_secs(300);
 
 fn registered() -> Bench {
-    let mut bench = Bench::serve(config(vec![opal()], &[0]));
-    bench.jobs();
-    bench.done(read(0, Ok(present(&[]))));
-    bench.connect();
-    answer(&mut bench, &[]);
-    bench
+    Bench::settled(config(vec![opal()], &[0]), true)
 }
 
 /// Answers everything, queries with these users; whether it is told that nobody calls.

@@ -15,21 +15,7 @@ fn registered() -> Bench {
         resync_interval: None,
         ..config(vec![opal()], &[0])
     };
-    let mut bench = Bench::new(config, Mode::Serve, false);
-    bench.jobs();
-    bench.done(created(0, Ok(new_toggle(false))));
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
-    answer_query(&mut bench);
-    assert_eq!(bench.jobs(), ["update 0 "]);
-    bench.done(applied(0, Ok(())));
-    bench
-}
-
-fn answer_query(bench: &mut Bench) {
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(Users::default())));
+    Bench::settled(config, false)
 }
 
 fn lasting(seconds: f64) -> Origin {

@@ -22,18 +22,7 @@ pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
 
 /// One OPAL source, and two toggles that are in sync with nobody.
 fn in_step() -> Bench {
-    let mut bench = Bench::serve(config(vec![opal()], &[0, 0]));
-    bench.jobs();
-    bench.done(read(0, Ok(present(&[]))));
-    bench.done(read(1, Ok(present(&[]))));
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
-    assert_eq!(bench.jobs(), ["query 0", "query 1"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(Done::Query(1, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), [""; 0]);
-    bench
+    Bench::settled(config(vec![opal()], &[0, 0]), true)
 }
 
 #[test]
