@@ -246,6 +246,7 @@ impl Bench {
             Some(match kind {
                 "discover" => Done::Discover(id, Ok(access())),
                 "register" => Done::Register(id, Ok(())),
+                "ready" => Done::Ready(id, Ok(ready(Some(true)))),
                 "query" => Done::Query(id, Ok(Users::default())),
                 "read" => read(id, Ok(present(&[]))),
                 "create" => created(id, Ok(new_toggle(readable))),

@@ -65,6 +65,37 @@ fn the_limit_counts_who_may_have_come_with_an_update_that_was_lost() {
 }
 
 #[test]
+fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
+    for answer in [Ok(ready(Some(false))), Err(failure(Kind::Refused))] {
+        let config = config(vec![super::connecting::waiting_opal()], &[0, 0]);
+        let mut bench = Bench::settled(config, true);
+        bench.callback(0);
+        bench.jobs();
+        bench.done(Done::Ready(0, Ok(ready(Some(true)))));
+        assert_eq!(bench.jobs(), ["query 0", "query 1"]);
+        bench.done(Done::Query(0, Ok(users(&["ann"]))));
+        assert_eq!(bench.jobs(), ["update 0 ann"]);
+        let busy = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(5)));
+        bench.done(applied(0, Err(busy)));
+        // This update waits for the end of the pause. Meanwhile OPA is restarted, and OPAL calls.
+        bench.done(Done::Query(1, Ok(users(&["ann"]))));
+        bench.callback(0);
+        for _ in 0..1400 {
+            let sent = bench.answer(|job| match job {
+                "ready 0" => Some(Done::Ready(0, answer.clone())),
+                "watch 0" => Some(Done::Watch(0, Ok(true))),
+                "discover 0" => Some(Done::Discover(0, Ok(access()))),
+                "read 0" => Some(read(0, Ok(present(&[])))),
+                "read 1" => Some(read(1, Ok(present(&[])))),
+                _ => None,
+            });
+            assert_eq!(sent, NOTHING, "{answer:?}");
+            bench.millis(250);
+        }
+    }
+}
+
+#[test]
 fn a_wait_that_another_opa_asked_for_does_not_hold_up_the_new_one() {
     let mut bench = super::connecting::connected(opal());
     assert_eq!(bench.jobs(), ["query 0"]);

@@ -13,6 +13,33 @@ fn updating(keys: &[&str], readable: bool) -> Bench {
 }
 
 #[test]
+fn after_a_lost_update_the_target_is_read_once_more_after_30_seconds() {
+    let mut bench = updating(&["eve"], true);
+    bench.done(applied(0, Err(failure(Kind::Timeout))));
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["query 0"]);
+    bench.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(bench.jobs(), ["read 0"]);
+    bench.done(read(0, Ok(present(&[]))));
+    bench.millis(29_999);
+    assert_eq!(bench.jobs(), [""; 0]);
+    bench.millis(1);
+    assert_eq!(bench.jobs(), ["read 0"], "it may have been applied late");
+}
+
+#[test]
+fn a_toggle_that_exists_but_cannot_be_seen_is_read_again_after_a_wait() {
+    let mut bench = Bench::serve(config(vec![opa()], &[0]));
+    bench.jobs();
+    bench.done(read(0, Ok(Observed::Absent)));
+    assert_eq!(bench.jobs(), ["create 0"]);
+    bench.done(created(0, Ok(Applied::Found(Observed::Unknown))));
+    assert_eq!(bench.jobs(), [""; 0]);
+    bench.millis(500);
+    assert_eq!(bench.jobs(), ["read 0"]);
+}
+
+#[test]
 fn a_target_that_creates_but_does_not_find_is_a_failure_and_not_a_storm() {
     let mut bench = updating(&["eve"], false);
     bench.done(applied(0, Err(failure(Kind::Status(404)))));
