@@ -5,11 +5,15 @@ use super::*;
 use crate::config::MaxRemoval;
 use crate::plan::Environment;
 
-/// One toggle with a limit, which the target says these have.
-fn limited(limit: MaxRemoval, observed: &[&str]) -> Bench {
+pub(super) fn with_limit(limit: MaxRemoval) -> Config {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = limit;
-    let mut bench = Bench::serve(config);
+    config
+}
+
+/// One toggle with a limit, which the target says these have.
+fn limited(limit: MaxRemoval, observed: &[&str]) -> Bench {
+    let mut bench = Bench::serve(with_limit(limit));
     assert_eq!(bench.jobs(), ["query 0", "read 0"]);
     bench.done(read(0, Ok(present(observed))));
     bench
@@ -58,9 +62,7 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
 /// One toggle with a limit, in environments of which the target says that these have it, or does not
 /// tell who.
 fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = limit;
-    let mut bench = Bench::new(config, Mode::Serve, true);
+    let mut bench = Bench::serve(with_limit(limit));
     bench.jobs();
     let environments = observed.iter().map(|keys| Environment {
         users: keys.map(|keys| Arc::new(users(keys))),
@@ -105,9 +107,7 @@ fn the_limit_holds_in_each_environment_separately() {
 
 /// Whether one pass ends with its toggle held, at a target that finds it like this.
 fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = HALF;
-    let mut bench = Bench::new(config, once(dry_run), *found != Observed::Unknown);
+    let mut bench = Bench::new(with_limit(HALF), once(dry_run), *found != Observed::Unknown);
     bench.answer(|job| {
         Some(match job.split(' ').next()? {
             "query" => Done::Query(0, Ok(users(desired))),

@@ -35,42 +35,30 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     assert_eq!(bench.jobs(), ["read 2"]);
 }
 
-/// What the last pass told.
-fn pass(bench: &mut Bench) -> Option<(usize, usize, usize, usize)> {
+/// How many toggles the last pass changed, once it is reported.
+fn changed(bench: &mut Bench) -> Option<usize> {
     let mut newest_first = bench.notices().into_iter().rev();
     newest_first.find_map(|notice| match notice {
-        News::Pass {
-            toggles,
-            changed,
-            failed,
-            late,
-            ..
-        } => Some((toggles, changed, failed, late)),
+        News::Pass { changed, .. } => Some(changed),
         _ => None,
     })
 }
 
 #[test]
-fn changed_is_how_many_toggles_were_changed_at_the_target() {
-    for (found, update) in [
-        (present(&["eve"]), None),
-        (present(&[]), Some(Ok(()))),
-        (present(&[]), Some(Err(failure(Kind::Status(500))))),
+fn a_pass_is_reported_with_its_changes_when_they_have_arrived() {
+    let mut bench = Bench::in_sync(1, true);
+    assert_eq!(changed(&mut bench), Some(0));
+    for (keys, update, count) in [
+        (["eve"], Ok(()), 1),
+        (["ann"], Err(failure(Kind::Misfit)), 0),
     ] {
-        let mut bench = Bench::serve(config(vec![opa()], &[0]));
-        assert_eq!(bench.jobs(), ["query 0", "read 0"]);
-        bench.done(read(0, Ok(found)));
-        bench.done(Done::Query(0, Ok(users(&["eve"]))));
-        if bench.jobs() == ["query 0"] {
-            bench.done(Done::Query(0, Ok(users(&["eve"]))));
-            assert_eq!(bench.jobs(), ["update 0 eve"]);
-        }
-        let changed = usize::from(matches!(update, Some(Ok(()))));
-        if let Some(update) = update {
-            assert_eq!(pass(&mut bench), None);
-            bench.done(applied(0, update));
-        }
-        assert_eq!(pass(&mut bench), Some((1, changed, 0, 0)));
+        bench.callback(0);
+        bench.jobs();
+        bench.done(Done::Query(0, Ok(users(&keys))));
+        assert_eq!(bench.jobs(), [format!("update 0 {}", keys[0])]);
+        assert_eq!(changed(&mut bench), None);
+        bench.done(applied(0, update));
+        assert_eq!(changed(&mut bench), Some(count));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
+use super::limit::with_limit;
 use super::reload::reload;
 use super::*;
 use crate::config::MaxRemoval;
@@ -8,15 +9,9 @@ const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 const MANY: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const NOTHING: [&str; 0] = [];
 
-fn limited() -> Config {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = HALF;
-    config
-}
-
 /// A target that cannot be read, and a toggle of which these users were sent.
 fn sent(keys: &[&str]) -> Bench {
-    let mut bench = Bench::new(limited(), Mode::Serve, false);
+    let mut bench = Bench::new(with_limit(HALF), Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Query(0, Ok(users(keys))));
@@ -49,7 +44,7 @@ fn sent_for_a(bench: &mut Bench) -> Vec<String> {
 fn the_limit_knows_what_was_in_flight_at_a_reload() {
     let mut before = sent(&["a", "b"]);
     assert_eq!(allow(&mut before, &MANY), ["update 0 a b c d e f g h"]);
-    let (mut old, mut next) = reload(before, limited());
+    let (mut old, mut next) = reload(before, with_limit(HALF));
     old.done(applied(0, Ok(())));
     next.handle(Event::Ended(0));
     assert_eq!(sent_for_a(&mut next), NOTHING, "7 of 8 users would go");
