@@ -1,4 +1,4 @@
-//! What the program computes by itself, with the allocations that it takes for it: `make micro`.
+//! The program's own computations, with their allocations: `make micro`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,25 +7,16 @@
 )]
 
 #[path = "goals/daemon.rs"]
-#[allow(dead_code, reason = "nothing is started here: it serves the world")]
+#[allow(dead_code, reason = "nothing is started here")]
 mod daemon;
 #[path = "goals/peer.rs"]
-#[allow(
-    dead_code,
-    reason = "it serves the other measurements in the first place"
-)]
+#[allow(dead_code, reason = "written for the other measurements")]
 mod peer;
 #[path = "goals/wire.rs"]
-#[allow(
-    dead_code,
-    reason = "it serves the other measurements in the first place"
-)]
+#[allow(dead_code, reason = "written for the other measurements")]
 mod wire;
 #[path = "goals/world.rs"]
-#[allow(
-    dead_code,
-    reason = "it serves the other measurements in the first place"
-)]
+#[allow(dead_code, reason = "written for the other measurements")]
 mod world;
 
 use std::sync::Arc;
@@ -33,12 +24,7 @@ use std::time::UNIX_EPOCH;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
-use optoggles::catalog;
-use optoggles::config::{Config, load};
-use optoggles::job::{Edit, What};
-use optoggles::metrics::Metrics;
-use optoggles::target;
-use optoggles::users::{Keys, Users};
+use optoggles::internals::{Config, Edit, Keys, Metrics, Users, What, catalog, load, open};
 use serde::Deserialize;
 
 use world::{Target, World};
@@ -71,7 +57,7 @@ fn reading_the_answer_of_opa(bencher: Bencher, count: usize) {
 }
 
 #[divan::bench(args = USERS)]
-fn telling_that_nothing_differs(bencher: Bencher, count: usize) {
+fn finding_no_difference(bencher: Bencher, count: usize) {
     let (wanted, there) = (users(count), users(count));
     bencher
         .counter(ItemsCount::new(count))
@@ -91,7 +77,7 @@ fn the_difference_of_one_user(bencher: Bencher, count: usize) {
 fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     let world = World::new(Target::LaunchDarkly, 1, count);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-    let target = target::open(&Arc::new(config(&world)), requests).unwrap();
+    let target = open(&Arc::new(config(&world)), requests).unwrap();
     target.read(&[0]);
     let edit = |count| Edit {
         toggle: 0,
@@ -114,7 +100,7 @@ fn reading_a_configuration_of_toggles(bencher: Bencher, toggles: usize) {
 
 fn config(world: &World) -> Config {
     let path = world.folder.path().join("optoggles.toml");
-    match load::load(Some(&path), &|_| None, &catalog()) {
+    match load(Some(&path), &|_| None, &catalog()) {
         Ok(loaded) => loaded.config,
         Err(_) => panic!("the configuration is wrong"),
     }

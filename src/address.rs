@@ -20,7 +20,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 ///
 /// A user name and password in it travel as `Authorization: Basic` and are never printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
+pub(crate) struct Address {
     scheme: String,
     host: String,
     port: Option<u16>,
@@ -35,7 +35,7 @@ impl Address {
     /// # Errors
     ///
     /// Says what is wrong with it, without quoting it: it may hold a password.
-    pub fn parse(text: &str) -> Result<Address, String> {
+    pub(crate) fn parse(text: &str) -> Result<Address, String> {
         if !(text.starts_with("http://") || text.starts_with("https://")) {
             return Err("an address starts with http:// or https://".into());
         }
@@ -72,7 +72,7 @@ impl Address {
     /// This address with path segments added, each percent-encoded, with one slash between them.
     ///
     /// The result has no user name and password: those are in [`Address::authorization`].
-    pub fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> String {
+    pub(crate) fn join<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> String {
         let mut url = self.to_string();
         for segment in segments {
             url.push('/');
@@ -82,17 +82,17 @@ impl Address {
     }
 
     /// The value of an `Authorization` header, where the URL held a user name and password.
-    pub fn authorization(&self) -> Option<&Secret> {
+    pub(crate) fn authorization(&self) -> Option<&Secret> {
         self.basic.as_ref()
     }
 
     /// The host: a name or an IP address, an IPv6 one in brackets.
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// The same address at another host.
-    pub fn at_host(&self, host: &str) -> Address {
+    pub(crate) fn at_host(&self, host: &str) -> Address {
         Address {
             host: host.to_owned(),
             ..self.clone()
@@ -101,7 +101,7 @@ impl Address {
 
     /// The address as it is spelled for every spelling of it: the host in lower case, and no port that
     /// is the default of its scheme.
-    pub fn spelled_alike(&self) -> Address {
+    pub(crate) fn spelled_alike(&self) -> Address {
         let default = if self.is_plain() { 80 } else { 443 };
         Address {
             host: self.host.to_ascii_lowercase(),
@@ -111,12 +111,12 @@ impl Address {
     }
 
     /// Whether the host is this machine itself.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
     }
 
     /// Whether what is sent there can be read on the way.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.scheme == "http"
     }
 }
@@ -134,7 +134,7 @@ impl fmt::Display for Address {
 /// One path segment, percent-encoded.
 ///
 /// `.` and `..` are encoded too: as they are, they would be taken for steps within the path.
-pub fn encode_segment(segment: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn encode_segment(segment: &str) -> impl Iterator<Item = &str> {
     let (dots, rest) = match segment {
         "." => ("%2E", ""),
         ".." => ("%2E%2E", ""),
@@ -144,7 +144,7 @@ pub fn encode_segment(segment: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether a host, as it stands in a URL, is this machine itself.
-pub fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.eq_ignore_ascii_case("localhost")
         || bare
@@ -153,13 +153,13 @@ pub fn is_loopback(host: &str) -> bool {
 }
 
 /// The value of an `Authorization` header for a user name and password (RFC 7617).
-pub fn basic(user: &str, password: &str) -> Secret {
+pub(crate) fn basic(user: &str, password: &str) -> Secret {
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     Secret::new(format!("Basic {encoded}"))
 }
 
 /// The password in the value of such a header; the user name where that stands alone, as tokens do.
-pub fn password(authorization: &str) -> Option<String> {
+pub(crate) fn password(authorization: &str) -> Option<String> {
     let encoded = authorization.strip_prefix("Basic ")?;
     let decoded = base64::engine::general_purpose::STANDARD
         .decode(encoded)

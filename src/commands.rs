@@ -1,7 +1,6 @@
 //! The commands, and what they share: the log, the configuration, how the program ends.
 
 mod check_config;
-mod completions;
 mod machine;
 mod serve;
 mod sync;
@@ -12,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -33,11 +33,11 @@ enum Exit {
     Differences = 3,
 }
 
-/// Why a command cannot go on.
+/// Why a command ends early.
 enum Stop {
     Failed(String),
     Invalid(String),
-    /// A report on an invalid configuration, each of whose problems says `error` itself.
+    /// A report on an invalid configuration; each of its problems starts with `error` itself.
     Reported(String),
 }
 
@@ -51,16 +51,16 @@ pub fn run() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// The command line as clap knows it, for whatever describes it.
+/// The command line, for the tests of what describes it.
 pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
 fn try_run(cli: &Cli) -> Result<Exit, Stop> {
-    // clap sees a conflict only where both stand on the same side of the command.
+    // clap finds this conflict only if both are on the same side of the command.
     if cli.quiet && cli.verbose > 0 {
         return Err(Stop::invalid(
-            "--quiet and --verbose contradict each other: leave one out",
+            "the argument '--quiet' cannot be used with '--verbose'",
         ));
     }
     let env = |name: &str| std::env::var(name).ok();
@@ -83,11 +83,18 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
             sync::run(config, &again, options, cli.verbose > 0)
         }
         Command::CheckConfig(options) => check_config::run(load(explicit), options),
-        Command::Completions { shell } => completions::run(*shell),
+        Command::Completions { shell } => completions(*shell),
     }
 }
 
-/// The first question after an incident: which version ran, with which file?
+fn completions(shell: Shell) -> Result<Exit, Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "optoggles", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+/// Logs what one asks first after an incident: which version ran, with which file.
 fn log_start(file: &Path) {
     let version = env!("CARGO_PKG_VERSION");
     log::info!("started version={version} config={}", file.display());
@@ -107,7 +114,7 @@ fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Co
     }
 }
 
-/// A report for stderr, in colours if it shows them.
+/// A report for stderr, coloured if that shows colours.
 fn shown(report: &Report) -> String {
     match is_colourful(&io::stderr()) {
         true => report.colored(),
@@ -120,8 +127,8 @@ impl Stop {
         Stop::Invalid(words.to_string())
     }
 
-    fn failed(words: impl ToString) -> Stop {
-        Stop::Failed(words.to_string())
+    fn failed_to<E: fmt::Display>(what: &'static str) -> impl Fn(E) -> Stop {
+        move |error| Stop::Failed(format!("failed to {what}: {error}"))
     }
 
     fn words(&self) -> &str {
@@ -147,7 +154,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Writes to stderr. If that is closed, no one can be told.
+/// Writes to stderr; if that is closed, the words are lost.
 fn complain(words: &str) {
     let _ = writeln!(io::stderr(), "{}", words.trim_end());
 }
@@ -158,7 +165,7 @@ fn print(words: &str) -> Result<(), Stop> {
     let written = writeln!(stdout, "{}", words.trim_end()).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Stop::Failed(format!("failed to write the result: {error}")))
+            Err(Stop::failed_to("write the result")(error))
         }
         _ => Ok(()),
     }
@@ -173,27 +180,4 @@ fn end_on_panic() {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::Command;
-    use std::{env, thread};
-
-    /// Set in the process that this test starts to be ended.
-    const ENDS: &str = "OPTOGGLES_TEST_ENDS";
-
-    #[test]
-    fn a_panic_in_any_thread_ends_the_process_with_its_message_and_status_1() {
-        if env::var_os(ENDS).is_some() {
-            super::end_on_panic();
-            let _ = thread::spawn(|| panic!("something is wrong")).join();
-            return;
-        }
-        let name = thread::current().name().unwrap().to_owned();
-        let mut again = Command::new(env::current_exe().unwrap());
-        let again = again.args(["--exact", &name, "--nocapture"]).env(ENDS, "1");
-        let output = again.output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("optoggles: internal error: "), "{stderr}");
-        assert!(stderr.contains("something is wrong"), "{stderr}");
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ mod interpolate;
 mod keys;
 pub(crate) mod leaving;
 mod lines;
-pub mod load;
+pub(crate) mod load;
 mod mask;
 mod nearest;
 mod policy;
@@ -34,7 +34,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::secret::Secret;
-pub use keys::Catalog;
+pub(crate) use keys::Catalog;
 pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
 pub(crate) use problem::quote;
 pub(crate) use reader::Context;
@@ -123,7 +123,7 @@ pub(crate) struct Source {
 
 /// `ca_file`, `cert_file` and `key_file`: the files' contents, in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// The certificates to trust instead of the public ones.
     pub(crate) ca: Option<String>,
     pub(crate) identity: Option<Identity>,

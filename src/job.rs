@@ -15,7 +15,7 @@ use crate::users::Users;
 pub(crate) type SourceId = usize;
 
 /// A toggle, by its index in the configuration.
-pub type ToggleId = usize;
+pub(crate) type ToggleId = usize;
 
 /// Where OPA is, and how to ask it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,9 +136,9 @@ pub(crate) enum Load {
 /// A change of a toggle at the target.
 #[derive(Clone, Debug)]
 pub struct Edit {
-    /// Which toggle.
+    /// By its index.
     pub toggle: ToggleId,
-    /// What is done about it.
+    /// The kind of change.
     pub what: What,
 }
 
@@ -164,11 +164,9 @@ pub enum Applied {
     Found(Observed),
 }
 
-/// The results of edits.
-pub type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
+pub(crate) type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
 
-/// The results of reading toggles.
-pub type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
+pub(crate) type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
@@ -179,7 +177,6 @@ pub(crate) struct Terms {
 /// How a target is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetTerms {
-    /// Whether toggles can be read.
     pub readable: bool,
     /// The most requests in flight, including those that hang, and after a 429 one; none: `concurrency`.
     pub at_once: Option<usize>,
@@ -231,11 +228,10 @@ impl Operation {
 pub(crate) enum Job {
     /// Ask OPAL where OPA is, or read a file.
     Discover(SourceId),
-    /// Have OPAL call us back.
     Register(SourceId),
     /// Check that OPAL still has our registration.
     Watch(SourceId),
-    /// Remove our registration.
+    /// Unregister.
     Leave(SourceId),
     /// Ask OPA how far it has loaded.
     Ready(SourceId, Arc<Origin>, Known),
@@ -248,7 +244,6 @@ pub(crate) enum Job {
     Apply(Vec<Edit>),
 }
 
-/// The result of a job.
 #[derive(Debug)]
 pub(crate) enum Done {
     Discover(SourceId, Result<Origin, Failure>),

@@ -1,34 +1,46 @@
 //! optoggles keeps feature flags in step with authorization policy.
 //!
-//! This is a program; the library is what its tests and measurements need of it. The modules stand in
-//! the order in which they build on each other; `ARCHITECTURE.md` describes how they work together.
+//! This is a program: the library only lets its tests and benchmarks in. The modules are listed in the
+//! order in which they build on each other; `ARCHITECTURE.md` describes how they work together.
 
-pub mod address;
-pub mod duration;
-pub mod config;
+mod address;
+mod duration;
+mod config;
 mod error;
 mod document;
-pub mod job;
+mod job;
 mod check;
 mod engine;
-pub mod metrics;
+mod metrics;
 mod http;
 mod source;
-pub mod target;
+mod target;
 mod peers;
-pub use peers::catalog;
 mod status;
-pub mod worker;
-pub mod server;
+mod worker;
+mod server;
 mod terminal;
 mod logging;
 mod cli;
 mod commands;
-pub mod plan;
+mod plan;
 mod schedule;
-pub mod secret;
-pub mod users;
+mod secret;
+mod users;
 #[cfg(test)]
 mod tests;
 
 pub use commands::{command_line, run};
+
+/// What `benches/micro.rs` and `tests/it/launchdarkly/any.rs` use without the executable. Not an API.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::config::Config;
+    pub use crate::config::load::load;
+    pub use crate::job::{Applied, Edit, What};
+    pub use crate::metrics::Metrics;
+    pub use crate::peers::catalog;
+    pub use crate::plan::{Observed, Step};
+    pub use crate::target::open;
+    pub use crate::users::{Keys, Users};
+}

@@ -3,13 +3,7 @@
 use log::LevelFilter;
 use simple_logger::SimpleLogger;
 
-const VARIABLE: &str = "OPTOGGLES_LOG";
-
-/// Starts the log. The level is that of `-q` or `-v`, else that of `$OPTOGGLES_LOG`, else info.
-///
-/// # Errors
-///
-/// If `$OPTOGGLES_LOG` is not a level.
+/// Starts the log, at the level of `-q` or `-v`, else of `$OPTOGGLES_LOG`, else info.
 pub(crate) fn start(
     quiet: bool,
     verbose: u8,
@@ -21,7 +15,7 @@ pub(crate) fn start(
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
     };
-    // At trace, the crates below log what they send and receive, tokens included.
+    // At trace, dependencies log what they send and receive, including tokens.
     SimpleLogger::new()
         .with_utc_timestamps()
         .with_level(level.min(LevelFilter::Info))
@@ -31,27 +25,13 @@ pub(crate) fn start(
 }
 
 fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<LevelFilter, String> {
-    let Some(text) = env(VARIABLE).filter(|text| !text.is_empty()) else {
+    let Some(text) = env("OPTOGGLES_LOG").filter(|text| !text.is_empty()) else {
         return Ok(LevelFilter::Info);
     };
     text.parse().map_err(|_| {
         format!(
-            "invalid log level `{}` in ${VARIABLE}: use off, error, warn, info, debug or trace",
+            "invalid log level `{}` in $OPTOGGLES_LOG: use off, error, warn, info, debug or trace",
             text.escape_debug()
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_level_comes_from_the_environment_unless_that_is_wrong() {
-        let level = |text: &'static str| from_environment(&move |_| Some(text.to_owned()));
-        assert_eq!(level("Debug"), Ok(LevelFilter::Debug));
-        assert_eq!(level(""), Ok(LevelFilter::Info));
-        let words = "invalid log level `loud` in $OPTOGGLES_LOG: use off,";
-        assert!(level("loud").unwrap_err().starts_with(words));
-    }
 }

@@ -48,11 +48,7 @@ pub(crate) enum Callback {
 }
 
 impl Metrics {
-    /// All counters at zero, for a process that was started at this time.
-    ///
-    /// # Errors
-    ///
-    /// If Prometheus rejects a metric, which only a change of this file can cause.
+    /// Fails if Prometheus rejects a metric, which only a change of this file can cause.
     pub fn new(started: SystemTime) -> Result<Metrics, Error> {
         let registry = Registry::new();
         let metrics = Metrics {

@@ -28,7 +28,7 @@ pub struct Present {
 
 /// A toggle in one environment of the target.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// Who has the toggle, if known.
     pub(crate) users: Option<Arc<Users>>,
     /// Users who are named in a flag that does not serve exactly these: for the removal limit, they have it.
@@ -62,7 +62,7 @@ pub enum Step {
     Read,
     /// Create it.
     Create,
-    /// Bring its metadata in line with `spec`.
+    /// Set its metadata to its `spec`.
     Describe,
     /// Set its users.
     Update,

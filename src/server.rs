@@ -1,51 +1,39 @@
-//! The tiny_http thread: routes and nothing else.
+//! The HTTP server: the routes (tiny_http), behind the gate.
 
-pub mod gate;
+pub(crate) mod gate;
 mod page;
 mod scrape;
 
-use std::io;
+use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
 use serde::Serialize;
-use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
+use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::engine::State;
 use crate::metrics::{Callback, Metrics};
 use crate::secret::Secret;
-use crate::status::{Clocks, Report, Rows, Status};
+use crate::status::{Clocks, Report, Status};
 use crate::worker::{PendingCallbacks, WorkerGone};
 
 /// Below this path OPAL calls back, for each source by its id.
-pub const CALLBACKS: &str = "/opa_update/";
+pub(crate) const CALLBACKS: &str = "/opa_update/";
 
 /// What the routes need.
-pub struct Routes {
-    callback_token: Secret,
-    callbacks: Arc<PendingCallbacks>,
-    status: Arc<Status>,
-    metrics: Arc<Metrics>,
+pub(crate) struct Routes {
+    pub(crate) callback_token: Secret,
+    pub(crate) callbacks: Arc<PendingCallbacks>,
+    pub(crate) status: Arc<Status>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
-/// An answer.
-#[derive(Debug, PartialEq, Eq)]
-struct Reply {
-    status: u16,
-    kind: &'static str,
-    body: String,
-    /// What else it says in its headers.
-    header: Option<(&'static str, &'static str)>,
-}
+type Reply = Response<Cursor<Vec<u8>>>;
 
-/// Answers requests, on a thread named `http`, until the listener is gone. That is reported to
-/// `broken`, as is a worker that is gone: the process is of no use then.
-///
-/// # Errors
-///
-/// Where the server or its thread cannot be started.
-pub fn start(
+/// Answers requests on a thread named `http`. `broken` is called when the server or the worker has ended:
+/// the process is of no use then.
+pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,
     routes: Routes,
     broken: impl Fn(&str) + Send + 'static,
@@ -64,177 +52,117 @@ pub fn start(
 }
 
 impl Routes {
-    /// The routes of a daemon; callbacks have to bring `callback_token` along.
-    pub(crate) fn new(
-        callback_token: Secret,
-        callbacks: Arc<PendingCallbacks>,
-        status: Arc<Status>,
-        metrics: Arc<Metrics>,
-    ) -> Routes {
-        Routes {
-            callback_token,
-            callbacks,
-            status,
-            metrics,
-        }
-    }
-
     fn handle(&self, request: Request, broken: &impl Fn(&str)) {
-        let authorization = request
-            .headers()
-            .iter()
-            .find(|header| header.field.equiv("Authorization"));
-        let authorization = authorization.map(|header| header.value.as_str().to_owned());
-        let reply = self.route(
-            request.method(),
-            request.url(),
-            authorization.as_deref(),
-            broken,
-        );
-        log::debug!(
-            "answered {} {:?} status={}",
-            request.method(),
-            request.url(),
-            reply.status
-        );
-        // Where the client has gone, nobody needs the answer.
-        let _ = request.respond(reply.into());
+        let reply = self.route(&request, broken);
+        let (method, url, status) = (request.method(), request.url(), reply.status_code().0);
+        log::debug!("answered {method} {url:?} status={status}");
+        // If the client has left, the answer is of no use.
+        let _ = request.respond(reply);
     }
 
-    fn route(
-        &self,
-        method: &Method,
-        url: &str,
-        authorization: Option<&str>,
-        broken: &impl Fn(&str),
-    ) -> Reply {
-        let path = url.split('?').next().unwrap_or_default();
+    fn route(&self, request: &Request, broken: &impl Fn(&str)) -> Reply {
+        let path = request.url().split('?').next().unwrap_or_default();
         if let Some(source) = path.strip_prefix(CALLBACKS) {
-            return match method {
-                Method::Post => self.callback(source, authorization, broken),
-                _ => Reply::not_allowed("POST"),
+            return match request.method() {
+                Method::Post => self.callback(source, request.headers(), broken),
+                _ => not_allowed("POST"),
             };
         }
         let known = match path {
-            "/health/live" => Reply::health(State::Ok),
-            "/health/started" if self.status.is_started() => Reply::health(State::Ok),
-            "/health/started" => Reply::health(State::Starting),
-            "/health" => Reply::report(&self.status.report()),
-            "/status" => Reply::json(200, &self.status.at(Instant::now())),
+            "/health/live" => health(State::Ok),
+            "/health/started" if self.status.is_started() => health(State::Ok),
+            "/health/started" => health(State::Starting),
+            "/health" => report(&self.status.report()),
+            "/status" => json(200, &self.status.at(Instant::now())),
             "/metrics" => self.metrics(),
-            "/" => Reply::page(&self.status.at(Instant::now())),
-            _ => return Reply::error(404, "there is nothing here"),
+            "/" => {
+                let page = page::of(&self.status.at(Instant::now()), Clocks::read().wall);
+                with(reply(200, "text/html; charset=utf-8", page), page::POLICY)
+            }
+            _ => return error(404, "there is nothing here"),
         };
-        match method {
+        match request.method() {
             Method::Get | Method::Head => known,
-            _ => Reply::not_allowed("GET, HEAD"),
+            _ => not_allowed("GET, HEAD"),
         }
     }
 
     fn metrics(&self) -> Reply {
         match scrape::text(&self.metrics, &self.status.at(Instant::now())) {
-            Ok(body) => Reply::text(scrape::FORMAT, body),
-            Err(error) => {
-                log::error!("failed to write the metrics: {error}");
-                Reply::error(500, "the metrics cannot be written")
+            Ok(body) => reply(200, scrape::FORMAT, body),
+            Err(failure) => {
+                log::error!("failed to write the metrics: {failure}");
+                error(500, "the metrics cannot be written")
             }
         }
     }
 
-    fn callback(&self, source: &str, authorization: Option<&str>, broken: &impl Fn(&str)) -> Reply {
-        let presented = authorization.and_then(bearer).unwrap_or_default();
-        if !self.callback_token.matches(presented) {
+    fn callback(&self, source: &str, headers: &[Header], broken: &impl Fn(&str)) -> Reply {
+        let mut headers = headers.iter();
+        let authorization = headers.find(|header| header.field.equiv("Authorization"));
+        let presented = authorization.and_then(|header| bearer(header.value.as_str()));
+        if !self.callback_token.matches(presented.unwrap_or_default()) {
             self.metrics.callback(Callback::Unauthorized);
-            let header = Some(("WWW-Authenticate", "Bearer"));
-            let reply = Reply::error(401, "the callback token is missing or wrong");
-            return Reply { header, ..reply };
+            let reply = error(401, "the callback token is missing or wrong");
+            return with(reply, ("WWW-Authenticate", "Bearer"));
         }
         match self.callbacks.add(source) {
             Ok(false) => {
                 self.metrics.callback(Callback::UnknownSource);
-                return Reply::error(404, "there is no such source");
+                return error(404, "there is no such source");
             }
             Ok(true) => self.metrics.callback(Callback::Accepted),
             Err(WorkerGone) => broken("the worker has ended"),
         }
-        Reply::json(202, &serde_json::json!({}))
+        json(202, &serde_json::json!({}))
     }
 }
 
-impl Reply {
-    fn json(status: u16, body: &impl Serialize) -> Reply {
-        Reply {
-            status,
-            kind: "application/json",
-            body: serde_json::to_string(body).unwrap_or_default(),
-            header: None,
-        }
-    }
+fn reply(status: u16, kind: &str, body: String) -> Reply {
+    // Never chunked: an HTTP/1.0 client would not understand it.
+    let reply = Response::from_data(body).with_status_code(status);
+    let named = [
+        ("Content-Type", kind),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ];
+    let reply = reply.with_chunked_threshold(usize::MAX);
+    named.into_iter().fold(reply, with)
+}
 
-    fn text(kind: &'static str, body: String) -> Reply {
-        Reply {
-            status: 200,
-            kind,
-            body,
-            header: None,
-        }
-    }
-
-    fn page(rows: &Rows) -> Reply {
-        Reply {
-            status: 200,
-            kind: "text/html; charset=utf-8",
-            body: page::of(rows, Clocks::read().wall),
-            header: Some(page::POLICY),
-        }
-    }
-
-    fn error(status: u16, words: &str) -> Reply {
-        Reply::json(status, &serde_json::json!({ "error": words }))
-    }
-
-    fn not_allowed(allow: &'static str) -> Reply {
-        let header = Some(("Allow", allow));
-        let reply = Reply::error(405, "this route does not know this method");
-        Reply { header, ..reply }
-    }
-
-    fn health(status: State) -> Reply {
-        let reasons = Vec::new();
-        Reply::report(&Report { status, reasons })
-    }
-
-    fn report(report: &Report) -> Reply {
-        let status = match report.status {
-            State::Ok => 200,
-            State::Failing => 500,
-            _ => 503,
-        };
-        Reply::json(status, report)
+fn with(reply: Reply, (name, value): (&str, &str)) -> Reply {
+    match Header::from_bytes(name, value) {
+        Ok(header) => reply.with_header(header),
+        Err(()) => reply,
     }
 }
 
-impl From<Reply> for Response<io::Cursor<Vec<u8>>> {
-    fn from(reply: Reply) -> Self {
-        let named = [
-            ("Content-Type", reply.kind),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-        ];
-        let headers = named.into_iter().chain(reply.header);
-        let headers = headers.filter_map(|(name, value)| Header::from_bytes(name, value).ok());
-        let length = reply.body.len();
-        let body = io::Cursor::new(reply.body.into_bytes());
-        Response::new(
-            StatusCode(reply.status),
-            headers.collect(),
-            body,
-            Some(length),
-            None,
-        )
-        // Never chunked: an HTTP/1.0 client would not understand it.
-        .with_chunked_threshold(usize::MAX)
-    }
+fn json(status: u16, body: &impl Serialize) -> Reply {
+    let body = serde_json::to_string(body).unwrap_or_default();
+    reply(status, "application/json", body)
+}
+
+fn error(status: u16, words: &str) -> Reply {
+    json(status, &serde_json::json!({ "error": words }))
+}
+
+fn not_allowed(allow: &str) -> Reply {
+    let reply = error(405, "this route does not know this method");
+    with(reply, ("Allow", allow))
+}
+
+fn health(status: State) -> Reply {
+    let reasons = Vec::new();
+    report(&Report { status, reasons })
+}
+
+fn report(report: &Report) -> Reply {
+    let status = match report.status {
+        State::Ok => 200,
+        State::Failing => 500,
+        _ => 503,
+    };
+    json(status, report)
 }
 
 /// The token of an `Authorization: Bearer` header (RFC 6750); the scheme's case does not matter.

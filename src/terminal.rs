@@ -1,4 +1,4 @@
-//! Colours of results and reports on a terminal.
+//! Colours on a terminal.
 
 use std::env;
 use std::fmt::Display;
@@ -6,14 +6,14 @@ use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
 
-/// Whether a stream shows colours: a terminal that has them, without `NO_COLOR` (no-color.org).
+/// Whether a stream is a terminal with colours, without `NO_COLOR` (no-color.org).
 pub(crate) fn is_colourful(stream: &impl IsTerminal) -> bool {
     let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
     let is_off = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     stream.is_terminal() && !is_dumb && !is_off
 }
 
-/// What a result tells by its colour, beside its words.
+/// The colour of a result. Its words say the same.
 #[derive(Clone, Copy)]
 pub(crate) enum Tone {
     Good,

@@ -6,8 +6,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+pub use json::Keys;
 pub(crate) use json::describe_wrong;
-pub use json::{Json, Keys};
 
 /// The user keys that a rule allows: sorted, without duplicates, in one buffer, because sets of a million
 /// users are compared and kept. `Debug` prints their number only: names belong to the trace log.

@@ -1,4 +1,4 @@
-//! The worker thread: owns the engine, is the only one that waits for time, hands out jobs.
+//! The worker thread: it owns the engine, hands out jobs, and is the only one that waits for time.
 
 mod log;
 mod pool;
@@ -17,22 +17,22 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
 use pool::Pool;
-pub use systemd::Notifier;
+pub(crate) use systemd::Notifier;
 use systemd::StatusLine;
 
-/// How long requests in flight may take to end on shutdown. The whole of it takes 10 s at most.
+/// How long a shutdown waits for requests in flight; the whole of it takes 10 s at most.
 const GOODBYE: Duration = Duration::from_secs(8);
 
-/// How long to wait where nothing is due: any long time will do.
+/// How long to wait if nothing is due: any long time will do.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Owns all mutable state.
 pub(crate) struct Worker {
+    pub(crate) callbacks: Arc<PendingCallbacks>,
     current: Generation,
-    /// Those before the last reloads, which still have requests in flight.
+    /// Those before a reload that still have requests in flight.
     retired: Vec<Generation>,
     pool: Pool,
-    callbacks: Arc<PendingCallbacks>,
     messages: Receiver<Message>,
     orders: Receiver<Order>,
     status: Arc<Status>,
@@ -40,12 +40,11 @@ pub(crate) struct Worker {
     status_line: StatusLine,
 }
 
-/// What the process is told to do.
 pub(crate) enum Order {
     Stop,
     Reload(Assignment),
-    /// A reload was refused.
-    Refused,
+    /// A reload was rejected: the status line says so.
+    Rejected,
 }
 
 /// What a worker is to do.
@@ -56,7 +55,7 @@ pub(crate) struct Assignment {
     pub(crate) mode: Mode,
 }
 
-/// From the other threads; sources by their ids, as these outlive a reload.
+/// From the other threads. Sources are named by their ids, which outlive a reload.
 #[derive(Debug)]
 enum Message {
     Callback(String),
@@ -66,7 +65,7 @@ enum Message {
 }
 
 impl Worker {
-    /// A worker that has not started. An order to stop, or the end of the orders, ends it.
+    /// A worker that has not started. `Order::Stop`, or the end of the orders, ends it.
     pub(crate) fn new(
         assignment: Assignment,
         status: Arc<Status>,
@@ -88,10 +87,6 @@ impl Worker {
         }
     }
 
-    pub(crate) fn callbacks(&self) -> Arc<PendingCallbacks> {
-        Arc::clone(&self.callbacks)
-    }
-
     /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
     pub(crate) fn run(mut self) -> Engine {
         self.current.engine.start(moment());
@@ -102,18 +97,25 @@ impl Worker {
             if over || self.current.engine.is_finished() {
                 return self.current.engine;
             }
-            match self.wait(deadline) {
-                Next::Order(Order::Stop) => {
-                    deadline = Some(Instant::now() + GOODBYE);
-                    self.orders = never();
-                    self.current.engine.handle(Event::Stop, moment());
+            let time = after(self.time_left(deadline));
+            select_biased! {
+                recv(self.orders) -> order => match order {
+                    Ok(Order::Reload(assignment)) => self.reload(assignment),
+                    Ok(Order::Rejected) => self.status_line.rejected = true,
+                    Ok(Order::Stop) | Err(_) => {
+                        deadline = Some(Instant::now() + GOODBYE);
+                        self.orders = never();
+                        self.current.engine.handle(Event::Stop, moment());
+                    }
+                },
+                recv(self.messages) -> message => {
+                    if let Ok(message) = message {
+                        self.hear(message);
+                    }
                 }
-                Next::Order(Order::Reload(assignment)) => self.reload(assignment),
-                Next::Order(Order::Refused) => self.status_line.refused = true,
-                Next::Message(message) => self.hear(message),
-                Next::Time => self.current.engine.handle(Event::Time, moment()),
+                recv(time) -> _ => self.current.engine.handle(Event::Time, moment()),
             }
-            // Results come in bursts; what they have in common is done once.
+            // Results come in bursts: hand out jobs once for all of them.
             while let Ok(message) = self.messages.try_recv() {
                 self.hear(message);
             }
@@ -123,7 +125,7 @@ impl Worker {
     fn hear(&mut self, message: Message) {
         match message {
             Message::Callback(source) => {
-                // First, so that a callback from now on is not taken for this one.
+                // First, so that the next callback is not taken for this one.
                 self.callbacks.clear(&source);
                 self.tell_source(&source, Event::Callback);
             }
@@ -144,7 +146,7 @@ impl Worker {
         }
     }
 
-    /// Goes on with another configuration; what is in flight is left to end.
+    /// Continues with another configuration; requests in flight may end.
     fn reload(&mut self, assignment: Assignment) {
         let now = Instant::now();
         let mut next = self.current.succeed(assignment, now);
@@ -152,7 +154,7 @@ impl Worker {
             next.engine.wait_for(&older.engine, now);
         }
         self.callbacks.set(&next.config);
-        self.status_line.refused = false;
+        self.status_line.rejected = false;
         next.engine.start(moment());
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());
@@ -160,7 +162,7 @@ impl Worker {
         self.retired.push(old);
     }
 
-    /// A job of a generation before this one has ended: those after it may have waited for that.
+    /// A job of an earlier generation has ended: later ones may have waited for it.
     fn hear_of_old(&mut self, number: u64, done: Done) {
         let Some(index) = self.retired.iter().position(|it| it.number == number) else {
             return;
@@ -201,28 +203,16 @@ impl Worker {
         all.all(|generation| generation.engine.may_end())
     }
 
-    /// Waits until something happens, or is due.
-    fn wait(&self, deadline: Option<Instant>) -> Next {
+    /// How long until something is due.
+    fn time_left(&self, deadline: Option<Instant>) -> Duration {
         let now = Instant::now();
         let due = [self.current.engine.next_time(now), self.status_line.due];
         let due = deadline.or_else(|| due.into_iter().flatten().min());
-        let time = after(due.map_or(LONG, |due| due.saturating_duration_since(now)));
-        select_biased! {
-            recv(self.orders) -> order => Next::Order(order.unwrap_or(Order::Stop)),
-            recv(self.messages) -> message => message.map_or(Next::Time, Next::Message),
-            recv(time) -> _ => Next::Time,
-        }
+        due.map_or(LONG, |due| due.saturating_duration_since(now))
     }
 }
 
-/// What happened first.
-enum Next {
-    Order(Order),
-    Message(Message),
-    Time,
-}
-
-/// Now, with a random number for the waits. Where the system gives none, they are not shortened.
+/// Now, with a random number that shortens waits; without one they keep their length.
 fn moment() -> Moment {
     let random = getrandom::u32().unwrap_or_default();
     Moment {
@@ -232,7 +222,7 @@ fn moment() -> Moment {
 }
 
 struct Generation {
-    /// 0, 1, 2 … with each reload.
+    /// Counts the reloads.
     number: u64,
     config: Arc<Config>,
     peers: Arc<Peers>,
@@ -250,7 +240,7 @@ impl Generation {
         }
     }
 
-    /// The next one, which has not started; this one ends what it has in flight.
+    /// The next one, which has not started; this one only ends what it has in flight.
     fn succeed(&mut self, assignment: Assignment, now: Instant) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
         let engine = self.engine.succeed(config, assignment.mode, terms, now);
@@ -263,7 +253,7 @@ impl Generation {
         }
     }
 
-    /// The keys of the toggles about which a job asked or told the target.
+    /// The keys of the toggles that a job read or changed at the target.
     fn keys(&self, done: &Done) -> Vec<String> {
         let key = |id: &ToggleId| self.config.toggles[*id].key.clone();
         done.toggles_at_target().iter().map(key).collect()
@@ -279,7 +269,7 @@ impl Generation {
     }
 }
 
-/// The callbacks that the worker has not taken up: however many come, at most one for each source waits in
+/// Callbacks that the worker has not handled yet: however many come, at most one for each source waits in
 /// the channel, and the http thread never waits for the worker.
 pub(crate) struct PendingCallbacks {
     /// By the source's id, whether a callback is pending.
@@ -287,7 +277,7 @@ pub(crate) struct PendingCallbacks {
     messages: Sender<Message>,
 }
 
-/// The worker is gone: the process has to end.
+/// The worker has ended: so must the process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WorkerGone;
 
@@ -301,11 +291,7 @@ impl PendingCallbacks {
         callbacks
     }
 
-    /// OPAL called back for a source; whether there is one of this id.
-    ///
-    /// # Errors
-    ///
-    /// Where the worker is gone.
+    /// OPAL has called back for a source; whether there is one with this id.
     pub(crate) fn add(&self, source: &str) -> Result<bool, WorkerGone> {
         match self.pending().get_mut(source) {
             None => return Ok(false),
@@ -318,18 +304,18 @@ impl PendingCallbacks {
     }
 
     pub(crate) fn report(&self, source: &str, load: Load) {
-        // Where the worker is gone, the next callback says so.
+        // If the worker has ended, the next callback finds out.
         let _ = self.messages.send(Message::Loaded(source.to_owned(), load));
     }
 
-    /// The worker has taken it up.
+    /// The worker handles it now.
     fn clear(&self, source: &str) {
         if let Some(pending) = self.pending().get_mut(source) {
             *pending = false;
         }
     }
 
-    /// There are these sources now.
+    /// Forgets sources that are not in the configuration.
     fn set(&self, config: &Config) {
         let mut pending = self.pending();
         let is_pending = |id: &String| pending.get(id).copied().unwrap_or_default();
@@ -337,7 +323,6 @@ impl PendingCallbacks {
         *pending = sources.map(|id| (id.clone(), is_pending(id))).collect();
     }
 
-    /// Locked for a moment only, never while a thread waits.
     fn pending(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The release executable, and what it takes from the machine as Linux tells it.
+//! The release executable, and its use of the machine according to Linux.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,16 +9,16 @@ use std::time::Instant;
 
 use crate::wire::{self, Connection};
 
-/// Names another executable than that of this build, to compare the two.
+/// Names another executable, to compare it with this build.
 const EXECUTABLE: &str = "OPTOGGLES_EXECUTABLE";
 
-/// What the log says before the address at which the program listens.
+/// What the log says before the address.
 const LISTENING: &str = "listening address=";
 
 /// Of `/proc/PID/stat`, in seconds.
 const TICK: f64 = 0.01;
 
-/// `serve`, which is killed when this is dropped.
+/// `serve`; killed on drop.
 pub(crate) struct Daemon {
     child: Child,
     log: PathBuf,
@@ -60,7 +60,7 @@ impl Daemon {
         }
     }
 
-    /// From now on it is called back with this authorization, which it has registered.
+    /// Sets the registered authorization, with which it is called back.
     pub(crate) fn registered(&mut self, authorization: &str) {
         let log = fs::read_to_string(&self.log).expect("it has a log");
         let (_, rest) = log.split_once(LISTENING).expect("it listens first");
@@ -77,10 +77,10 @@ impl Daemon {
         assert_eq!(answer.expect("it answers").0, 202);
     }
 
-    /// The CPU time that it has taken, threads that have ended included, in seconds.
+    /// Its CPU time so far, including threads that have ended, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
         let stat = fs::read_to_string(self.proc().join("stat")).expect("it runs");
-        // The name in parentheses may hold blanks.
+        // The name in parentheses may contain spaces.
         let (_, rest) = stat.rsplit_once(") ").expect("a name");
         let fields: Vec<&str> = rest.split(' ').collect();
         let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");

@@ -1,4 +1,4 @@
-//! The same exchanges without the program: what the peers and the loopback take by themselves.
+//! The same exchanges without the program: the cost of the peers and the loopback.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::wire::{Connection, request};
 use crate::world::World;
 
-/// Connections that are kept, as the program keeps them.
+/// Persistent connections, such as the program has.
 pub(crate) struct Bare<'a> {
     world: &'a World,
     opa: Vec<Connection>,
@@ -17,7 +17,7 @@ pub(crate) struct Bare<'a> {
 }
 
 impl<'a> Bare<'a> {
-    /// With so many connections to OPA.
+    /// Opens this many connections to OPA.
     pub(crate) fn new(world: &'a World, connections: usize) -> Bare<'a> {
         let open = |_| Connection::open(world.opa.address);
         Bare {
@@ -27,7 +27,7 @@ impl<'a> Bare<'a> {
         }
     }
 
-    /// A callback, on a connection of its own as OPAL makes them, and what a pass asks.
+    /// A callback, on its own connection as OPAL makes them, and the queries of a pass.
     pub(crate) fn pass(&mut self) {
         call_back(self.world.opal.address);
         self.ask_if_ready();
@@ -48,7 +48,7 @@ impl<'a> Bare<'a> {
         exchange(&mut self.target, &bytes);
     }
 
-    /// What the program asks when it starts, before its first update.
+    /// What the program requests at startup, before its first update.
     pub(crate) fn start(&mut self) {
         let mut opal = Connection::open(self.world.opal.address);
         exchange(
@@ -71,7 +71,7 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// The CPU time of receiving an answer of OPA's, in seconds.
+/// The CPU time of receiving an answer from OPA, in seconds.
 pub(crate) fn cpu_of_query(world: &World) -> f64 {
     let mut connection = Connection::open(world.opa.address);
     let before = cpu();

@@ -1,6 +1,6 @@
 //! `goals [RUNS] [GROUP…]`: measures the release executable against stand-ins on loopback, and prints
-//! a table. The stand-ins take their share of the same processors: the floor is what they, and the
-//! loopback, take for the same bytes without the program.
+//! a table. The stand-ins share the processors: the floor is what they and the loopback take for the
+//! same bytes without the program.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,11 +19,11 @@ mod world;
 
 use std::thread;
 
-/// Medians are of so many runs, unless another number is given.
+/// The default number of runs.
 const RUNS: usize = 5;
 
 fn main() {
-    // What `cargo bench` adds begins with dashes.
+    // `cargo bench` adds arguments that begin with dashes.
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     args.retain(|arg| !arg.starts_with('-'));
     let given = args.first().and_then(|arg| arg.parse().ok());

@@ -1,5 +1,4 @@
-//! A stand-in: an HTTP server on loopback that counts what it is asked, and takes as long as it is
-//! told to.
+//! A stand-in: an HTTP server on loopback that counts its requests, and delays its answers as told.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,10 +10,10 @@ use crossbeam_channel::after;
 
 use crate::wire::{Connection, Request};
 
-/// Nothing that is measured takes longer.
+/// Longer than anything measured takes.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What a stand-in answers, and under what name it counts the request.
+/// An answer, and the name under which its request is counted.
 pub(crate) struct Reply {
     pub(crate) kind: &'static str,
     pub(crate) status: u16,
@@ -34,13 +33,13 @@ pub(crate) struct Tally {
     pub(crate) requests: usize,
     /// Of their bodies.
     pub(crate) bytes: usize,
-    /// When the last one was about to be answered.
+    /// When the last one was answered.
     pub(crate) last: Option<Instant>,
 }
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
 
-/// The running server. It ends with the process.
+/// A running server, until the process ends.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -81,7 +80,7 @@ impl Peer {
         format!("http://{}", self.address)
     }
 
-    /// Requests of this kind take so long from now on.
+    /// Delays the answers to requests of this kind from now on.
     pub(crate) fn delay(&self, kind: &'static str, time: Duration) {
         self.shared.lock().delays.insert(kind, time);
     }
@@ -92,7 +91,7 @@ impl Peer {
         tallies.get(kind).copied().unwrap_or_default()
     }
 
-    /// The same as soon as there are so many.
+    /// The same, once there are this many.
     pub(crate) fn wait_for(&self, kind: &str, requests: usize) -> Tally {
         let enough = |state: &mut State| {
             let seen = state.tallies.get(kind);

@@ -1,4 +1,4 @@
-//! The table: what was wanted, what was measured, and what it would cost without the program.
+//! The table: the goals, the measurements, and the cost without the program.
 
 use std::fmt::Write;
 
@@ -8,13 +8,13 @@ pub(crate) struct Row {
     /// As it is written in the table.
     pub(crate) goal: String,
     pub(crate) unit: Unit,
-    /// One of each run.
+    /// One per run.
     pub(crate) measured: Vec<f64>,
-    /// The same work without the program; empty where there is no such thing.
+    /// The same work without the program, if that is possible.
     pub(crate) floor: Vec<f64>,
 }
 
-/// How a number is written.
+/// How a number is shown.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     /// Of seconds.
@@ -50,7 +50,7 @@ pub(crate) fn head() -> String {
     line(["what", "goal", "measured", "floor", "ratio"]) + "\n| --- | --- | ---: | ---: | ---: |"
 }
 
-/// A row, with the median of its runs and how far they lie apart.
+/// A row, with the median and the spread of its runs.
 pub(crate) fn show(row: &Row) -> String {
     let middle = median(&row.measured);
     let number = |value: f64| row.unit.number(value);
@@ -68,7 +68,7 @@ pub(crate) fn show(row: &Row) -> String {
         true => (String::new(), String::new()),
         false => {
             let floor = median(&row.floor);
-            // Of what there should be much of, the floor is the most.
+            // For rates, the floor is the maximum.
             let ratio = match row.unit {
                 Unit::PerSecond => floor / middle,
                 _ => middle / floor,

@@ -1,22 +1,22 @@
-//! HTTP/1.1 as far as a measurement needs it: cheap, because it runs on the same machine.
+//! Just enough HTTP/1.1 for measurements: cheap, because it shares the machine.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-/// Bodies up to this size are looked at; larger ones are read and thrown away.
+/// Larger bodies are read and discarded.
 const SMALL: usize = 64 * 1024;
 
-/// A request that was received.
+/// A received request.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// Empty where it is large.
+    /// Empty if it is large.
     pub(crate) body: Vec<u8>,
     /// The length of the body.
     pub(crate) length: usize,
 }
 
-/// A connection, whichever side one is on.
+/// Either side of a connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -37,7 +37,7 @@ impl Connection {
         Connection::new(TcpStream::connect(address).expect("the peer listens"))
     }
 
-    /// The next request; none: the other side has left.
+    /// The next request, or `None` if the other side has left.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Request>> {
         let Some(head) = self.head()? else {
             return Ok(None);
@@ -57,7 +57,7 @@ impl Connection {
         }))
     }
 
-    /// Sends bytes, and reads a whole answer: its status, and the length of its body.
+    /// Sends bytes and reads an answer: its status, and the length of its body.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, usize)> {
         self.stream.write_all(request)?;
         let head = self.head()?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -84,7 +84,7 @@ impl Connection {
         self.stream.write_all(body)
     }
 
-    /// Reads until there is a whole head, and says how long it is.
+    /// Reads a complete head, and returns its length.
     fn head(&mut self) -> io::Result<Option<usize>> {
         loop {
             let seen = &self.buffer[..self.filled];
@@ -99,7 +99,7 @@ impl Connection {
         }
     }
 
-    /// Reads the body behind the head, and leaves what comes after it.
+    /// Reads the body after the head, and leaves what follows it.
     fn body(&mut self, head: usize, length: usize) -> io::Result<Vec<u8>> {
         let here = length.min(self.filled - head);
         let mut body = self.buffer[head..head + here].to_vec();
@@ -108,7 +108,7 @@ impl Connection {
         let mut rest = length - here;
         let keep = length <= SMALL;
         while rest > 0 {
-            // Nothing is buffered now: the buffer is free.
+            // Nothing else is buffered.
             let most = rest.min(SMALL);
             let read = self.stream.read(&mut self.buffer[..most])?;
             if read == 0 {

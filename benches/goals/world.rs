@@ -12,12 +12,12 @@ use crate::daemon::Daemon;
 use crate::peer::{Peer, Reply};
 use crate::wire::{Request, request};
 
-/// What OPA's metrics look like once it has data, as far as anybody looks at them.
+/// The part of OPA's metrics that is read, once it has data.
 const METRICS: &str = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",\
                        method=\"get\"} 7\nhttp_request_duration_seconds_count{code=\"204\",\
                        handler=\"v1/data\",method=\"put\"} 2\n";
 
-/// Which target a world has.
+/// The target of a world.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     Rest,
@@ -36,14 +36,14 @@ pub(crate) struct World {
     authorization: Arc<Mutex<String>>,
 }
 
-/// What every rule gives: one answer, or the other, which has one user more.
+/// The answers to every rule: the second has one more user.
 struct Policy {
     answers: [Arc<Vec<u8>>; 2],
     changes: AtomicUsize,
 }
 
 impl World {
-    /// So many toggles, each with so many users.
+    /// This many toggles, each with this many users.
     pub(crate) fn new(target: Target, toggles: usize, count: usize) -> World {
         let answer = |count| Arc::new([b"{\"result\":", &*users(count), b"}"].concat());
         let policy = Arc::new(Policy {
@@ -82,7 +82,7 @@ impl World {
         world
     }
 
-    /// Every rule gives one user more, or one less again.
+    /// Every rule gets one more user, or loses it again.
     pub(crate) fn alter(&self) {
         self.policy.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -96,7 +96,7 @@ impl World {
         daemon
     }
 
-    /// The same, and waits until every toggle has been updated for the first time.
+    /// The same, and waits for the first update of every toggle.
     pub(crate) fn start_in_step(&self) -> Daemon {
         let updates = self.target.tally("update").requests;
         let daemon = self.start();
@@ -104,14 +104,14 @@ impl World {
         daemon
     }
 
-    /// Calls back, and waits until the users of all toggles were asked for.
+    /// Calls back, and waits until all toggles have been queried.
     pub(crate) fn pass(&self, daemon: &Daemon) {
         let queries = self.opa.tally("query").requests;
         daemon.call_back();
         self.opa.wait_for("query", queries + self.toggles);
     }
 
-    /// The users change, OPAL says so, and so many updates come of it.
+    /// The users change, OPAL calls back, and this many updates follow.
     pub(crate) fn change(&self, daemon: &Daemon, updates: usize) {
         self.alter();
         let before = self.target.tally("update").requests;
@@ -162,7 +162,7 @@ impl World {
     }
 }
 
-/// So many users as a JSON list, 27 bytes each.
+/// This many users as a JSON list, 27 bytes each.
 pub(crate) fn users(count: usize) -> Vec<u8> {
     let mut list = String::from("[");
     for number in 0..count {
@@ -218,7 +218,7 @@ fn launchdarkly(flag: &Arc<Vec<u8>>, request: &Request) -> Reply {
     Reply { kind, status, body }
 }
 
-/// A flag that is on for these users in both environments, and as it should be.
+/// A flag in sync: on for these users in both environments.
 fn flag(users: &[u8]) -> Vec<u8> {
     let users = String::from_utf8_lossy(users);
     let environment = format!(

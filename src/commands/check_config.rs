@@ -78,8 +78,7 @@ fn has_errors(report: &Report) -> bool {
 }
 
 fn json(entries: &[Entry]) -> Result<String, Stop> {
-    serde_json::to_string_pretty(entries)
-        .map_err(|error| Stop::failed(format!("failed to write the report as JSON: {error}")))
+    serde_json::to_string_pretty(entries).map_err(Stop::failed_to("write the report as JSON"))
 }
 
 /// What is in a file that can be used.

@@ -1,4 +1,4 @@
-//! Runs the worker until a signal ends it, and reads the configuration again at SIGHUP.
+//! Runs the worker until a signal stops it, and reloads the configuration on SIGHUP.
 
 use std::process;
 use std::sync::Arc;
@@ -39,9 +39,9 @@ impl Machine {
         callback_token: Secret,
     ) -> Result<Machine, Stop> {
         let metrics = Metrics::new(Clocks::read().wall);
-        let metrics = Arc::new(metrics.map_err(failed("set up the metrics"))?);
+        let metrics = Arc::new(metrics.map_err(Stop::failed_to("set up the metrics"))?);
         let assignment = assign(Arc::clone(&config), mode, &callback_token, &metrics)?;
-        // A single pass cannot be reloaded, and is over before a service manager could rely on it.
+        // A single pass cannot be reloaded, and ends before a service manager could rely on it.
         let (signals, notifier) = match mode {
             Mode::Once { .. } => (Signals::new([SIGTERM, SIGINT]), Notifier::default()),
             Mode::Serve | Mode::Sync { .. } => (
@@ -59,20 +59,20 @@ impl Machine {
             receiver,
         );
         Ok(Machine {
-            callbacks: worker.callbacks(),
+            callbacks: Arc::clone(&worker.callbacks),
             status,
             metrics,
             worker,
             orders,
-            signals: signals.map_err(failed("listen for signals"))?,
+            signals: signals.map_err(Stop::failed_to("listen for signals"))?,
             notifier,
             config,
             callback_token,
         })
     }
 
-    /// Runs until the worker has finished, or a signal stops it; then `on_stop` is called. A second
-    /// signal ends the process at once. `read` reads the configuration again.
+    /// Runs until the worker has finished, or a signal stops it; then calls `on_stop`. A second signal
+    /// ends the process at once. `read` reads the configuration again.
     pub(super) fn run(
         self,
         read: &dyn Fn() -> Result<(Config, Mode), Stop>,
@@ -86,7 +86,7 @@ impl Machine {
             engine
         };
         let thread = thread::Builder::new().name("worker".into()).spawn(work);
-        let thread = thread.map_err(failed("start the worker thread"))?;
+        let thread = thread.map_err(Stop::failed_to("start the worker thread"))?;
         self.notifier.ready();
         let mut config = self.config;
         let mut on_stop = Some(on_stop);
@@ -97,7 +97,7 @@ impl Machine {
                     assign(Arc::new(next), mode, &self.callback_token, &self.metrics)
                 });
                 let order = reload(&mut config, assigned);
-                // If the worker has gone, the end is on its way.
+                // If the worker has ended, so will this loop.
                 let _ = self.orders.send(order);
                 self.notifier.ready();
             } else if signal != SIGHUP {
@@ -110,15 +110,10 @@ impl Machine {
                 on_stop();
             }
         }
-        // A panic in the thread has ended the process.
-        thread
-            .join()
-            .map_err(|_| Stop::failed("the worker thread failed"))
+        // A panic in the thread has already ended the process.
+        let engine = thread.join();
+        engine.map_err(|_| Stop::Failed("the worker thread failed".to_owned()))
     }
-}
-
-fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> Stop {
-    move |error| Stop::Failed(format!("failed to {what}: {error}"))
 }
 
 fn assign(
@@ -129,13 +124,13 @@ fn assign(
 ) -> Result<Assignment, Stop> {
     let peers = Peers::new(Arc::clone(&config), callback_token, metrics).map_err(Stop::Invalid)?;
     let mut sources = peers.terms().sources.into_iter().zip(&config.sources);
-    // What a daemon reads from standard input cannot change, and is gone after a restart.
+    // Standard input cannot change while serving, and is gone after a restart.
     if let Some((_, source)) = sources.find(|(terms, _)| terms.is_read_once)
         && mode == Mode::Serve
     {
         return Err(Stop::Invalid(format!(
-            "source {} reads standard input (`path = \"-\"`), which serve cannot follow: name a \
-             file, or use sync",
+            "source {} reads standard input (`path = \"-\"`), which serve cannot follow: set \
+             `path` to a file, or use sync",
             source.id
         )));
     }
@@ -146,7 +141,7 @@ fn assign(
     })
 }
 
-/// Replaces the configuration, or logs why it is refused and the old one stays.
+/// Replaces the configuration, or logs why it is rejected.
 fn reload(current: &mut Arc<Config>, assigned: Result<Assignment, Stop>) -> Order {
     match assigned {
         Ok(assignment) => {
@@ -159,14 +154,14 @@ fn reload(current: &mut Arc<Config>, assigned: Result<Assignment, Stop>) -> Orde
             Order::Reload(assignment)
         }
         Err(stop) => {
-            // An event is one line of the log; what to do about it may take more.
+            // An event is one line of the log; the help may take more.
             let mut lines = stop.words().trim_end().lines();
             let first = lines.next().unwrap_or_default();
-            log::error!("reload refused, the configuration stays as it was: {first}");
+            log::error!("reload rejected, keeping the current configuration: {first}");
             if lines.next().is_some() {
                 complain(stop.words());
             }
-            Order::Refused
+            Order::Rejected
         }
     }
 }

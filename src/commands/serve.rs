@@ -15,26 +15,26 @@ use crate::server::{self, Routes};
 use crate::source;
 use crate::worker::PendingCallbacks;
 
-/// Keeps the toggles in sync until a signal comes; `again` reads the configuration anew.
+/// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
 pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
     let token = callback_token()?;
     let bind = config.bind.clone();
     let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone())?;
     let listener = listen(&bind)?;
-    let routes = Routes::new(
-        token,
-        Arc::clone(&machine.callbacks),
-        Arc::clone(&machine.status),
-        Arc::clone(&machine.metrics),
-    );
+    let routes = Routes {
+        callback_token: token,
+        callbacks: Arc::clone(&machine.callbacks),
+        status: Arc::clone(&machine.status),
+        metrics: Arc::clone(&machine.metrics),
+    };
     let gate = open_gate(listener, routes, Arc::clone(&machine.callbacks))
-        .map_err(|error| Stop::Failed(format!("failed to start the HTTP server: {error}")))?;
+        .map_err(Stop::failed_to("start the HTTP server"))?;
     let read = || {
         let config = again()?;
         match config.bind == bind {
             true => Ok((config, Mode::Serve)),
             false => Err(Stop::invalid(
-                "`bind` cannot be changed by a reload: restart for that, or set it back",
+                "a reload cannot change `bind`: restart optoggles, or set it back",
             )),
         }
     };
@@ -63,7 +63,7 @@ fn open_gate(
     Ok(gate)
 }
 
-/// Half a daemon is worse than none: a service manager starts it again.
+/// Half a daemon is worse than none: the service manager restarts it.
 fn broken(words: &str) {
     log::error!("{words}");
     process::exit(Exit::Failed as i32);
@@ -71,7 +71,7 @@ fn broken(words: &str) {
 
 fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
     let listener = match bind.host.as_str() {
-        // Every interface, IPv4 included; on a system without IPv6, IPv4 alone.
+        // Every interface, including IPv4; on a system without IPv6, only IPv4.
         "" => TcpListener::bind(("::", bind.port))
             .or_else(|_| TcpListener::bind(("0.0.0.0", bind.port))),
         host => (host, bind.port)
@@ -81,7 +81,7 @@ fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
     listener.map_err(|error| {
         let Bind { host, port } = bind;
         Stop::Failed(format!(
-            "failed to listen at {host}:{port}: {error}; `bind` in the configuration says where"
+            "failed to listen on {host}:{port}: {error}; `bind` sets the address"
         ))
     })
 }
@@ -89,8 +89,7 @@ fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
 /// 256 random bits, new at each start.
 fn callback_token() -> Result<Secret, Stop> {
     let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|error| Stop::Failed(format!("failed to make a callback token: {error}")))?;
+    getrandom::fill(&mut random).map_err(Stop::failed_to("generate a callback token"))?;
     let hex = random.iter().map(|byte| format!("{byte:02x}"));
     Ok(Secret::new(hex.collect::<String>()))
 }

@@ -15,10 +15,10 @@ use crate::secret::Secret;
 use crate::terminal::is_colourful;
 use report::Report;
 
-/// How long retries are started, unless `--timeout` says otherwise.
+/// The default of `--timeout`.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Syncs as the options say; `again` reads the configuration anew.
+/// Syncs as the options say; `again` reads the configuration again.
 pub(super) fn run(
     config: Config,
     again: &dyn Fn() -> Result<Config, Stop>,
@@ -43,7 +43,9 @@ pub(super) fn run(
     let report = Report::new(&config, &engine, dry_run, verbose, start.elapsed());
     print(&match options.format.unwrap_or_default() {
         SyncFormat::Human => report.human(is_colourful(&io::stdout())),
-        SyncFormat::Json => serde_json::to_string_pretty(&report).map_err(Stop::failed)?,
+        SyncFormat::Json => {
+            serde_json::to_string_pretty(&report).map_err(Stop::failed_to("write the report"))?
+        }
         SyncFormat::Markdown => report.markdown(),
     })?;
     Ok(if report.has_failures() {
@@ -65,7 +67,9 @@ fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {
     }
     let interval = options.interval.or(config.resync_interval);
     let interval = interval.ok_or_else(|| {
-        Stop::invalid("resync_interval is 0s: say with --interval how often to sync, or use --once")
+        Stop::invalid(
+            "resync_interval is 0s: set the time between passes with --interval, or use --once",
+        )
     })?;
     Ok(Mode::Sync { interval })
 }

@@ -12,7 +12,7 @@ use crate::config::mask;
 use crate::config::problem::{Place, Problem};
 use crate::config::report::Report;
 use crate::config::{Catalog, Config};
-pub use error::LoadError;
+pub(crate) use error::LoadError;
 
 /// Where a configuration file is looked for when none is named.
 const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];

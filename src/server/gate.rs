@@ -1,9 +1,9 @@
-//! The door in front of the HTTP server: only small, clean requests come in, one a connection.
+//! The gate in front of the HTTP server: it lets in only small, well-formed requests, one per connection.
 //!
-//! The server behind it answers well, but trusts its clients: it allocates what they announce, waits
-//! for what they never send, and stops for good when descriptors run out. So clients only ever talk to
-//! the gate. It reads a request's head within bounds of size and time (`head`), repeats a few words of
-//! it on the one connection that the server ever gets (`inner`), and passes the answer back.
+//! The server behind it trusts its clients: it allocates what they announce, waits for what they never
+//! send, and stops for good when descriptors run out. So clients talk only to the gate. It reads a
+//! request's head within bounds of size and time (`head`), sends what matters of it over the server's
+//! only connection (`inner`), and passes the answer back.
 //!
 //! Each admitted connection has a short-lived thread (`connection`). When all places are taken, the
 //! connection that loses least is shut, so idle ones never keep a request out.
@@ -27,33 +27,32 @@ mod inner;
 #[cfg(test)]
 mod tests;
 
-/// Connections at once, where there are descriptors for them.
+/// Connections at once, if there are descriptors for them.
 const PLACES: u64 = 64;
 
-/// Connections that may wait to be admitted: the system holds them. The standard library's 128 are too
-/// few for a burst; where the queue is full, a client's system tries again only after a second.
+/// Connections that the system holds until they are admitted. The standard library's 128 are too few for
+/// a burst, and when the queue is full, clients try again only after a second.
 const QUEUE: i32 = 1024;
 
-/// How long the gate waits for a place or a descriptor before it looks again, and how long a client may
+/// How long the gate waits for a place or a descriptor before it tries again, and how long a client may
 /// take its answer or send its body although its place is needed.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long clients that are being answered have when the gate closes.
+/// How long clients that are being answered have left when the gate closes.
 const CLOSING: Duration = Duration::from_millis(500);
 
 /// The open gate. Dropping it closes it too, without waiting.
 pub(crate) struct Gate {
-    // Stands before the thread: once it is dropped, the thread ends.
+    /// Once it is dropped, the thread ends.
     wake: UnixStream,
     thread: JoinHandle<()>,
 }
 
 impl Gate {
-    /// Stops listening at once, and returns when the clients that are being answered have left, at the
-    /// latest after `CLOSING`.
+    /// Stops listening at once, and waits up to `CLOSING` for clients that are being answered.
     pub(crate) fn close(self) {
         drop(self.wake);
-        // A panic there has already been reported where it happened.
+        // A panic has already been reported where it happened.
         let _ = self.thread.join();
     }
 }
@@ -74,17 +73,17 @@ struct Admission {
     connections: Vec<Weak<Connection>>,
 }
 
-/// Starts to let clients of `listener` through to `inner`, `places` at once, on a thread named `gate`.
+/// Lets clients of `listener` through to `inner`, `places` at once, on a thread named `gate`.
 ///
-/// `on_body` is given the path and the body of each request that is answered 202, after the answer;
-/// what it leaves of the body is thrown away.
+/// `on_body` gets the path and the body of each request that is answered 202, after the answer; what it
+/// does not read is discarded.
 pub(crate) fn open(
     listener: TcpListener,
     places: usize,
     inner: Inner,
     on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
 ) -> io::Result<Gate> {
-    // A client can be gone between the report that it is there and accept, which must not block then.
+    // A client may leave before it is accepted: accept must not block then.
     listener.set_nonblocking(true)?;
     rustix::net::listen(&listener, QUEUE)?;
     let (wake, woken) = UnixStream::pair()?;
@@ -100,7 +99,7 @@ pub(crate) fn open(
 }
 
 impl Admission {
-    /// Lets clients in until the other end of `woken` is gone. No failure ends it.
+    /// Admits clients until the other end of `woken` is dropped. No failure ends it.
     fn run(mut self, listener: TcpListener, woken: &UnixStream) {
         let mut failures = 0_u64;
         while wait_for_client(&listener, woken) {
@@ -114,7 +113,7 @@ impl Admission {
                     self.admit(client, peer);
                     continue;
                 }
-                // The client is gone again.
+                // The client has already left.
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => continue,
                 Some(Err(error)) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Some(Err(error)) => {
@@ -124,7 +123,7 @@ impl Admission {
                     }
                 }
             }
-            // A connection that ends leaves a place and a descriptor, and unparks this thread.
+            // A connection that ends frees a place and a descriptor, and unparks this thread.
             thread::park_timeout(PAUSE);
         }
         drop(listener);
@@ -136,7 +135,7 @@ impl Admission {
         self.connections.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Says whether there is a place. Where there is none, shuts the connection that loses least.
+    /// Whether there is a place. If not, shuts the connection that loses least.
     fn find_place(&mut self) -> bool {
         let alive = self.alive();
         if alive.len() < self.places {
@@ -155,7 +154,7 @@ impl Admission {
     }
 
     fn admit(&mut self, client: TcpStream, peer: SocketAddr) {
-        // Except on Linux, it inherits this from the listener.
+        // On some systems it inherits this from the listener.
         let blocking = client.set_nonblocking(false);
         let connection = Arc::new(Connection::new(client));
         let admitted = Arc::downgrade(&connection);
@@ -173,7 +172,7 @@ impl Admission {
         }
     }
 
-    /// Waits until the clients that have asked for something have left.
+    /// Waits until clients that have sent a request have left.
     fn close(mut self) {
         let deadline = Instant::now() + CLOSING;
         for idle in self.alive().iter().filter(|it| *it.stage() == Stage::Head) {
@@ -203,7 +202,7 @@ fn wait_for_client(listener: &TcpListener, woken: &UnixStream) -> bool {
 ///
 /// Raises its soft limit of descriptors towards the hard one first.
 pub(crate) fn places() -> usize {
-    /// The gate has no use for more, and some systems refuse much more.
+    /// More is of no use, and some systems reject much more.
     const ENOUGH: u64 = 4096;
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current.unwrap_or(ENOUGH);
@@ -215,8 +214,8 @@ pub(crate) fn places() -> usize {
     places_within(soft)
 }
 
-/// One for each four descriptors, with 32 kept back, so that clients never take those that the sources
-/// and the target need.
+/// One for every four descriptors beyond 32, so that clients never take those that the sources and the
+/// target need.
 fn places_within(descriptors: u64) -> usize {
     (descriptors.saturating_sub(32) / 4).clamp(1, PLACES) as usize
 }

@@ -9,110 +9,91 @@ use crate::status::{Rows, ToggleRow};
 /// Prometheus' text format.
 pub(super) const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics. What is no longer in the rows, because a reload took it out of the configuration, is
-/// in none of them.
-///
-/// # Errors
-///
-/// If Prometheus refuses a metric.
+/// A gauge of each toggle: its name and help, and its value as far as that is known.
+type ToggleGauge = (&'static str, &'static str, fn(&ToggleRow) -> Option<f64>);
+
+const TOGGLE_GAUGES: [ToggleGauge; 4] = [
+    (
+        "optoggles_toggle_users",
+        "How many users the policy allows for a toggle, by the last good answer.",
+        |row| row.users.map(|count| count as f64),
+    ),
+    (
+        "optoggles_toggle_in_sync",
+        "Whether the target has exactly the users that the policy allows for a toggle.",
+        |row| Some(flag(row.state == State::InSync)),
+    ),
+    (
+        "optoggles_toggle_held",
+        "Whether max_removal holds a change of a toggle back.",
+        |row| Some(flag(row.state == State::Held)),
+    ),
+    (
+        "optoggles_toggle_last_success_timestamp_seconds",
+        "When a toggle was last known to be in sync, in seconds since 1970.",
+        |row| row.last_success.map(|time| seconds(time.0)),
+    ),
+];
+
+/// All metrics, without the sources and toggles that a reload has removed.
 pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     let counted = metrics.gather(rows.sources.iter().map(|row| row.id.as_str()));
-    let mut text = Text(TextEncoder::new().encode_to_string(&counted)?);
-    text.sources_and_target(rows)?;
-    text.toggles(&rows.toggles)?;
-    Ok(text.0)
-}
-
-/// Grows by one metric at a time, so that not all of a thousand toggles are in memory twice.
-struct Text(String);
-
-impl Text {
-    fn sources_and_target(&mut self, rows: &Rows) -> Result<(), Error> {
-        self.gauge(
-            "optoggles_build_info",
-            "Always 1; the version of the program is in its label.",
-            ["version"],
-            [([rows.version], 1.0)],
-        )?;
-        let sources = rows.sources.iter();
-        self.gauge(
-            "optoggles_source_up",
-            "Whether a source is connected, has loaded everything, and nothing of it fails.",
-            ["source"],
-            sources.map(|row| ([row.id.as_str()], flag(row.state == State::Connected))),
-        )?;
-        self.gauge(
-            "optoggles_target_paused",
-            "Whether the target asked to be left alone for a while (429).",
-            [],
-            [([], flag(rows.target.paused_until.is_some()))],
-        )?;
-        self.gauge(
-            "optoggles_resync_overdue",
-            "Whether a resync takes longer than resync_interval.",
-            [],
-            [([], flag(rows.target.resync_overdue))],
-        )
-    }
-
-    fn toggles(&mut self, rows: &[ToggleRow]) -> Result<(), Error> {
-        self.toggle_gauge(
-            rows,
-            "optoggles_toggle_users",
-            "How many users the policy allows for a toggle, by the last good answer.",
-            |row| row.users.map(|count| count as f64),
-        )?;
-        self.toggle_gauge(
-            rows,
-            "optoggles_toggle_in_sync",
-            "Whether the target has exactly the users that the policy allows for a toggle.",
-            |row| Some(flag(row.state == State::InSync)),
-        )?;
-        self.toggle_gauge(
-            rows,
-            "optoggles_toggle_held",
-            "Whether max_removal holds a change of a toggle back.",
-            |row| Some(flag(row.state == State::Held)),
-        )?;
-        self.toggle_gauge(
-            rows,
-            "optoggles_toggle_last_success_timestamp_seconds",
-            "When a toggle was last known to be in sync, in seconds since 1970.",
-            |row| row.last_success.map(|time| seconds(time.0)),
-        )
-    }
-
-    /// A gauge with a series for each toggle of which something is known.
-    fn toggle_gauge(
-        &mut self,
-        rows: &[ToggleRow],
-        name: &str,
-        help: &str,
-        value: impl Fn(&ToggleRow) -> Option<f64>,
-    ) -> Result<(), Error> {
-        let known = rows.iter().filter_map(|row| {
+    let mut text = TextEncoder::new().encode_to_string(&counted)?;
+    add_gauge(
+        &mut text,
+        "optoggles_build_info",
+        "Always 1; the version of the program is in its label.",
+        ["version"],
+        [([rows.version], 1.0)],
+    )?;
+    let sources = rows.sources.iter();
+    add_gauge(
+        &mut text,
+        "optoggles_source_up",
+        "Whether a source is connected, has loaded everything, and nothing of it fails.",
+        ["source"],
+        sources.map(|row| ([row.id.as_str()], flag(row.state == State::Connected))),
+    )?;
+    add_gauge(
+        &mut text,
+        "optoggles_target_paused",
+        "Whether the target asked to be left alone for a while (429).",
+        [],
+        [([], flag(rows.target.paused_until.is_some()))],
+    )?;
+    add_gauge(
+        &mut text,
+        "optoggles_resync_overdue",
+        "Whether a resync takes longer than resync_interval.",
+        [],
+        [([], flag(rows.target.resync_overdue))],
+    )?;
+    for (name, help, value) in TOGGLE_GAUGES {
+        let known = rows.toggles.iter().filter_map(|row| {
             let labels = [row.key.as_str(), row.source.as_str()];
             Some((labels, value(row)?))
         });
-        self.gauge(name, help, ["toggle", "source"], known)
+        add_gauge(&mut text, name, help, ["toggle", "source"], known)?;
     }
+    Ok(text)
+}
 
-    fn gauge<'a, const N: usize>(
-        &mut self,
-        name: &str,
-        help: &str,
-        labels: [&str; N],
-        series: impl IntoIterator<Item = ([&'a str; N], f64)>,
-    ) -> Result<(), Error> {
-        let gauge = GaugeVec::new(Opts::new(name, help), &labels)?;
-        for (values, number) in series {
-            gauge.get_metric_with_label_values(&values)?.set(number);
-        }
-        // It sorts the series.
-        let registry = Registry::new();
-        registry.register(Box::new(gauge))?;
-        TextEncoder::new().encode_utf8(&registry.gather(), &mut self.0)
+/// One at a time, so that not all series of a thousand toggles are in memory twice.
+fn add_gauge<'a, const N: usize>(
+    text: &mut String,
+    name: &str,
+    help: &str,
+    labels: [&str; N],
+    series: impl IntoIterator<Item = ([&'a str; N], f64)>,
+) -> Result<(), Error> {
+    let gauge = GaugeVec::new(Opts::new(name, help), &labels)?;
+    for (values, number) in series {
+        gauge.get_metric_with_label_values(&values)?.set(number);
     }
+    // It sorts the series.
+    let registry = Registry::new();
+    registry.register(Box::new(gauge))?;
+    TextEncoder::new().encode_utf8(&registry.gather(), text)
 }
 
 fn flag(is: bool) -> f64 {

@@ -70,7 +70,12 @@ impl Fixture {
             Notifier::default(),
             never(),
         );
-        let routes = Routes::new(token, worker.callbacks(), status, metrics);
+        let routes = Routes {
+            callback_token: token,
+            callbacks: Arc::clone(&worker.callbacks),
+            status,
+            metrics,
+        };
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
         start(behind, routes, |why| panic!("{why}")).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -1,4 +1,4 @@
-//! The engine's notices, in the log, one line each, and in the metrics.
+//! Logs the engine's notices, one line each, and counts them.
 
 use log::Level;
 
@@ -7,11 +7,9 @@ use crate::duration::Seconds;
 use crate::engine::{Cause, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
-use crate::users::Users;
 
 const LOG: &str = "optoggles";
 
-/// Writes notices to the log, and counts what is counted of them.
 pub(super) fn tell(notices: Vec<Notice>, config: &Config, metrics: &Metrics) {
     for Notice { subject, news } in notices {
         count(subject, &news, config, metrics);
@@ -39,7 +37,7 @@ fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
     }
 }
 
-/// What a line is about, such as `toggle=us-feature`.
+/// The object of a line, such as `toggle=us-feature`.
 fn field(subject: Subject, config: &Config) -> String {
     match subject {
         Subject::Source(id) => format!("source={}", config.sources[id].id),
@@ -50,8 +48,8 @@ fn field(subject: Subject, config: &Config) -> String {
 
 fn level(news: &News) -> Level {
     match news {
-        // An OPA that is polled every few seconds would fill the log; nor is anything asked in a pass
-        // of which all is late, because OPA is not ready.
+        // Polling every few seconds would fill the log, as would passes in which everything is late
+        // because OPA is not ready.
         News::Pass {
             cause: Cause::Poll | Cause::Watch,
             toggles,
@@ -85,17 +83,16 @@ fn words(of: &str, news: &News) -> String {
         ),
         News::Untold => format!("OPA answers, but {UNTOLD} {of}"),
         News::Doubtful => format!(
-            "OPA takes a toggle away from users: OPAL is asked to load everything before that is \
-             applied {of}"
+            "OPA removes users from a toggle: asking OPAL to load everything before applying that {of}"
         ),
         News::Unproven => format!(
-            "OPAL has not reported that it has loaded everything into OPA (it reports with \
-             OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): only changes within max_removal are applied {of}"
+            "OPAL has not reported loading everything into OPA (it reports only with \
+             OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True): applying only changes within max_removal {of}"
         ),
         News::Restarted => format!(
-            "OPA was restarted, nothing is applied until OPAL has loaded everything again {of}"
+            "OPA was restarted, applying nothing until OPAL has loaded everything again {of}"
         ),
-        News::NotReady => format!("OPA is not ready, nothing is applied {of}"),
+        News::NotReady => format!("OPA is not ready, applying nothing {of}"),
         News::Pass {
             cause,
             toggles,
@@ -112,18 +109,11 @@ fn words(of: &str, news: &News) -> String {
         News::Released => format!("no longer held {of}"),
         News::Created => format!("created {of}"),
         News::Updated { users, change } => {
-            let counts = change.as_ref().map(|change| {
-                format!(
-                    " added={} removed={}",
-                    change.added.len(),
-                    change.removed.len()
-                )
+            let counts = change.as_ref().map_or(String::new(), |change| {
+                let (added, removed) = (change.added.len(), change.removed.len());
+                format!(" added={added} removed={removed}")
             });
-            format!(
-                "updated {of} users={}{}",
-                users.len(),
-                counts.unwrap_or_default()
-            )
+            format!("updated {of} users={}{counts}", users.len())
         }
         News::Late { after } => {
             format!("the change has not arrived {of} after={}", Seconds(*after))
@@ -152,18 +142,16 @@ fn words(of: &str, news: &News) -> String {
     }
 }
 
-/// Names of users stand in the log at trace only.
+/// User names are logged at trace only.
 fn trace_users(of: &str, news: &News) {
-    fn names(users: &Users) -> Vec<&str> {
-        users.iter().collect()
-    }
     if let News::Updated {
         change: Some(change),
         ..
     } = news
         && log::log_enabled!(Level::Trace)
     {
-        let (added, removed) = (names(&change.added), names(&change.removed));
+        let added: Vec<&str> = change.added.iter().collect();
+        let removed: Vec<&str> = change.removed.iter().collect();
         log::trace!(target: LOG, "updated {of} added={added:?} removed={removed:?}");
     }
 }

@@ -11,12 +11,11 @@ use super::Message;
 use crate::job::Job;
 use crate::peers::Peers;
 
-/// A thread that has had nothing to do for so long ends.
+/// An idle thread ends after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Request threads take jobs and send back what came of them. There are as many as there are jobs
-/// at once: the engine bounds these. Where the system gives out no more threads, jobs wait for those
-/// that there are.
+/// Request threads take jobs and send back the results. There are as many as there are jobs at once, which
+/// the engine bounds. If the system allows no more threads, jobs wait for the existing ones.
 pub(super) struct Pool {
     jobs: Sender<Work>,
     shared: Shared,
@@ -55,25 +54,25 @@ impl Pool {
         let peers = Arc::clone(peers);
         let work: Work = Box::new(move || Message::Done(generation, peers.perform(job)));
         if self.shared.find_thread() {
-            // The pool holds a receiver, so that the channel is never closed.
+            // The pool holds a receiver, so the channel is never closed.
             let _ = self.jobs.send(work);
         } else {
-            // Late, and one after the other, is better than never.
+            // Late, and one after the other, is better than not at all.
             self.shared.tell(work());
         }
     }
 }
 
 impl Shared {
-    /// Finds a thread for a job; whether there will be one.
+    /// Reserves a thread for a job; whether there is one.
     fn find_thread(&self) -> bool {
         let mut crew = self.crew();
         if !crew.claim()
             && let Err(error) = self.start_thread(&mut crew)
         {
-            // Once for all that wait for it.
+            // Once for all jobs that wait.
             if crew.idle == 0 {
-                log::error!("failed to start a request thread, requests have to wait: {error}");
+                log::error!("failed to start a request thread, requests must wait: {error}");
             }
             if crew.threads == 0 {
                 return false;
@@ -101,7 +100,7 @@ impl Shared {
                 }
                 Err(_) => {
                     let mut crew = self.crew();
-                    // Unless this thread was claimed, and its job is on its way.
+                    // Not if this thread was claimed: then its job is on its way.
                     if crew.claim() {
                         crew.threads -= 1;
                         return;
@@ -116,7 +115,7 @@ impl Shared {
     }
 
     fn tell(&self, done: Message) {
-        // Without a worker, the result is of no use.
+        // Without a worker, nothing needs the result.
         let _ = self.results.send(done);
     }
 }

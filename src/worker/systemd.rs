@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long to wait for a busy service manager if a message must not be lost.
+/// How long to wait for a busy service manager with a message that must not be lost.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The least time between two status lines: systemd passes each on to all that watch the service.
+/// The shortest time between status lines: systemd passes each on to everything that watches the service.
 const PAUSE: Duration = Duration::from_secs(1);
 
-const REFUSED: &str = "; reload refused, the configuration stays as it was";
+const REJECTED: &str = "; reload rejected, keeping the current configuration";
 
-/// The service manager, if one listens.
+/// The service manager, if there is one.
 #[derive(Clone, Default)]
-pub struct Notifier(Option<SocketAddr>);
+pub(crate) struct Notifier(Option<SocketAddr>);
 
 impl Notifier {
     /// The one at `$NOTIFY_SOCKET`. If that is not a socket's address, a warning is logged.
@@ -34,7 +34,7 @@ impl Notifier {
         }))
     }
 
-    /// The start is over, or a reload.
+    /// Startup or a reload has finished.
     pub(crate) fn ready(&self) {
         self.announce("READY=1");
     }
@@ -92,8 +92,8 @@ pub(super) struct StatusLine {
     last_attempt: Option<Instant>,
     /// When the next line is due, if there is one.
     pub(super) due: Option<Instant>,
-    /// Whether the last reload was refused.
-    pub(super) refused: bool,
+    /// Whether the last reload was rejected.
+    pub(super) rejected: bool,
 }
 
 impl StatusLine {
@@ -103,7 +103,7 @@ impl StatusLine {
             sent: String::new(),
             last_attempt: None,
             due: None,
-            refused: false,
+            rejected: false,
         }
     }
 
@@ -113,8 +113,8 @@ impl StatusLine {
             return;
         }
         let mut line = line();
-        if self.refused {
-            line.push_str(REFUSED);
+        if self.rejected {
+            line.push_str(REJECTED);
         }
         let earliest = self.last_attempt.map_or(now, |last| last + PAUSE);
         self.due = (line != self.sent).then_some(earliest);
@@ -133,43 +133,4 @@ impl StatusLine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_sent_at_most_once_a_second_and_the_last_one_always_arrives() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("notify");
-        let name = path.to_str().map(str::to_owned);
-        let listen = || {
-            let socket = UnixDatagram::bind(&path).unwrap();
-            socket.set_nonblocking(true).unwrap();
-            socket
-        };
-        let received = |socket: &UnixDatagram| {
-            let mut line = [0; 200];
-            let length = socket.recv(&mut line).ok()?;
-            Some(String::from_utf8_lossy(&line[..length]).into_owned())
-        };
-        let socket = listen();
-        let mut status_line = StatusLine::new(Notifier::new(&|_| name.clone()));
-        let start = Instant::now();
-        let mut update = |line: &str, quarters: u32| {
-            status_line.update(|| line.to_owned(), start + PAUSE / 4 * quarters);
-            status_line.due
-        };
-        let at = |quarters: u32| Some(start + PAUSE / 4 * quarters);
-        let line = |line: &str| Some(format!("STATUS={line}"));
-        assert_eq!((update("a", 0), received(&socket)), (None, line("a")));
-        // A change that comes too soon waits.
-        assert_eq!((update("b", 2), received(&socket)), (at(4), None));
-        assert_eq!((update("b", 4), received(&socket)), (None, line("b")));
-        assert_eq!((update("b", 9), received(&socket)), (None, None));
-        // What was not accepted is sent again.
-        drop(socket);
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(update("c", 12), at(16));
-        let socket = listen();
-        assert_eq!((update("c", 16), received(&socket)), (None, line("c")));
-    }
-}
+mod tests;

@@ -35,31 +35,10 @@ fn is_read_by(shell: &str, args: &[&str]) {
 }
 
 #[test]
-fn every_script_has_every_command_and_option() {
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        let script = script(shell);
-        for command in optoggles::command_line().get_subcommands() {
-            let name = command.get_name();
-            assert!(script.contains(name), "{shell} lacks {name}");
-            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
-                assert!(script.contains(option), "{shell} lacks {option} of {name}");
-            }
-        }
-    }
-}
-
-#[test]
 fn shells_can_read_their_scripts() {
     is_read_by("bash", &["-n"]);
     is_read_by("zsh", &["-n"]);
     is_read_by("fish", &["--no-execute"]);
-}
-
-#[test]
-fn another_shell_is_refused_with_the_names_of_those_there_are() {
-    let program = Program::new(&Stage::new(), "", &[]);
-    let output = program.run(&["completions", "csh"]).exits(2);
-    output.complains("bash, elvish, fish, powershell, zsh");
 }
 
 #[test]

@@ -33,6 +33,5 @@ mod readme;
 mod reload;
 mod secrets;
 mod serve;
-mod stand_ins;
 mod sync;
 mod terminal;

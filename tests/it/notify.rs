@@ -138,7 +138,7 @@ fn a_reload_is_announced_and_a_refused_one_stays_in_the_status_line() {
     };
     world.program.reload(&daemon, "");
     reloads(1);
-    let refused = "2 of 2 toggles in sync; reload refused, the configuration stays as it was";
+    let refused = "2 of 2 toggles in sync; reload rejected, keeping the current configuration";
     world.wait_until("the refusal shows", || manager.status() == refused);
     world.program.reload(&daemon, &config);
     reloads(2);

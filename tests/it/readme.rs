@@ -9,12 +9,6 @@ use crate::support::Stage;
 use crate::support::program::Program;
 use session::Session;
 
-/// A block between fences: what stands behind the first one, and the lines within.
-struct Block {
-    kind: String,
-    lines: Vec<String>,
-}
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -23,28 +17,13 @@ fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
 }
 
-/// The blocks of this kind, in order.
-fn blocks(kind: &str) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
-    for line in readme().lines() {
-        match (line.strip_prefix("```"), open.take()) {
-            (Some(_), Some(block)) => blocks.push(block),
-            (Some(kind), None) => {
-                open = Some(Block {
-                    kind: kind.to_owned(),
-                    lines: Vec::new(),
-                });
-            }
-            (None, Some(mut block)) => {
-                block.lines.push(line.to_owned());
-                open = Some(block);
-            }
-            (None, None) => {}
-        }
-    }
-    assert!(open.is_none(), "a block is not closed");
-    blocks.retain(|block| block.kind == kind);
+/// The lines of each fenced block of this kind, in order.
+fn blocks(kind: &str) -> Vec<Vec<String>> {
+    let readme = readme();
+    let fenced = readme.split("\n```").skip(1).step_by(2);
+    let of_kind = fenced.filter_map(|block| block.strip_prefix(kind)?.strip_prefix('\n'));
+    let blocks = of_kind.map(|block| block.lines().map(str::to_owned).collect());
+    let blocks: Vec<_> = blocks.collect();
     assert!(!blocks.is_empty(), "no {kind}");
     blocks
 }
@@ -54,7 +33,7 @@ fn every_configuration_of_the_readme_is_right() {
     let tokens = ["FLAGS_TOKEN", "LAUNCHDARKLY_TOKEN"].map(|name| (name, "any"));
     let is_setting = |rest: &&str| rest.starts_with('[') || rest.contains(" = ");
     for block in blocks("toml") {
-        let mut text = block.lines.join("\n");
+        let mut text = block.join("\n");
         // What is commented out is right, too.
         let settings = text.lines().map(|line| {
             let setting = line.strip_prefix("# ").filter(is_setting);
@@ -77,22 +56,8 @@ fn every_configuration_of_the_readme_is_right() {
 fn every_session_of_the_readme_goes_as_it_is_shown() {
     let mut session = Session::new(&root().join("examples"));
     for block in blocks("console") {
-        session.play(&block.lines);
+        session.play(&block);
     }
-}
-
-/// The first words of the lines of shell commands, and what comes after them.
-fn shell_commands() -> Vec<String> {
-    let blocks = blocks("sh");
-    let lines = blocks.into_iter().flat_map(|block| block.lines);
-    let commands = lines.map(|line| {
-        line.split(" #")
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    });
-    commands.filter(|command| !command.is_empty()).collect()
 }
 
 #[test]
@@ -116,19 +81,13 @@ fn every_file_that_the_readme_names_is_there() {
     let readme = readme();
     let links = readme.split("](").skip(1);
     let links = links.filter_map(|rest| rest.split(')').next());
-    let paths = links.filter(|link| !link.starts_with("http") && !link.starts_with('#'));
-    let paths: Vec<&str> = paths.collect();
+    let links = links.filter(|link| !link.starts_with("http") && !link.starts_with('#'));
+    let typed = readme.split_whitespace();
+    let typed = typed.filter(|word| word.starts_with("contrib/"));
+    let paths: Vec<&str> = links.chain(typed).collect();
     assert!(paths.len() >= 5, "{paths:?}");
     for path in paths {
         assert!(root().join(path).exists(), "{path}");
-    }
-    for command in shell_commands() {
-        let paths = command
-            .split_whitespace()
-            .filter(|word| word.starts_with("contrib/"));
-        for path in paths {
-            assert!(root().join(path).exists(), "{path}");
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::opal::REPORTED;
 use crate::support::wire::Request;
-use crate::support::{Answer, Fault, World};
+use crate::support::{Answer, Fault, Stage, World};
 
 /// An error whose words are what the request brought along.
 fn echo(status: u16) -> Fault {
@@ -26,6 +26,14 @@ fn make_trouble(world: &World) {
     }
     world.opal.http.next(1, "POST /callbacks", echo(500));
     world.store.http.next(1, "PATCH *", echo(503));
+}
+
+#[test]
+fn a_secret_that_is_printed_is_found() {
+    let stage = Stage::new();
+    stage.add_secret("hunter2");
+    let text = "good\nAuthorization: Bearer [redacted]\nBearer ${T}\nBearer x\nit is hunter2!\n";
+    assert_eq!(stage.leaks(text), ["Bearer x", "it is hunter2!"]);
 }
 
 #[test]

@@ -5,7 +5,6 @@ mod isolation;
 mod late;
 mod readiness;
 mod resync;
-mod retries;
 mod rivals;
 mod routes;
 mod shutdown;

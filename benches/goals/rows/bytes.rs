@@ -8,7 +8,7 @@ use crate::world::{Target, World, users};
 const TOGGLES: usize = 100;
 const MANY: usize = 10_000;
 
-/// A callback after which nothing differs.
+/// A callback after which nothing has changed.
 pub(crate) fn unchanged(runs: usize) -> Vec<Row> {
     let world = World::new(Target::Rest, TOGGLES, 3);
     let daemon = world.start_in_step();
@@ -16,7 +16,7 @@ pub(crate) fn unchanged(runs: usize) -> Vec<Row> {
     let measured = repeat(runs, |_| {
         let seen = world.target.tally("update").requests;
         world.pass(&daemon);
-        // What was asked for in the pass before has been answered.
+        // Queries of the previous pass have been answered.
         world.pass(&daemon);
         (world.target.tally("update").requests - seen) as f64
     });
@@ -25,7 +25,7 @@ pub(crate) fn unchanged(runs: usize) -> Vec<Row> {
     vec![Row::new(what, "0", Unit::Count, measured)]
 }
 
-/// One user more among many.
+/// One more user among many.
 pub(crate) fn one_of_many(runs: usize) -> Vec<Row> {
     let world = World::new(Target::LaunchDarkly, 1, MANY);
     let daemon = world.start();
@@ -42,7 +42,7 @@ pub(crate) fn one_of_many(runs: usize) -> Vec<Row> {
     vec![launchdarkly, rest]
 }
 
-/// The bytes of the bodies that one user costs.
+/// The bytes that one user costs, in bodies.
 fn sent(runs: usize, world: &World, daemon: &Daemon, requests: usize) -> Vec<f64> {
     repeat(runs, |_| {
         let before = world.target.tally("update").bytes;

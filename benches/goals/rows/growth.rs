@@ -1,4 +1,4 @@
-//! How the cost grows with what there is: 1 is linear.
+//! How the cost grows with the input: 1 is linear.
 
 use super::repeat;
 use crate::table::{Row, Unit, median};

@@ -7,7 +7,7 @@ use crate::world::{Target, World, users};
 
 const MILLION: usize = 1_000_000;
 
-/// CPU time comes in hundredths of a second: so many passes are one sample.
+/// CPU time is counted in hundredths of a second, so a sample is this many passes.
 const PASSES: usize = 5;
 
 /// Query, compare, nothing changed.
@@ -15,7 +15,7 @@ pub(crate) fn unchanged(runs: usize) -> Vec<Row> {
     let world = World::new(Target::Rest, 1, MILLION);
     let daemon = world.start_in_step();
     let measured = repeat(runs, |_| {
-        // Answered, and compared, is a query when the next one is asked.
+        // A query is answered and compared once the next one comes.
         world.pass(&daemon);
         let before = daemon.cpu();
         (0..PASSES).for_each(|_| world.pass(&daemon));

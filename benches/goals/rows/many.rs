@@ -1,4 +1,4 @@
-//! Very many callbacks, and very many updates.
+//! Many callbacks, and many updates.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ pub(crate) fn burst(runs: usize) -> Vec<Row> {
             }
         });
         let took = start.elapsed().as_secs_f64();
-        // The last change is seen although its callback is one of very many.
+        // The last change arrives although its callback is one of many.
         world.change(&daemon, 1);
         let end = start.elapsed().as_secs_f64();
         let passes = world.opa.tally("query").requests - queries;

@@ -1,4 +1,4 @@
-//! What it takes to be there.
+//! What it takes to run.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::daemon::executable;
 use crate::table::{Row, Unit};
 use crate::world::{Target, World};
 
-/// How long it is watched while nothing happens.
+/// How long it is observed while nothing happens.
 const IDLE: Duration = Duration::from_secs(3);
 
 /// Idle, after the start and after 200 updates.

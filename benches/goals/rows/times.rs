@@ -11,7 +11,7 @@ use crate::world::{Target, World, users};
 /// Of each toggle.
 const USERS: usize = 3;
 
-/// How many callbacks are the sample of one run.
+/// The callbacks in one run's sample.
 const CALLBACKS: usize = 200;
 
 /// Callback → update at the target.
@@ -38,7 +38,7 @@ pub(crate) fn latency(runs: usize) -> Vec<Row> {
 
 /// Start → first update.
 pub(crate) fn start(runs: usize) -> Vec<Row> {
-    /// So many starts are the sample of one run.
+    /// The starts in one run's sample.
     const STARTS: usize = 11;
     let world = World::new(Target::Rest, 1, USERS);
     let once = || {
@@ -66,10 +66,10 @@ pub(crate) fn start(runs: usize) -> Vec<Row> {
     vec![Row::new(what, "< 6 ms", Unit::Milliseconds, measured).floor(floor)]
 }
 
-/// Many toggles change at once, and the target takes its time.
+/// Many toggles change at once, at a slow target.
 pub(crate) fn slow_target(runs: usize) -> Vec<Row> {
     const TOGGLES: usize = 200;
-    /// `concurrency`, unless it is configured.
+    /// The default of `concurrency`.
     const AT_ONCE: f64 = 8.0;
     let delay = std::time::Duration::from_millis(20);
     let world = World::new(Target::Rest, TOGGLES, USERS);
@@ -81,7 +81,7 @@ pub(crate) fn slow_target(runs: usize) -> Vec<Row> {
     vec![Row::new(what, "< 0.65 s", Unit::Seconds, measured).floor(vec![floor])]
 }
 
-/// Passes a second in which nothing changes.
+/// Passes per second in which nothing changes.
 pub(crate) fn passes(runs: usize) -> Vec<Row> {
     let counts = [
         (1, "1 toggle"),
@@ -108,7 +108,7 @@ fn passes_of(toggles: usize, name: &str, runs: usize) -> Row {
     Row::new(what, "", Unit::PerSecond, measured).floor(floor)
 }
 
-/// A file of flags that is not there yet.
+/// A file of flags that does not exist yet.
 pub(crate) fn flagd(runs: usize) -> Vec<Row> {
     const TOGGLES: usize = 1000;
     let measured = repeat(runs, |_| {

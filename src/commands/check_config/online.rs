@@ -42,7 +42,8 @@ enum Peer {
 pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nothing is to call back, so that no token is needed; nor are the requests shown anywhere.
     let token = Secret::new("");
-    let metrics = Metrics::new(Clocks::read().wall).map_err(Stop::failed)?;
+    let metrics =
+        Metrics::new(Clocks::read().wall).map_err(Stop::failed_to("set up the metrics"))?;
     let mut peers = Vec::new();
     for (id, source) in config.sources.iter().enumerate() {
         let source = source::open(source, config, &token, &metrics).map_err(Stop::invalid)?;

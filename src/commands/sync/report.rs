@@ -1,6 +1,4 @@
-//! What one pass did, or would do, for people and for programs.
-
-mod markdown;
+//! The report of one pass: what it changed, or would change.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -13,7 +11,10 @@ use crate::job::ToggleId;
 use crate::terminal::Tone;
 use crate::users::Users;
 
-/// Its JSON is that of `--format json`.
+/// How many names `--format markdown` shows of a toggle; the rest is counted.
+const NAMES: usize = 20;
+
+/// Serialized, it is the document of `--format json`.
 #[derive(Serialize)]
 pub(super) struct Report {
     dry_run: bool,
@@ -32,30 +33,26 @@ struct Summary {
     failed: usize,
 }
 
-/// What the pass did about one toggle, or what `max_removal` forbids. What is not known is none.
+/// What the pass did to one toggle, or what `max_removal` holds back; `None` where it is not known.
 #[derive(Serialize)]
 struct Row {
     key: String,
     #[serde(rename = "result")]
     verdict: Verdict,
-    /// How many users the toggle has then.
+    /// How many users the toggle now has.
     users: Option<usize>,
     added: Option<usize>,
     removed: Option<usize>,
     created: bool,
     described: bool,
-    #[serde(flatten)]
-    names: Option<Names>,
-    /// Why the toggle is not as it should be.
+    /// Shown with `--verbose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added_users: Option<Users>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed_users: Option<Users>,
     error: Option<String>,
     #[serde(skip)]
     sent: Sent,
-}
-
-#[derive(Serialize)]
-struct Names {
-    added_users: Users,
-    removed_users: Users,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,16 +60,16 @@ struct Names {
 enum Verdict {
     Created,
     Updated,
-    /// Updated, and what the target had is not known.
+    /// Updated; what the target had is not known.
     Set,
     Unchanged,
-    /// `max_removal` forbids it.
+    /// Held back by `max_removal`.
     Held,
     Failed,
 }
 
 impl Report {
-    /// `verbose` adds the users that come and go.
+    /// `verbose` adds the names of added and removed users.
     pub(super) fn new(
         config: &Config,
         engine: &Engine,
@@ -91,17 +88,16 @@ impl Report {
         }
     }
 
-    /// Whether a toggle failed, or was held back.
     pub(super) fn has_failures(&self) -> bool {
         self.summary.failed + self.summary.held > 0
     }
 
-    /// Whether anything changed, or would; what is not known counts.
+    /// Whether anything changed, or would; toggles whose state is not known count.
     pub(super) fn has_differences(&self) -> bool {
         self.summary.created + self.summary.updated > 0
     }
 
-    /// One line a toggle, and a summary line.
+    /// One line per toggle, and a summary line.
     pub(super) fn human(&self, colours: bool) -> String {
         let in_columns = self.toggles.iter().filter(|row| row.error.is_none());
         let keys = widest(self.toggles.iter().map(|row| row.key.clone()));
@@ -121,22 +117,37 @@ impl Report {
             };
             // Writing to a string does not fail.
             let _ = writeln!(text, "{key:keys$}   {columns}{result}");
-            if let Some(Names {
-                added_users,
-                removed_users,
-            }) = &row.names
-            {
-                for (sign, users) in [('+', added_users), ('-', removed_users)] {
-                    for user in users.iter() {
-                        let _ = writeln!(text, "  {sign} {}", user.escape_debug());
-                    }
+            for (sign, users) in [('+', &row.added_users), ('-', &row.removed_users)] {
+                for user in users.iter().flat_map(Users::iter) {
+                    let _ = writeln!(text, "  {sign} {}", user.escape_debug());
                 }
             }
         }
         text + &self.summary_line()
     }
 
-    /// The result of a toggle, in a line. Metadata show nowhere else.
+    /// A table of the toggles that change or fail, for a comment on a pull request, and a summary line.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for row in &self.toggles {
+            if row.verdict == Verdict::Unchanged {
+                continue;
+            }
+            if text.is_empty() {
+                text.push_str("| toggle | gain it | lose it | users | result |\n");
+                text.push_str("| --- | --- | --- | ---: | --- |\n");
+            }
+            let (key, count, result) = (code(&row.key), row.count(), escape(&self.result(row)));
+            let (gains, losses) = row.gains_and_losses();
+            let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text + &self.summary_line()
+    }
+
+    /// The result of a toggle in words. Changed metadata show only here.
     fn result(&self, row: &Row) -> String {
         let words = self.words(row.verdict);
         match &row.error {
@@ -228,20 +239,15 @@ impl Row {
                 };
                 (verdict, Some(users), None)
             }
-            Err(troubles) => {
-                let is_held = troubles.iter().any(|trouble| trouble.failure.is_held());
-                let held = engine.held_back_change(id).filter(|_| is_held);
-                let (held, users) = held.unzip();
+            Err(troubles) if troubles.iter().any(|trouble| trouble.failure.is_held()) => {
+                let (held, users) = engine.held_back_change(id).unzip();
                 outcome = held.unwrap_or(outcome);
-                let verdict = if is_held {
-                    Verdict::Held
-                } else {
-                    Verdict::Failed
-                };
-                (verdict, users, Some(words_of(&troubles)))
+                (Verdict::Held, users, Some(words_of(&troubles)))
             }
+            Err(troubles) => (Verdict::Failed, None, Some(words_of(&troubles))),
         };
         let change = outcome.sent.as_change();
+        let named = change.filter(|_| verbose);
         let same = (error.is_none() && outcome.sent == Sent::Nothing).then_some(0);
         Row {
             key: key.to_owned(),
@@ -251,16 +257,14 @@ impl Row {
             removed: change.map(|change| change.removed.len()).or(same),
             created: outcome.created,
             described: outcome.described,
-            names: change.filter(|_| verbose).map(|change| Names {
-                added_users: change.added.clone(),
-                removed_users: change.removed.clone(),
-            }),
+            added_users: named.map(|change| change.added.clone()),
+            removed_users: named.map(|change| change.removed.clone()),
             error,
             sent: outcome.sent,
         }
     }
 
-    /// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
+    /// Such as `+1 -2`; `=` if the users are the same, `?` if that is not known.
     fn change(&self) -> String {
         match (self.added, self.removed) {
             (Some(0), Some(0)) => "=".to_owned(),
@@ -271,12 +275,20 @@ impl Row {
         }
     }
 
+    fn gains_and_losses(&self) -> (String, String) {
+        match (self.sent.as_change(), self.verdict) {
+            (Some(change), _) => (names('+', &change.added), names('−', &change.removed)),
+            (None, Verdict::Set | Verdict::Held) => ("?".into(), "?".into()),
+            (None, _) => Default::default(),
+        }
+    }
+
     fn count(&self) -> String {
         self.users.map_or(String::new(), |users| users.to_string())
     }
 }
 
-/// All that went wrong: a toggle can fail at its source and at the target.
+/// Every failure: a toggle can fail at its source and at the target.
 fn words_of(troubles: &[Trouble]) -> String {
     let words = troubles
         .iter()
@@ -287,7 +299,7 @@ fn words_of(troubles: &[Trouble]) -> String {
     let mut words: Vec<String> = words.collect();
     words.dedup();
     match words.is_empty() {
-        true => "stopped before it was done".to_owned(),
+        true => "interrupted before it was done".to_owned(),
         false => words.join("; "),
     }
 }
@@ -296,3 +308,37 @@ fn widest(cells: impl Iterator<Item = String>) -> usize {
     let widths = cells.map(|cell| cell.chars().count());
     widths.max().unwrap_or_default()
 }
+
+/// How many users, and the first of their names.
+fn names(sign: char, users: &Users) -> String {
+    if users.is_empty() {
+        return String::new();
+    }
+    let names: String = users
+        .iter()
+        .take(NAMES)
+        .map(|user| format!(" {}", code(user)))
+        .collect();
+    let more = match users.len().checked_sub(NAMES) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(" and {more} more"),
+    };
+    format!("{sign}{}:{names}{more}", users.len())
+}
+
+/// Verbatim text in a cell: a name must not become a link, a mention or a command.
+fn code(text: &str) -> String {
+    let text = escape(&text.escape_debug().to_string());
+    match text.contains('`') {
+        true => format!("`` {text} ``"),
+        false => format!("`{text}`"),
+    }
+}
+
+/// A `|` ends a cell, even within code.
+fn escape(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,28 +8,28 @@ use std::time::{Duration, Instant};
 use super::Door;
 use super::head::{self, Refusal, Request};
 
-/// The bytes of a request's head: its first line and its headers.
+/// The most bytes in a request's head: its first line and its headers.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// For a client to send its head, to take its answer, and to send the body of an accepted request: for
-/// the whole of each, however it is split into reads and writes.
+/// How long a client has to send its head, to take its answer, and to send the body of an accepted
+/// request: for the whole of each, however many reads and writes it takes.
 const TIME: Duration = Duration::from_secs(5);
 
-/// The bytes of a body that are read after the answer 202.
+/// The most bytes of a body that are read after the answer 202.
 const BODY_BYTES: u64 = 64 * 1024 * 1024;
 
-/// What an answered client may still send, and for how long, before its connection is closed. Closing
-/// with unread bytes would reset it, and the client could lose the answer.
+/// How many bytes an answered client may still send, and for how long, before its connection is closed.
+/// Closing it with unread bytes would reset it, and the client could lose the answer.
 const LINGER: (u64, Duration) = (256 * 1024, Duration::from_millis(250));
 
 /// How far a connection is, in the order in which connections leave when a place is needed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// It has been answered, and is only waited for to close first.
+    /// It has been answered, and may close first.
     Lingering,
     /// It has not sent a whole head.
     Head,
-    /// It has been taking its answer or sending its body since then.
+    /// It has been taking its answer or sending its body since this time.
     Transfer(Instant),
     /// Its answer is being made.
     Answering,
@@ -50,9 +50,9 @@ impl Connection {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads one request, answers it, and sees the client off. What else it sends is not looked at.
+    /// Reads and answers one request; anything else that the client sends is ignored.
     pub(super) fn serve(&self, door: &Door, peer: SocketAddr) {
-        // Answers leave in one piece, so nothing is gained by holding back their last packet.
+        // Answers are sent in one piece: holding back the last packet gains nothing.
         let _ = self.client.set_nodelay(true);
         let mut bytes = vec![0; HEAD_BYTES];
         let Some(read) = self.read_head(&mut bytes) else {
@@ -76,7 +76,7 @@ impl Connection {
         }
     }
 
-    /// `None` when the client leaves before its head is whole.
+    /// `None` if the client leaves before its head is complete.
     fn read_head(&self, bytes: &mut [u8]) -> Option<Result<Request, Refusal>> {
         let mut client = self.within(TIME);
         let mut filled = 0;
@@ -86,7 +86,7 @@ impl Connection {
                 Ok(read) => filled += read,
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    // The system says `WouldBlock` when the time of a read is over.
+                    // A read that times out can be `WouldBlock`.
                     ErrorKind::TimedOut | ErrorKind::WouldBlock => return Some(Err(head::LATE)),
                     _ => return None,
                 },
@@ -98,14 +98,14 @@ impl Connection {
         Some(Err(head::TOO_LARGE))
     }
 
-    /// Passes on the body of a request that was accepted: its sender is likely to look for the answer
-    /// only when it has sent all of it. Returns how much may follow, and for how long.
+    /// Reads the body of an accepted request: its sender may look for the answer only once it has sent
+    /// everything. Returns how many bytes may follow, and for how long.
     fn take_body(&self, door: &Door, accepted: Option<Request>) -> (u64, Duration) {
         let Some(request) = accepted else {
             return LINGER;
         };
         let Some(rest) = request.rest else {
-            // Only its sender knows where it ends, and hears now that it need not send more.
+            // Only its sender knows where it ends, and may stop now that it has the answer.
             return (BODY_BYTES, TIME);
         };
         let late = self.within(TIME).take(rest.min(BODY_BYTES));
@@ -123,12 +123,12 @@ impl Connection {
     }
 }
 
-/// Whatever ends it, there is nothing left to do for this client.
+/// However this ends, there is nothing left to do for the client.
 fn discard(mut bytes: impl Read) {
     let _ = io::copy(&mut bytes, &mut io::sink());
 }
 
-/// A client's connection on which all reads and writes together end at one time.
+/// A client's connection with one deadline for all reads and writes.
 pub(super) struct Timed<'a> {
     stream: &'a TcpStream,
     deadline: Instant,

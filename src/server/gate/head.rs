@@ -1,4 +1,4 @@
-//! A request's head: what is taken from it, and what is refused.
+//! A request's head: what is kept of it, and what is rejected.
 
 use std::str;
 
@@ -10,7 +10,7 @@ mod tests;
 /// Headers in one head.
 const HEADERS: usize = 64;
 
-/// What the gate itself answers: a status with its phrase, and what is wrong.
+/// An answer of the gate itself: a status with its phrase, and the error.
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) &'static str, &'static str);
 
@@ -26,13 +26,13 @@ const VERSION: Refusal = Refusal(
     "only HTTP/1.0 and 1.1 are supported",
 );
 
-/// `error` goes into JSON as it is.
+/// `error` is put into JSON without escaping.
 const fn malformed(error: &'static str) -> Refusal {
     Refusal("400 Bad Request", error)
 }
 
 impl Refusal {
-    /// The whole answer, without its body if the request was `HEAD`.
+    /// The answer, without its body if the request was `HEAD`.
     pub(super) fn answer(&self, is_head: bool) -> Vec<u8> {
         let Refusal(status, error) = self;
         let body = format!("{{\"error\":\"{error}\"}}");
@@ -45,20 +45,20 @@ impl Refusal {
     }
 }
 
-/// What the gate keeps of a good request. It holds a token, so it has no `Debug`.
+/// What the gate keeps of a valid request. It holds a token, so it is not `Debug`.
 pub(super) struct Request {
-    /// The head that the server gets: of the client's words only those it needs.
+    /// The head for the server, with only what it needs.
     pub(super) clean: String,
     pub(super) path: String,
     pub(super) is_head: bool,
-    /// What has come of its body together with the head.
+    /// The part of the body that came with the head.
     pub(super) early: Vec<u8>,
-    /// The bytes of its body that are still to come. `None`: the end is not known beforehand, or the
-    /// client may leave the body out.
+    /// The bytes of the body still to come. `None`: the length is not known, or the client may leave the
+    /// body out.
     pub(super) rest: Option<u64>,
 }
 
-/// Reads a head from the start of `bytes`; `None` as long as it is not whole.
+/// Reads a head from the start of `bytes`; `None` while it is incomplete.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     let mut headers = [EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -104,7 +104,7 @@ fn refusal(error: Error, bytes: &[u8]) -> Refusal {
     }
 }
 
-/// The path and query of a request's target, which may be a whole URL (RFC 9112, 3.2.2).
+/// The path and query of a request's target, which may be a URL (RFC 9112, 3.2.2).
 fn origin_form(target: &str) -> Option<String> {
     if !target.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
@@ -124,8 +124,8 @@ fn values<'a>(headers: &[Header<'a>], name: &str) -> impl Iterator<Item = &'a [u
     headers.iter().filter(named).map(|header| header.value)
 }
 
-/// The value of a header that may be there once and consists of printable ASCII: the server closes a
-/// connection with other bytes.
+/// The value of a header that may occur once, in printable ASCII: other bytes make the server close the
+/// connection.
 fn single<'a>(headers: &[Header<'a>], name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = values(headers, name);
     let Some(value) = values.next() else {
@@ -138,7 +138,7 @@ fn single<'a>(headers: &[Header<'a>], name: &str) -> Result<Option<&'a str>, Ref
     }
 }
 
-/// What is to come of the body when `early` bytes of it are there: see `Request::rest`.
+/// `Request::rest`, with `early` bytes of the body already there.
 fn rest(headers: &[Header<'_>], early: usize) -> Result<Option<u64>, Refusal> {
     let mut length = None;
     for value in values(headers, "Content-Length") {

@@ -1,4 +1,4 @@
-//! The HTTP server behind the gate: where it listens, and how it is asked.
+//! The HTTP server behind the gate: where it listens, and how requests reach it.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::sync::{Mutex, PoisonError};
@@ -11,13 +11,13 @@ pub(crate) use std::os::unix::net::{UnixListener as InnerListener, UnixStream as
 
 use super::head::{Refusal, Request, UNAVAILABLE};
 
-/// For each read and write. The server answers from memory: one that takes longer does not come back.
+/// For each read and write. The server answers from memory: if it takes longer, it is stuck.
 const TIME: Duration = Duration::from_secs(30);
 
-/// The HTTP server, over the one connection that it ever gets.
+/// The only connection to the HTTP server.
 ///
-/// It needs descriptors to accept a connection, and stops for good where there are none. So it gets
-/// one before the first client comes, and answers all requests there: that takes no descriptor.
+/// The server needs a descriptor to accept a connection, and stops for good if there is none. So it gets
+/// one connection before the first client comes, and answers all requests there.
 pub(crate) struct Inner {
     /// `None` once it is broken.
     connection: Mutex<Option<BufReader<Stream>>>,
@@ -25,8 +25,8 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// Makes a new listener, for the server to serve, and connects to it. `on_broken` is called at most
-    /// once, with the reason, when the server does not answer: only a new process helps then.
+    /// Connects to a new listener, which the server is to serve. `on_broken` is called at most once, with
+    /// the reason, when the server does not answer: only a new process helps then.
     pub(crate) fn bind(
         on_broken: impl Fn(&str) + Send + Sync + 'static,
     ) -> io::Result<(Inner, InnerListener)> {
@@ -40,7 +40,7 @@ impl Inner {
         Ok((inner, listener))
     }
 
-    /// The whole answer: a client that reads it slowly does not hold up the server.
+    /// The complete answer, so that a client that reads slowly does not hold up the server.
     pub(super) fn ask(&self, request: &Request) -> Result<Vec<u8>, Refusal> {
         let connection = self.connection.lock();
         let mut connection = connection.unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ impl Inner {
     }
 }
 
-/// Sends a request and reads its answer, to which the one header is added that the server leaves out.
+/// Sends a request and reads its answer, with `Connection: close` added.
 fn exchange(server: &mut BufReader<Stream>, request: &Request) -> io::Result<Vec<u8>> {
     server.get_mut().write_all(request.clean.as_bytes())?;
     let mut head = String::new();
@@ -78,7 +78,7 @@ fn exchange(server: &mut BufReader<Stream>, request: &Request) -> io::Result<Vec
     Ok(answer)
 }
 
-/// A Unix socket with an abstract name needs no file: a read-only container will do.
+/// A Unix socket with an abstract name needs no file: it works in a read-only container.
 #[cfg(target_os = "linux")]
 fn connected() -> io::Result<(InnerListener, Stream)> {
     use std::os::{linux::net::SocketAddrExt, unix::net::SocketAddr};

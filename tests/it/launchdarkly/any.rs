@@ -5,14 +5,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use optoggles::catalog;
-use optoggles::config::Config;
-use optoggles::config::load::load;
-use optoggles::job::{Applied, Edit, What};
-use optoggles::metrics::Metrics;
-use optoggles::plan::{Observed, Step};
-use optoggles::target;
-use optoggles::users::Users;
+use optoggles::internals::{
+    Applied, Config, Edit, Metrics, Observed, Step, Users, What, catalog, load, open as open_target,
+};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -118,7 +113,7 @@ proptest! {
         }
         let open = || {
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-            target::open(&config(&launchdarkly.http.url()), requests).unwrap()
+            open_target(&config(&launchdarkly.http.url()), requests).unwrap()
         };
         let (target, judge) = (open(), open());
         let update = |users: &Arc<Users>| {

@@ -3,7 +3,7 @@
 use crate::support::World;
 use crate::support::program::Daemon;
 
-const REFUSED: &str = "reload refused, the configuration stays as it was";
+const REFUSED: &str = "reload rejected, keeping the current configuration";
 
 /// Fails unless this configuration is refused in these words, and all goes on.
 #[track_caller]
@@ -46,7 +46,7 @@ fn a_changed_bind_is_refused_and_with_it_the_whole_file() {
     let config = world.program.config();
     let config = config.replace("bind = \"127.0.0.1:", "bind = \":");
     let config = format!("resync_interval = \"1h\"\n{config}");
-    let words = "`bind` cannot be changed by a reload: restart for that, or set it back";
+    let words = "a reload cannot change `bind`: restart optoggles, or set it back";
     refuses(&world, &daemon, &config, words);
 }
 

@@ -1,27 +1,7 @@
 //! OPA says whether it has loaded everything.
 
-use serde_json::json;
-
 use crate::support::opa::READY;
-use crate::support::wire::Answer;
 use crate::support::{Fault, World};
-
-#[test]
-fn nothing_is_applied_until_opa_is_ready() {
-    let world = World::of(&["us"]).readable().build();
-    world.store.put("us", &["ann"]);
-    world.opa.allow("us", &[]);
-    world.opa.set_ready(Some(false));
-    let daemon = world.serve();
-    world.wait_until("OPA was asked", || world.opa.http.answered(READY) > 0);
-    world.stays("nothing is applied", || world.store.has("us", &["ann"]));
-    assert_ne!(daemon.toggle("us")["state"], "in sync");
-    world.opa.allow("us", &["ann", "bob"]);
-    world.opa.set_ready(Some(true));
-    world.wait_for_users("us", &["ann", "bob"]);
-    daemon.wait_healthy();
-    assert_eq!(world.updates("us"), 1);
-}
 
 #[test]
 fn the_empty_sets_of_an_opa_that_restarts_are_never_applied() {
@@ -97,64 +77,6 @@ fn an_opa_that_cannot_say_whether_it_is_ready_changes_nothing() {
     daemon.wait_failing();
     assert!(world.store.has("us", &["ann"]));
     assert_eq!(world.queries("us"), 0);
-    world.opa.http.heal();
-    world.wait_for_users("us", &[]);
-    daemon.wait_healthy();
-}
-
-#[test]
-fn a_source_that_is_not_ready_holds_no_other() {
-    let world = World::of(&["us"]).and_other(&["beta"]).build();
-    let other = world.other.as_ref().unwrap();
-    world.opa.allow("us", &[]);
-    world.opa.set_ready(Some(false));
-    other.opa.allow("beta", &["ann"]);
-    let _daemon = world.serve();
-    world.wait_for_users("beta", &["ann"]);
-    assert_eq!(world.updates("us"), 0);
-}
-
-#[test]
-fn an_opa_to_which_nothing_was_written_is_not_ready_whatever_it_says() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.set_ready(Some(true));
-    let daemon = world.serve_in_step();
-    // OPA is restarted under OPAL: the policy and its `true` are back, the data is not.
-    let metrics = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",\
-                   method=\"get\"} 3\n";
-    let metrics = Answer {
-        body: metrics.into(),
-        ..Answer::json(200, &json!({}))
-    };
-    world
-        .opa
-        .http
-        .always("GET /metrics", Fault::Answer(metrics));
-    world.opa.allow("us", &[]);
-    let asked = world.opa.http.answered("GET /metrics");
-    world.opal.call_back();
-    world.wait_until("OPA's metrics were asked for", || {
-        world.opa.http.answered("GET /metrics") > asked
-    });
-    world.stays("nothing is taken away", || world.store.has("us", &["ann"]));
-    world.opa.http.heal();
-    world.change("us", &["ann", "bob"]);
-    world.wait_for_users("us", &["ann", "bob"]);
-    daemon.wait_healthy();
-}
-
-#[test]
-fn an_opa_that_goes_away_while_it_is_asked_is_not_ready() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.set_ready(Some(true));
-    let daemon = world.serve_in_step();
-    world.opa.http.always("GET /metrics", Fault::Close);
-    world.opa.allow("us", &[]);
-    world.opal.call_back();
-    daemon.wait_failing();
-    world.stays("nothing is taken away", || world.store.has("us", &["ann"]));
     world.opa.http.heal();
     world.wait_for_users("us", &[]);
     daemon.wait_healthy();

@@ -94,14 +94,3 @@ fn an_update_whose_outcome_is_not_known_is_read_where_that_can_be_done() {
         );
     }
 }
-
-#[test]
-fn a_create_whose_outcome_is_not_known_is_tried_again_and_is_no_error_then() {
-    let world = World::of(&["us"]).spec("us", "name = \"US\"").build();
-    world.opa.allow("us", &["ann"]);
-    world.store.http.next(1, "POST *", Fault::Reset);
-    let daemon = world.serve();
-    world.wait_for_users("us", &["ann"]);
-    daemon.wait_healthy();
-    assert_eq!(world.store.http.count("POST *"), 2);
-}

@@ -1,15 +1,11 @@
 //! Somebody else writes to the target too: another instance, which has heard of a change before this one.
 
-use std::fs;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use crate::support::opa::{Opa, query_of};
-use crate::support::program::Program;
 use crate::support::store::{patch_of, path_of};
 use crate::support::world::Plan;
-use crate::support::{Fault, Stage, World};
+use crate::support::{Fault, World};
 
 const SETTINGS: &str = "resync_interval = \"1s\"\nhttp_timeout = \"1s\"";
 
@@ -95,45 +91,5 @@ fn a_retry_after_a_resync_gives_nothing_back() {
     silence.release();
     world.change("us", &["ann", "cid"]);
     world.wait_for_users("us", &["ann", "cid"]);
-    daemon.wait_healthy();
-}
-
-#[test]
-fn a_resync_gives_nothing_back_in_a_file() {
-    let stage = Stage::new();
-    let opa = Opa::start(&stage, None);
-    let config = format!(
-        "bind = \"127.0.0.1:{{port}}\"\n{SETTINGS}\n[[sources]]\nid = \"main\"\ntype = \"opa\"\n\
-         url = \"{}\"\npoll_interval = \"1h\"\n[target]\ntype = \"flagd\"\npath = \"flags.json\"\n\
-         [[toggles]]\nkey = \"us\"\n\
-         users_policy = {{ source = \"main\", package = \"app.rbac\", rule = \"us\" }}\n",
-        opa.http.url()
-    );
-    let program = Program::new(&stage, &config, &[]);
-    opa.allow("us", &["ann", "bob"]);
-    let daemon = program.serve(&[]);
-    let users = || -> Value {
-        let text = fs::read(program.path("flags.json")).unwrap_or_default();
-        let flags: Value = serde_json::from_slice(&text).unwrap_or_default();
-        flags["flags"]["us"]["targeting"]["if"][0]["in"][1].clone()
-    };
-    let wait_for = |wanted: Value| {
-        let has = || users() == wanted;
-        stage.wait_until(&format!("the file has {wanted}"), has);
-    };
-    wait_for(json!(["ann", "bob"]));
-    daemon.wait_healthy();
-    silence(&opa, true);
-    let text = fs::read_to_string(program.path("flags.json")).unwrap();
-    let mut flags: Value = serde_json::from_str(&text).unwrap();
-    flags["flags"]["us"]["targeting"]["if"][0]["in"][1] = json!(["ann"]);
-    program.write("flags.json", &flags.to_string());
-    let queries = || opa.http.count(&query_of("us"));
-    let before = queries();
-    stage.wait_until("OPA is asked again, in vain", || queries() >= before + 2);
-    assert_eq!(users(), json!(["ann"]));
-    opa.allow("us", &["ann", "cid"]);
-    end_silence(&opa, true);
-    wait_for(json!(["ann", "cid"]));
     daemon.wait_healthy();
 }

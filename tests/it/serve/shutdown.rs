@@ -81,18 +81,6 @@ fn requests_in_flight_end_before_the_program_does() {
 }
 
 #[test]
-fn a_program_that_has_not_started_ends_as_well() {
-    let world = serving();
-    for server in [&world.opal.http, &world.opa.http, &world.store.http] {
-        server.stop();
-    }
-    let daemon = world.serve();
-    daemon.wait_failing();
-    daemon.process.signal(Signal::TERM);
-    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
-}
-
-#[test]
 fn it_stops_listening_first() {
     let world = serving();
     let daemon = world.serve_in_step();

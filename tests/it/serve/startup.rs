@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use crate::support::opa::Opa;
-use crate::support::world::{Other, World};
-use crate::support::{Fault, Server};
+use crate::support::{Fault, Server, World};
 
 fn three(world: &World) -> [&Server; 3] {
     [&world.opal.http, &world.opa.http, &world.store.http]
@@ -112,23 +111,6 @@ fn an_opa_that_has_moved_is_found_again() {
 }
 
 #[test]
-fn a_toggle_whose_rule_is_undefined_is_created_and_fails() {
-    let world = World::of(&["us", "tax"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve();
-    let started = || daemon.get("/health/started").status == 200;
-    world.wait_until("everything is created", started);
-    daemon.wait_failing();
-    world.wait_until("tax fails", || daemon.toggle("tax")["state"] == "failing");
-    assert!(world.store.toggle("tax").is_some());
-    assert_eq!(world.updates("tax"), 0);
-    let health = daemon.get("/health").text();
-    assert!(health.contains("tax"), "{health}");
-    world.change("tax", &["ann"]);
-    daemon.wait_healthy();
-}
-
-#[test]
 fn health_is_500_from_a_failed_creation_and_503_before_anything_is_known() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
@@ -151,25 +133,6 @@ fn health_is_500_from_a_failed_creation_and_503_before_anything_is_known() {
 }
 
 #[test]
-fn a_source_that_is_down_does_not_keep_another_from_starting() {
-    let world = World::of(&["us"]).and_other(&["beta"]).build();
-    world.opal.http.stop();
-    let Some(Other { opa, opal }) = &world.other else {
-        panic!("there is another source");
-    };
-    opa.allow("beta", &["ann"]);
-    let daemon = world.serve();
-    world.wait_for_users("beta", &["ann"]);
-    world.wait_until("beta is in sync", || {
-        daemon.toggle("beta")["state"] == "in sync"
-    });
-    assert_eq!(daemon.get("/health/started").status, 503);
-    opa.allow("beta", &["bob"]);
-    assert_eq!(opal.call_back()[0].status, 202);
-    world.wait_for_users("beta", &["bob"]);
-}
-
-#[test]
 fn an_opa_without_opal_is_asked_again_and_again() {
     let poll = "poll_interval = \"1s\"";
     let world = World::of(&["us"]).plain_opa().source_setting(poll).build();
@@ -189,5 +152,5 @@ fn where_it_cannot_listen_it_says_so_and_exits_1() {
     let config = config.replace("{port}", &daemon.port().to_string());
     world.program.write("taken.toml", &config);
     let output = world.program.run(&["-c", "taken.toml", "serve"]).exits(1);
-    output.complains(&format!("\nerror: failed to listen at {address}: "));
+    output.complains(&format!("\nerror: failed to listen on {address}: "));
 }

@@ -107,6 +107,7 @@ pub(crate) enum When {
     Next(usize),
     Always,
     /// The last of each so many; the second number counts them.
+    #[allow(dead_code, reason = "for the soak")]
     OneIn(usize, usize),
 }
 

@@ -123,6 +123,7 @@ impl Server {
     }
 
     /// One in so many requests of this kind meets the fault, until [`Server::heal`].
+    #[allow(dead_code, reason = "for the soak")]
     pub(crate) fn sometimes(&self, one_in: usize, which: &str, fault: Fault) {
         self.shared
             .faults

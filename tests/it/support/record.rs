@@ -128,11 +128,13 @@ impl Server {
     }
 
     /// Keeps no more than so many requests from now on: for very many.
+    #[allow(dead_code, reason = "for the soak")]
     pub(crate) fn remember(&self, most: usize) {
         lock(&self.shared.record.log).most = most;
     }
 
     /// How many requests were received, also of those that are not kept.
+    #[allow(dead_code, reason = "for the soak")]
     pub(crate) fn total(&self) -> usize {
         let log = lock(&self.shared.record.log);
         log.forgotten + log.seen.len()

@@ -55,15 +55,6 @@ there is no toggle `` in the configuration: there are: us-feature, same
 }
 
 #[test]
-fn a_dry_run_tells_a_target_that_cannot_be_read_nothing_at_all() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let output = world.sync(&["--dry-run"]).exits(0);
-    output.reports("us ? 1 user would be set");
-    assert_eq!(world.store.http.count("*"), 0);
-}
-
-#[test]
 fn a_dry_run_exits_3_where_anything_would_change_and_1_where_something_failed() {
     let world = differing();
     let args = ["--dry-run", "--exit-code"];
@@ -76,7 +67,11 @@ fn a_dry_run_exits_3_where_anything_would_change_and_1_where_something_failed() 
     world.sync(&args).exits(1);
     let blind = World::of(&["us"]).build();
     blind.opa.allow("us", &["ann"]);
-    blind.sync(&args).exits(3);
+    blind
+        .sync(&args)
+        .exits(3)
+        .reports("us ? 1 user would be set");
+    assert_eq!(blind.store.http.count("*"), 0);
 }
 
 #[test]
@@ -90,26 +85,6 @@ fn only_the_toggles_that_are_named_are_looked_at() {
     output.sums_up("2 toggles: 2 updated").says_not("tax");
     assert_eq!((world.queries("us"), world.queries("beta")), (1, 1));
     assert_eq!((world.queries("tax"), world.updates("tax")), (0, 0));
-}
-
-#[test]
-fn an_invalid_configuration_or_command_line_exits_2() {
-    let world = World::of(&["us"])
-        .setting("resync_intervall = \"5m\"")
-        .build();
-    let output = world.sync(&[]).exits(2);
-    let output = output.complains("optoggles.toml:2");
-    output.complains("resync_interval");
-    assert_eq!(world.opal.http.count("*"), 0);
-    let world = World::of(&["us"]).build();
-    for args in [
-        &["sync", "--once", "--timeout", "soon"][..],
-        &["sync", "--once", "--format", "xml"],
-        &["-c", "nowhere.toml", "sync", "--once"],
-        &["flap"],
-    ] {
-        world.program.run(args).exits(2);
-    }
 }
 
 #[test]
@@ -141,32 +116,38 @@ fn without_once_a_pass_runs_every_interval_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn what_is_for_one_pass_is_refused_without_it() {
-    let world = World::of(&["us"]).build();
-    for option in [
-        &["--force"][..],
-        &["--format", "json"],
-        &["--timeout", "1m"],
+fn an_invalid_configuration_command_line_or_log_level_exits_2_before_anything_is_asked() {
+    let world = World::of(&["us"])
+        .setting("resync_intervall = \"5m\"")
+        .build();
+    let output = world.sync(&[]).exits(2).complains("optoggles.toml:2");
+    output.complains("resync_interval");
+    let mut world = World::of(&["us"]).build();
+    for (args, words) in [
+        (&["sync", "--once", "--timeout", "soon"][..], "soon"),
+        (&["sync", "--once", "--format", "xml"], "xml"),
+        (&["-c", "nowhere.toml", "sync", "--once"], "nowhere.toml"),
+        (&["flap"], "flap"),
+        (&["-q", "-v", "sync"], "--quiet"),
+        (&["-q", "sync", "-v"], "--quiet"),
+        (&["-v", "sync", "-q"], "--quiet"),
+        (&["sync", "--force"], "  <--once|--dry-run>\n"),
+        (&["sync", "--format", "json"], "  <--once|--dry-run>\n"),
+        (&["sync", "--timeout", "1m"], "  <--once|--dry-run>\n"),
     ] {
-        let output = world.program.run(&[&["sync"], option].concat()).exits(2);
-        let output = output.complains("  <--once|--dry-run>\n");
-        // Before anything is read, or done.
+        let output = world.program.run(args).exits(2).complains(words);
         assert!(output.stderr.starts_with("error: "), "{}", output.picture());
-        for pass in ["--once", "--dry-run"] {
-            let args = [&["sync", pass], option].concat();
-            world.program.run(&args).exits(1);
-        }
     }
+    world.program.set_env("OPTOGGLES_LOG", "loud");
+    let output = world.sync(&[]).exits(2);
+    output.complains("error: invalid log level `loud` in $OPTOGGLES_LOG: use off,");
+    assert_eq!(world.opal.http.count("*"), 0);
 }
 
 #[test]
-fn quiet_and_verbose_are_refused_together_wherever_they_stand() {
-    let world = World::of(&["us"]).build();
-    for args in [
-        ["-q", "-v", "serve"],
-        ["-q", "serve", "-v"],
-        ["-v", "serve", "-q"],
-    ] {
-        world.program.run(&args).exits(2).complains("error: ");
-    }
+fn the_log_level_comes_from_the_environment() {
+    let mut world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.program.set_env("OPTOGGLES_LOG", "Debug");
+    world.sync(&[]).exits(0).complains("DEBUG");
 }

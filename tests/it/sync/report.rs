@@ -53,32 +53,29 @@ fn what_a_target_had_that_cannot_be_read_is_not_known() {
         output
             .reports("rest-feature ? 17 users set")
             .sums_up("1 toggle: 1 updated");
+        let document = world.sync(&["--format", "json"]).exits(0).json();
+        let row = &document["toggles"][0];
+        assert_eq!((&row["result"], &row["users"]), (&json!("set"), &json!(17)));
+        assert!(row["added"].is_null() && row["removed"].is_null(), "{row}");
     }
 }
 
 #[test]
-fn a_toggle_that_a_readable_target_did_not_have_is_created() {
-    let world = World::of(&["rest-feature"]).readable().build();
-    world.opa.allow("rest-feature", &["ann", "bob", "cid"]);
-    let output = world.sync(&[]).exits(0);
-    output
-        .reports("rest-feature +3 3 users created")
-        .sums_up("1 toggle: 1 created");
-    assert!(world.store.has("rest-feature", &["ann", "bob", "cid"]));
-}
-
-#[test]
-fn one_user_is_a_user_and_no_users_are_a_valid_answer() {
-    let world = World::of(&["one", "none"]).readable().build();
+fn a_toggle_is_created_and_emptied_and_one_user_is_a_user() {
+    let world = World::of(&["one", "none", "new"]).readable().build();
     world.store.put("one", &["ann", "bob"]);
     world.store.put("none", &["ann", "bob"]);
     world.opa.allow("one", &["ann"]);
     world.opa.allow("none", &[]);
+    world.opa.allow("new", &["ann", "bob", "cid"]);
     let output = world.sync(&[]).exits(0);
-    let output = output.sums_up("2 toggles: 2 updated");
-    output.reports("none -2 0 users updated");
+    let output = output.sums_up("3 toggles: 1 created, 2 updated");
+    let output = output.reports("one -1 1 user updated");
+    let output = output.reports("none -2 0 users updated");
+    output.reports("new +3 3 users created");
     assert!(world.store.has("one", &["ann"]));
     assert!(world.store.has("none", &[]));
+    assert!(world.store.has("new", &["ann", "bob", "cid"]));
 }
 
 #[test]
@@ -158,18 +155,6 @@ fn json_has_the_same_facts() {
             output.picture()
         );
     }
-}
-
-#[test]
-fn what_is_not_known_is_not_in_the_json_either() {
-    let world = World::of(&["us"]).build();
-    world.store.put("us", &["eve"]);
-    world.opa.allow("us", &["ann"]);
-    let document = world.sync(&["--format", "json"]).exits(0).json();
-    let us = &document["toggles"][0];
-    assert_eq!(us["result"], "set");
-    assert_eq!(us["users"], 1);
-    assert!(us["added"].is_null() && us["removed"].is_null(), "{us}");
 }
 
 #[test]

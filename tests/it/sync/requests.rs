@@ -8,63 +8,30 @@ use crate::support::{World, owned};
 const SPEC: &str = "name = \"US\"\ntags = [\"a\", \"b\"]";
 
 #[test]
-fn a_new_toggle_is_created_and_then_gets_its_users_sorted() {
-    let world = World::of(&["us"]).spec("us", SPEC).build();
-    world.opa.allow("us", &["bob", "ann", "bob", "Zoe"]);
-    world.sync(&[]).exits(0);
-    assert_eq!(
-        world.store.http.lines("*"),
-        [
-            r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#,
-            r#"PATCH /api/toggles/us {"users":["Zoe","ann","bob"]}"#,
-        ]
-    );
-}
-
-#[test]
-fn a_toggle_that_exists_gets_its_spec_and_its_users() {
-    let world = World::of(&["us"]).spec("us", SPEC).build();
-    world.store.put("us", &["eve"]);
-    world.opa.allow("us", &["ann"]);
-    world.sync(&[]).exits(0);
-    assert_eq!(
-        world.store.http.lines("*"),
-        [
-            r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#,
-            r#"PATCH /api/toggles/us {"name":"US","tags":["a","b"]}"#,
-            r#"PATCH /api/toggles/us {"users":["ann"]}"#,
-        ]
-    );
-}
-
-#[test]
-fn an_empty_spec_is_not_sent() {
-    let world = World::of(&["us"]).build();
-    world.store.put("us", &["eve"]);
-    world.opa.allow("us", &["ann"]);
-    world.sync(&[]).exits(0);
-    assert_eq!(
-        world.store.http.lines("*"),
-        [
-            r#"POST /api/toggles {"key":"us"}"#,
-            r#"PATCH /api/toggles/us {"users":["ann"]}"#,
-        ]
-    );
-}
-
-#[test]
-fn a_readable_target_is_read_first_and_a_missing_toggle_created() {
-    let world = World::of(&["us"]).readable().spec("us", SPEC).build();
-    world.opa.allow("us", &["ann"]);
-    world.sync(&[]).exits(0);
-    assert_eq!(
-        world.store.http.lines("*"),
-        [
-            "GET /api/toggles/us",
-            r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#,
-            r#"PATCH /api/toggles/us {"users":["ann"]}"#,
-        ]
-    );
+fn a_toggle_is_read_where_it_can_be_created_described_and_gets_its_users_sorted() {
+    let create = r#"POST /api/toggles {"key":"us","name":"US","tags":["a","b"]}"#;
+    let describe = r#"PATCH /api/toggles/us {"name":"US","tags":["a","b"]}"#;
+    let update = r#"PATCH /api/toggles/us {"users":["Zoe","ann","bob"]}"#;
+    for (spec, is_readable, is_there, expected) in [
+        (SPEC, false, false, &[create, update][..]),
+        (SPEC, false, true, &[create, describe, update]),
+        (SPEC, true, false, &["GET /api/toggles/us", create, update]),
+        (
+            "",
+            false,
+            true,
+            &[r#"POST /api/toggles {"key":"us"}"#, update],
+        ),
+    ] {
+        let plan = World::of(&["us"]).spec("us", spec);
+        let world = if is_readable { plan.readable() } else { plan }.build();
+        if is_there {
+            world.store.put("us", &["eve"]);
+        }
+        world.opa.allow("us", &["bob", "ann", "bob", "Zoe"]);
+        world.sync(&[]).exits(0);
+        assert_eq!(world.store.http.lines("*"), expected);
+    }
 }
 
 #[test]

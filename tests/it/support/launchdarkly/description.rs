@@ -1,5 +1,4 @@
-//! LaunchDarkly's own description of its API, where it is at hand, as the judge of requests and of
-//! the stand-in's answers.
+//! LaunchDarkly's own description of its API, where it is at hand, as the judge of requests.
 
 mod prose;
 
@@ -11,7 +10,7 @@ use std::path::Path;
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
 
-use super::super::wire::{Answer, Request};
+use super::super::wire::Request;
 use super::SEMANTIC_PATCH;
 use super::query::Query;
 use prose::Prose;
@@ -59,18 +58,6 @@ impl Description {
             problems.extend(self.misfits(schema, &request.json()));
         }
         problems
-    }
-
-    pub(crate) fn problems_of_answer(&self, request: &Request, answer: &Answer) -> Vec<String> {
-        let status = answer.status.to_string();
-        let response = self.operation(request).map(|it| &it["responses"][&status]);
-        match response.filter(|response| !response.is_null()) {
-            Some(response) => {
-                let body = serde_json::from_slice(&answer.body).unwrap();
-                self.misfits(&response["content"]["application/json"]["schema"], &body)
-            }
-            None => vec![format!("{} is never answered {status}", request.line())],
-        }
     }
 
     fn operation(&self, request: &Request) -> Option<&Value> {

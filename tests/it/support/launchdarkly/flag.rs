@@ -139,13 +139,6 @@ impl Flag {
         self.environments.get_mut(key).expect("such an environment")
     }
 
-    /// The id of the variation with this value; the test knows that it is there.
-    pub(crate) fn id_of(&self, value: &Value) -> String {
-        let mut variations = self.variations.iter();
-        let found = variations.find(|variation| variation.value == *value);
-        found.expect("such a variation").id.clone()
-    }
-
     pub(super) fn show(&self, project: &str, view: &View<'_>) -> Value {
         let boolean =
             self.variations.len() == 2 && self.variations.iter().all(|one| one.value.is_boolean());
