@@ -15,10 +15,6 @@ fn holding(text: &str) -> Done {
     Done::Discover(0, Ok(Origin::File(Arc::new(document))))
 }
 
-fn failing(kind: Kind) -> Done {
-    Done::Discover(0, Err(failure(kind)))
-}
-
 /// A daemon that is in sync with a file that allows nobody.
 fn in_sync() -> Bench {
     let mut bench = Bench::serve(config(vec![file()], &[0]));
@@ -61,7 +57,7 @@ fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.millis(1000);
     assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(failing(Kind::Answer));
+    bench.done(Done::Discover(0, Err(failure(Kind::Answer))));
     bench.done(Done::Query(0, Ok(users(&["mallory"]))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.millis(1000);

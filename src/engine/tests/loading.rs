@@ -158,13 +158,9 @@ fn an_opal_that_loads_no_data_needs_to_load_none() {
         assert_eq!(loading.judge(&new, now), Verdict::Restarted);
         match is_told {
             true => loading.loads_no_data(),
-            false => [Load::Nothing; 2]
-                .into_iter()
-                .for_each(|load| loading.reported(load)),
+            false => (0..2).for_each(|_| loading.reported(Load::Nothing)),
         }
-        [Load::Policy; 2]
-            .into_iter()
-            .for_each(|load| loading.reported(load));
+        (0..2).for_each(|_| loading.reported(Load::Policy));
         assert_eq!(loading.judge(&told, now), Verdict::Ready);
     }
 }
