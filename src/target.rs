@@ -12,21 +12,20 @@ use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 
-/// Makes the requests to a platform. Of a toggle, at most one is under way.
+/// Makes the requests to a platform, at most one at a time for each toggle.
 pub trait Target: Send + Sync {
-    /// How it is to be dealt with.
+    /// What it can do, and within which limits.
     fn terms(&self) -> TargetTerms;
 
-    /// What the target holds of each of these toggles. Of several, those that it cannot tell of at once
-    /// may be left unknown: each of them is then asked for by itself.
+    /// What the target holds of each of these toggles. Of several, some may be left unknown: each of them is
+    /// then read by itself.
     fn read(&self, toggles: &[ToggleId]) -> Reads;
 
-    /// Makes edits, of one toggle or of several as its terms say. Where the toggle to describe or to
-    /// update is not there, a failure has the status 404.
+    /// Makes edits, of one toggle or, where its terms say so, of several. Where the toggle to describe or
+    /// update does not exist, the failure has the status 404.
     fn apply(&self, edits: &[Edit]) -> Applies;
 
-    /// Asks the target for all that the configuration takes for granted of it, without writing
-    /// anything.
+    /// Checks what the configuration expects of the target, without writing anything.
     fn check(&self) -> Answers;
 }
 
@@ -38,18 +37,13 @@ struct Type {
     open: Open,
 }
 
-/// The types of targets.
 static TYPES: &[&Type] = &[&flagd::TYPE, &launchdarkly::TYPE, &restapi::TYPE];
 
 pub(crate) fn types() -> Vec<&'static TargetType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
-/// The target of the configuration; its requests are counted in `requests`.
-///
-/// # Errors
-///
-/// Says what of its configuration cannot be used.
+/// Opens the target of a configuration. Fails where something in the configuration cannot be used.
 pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>, String> {
     let kind = config.target.kind;
     let found = TYPES.iter().find(|it| it.config == *kind);
@@ -57,7 +51,6 @@ pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>,
     (found.open)(config, requests)
 }
 
-/// Makes edits one after the other.
 fn one_by_one(
     edits: &[Edit],
     apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,

@@ -2,7 +2,6 @@
 
 mod definition;
 mod file;
-mod flag;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +11,9 @@ use crate::check::{Answers, Told};
 use crate::config::{Config, Key, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
-use crate::plan::{Environment, Observed, Present};
-use definition::Definition;
+use crate::plan::{Observed, Present};
+use definition::{Definition, Flag};
 use file::File;
-use flag::Flag;
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
@@ -40,13 +38,13 @@ pub(super) static TYPE: Type = Type {
     },
 };
 
-pub(super) struct Flagd {
+struct Flagd {
     all: Arc<Config>,
     file: File,
 }
 
-/// Held while a file is read, edited and replaced. After a reload the generation before it may still
-/// write the same file, perhaps under another name, so that there is one whatever the file is called.
+/// Held while a file is read, edited and replaced. One for all files: after a reload, the generation before
+/// it may still write the same file, perhaps under another name.
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Flagd {
@@ -57,16 +55,14 @@ impl Flagd {
         }
     }
 
-    /// Makes edits in one write: each costs a whole file and a wait for the disk. The file is left alone
-    /// where none changes anything.
+    /// Makes edits in one write, because each costs a whole file and a wait for the disk. The file is left
+    /// alone where none changes anything.
     fn write(&self, edits: &[Edit]) -> Result<Applies, Failure> {
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
-        let made = edits
-            .iter()
-            .map(|edit| (edit.toggle, self.make(edit, &mut definition)))
-            .collect();
+        let make = |edit: &Edit| (edit.toggle, self.make(edit, &mut definition));
+        let made = edits.iter().map(make).collect();
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
@@ -74,7 +70,7 @@ impl Flagd {
         Ok(made)
     }
 
-    /// Makes one edit. A flag that was taken away meanwhile is put back.
+    /// Makes one edit. A flag that was removed meanwhile is put back.
     fn make(&self, edit: &Edit, definition: &mut Definition) -> Result<Applied, Failure> {
         let toggle = &self.all.toggles[edit.toggle];
         let found = definition.flag(&toggle.key)?;
@@ -103,7 +99,7 @@ impl Flagd {
     fn check_file(&self) -> Result<String, Failure> {
         self.file.check_folder()?;
         let Some(text) = self.file.read()? else {
-            return Ok("is not there yet, and can be written".into());
+            return Ok("does not exist yet, and can be written".into());
         };
         let definition = self.parse(Some(&text))?;
         for toggle in &self.all.toggles {
@@ -127,10 +123,8 @@ impl Target for Flagd {
 
     fn read(&self, toggles: &[ToggleId]) -> Reads {
         let text = self.file.read();
-        let definition = text
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|text| self.parse(text.as_deref()));
+        let text = text.as_ref().map_err(Clone::clone);
+        let definition = text.and_then(|text| self.parse(text.as_deref()));
         let read = |id: &ToggleId| {
             let toggle = &self.all.toggles[*id];
             let definition = definition.as_ref().map_err(Clone::clone);
@@ -157,14 +151,10 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     let Some(flag) = flag else {
         return Observed::Absent;
     };
-    Observed::Present(Present {
-        described: flag.follows(&toggle.spec),
-        environments: vec![Environment {
-            users: flag.users().map(Arc::new),
-            named: None,
-            in_order: flag.is_in_order(),
-        }],
-    })
+    let users = flag.users().map(Arc::new);
+    let mut present = Present::plain(flag.follows(&toggle.spec), users);
+    present.environments[0].in_order = flag.is_in_order();
+    Observed::Present(present)
 }
 
 #[cfg(test)]

@@ -1,35 +1,31 @@
-//! LaunchDarkly.
-//!
-//! Its facts are those of its API description, and what is said of it in the comments.
+//! LaunchDarkly, as its API description has it.
 
-mod explain;
 mod flag;
 mod list;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
-use crate::check::Answers;
+use crate::check::{Answers, Told};
 use crate::config::{
     Config, Context, Key, Section, Setting, TargetType, Tls, ValueKind, warn_if_plain,
 };
-use crate::error::Failure;
+use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
-use crate::users::Users;
-use flag::{Flag, Instruction, Patch, State, Told};
+use flag::{Flag, FlagAnswer, Instruction, Patch, State, refuse};
 use list::Lists;
 use spec::Spec;
 
@@ -84,7 +80,7 @@ fn check_token(section: &mut Section, cx: &mut Context) {
     }
 }
 
-pub(super) struct LaunchDarkly {
+struct LaunchDarkly {
     token: Secret,
     base_url: Address,
     client: Client,
@@ -133,17 +129,17 @@ impl LaunchDarkly {
         let answer = self.client.send(request)?;
         match answer.status {
             200..=299 => Ok(answer),
-            _ => Err(explain::refusal_of(&answer, spec)),
+            _ => Err(refusal_of(&answer, spec)),
         }
     }
 
-    /// The same where a 404 may be about what the flag is, or should be, in.
+    /// The same where a 404 may be about the project or an environment.
     fn ask(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        self.send(request, spec)
-            .map_err(|failure| match failure.is_status(404) {
-                true => self.find(spec).err().unwrap_or(failure),
-                false => failure,
-            })
+        let sent = self.send(request, spec);
+        sent.map_err(|failure| match failure.is_status(404) {
+            true => self.find(spec).err().unwrap_or(failure),
+            false => failure,
+        })
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
@@ -157,9 +153,8 @@ impl LaunchDarkly {
         }
     }
 
-    /// Keeps what a flag was told to be.
-    fn keep(&self, id: ToggleId, told: Told) -> Result<Present, Failure> {
-        let flag = told.flag(&self.specs[id])?;
+    fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
+        let flag = answer.flag(&self.specs[id])?;
         let present = flag.present();
         self.flags().insert(id, flag);
         Ok(present)
@@ -200,7 +195,12 @@ impl LaunchDarkly {
             (_, None) => return self.read_one(id).map(Applied::Found),
         };
         match what {
-            What::Update(users) => self.update(id, &mut flag, users)?,
+            What::Update(users) => {
+                for (number, key) in self.specs[id].environments.iter().enumerate() {
+                    self.patch(id, Some(key), &flag.patch(number, users))?;
+                    flag.environments[number] = State::of(users);
+                }
+            }
             _ => {
                 self.patch(id, None, &flag.description)?;
                 flag.description.clear();
@@ -208,14 +208,6 @@ impl LaunchDarkly {
         }
         self.flags().insert(id, flag);
         Ok(Applied::Done)
-    }
-
-    fn update(&self, id: ToggleId, flag: &mut Flag, users: &Arc<Users>) -> Result<(), Failure> {
-        for (number, key) in self.specs[id].environments.iter().enumerate() {
-            self.patch(id, Some(key), &flag.patch(number, users))?;
-            flag.environments[number] = State::of(users);
-        }
-        Ok(())
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
@@ -229,6 +221,55 @@ impl LaunchDarkly {
                 there => Ok(Applied::Found(there)),
             },
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Looks for the project and the environments of a toggle.
+    fn find(&self, spec: &Spec) -> Result<(), Failure> {
+        let project = &*spec.proj_key;
+        self.look(&["projects", project], || {
+            format!(
+                "the project {project} does not exist, or the token cannot see it: correct \
+                 `proj_key` of the toggle {}, or create it in LaunchDarkly",
+                spec.key
+            )
+        })?;
+        spec.environments.iter().try_for_each(|key| {
+            let path = ["projects", project, "environments", key];
+            self.look(&path, || spec.has_no_environment(key))
+        })
+    }
+
+    fn who_am_i(&self) -> Result<String, Failure> {
+        let caller: Caller = self.get(&["caller-identity"])?.json()?;
+        let kind = match (caller.service_token, caller.token_kind.as_deref()) {
+            (true, _) => "a service token",
+            (false, Some("auth")) => "a personal token",
+            _ => "a token",
+        };
+        Ok(match caller.token_name {
+            Some(name) => format!("{kind} called {name:?}"),
+            None => kind.to_owned(),
+        })
+    }
+
+    /// Fails where it is not there, with the words of `missing`. The answer is not looked at: that of an
+    /// environment holds its SDK keys.
+    fn look(&self, path: &[&str], missing: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.get(path) {
+            Err(failure) if failure.is_status(404) => Err(refuse(missing())),
+            looked => looked.map(drop),
+        }
+    }
+
+    fn get(&self, path: &[&str]) -> Result<Answer, Failure> {
+        let answer = self.client.send(self.request(Method::GET, path, ""))?;
+        match answer.status {
+            200..=299 => Ok(answer),
+            status => {
+                let said = Refusal::of(&answer).words(&answer);
+                Err(answer.failure(&said, advice(status)))
+            }
         }
     }
 }
@@ -255,7 +296,27 @@ impl Target for LaunchDarkly {
     }
 
     fn check(&self) -> Answers {
-        self.check_all()
+        let token = self.who_am_i().map(Told::from);
+        let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for spec in self.specs.iter().filter(|_| token.is_ok()) {
+            let environments = projects.entry(&spec.proj_key).or_default();
+            environments.extend(spec.environments.iter().map(String::as_str));
+        }
+        let exists = |path: &[&str]| {
+            let missing = || "does not exist, or the token cannot see it".to_owned();
+            self.look(path, missing).map(|()| Told::from("exists"))
+        };
+        let mut found = vec![("token".to_owned(), token)];
+        for (project, environments) in projects {
+            let result = exists(&["projects", project]);
+            let is_there = result.is_ok();
+            found.push((format!("project {project}"), result));
+            for key in environments.into_iter().filter(|_| is_there) {
+                let result = exists(&["projects", project, "environments", key]);
+                found.push((format!("environment {project}/{key}"), result));
+            }
+        }
+        found
     }
 }
 
@@ -279,4 +340,71 @@ fn new_flag(spec: &Spec) -> impl Serialize {
 /// `env=a&env=b`: the keys need no encoding.
 fn query_of(environments: &[String]) -> String {
     format!("env={}", environments.join("&env="))
+}
+
+/// The answer about the identity of a token.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Caller {
+    token_name: Option<String>,
+    token_kind: Option<String>,
+    #[serde(default)]
+    service_token: bool,
+}
+
+/// The body of an error.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+const APPROVALS: &str = "changes in this environment require approval: let the token bypass approvals, \
+                         or do not require them for these flags";
+
+/// A refusal of something that was asked for a toggle.
+fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
+    let refusal = Refusal::of(answer);
+    let message = refusal.message.to_lowercase();
+    let advice = match answer.status {
+        // Approvals that are required come as 405, and sometimes as 403.
+        403 if message.contains("approval") => Some(APPROVALS),
+        405 => Some(APPROVALS),
+        400 if message.contains("schedule") => Some(
+            "it conflicts with a scheduled change: cancel that in LaunchDarkly, or wait for it",
+        ),
+        status => advice(status),
+    };
+    let failure = answer.failure(&refusal.words(answer), advice);
+    failure.about(&format!("flag {} of project {}", spec.key, spec.proj_key))
+}
+
+fn advice(status: u16) -> Option<&'static str> {
+    match status {
+        401 => {
+            Some("the token is wrong or has expired: set `token` of `[target]` to an access token")
+        }
+        403 => Some(
+            "the token does not allow this: give it the role Writer, or one that may create flags \
+             and update their targeting",
+        ),
+        _ => None,
+    }
+}
+
+impl Refusal {
+    fn of(answer: &Answer) -> Refusal {
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    /// LaunchDarkly's own words; of an answer that is not in its form, all of it.
+    fn words(&self, answer: &Answer) -> String {
+        let words = [&*self.code, &*self.message];
+        let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
+        match words.is_empty() {
+            true => quote(&answer.body),
+            false => quote(words.join(": ").as_bytes()),
+        }
+    }
 }

@@ -50,7 +50,7 @@ fn where_all_is_well_every_answer_is_reported_and_nothing_is_written() {
     let expected = format!(
         "source main      OPAL                     ok: OPA is at {opa}\n\
          source main      callbacks                ok: not registered (serve does that)\n\
-         source main      OPA                      ok: answers, and says that all is loaded\n\
+         source main      OPA                      ok: answers, everything is loaded\n\
          toggle us        rule data.app.rbac.us    ok: 2 users\n\
          toggle tax       rule data.app.rbac.tax   ok: 1 user\n\
          target restapi   endpoint_url             ok: answers\n"

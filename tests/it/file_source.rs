@@ -92,10 +92,10 @@ fn a_pass_takes_the_users_from_the_file() {
 fn a_file_is_looked_for_in_the_folder_of_the_configuration() {
     let files = Files::at("/dev/null");
     let output = files.program.run(&ONCE).exits(1);
-    output.says("file /dev/null cannot be read: it is no plain file");
+    output.says("file /dev/null cannot be read: not a regular file");
     let files = Files::at("folder/users.json");
     let output = files.program.run(&ONCE).exits(1);
-    output.says("folder/users.json cannot be read: there is no such file");
+    output.says("folder/users.json cannot be read: no such file");
 }
 
 #[test]
@@ -249,8 +249,10 @@ fn check_config_reads_the_file_with_online_alone() {
     let online = ["check-config", "--online"];
     let output = files.program.run(&online).exits(1);
     output
-        .says("file                     failed: file users.json cannot be read: there is no such file")
-        .says("rule data.app.rbac.us    failed: not asked: the file failed (the file cannot be read)");
+        .says("file                     failed: file users.json cannot be read: no such file")
+        .says(
+            "rule data.app.rbac.us    failed: not asked: the file failed (the file cannot be read)",
+        );
     files
         .program
         .write("users.json", r#"{"app":{"rbac":{"us":["ann"]}}}"#);

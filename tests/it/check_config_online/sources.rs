@@ -9,7 +9,7 @@ use crate::support::opa::{READY, query_of};
 use crate::support::wire::Request;
 use crate::support::{Answer, Fault, World};
 
-const ALL_LOADED: &str = "source main OPA ok: answers, and says that all is loaded";
+const ALL_LOADED: &str = "source main OPA ok: answers, everything is loaded";
 
 /// An entry that leads to the address in its key, with another token than ours.
 fn entry_of(request: &Request) -> Answer {
@@ -41,7 +41,7 @@ fn where_opal_is_down_the_reason_stands_once_and_the_target_is_still_asked() {
     let lines = findings(&world.check_online().exits(1));
     let url = world.opal.http.url();
     let reason =
-        format!("GET {url}/policy-store/config: connection refused: nothing listens there");
+        format!("GET {url}/policy-store/config: connection refused: nothing is listening there");
     let start = format!("source main OPAL failed: {reason}");
     assert!(lines[0].starts_with(&start), "{lines:?}");
     assert_eq!(

@@ -57,11 +57,11 @@ fn a_target_that_refuses_or_redirects_or_breaks_fails() {
     for (status, advice) in [
         (
             401,
-            " (it does not know who asks: correct extra_headers, or the user in endpoint_url)",
+            " (credentials missing or wrong: check extra_headers, or the user in endpoint_url)",
         ),
         (
             403,
-            " (who asks may not do this: see extra_headers, or the user in endpoint_url)",
+            " (credentials lack permission: check extra_headers, or the user in endpoint_url)",
         ),
         (
             302,
