@@ -175,10 +175,8 @@ fn retain<T: MetricVecBuilder>(metrics: &MetricVec<T>, label: &str, kept: &HashS
     for metric in families.iter().flat_map(MetricFamily::get_metric) {
         let labels = metric.get_label().iter();
         let labels: HashMap<&str, &str> = labels.map(|pair| (pair.name(), pair.value())).collect();
-        if labels
-            .get(label)
-            .is_some_and(|value| !kept.contains(*value))
-        {
+        let value = labels.get(label);
+        if value.is_some_and(|value| !kept.contains(*value)) {
             // It may be gone already.
             let _ = metrics.remove(&labels);
         }

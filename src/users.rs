@@ -39,7 +39,6 @@ impl Users {
         self.ends.first() == Some(&0)
     }
 
-    /// The total length of the keys.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }

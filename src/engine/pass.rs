@@ -189,7 +189,6 @@ impl Engine {
         self.notify(Subject::Source(id), news);
     }
 
-    /// A query has ended, with this failure if it failed.
     pub(super) fn count_answer(
         &mut self,
         id: SourceId,

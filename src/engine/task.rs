@@ -12,7 +12,7 @@ use super::{Engine, News, Subject};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Instant,
-    /// Random, from 0 to 1, for the waits.
+    /// From 0 to 1, for the waits.
     pub(crate) chance: f64,
 }
 

@@ -427,17 +427,16 @@ impl Engine {
         match why {
             Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
             Decision::Held(failure) => self.hold_back(id, failure),
-            Decision::InSync => self.note_in_sync(id, now.at),
-            Decision::Wait | Decision::Step(_) | Decision::Stale => {}
+            Decision::InSync if self.toggles[id].desired.is_some() => {
+                self.note_in_sync(id, now.at);
+            }
+            _ => {}
         }
         self.settled(id);
     }
 
     fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
-        if toggle.desired.is_none() {
-            return;
-        }
         toggle.due = false;
         toggle.last_success = Some(now);
         if std::mem::take(&mut toggle.unsure) {

@@ -61,7 +61,6 @@ pub(crate) enum State {
     Failing,
 }
 
-/// A source or a toggle.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) state: State,
@@ -269,7 +268,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// An event for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
     pub(crate) subject: Subject,
