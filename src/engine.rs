@@ -1,8 +1,8 @@
-//! What is known of each source and toggle: events in, jobs and notices out; no I/O, no clock.
+//! The state of each source and toggle: events in, jobs and notices out; no I/O, no clock.
 //!
-//! A source is connected to (discovered, registered with), and then passes ask it for the users of
-//! its toggles. A toggle has two tasks that never wait for each other: its query at the source, and
-//! its next step at the target. Per toggle at most one request of each is in flight.
+//! Once a source is connected (discovered and registered with), passes query it for the users of its
+//! toggles. A toggle has two tasks that never wait for each other: its query at the source, and its next
+//! step at the target. At most one request of each is in flight.
 
 mod loading;
 mod pass;
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::job::{Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
 use crate::schedule::Timers;
-use source::Source;
+use source::{CallbackHealth, Source};
 use task::{Key, Slots, Timer};
 use toggle::Toggle;
 
@@ -40,9 +40,8 @@ pub(crate) enum Mode {
     Once {
         /// No retry starts later.
         until: Instant,
-        /// Nothing may be changed at the target.
         dry_run: bool,
-        /// Changes are made that `max_removal` forbids.
+        /// `max_removal` does not apply.
         force: bool,
     },
 }
@@ -50,20 +49,19 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) enum Event {
     Callback(SourceId),
-    /// OPAL reports a load of everything, or of an entry that it loads periodically.
     Loaded(SourceId, Load),
     Done(Done),
-    /// A request that an engine before this one made for a toggle has ended.
+    /// A request for a toggle from the engine of an earlier configuration has ended.
     Ended(ToggleId),
-    /// An engine before this one has left a source. It can have been one of ours under another name, so
-    /// that our registration went with it.
+    /// The engine of an earlier configuration has left a source. If it is one of ours under another name,
+    /// our registration is gone.
     Left,
     Time,
-    /// The program is to end: no new requests, except to take registrations back.
+    /// No new requests, except to unregister.
     Stop,
 }
 
-/// What a notice is about, or which row of the status can have changed.
+/// What a notice, or a row of the status, is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Source(SourceId),
@@ -71,41 +69,35 @@ pub(crate) enum Subject {
     Target,
 }
 
-/// How much longer than the time from one to the next a resync may take: a request that hangs and ends at
-/// `http_timeout` is told of as such.
+/// By how much a resync may exceed its interval, so that a request that ends at `http_timeout` is reported
+/// as such.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// A pass over everything that has not come to all of it yet.
 struct Resync {
     since: Instant,
-    /// The toggles that it has not looked at, or sent again.
+    /// Toggles that it has not read, or sent again.
     left: BTreeSet<ToggleId>,
-    /// It takes longer than the time from one to the next.
     is_overdue: bool,
 }
 
-/// Owns all that the program knows. One thread owns the engine.
+/// Owned by one thread, the worker.
 pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    /// Of the target.
     terms: TargetTerms,
     sources: Vec<Source>,
     toggles: Vec<Toggle>,
-    /// Toggles with a change to send to the target, and those with anything else to do there, which
-    /// waits for these.
+    /// Toggles with a change to send to the target; all other steps wait for these.
     changes: VecDeque<ToggleId>,
     looks: VecDeque<ToggleId>,
     slots: Slots,
-    /// Until when the target asked for a pause, and how it said so.
+    /// The end of the pause that the target asked for, and its words.
     paused: Option<(Instant, Failure)>,
     timers: Timers<Timer>,
-    /// Requests that need no slot: at most one of a kind for each source.
+    /// Jobs that need no slot: at most one of each kind for each source.
     urgent: VecDeque<Job>,
     in_flight: usize,
-    /// Of these, how many change something somewhere.
-    changing: usize,
-    /// Counts what is asked, answered and heard, so that it is known what was asked after what.
+    /// Counts requests, responses and callbacks, which gives them an order.
     turn: u64,
     resync: Option<Resync>,
     started: bool,
@@ -115,30 +107,22 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Nothing happens before [`Engine::start`].
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
+        let at_once = terms.target.at_once;
         let source = |terms| Source::new(terms, mode, slots);
-        let Terms {
-            sources,
-            target: terms,
-        } = terms;
         Engine {
             mode,
-            sources: sources.into_iter().map(source).collect(),
+            sources: terms.sources.into_iter().map(source).collect(),
             toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
             changes: VecDeque::new(),
             looks: VecDeque::new(),
-            slots: match terms.at_once {
-                None => Slots::new(slots),
-                Some(limit) => Slots::strict(limit.min(slots)),
-            },
-            terms,
+            slots: Slots::new(at_once.unwrap_or(slots).min(slots), at_once.is_some()),
+            terms: terms.target,
             paused: None,
-            timers: Timers::default(),
+            timers: Timers::new(),
             urgent: VecDeque::new(),
             in_flight: 0,
-            changing: 0,
             turn: 1,
             resync: None,
             started: false,
@@ -149,11 +133,12 @@ impl Engine {
         }
     }
 
-    /// Connects to every source that it has not inherited a connection with, and creates every
-    /// toggle.
+    /// Connects to the sources, unless the connection was inherited, and to all toggles.
     pub(crate) fn start(&mut self, now: Moment) {
         for source in 0..self.sources.len() {
-            if self.sources[source].resumes() {
+            let known = &self.sources[source];
+            if known.has_registered && known.is_connected() && !known.connecting {
+                // It was inherited.
                 self.ask_for_pass(source, Cause::Reload, now);
             } else {
                 self.connect(source, now);
@@ -172,19 +157,21 @@ impl Engine {
 
     pub(crate) fn handle(&mut self, event: Event, now: Moment) {
         match event {
-            // A file is read again, whatever is said of it.
+            // A callback for a file only causes it to be read.
             Event::Callback(source) if self.sources[source].terms.is_read => {
                 self.begin(Key::Discover(source));
             }
             Event::Callback(source) => {
-                self.heard_callback(source);
+                self.sources[source].callback_health = CallbackHealth::Working;
                 self.heard_news(source, now.at);
                 self.ask_for_pass(source, Cause::Callback, now);
             }
             Event::Loaded(source, load) => self.was_loaded(source, load, now),
             Event::Done(done) => self.done(done, now),
             Event::Ended(toggle) => self.ended(toggle, now),
-            Event::Left => self.look_at_registrations(),
+            Event::Left => {
+                (0..self.sources.len()).for_each(|source| self.check_registration(source));
+            }
             Event::Time => {}
             Event::Stop => self.stop(),
         }
@@ -194,7 +181,7 @@ impl Engine {
         self.check_started();
     }
 
-    /// The next job that can be done now. Ask until there is none.
+    /// The next job that can be done now, until there is none.
     pub(crate) fn next_job(&mut self, now: Moment) -> Option<Job> {
         if !self.stopping {
             self.ask_if_ready(now.at);
@@ -208,11 +195,10 @@ impl Engine {
             self.sources[source].asking = self.tick();
         }
         self.in_flight += usize::from(job.is_some());
-        self.changing += usize::from(job.as_ref().is_some_and(Job::changes_something));
         job
     }
 
-    /// When [`Event::Time`] is to be sent, unless something else happens before.
+    /// When the next [`Event::Time`] is due.
     pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
         let waits = !self.changes.is_empty() || !self.looks.is_empty();
         let steps = (waits && self.paused.is_none()).then_some(&self.slots);
@@ -223,17 +209,19 @@ impl Engine {
         free.chain(self.timers.next()).min()
     }
 
-    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: a program
-    /// that is to end does not wait for answers that it has no use for.
+    /// Whether nothing is in flight that changes anything: the shutdown does not wait for other responses.
     pub(crate) fn may_end(&self) -> bool {
-        self.changing == 0 && self.urgent.is_empty()
+        let is_changing = |source: &Source| source.register.is_running() || source.is_leaving;
+        self.urgent.is_empty()
+            && !self.sources.iter().any(is_changing)
+            && self.toggles.iter().all(|toggle| toggle.edit.is_none())
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.urgent.is_empty()
     }
 
-    /// Whether the one pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
+    /// Whether the pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
     pub(crate) fn is_finished(&self) -> bool {
         self.until().is_some()
             && self.is_idle()
@@ -251,7 +239,6 @@ impl Engine {
 
     fn done(&mut self, done: Done, now: Moment) {
         self.in_flight -= 1;
-        self.changing -= usize::from(done.has_changed_something());
         match done {
             Done::Discover(source, result) => self.discovered(source, result, now),
             Done::Register(source, result) => self.registered(source, result, now),
@@ -288,10 +275,10 @@ impl Engine {
         }
     }
 
-    /// What was changed by hand is found, or overridden, after all changes of policy. What the resync
-    /// before has not come to yet is done in this one.
+    /// Finds or overrides what was changed by hand, after all changes of policy. What the previous resync did
+    /// not reach is part of this one.
     fn begin_resync(&mut self, now: Moment) {
-        // What waits for its retry has been come to, and must not keep the others from the next resync.
+        // A toggle that waits for its retry must not delay the next resync of the others.
         let left = (0..self.toggles.len()).filter(|id| !self.toggles[*id].apply.is_waiting());
         self.resync = Some(Resync {
             since: now.at,
@@ -308,7 +295,7 @@ impl Engine {
                 toggle.observed.forget(false);
             }
         }
-        // All at once, so that what can be read together is.
+        // All at once, so that they can be read together.
         (0..self.toggles.len()).for_each(|id| self.decide_again(id, now));
         for source in 0..self.sources.len() {
             self.load_at_resync(source, now);
@@ -317,15 +304,15 @@ impl Engine {
         self.end_resync(now.at);
     }
 
-    /// The resync has come to a toggle, whatever became of that.
-    fn note_looked_at(&mut self, id: ToggleId, now: Instant) {
+    /// The resync has reached a toggle, whatever the result.
+    fn note_reached(&mut self, id: ToggleId, now: Instant) {
         if let Some(resync) = &mut self.resync {
             resync.left.remove(&id);
             self.end_resync(now);
         }
     }
 
-    /// Ends the resync when it has come to every toggle. The next one begins an interval later.
+    /// Ends the resync when it has reached every toggle. The next one begins an interval later.
     fn end_resync(&mut self, now: Instant) {
         let resync = self.resync.take_if(|resync| resync.left.is_empty());
         if resync.is_some() {
@@ -345,7 +332,7 @@ impl Engine {
     }
 
     fn set_resync(&mut self, now: Instant) {
-        // One that was due before a reload is not put off.
+        // A reload does not postpone it.
         let due = self.timers.get(Timer::Resync);
         self.timers.cancel(Timer::Resync);
         if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {
@@ -364,14 +351,14 @@ impl Engine {
         self.turn
     }
 
-    /// `/health/started`: once it is true, it stays.
+    /// For `/health/started`, which stays true.
     fn check_started(&mut self) {
         self.started = self.started
             || (self.sources.iter().all(Source::is_connected)
                 && self.toggles.iter().all(|toggle| toggle.exists));
     }
 
-    /// The end of a single pass: no retry starts later.
+    /// The end of a single pass.
     fn until(&self) -> Option<Instant> {
         match self.mode {
             Mode::Once { until, .. } => Some(until),

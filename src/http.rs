@@ -18,9 +18,9 @@ use ureq::{Agent, Proxy, SendBody};
 
 use crate::address::password;
 use crate::config::Tls;
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
-use crate::seconds::Seconds;
 use crate::secret::Secret;
 pub(crate) use answer::{Answer, Object};
 use proxy::Proxies;

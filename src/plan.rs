@@ -1,6 +1,5 @@
 //! Desired and observed users → what to do next at the target.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use crate::users::{Change, Users};
 /// What is known of a toggle at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Observed {
-    /// Nothing: it has to be read, or created to see if it is there.
+    /// Nothing: it has to be read, or created to find out whether it exists.
     #[default]
     Unknown,
     /// The target does not have it.
@@ -22,60 +21,59 @@ pub enum Observed {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Present {
     /// Whether its metadata follow `spec`.
-    pub described: bool,
-    /// Who has it, in each environment that it is kept in; a target without environments is one.
-    pub environments: Vec<Environment>,
+    pub(crate) described: bool,
+    /// A target without environments counts as one.
+    pub(crate) environments: Vec<Environment>,
 }
 
 /// A toggle in one environment of the target.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Environment {
-    /// Who has the toggle, where that is known.
-    pub users: Option<Arc<Users>>,
-    /// Who is named there although the flag, as it is, does not serve exactly these users: for the
-    /// removal limit they count as having it.
-    pub named: Option<Arc<Users>>,
-    /// Whether it is on for no other user, whatever becomes of these: nothing but users can differ.
-    pub in_order: bool,
+pub(crate) struct Environment {
+    /// Who has the toggle, if known.
+    pub(crate) users: Option<Arc<Users>>,
+    /// Users who are named in a flag that does not serve exactly these: for the removal limit, they have it.
+    pub(crate) named: Option<Arc<Users>>,
+    /// Whether only users can differ.
+    pub(crate) in_order: bool,
 }
 
-/// What was sent for a toggle, for the removal limit.
+/// What was sent to a toggle, for the removal limit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// Who was sent last, or found at the target, with those who may have been sent since.
+    /// The users who were sent or read last, and those who may have been added since.
     last: Option<Arc<Users>>,
-    /// An update may have been done since `last`, or may not.
+    /// An update since then may or may not have been applied.
     in_doubt: bool,
-    /// What was changed in each environment, and when, from the first removal on.
+    /// The changes in each environment, from the first removal on.
     steps: Vec<(Instant, Vec<Arc<Change>>)>,
 }
 
-/// How many of how many users of one environment an update would remove.
+/// How many users of one environment an update would remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Removal {
     pub(crate) removed: usize,
     pub(crate) of: usize,
 }
 
-/// One thing to do at the target.
+/// A step at the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Read the toggle.
     Read,
     /// Create it.
     Create,
-    /// Bring its metadata in line with `spec`.
+    /// Set its metadata to its `spec`.
     Describe,
     /// Set its users.
     Update,
 }
 
 impl Observed {
-    /// The steps that are left towards a toggle that exists, is on for exactly the desired users in every
-    /// environment, and follows its `spec`: each can be taken without those before it.
+    /// The steps that remain until the toggle exists, is on for exactly the desired users in every environment,
+    /// and follows its `spec`. Each can be taken without those before it.
     ///
-    /// `desired` is none while the users are not known, and then nothing is done about them. `readable`
-    /// tells whether the target can be read; where it cannot, creating tells if a toggle exists.
+    /// While the users are unknown, `desired` is none and nothing is done about them. A target that is not
+    /// `readable` shows by a creation whether a toggle exists.
     pub fn steps(&self, desired: Option<&Users>, readable: bool) -> Vec<Step> {
         let present = match self {
             Observed::Unknown if readable => return vec![Step::Read],
@@ -90,7 +88,7 @@ impl Observed {
         steps.into_iter().flatten().collect()
     }
 
-    /// Forgets the users, after a request whose outcome is not known.
+    /// After a request whose outcome is unknown.
     pub(crate) fn forget_users(&mut self, readable: bool) {
         match self {
             Observed::Present(present) if !readable => {
@@ -101,8 +99,7 @@ impl Observed {
         }
     }
 
-    /// Forgets all that could have been changed by hand, for a resync: what can be read is read
-    /// again, the rest is sent again.
+    /// Forgets all that could have been changed by hand: it is read again, or sent again.
     pub(crate) fn forget(&mut self, readable: bool) {
         self.forget_users(readable);
         if let Observed::Present(present) = self {
@@ -110,8 +107,8 @@ impl Observed {
         }
     }
 
-    /// Who comes and who goes in each environment where these users are sent; none for one in which it
-    /// is not known who has the toggle. Environments that have the same users share the change.
+    /// The change of each environment, none where its users are unknown. Environments with the same users
+    /// share it.
     pub(crate) fn changes_to(&self, desired: &Users) -> Vec<Option<Arc<Change>>> {
         let present = match self {
             Observed::Unknown => return vec![None],
@@ -142,9 +139,8 @@ impl Observed {
         matches!(self, Observed::Present(present) if in_order(present))
     }
 
-    /// What an update would take away in each environment, given its change there: from those who have
-    /// the toggle, and from those who had it before each removal in `history`. None for an environment
-    /// in which it is not known who has the toggle.
+    /// What an update would remove in each environment, given its change there: from the users who have the
+    /// toggle, and from those who had it before each removal in `history`. None where they are unknown.
     pub(crate) fn removals(
         &self,
         desired: &Users,
@@ -160,7 +156,7 @@ impl Observed {
         for (number, (environment, change)) in environments.iter().zip(changes).enumerate() {
             let removal = environment.removal(desired, change.as_deref(), history);
             removals.push(removal);
-            // What takes nothing away now is not held for what was taken away before.
+            // Earlier removals alone hold nothing back.
             if let Some(removal) = removal.filter(|removal| removal.removed > 0) {
                 let earlier = history.earlier(number, desired, removal);
                 removals.extend(earlier.into_iter().map(Some));
@@ -169,67 +165,51 @@ impl Observed {
         removals
     }
 
-    /// The set that equals this one, if an environment has it.
+    /// An equal set that an environment already has.
     pub(crate) fn same(&self, users: &Users) -> Option<&Arc<Users>> {
         let Observed::Present(present) = self else {
             return None;
         };
-        let mut known = present
-            .environments
-            .iter()
-            .filter_map(|it| it.users.as_ref());
+        let environments = present.environments.iter();
+        let mut known = environments.filter_map(|it| it.users.as_ref());
         known.find(|known| ***known == *users)
     }
 
-    /// Takes note that the users were sent, with success.
+    /// The users were sent successfully.
     pub fn set_users(&mut self, users: &Arc<Users>) {
         if let Observed::Present(present) = self {
             for environment in &mut present.environments {
-                *environment = Environment::of(Arc::clone(users));
+                *environment = Environment {
+                    users: Some(Arc::clone(users)),
+                    in_order: true,
+                    ..Environment::default()
+                };
             }
         }
     }
 }
 
 impl Present {
-    /// A toggle of a target without environments, with these users where they are known.
-    pub fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
+    /// A toggle of a target without environments.
+    pub(crate) fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
+        let environment = Environment {
+            users,
+            in_order: true,
+            ..Environment::default()
+        };
         Present {
             described,
-            environments: vec![Environment {
-                users,
-                named: None,
-                in_order: true,
-            }],
+            environments: vec![environment],
         }
     }
 
     fn is_on_for(&self, desired: &Users) -> bool {
-        self.environments
-            .iter()
-            .all(|environment| environment.is_on_for(desired))
-    }
-}
-
-impl Removal {
-    /// By the share of those who have the toggle, and where that is the same, by their number.
-    pub(crate) fn cmp_share(&self, other: &Removal) -> Ordering {
-        let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
-        let by_share = share(self).total_cmp(&share(other));
-        by_share.then(self.removed.cmp(&other.removed))
+        let is_on = |it: &Environment| it.in_order && it.users.as_deref() == Some(desired);
+        self.environments.iter().all(is_on)
     }
 }
 
 impl Environment {
-    /// One in which exactly these users have the toggle, and nothing else is to be done.
-    pub fn of(users: Arc<Users>) -> Environment {
-        Environment {
-            users: Some(users),
-            named: None,
-            in_order: true,
-        }
-    }
-
     fn removal(
         &self,
         desired: &Users,
@@ -250,18 +230,13 @@ impl Environment {
             of: had.len(),
         })
     }
-
-    /// Whether nothing is left to do for these users.
-    pub fn is_on_for(&self, desired: &Users) -> bool {
-        self.in_order && self.users.as_deref() == Some(desired)
-    }
 }
 
-/// How many steps are kept apart: older ones are taken together.
+/// How many steps are kept: older ones are merged.
 const STEPS: usize = 64;
 
 impl History {
-    /// That of a toggle that was created just now, and has no users.
+    /// Of a toggle that was just created, and has no users.
     pub(crate) fn of_new() -> History {
         History {
             last: Some(Arc::default()),
@@ -273,7 +248,6 @@ impl History {
         self.steps.retain(|(at, _)| *at >= start);
     }
 
-    /// These users were sent, with this change where it is known.
     pub(crate) fn sent(
         &mut self,
         users: &Arc<Users>,
@@ -291,7 +265,7 @@ impl History {
         self.in_doubt = false;
     }
 
-    /// These users were sent, and it is not known whether that was done: who may have the toggle has it.
+    /// An update with these users may or may not have been applied: all who may have the toggle count.
     pub(crate) fn may_have(&mut self, sent: &Users) {
         if let Some(last) = &mut self.last {
             *last = Arc::new(last.and(sent));
@@ -299,21 +273,19 @@ impl History {
         self.in_doubt = true;
     }
 
-    /// The target tells who has the toggle. Where that is not what was sent, it was changed by hand, and
-    /// what was removed before counts no longer.
+    /// The toggle was read. If it differs from what was sent, it was changed by hand, and earlier removals no
+    /// longer count.
     pub(crate) fn seen(&mut self, environments: &[Environment], now: Instant) {
-        // What one environment has says nothing of another in which it is not known who has the toggle.
-        let known: Option<Vec<&Arc<Users>>> =
-            environments.iter().map(|it| it.users.as_ref()).collect();
-        let known = known.unwrap_or_default();
+        // If the users of one environment are unknown, the others prove nothing.
+        let known = environments.iter().map(|it| it.users.as_ref());
+        let known: Vec<&Arc<Users>> = known.collect::<Option<_>>().unwrap_or_default();
         let Some(largest) = known.iter().copied().max_by_key(|users| users.len()) else {
             return;
         };
         match &self.last {
             Some(last) if known.contains(&last) => {}
             Some(last) if self.in_doubt => {
-                let change = Arc::new(largest.change_from(last));
-                self.note(vec![change], now);
+                self.note(vec![Arc::new(largest.change_from(last))], now);
             }
             _ => self.steps.clear(),
         }
@@ -336,13 +308,13 @@ impl History {
         }
     }
 
-    /// What an update would take away from those who had the toggle in an environment before each
-    /// removal that is known of, given what it takes away from those who have it now.
+    /// What an update would remove from the users who had the toggle before each earlier removal, given what
+    /// it removes from those who have it now.
     fn earlier(&self, environment: usize, desired: &Users, now: Removal) -> Vec<Removal> {
         let mut earlier = Vec::new();
         let mut removal = now;
         for (_, changes) in self.steps.iter().rev() {
-            // Where the environments are others than they were, any change of the step will do.
+            // If the environments have changed, any change of the step will do.
             let Some(change) = changes.get(environment).or(changes.last()) else {
                 continue;
             };

@@ -1,6 +1,6 @@
 //! What `/health` and `/status` show; only the worker writes it.
 //!
-//! Nothing here holds a user's name, a token, or the remote's own words: those can quote users.
+//! Nothing here holds a user's name, a token, or the remote's own words, which can quote users.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ pub(crate) struct Report {
 }
 
 /// The answer of `/status`; sources and toggles in the order of the configuration.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Rows {
     pub(crate) version: &'static str,
     pub(crate) uptime_seconds: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Rows {
     pub(crate) toggles: Vec<ToggleRow>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct SourceRow {
     pub(crate) id: String,
     #[serde(rename = "type")]
@@ -47,7 +47,7 @@ pub(crate) struct SourceRow {
     pub(crate) next_retry: Option<Time>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct TargetRow {
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
@@ -57,7 +57,7 @@ pub(crate) struct TargetRow {
     pub(crate) last_error: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct ToggleRow {
     pub(crate) key: String,
     pub(crate) source: String,
@@ -68,7 +68,7 @@ pub(crate) struct ToggleRow {
     pub(crate) next_retry: Option<Time>,
 }
 
-/// A time of the day, as RFC 3339 has it, in UTC.
+/// Shown as RFC 3339, in UTC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Time(pub(crate) SystemTime);
 
@@ -87,12 +87,12 @@ impl Status {
         }
     }
 
-    /// Takes over what has changed in the engine. For the worker only.
+    /// Takes over what has changed in the engine.
     pub(crate) fn publish(&self, engine: &mut Engine, now: Clocks) {
         self.rows().take_over(engine, now);
     }
 
-    /// Goes on with another configuration, and its engine. For the worker only.
+    /// Switches to another configuration and its engine.
     pub(crate) fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
         let mut rows = Rows::of(config);
         rows.take_over(engine, now);
@@ -121,10 +121,9 @@ impl Status {
     /// Everything in one line, such as `8 of 10 toggles in sync, 2 failing`.
     pub(crate) fn line(&self) -> String {
         let rows = self.rows();
-        let noun = if rows.toggles.len() == 1 {
-            "toggle"
-        } else {
-            "toggles"
+        let noun = match rows.toggles.len() {
+            1 => "toggle",
+            _ => "toggles",
         };
         let (in_sync, all) = (rows.count(State::InSync), rows.toggles.len());
         let mut line = format!("{in_sync} of {all} {noun} in sync{}", rows.stuck());
@@ -148,33 +147,23 @@ impl Rows {
             id: source.id.clone(),
             kind: source.kind,
             state: State::Connecting,
-            last_success: None,
-            last_error: None,
-            next_retry: None,
+            ..SourceRow::default()
         });
         let toggles = config.toggles.iter().map(|toggle| ToggleRow {
             key: toggle.key.clone(),
             source: config.sources[toggle.users_policy.source].id.clone(),
             state: State::Waiting,
-            users: None,
-            last_success: None,
-            last_error: None,
-            next_retry: None,
+            ..ToggleRow::default()
         });
         Rows {
             version: env!("CARGO_PKG_VERSION"),
-            uptime_seconds: 0,
-            status: State::Starting,
-            started: false,
             sources: sources.collect(),
             target: TargetRow {
                 kind: config.target.kind.peer.name,
-                state: State::Ok,
-                paused_until: None,
-                resync_overdue: false,
-                last_error: None,
+                ..TargetRow::default()
             },
             toggles: toggles.collect(),
+            ..Rows::default()
         }
     }
 
@@ -198,32 +187,26 @@ impl Rows {
     }
 
     fn reasons(&self) -> impl Iterator<Item = String> {
-        fn reason(what: impl fmt::Display, error: &Option<String>) -> Option<String> {
-            let error = error.as_ref()?;
-            Some(format!("{what}: {error}"))
-        }
         let sources = self.sources.iter();
-        let sources =
-            sources.filter_map(|row| reason(format_args!("source {}", row.id), &row.last_error));
+        let sources = sources.map(|row| ("source ", &*row.id, &row.last_error));
+        let target = [("target", "", &self.target.last_error)];
         let toggles = self.toggles.iter();
-        let toggles =
-            toggles.filter_map(|row| reason(format_args!("toggle {}", row.key), &row.last_error));
-        let target = reason("target", &self.target.last_error);
-        sources.chain(target).chain(toggles)
+        let toggles = toggles.map(|row| ("toggle ", &*row.key, &row.last_error));
+        let all = sources.chain(target).chain(toggles);
+        all.filter_map(|(what, id, error)| Some(format!("{what}{id}: {}", error.as_ref()?)))
     }
 
-    /// How many toggles are in this state.
     pub(crate) fn count(&self, state: State) -> usize {
         self.toggles.iter().filter(|row| row.state == state).count()
     }
 
     /// Such as `, 2 failing, 1 held`; empty where none is.
     pub(crate) fn stuck(&self) -> String {
-        let counts = [State::Failing, State::Held].map(|state| (self.count(state), state));
-        let counts = counts.iter().filter(|(count, _)| *count > 0);
-        counts
-            .map(|(count, state)| format!(", {count} {state}"))
-            .collect()
+        let stuck = [State::Failing, State::Held].map(|state| match self.count(state) {
+            0 => String::new(),
+            count => format!(", {count} {state}"),
+        });
+        stuck.concat()
     }
 }
 

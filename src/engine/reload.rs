@@ -1,24 +1,22 @@
-//! A reload: the engine of a new configuration takes over what still holds of what is known.
+//! A reload: the engine of a new configuration takes over the state that is still valid.
 //!
-//! The old engine ends the requests that it has in flight, and leaves the sources that went. What
-//! it has in flight for a toggle at the target, the new one waits for: no two requests for a toggle
-//! are ever out together.
+//! The old engine ends its requests, and leaves the sources that are gone. The new one waits for the old
+//! one's requests at the target, so that a toggle never has two in flight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{self, Config, Rule};
+use crate::config::Config;
 use crate::job::{SourceId, Terms, ToggleId};
 
-use super::pass::Passes;
 use super::source::Source;
 use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer};
 
 impl Engine {
-    /// An engine for another configuration, which has not started. What it knows of an object of
-    /// the same name is what this one knows, where its configuration is the same.
+    /// An engine for another configuration, which has not started. It takes over the state of objects whose
+    /// configuration is the same.
     pub(crate) fn succeed(
         &self,
         config: Arc<Config>,
@@ -35,15 +33,15 @@ impl Engine {
             next.slots.inherit(&self.slots);
         }
         for id in 0..next.sources.len() {
-            let known = &next.config.sources[id];
-            let mut known_before = self.config.sources.iter();
-            if let Some(old) = known_before.position(|before| before == known) {
-                next.inherit_source(id, self, old);
+            let source = &next.config.sources[id];
+            let mut known = self.config.sources.iter();
+            let Some(old) = known.position(|known| known.id == source.id) else {
                 continue;
-            }
-            // Whatever has changed of it, an OPA that was restarted has not loaded everything by that.
-            let mut known_before = self.config.sources.iter();
-            if let Some(old) = known_before.position(|before| before.id == known.id) {
+            };
+            if self.config.sources[old] == *source {
+                next.inherit_source(id, self, old);
+            } else {
+                // Another configuration does not load anything into an OPA that was restarted.
                 let passes = &mut next.sources[id].passes;
                 passes.inherit_loading(&self.sources[old].passes);
                 passes.loading.moved();
@@ -56,8 +54,7 @@ impl Engine {
         next
     }
 
-    /// Waits for what an older engine, not always the one before this one, has in flight for a toggle
-    /// at the target.
+    /// Waits for the requests that any older engine has in flight at the target.
     pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
         for (id, old_id) in self.in_common_with(old) {
             let known = &old.toggles[old_id];
@@ -70,7 +67,7 @@ impl Engine {
         }
     }
 
-    /// The toggles that another engine has too: here, and there.
+    /// The toggles that both engines have, by their ids here and there.
     fn in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
         let others = other.config.toggles.iter().enumerate();
         let others: BTreeMap<&str, ToggleId> = others
@@ -81,8 +78,8 @@ impl Engine {
         common.flatten().collect()
     }
 
-    /// Ends all that is in flight, and leaves the sources with which the next configuration has no
-    /// registration under the same key: another one under that key replaces ours.
+    /// Leaves the sources for which the next configuration has no registration with the same key, which
+    /// replaces ours.
     pub(crate) fn retire(&mut self, next: &Engine) {
         let key = |source: &Source| Some(source.terms.registration.as_ref()?.key.clone());
         for source in &mut self.sources {
@@ -92,7 +89,6 @@ impl Engine {
         self.stop();
     }
 
-    /// A request of the engine before this one has ended, for which a toggle waited.
     pub(super) fn ended(&mut self, id: ToggleId, now: Moment) {
         let toggle = &mut self.toggles[id];
         if std::mem::take(&mut toggle.waits_for_old) {
@@ -102,34 +98,19 @@ impl Engine {
         }
     }
 
-    /// Which rule of which source names a toggle's users.
-    fn policy_of(&self, id: ToggleId) -> (&config::Source, &str, &str) {
-        let Rule {
-            source,
-            package,
-            rule,
-        } = &self.config.toggles[id].users_policy;
-        (&self.config.sources[*source], package, rule)
-    }
-
     fn has_same_target(&self, other: &Engine) -> bool {
         self.config.target == other.config.target
     }
 
-    /// Whether it is the same target, whatever it is asked with.
-    fn is_at_the_same_place(&self, other: &Engine) -> bool {
-        self.config.target.place() == other.config.target.place()
-    }
-
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
         let known = &old.sources[old_id];
-        self.sources[id].inherit(known);
-        // Where there is no toggle to ask for, what failed before would never succeed.
-        let is_asked = !self.toggles_of(id).is_empty();
-        if !is_asked {
-            let source = &mut self.sources[id];
-            source.passes = Passes::new(source.terms.waits_until_ready, self.config.concurrency);
-            self.sources[id].passes.inherit_loading(&known.passes);
+        // Without toggles, a failure would never end.
+        let is_queried = !self.toggles_of(id).is_empty();
+        let source = &mut self.sources[id];
+        source.inherit(known);
+        match is_queried {
+            true => source.passes.inherit(&known.passes),
+            false => source.passes.inherit_loading(&known.passes),
         }
         for (task, key, old_key) in [
             (&known.discover, Key::Discover(id), Key::Discover(old_id)),
@@ -139,33 +120,38 @@ impl Engine {
             (&known.load, Key::Load(id), Key::Load(old_id)),
         ] {
             if task.is_running() {
-                // The old engine will hear the answer.
+                // The old engine gets the response.
                 self.begin(key);
             } else {
                 self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));
             }
         }
-        if is_asked {
+        if is_queried {
             self.inherit_wait(old, Key::Ready(id), Key::Ready(old_id));
         }
     }
 
     fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId) {
         let (known, readable) = (&old.toggles[old_id], self.terms.readable);
-        let (same_target, same_place) = (self.has_same_target(old), self.is_at_the_same_place(old));
+        let same_target = self.has_same_target(old);
+        // Whatever the requests contain.
+        let same_place = self.config.target.place() == old.config.target.place();
         let same_spec = self.config.toggles[id].spec == old.config.toggles[old_id].spec;
-        let same_policy = self.policy_of(id) == old.policy_of(old_id);
+        let rule = &self.config.toggles[id].users_policy;
+        let old_rule = &old.config.toggles[old_id].users_policy;
+        let same_policy = (&rule.package, &rule.rule) == (&old_rule.package, &old_rule.rule)
+            && self.config.sources[rule.source] == old.config.sources[old_rule.source];
         let toggle = &mut self.toggles[id];
-        // Until the policy is asked for anew.
+        // Until the rule is queried.
         toggle.news = u64::from(known.behind.is_some());
         toggle.behind = known.behind;
         toggle.is_late = known.is_late;
         if same_policy {
-            toggle.query = known.query.inherit().hurried();
+            toggle.query = known.query.inherit_hurried();
             toggle.answer = known.answer.clone();
         }
         if same_target {
-            toggle.apply = known.apply.inherit().hurried();
+            toggle.apply = known.apply.inherit_hurried();
             toggle.exists = known.exists;
             toggle.observed = known.observed.clone();
             toggle.due = known.due;
@@ -181,12 +167,11 @@ impl Engine {
             self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
         }
         self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
-        // A task that took nothing over is idle.
         self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
         self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
     }
 
-    /// The wait of a task, where it has not been cut short.
+    /// The wait of a task, unless it starts over.
     fn inherit_wait(&mut self, old: &Engine, key: Key, old_key: Key) {
         if !self.task(key).is_idle() {
             self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));

@@ -1,4 +1,4 @@
-//! One thing that is tried until it succeeds.
+//! A task that is tried until it succeeds.
 
 use std::time::{Duration, Instant};
 
@@ -8,28 +8,26 @@ use crate::schedule::Backoff;
 
 use super::{Engine, News, Subject};
 
-/// The moment at which an event is handled: time and randomness come in from outside.
+/// The moment of an event: time and randomness come from outside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Instant,
-    /// A random number from 0 to 1, for the waits.
+    /// From 0 to 1, for the waits.
     pub(crate) chance: f64,
 }
 
-/// Where a task stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum State {
     #[default]
     Idle,
-    /// To be handed out as soon as there is a slot.
+    /// Waits for a slot.
     Queued,
     Running,
-    /// To be tried again when its timer rings; where the remote asked for the wait, nothing may
-    /// shorten it.
+    /// Waits for its timer. If the remote asked for the wait, nothing may shorten it.
     Waiting {
         asked: bool,
     },
-    /// `sync --once` does not try again.
+    /// In `sync --once`.
     GivenUp,
 }
 
@@ -37,7 +35,7 @@ pub(super) enum State {
 pub(crate) struct Trouble {
     pub(crate) operation: Operation,
     pub(crate) failure: Failure,
-    /// How often it failed in a row.
+    /// Failures in a row.
     pub(super) count: u32,
 }
 
@@ -51,12 +49,11 @@ impl Trouble {
     }
 }
 
-/// A query, registration, update or the like: its state, and its failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct Task {
     pub(super) state: State,
     pub(super) trouble: Option<Trouble>,
-    /// What is in flight asks where the answer is no longer to be had.
+    /// The response to the request in flight does not count.
     outdated: bool,
     backoff: Backoff,
 }
@@ -66,15 +63,10 @@ impl Task {
         self.state == State::Idle
     }
 
-    pub(super) fn is_queued(&self) -> bool {
-        self.state == State::Queued
-    }
-
     pub(super) fn is_running(&self) -> bool {
         self.state == State::Running
     }
 
-    /// Whether it has failed and is to be tried again.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting { .. })
     }
@@ -83,13 +75,11 @@ impl Task {
         self.state == State::GivenUp
     }
 
-    /// Whatever is in flight: its answer is not to be used.
     pub(super) fn outdate(&mut self) {
         self.outdated = self.is_running();
     }
 
-    /// Something in flight has ended: whether its answer is not to be used, and it is to be asked
-    /// again.
+    /// A request has ended: whether its response does not count, and the task starts over.
     pub(super) fn take_outdated(&mut self) -> bool {
         let outdated = std::mem::take(&mut self.outdated);
         if outdated {
@@ -98,18 +88,17 @@ impl Task {
         outdated
     }
 
-    /// Whether its last try got no answer in time.
+    /// Whether its last try timed out.
     pub(super) fn hung(&self) -> bool {
         let trouble = self.trouble.as_ref();
         trouble.is_some_and(|trouble| trouble.failure.kind == Kind::Timeout)
     }
 
-    /// Whether it waits for its retry, and the remote did not ask for the wait.
     pub(super) fn may_be_hurried(&self) -> bool {
         self.state == State::Waiting { asked: false }
     }
 
-    /// What a new engine knows of it: its trouble, and its wait, but for what is in flight.
+    /// For the engine of a new configuration, without the request in flight.
     pub(super) fn inherit(&self) -> Task {
         Task {
             state: match self.state {
@@ -122,52 +111,17 @@ impl Task {
         }
     }
 
-    /// The same, to be tried at once unless the remote asked for the wait.
-    pub(super) fn hurried(mut self) -> Task {
-        if self.may_be_hurried() {
-            self.state = State::Idle;
+    /// The same, without a wait that the remote did not ask for.
+    pub(super) fn inherit_hurried(&self) -> Task {
+        let mut task = self.inherit();
+        if task.may_be_hurried() {
+            task.state = State::Idle;
         }
-        self
-    }
-
-    /// Ends the trouble, and tells what it was.
-    pub(super) fn succeed(&mut self) -> Option<Trouble> {
-        self.state = State::Idle;
-        self.backoff.reset();
-        self.trouble.take()
-    }
-
-    /// Counts a failure, and tells how long to wait before the next try: none where there will be
-    /// none, because it would come after `until` or because the failure will not pass by itself.
-    pub(super) fn fail(
-        &mut self,
-        operation: Operation,
-        failure: Failure,
-        now: Moment,
-        until: Option<Instant>,
-    ) -> Option<Duration> {
-        let wait = self.backoff.fail(failure.pause, now.chance);
-        let hopeless = until.is_some_and(|until| failure.is_lasting() || now.at + wait > until);
-        self.state = match hopeless {
-            true => State::GivenUp,
-            false => State::Waiting {
-                asked: failure.pause.is_some(),
-            },
-        };
-        let count = match &self.trouble {
-            Some(known) if known.failure.kind == failure.kind => known.count + 1,
-            _ => 1,
-        };
-        self.trouble = Some(Trouble {
-            operation,
-            failure,
-            count,
-        });
-        (!hopeless).then_some(wait)
+        task
     }
 }
 
-/// The tasks; each has a timer for its retry.
+/// The tasks; each has a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Discover(SourceId),
@@ -183,17 +137,17 @@ pub(super) enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Task(Key),
-    /// The running pass has had its time, and another is waiting.
+    /// A pass waits that may not wait for the running one any longer.
     Patience(SourceId),
     Poll(SourceId),
-    /// A toggle whose request was lost is due for another look.
+    /// A toggle whose update was lost is due for another read.
     Confirm(ToggleId),
     /// A change of a toggle should have arrived.
     Late(ToggleId),
     Resync,
     /// The resync should have ended.
     Overdue,
-    /// The target's pause has ended.
+    /// The target's pause is over.
     Target,
 }
 
@@ -214,13 +168,14 @@ impl Engine {
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
         self.touched.insert(subject(key));
-        if let Some(Trouble {
-            operation,
-            failure,
-            count,
-        }) = self.task(key).succeed()
-        {
-            let news = match failure.is_held() {
+        let task = self.task(key);
+        task.state = State::Idle;
+        task.backoff.reset();
+        if let Some(trouble) = task.trouble.take() {
+            let Trouble {
+                operation, count, ..
+            } = trouble;
+            let news = match trouble.failure.is_held() {
                 true => News::Released,
                 false => News::Mended { operation, count },
             };
@@ -228,21 +183,36 @@ impl Engine {
         }
     }
 
-    /// A task has failed: its retry is set, where there will be one.
+    /// Sets the retry, unless it would come after the end of the run or the failure will not pass by itself.
     pub(super) fn failed(&mut self, key: Key, operation: Operation, failure: Failure, now: Moment) {
-        // Once it is to end, nothing is tried again.
         let until = match self.stopping {
             true => Some(now.at),
             false => self.until(),
         };
-        let retry_in = self.task(key).fail(operation, failure.clone(), now, until);
-        if let Some(wait) = retry_in {
+        let task = self.task(key);
+        let wait = task.backoff.fail(failure.pause, now.chance);
+        let is_hopeless = until.is_some_and(|until| failure.is_lasting() || now.at + wait > until);
+        task.state = match is_hopeless {
+            true => State::GivenUp,
+            false => State::Waiting {
+                asked: failure.pause.is_some(),
+            },
+        };
+        let count = match &task.trouble {
+            Some(known) if known.failure.kind == failure.kind => known.count + 1,
+            _ => 1,
+        };
+        task.trouble = Some(Trouble {
+            operation,
+            failure: failure.clone(),
+            count,
+        });
+        let retry_in = (!is_hopeless).then_some(wait);
+        if retry_in.is_some() {
             self.timers.set(Timer::Task(key), now.at + wait);
             self.notify(subject(key), News::Retry { operation, wait });
         }
         self.touched.insert(subject(key));
-        let trouble = self.task(key).trouble.as_ref();
-        let count = trouble.map_or(1, |trouble| trouble.count);
         if count.is_power_of_two() {
             let news = News::Failing {
                 operation,
@@ -258,56 +228,45 @@ impl Engine {
 fn subject(key: Key) -> Subject {
     match key {
         Key::Query(toggle) | Key::Apply(toggle) => Subject::Toggle(toggle),
-        Key::Discover(source)
-        | Key::Register(source)
-        | Key::Watch(source)
-        | Key::Count(source)
-        | Key::Load(source)
-        | Key::Ready(source) => Subject::Source(source),
+        Key::Discover(source) | Key::Register(source) | Key::Watch(source) => {
+            Subject::Source(source)
+        }
+        Key::Count(source) | Key::Load(source) | Key::Ready(source) => Subject::Source(source),
     }
 }
 
-/// A request that has been out for this long hangs, and gives its slot to the next one.
+/// A request that takes longer hangs, and gives up its slot.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
-/// How many requests that hang can be out besides those that have a slot, so that a peer that
-/// hangs altogether cannot fill this machine with threads.
+/// The most requests in flight without a slot, so that a peer that hangs does not fill the machine with
+/// threads.
 pub(crate) const HANGING: usize = 64;
 
-/// The slots for requests in flight to one source or to the target.
+/// The slots for requests to one source or to the target.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     limit: usize,
-    /// Requests that hang keep their slots: the peer counts them.
+    /// Requests that hang keep their slots, because the peer counts them.
     strict: bool,
-    /// Until when there is but one slot.
+    /// Until when there is only one slot.
     narrow_until: Option<Instant>,
-    /// Who is out, and when it gives its slot away.
+    /// Requests in flight, and when each gives up its slot.
     taken: Vec<(ToggleId, Instant)>,
 }
 
 impl Slots {
-    pub(super) fn new(limit: usize) -> Slots {
+    pub(super) fn new(limit: usize, strict: bool) -> Slots {
         Slots {
             limit,
+            strict,
             ..Slots::default()
         }
     }
 
-    /// So many slots, and never more.
-    pub(super) fn strict(limit: usize) -> Slots {
-        Slots {
-            strict: true,
-            ..Slots::new(limit)
-        }
-    }
-
-    /// Leaves one slot until then, where the slots are strict.
     pub(super) fn narrow(&mut self, until: Instant) {
         self.narrow_until = self.narrow_until.max(Some(until).filter(|_| self.strict));
     }
 
-    /// Leaves one slot for as long as the old ones would have.
     pub(super) fn inherit(&mut self, old: &Slots) {
         self.narrow_until = old.narrow_until.filter(|_| self.strict);
     }
@@ -324,7 +283,7 @@ impl Slots {
         }
     }
 
-    /// When a slot becomes free although no request ends.
+    /// When a slot becomes free without the end of a request.
     pub(super) fn next_free(&self, now: Instant) -> Option<Instant> {
         if self.strict {
             return self.narrow_until.filter(|until| *until > now);
@@ -332,10 +291,10 @@ impl Slots {
         self.prompt(now).min().filter(|_| self.has_room())
     }
 
-    /// Takes a slot; what hung the last time is thought to hang again, and takes none.
+    /// What hung the last time takes no slot, because it probably hangs again.
     pub(super) fn take(&mut self, toggle: ToggleId, now: Instant, hung: bool) {
-        self.taken
-            .push((toggle, if hung { now } else { now + PROMPT }));
+        let until = if hung { now } else { now + PROMPT };
+        self.taken.push((toggle, until));
     }
 
     pub(super) fn release(&mut self, toggle: ToggleId) {

@@ -1,7 +1,7 @@
-//! A toggle: what is known of it, its query at the source, and its next step at the target.
+//! A toggle: its state, its query at the source, and its next step at the target.
 //!
-//! What is to be done at the target is decided by [`Engine::decide`], each time that something about
-//! it has changed, and nowhere else: which step is next, what it changes, and whether it may be taken.
+//! [`Engine::decide`] alone decides what is done at the target, each time that the state changes: which step
+//! is next, what it changes, and whether it is allowed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,83 +13,83 @@ use crate::plan::{History, Observed, Removal, Step};
 use crate::schedule::LONGEST_PAUSE;
 use crate::users::{Change, Users};
 
-use super::pass::Answer;
 use super::task::{State, Task, Trouble};
 use super::view::{Outcome, Sent};
 use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
-/// How long after a toggle is in sync again to look once more, or to send once more, where an update
-/// was lost before: it may be applied late.
+/// After a lost update, a toggle is read or sent once more this long after it is in sync again: the update
+/// may be applied late.
 const CONFIRM: Duration = Duration::from_secs(30);
 
-/// How long a target that counts requests counts them: after a 429, what it allows is asked for one
-/// at a time until then.
+/// The window of a rate limit: after a 429, requests are made one at a time for this long.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// How much longer than a request a change may take to arrive before that is a failure.
+/// By how much a change may exceed `http_timeout` before that is a failure.
 const LATE: Duration = Duration::from_secs(5);
 
-/// For how long removals count together where there are no resyncs.
+/// For how long removals count together without resyncs.
 const UNSYNCED: Duration = Duration::from_secs(300);
 
 #[derive(Default)]
 pub(super) struct Toggle {
     pub(super) query: Task,
     pub(super) apply: Task,
-    /// The number of the pass that waits for the next answer.
+    /// The number of the pass that waits for the next response.
     pub(super) pass: Option<u64>,
-    /// The pass that waits for what becomes of the answer at the target.
+    /// The pass that waits for the outcome at the target.
     pub(super) settles: Option<u64>,
     /// Whether it was created, or found, once.
     pub(super) exists: bool,
-    /// Who should have it: none while the newest query has not been answered well.
+    /// None if the last query failed, or before the first.
     pub(super) desired: Option<Arc<Users>>,
-    /// When `desired` was asked for, and when the query in flight was, in [`Engine::tick`]s.
+    /// The turns of the query that `desired` came from, and of the one in flight.
     pub(super) asked: u64,
     pub(super) asking: u64,
-    /// When the target was last looked at.
+    /// The turn of the last read at the target.
     looked: u64,
-    /// When OPAL last called, or something else said that the policy has changed.
+    /// The turn in which the policy may last have changed.
     pub(super) news: u64,
-    /// Since when the target may not have what the policy says.
+    /// Since when the target may differ from the policy.
     pub(super) behind: Option<Instant>,
-    /// That has lasted too long.
     pub(super) is_late: bool,
-    /// The last good answer.
+    /// The last good response.
     pub(super) answer: Option<Arc<Users>>,
     pub(super) observed: Observed,
-    /// To be read again, or where that is not possible sent again, although nothing is known to differ.
+    /// To be read again, or sent again, although nothing is known to differ.
     pub(super) due: bool,
-    /// The last read of several toggles did not tell of it: until it is known, or the next resync, it
-    /// is read by itself.
+    /// A read of several toggles did not return it: it is read separately until it is known, or the next
+    /// resync.
     pub(super) read_alone: bool,
     pub(super) last_success: Option<Instant>,
-    /// What was sent, for the removal limit.
     pub(super) history: History,
     pub(super) outcome: Outcome,
-    /// It was created, or its users were sent, since a pass last told of it.
+    /// It was created, or given other users, since the last report of a pass.
     pub(super) has_changed: bool,
-    /// Query once more as soon as the running query has ended.
+    /// Query once more when the running query ends.
     again: bool,
-    /// What is to be done next, while that is queued.
+    /// The queued step.
     next: Option<Next>,
     /// The edit in flight.
-    edit: Option<Next>,
-    /// Created, or found to exist, since the last update: a 404 is then no news.
+    pub(super) edit: Option<Next>,
+    /// Created, or found to exist, since the last update: a 404 does not mean that it was deleted.
     pub(super) fresh: bool,
-    /// A request was lost that could be applied late.
+    /// An update was lost that could be applied late.
     pub(super) unsure: bool,
-    /// What is in flight is a request of the engine before this one.
+    /// The request in flight is of the engine of an earlier configuration.
     pub(super) waits_for_old: bool,
-    /// What is in flight cannot be taken for the target's state.
+    /// The outcome of the request in flight may be outdated.
     pub(super) recheck: bool,
 }
 
-enum Next {
+pub(super) enum Next {
     Read,
     Create,
     Describe,
-    Update(Update),
+    /// Send users, which makes a change in each environment.
+    Update {
+        users: Arc<Users>,
+        changes: Vec<Option<Arc<Change>>>,
+    },
 }
 
 impl Next {
@@ -98,47 +98,38 @@ impl Next {
             Next::Read => Operation::Read,
             Next::Create => Operation::Create,
             Next::Describe => Operation::Describe,
-            Next::Update(_) => Operation::Update,
+            Next::Update { .. } => Operation::Update,
         }
     }
 }
 
-/// Users to be sent, and what they change in each environment.
-pub(super) struct Update {
-    users: Arc<Users>,
-    changes: Vec<Option<Arc<Change>>>,
-}
-
-/// What there is to do about a toggle at the target, or why it may not be done.
+/// What to do about a toggle at the target, or why nothing is done.
 enum Decision {
     Step(Next),
     InSync,
-    /// The desired users were asked for before the target was last looked at.
+    /// The desired users are older than the last read at the target.
     Stale,
-    /// It would take the toggle away from users, and the source's OPA has not proven that it has loaded
-    /// everything.
+    /// It would remove users, and the source's OPA has not proven that it has loaded everything.
     Doubtful,
-    /// The source's OPA is not ready, or there is nothing that a dry run does.
+    /// The source's OPA is not ready, or a dry run has nothing to do.
     Wait,
     Held(Failure),
 }
 
 impl Toggle {
-    /// Waits until the request that the old engine has in flight has ended: no two for one toggle
-    /// are ever out together. What becomes of it, the old engine hears alone.
+    /// Waits for the request of the old engine, which alone gets its outcome: a toggle never has two in flight.
     pub(super) fn wait_for_old(&mut self, old: &Toggle) {
         self.waits_for_old = true;
         self.apply.state = State::Running;
         self.observed = Observed::Unknown;
         self.unsure |= old.unsure;
-        if let Some(Next::Update(update)) = &old.edit {
+        if let Some(Next::Update { users, .. }) = &old.edit {
             self.unsure = true;
-            self.history.may_have(&update.users);
+            self.history.may_have(users);
         }
     }
 
-    /// Has it read again, or sent again, when nothing else is to be done. What cannot be looked at may
-    /// have become anything by now.
+    /// Has it read again, or sent again, when nothing else is to be done.
     pub(super) fn fall_due(&mut self, readable: bool, turn: u64) {
         self.read_alone = false;
         self.due = true;
@@ -151,29 +142,19 @@ impl Toggle {
         }
     }
 
-    /// Whether the desired users were asked for before the target was last looked at: another instance
-    /// that asked later may have written what is there.
+    /// Whether the desired users are older than the last read at the target, which may show what another
+    /// instance wrote later.
     fn is_stale(&self) -> bool {
         self.desired.is_some() && self.looked > self.asked
     }
 
-    /// Whether an update waits for users that are asked for again.
+    /// Whether an update waits for another query.
     fn waits_for_answer(&self, readable: bool) -> bool {
-        self.is_stale() && self.lacks_users(readable)
-    }
-
-    fn lacks_users(&self, readable: bool) -> bool {
         let steps = self.observed.steps(self.desired.as_deref(), readable);
-        steps.contains(&Step::Update)
+        self.is_stale() && steps.contains(&Step::Update)
     }
 
-    /// Whether the target has what was heard last.
-    #[cfg(test)]
-    pub(super) fn is_in_step(&self) -> bool {
-        self.desired.is_some() && self.apply.is_idle() && !self.lacks_users(true)
-    }
-
-    /// Whether policy says, or may say, something else than the target has.
+    /// Whether the target differs, or may differ, from the policy.
     fn is_behind(&self, readable: bool) -> bool {
         let is_sent_again = self.due && !readable;
         let steps = self.observed.steps(self.desired.as_deref(), readable);
@@ -184,7 +165,7 @@ impl Toggle {
 }
 
 impl Engine {
-    /// Asks for the users of a toggle as soon as its source has a slot.
+    /// Queries a toggle's rule as soon as its source has a slot.
     pub(super) fn ask_for_query(&mut self, id: ToggleId) {
         let toggle = &mut self.toggles[id];
         match toggle.query.state {
@@ -193,13 +174,13 @@ impl Engine {
             State::Idle | State::Waiting { asked: false } => {
                 toggle.query.state = State::Queued;
                 self.timers.cancel(Timer::Task(Key::Query(id)));
-                self.enqueue_query(self.config.toggles[id].users_policy.source, id);
+                let source = self.config.toggles[id].users_policy.source;
+                self.sources[source].passes.queries.push_back(id);
             }
         }
     }
 
-    /// Asks again for users that were asked for before the target was last looked at; of a file, looks at
-    /// that first.
+    /// Queries again for users that are older than the last read at the target; a file is read first.
     fn ask_again(&mut self, id: ToggleId) {
         let source = self.config.toggles[id].users_policy.source;
         let toggle = &self.toggles[id];
@@ -210,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// Asks again for those users of a file that was looked at once more and holds the same.
+    /// After a read of an unchanged file.
     pub(super) fn ask_stale(&mut self, source: SourceId) {
         for id in self.toggles_of(source) {
             if self.toggles[id].waits_for_answer(self.terms.readable) {
@@ -221,29 +202,29 @@ impl Engine {
 
     pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
         let source = self.config.toggles[id].users_policy.source;
-        self.release_query(source, id);
+        self.sources[source].passes.slots.release(id);
         if self.toggles[id].query.take_outdated() {
             self.toggles[id].again = false;
             return self.ask_for_query(id);
         }
-        let answer = match result {
+        let failure = result.as_ref().err().cloned();
+        match result {
             Ok(users) => {
                 self.succeeded(Key::Query(id));
-                self.trust(source);
+                // OPA is where it was thought to be.
+                self.sources[source].rediscovery.reset();
+                self.sources[source].rediscover_after = None;
                 self.learn(id, users, now);
-                Answer::Good
             }
             Err(failure) => {
                 self.toggles[id].desired = None;
                 self.rediscover(source, &failure, now);
-                let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), Operation::Query, failure, now);
                 self.decide_again(id, now);
-                if lost { Answer::Lost } else { Answer::Failed }
             }
-        };
+        }
         let again = std::mem::take(&mut self.toggles[id].again);
-        // A pass that came in the meantime asks at once, but a pause that was asked for is kept.
+        // A pass that has begun meanwhile queries at once, but respects a pause.
         let state = self.toggles[id].query.state;
         if again && state != (State::Waiting { asked: true }) {
             if state != State::Queued {
@@ -251,10 +232,12 @@ impl Engine {
             }
         } else if let Some(pass) = self.toggles[id].pass.take() {
             self.waits_for_target(id, pass);
-            if self.is_at_rest(id) {
+            let toggle = &self.toggles[id];
+            let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
+            if !is_active && !toggle.waits_for_answer(self.terms.readable) {
                 self.settled(id);
             }
-            self.count_answer(source, pass, answer, now);
+            self.count_answer(source, pass, failure.as_ref(), now);
         }
     }
 
@@ -267,7 +250,7 @@ impl Engine {
         let source = self.config.toggles[id].users_policy.source;
         let toggle = &mut self.toggles[id];
         toggle.asked = toggle.asking;
-        // Of two equal sets, one is kept.
+        // Equal sets share their memory.
         let users = match toggle.observed.same(&users) {
             Some(known) => Arc::clone(known),
             None => Arc::new(users),
@@ -275,21 +258,22 @@ impl Engine {
         let before = toggle.answer.replace(Arc::clone(&users));
         let changed = before.is_some_and(|before| before != users);
         let was_known = toggle.desired.replace(users).is_some();
-        let cause = self.running_cause(source);
+        let source = &mut self.sources[source];
+        let cause = source.passes.running.as_ref().map(|pass| pass.cause);
         if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
-            self.missed_callback(source);
+            source.missed_callback();
         }
         let readable = self.terms.readable;
         let toggle = &mut self.toggles[id];
         let is_held = |trouble: &Trouble| trouble.failure.is_held();
         if changed && readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
-            // `sync --force` may have let it through.
+            // `sync --force` may have applied it.
             toggle.due = true;
         } else if changed && !readable {
-            // A change is not sent again, but sent.
+            // It is a change now, not a repetition.
             toggle.due = false;
         }
-        // A poll by itself tells nothing new, and must not shorten the waits of a target that fails.
+        // A poll without a change must not shorten the waits of a target that fails.
         let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
         if is_news && self.toggles[id].apply.may_be_hurried() {
             self.hurry(id, now);
@@ -298,8 +282,8 @@ impl Engine {
         }
     }
 
-    /// Decides anew what to do at the target, and puts the toggle in line for that, unless something of it
-    /// is in flight or waits for its retry.
+    /// Decides anew what to do at the target, and queues it, unless a request is in flight or waits for its
+    /// retry.
     pub(super) fn decide_again(&mut self, id: ToggleId, now: Moment) {
         self.note_if_behind(id, now.at);
         let is_queued = self.toggles[id].apply.state == State::Queued;
@@ -307,7 +291,7 @@ impl Engine {
             return;
         }
         let window = match self.config.toggles[id].max_removal.allows_everybody() {
-            // Nothing is held back for what was removed before, and sets can be large.
+            // Earlier removals do not matter, and sets can be large.
             true => Duration::ZERO,
             false => self.config.resync_interval.unwrap_or(UNSYNCED),
         };
@@ -320,10 +304,10 @@ impl Engine {
         };
         let toggle = &mut self.toggles[id];
         let readable = self.terms.readable;
-        let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
+        let is_change = matches!(next, Next::Update { .. }) && (readable || !toggle.due);
         toggle.next = Some(next);
         toggle.apply.state = State::Queued;
-        // A toggle that moves to the other queue leaves an entry in the first, which is passed over.
+        // A toggle that changes queues leaves an entry behind, which is skipped.
         if is_change {
             self.changes.push_back(id);
         } else if !is_queued {
@@ -343,7 +327,7 @@ impl Engine {
         self.decide_again(id, now);
     }
 
-    /// The next step, if this run may take it. Whether a run is dry is decided here and nowhere else.
+    /// The next step, if this run may take it. Only here is decided what a dry run does.
     fn decide(&self, id: ToggleId) -> Decision {
         let toggle = &self.toggles[id];
         let readable = self.terms.readable;
@@ -363,12 +347,12 @@ impl Engine {
                 Step::Describe => return Decision::Step(Next::Describe),
                 Step::Update => match self.update(id) {
                     Ok(_) if dry_run => blocked = Some(Decision::Wait),
-                    Ok(update) => return Decision::Step(Next::Update(update)),
+                    Ok(update) => return Decision::Step(update),
                     Err(why) => blocked = Some(why),
                 },
             }
         }
-        // A dry run does not create, and tells nevertheless what would be held then.
+        // A dry run does not create, but reports what would be held then.
         let is_there = matches!(toggle.observed, Observed::Present(_));
         if dry_run && !is_there && !readable {
             blocked = self.update(id).err();
@@ -376,8 +360,8 @@ impl Engine {
         blocked.unwrap_or(Decision::InSync)
     }
 
-    /// The update that is to be sent, or why it may not be sent.
-    fn update(&self, id: ToggleId) -> Result<Update, Decision> {
+    /// The update to send, or why it may not be sent.
+    fn update(&self, id: ToggleId) -> Result<Next, Decision> {
         let toggle = &self.toggles[id];
         let Some(users) = toggle.desired.clone() else {
             return Err(Decision::Wait);
@@ -389,7 +373,11 @@ impl Engine {
             return Err(Decision::Stale);
         }
         let changes = toggle.observed.changes_to(&users);
-        let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
+        let limit = self.limit(id);
+        // The source's OPA was trusted without proof, and OPAL can prove it.
+        let source = &self.sources[self.config.toggles[id].users_policy.source];
+        let lacks_proof =
+            source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof();
         let removals = match limit.is_some() || lacks_proof {
             true => toggle.observed.removals(&users, &changes, &toggle.history),
             false => Vec::new(),
@@ -401,27 +389,20 @@ impl Engine {
         let key = &self.config.toggles[id].key;
         match limit.and_then(|limit| held_back(limit, &removals, users.len(), key)) {
             Some(failure) => Err(Decision::Held(failure)),
-            None => Ok(Update { users, changes }),
+            None => Ok(Next::Update { users, changes }),
         }
     }
 
-    /// Whether the desired users can be relied on: a pass follows as soon as they can.
     fn is_sure(&self, id: ToggleId) -> bool {
         let source = self.config.toggles[id].users_policy.source;
         self.sources[source].passes.is_sure()
     }
 
-    /// Whether the source's OPA has been taken at its word, and OPAL can be had to prove it.
-    fn lacks_proof(&self, id: ToggleId) -> bool {
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
-    }
-
-    /// What may be removed of a toggle at once, where there is a limit.
+    /// The removal limit, if there is one.
     fn limit(&self, id: ToggleId) -> Option<MaxRemoval> {
         let toggle = &self.config.toggles[id];
         let limit = match self.sources[toggle.users_policy.source].passes.unproven {
-            // A share says enough of few users too, where OPA may have lost some of its data.
+            // Where OPA may lack data, few users are no reason to have no limit.
             true if toggle.max_removal == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
             _ => toggle.max_removal,
         };
@@ -429,7 +410,7 @@ impl Engine {
         (!is_forced && !limit.allows_everybody()).then_some(limit)
     }
 
-    /// There is nothing left to do at the target, or nothing that may be done.
+    /// Nothing is left to do at the target, or nothing may be done.
     fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Moment) {
         self.touched.insert(Subject::Toggle(id));
         let toggle = &mut self.toggles[id];
@@ -439,24 +420,23 @@ impl Engine {
             self.touched.insert(Subject::Target);
         }
         if matches!(why, Decision::Stale) {
-            // It is not read again before the answer has come: each answer could be stale then.
+            // The resync waits for the response: if the target were read first, each response could be stale.
             return self.ask_again(id);
         }
-        self.note_looked_at(id, now.at);
+        self.note_reached(id, now.at);
         match why {
             Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
             Decision::Held(failure) => self.hold_back(id, failure),
-            Decision::InSync => self.note_in_sync(id, now.at),
-            Decision::Wait | Decision::Step(_) | Decision::Stale => {}
+            Decision::InSync if self.toggles[id].desired.is_some() => {
+                self.note_in_sync(id, now.at);
+            }
+            _ => {}
         }
         self.settled(id);
     }
 
     fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
-        if toggle.desired.is_none() {
-            return;
-        }
         toggle.due = false;
         toggle.last_success = Some(now);
         if std::mem::take(&mut toggle.unsure) {
@@ -465,7 +445,7 @@ impl Engine {
         self.succeeded(Key::Apply(id));
     }
 
-    /// Leaves a toggle as it is, and says why: once, as long as the numbers are the same.
+    /// Logs the reason once, as long as the numbers are the same.
     fn hold_back(&mut self, id: ToggleId, failure: Failure) {
         let apply = &mut self.toggles[id].apply;
         if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
@@ -475,16 +455,16 @@ impl Engine {
         self.notify(Subject::Toggle(id), News::HeldBack(failure));
     }
 
-    /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
-    pub(super) fn note_unasked(&mut self, source: SourceId, now: Instant) {
+    /// The rules of a source cannot be queried: a resync does not wait for that.
+    pub(super) fn skip_in_resync(&mut self, source: SourceId, now: Instant) {
         for id in self.toggles_of(source) {
             if self.toggles[id].waits_for_answer(self.terms.readable) {
-                self.note_looked_at(id, now);
+                self.note_reached(id, now);
             }
         }
     }
 
-    /// The policy of a source may have changed: its toggles are behind until it has been asked.
+    /// The policy of a source may have changed: its toggles are behind until they are queried.
     pub(super) fn heard_news(&mut self, source: SourceId, now: Instant) {
         let turn = self.tick();
         for id in self.toggles_of(source) {
@@ -493,15 +473,14 @@ impl Engine {
         }
     }
 
-    /// Notes since when the target may not have what the policy says.
     fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
         let timer = Timer::Late(id);
         match (toggle.is_behind(self.terms.readable), toggle.behind) {
             (true, None) => {
                 toggle.behind = Some(now);
-                self.timers
-                    .set(timer, now + self.config.http_timeout + LATE);
+                let late = now + self.config.http_timeout + LATE;
+                self.timers.set(timer, late);
             }
             (false, Some(_)) => {
                 toggle.behind = None;
@@ -514,7 +493,6 @@ impl Engine {
         }
     }
 
-    /// A change has not arrived for too long, for whatever reason.
     pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
         self.touched.insert(Subject::Toggle(id));
         let toggle = &mut self.toggles[id];
@@ -545,11 +523,11 @@ impl Engine {
                 }
                 Some(Next::Create) => What::Create,
                 Some(Next::Describe) => What::Describe,
-                Some(Next::Update(_)) if !self.is_sure(id) => {
+                Some(Next::Update { .. }) if !self.is_sure(id) => {
                     self.come_to_rest(id, Decision::Wait, moment);
                     continue;
                 }
-                Some(Next::Update(update)) => What::Update(Arc::clone(&update.users)),
+                Some(Next::Update { users, .. }) => What::Update(Arc::clone(users)),
             };
             self.toggles[id].edit = self.toggles[id].next.take();
             self.set_running(id);
@@ -573,8 +551,7 @@ impl Engine {
         toggle.recheck = false;
     }
 
-    /// The toggles to read along with this one: all that are to be read, or read again, and can be
-    /// had in the same job.
+    /// The toggles to read together with this one: all that are due and fit the same job.
     fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
         let mut batch = vec![first];
         let batches = &self.terms.batches;
@@ -601,14 +578,14 @@ impl Engine {
         batch
     }
 
-    /// Reads of one job have ended; the slot is one of theirs.
+    /// One of the toggles holds the slot of the job.
     pub(super) fn were_read(&mut self, results: Reads, now: Moment) {
         for (id, _) in &results {
             self.slots.release(*id);
         }
         for (id, result) in results {
             match result {
-                Ok(Observed::Unknown) => self.was_not_told(id, now),
+                Ok(Observed::Unknown) => self.was_not_returned(id, now),
                 Ok(observed) => {
                     self.toggles[id].read_alone = false;
                     self.was_seen(id, observed, now.at);
@@ -619,7 +596,6 @@ impl Engine {
         }
     }
 
-    /// The target has told what it has.
     fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Instant) {
         let turn = self.tick();
         let toggle = &mut self.toggles[id];
@@ -631,12 +607,12 @@ impl Engine {
         toggle.observed = observed;
     }
 
-    /// A read of several toggles told nothing of this one: it gets a job of its own, so that a request
-    /// that hangs delays no other toggle, and that a 429 is heard before the next one goes out.
-    fn was_not_told(&mut self, id: ToggleId, now: Moment) {
+    /// A read of several toggles did not return this one: it gets its own job, so that a request that hangs
+    /// delays no other toggle, and a 429 takes effect before the next request.
+    fn was_not_returned(&mut self, id: ToggleId, now: Moment) {
         let toggle = &mut self.toggles[id];
         if std::mem::replace(&mut toggle.read_alone, true) {
-            let failure = Failure::new(Kind::Answer, "the target does not tell of it");
+            let failure = Failure::new(Kind::Answer, "the target did not return the toggle");
             return self.step_failed(id, Operation::Read, failure, now);
         }
         toggle.due = true;
@@ -644,7 +620,7 @@ impl Engine {
         self.decide_again(id, now);
     }
 
-    /// Edits of one job have ended; the slot is one of theirs.
+    /// One of the toggles holds the slot of the job.
     pub(super) fn were_applied(&mut self, results: Applies, now: Moment) {
         for (id, _) in &results {
             self.slots.release(*id);
@@ -654,7 +630,7 @@ impl Engine {
                 continue;
             };
             let operation = match (&edit, &result) {
-                (Next::Describe | Next::Update(_), Ok(Applied::Found(_))) => Operation::Read,
+                (Next::Describe | Next::Update { .. }, Ok(Applied::Found(_))) => Operation::Read,
                 _ => edit.operation(),
             };
             match self.was_applied(id, edit, result, now.at) {
@@ -664,7 +640,6 @@ impl Engine {
         }
     }
 
-    /// Notes what has become of an edit.
     fn was_applied(
         &mut self,
         id: ToggleId,
@@ -674,16 +649,17 @@ impl Engine {
     ) -> Result<(), Failure> {
         let toggle = &mut self.toggles[id];
         match (result, edit) {
-            (Err(failure), Next::Update(update)) => {
-                if failure.is_unsure() {
-                    toggle.history.may_have(&update.users);
+            (Err(failure), edit) => {
+                if let Next::Update { users, .. } = edit
+                    && failure.is_unsure()
+                {
+                    toggle.history.may_have(&users);
                 }
                 return Err(failure);
             }
-            (Err(failure), _) => return Err(failure),
             (Ok(Applied::Found(Observed::Unknown)), _) => {
-                let words = "the target says that it is there already (409), but could not show \
-                             it: it is read again";
+                let words = "the target says that the toggle exists (409), but did not return it: \
+                             reading it again";
                 return Err(Failure::new(Kind::Status(409), words));
             }
             (Ok(Applied::Found(observed)), edit) => {
@@ -704,7 +680,15 @@ impl Engine {
                 toggle.observed = Observed::Present(present);
                 self.notify(Subject::Toggle(id), News::Created);
             }
-            (Ok(Applied::Done), Next::Update(update)) => self.was_updated(id, update, now),
+            (Ok(Applied::Done), Next::Update { users, changes }) => {
+                let change = Change::of_all(&changes);
+                toggle.fresh = false;
+                toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
+                toggle.observed.set_users(&users);
+                toggle.history.sent(&users, &changes, now);
+                toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+                self.notify(Subject::Toggle(id), News::Updated { users, change });
+            }
             (Ok(Applied::Done), _) => {
                 toggle.outcome.described = true;
                 if let Observed::Present(present) = &mut toggle.observed {
@@ -715,19 +699,7 @@ impl Engine {
         Ok(())
     }
 
-    fn was_updated(&mut self, id: ToggleId, update: Update, now: Instant) {
-        let toggle = &mut self.toggles[id];
-        let Update { users, changes } = update;
-        let change = Change::of_all(&changes);
-        toggle.fresh = false;
-        toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-        toggle.observed.set_users(&users);
-        toggle.history.sent(&users, &changes, now);
-        toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-        self.notify(Subject::Toggle(id), News::Updated { users, change });
-    }
-
-    /// After a lost request: looks, or sends, once more.
+    /// After a lost update: reads, or sends, once more.
     pub(super) fn confirm(&mut self, id: ToggleId, now: Moment) {
         let turn = self.tick();
         self.toggles[id].fall_due(self.terms.readable, turn);
@@ -740,7 +712,7 @@ impl Engine {
         if std::mem::take(&mut toggle.recheck) {
             toggle.observed.forget(self.terms.readable);
         }
-        // The same step's trouble is over; another's may come back: it ends when all is done.
+        // The trouble of another step may come back, and ends when all is done.
         if matches!(&toggle.apply.trouble, Some(trouble) if trouble.operation == operation) {
             self.succeeded(Key::Apply(id));
         }
@@ -759,7 +731,6 @@ impl Engine {
         }
         toggle.unsure |= operation == Operation::Update && failure.is_unsure();
         match operation {
-            // What was known is known still.
             Operation::Read => toggle.due = true,
             _ => toggle.observed.forget_users(readable),
         }
@@ -769,16 +740,16 @@ impl Engine {
         self.pause_target(&failure, now);
         self.failed(Key::Apply(id), operation, failure, now);
         self.note_if_behind(id, now.at);
-        self.note_looked_at(id, now.at);
+        self.note_reached(id, now.at);
         self.settled(id);
     }
 
-    /// After a 429, the whole target is left alone.
+    /// A 429 pauses the whole target.
     fn pause_target(&mut self, failure: &Failure, now: Moment) {
         if !failure.is_status(429) {
             return;
         }
-        // Bounded, because a clock that jumped can make ages of a moment.
+        // A jump of the wall clock can make it any length.
         let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
         let narrow = pause.unwrap_or_default().max(WINDOW);
         self.slots.narrow(now.at + narrow);
@@ -794,15 +765,8 @@ impl Engine {
         }
     }
 
-    /// Whether nothing is in flight or in line for a toggle at the target.
-    fn is_at_rest(&self, id: ToggleId) -> bool {
-        let toggle = &self.toggles[id];
-        let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
-        !is_active && !toggle.waits_for_answer(self.terms.readable)
-    }
-
-    /// In a single pass: whether nothing more will come of a toggle. Once its source or its target has
-    /// failed for good, retries of the other cannot help.
+    /// Whether a single pass is over for a toggle: once its source or its target has failed for good, retries
+    /// of the other cannot help.
     pub(super) fn is_settled(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
         let source = &self.sources[self.config.toggles[id].users_policy.source];
@@ -826,11 +790,10 @@ impl Engine {
     }
 }
 
-/// Why an update may not be made that removes so much, and leaves so many.
+/// Why an update with these removals, which leaves so many users, is held back.
 ///
-/// A set that becomes empty removes all users. The limit holds in each environment by itself: what
-/// is not known of one lets nothing through in another. Where it is not known in one who has the
-/// toggle, an empty set is held too, if the configuration says anything of a limit.
+/// The limit holds in each environment separately: one that is unknown lets nothing through in another. If
+/// the users of one are unknown, an empty set is held back too, unless no limit is configured.
 fn held_back(
     limit: MaxRemoval,
     removals: &[Option<Removal>],
@@ -839,7 +802,12 @@ fn held_back(
 ) -> Option<Failure> {
     let known = removals.iter().flatten();
     let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
-    if let Some(most) = too_many.max_by(|one, other| one.cmp_share(other)) {
+    let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
+    let by_share = |one: &&Removal, other: &&Removal| {
+        let order = share(one).total_cmp(&share(other));
+        order.then(one.removed.cmp(&other.removed))
+    };
+    if let Some(most) = too_many.max_by(by_share) {
         return Some(Failure::held(most.removed, Some(most.of), limit, key));
     }
     let is_held = removals.contains(&None) && left == 0 && limit != MaxRemoval::Unset;

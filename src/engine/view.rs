@@ -1,18 +1,18 @@
-//! What the engine knows, for the status, the log and the report.
+//! The state of the engine for the status, the log and the report.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::job::{Operation, SourceId, ToggleId};
 use crate::plan::{Observed, Step};
 use crate::users::{Change, Users};
 
-use super::task::{Task, Trouble};
+use super::task::{self, Task, Trouble};
 use super::{Engine, Key, Mode, Subject, Timer};
 
-/// What was done, or would be done, about a toggle at the target.
+/// What was done, or would be done, at the target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) created: bool,
@@ -23,12 +23,10 @@ pub(crate) struct Outcome {
 /// Which users were sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Sent {
-    /// None: the target had them.
     #[default]
     Nothing,
-    /// All, because it is not known what the target had.
+    /// All, because the target's users are unknown.
     Whole,
-    /// Those that differ from what the target had.
     Change(Arc<Change>),
 }
 
@@ -41,33 +39,32 @@ impl Sent {
     }
 }
 
-/// The state of a source, of the target, of a toggle, or of everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The state of a source, the target, a toggle, or everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum State {
+    #[default]
     Ok,
     /// Not everything was discovered, registered and created yet.
     Starting,
     Connecting,
     Connected,
-    /// A source's OPA has not loaded everything: nothing is applied.
+    /// A source's OPA has not loaded everything.
     NotReady,
     /// The target asked for a pause.
     Paused,
-    /// A toggle's users are not known yet.
+    /// A toggle's users are unknown.
     Waiting,
-    /// The target is being read or changed for a toggle.
     Syncing,
     InSync,
-    /// `max_removal` forbids the change.
+    /// By `max_removal`.
     Held,
     Failing,
 }
 
-/// A source or a toggle.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) state: State,
-    /// How many users the last good answer had, of a toggle.
+    /// The number of users in the last good response, of a toggle.
     pub(crate) users: Option<usize>,
     pub(crate) troubles: Vec<Trouble>,
     pub(crate) last_success: Option<Instant>,
@@ -78,14 +75,13 @@ pub(crate) struct View {
 pub(crate) struct TargetView {
     pub(crate) state: State,
     pub(crate) paused_until: Option<Instant>,
-    /// Why the target is paused, where something waits for the end of that.
+    /// The reason of a pause that delays something.
     pub(crate) held_up: Option<Failure>,
     /// A resync takes longer than `resync_interval`.
     pub(crate) is_overdue: bool,
 }
 
 impl Engine {
-    /// Whether every source was discovered and registered with, and every toggle created, once.
     pub(crate) fn is_started(&self) -> bool {
         self.started
     }
@@ -127,7 +123,8 @@ impl Engine {
         ];
         let mut troubles = troubles(tasks.map(|(task, _)| task));
         if toggle.is_late && troubles.is_empty() {
-            troubles.push(Trouble::first(Operation::Update, Failure::late()));
+            let failure = Failure::new(Kind::Late, "the change has not arrived in time");
+            troubles.push(Trouble::first(Operation::Update, failure));
         }
         let desired = toggle.desired.as_deref();
         let steps = toggle.observed.steps(desired, self.terms.readable);
@@ -152,7 +149,10 @@ impl Engine {
     }
 
     pub(crate) fn target(&self) -> TargetView {
-        let waits = self.toggles.iter().any(|toggle| toggle.apply.is_queued());
+        let waits = self
+            .toggles
+            .iter()
+            .any(|toggle| toggle.apply.state == task::State::Queued);
         let (paused_until, failure) = self.paused.clone().unzip();
         let is_overdue = self.resync.as_ref().is_some_and(|resync| resync.is_overdue);
         TargetView {
@@ -167,9 +167,8 @@ impl Engine {
         }
     }
 
-    /// What a single pass did about a toggle, or would have done, and how many users it has then; where
-    /// it did not come to the end, all that went wrong, for the toggle and its source: nothing where
-    /// the run was ended before.
+    /// What a single pass did, or would do, about a toggle, and how many users it has then. If it failed, all
+    /// troubles of the toggle and its source: none if the run was stopped before.
     pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Trouble>>) {
         let toggle = &self.toggles[id];
         let source = &self.sources[self.config.toggles[id].users_policy.source];
@@ -191,23 +190,19 @@ impl Engine {
             Some(step) if dry_run && *step != Step::Read => {
                 (would(&toggle.observed, desired), Ok(desired.len()))
             }
-            Some(_) => (
-                done,
-                Err(self.pause_trouble().unwrap_or_else(|| troubles(tasks))),
-            ),
+            Some(_) => {
+                let pause = self.paused.as_ref().map(|(_, failure)| failure.clone());
+                let pause = pause.map(|failure| vec![Trouble::first(Operation::Update, failure)]);
+                (done, Err(pause.unwrap_or_else(|| troubles(tasks))))
+            }
         }
     }
 
-    /// What `max_removal` holds back, and how many users there would be.
+    /// What `max_removal` holds back, and the number of users afterwards.
     pub(crate) fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
         let toggle = &self.toggles[id];
         let desired = toggle.desired.as_deref()?;
         Some((would(&toggle.observed, desired), desired.len()))
-    }
-
-    fn pause_trouble(&self) -> Option<Vec<Trouble>> {
-        let (_, failure) = self.paused.as_ref()?;
-        Some(vec![Trouble::first(Operation::Update, failure.clone())])
     }
 
     fn next_retry<const N: usize>(&self, tasks: [(&Task, Key); N]) -> Option<Instant> {
@@ -217,7 +212,7 @@ impl Engine {
     }
 }
 
-/// What a run that is not dry would do next.
+/// What a real run would do.
 fn would(observed: &Observed, desired: &Users) -> Outcome {
     let sent = match Change::of_all(&observed.changes_to(desired)) {
         None => Sent::Whole,
@@ -241,12 +236,11 @@ fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
 /// Why a pass runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// We connected to the source, for the first time or anew.
     Connected,
     Callback,
-    /// OPA has another address than before.
+    /// OPA has another address.
     Moved,
-    /// The file holds something else than before.
+    /// The file has changed.
     Changed,
     /// OPA has loaded everything.
     Ready,
@@ -274,7 +268,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// An event for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
     pub(crate) subject: Subject,
@@ -287,45 +280,41 @@ pub(crate) enum News {
         opa: String,
     },
     Registered,
-    /// The registration is gone: OPAL was restarted, or another instance took it.
+    /// OPAL was restarted, or another instance took the registration.
     Lost,
-    /// OPAL has never called, although there were changes to call for.
+    /// OPAL has never called back, although there were changes.
     Unheard {
         advertised: String,
     },
     NotReady,
-    /// OPA tells nothing of how far it has loaded.
+    /// OPA does not report how far it has loaded.
     Untold,
-    /// OPA was restarted, and OPAL does not report that it has loaded everything: from now on, what stays
-    /// within the removal limit is applied.
+    /// OPAL does not report that it has loaded everything into an OPA that was restarted: from now on, changes
+    /// within the removal limit are applied.
     Unproven,
-    /// OPA says that users are to lose a toggle, and it is not known whether it has loaded everything.
+    /// OPA removes users, and has not proven that it has loaded everything.
     Doubtful,
     Restarted,
-    /// A pass's queries are all answered, and what they changed has arrived.
+    /// All queries of a pass have ended, and its changes have arrived.
     Pass {
         cause: Cause,
         toggles: usize,
-        /// How many were created, or given other users, at the target.
         changed: usize,
         failed: usize,
-        /// How many had not been answered when the next pass began.
+        /// Queries without a response when the next pass began.
         late: usize,
         took: Duration,
     },
     HeldBack(Failure),
-    /// No longer held back.
     Released,
     Created,
     Updated {
         users: Arc<Users>,
         change: Option<Arc<Change>>,
     },
-    /// A change has not arrived at the target for too long.
     Late {
         after: Duration,
     },
-    /// A resync takes longer than `resync_interval`.
     Overdue {
         took: Duration,
         left: usize,
@@ -333,7 +322,6 @@ pub(crate) enum News {
     Failing {
         operation: Operation,
         failure: Failure,
-        /// In a row.
         count: u32,
         retry_in: Option<Duration>,
     },
@@ -341,7 +329,6 @@ pub(crate) enum News {
         operation: Operation,
         wait: Duration,
     },
-    /// What failed works again.
     Mended {
         operation: Operation,
         count: u32,

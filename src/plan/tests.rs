@@ -2,8 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn users(keys: &[String]) -> Arc<Users> {
-    Arc::new(keys.iter().map(String::as_str).collect())
+fn names<S: AsRef<str>>(names: &[S]) -> Arc<Users> {
+    Arc::new(names.iter().map(AsRef::as_ref).collect())
+}
+
+fn have(keys: &Arc<Users>) -> Observed {
+    Observed::Present(Present::plain(true, Some(Arc::clone(keys))))
 }
 
 /// What a target that does as it is told holds after a step.
@@ -28,19 +32,23 @@ fn apply(step: Step, truth: &Observed, desired: &Arc<Users>) -> Observed {
 
 fn present(described: bool, keys: &[String], in_order: bool) -> Observed {
     let environment = Environment {
-        users: Some(users(keys)),
+        users: Some(names(keys)),
         named: None,
         in_order,
     };
-    let other = Environment::of(Arc::default());
+    let other = Environment {
+        users: Some(Arc::default()),
+        named: None,
+        in_order: true,
+    };
     Observed::Present(Present {
         described,
         environments: vec![environment, other],
     })
 }
 
-fn plain(described: bool, keys: &[String]) -> Observed {
-    Observed::Present(Present::plain(described, Some(users(keys))))
+fn plain(described: bool, keys: &[&str]) -> Observed {
+    Observed::Present(Present::plain(described, Some(names(keys))))
 }
 
 #[test]
@@ -48,53 +56,33 @@ fn without_users_a_toggle_is_created_and_described_but_its_users_are_left_alone(
     assert_eq!(Observed::Unknown.steps(None, true), [Step::Read]);
     assert_eq!(Observed::Unknown.steps(None, false), [Step::Create]);
     assert_eq!(Observed::Absent.steps(None, true), [Step::Create]);
-    let eve = ["eve".to_owned()];
+    let eve = ["eve"];
     assert_eq!(plain(false, &eve).steps(None, true), [Step::Describe]);
     assert_eq!(plain(true, &eve).steps(None, true), []);
 }
 
 #[test]
 fn after_a_lost_request_what_can_be_read_is_read_and_the_rest_is_sent_again() {
-    let desired = users(&["eve".to_owned()]);
-    let mut readable = plain(true, &["eve".to_owned()]);
-    readable.forget_users(true);
-    assert_eq!(readable.steps(Some(&desired), true), [Step::Read]);
-
-    let mut blind = plain(true, &["eve".to_owned()]);
-    blind.forget_users(false);
-    assert_eq!(blind.steps(Some(&desired), false), [Step::Update]);
-}
-
-#[test]
-fn a_resync_of_what_cannot_be_read_sends_metadata_and_users_again() {
-    let mut blind = plain(true, &[]);
-    blind.forget(false);
-    assert_eq!(blind, Observed::Present(Present::plain(false, None)));
+    let desired = names(&["eve"]);
+    for (readable, step) in [(true, Step::Read), (false, Step::Update)] {
+        let mut observed = plain(true, &["eve"]);
+        observed.forget_users(readable);
+        assert_eq!(observed.steps(Some(&desired), readable), [step]);
+    }
 }
 
 #[test]
 fn whoever_comes_or_goes_in_any_environment_counts_once() {
-    let names = |names: &[&str]| -> Users { names.iter().copied().collect() };
-    let environment = |keys: &[&str]| Environment::of(Arc::new(names(keys)));
-    let mut observed = Present {
-        environments: vec![environment(&["a", "x"]), environment(&["a", "b", "y"])],
-        ..Present::plain(true, None)
-    };
+    let users = |keys: &[&str]| Users::clone(&names(keys));
     let change = Change {
-        added: names(&["b", "c"]),
-        removed: names(&["x", "y"]),
+        added: users(&["b", "c"]),
+        removed: users(&["x", "y"]),
     };
-    let desired = names(&["a", "b", "c"]);
-    let all = |observed: &Present| {
-        Change::of_all(&Observed::Present(observed.clone()).changes_to(&desired))
-    };
-    assert_eq!(all(&observed).as_deref(), Some(&change));
-    observed.environments[1].users = None;
-    assert_eq!(all(&observed), None);
-}
-
-fn names(names: &[&str]) -> Arc<Users> {
-    Arc::new(names.iter().copied().collect())
+    for (other, expected) in [(Some(&["a", "b", "y"][..]), Some(&change)), (None, None)] {
+        let observed = observed(&[(Some(&["a", "x"]), None), (other, None)]);
+        let changes = observed.changes_to(&users(&["a", "b", "c"]));
+        assert_eq!(Change::of_all(&changes).as_deref(), expected);
+    }
 }
 
 /// Users by name; none where they are not known.
@@ -153,7 +141,6 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
  {
     let start = Instant::now();
     let (four, two) = (names(&["a", "b", "c", "d"]), names(&["a", "b"]));
-    let have = |keys: &Arc<Users>| Observed::Present(Present::plain(true, Some(Arc::clone(keys))));
     let mut history = History::default();
     history.sent(&two, &have(&four).changes_to(&two), start);
     let (now, one) = (have(&two), names(&["a"]));
@@ -190,7 +177,6 @@ fn what_was_removed_before_counts_with_what_is_removed_now_until_it_is_old_or_so
 fn users_who_replace_each_other_are_counted_against_those_who_had_the_toggle_at_the_same_time() {
     let start = Instant::now();
     let sets = ["a", "b", "c"].map(|key| names(&[key]));
-    let have = |keys: &Arc<Users>| Observed::Present(Present::plain(true, Some(Arc::clone(keys))));
     let mut history = History::default();
     for pair in sets.windows(2) {
         history.sent(&pair[1], &have(&pair[0]).changes_to(&pair[1]), start);
@@ -224,7 +210,7 @@ proptest! {
         observed in prop::collection::vec("[a-d]", 0..4),
         exists: bool, described: bool, known: bool, in_order: bool,
     ) {
-        let desired = users(&desired);
+        let desired = names(&desired);
         let truth = if exists { present(described, &observed, in_order) } else { Observed::Absent };
         let mut observed = if known { truth.clone() } else { Observed::Unknown };
         let mut steps = 0;

@@ -11,10 +11,10 @@ use super::{Source, Type};
 use crate::check::{SourceCheck, not_asked};
 use crate::config::{Key, PeerType, Rule, ValueKind};
 use crate::document::Document;
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
 use crate::job::{Origin, SourceTerms};
-use crate::seconds::Seconds;
 use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {

@@ -3,10 +3,10 @@
 use log::Level;
 
 use crate::config::Config;
+use crate::duration::Seconds;
 use crate::engine::{Cause, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
-use crate::seconds::Seconds;
 
 const LOG: &str = "optoggles";
 

@@ -118,12 +118,15 @@ fn what_is_wrong_with_standard_input_is_told_at_once() {
     let files = Files::at("-");
     files.store.put("us", &["ann"]);
     for (input, why) in [
-        ("", "standard input is empty: did what writes it fail?"),
+        (
+            "",
+            "standard input is empty: did the command that writes it fail?",
+        ),
         ("{\"app\":", "standard input is cut off (line 1 column 7)"),
         ("{}", "rule data.app.rbac.us is undefined"),
         (
             "{\"errors\":[{\"message\":\"no such package\"}]}",
-            "standard input holds no policy, but errors of opa eval: no such package",
+            "standard input contains errors of opa eval instead of users: no such package",
         ),
     ] {
         let output = files.program.run_with(input, &ONCE).exits(1);
@@ -147,7 +150,7 @@ fn a_rule_that_is_undefined_or_of_another_type_fails_alone() {
     let output = files.program.run(&ONCE).exits(1);
     output
         .reports("us +1 1 user created")
-        .reports("tax created, failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there?");
+        .reports("tax created, failed: rule data.app.rbac.tax is undefined: is its policy loaded, and its name spelled correctly?");
     let text = r#"{"app":{"rbac":{"us":["ann"],"tax":["ann",null]}}}"#;
     files.program.write("users.json", text);
     let output = files.program.run(&ONCE).exits(1);
@@ -257,7 +260,7 @@ fn check_config_reads_the_file_with_online_alone() {
     output
         .says("source files     file                     ok: 31 bytes\n")
         .says("toggle us        rule data.app.rbac.us    ok: 1 user\n")
-        .says("toggle tax       rule data.app.rbac.tax   failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there?\n");
+        .says("toggle tax       rule data.app.rbac.tax   failed: rule data.app.rbac.tax is undefined: is its policy loaded, and its name spelled correctly?\n");
     let output = Files::at("-").program.run(&online).exits(0);
     output.says("file           ok: standard input (sync reads it)");
 }

@@ -150,7 +150,7 @@ fn markdown_shows_who_would_gain_and_who_would_lose() {
             "| toggle | gain it | lose it | users | result |",
             "| --- | --- | --- | ---: | --- |",
             "| `us` | +2: `cid` `eve` | −1: `ann` | 3 | would be updated |",
-            "| `tax` |  |  |  | failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there? |",
+            "| `tax` |  |  |  | failed: rule data.app.rbac.tax is undefined: is its policy loaded, and its name spelled correctly? |",
             "",
         ]
     );

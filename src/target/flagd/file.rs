@@ -9,8 +9,8 @@ use std::time::Instant;
 use rustix::fs::{Access, access};
 use tempfile::NamedTempFile;
 
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
-use crate::seconds::Seconds;
 
 pub(super) struct File {
     path: PathBuf,

@@ -136,7 +136,7 @@ fn a_rule_that_is_undefined_or_no_list_of_users_fails_alone() {
         lines[3..6],
         [
             "toggle us rule data.app.rbac.us ok: 2 users",
-            "toggle beta rule data.app.rbac.beta failed: rule data.app.rbac.beta is undefined: is its policy loaded, and the rule spelt as there?",
+            "toggle beta rule data.app.rbac.beta failed: rule data.app.rbac.beta is undefined: is its policy loaded, and its name spelled correctly?",
             "toggle list rule data.app.rbac.list failed: rule data.app.rbac.list is not a list of \
              users: element 1 is a number, not a string",
         ]
@@ -150,7 +150,7 @@ fn an_opa_that_does_not_tell_whether_it_is_ready_is_warned_of_unless_that_does_n
     unready.opa.set_ready(Some(false));
     let silent = world_of(World::of(&["us"]));
     silent.opa.set_ready(None);
-    let untold = "warning: answers, but it does not tell whether it has loaded everything…";
+    let untold = "warning: answers, but it does not report whether it has loaded everything…";
     for (world, answer) in [(&unready, "ok: answers"), (&silent, untold)] {
         let expected = [
             "source main OPAL ok: …",

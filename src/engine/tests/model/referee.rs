@@ -18,6 +18,7 @@ use super::world::Flight;
 use super::*;
 use crate::engine::task::HANGING;
 use crate::job::Operation;
+use crate::plan::Step;
 
 const WAITS: [f64; 6] = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0];
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -216,7 +217,10 @@ impl Referee {
                 .troubles
                 .iter()
                 .any(|it| it.failure.kind == Kind::Late);
-            if is_late && engine.toggles[id].is_in_step() {
+            let known = &engine.toggles[id];
+            let desired = known.desired.as_deref().filter(|_| known.apply.is_idle());
+            let steps = known.observed.steps(desired, true);
+            if is_late && desired.is_some() && !steps.contains(&Step::Update) {
                 self.streaks.remove(&Key::Apply(id));
             }
             if toggle.state != State::InSync {
