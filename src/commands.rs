@@ -104,10 +104,10 @@ fn log_start(file: &Path) {
 fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Config), Stop> {
     match loaded {
         Ok(loaded) => {
-            if !quiet && !loaded.warnings.problems().is_empty() {
+            if !quiet && !loaded.warnings.problems.is_empty() {
                 complain(&shown(&loaded.warnings));
             }
-            Ok((loaded.file, loaded.config))
+            Ok((loaded.warnings.file, loaded.config))
         }
         Err(LoadError::Invalid(report)) => Err(Stop::Reported(shown(&report))),
         Err(error) => Err(Stop::invalid(error)),
@@ -116,10 +116,7 @@ fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Co
 
 /// A report for stderr, coloured if that shows colours.
 fn shown(report: &Report) -> String {
-    match is_colourful(&io::stderr()) {
-        true => report.colored(),
-        false => report.to_string(),
-    }
+    report.render(is_colourful(&io::stderr()))
 }
 
 impl Stop {

@@ -2,29 +2,17 @@
 //!
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
-mod addresses;
-mod check;
 mod interpolate;
 mod keys;
-pub(crate) mod leaving;
-mod lines;
 pub(crate) mod load;
 mod mask;
 mod nearest;
-mod policy;
-mod problem;
-mod reader;
-mod removal;
 pub(crate) mod report;
 mod section;
-mod settings;
-mod sources;
-mod spec;
-mod target;
+mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) mod tls;
-mod toggles;
+mod tls;
 mod values;
 
 use std::collections::BTreeSet;
@@ -34,15 +22,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::secret::Secret;
-pub(crate) use keys::Catalog;
-pub(crate) use keys::{Form, Key, SourceType, Spec, TLS, TargetType, ValueKind};
-pub(crate) use problem::quote;
-pub(crate) use reader::Context;
-pub(crate) use removal::MaxRemoval;
-pub(crate) use section::Section;
-pub(crate) use settings::{Setting, Settings};
-pub(crate) use spec::is_telling;
-pub(crate) use values::warn_if_plain;
+
+pub(crate) use keys::{Catalog, Form, Key, PeerType, Spec, TLS, TargetType, ValueKind};
+pub(crate) use section::{Context, Section, Setting, Settings};
 
 /// A source, by its index in the configuration.
 pub(crate) type SourceId = usize;
@@ -60,7 +42,7 @@ pub(crate) type ToggleId = usize;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where `serve` listens.
-    pub bind: Bind,
+    pub(crate) bind: Bind,
     /// Time between resyncs; none: no resyncs.
     pub(crate) resync_interval: Option<Duration>,
     pub(crate) http_timeout: Duration,
@@ -140,22 +122,24 @@ fn keep_used<'u, T>(things: &mut Vec<T>, uses: impl Iterator<Item = &'u mut usiz
 /// Says that there is no such toggle, and which one may be meant.
 fn no_toggle(key: &str, known: &[&str]) -> String {
     const MOST: usize = 10;
-    let there_are = match nearest::nearest(key, known.iter().copied()) {
+    let hint = match nearest::nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.len() > MOST => format!("it is not one of the {} in the file", known.len()),
-        None => format!("there are: {}", known.join(", ")),
+        None => format!("it has: {}", known.join(", ")),
     };
-    let key = key.escape_debug();
-    format!("there is no toggle `{key}` in the configuration: {there_are}")
+    format!(
+        "the configuration has no toggle `{}`: {hint}",
+        key.escape_debug()
+    )
 }
 
 /// An address to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bind {
+pub(crate) struct Bind {
     /// A host name or IP address (an IPv6 one without brackets); empty: every interface.
-    pub host: String,
+    pub(crate) host: String,
     /// 0: one that is free.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 /// Where the users of toggles come from.
@@ -163,8 +147,8 @@ pub struct Bind {
 pub(crate) struct Source {
     /// `[A-Za-z0-9][A-Za-z0-9._-]*`, unique.
     pub(crate) id: String,
-    pub(crate) kind: &'static SourceType,
-    /// What its type and TLS have.
+    /// The name of its type.
+    pub(crate) kind: &'static str,
     pub(crate) settings: Settings,
 }
 
@@ -186,7 +170,7 @@ pub(crate) struct Identity {
 /// A feature management platform that holds toggles.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
-    /// As that of a source; of `[target]`, the name of its type.
+    /// Like that of a source; of `[target]`, the name of its type.
     pub(crate) id: String,
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,
@@ -215,10 +199,59 @@ impl fmt::Debug for Toggle {
     }
 }
 
+/// `max_removal`: the most users that may be removed from a toggle at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum MaxRemoval {
+    /// Nothing is said: half of those who have it, where they are ten or more. A share says nothing of
+    /// fewer.
+    #[default]
+    Unset,
+    /// So many percent of those who have it.
+    Percent(f64),
+    /// So many users, and never all of them.
+    Users(usize),
+    /// Anybody may be removed.
+    Off,
+}
+
+/// From how many users on the limit holds where the configuration says nothing.
+const FROM: usize = 10;
+
+impl MaxRemoval {
+    /// Whether so many of those who have a toggle may be removed, after which so many are left.
+    pub(crate) fn allows(self, removed: usize, of: usize, left: usize) -> bool {
+        match self {
+            MaxRemoval::Unset => of < FROM || removed * 2 <= of,
+            MaxRemoval::Percent(percent) => removed as f64 * 100.0 <= percent * of as f64,
+            MaxRemoval::Users(users) => removed == 0 || (removed <= users && left > 0),
+            MaxRemoval::Off => true,
+        }
+    }
+
+    /// Whether everybody may be removed, however many these are.
+    pub(crate) fn allows_everybody(self) -> bool {
+        match self {
+            MaxRemoval::Percent(percent) => percent >= 100.0,
+            MaxRemoval::Off => true,
+            MaxRemoval::Unset | MaxRemoval::Users(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for MaxRemoval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MaxRemoval::Unset => f.write_str("\"50%\""),
+            MaxRemoval::Percent(percent) => write!(f, "\"{percent}%\""),
+            MaxRemoval::Users(users) => write!(f, "{users}"),
+            MaxRemoval::Off => f.write_str("\"off\""),
+        }
+    }
+}
+
 /// A rule of a source's policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// The index of its source in [`Config::sources`].
     pub(crate) source: SourceId,
     /// Such as `app.rbac`.
     pub(crate) package: String,
@@ -236,5 +269,62 @@ impl fmt::Display for Rule {
     /// As Rego names it: `data.app.rbac.us_users`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "data.{}.{}", self.package, self.rule)
+    }
+}
+
+/// What of an old configuration a new one no longer mentions, in sentences for the log: at the target it
+/// stays as it is.
+pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
+    let mut left = Vec::new();
+    let is_at = |place: &str, targets: &[Target]| targets.iter().any(|it| it.place() == place);
+    for target in &old.targets {
+        let (id, place) = (&target.id, target.place());
+        if is_at(&place, &new.targets) {
+            continue;
+        }
+        let now = new.targets.iter().any(|it| it.id == *id);
+        let what = if now {
+            "has changed"
+        } else {
+            "is no longer used"
+        };
+        left.push(format!(
+            "target {id} {what}: the toggles at the old one stay as they are"
+        ));
+    }
+    for source in &old.sources {
+        if !new.sources.iter().any(|it| it.id == source.id) {
+            left.push(format!("source {} is no longer used", source.id));
+        }
+    }
+    for (id, toggle) in old.toggles.iter().enumerate() {
+        let target = &old.targets[toggle.target];
+        let is_same = |it: &&Toggle| {
+            let now = &new.targets[it.target];
+            it.key == toggle.key && (now.id == target.id || now.place() == target.place())
+        };
+        match new.toggles.iter().find(is_same) {
+            None => left.push(format!(
+                "toggle {} is no longer kept: at the target it stays as it is; turn it off or \
+                 delete it there",
+                old.name_of(id)
+            )),
+            Some(now) => left.extend((target.kind.left_behind)(toggle, now)),
+        }
+    }
+    left
+}
+
+impl Target {
+    /// Where it is; with which credentials it is asked does not matter.
+    pub(crate) fn place(&self) -> String {
+        let (key, settings) = (self.kind.place, &self.settings);
+        let place = match (settings.address(key), settings.path(key)) {
+            (Ok(address), _) => address.spelled_alike().to_string(),
+            (_, path) => path
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+        };
+        format!("{} {place}", self.kind.peer.name)
     }
 }

@@ -9,10 +9,10 @@ use crate::config::Rule;
 use crate::error::{Failure, Kind, describe_json, quote};
 use crate::users::{Users, describe_wrong};
 
-/// What a document says of the rules that it was asked for, once.
+/// What a document says about the rules of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {
-    /// Its length in bytes.
+    /// In bytes.
     pub size: usize,
     /// By the rule's name.
     answers: BTreeMap<String, Result<Users, Failure>>,
@@ -21,19 +21,13 @@ pub(crate) struct Document {
 /// An object. As in OPA, the last of two members of one name counts.
 type Members<'t> = BTreeMap<String, &'t RawValue>;
 
-/// A value, and where below `data` it stands.
-struct Root<'t> {
-    path: Vec<String>,
-    value: &'t RawValue,
-}
+/// A value, and its path below `data`.
+type Root<'t> = (Vec<String>, &'t RawValue);
 
-/// A rule to be found: its number, and what is left of its path.
-struct Wanted<'p> {
-    rule: usize,
-    path: &'p [&'p str],
-}
+/// A rule to be found: its number, and the rest of its path.
+type Wanted<'p> = (usize, &'p [&'p str]);
 
-/// One element of what `opa eval --format json` has as `result`.
+/// One element of `result` in the output of `opa eval --format json`.
 #[derive(Deserialize)]
 struct Solution<'t> {
     #[serde(borrow)]
@@ -47,13 +41,13 @@ struct Expression<'t> {
     text: String,
 }
 
-/// What `opa eval --format json` prints where it fails.
+/// One element of `errors` there.
 #[derive(Deserialize)]
 struct Complaint {
     message: String,
 }
 
-/// What can stand beside `result` in an answer of `GET /v1/data`.
+/// The other members of a response of `GET /v1/data`.
 const BESIDE_RESULT: [&str; 5] = [
     "decision_id",
     "explanation",
@@ -63,24 +57,17 @@ const BESIDE_RESULT: [&str; 5] = [
 ];
 
 impl Document {
-    /// Looks the rules up in a text, which messages call `name`.
-    ///
-    /// The text is the plain document, an answer of `GET /v1/data`, or the output of
-    /// `opa eval --format json` for one or more references into `data`.
-    ///
-    /// # Errors
-    ///
-    /// Where the text is empty, or no JSON object, or is cut off, or is what `opa eval` prints where it
-    /// fails.
+    /// Looks up the rules in a text, which messages call `name`: the plain document, a response of
+    /// `GET /v1/data`, or the output of `opa eval --format json` for references into `data`.
     pub(crate) fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
         if text.trim_ascii().is_empty() {
-            let words = format!("{name} is empty: did what writes it fail?");
+            let words = format!("{name} is empty: did the command that writes it fail?");
             return Err(Failure::new(Kind::Answer, words));
         }
         let misfit = |error: serde_json::Error| {
             let help = match error.is_eof() {
-                true => "it may not be written to its end yet",
-                false => "write the JSON object that OPA answers or `opa eval -f json` prints",
+                true => "it may not be completely written yet",
+                false => "it must be the JSON object that OPA returns or `opa eval -f json` prints",
             };
             let words = format!("{name} {}: {help}", describe_json(&error));
             Failure::new(Kind::Answer, words)
@@ -88,7 +75,7 @@ impl Document {
         let whole: &RawValue = serde_json::from_slice(text).map_err(misfit)?;
         let members: Members = serde_json::from_str(whole.get()).map_err(misfit)?;
         if let Some(complaint) = complaint(&members) {
-            let words = format!("{name} holds no policy, but errors of opa eval: {complaint}");
+            let words = format!("{name} contains errors of opa eval instead of users: {complaint}");
             return Err(Failure::new(Kind::Answer, words));
         }
         let found = find(&roots(whole, &members), rules);
@@ -102,20 +89,13 @@ impl Document {
         })
     }
 
-    /// The users that a rule allows.
-    ///
-    /// # Errors
-    ///
-    /// Where the rule is undefined, or no list of users.
     pub(crate) fn users(&self, rule: &Rule) -> Result<Users, Failure> {
-        let answer = self.answers.get(&rule.to_string());
-        answer
-            .cloned()
-            .unwrap_or_else(|| Err(Failure::undefined(rule)))
+        let answer = self.answers.get(&rule.to_string()).cloned();
+        answer.unwrap_or_else(|| Err(Failure::undefined(rule)))
     }
 }
 
-/// The first of the errors, where these are all that there is.
+/// The first error of an output without `result`.
 fn complaint(members: &Members) -> Option<String> {
     if members.contains_key("result") {
         return None;
@@ -126,29 +106,21 @@ fn complaint(members: &Members) -> Option<String> {
     Some(quote(first.message.as_bytes()))
 }
 
-/// Tells the three shapes apart.
+/// Distinguishes the three shapes.
 ///
-/// A package is an object, so that a list of solutions as `result` can only be what `opa eval`
-/// prints. An object as `result` is OPA's answer, unless something stands beside it that OPA's
-/// answers do not have: then it is a package of that name. A package `result` that stands alone is
-/// taken for an answer, in which its rules are undefined: nobody loses anything by it.
+/// A package is an object, so a list of solutions as `result` is output of `opa eval`. An object as `result`
+/// is a response of OPA, unless it has siblings that no response has: then it is a package of that name. A
+/// package `result` without siblings is taken for a response, in which its rules are undefined, so no user
+/// is removed.
 fn roots<'t>(whole: &'t RawValue, members: &Members<'t>) -> Vec<Root<'t>> {
-    let at_data = |value| {
-        vec![Root {
-            path: Vec::new(),
-            value,
-        }]
-    };
+    let at_data = |value| vec![(Vec::new(), value)];
     let Some(result) = members.get("result") else {
         return at_data(whole);
     };
     let solutions = serde_json::from_str::<Vec<Solution>>(result.get()).unwrap_or_default();
     if !solutions.is_empty() {
         let expressions = solutions.into_iter().flat_map(|found| found.expressions);
-        let root = |Expression { value, text }| {
-            let path = reference(&text)?;
-            Some(Root { path, value })
-        };
+        let root = |Expression { value, text }| Some((reference(&text)?, value));
         return expressions.filter_map(root).collect();
     }
     let is_beside = |name: &String| name == "result" || BESIDE_RESULT.contains(&name.as_str());
@@ -158,8 +130,7 @@ fn roots<'t>(whole: &'t RawValue, members: &Members<'t>) -> Vec<Root<'t>> {
     }
 }
 
-/// The parts of a reference such as `data.app["my-team"]`, without `data`; none where it is more
-/// than that. What it was evaluated `with` makes it no other reference.
+/// The parts of a reference such as `data.app["my-team"]` below `data`; none for any other expression.
 fn reference(text: &str) -> Option<Vec<String>> {
     let mut rest = text.trim().strip_prefix("data")?;
     let mut parts = Vec::new();
@@ -183,26 +154,26 @@ fn find<'t, 'r>(roots: &[Root<'t>], rules: &'r [Rule]) -> Vec<Option<&'t RawValu
     let parts = |rule: &'r Rule| rule.package.split('.').chain([&*rule.rule]);
     let paths: Vec<Vec<&str>> = rules.iter().map(|rule| parts(rule).collect()).collect();
     let mut found = vec![None; rules.len()];
-    for root in roots {
+    for (root, value) in roots {
         let wanted = paths.iter().enumerate().filter_map(|(rule, path)| {
-            let (start, path) = path.split_at_checked(root.path.len())?;
-            (root.path == start).then_some(Wanted { rule, path })
+            let (start, path) = path.split_at_checked(root.len())?;
+            (root == start).then_some((rule, path))
         });
-        gather(root.value, wanted.collect(), &mut found);
+        gather(value, wanted.collect(), &mut found);
     }
     found
 }
 
-/// Goes down the paths, through each object once.
+/// Follows the paths, parsing each object once.
 fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t RawValue>]) {
     let mut below: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
-    for Wanted { rule, path } in wanted {
+    for (rule, path) in wanted {
         match path {
             [] => found[rule] = found[rule].or(Some(value)),
-            [first, path @ ..] => below.entry(first).or_default().push(Wanted { rule, path }),
+            [first, path @ ..] => below.entry(first).or_default().push((rule, path)),
         }
     }
-    // There is nothing below what is no object.
+    // Only an object has members.
     let members = match below.is_empty() {
         true => Members::new(),
         false => serde_json::from_str(value.get()).unwrap_or_default(),

@@ -1,8 +1,7 @@
-//! What is known of each source and toggle: events in, jobs and notices out; no I/O, no clock.
+//! The state of each source and toggle: events in, jobs and notices out; no I/O, no clock.
 //!
-//! A source is connected to (discovered, registered with), and then passes ask it for the users of its
-//! rules. A rule has its query, a toggle has a task for each of its parts at the target: none waits for
-//! another's retry.
+//! Once a source is connected (discovered and registered with), passes query its rules. A rule has a task
+//! for its query, a toggle one for each of its parts at the target: no task waits for another's retry.
 
 mod loading;
 mod pass;
@@ -29,7 +28,7 @@ use crate::config::Config;
 use crate::job::{Done, Job, Load, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 use crate::schedule::Timers;
 use rule::Rule;
-use source::Source;
+use source::{CallbackHealth, Source};
 use target::Target;
 use task::{Key, Timer};
 use toggle::Toggle;
@@ -45,9 +44,8 @@ pub(crate) enum Mode {
     Once {
         /// No retry starts later.
         until: Instant,
-        /// Nothing may be changed at a target.
         dry_run: bool,
-        /// Changes are made that `max_removal` forbids.
+        /// `max_removal` does not apply.
         force: bool,
     },
 }
@@ -55,31 +53,30 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 pub(crate) enum Event {
     Callback(SourceId),
-    /// OPAL reports a load of everything, or of an entry that it loads periodically.
     Loaded(SourceId, Load),
     Done(Done),
-    /// A request that an engine before this one made for a part of a toggle has ended.
+    /// A request for a part of a toggle from the engine of an earlier configuration has ended.
     Ended(ToggleId, Part),
-    /// An engine before this one has left a source. It can have been one of ours under another name, so
-    /// that our registration went with it.
+    /// The engine of an earlier configuration has left a source. If it is one of ours under another name,
+    /// our registration is gone.
     Left,
     Time,
-    /// The program is to end: no new requests, except to take registrations back.
+    /// No new requests, except to unregister.
     Stop,
 }
 
-/// What a notice is about, or which row of the status can have changed.
+/// What a notice, or a row of the status, is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Source(SourceId),
     Rule(RuleId),
     Toggle(ToggleId),
-    /// A toggle in an environment, by the index of that.
+    /// A toggle in one of its environments.
     Environment(ToggleId, usize),
     Target(TargetId),
 }
 
-/// Owns all that the program knows. One thread owns the engine.
+/// Owned by one thread, the worker.
 pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
@@ -88,12 +85,10 @@ pub(crate) struct Engine {
     rules: Vec<Rule>,
     toggles: Vec<Toggle>,
     timers: Timers<Timer>,
-    /// Requests that need no slot: at most one of a kind for each source.
+    /// Jobs that need no slot: at most one of each kind for each source.
     urgent: VecDeque<Job>,
     in_flight: usize,
-    /// Of these, how many change something somewhere.
-    changing: usize,
-    /// Counts what is asked, answered and heard, so that it is known what was asked after what.
+    /// Counts requests, responses and callbacks, which gives them an order.
     turn: u64,
     started: bool,
     stopping: bool,
@@ -102,7 +97,6 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Nothing happens before [`Engine::start`].
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
         let mut rules: Vec<Rule> = config.rules.iter().map(|_| Rule::default()).collect();
@@ -128,10 +122,9 @@ impl Engine {
             targets: targets.collect(),
             rules,
             toggles,
-            timers: Timers::default(),
+            timers: Timers::new(),
             urgent: VecDeque::new(),
             in_flight: 0,
-            changing: 0,
             turn: 1,
             started: false,
             stopping: false,
@@ -141,11 +134,12 @@ impl Engine {
         }
     }
 
-    /// Connects to every source that it has not inherited a connection with, and creates every
-    /// toggle.
+    /// Connects to the sources, unless the connection was inherited, and to all toggles.
     pub(crate) fn start(&mut self, now: Moment) {
         for source in 0..self.sources.len() {
-            if self.sources[source].resumes() {
+            let known = &self.sources[source];
+            if known.has_registered && known.is_connected() && !known.connecting {
+                // It was inherited.
                 self.ask_for_pass(source, Cause::Reload, now);
             } else {
                 self.connect(source, now);
@@ -166,19 +160,21 @@ impl Engine {
 
     pub(crate) fn handle(&mut self, event: Event, now: Moment) {
         match event {
-            // A file is read again, whatever is said of it.
+            // A callback for a file only causes it to be read.
             Event::Callback(source) if self.sources[source].terms.is_read => {
                 self.begin(Key::Discover(source));
             }
             Event::Callback(source) => {
-                self.heard_callback(source);
+                self.sources[source].callback_health = CallbackHealth::Working;
                 self.heard_news(source, now.at);
                 self.ask_for_pass(source, Cause::Callback, now);
             }
             Event::Loaded(source, load) => self.was_loaded(source, load, now),
             Event::Done(done) => self.done(done, now),
             Event::Ended(toggle, part) => self.ended(toggle, part, now),
-            Event::Left => self.look_at_registrations(),
+            Event::Left => {
+                (0..self.sources.len()).for_each(|source| self.check_registration(source));
+            }
             Event::Time => {}
             Event::Stop => self.stop(),
         }
@@ -188,7 +184,7 @@ impl Engine {
         self.check_started();
     }
 
-    /// The next job that can be done now. Ask until there is none.
+    /// The next job that can be done now, until there is none.
     pub(crate) fn next_job(&mut self, now: Moment) -> Option<Job> {
         if !self.stopping {
             self.ask_if_ready(now.at);
@@ -202,11 +198,10 @@ impl Engine {
             self.sources[source].asking = self.tick();
         }
         self.in_flight += usize::from(job.is_some());
-        self.changing += usize::from(job.as_ref().is_some_and(Job::changes_something));
         job
     }
 
-    /// When [`Event::Time`] is to be sent, unless something else happens before.
+    /// When the next [`Event::Time`] is due.
     pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
         let sources = self.sources.iter();
         let queries = sources.filter_map(|source| source.passes.next_slot(now));
@@ -215,17 +210,19 @@ impl Engine {
         queries.chain(steps).chain(self.timers.next()).min()
     }
 
-    /// Whether nothing that changes anything is in flight, and nothing urgent is left to do: a program
-    /// that is to end does not wait for answers that it has no use for.
+    /// Whether nothing is in flight that changes anything: the shutdown does not wait for other responses.
     pub(crate) fn may_end(&self) -> bool {
-        self.changing == 0 && self.urgent.is_empty()
+        let is_changing = |source: &Source| source.register.is_running() || source.is_leaving;
+        self.urgent.is_empty()
+            && !self.sources.iter().any(is_changing)
+            && !self.toggles.iter().any(Toggle::is_being_edited)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.urgent.is_empty()
     }
 
-    /// Whether the one pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
+    /// Whether the pass of [`Mode::Once`] is over: every toggle is in sync or has failed.
     pub(crate) fn is_finished(&self) -> bool {
         self.until().is_some()
             && self.is_idle()
@@ -243,7 +240,6 @@ impl Engine {
 
     fn done(&mut self, done: Done, now: Moment) {
         self.in_flight -= 1;
-        self.changing -= usize::from(done.has_changed_something());
         match done {
             Done::Discover(source, result) => self.discovered(source, result, now),
             Done::Register(source, result) => self.registered(source, result, now),
@@ -324,14 +320,14 @@ impl Engine {
         self.turn
     }
 
-    /// `/health/started`: once it is true, it stays.
+    /// For `/health/started`, which stays true.
     fn check_started(&mut self) {
         self.started = self.started
             || (self.sources.iter().all(Source::is_connected)
                 && self.toggles.iter().all(|toggle| toggle.exists));
     }
 
-    /// The end of a single pass: no retry starts later.
+    /// The end of a single pass.
     fn until(&self) -> Option<Instant> {
         match self.mode {
             Mode::Once { until, .. } => Some(until),

@@ -1,25 +1,22 @@
-//! What can go wrong with a request, in words and in kinds.
+//! Failures of requests: their kinds, and their words.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::config::Rule;
 
-/// What it means that an OPA under OPAL tells nothing of how far it has loaded.
-pub(crate) const UNTOLD: &str = "it does not tell whether it has loaded everything (GET \
+/// Follows "OPA answers, but".
+pub(crate) const UNTOLD: &str = "it does not report whether it has loaded everything (GET \
                           /v1/data/system/opal/ready and /metrics say nothing): after a restart of OPA, \
-                          rules that do not have their data yet are applied; give the token access to \
+                          rules are applied before their data is loaded; give the token access to \
                           /metrics, or run OPAL with OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True";
 
-/// A request that failed.
-///
-/// `Display` is for logs and reports: it names the request, the cause and the remote's own words.
-/// [`Failure::reason`] is for all that can reach `/health`.
+/// A request that failed. `Display` names the request, the cause and the remote's own words, for logs and
+/// reports; [`Failure::reason`] is for `/health`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub kind: Kind,
-    /// How long the remote asks us to wait (`Retry-After`, `X-Ratelimit-Reset`), from when it
-    /// answered.
+    /// The wait that the remote asks for (`Retry-After`, `X-Ratelimit-Reset`).
     pub pause: Option<Duration>,
     is_lasting: bool,
     message: Box<str>,
@@ -27,38 +24,34 @@ pub struct Failure {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The host's name is not known.
     Lookup,
-    /// Nothing listens at the address.
     Refused,
-    /// The proxy is not there, or does not lead to the host.
+    /// The proxy is unreachable, or does not lead to the host.
     Proxy,
-    /// No answer within `http_timeout`.
     Timeout,
-    /// The connection ended before the answer was whole.
+    /// The connection ended before the response did.
     Lost,
-    /// A certificate that is not trusted, or does not fit.
     Tls,
-    /// An answer with a status other than the expected ones.
+    /// An unexpected status.
     Status(u16),
-    /// An answer that cannot be understood.
+    /// A response that cannot be understood.
     Answer,
-    /// The rule is undefined.
     Undefined,
-    /// The rule's value is not a list of users.
     WrongType,
-    /// OPA has not loaded everything yet.
     NotReady,
     /// `max_removal` forbids a change that would remove `removed` of `of` users; without `of`, the
     /// set is empty and it is not known who has the toggle.
-    Held { removed: usize, of: Option<usize> },
+    Held {
+        removed: usize,
+        of: Option<usize>,
+    },
     /// A change has not arrived at the target in time, for whatever reason.
     Late,
-    /// What the target has does not go together with the configuration until one of them is changed.
+    /// The target and the configuration contradict each other until one of them is changed.
     Misfit,
-    /// A file that is not there, or cannot be read.
+    /// A file that does not exist, or cannot be read.
     File,
-    /// Something that this program or its configuration lacks.
+    /// Something is missing in this program or its configuration.
     Setup,
 }
 
@@ -87,7 +80,7 @@ impl Kind {
 }
 
 impl Failure {
-    /// A failure with words for it: lowercase, no full stop, naming the request and the cause.
+    /// The message is lowercase, without a full stop, and names the request and the cause.
     pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
         Failure {
             kind,
@@ -99,30 +92,14 @@ impl Failure {
 
     pub fn not_ready() -> Failure {
         let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
-                     nothing was written to its data since it was started): nothing is applied; \
-                     where OPAL loads no data at all, set wait_until_ready = false on the source";
+                     nothing was written to its data since it started): nothing is applied; if OPAL \
+                     loads no data at all, set wait_until_ready = false on the source";
         Failure::new(Kind::NotReady, words)
     }
 
     pub fn bundles_missing() -> Failure {
         let words = "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
-                     nothing is applied; where it never will, set wait_until_ready = false on the source";
-        Failure::new(Kind::NotReady, words)
-    }
-
-    pub fn reload_missing() -> Failure {
-        let words = "OPA was restarted, or may have been, and OPAL has not reported yet that it has \
-                     loaded all policy and data into it again: nothing is applied; OPAL reports only \
-                     with OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True; to go on without, set \
-                     wait_until_ready = false on the source";
-        Failure::new(Kind::NotReady, words)
-    }
-
-    /// An OPA that told how far it had loaded, and no longer does.
-    pub fn silent() -> Failure {
-        let words = "OPA no longer tells whether it was restarted and what was written to it (GET \
-                     /v1/config and /metrics): nothing is applied until it does; to go on without, set \
-                     wait_until_ready = false on the source";
+                     nothing is applied; if it never will, set wait_until_ready = false on the source";
         Failure::new(Kind::NotReady, words)
     }
 
@@ -140,17 +117,14 @@ impl Failure {
         Failure::new(Kind::Held { removed, of }, words)
     }
 
-    pub fn late() -> Failure {
-        Failure::new(Kind::Late, "the change has not arrived in time")
-    }
-
     pub fn is_held(&self) -> bool {
         matches!(self.kind, Kind::Held { .. })
     }
 
     pub fn undefined(rule: &Rule) -> Failure {
-        let words =
-            format!("rule {rule} is undefined: is its policy loaded, and the rule spelt as there?");
+        let words = format!(
+            "rule {rule} is undefined: is its policy loaded, and its name spelled correctly?"
+        );
         Failure::new(Kind::Undefined, words)
     }
 
@@ -160,8 +134,8 @@ impl Failure {
         Failure::new(Kind::WrongType, words)
     }
 
-    /// The same of an OPA that refuses with these words. What its compiler finds in the query, such as
-    /// that the rule is a function, it finds again each time.
+    /// The failure of an OPA that responds with this body. An error of its compiler, such as that the rule
+    /// is a function, does not pass by itself.
     pub fn of_opa(mut self, said: &[u8]) -> Failure {
         const TYPE_ERROR: &[u8] = b"rego_type_error";
         let mut parts = said.windows(TYPE_ERROR.len());
@@ -171,12 +145,11 @@ impl Failure {
         self
     }
 
-    /// The same with the wait that the remote asks for.
     pub fn pausing(self, pause: Option<Duration>) -> Failure {
         Failure { pause, ..self }
     }
 
-    /// The same with what it is about before its words.
+    /// Puts the object before the message.
     pub fn about(self, what: &str) -> Failure {
         Failure {
             message: format!("{what}: {}", self.message).into(),
@@ -184,7 +157,7 @@ impl Failure {
         }
     }
 
-    /// The same where it will not pass by itself, whatever its kind.
+    /// Marks a failure that will not pass by itself, whatever its kind.
     pub fn lasting(self) -> Failure {
         Failure {
             is_lasting: true,
@@ -192,7 +165,7 @@ impl Failure {
         }
     }
 
-    /// The failure in words that hold nothing of what the remote said.
+    /// The failure without the remote's words.
     pub fn reason(&self) -> String {
         match self.kind {
             Kind::Lookup => "host not found".into(),
@@ -223,10 +196,8 @@ impl Failure {
         }
     }
 
-    /// Whether the remote may have done, or may yet do, what it was asked for.
-    ///
-    /// A gateway that gave up (502, 504, and others of their own) does not know either, and a server that
-    /// failed (500) may have done it before.
+    /// Whether the remote may have done the request, or may still do it: a gateway that gives up does not
+    /// know, and a server that fails (500) may have done it before.
     pub fn is_unsure(&self) -> bool {
         matches!(
             self.kind,
@@ -242,8 +213,7 @@ impl Failure {
         )
     }
 
-    /// Whether another program may answer there by now: one that does not know us, or what it is asked
-    /// for.
+    /// Whether another program may answer at the address now.
     pub fn is_of_a_stranger(&self) -> bool {
         matches!(
             self.kind,
@@ -263,7 +233,7 @@ fn would_remove(removed: usize, of: Option<usize>) -> String {
     }
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 fn in_a_shell(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     match word.chars().all(is_plain) {
@@ -280,8 +250,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The remote's own words as they may stand in a message: on one line, with control characters
-/// escaped, cut after 200 characters.
+/// The remote's words for a message: on one line, control characters escaped, at most 200 characters.
 pub(crate) fn quote(words: &[u8]) -> String {
     const LIMIT: usize = 200;
     let words = String::from_utf8_lossy(&words[..words.len().min(8 * LIMIT)]);

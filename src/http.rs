@@ -1,33 +1,31 @@
 //! Requests to OPAL, OPA and the target: the only place that names ureq.
 
 mod answer;
-mod body;
 mod failure;
-mod lookup;
-mod object;
-mod pause;
 mod proxy;
 mod redact;
 mod tls;
 
 use std::fmt;
+use std::io::{self, Cursor, Read};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
-use ureq::unversioned::transport::DefaultConnector;
+use serde::Serialize;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::address::password;
 use crate::config::Tls;
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
-use crate::seconds::Seconds;
 use crate::secret::Secret;
-pub(crate) use answer::Answer;
-pub(crate) use body::Body;
-use lookup::Lookup;
-pub(crate) use object::Object;
+pub(crate) use answer::{Answer, Object};
 use proxy::Proxies;
+
+const JSON: &str = "application/json";
 
 /// The most that is read of an answer, in bytes.
 pub(crate) const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
@@ -74,6 +72,19 @@ impl<'a> Request<'a> {
             ..self
         }
     }
+
+    pub(crate) fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
+        let body = serde_json::to_vec(body).map(|json| Body::whole(JSON, json));
+        self.carrying(body.map_err(io::Error::from))
+    }
+
+    pub(crate) fn carrying(self, body: io::Result<Body<'a>>) -> Result<Request<'a>, Failure> {
+        let body = body.map(Some).map_err(|error| {
+            let words = format!("{self}: failed to write its body as JSON: {error}");
+            Failure::new(Kind::Setup, words)
+        })?;
+        Ok(Request { body, ..self })
+    }
 }
 
 impl Request<'_> {
@@ -97,12 +108,36 @@ impl fmt::Display for Request<'_> {
     }
 }
 
+/// A body that is read while it is sent.
+pub(crate) struct Body<'a> {
+    pub(crate) content_type: &'static str,
+    /// In bytes.
+    length: u64,
+    content: Box<dyn Read + 'a>,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn whole(content_type: &'static str, bytes: Vec<u8>) -> Body<'a> {
+        Body {
+            content_type,
+            length: bytes.len() as u64,
+            content: Box::new(Cursor::new(bytes)),
+        }
+    }
+
+    /// JSON that is made twice rather than kept: for its length, and to be sent.
+    pub(crate) fn made<R: Read + 'a>(make: impl Fn() -> R) -> io::Result<Body<'a>> {
+        Ok(Body {
+            content_type: JSON,
+            length: io::copy(&mut make(), &mut io::sink())?,
+            content: Box::new(make()),
+        })
+    }
+}
+
 impl Client {
-    /// A client whose requests take `timeout` at most, whole, and up to `connections` at once.
-    ///
-    /// # Errors
-    ///
-    /// Names the certificate or key that cannot be used.
+    /// A client whose requests take at most `timeout` each, and that keeps up to `connections` open. Fails
+    /// where a certificate or key cannot be used.
     pub(crate) fn new(
         timeout: Duration,
         connections: usize,
@@ -143,12 +178,14 @@ impl Client {
         let (asked, method) = (request.to_string(), request.method.clone());
         let result = self.exchange(request, &asked);
         let took = Seconds(start.elapsed());
-        let status = result.as_ref().map(|answer| answer.status);
+        let status = match &result {
+            Ok(answer) => Ok(answer.status),
+            Err(failure) => Err(failure.kind),
+        };
         match status {
             Ok(status) => log::debug!("request {asked} status={status} took={took}"),
-            Err(failure) => log::debug!("request {asked} failed={:?} took={took}", failure.kind),
+            Err(kind) => log::debug!("request {asked} failed={kind:?} took={took}"),
         }
-        let status = status.map_err(|failure| failure.kind);
         self.requests.count(&method, status);
         result
     }
@@ -156,11 +193,13 @@ impl Client {
     fn exchange(&self, request: Request<'_>, asked: &str) -> Result<Answer, Failure> {
         let unusable = |words: &str| Failure::new(Kind::Setup, format!("{asked}: {words}"));
         let uri = request.url.parse::<Uri>();
-        let uri = uri.map_err(|_| unusable("this is not a valid URL"))?;
+        let uri = uri.map_err(|_| unusable("not a valid URL"))?;
         let secrets = request.secrets();
         let proxy = self.proxies.on_the_way_to(&uri);
-        let agent = proxy.map_or(Ok(&self.direct), |proxy| proxy.agent());
-        let agent = agent.map_err(|words| unusable(&words))?;
+        let agent = match proxy {
+            Some(proxy) => proxy.agent.as_ref().map_err(|words| unusable(words))?,
+            None => &self.direct,
+        };
         let mut builder = http::Request::builder().method(&request.method).uri(uri);
         for (name, value) in request.headers {
             builder = builder.header(name, value.expose());
@@ -168,13 +207,11 @@ impl Client {
         if let Some(authorization) = request.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization.expose());
         }
-        let length = match &request.body {
-            Some(body) => Some(body.length),
+        if let Some(body) = &request.body {
+            builder = builder.header(header::CONTENT_LENGTH, body.length);
+        } else if request.method == Method::POST {
             // Without it, the empty body is sent in chunks, which not every server reads.
-            None => (request.method == Method::POST).then_some(0),
-        };
-        if let Some(length) = length {
-            builder = builder.header(header::CONTENT_LENGTH, length);
+            builder = builder.header(header::CONTENT_LENGTH, 0);
         }
         let sent = match request.body {
             Some(mut body) => builder
@@ -183,11 +220,11 @@ impl Client {
                 .map(|request| agent.run(request)),
             None => builder.body(()).map(|request| agent.run(request)),
         };
-        let sent = sent.map_err(|_| unusable("a header holds what no header may hold"))?;
+        let sent = sent.map_err(|_| unusable("a header has an invalid name or value"))?;
         let failed = |error| failure::describe(asked, error, self.timeout, proxy);
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();
-        let pause = pause::asked_for(status, response.headers(), SystemTime::now());
+        let pause = answer::pause_asked_for(status, response.headers(), SystemTime::now());
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
         if !(200..300).contains(&status) {
@@ -199,6 +236,30 @@ impl Client {
             pause,
             asked: asked.to_owned(),
         })
+    }
+}
+
+/// IP addresses need no lookup. ureq's own resolver starts a thread for each request with a timeout.
+#[derive(Debug, Default)]
+struct Lookup(DefaultResolver);
+
+impl Resolver for Lookup {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let parts = uri.scheme().zip(uri.authority());
+        let address = parts.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
+        match address.and_then(|address| address.parse().ok()) {
+            Some(address) => {
+                let mut addresses = self.empty();
+                addresses.push(address);
+                Ok(addresses)
+            }
+            None => self.0.resolve(uri, config, timeout),
+        }
     }
 }
 

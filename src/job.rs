@@ -1,4 +1,4 @@
-//! What the engine wants done, and what came of it.
+//! Jobs of the engine, and their results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,13 +30,12 @@ pub(crate) struct Access {
     pub url: Address,
     /// The value of the `Authorization` header.
     pub authorization: Option<Secret>,
-    /// How long the authorization holds, from when it was given; none: for good.
+    /// The lifetime of the authorization, from when it was issued; none: unlimited.
     pub expires_in: Option<Duration>,
 }
 
 impl Access {
-    /// OPA at an address, asked with a bearer token where there is one, else with the user name
-    /// and password of the address.
+    /// With a bearer token if there is one, else with the user and password of the address.
     pub(crate) fn bearer(url: Address, token: Option<&Secret>) -> Access {
         let bearer = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
         Access {
@@ -46,8 +45,8 @@ impl Access {
         }
     }
 
-    /// When to ask for another authorization: before this one expires, and however soon or late that
-    /// is said to be, neither again and again nor later than a clock can tell.
+    /// When to request another authorization: before this one expires, but whatever the lifetime, neither in
+    /// a loop nor beyond what a clock can represent.
     pub(crate) fn renew_in(&self) -> Option<Duration> {
         const SOONEST: Duration = Duration::from_secs(1);
         const LATEST: Duration = Duration::from_secs(24 * 3600);
@@ -56,7 +55,7 @@ impl Access {
     }
 }
 
-/// Who knows which users the rules allow.
+/// Where the users of rules come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Opa(Access),
@@ -72,52 +71,51 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What a source can do, and how it is to be dealt with.
+/// What a source can do, and how it is used.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct SourceTerms {
-    /// Where the configuration says that OPA is; none: that is to be discovered.
+    /// Where OPA is; none: that has to be discovered.
     pub origin: Option<Origin>,
-    /// What is discovered holds the users, and is read again at each poll.
+    /// It is a file: a discovery reads the users, again at each poll.
     pub is_read: bool,
-    /// It is standard input, which can be read once, and does not change.
+    /// It is standard input.
     pub is_read_once: bool,
-    /// Time between passes, or between reads; none: the source calls back.
+    /// Between passes, or between reads; none: the source calls back.
     pub poll_interval: Option<Duration>,
-    /// How it is told to call back; none: it does not.
+    /// None: it does not call back.
     pub registration: Option<Registration>,
-    /// Whether OPA is asked, before its rules are, if it has loaded everything.
+    /// Whether rules are queried only once OPA has loaded everything.
     pub waits_until_ready: bool,
-    /// It can be asked to load everything into OPA, and reports each load.
+    /// It loads everything into OPA on request, and reports each load.
     pub loads: bool,
 }
 
 /// A registration with an OPAL client.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Registration {
-    /// OPAL's API, the source's id and its `instance`: another registration with these replaces it.
+    /// OPAL's API, the source's id and its `instance`: a registration replaces one with the same key.
     pub key: (Address, String, String),
-    /// Where OPAL is told to call, without the route.
+    /// The address that OPAL calls, without the route.
     pub advertised: Address,
 }
 
-/// What an OPA, and the OPAL that feeds it, tell of how far it has loaded.
+/// What an OPA and its OPAL report about how far it has loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
-    /// Which process answers; none where OPA does not tell.
+    /// The id of the process that responds.
     pub process: Option<String>,
-    /// Whether it says that it has loaded everything; none where it does not say.
+    /// Whether it reports that it has loaded everything.
     pub says: Option<bool>,
-    /// What was written to it; none where it does not tell, or where that was not asked, because the
-    /// process is known.
+    /// Not requested from a known process.
     pub writes: Option<Writes>,
 }
 
-/// What is known of an OPA before it is asked how far it has loaded.
+/// What is known of an OPA before it is queried for its readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Known {
-    /// The processes of which nothing else need be asked.
+    /// Processes that only need to report their id.
     pub loaded: Arc<Vec<String>>,
-    /// Whether it may tell which process it is.
+    /// Whether OPA may report its id.
     pub tells_process: bool,
 }
 
@@ -126,45 +124,37 @@ pub(crate) struct Known {
 pub(crate) struct Writes {
     pub data: u64,
     pub policies: u64,
-    /// How often its policies were listed, which OPAL does when it loads all of them.
+    /// Listings of its policies, which OPAL requests when it loads all of them.
     pub lists: u64,
-}
-
-impl Writes {
-    /// Whether any count is less than it was: they belong to another process.
-    pub(crate) fn fell_from(&self, before: &Writes) -> bool {
-        self.data < before.data || self.policies < before.policies || self.lists < before.lists
-    }
 }
 
 /// A load into OPA that OPAL reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// All entries of its data configuration that are not loaded periodically.
+    /// All entries of its data configuration but the periodic ones.
     Data,
-    /// The same, where there are none.
+    /// The same, if there are none.
     Nothing,
-    /// An entry that it loads periodically.
+    /// An entry that is loaded periodically.
     Periodic,
-    /// Policy.
     Policy,
 }
 
-/// What is to become of a toggle at the target.
+/// A change of a toggle at its target.
 #[derive(Clone, Debug)]
 pub struct Edit {
-    /// Which toggle.
+    /// By its index.
     pub toggle: ToggleId,
-    /// What becomes of it.
+    /// The kind of change.
     pub what: What,
 }
 
-/// The kinds of edits. Each may be repeated, because its outcome can get lost.
+/// The kinds of edits. Each may be repeated, because its response can be lost.
 #[derive(Clone, Debug)]
 pub enum What {
-    /// Create it as its `spec` says; one that is there is left as it is.
+    /// Create it as its `spec` says; one that exists is left as it is.
     Create,
-    /// Bring its metadata in line with its `spec`.
+    /// Set its metadata to its `spec`.
     Describe,
     /// Turn it on for exactly these users in an environment, by the index of that.
     Update(usize, Arc<Users>),
@@ -181,57 +171,52 @@ impl Edit {
     }
 }
 
-/// What came of an edit.
+/// The result of an edit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Applied {
-    /// The toggle's metadata, or users, are those of the edit.
+    /// The metadata or users are those of the edit.
     Done,
-    /// It was created, and so described.
+    /// It was created.
     Created(Present),
-    /// It was there already, and is this. What is unknown could not be shown.
+    /// It exists already. Unknown if the target did not return it.
     Found(Observed),
 }
 
-/// What came of each of some edits.
 pub(crate) type Applies = Vec<(ToggleId, Part, Result<Applied, Failure>)>;
 
-/// What came of reading each of some toggles.
 pub(crate) type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
-/// How the sources and the targets are to be dealt with.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub sources: Vec<SourceTerms>,
     pub targets: Vec<TargetTerms>,
 }
 
-/// How a target is to be dealt with.
+/// How a target is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetTerms {
-    /// Whether toggles can be read.
     pub readable: bool,
-    /// How many requests it takes at once, also while some hang, and one at a time after a 429; none: as
-    /// many as `concurrency` says.
+    /// The most requests in flight, including those that hang, and after a 429 one; none: `concurrency`.
     pub at_once: Option<usize>,
-    /// A toggle has to be read before it is changed, whatever is known of it.
+    /// A toggle has to be read before it is changed, even if its state is known from before a reload.
     pub reads_first: bool,
-    /// Edits of several toggles are one job, because they cost no more than one.
+    /// Several edits form one job, because they cost no more than one.
     pub applies_together: bool,
-    /// Each of its toggles.
+    /// Its toggles.
     pub toggles: BTreeMap<ToggleId, ToggleTerms>,
 }
 
-/// How a toggle is to be dealt with at its target.
+/// How a toggle is used at its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToggleTerms {
-    /// Toggles of the same number are read in one job; none: alone.
+    /// Toggles with the same number are read in one job, those without separately.
     pub batch: Option<usize>,
-    /// The names of its environments; that of a target without environments is empty.
+    /// The names of its environments; a target without environments has one without a name.
     pub environments: Vec<String>,
 }
 
 impl ToggleTerms {
-    /// A toggle of a target without environments.
+    /// Of a target without environments.
     pub(crate) fn plain(batch: Option<usize>) -> ToggleTerms {
         ToggleTerms {
             batch,
@@ -240,21 +225,15 @@ impl ToggleTerms {
     }
 }
 
-/// What is asked of a source or of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Discover,
     ReadFile,
     Register,
-    /// Looking whether OPAL still has the registration.
     Watch,
-    /// Counting the writes to OPA.
     Count,
-    /// Asking OPA whether it has loaded everything.
     Ready,
-    /// Having OPAL load everything into OPA.
     Load,
-    /// Taking the registration back.
     Leave,
     Query,
     Read,
@@ -264,7 +243,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// As the log, `/status` and the metrics have it.
+    /// The name in the log, `/status` and the metrics.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Operation::Discover => "discovery",
@@ -286,46 +265,32 @@ impl Operation {
 /// One request, or a few that belong together, for a request thread.
 #[derive(Clone, Debug)]
 pub(crate) enum Job {
-    /// Ask OPAL where OPA is; of a file: read it.
+    /// Ask OPAL where OPA is, or read a file.
     Discover(SourceId),
-    /// Have OPAL call us back.
     Register(SourceId),
-    /// Look if our registration is still there.
+    /// Check that OPAL still has our registration.
     Watch(SourceId),
-    /// Take it back, if it is still ours.
+    /// Unregister.
     Leave(SourceId),
-    /// Ask OPA if it has loaded everything, unless that is known.
+    /// Ask OPA how far it has loaded.
     Ready(SourceId, Arc<Origin>, Known),
-    /// Ask OPA how often it was written to.
+    /// Ask OPA for its count of writes.
     Count(SourceId, Arc<Origin>),
     /// Have OPAL load everything into OPA.
     Load(SourceId),
-    /// Ask OPA, or look up in a document, which users a rule allows.
     Query(RuleId, Arc<Origin>),
-    /// Read toggles at a target.
     Read(TargetId, Vec<ToggleId>),
-    /// Change toggles there.
     Apply(TargetId, Vec<Edit>),
 }
 
-impl Job {
-    /// Whether it changes something at OPAL or at the target.
-    pub(crate) fn changes_something(&self) -> bool {
-        // OPAL loads whether or not the answer is waited for.
-        matches!(self, Job::Register(_) | Job::Leave(_) | Job::Apply(..))
-    }
-}
-
-/// What came of a job.
 #[derive(Debug)]
 pub(crate) enum Done {
     Discover(SourceId, Result<Origin, Failure>),
     Register(SourceId, Result<(), Failure>),
-    /// Whether the registration is there, and ours.
+    /// Whether OPAL has our registration.
     Watch(SourceId, Result<bool, Failure>),
     Leave(SourceId, Result<(), Failure>),
     Ready(SourceId, Result<Evidence, Failure>),
-    /// None where OPA does not tell.
     Count(SourceId, Result<Option<Writes>, Failure>),
     /// Whether OPAL loads data too.
     Load(SourceId, Result<bool, Failure>),
@@ -335,12 +300,7 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    /// Whether it is what came of a job that changes something.
-    pub(crate) fn has_changed_something(&self) -> bool {
-        matches!(self, Done::Register(..) | Done::Leave(..) | Done::Apply(..))
-    }
-
-    /// The parts of toggles about which a target was asked, or told.
+    /// The parts of toggles that were read or changed at a target.
     pub(crate) fn parts(&self) -> Vec<(ToggleId, Part)> {
         match self {
             Done::Read(_, results) => results.iter().map(|(id, _)| (*id, Part::Whole)).collect(),

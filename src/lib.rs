@@ -26,7 +26,6 @@ mod commands;
 mod plan;
 mod schedule;
 mod secret;
-mod seconds;
 mod users;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The sources and the targets of a configuration: the request threads do their jobs here.
+//! The sources and targets of a configuration, on which the request threads perform their jobs.
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ pub fn catalog() -> Catalog {
     }
 }
 
-/// All that is asked, or told, from here.
 pub(crate) struct Peers {
     config: Arc<Config>,
     sources: Vec<Box<dyn Source>>,
@@ -25,12 +24,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// The peers of a configuration; OPAL is to call back with `callback_token`, and what is asked of
-    /// all of them is counted in `metrics`.
-    ///
-    /// # Errors
-    ///
-    /// Says what of the configuration cannot be used.
+    /// Fails where something in the configuration, such as a certificate, cannot be used.
     pub(crate) fn new(
         config: Arc<Config>,
         callback_token: &Secret,
@@ -50,7 +44,6 @@ impl Peers {
         })
     }
 
-    /// How they are to be dealt with.
     pub(crate) fn terms(&self) -> Terms {
         Terms {
             sources: self.sources.iter().map(|source| source.terms()).collect(),

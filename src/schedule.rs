@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// The wait after one failure. It doubles with each one more, up to [`DOUBLINGS`] times.
+/// Doubles with each further failure, up to [`DOUBLINGS`] times.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const DOUBLINGS: u32 = 5;
 
-/// The longest that a remote's `Retry-After` can make us wait.
+/// The longest `Retry-After` that is respected.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Counts the failures of one thing in a row.
@@ -17,11 +17,10 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Counts a failure and tells how long to wait.
+    /// Counts a failure, and returns how long to wait.
     ///
-    /// `chance`, from 0 to 1, shortens the wait by up to 10 %, so that many things that failed
-    /// together are not tried together. A `pause` that the remote asked for wins over a shorter
-    /// wait, up to [`LONGEST_PAUSE`].
+    /// `chance`, from 0 to 1, shortens the wait by up to 10 %, so that what failed together is not retried
+    /// together. A longer `pause` of the remote takes precedence, up to [`LONGEST_PAUSE`].
     pub(crate) fn fail(&mut self, pause: Option<Duration>, chance: f64) -> Duration {
         let full = FIRST_WAIT * (1 << self.failures.min(DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
@@ -42,6 +41,13 @@ pub(crate) struct Timers<K> {
 }
 
 impl<K: Ord + Copy> Timers<K> {
+    pub(crate) fn new() -> Timers<K> {
+        Timers {
+            by_time: BTreeSet::new(),
+            by_key: BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn set(&mut self, key: K, at: Instant) {
         self.cancel(key);
         self.by_time.insert((at, key));
@@ -67,23 +73,11 @@ impl<K: Ord + Copy> Timers<K> {
         self.by_key.len().max(self.by_time.len())
     }
 
-    /// Takes the first timer out that is due at `now`.
+    /// Removes the first timer that is due.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = *self.by_time.first()?;
-        if at > now {
-            return None;
-        }
+        let (_, key) = *self.by_time.first().filter(|(at, _)| *at <= now)?;
         self.cancel(key);
         Some(key)
-    }
-}
-
-impl<K> Default for Timers<K> {
-    fn default() -> Timers<K> {
-        Timers {
-            by_time: BTreeSet::new(),
-            by_key: BTreeMap::new(),
-        }
     }
 }
 

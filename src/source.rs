@@ -5,7 +5,7 @@ mod opa;
 mod opal;
 
 use crate::check::SourceCheck;
-use crate::config::{self, Config, Rule, SourceType, Tls};
+use crate::config::{self, Config, PeerType, Rule, Tls};
 use crate::error::Failure;
 use crate::http::Client;
 use crate::job::{Evidence, Known, Origin, SourceTerms, Writes};
@@ -14,29 +14,26 @@ use crate::secret::Secret;
 use crate::users::Users;
 pub(crate) use opal::report::scan as scan_report;
 
-/// Makes the requests to a source. A request that its terms do not call for is never made; what these
-/// come to here is what is true where there is nothing to ask.
+/// Makes the requests to a source. The defaults are for requests that its terms never call for.
 pub(crate) trait Source: Send + Sync {
     fn terms(&self) -> SourceTerms;
 
-    /// Where OPA is; of a file, what it holds.
+    /// Where OPA is, or what the file holds.
     fn discover(&self) -> Result<Origin, Failure>;
 
-    /// The users that a rule allows.
     fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure>;
 
-    /// How far OPA has loaded. A process that is known to have loaded everything is asked for nothing but
-    /// its id.
+    /// How far OPA has loaded. A process known to have loaded everything is asked for its id alone.
     fn ready(&self, _: &Origin, _: &Known) -> Result<Evidence, Failure> {
         Ok(Evidence::default())
     }
 
-    /// How often OPA was written to; none where it does not tell.
+    /// How often OPA was written to; none where OPA does not say.
     fn count(&self, _: &Origin) -> Result<Option<Writes>, Failure> {
         Ok(None)
     }
 
-    /// Has the source call back at every change; an older registration of ours is replaced.
+    /// Has the source call back at every change. Replaces an older registration of ours.
     fn register(&self) -> Result<(), Failure> {
         Ok(())
     }
@@ -46,18 +43,17 @@ pub(crate) trait Source: Send + Sync {
         Ok(true)
     }
 
-    /// Takes our registration back, if it is still ours.
+    /// Removes the registration if it is still ours.
     fn leave(&self) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Has everything loaded into OPA; whether that includes data.
+    /// Has everything loaded into OPA. Returns whether that includes data.
     fn load(&self) -> Result<bool, Failure> {
         Ok(false)
     }
 
-    /// Asks, in the order in which `serve` would, all but the rules; `has_rules` tells whether these are
-    /// asked for afterwards.
+    /// Asks all but the rules, in the order in which `serve` would; with `has_rules`, rules are asked next.
     fn check(&self, has_rules: bool) -> SourceCheck;
 }
 
@@ -65,18 +61,17 @@ type Open = fn(&config::Source, &Opening) -> Result<Box<dyn Source>, String>;
 
 /// A type of source: what the configuration has to know of it, and how one is opened.
 struct Type {
-    config: SourceType,
+    config: PeerType,
     open: Open,
 }
 
-/// The types of sources, the first of them where none is named.
+/// The first is the default.
 static TYPES: &[&Type] = &[&opal::TYPE, &opa::TYPE, &file::TYPE];
 
-pub(crate) fn types() -> Vec<&'static SourceType> {
+pub(crate) fn types() -> Vec<&'static PeerType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
-/// What a source needs to be opened.
 struct Opening<'a> {
     config: &'a Config,
     callback_token: &'a Secret,
@@ -84,7 +79,6 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// A client for a source's requests, which are counted.
     fn client(&self, source: &config::Source, tls: &Tls) -> Result<Client, String> {
         let requests = self.metrics.requests(format!("source {}", source.id));
         let (timeout, connections) = (self.config.http_timeout, self.config.concurrency);
@@ -92,8 +86,7 @@ impl Opening<'_> {
     }
 }
 
-/// A source of the configuration, which is to call us back with `callback_token`; its requests are
-/// counted in `metrics`. Fails where a certificate or key cannot be used.
+/// Opens a source of the configuration. Fails where a certificate or key cannot be used.
 pub(crate) fn open(
     source: &config::Source,
     config: &Config,
@@ -105,7 +98,7 @@ pub(crate) fn open(
         callback_token,
         metrics,
     };
-    let kind = TYPES.iter().find(|kind| kind.config == *source.kind);
-    let kind = kind.ok_or_else(|| format!("unknown type of source `{:?}`", source.kind))?;
+    let kind = TYPES.iter().find(|kind| kind.config.name == source.kind);
+    let kind = kind.ok_or_else(|| format!("unknown source type `{}`", source.kind))?;
     (kind.open)(source, &opening).map_err(|error| format!("source {}: {error}", source.id))
 }

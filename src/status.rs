@@ -1,6 +1,6 @@
 //! What `/health` and `/status` show; only the worker writes it.
 //!
-//! Nothing here holds a user's name, a token, or the remote's own words: those can quote users.
+//! Nothing here holds a user's name, a token, or the remote's own words, which can quote users.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,8 +24,8 @@ pub(crate) struct Report {
     pub(crate) reasons: Vec<String>,
 }
 
-/// The answer of `/status`; all in the order of the configuration.
-#[derive(Clone, Debug, Serialize)]
+/// The answer of `/status`, in the order of the configuration.
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Rows {
     pub(crate) version: &'static str,
     pub(crate) uptime_seconds: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Rows {
     pub(crate) toggles: Vec<ToggleRow>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct SourceRow {
     pub(crate) id: String,
     #[serde(rename = "type")]
@@ -47,7 +47,7 @@ pub(crate) struct SourceRow {
     pub(crate) next_retry: Option<Time>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct TargetRow {
     pub(crate) id: String,
     #[serde(rename = "type")]
@@ -58,7 +58,7 @@ pub(crate) struct TargetRow {
     pub(crate) last_error: Option<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct ToggleRow {
     pub(crate) key: String,
     pub(crate) target: String,
@@ -71,7 +71,7 @@ pub(crate) struct ToggleRow {
     /// Empty at a target without environments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) environments: Vec<EnvironmentRow>,
-    /// As logs and reports name it.
+    /// With its target, if there are several.
     #[serde(skip)]
     name: String,
 }
@@ -84,7 +84,7 @@ pub(crate) struct EnvironmentRow {
     pub(crate) last_error: Option<String>,
 }
 
-/// A time of the day, as RFC 3339 has it, in UTC.
+/// Shown as RFC 3339, in UTC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Time(pub(crate) SystemTime);
 
@@ -103,12 +103,12 @@ impl Status {
         }
     }
 
-    /// Takes over what has changed in the engine. For the worker only.
+    /// Takes over what has changed in the engine.
     pub(crate) fn publish(&self, engine: &mut Engine, now: Clocks) {
         self.rows().take_over(engine, now);
     }
 
-    /// Goes on with another configuration, and its engine. For the worker only.
+    /// Switches to another configuration and its engine.
     pub(crate) fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
         let mut rows = Rows::of(config);
         rows.take_over(engine, now);
@@ -137,10 +137,9 @@ impl Status {
     /// Everything in one line, such as `8 of 10 toggles in sync, 2 failing`.
     pub(crate) fn line(&self) -> String {
         let rows = self.rows();
-        let noun = if rows.toggles.len() == 1 {
-            "toggle"
-        } else {
-            "toggles"
+        let noun = match rows.toggles.len() {
+            1 => "toggle",
+            _ => "toggles",
         };
         let (in_sync, all) = (rows.count(State::InSync), rows.toggles.len());
         let mut line = format!("{in_sync} of {all} {noun} in sync{}", rows.stuck());
@@ -162,19 +161,14 @@ impl Rows {
     fn of(config: &Config) -> Rows {
         let sources = config.sources.iter().map(|source| SourceRow {
             id: source.id.clone(),
-            kind: source.kind.name,
+            kind: source.kind,
             state: State::Connecting,
-            last_success: None,
-            last_error: None,
-            next_retry: None,
+            ..SourceRow::default()
         });
         let targets = config.targets.iter().map(|target| TargetRow {
             id: target.id.clone(),
-            kind: target.kind.name,
-            state: State::Ok,
-            paused_until: None,
-            resync_overdue: false,
-            last_error: None,
+            kind: target.kind.peer.name,
+            ..TargetRow::default()
         });
         let toggles = config.toggles.iter().enumerate();
         let toggles = toggles.map(|(id, toggle)| ToggleRow {
@@ -182,21 +176,15 @@ impl Rows {
             target: config.targets[toggle.target].id.clone(),
             source: config.sources[config.rules[toggle.rule].source].id.clone(),
             state: State::Waiting,
-            users: None,
-            last_success: None,
-            last_error: None,
-            next_retry: None,
-            environments: Vec::new(),
             name: config.name_of(id),
+            ..ToggleRow::default()
         });
         Rows {
             version: env!("CARGO_PKG_VERSION"),
-            uptime_seconds: 0,
-            status: State::Starting,
-            started: false,
             sources: sources.collect(),
             targets: targets.collect(),
             toggles: toggles.collect(),
+            ..Rows::default()
         }
     }
 
@@ -206,7 +194,7 @@ impl Rows {
                 Subject::Source(id) => self.sources[id].show(&engine.source(id), now),
                 Subject::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
                 Subject::Target(id) => self.targets[id].show(&engine.target(id), now),
-                // The engine touches the rows of their toggles.
+                // The engine touches their toggles.
                 Subject::Rule(_) | Subject::Environment(..) => {}
             }
         }
@@ -222,34 +210,27 @@ impl Rows {
     }
 
     fn reasons(&self) -> impl Iterator<Item = String> {
-        fn reason(what: impl fmt::Display, error: &Option<String>) -> Option<String> {
-            let error = error.as_ref()?;
-            Some(format!("{what}: {error}"))
-        }
         let sources = self.sources.iter();
-        let sources =
-            sources.filter_map(|row| reason(format_args!("source {}", row.id), &row.last_error));
-        let toggles = self.toggles.iter();
-        let toggles =
-            toggles.filter_map(|row| reason(format_args!("toggle {}", row.name), &row.last_error));
+        let sources = sources.map(|row| ("source ", &*row.id, &row.last_error));
         let targets = self.targets.iter();
-        let targets =
-            targets.filter_map(|row| reason(format_args!("target {}", row.id), &row.last_error));
-        sources.chain(targets).chain(toggles)
+        let targets = targets.map(|row| ("target ", &*row.id, &row.last_error));
+        let toggles = self.toggles.iter();
+        let toggles = toggles.map(|row| ("toggle ", &*row.name, &row.last_error));
+        let all = sources.chain(targets).chain(toggles);
+        all.filter_map(|(what, id, error)| Some(format!("{what}{id}: {}", error.as_ref()?)))
     }
 
-    /// How many toggles are in this state.
     pub(crate) fn count(&self, state: State) -> usize {
         self.toggles.iter().filter(|row| row.state == state).count()
     }
 
     /// Such as `, 2 failing, 1 held`; empty where none is.
     pub(crate) fn stuck(&self) -> String {
-        let counts = [State::Failing, State::Held].map(|state| (self.count(state), state));
-        let counts = counts.iter().filter(|(count, _)| *count > 0);
-        counts
-            .map(|(count, state)| format!(", {count} {state}"))
-            .collect()
+        let stuck = [State::Failing, State::Held].map(|state| match self.count(state) {
+            0 => String::new(),
+            count => format!(", {count} {state}"),
+        });
+        stuck.concat()
     }
 }
 
@@ -257,7 +238,7 @@ impl SourceRow {
     fn show(&mut self, source: &View, now: Clocks) {
         self.state = source.state;
         self.last_success = now.time(source.last_success);
-        self.last_error = reasons(&source.troubles);
+        self.last_error = joined(source.troubles.iter().map(Trouble::reason));
         self.next_retry = now.time(source.next_retry);
     }
 }
@@ -269,8 +250,7 @@ impl ToggleRow {
         self.last_success = now.time(toggle.last_success);
         let environments = toggle.environments.iter();
         let failing = environments.filter_map(EnvironmentRow::error);
-        let all = reasons(&toggle.troubles).into_iter().chain(failing);
-        self.last_error = joined(all);
+        self.last_error = joined(toggle.troubles.iter().map(Trouble::reason).chain(failing));
         self.next_retry = now.time(toggle.next_retry);
         let named = toggle.environments.iter().filter(|it| !it.name.is_empty());
         self.environments = named.map(EnvironmentRow::of).collect();
@@ -279,11 +259,10 @@ impl ToggleRow {
 
 impl EnvironmentRow {
     fn of(environment: &EnvironmentView) -> EnvironmentRow {
-        let trouble = environment.trouble.as_ref();
         EnvironmentRow {
             name: environment.name.clone(),
             state: environment.state,
-            last_error: trouble.map(Trouble::reason),
+            last_error: environment.trouble.as_ref().map(Trouble::reason),
         }
     }
 
@@ -310,10 +289,6 @@ impl TargetRow {
         self.resync_overdue = target.is_overdue;
         self.last_error = joined(errors.into_iter().flatten());
     }
-}
-
-fn reasons(troubles: &[Trouble]) -> Option<String> {
-    joined(troubles.iter().map(Trouble::reason))
 }
 
 fn joined(errors: impl Iterator<Item = String>) -> Option<String> {

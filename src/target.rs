@@ -15,22 +15,21 @@ use crate::job::{
 };
 use crate::metrics::Requests;
 
-/// Makes the requests to a platform. Of a toggle, at most one for each part is under way, and none beside
-/// one for the whole.
+/// Makes the requests to a platform: at most one at a time for each part of a toggle, and no other beside one
+/// for the whole.
 pub trait Target: Send + Sync {
-    /// How it is to be dealt with.
+    /// What it can do, and within which limits.
     fn terms(&self) -> TargetTerms;
 
-    /// What the target holds of each of these toggles. Of several, those that it cannot tell of at once
-    /// may be left unknown: each of them is then asked for by itself.
+    /// What the target holds of each of these toggles. Of several, some may be left unknown: each of them is
+    /// then read by itself.
     fn read(&self, toggles: &[ToggleId]) -> Reads;
 
-    /// Makes edits, of one toggle or of several as its terms say. Where the toggle to describe or to
-    /// update is not there, a failure has the status 404.
+    /// Makes edits, of one toggle or, where its terms say so, of several. Where the toggle to describe or
+    /// update does not exist, the failure has the status 404.
     fn apply(&self, edits: &[Edit]) -> Applies;
 
-    /// Asks the target for all that the configuration takes for granted of it, without writing
-    /// anything.
+    /// Checks what the configuration expects of the target, without writing anything.
     fn check(&self) -> Answers;
 }
 
@@ -42,18 +41,13 @@ struct Type {
     open: Open,
 }
 
-/// The types of targets.
 static TYPES: &[&Type] = &[&flagd::TYPE, &launchdarkly::TYPE, &restapi::TYPE];
 
 pub(crate) fn types() -> Vec<&'static TargetType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
-/// A target of the configuration; its requests are counted in `requests`.
-///
-/// # Errors
-///
-/// Says what of its configuration cannot be used.
+/// Opens a target of a configuration. Fails where something in the configuration cannot be used.
 pub fn open(
     config: &Arc<Config>,
     id: TargetId,
@@ -72,12 +66,10 @@ fn plain_toggles(
     batch: Option<usize>,
 ) -> BTreeMap<ToggleId, ToggleTerms> {
     let toggles = config.toggles_at(id);
-    toggles
-        .map(|(id, _)| (id, ToggleTerms::plain(batch)))
-        .collect()
+    let terms = |(id, _)| (id, ToggleTerms::plain(batch));
+    toggles.map(terms).collect()
 }
 
-/// Makes edits one after the other.
 fn one_by_one(
     edits: &[Edit],
     apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,

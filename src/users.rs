@@ -9,10 +9,8 @@ use std::sync::Arc;
 pub use json::Keys;
 pub(crate) use json::describe_wrong;
 
-/// The set of user keys that the policy allows for a toggle: sorted, without duplicates.
-///
-/// All keys stand in one buffer, because sets of a million users are compared and kept. `Debug`
-/// prints the number of users and not their names, which belong to the trace log alone.
+/// The user keys that a rule allows: sorted, without duplicates, in one buffer, because sets of a million
+/// users are compared and kept. `Debug` prints their number only: names belong to the trace log.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Users {
     text: String,
@@ -20,42 +18,36 @@ pub struct Users {
     ends: Vec<u32>,
 }
 
-/// The difference between the users that the target has and those that it should have.
+/// The difference between the observed and the desired users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Users that come.
-    pub added: Users,
-    /// Users that go.
-    pub removed: Users,
+    pub(crate) added: Users,
+    pub(crate) removed: Users,
 }
 
 impl Users {
-    /// How many users there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Whether one of the keys is empty: platforms take that for users who are not signed in.
-    pub fn has_empty_key(&self) -> bool {
+    /// Platforms take an empty key for users who are not signed in.
+    pub(crate) fn has_empty_key(&self) -> bool {
         self.ends.first() == Some(&0)
     }
 
-    /// How long the keys are together, in bytes.
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// The keys, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len()).map(|index| self.get(index))
     }
 
-    /// What has to change where the users are `observed`, so that they become these.
+    /// The change that turns `observed` into these users.
     pub fn change_from(&self, observed: &Users) -> Change {
         let mut change = Change::default();
         let mut desired = self.iter().peekable();
@@ -75,16 +67,15 @@ impl Users {
         }
     }
 
-    /// These users and those.
-    pub fn and(&self, others: &Users) -> Users {
+    pub(crate) fn and(&self, others: &Users) -> Users {
         if self.is_empty() {
             return others.clone();
         }
         self.iter().chain(others.iter()).collect()
     }
 
-    /// How many of those are not among these.
-    pub fn lacks(&self, others: &Users) -> usize {
+    /// How many of the others are missing here.
+    pub(crate) fn lacks(&self, others: &Users) -> usize {
         others.iter().filter(|key| !self.contains(key)).count()
     }
 
@@ -106,16 +97,14 @@ impl Users {
         &self.text[start as usize..self.ends[index] as usize]
     }
 
-    /// Appends a key; [`Users::sort`] has to follow unless keys come in order.
-    ///
-    /// Answers of more than 4 GiB are never read (the limit is 64 MiB), so that a `u32` holds every
-    /// end.
+    /// Appends a key; [`Users::sort`] has to follow unless keys come in order. Responses have 64 MiB at
+    /// most, so a `u32` holds every end.
     fn push(&mut self, key: &str) {
         self.text.push_str(key);
         self.ends.push(self.text.len() as u32);
     }
 
-    /// Restores the invariant. OPA answers sets in order, so that the walk is nearly always all.
+    /// OPA returns sets in order, so nearly always the check is all there is to do.
     fn sort(self) -> Users {
         let sorted = (1..self.len()).all(|index| self.get(index - 1) < self.get(index));
         if sorted {
@@ -131,12 +120,16 @@ impl Users {
 }
 
 impl Change {
-    /// Several changes together, where they are those of several environments; none if there are none.
-    pub fn of_all(changes: &[&Arc<Change>]) -> Option<Arc<Change>> {
+    /// The changes of all environments together; none if one is unknown.
+    pub(crate) fn of_all(changes: &[Option<Arc<Change>>]) -> Option<Arc<Change>> {
         let mut all: Option<Arc<Change>> = None;
         for change in changes {
+            let change = change.as_ref()?;
             all = Some(match all {
-                Some(all) if !Arc::ptr_eq(&all, change) => Arc::new(all.or(change)),
+                Some(all) if !Arc::ptr_eq(&all, change) => Arc::new(Change {
+                    added: all.added.and(&change.added),
+                    removed: all.removed.and(&change.removed),
+                }),
                 Some(all) => all,
                 None => Arc::clone(change),
             });
@@ -144,20 +137,11 @@ impl Change {
         all
     }
 
-    /// This change and, after it, that one.
-    pub fn then(&self, next: &Change) -> Change {
+    pub(crate) fn then(&self, next: &Change) -> Change {
         let without = |users: &Users, others: &Users| users.change_from(others).added;
         Change {
             added: without(&self.added, &next.removed).and(&without(&next.added, &self.removed)),
             removed: without(&self.removed, &next.added).and(&without(&next.removed, &self.added)),
-        }
-    }
-
-    /// Both changes together, where they are those of two environments.
-    pub fn or(&self, other: &Change) -> Change {
-        Change {
-            added: self.added.and(&other.added),
-            removed: self.removed.and(&other.removed),
         }
     }
 

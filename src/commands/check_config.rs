@@ -1,7 +1,8 @@
-//! `optoggles check-config`: says whether the configuration file is right.
+//! `optoggles check-config`: says whether the configuration file is valid.
 
 mod online;
 
+use std::io;
 use std::sync::Arc;
 
 use super::{Exit, Stop, complain, print, shown};
@@ -13,23 +14,30 @@ use crate::terminal::is_colourful;
 use online::Finding;
 
 /// Reports what is wrong with the file, or how much is in it, and what the sources and the target
-/// say to it.
+/// answer.
 pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> Result<Exit, Stop> {
-    let (config, report) = match loaded {
-        Ok(Loaded {
-            config, warnings, ..
-        }) => (Some(config), warnings),
-        Err(LoadError::Invalid(report)) => (None, *report),
-        Err(error) => return no_file(&error, options.format),
+    let (config, mut report) = match (loaded, options.format) {
+        (Ok(loaded), _) => (Some(loaded.config), loaded.warnings),
+        (Err(LoadError::Invalid(report)), _) => (None, *report),
+        (Err(error), Format::Human) => return Err(Stop::invalid(error)),
+        (Err(LoadError::NoFile(entry)), Format::Json) => {
+            print(&json(&[*entry])?)?;
+            return Ok(Exit::Invalid);
+        }
     };
-    let report = if options.strict {
-        report.strict()
-    } else {
-        report
-    };
-    let config = config.filter(|_| !has_errors(&report)).map(Arc::new);
+    if options.strict {
+        for problem in &mut report.problems {
+            problem.severity = Severity::Error;
+        }
+    }
+    let config = config.filter(|_| !report.has_errors()).map(Arc::new);
     if options.format == Format::Human {
-        show(config.as_deref(), &report)?;
+        if !report.problems.is_empty() {
+            complain(&shown(&report));
+        }
+        if let Some(config) = &config {
+            print(&summary(config, &report))?;
+        }
     }
     let findings = match &config {
         Some(config) if options.online => online::ask(config)?,
@@ -37,7 +45,7 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
     };
     match options.format {
         Format::Human if findings.is_empty() => {}
-        Format::Human => print(&online::human(&findings, is_colourful(&std::io::stdout())))?,
+        Format::Human => print(&online::human(&findings, is_colourful(&io::stdout())))?,
         Format::Json => {
             let answers = findings.iter().map(Finding::entry);
             print(&json(&report.entries().chain(answers).collect::<Vec<_>>())?)?;
@@ -52,31 +60,6 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
     })
 }
 
-fn show(config: Option<&Config>, report: &Report) -> Result<(), Stop> {
-    if !report.problems().is_empty() {
-        complain(&shown(report));
-    }
-    match config {
-        Some(config) => print(&summary(config, report)),
-        None => Ok(()),
-    }
-}
-
-fn no_file(error: &LoadError, format: Format) -> Result<Exit, Stop> {
-    match format {
-        Format::Human => Err(Stop::invalid(error)),
-        Format::Json => {
-            print(&json(&error.entries())?)?;
-            Ok(Exit::Invalid)
-        }
-    }
-}
-
-fn has_errors(report: &Report) -> bool {
-    let mut problems = report.problems().iter();
-    problems.any(|problem| problem.severity == Severity::Error)
-}
-
 fn json(entries: &[Entry]) -> Result<String, Stop> {
     serde_json::to_string_pretty(entries).map_err(Stop::failed_to("write the report as JSON"))
 }
@@ -87,8 +70,8 @@ fn summary(config: &Config, report: &Report) -> String {
     let targets = targets.join(", ");
     let sources = count(config.sources.len(), "source");
     let toggles = count(config.toggles.len(), "toggle");
-    let file = report.file().display();
-    format!("{file} is right: {sources}, {toggles}, target {targets}")
+    let file = report.file.display();
+    format!("{file} is valid: {sources}, {toggles}, target {targets}")
 }
 
 fn count(number: usize, word: &str) -> String {

@@ -11,7 +11,7 @@ use signal_hook::iterator::Signals;
 
 use super::{Exit, Stop, complain};
 use crate::config::Config;
-use crate::config::leaving::left_behind;
+use crate::config::left_behind;
 use crate::engine::{Engine, Mode};
 use crate::metrics::Metrics;
 use crate::peers::Peers;

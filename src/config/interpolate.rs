@@ -3,7 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use crate::config::problem::quote;
+use super::report::{Place, quote};
+use super::section::{Context, Node};
+
+const INVALID: &str = "invalid-reference";
 
 /// What the configuration may ask of the world around its file.
 #[derive(Clone, Copy)]
@@ -14,81 +17,122 @@ pub(super) struct Surroundings<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     /// The content of a file.
     pub(super) read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
-    /// Whether everybody on this machine can read the configuration file.
+    /// Whether every user of this machine can read the configuration file.
     pub(super) open_to_others: bool,
 }
 
-/// A string with its references replaced.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Filled {
-    pub(super) value: String,
-    /// Whether any of it came from outside the file.
-    pub(super) from_outside: bool,
+/// A string of the file, interpolated.
+#[derive(Clone, Debug)]
+pub(crate) struct Text {
+    pub(crate) value: String,
+    /// Whether all of it is in the file.
+    pub(super) inline: bool,
+    pub(super) place: Place,
+    written: String,
 }
 
-/// Why a reference, or a file that a key names, could not be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    pub(super) help: String,
+impl Text {
+    /// The string as it is in the file, for a message: never what was interpolated.
+    ///
+    /// Not for keys that hold secrets, nor for URLs, which can.
+    pub(super) fn quoted(&self) -> String {
+        quote(&self.written)
+    }
 }
 
-/// Replaces every reference in `text`; what comes in is not looked at again.
-pub(super) fn interpolate(text: &str, around: &Surroundings) -> Result<Filled, Vec<Fault>> {
-    let mut filled = Filled {
-        value: String::with_capacity(text.len()),
-        from_outside: false,
-    };
-    let mut faults = Vec::new();
-    let mut rest = text;
-    while let Some(dollar) = rest.find('$') {
-        let (before, reference) = rest.split_at(dollar);
-        filled.value.push_str(before);
-        if let Some(after) = reference.strip_prefix("$${") {
-            filled.value.push_str("${");
-            rest = after;
-        } else if let Some(inside) = reference.strip_prefix("${") {
-            let Some((name, after)) = inside.split_once('}') else {
-                faults.push(unclosed());
-                break;
-            };
-            filled.from_outside = true;
-            match look_up(name, around) {
-                Ok(value) => filled.value.push_str(&value),
-                Err(fault) => faults.push(fault),
+impl Context<'_> {
+    /// A string, with every reference replaced; what comes in is not looked at again. `help` is for
+    /// other values.
+    pub(super) fn text(&mut self, node: &Node, help: &str) -> Option<Text> {
+        let Some(written) = node.value.as_str() else {
+            self.wrong_type(node, "a string", help);
+            return None;
+        };
+        let at = &node.place;
+        let mut text = Text {
+            value: String::with_capacity(written.len()),
+            inline: true,
+            place: at.clone(),
+            written: written.to_owned(),
+        };
+        let mut is_whole = true;
+        let mut rest = written;
+        while let Some((before, reference)) = rest.split_once('$') {
+            text.value.push_str(before);
+            if let Some(after) = reference.strip_prefix("${") {
+                text.value.push_str("${");
+                rest = after;
+            } else if let Some(inside) = reference.strip_prefix('{') {
+                let Some((name, after)) = inside.split_once('}') else {
+                    let help = "close it, as in `${NAME}`, or write `$${` for the characters `${` \
+                                themselves";
+                    self.error(INVALID, at, "`${` without a closing `}`", help);
+                    return None;
+                };
+                text.inline = false;
+                match self.look_up(name, at) {
+                    Some(value) => text.value.push_str(&value),
+                    None => is_whole = false,
+                }
+                rest = after;
+            } else {
+                text.value.push('$');
+                rest = reference;
             }
-            rest = after;
-        } else {
-            filled.value.push('$');
-            rest = &reference[1..];
         }
+        text.value.push_str(rest);
+        is_whole.then_some(text)
     }
-    filled.value.push_str(rest);
-    if faults.is_empty() {
-        Ok(filled)
-    } else {
-        Err(faults)
-    }
-}
 
-/// The text of a file, which messages call `shown`.
-pub(super) fn read_text(path: &str, shown: &str, around: &Surroundings) -> Result<String, Fault> {
-    let unreadable = |why: &str, help: &str| Fault {
-        code: "unreadable-file",
-        message: format!("cannot read {shown}: {why}"),
-        help: help.into(),
-    };
-    if path.is_empty() {
-        let help = "write the path of a file, for example `secrets/token.txt`";
-        return Err(unreadable("the path is empty", help));
+    fn look_up(&mut self, name: &str, at: &Place) -> Option<String> {
+        if let Some(path) = name.strip_prefix("file:") {
+            let mut text = self.read_text(path, &quote(path), at)?;
+            if text.ends_with('\n') {
+                text.pop();
+                if text.ends_with('\r') {
+                    text.pop();
+                }
+            }
+            return Some(text);
+        }
+        if !is_identifier(name) {
+            // It is not repeated: `${TOKEN:-default}` would show a default that is a secret.
+            let message = "this is not a reference to an environment variable or a file";
+            let help = "write `${NAME}` or `${file:PATH}`, without a default value; for the \
+                        characters `${` themselves, `$${`";
+            self.error(INVALID, at, message, help);
+            return None;
+        }
+        let value = (self.around.env)(name);
+        if value.is_none() {
+            let message = format!("the environment variable {} is not set", quote(name));
+            let help = format!(
+                "set it, for example `export {name}=…`, or take the value from a file: `${{file:PATH}}`"
+            );
+            self.error("missing-variable", at, message, help);
+        }
+        value
     }
-    let bytes = (around.read)(&around.folder.join(path))
-        .map_err(|error| unreadable(&why(&error), what_to_do(&error, Path::new(path))))?;
-    String::from_utf8(bytes).map_err(|_| {
-        let help = "name a file of text, or save this one as UTF-8";
-        unreadable("it is not UTF-8 text", help)
-    })
+
+    /// The text of a file, which messages call `shown`.
+    pub(super) fn read_text(&mut self, path: &str, shown: &str, at: &Place) -> Option<String> {
+        let (why, help) = if path.is_empty() {
+            let help = "write the path of a file, for example `secrets/token.txt`";
+            ("the path is empty".into(), help)
+        } else {
+            match (self.around.read)(&self.around.folder.join(path)).map(String::from_utf8) {
+                Ok(Ok(text)) => return Some(text),
+                Ok(Err(_)) => {
+                    let help = "name a text file, or save this one as UTF-8";
+                    ("it is not UTF-8 text".into(), help)
+                }
+                Err(error) => (why(&error), what_to_do(&error, Path::new(path))),
+            }
+        };
+        let message = format!("cannot read {shown}: {why}");
+        self.error("unreadable-file", at, message, help);
+        None
+    }
 }
 
 fn what_to_do(error: &io::Error, path: &Path) -> &'static str {
@@ -102,97 +146,24 @@ fn what_to_do(error: &io::Error, path: &Path) -> &'static str {
             "let the user that runs optoggles read it, for example with `chown` or `chmod`"
         }
         io::ErrorKind::IsADirectory => "add the name of a file in this folder to the path",
-        _ => "name a file that can be read",
+        _ => "name a readable file",
     }
 }
 
 /// What went wrong with a file, without the numbers of the operating system.
 pub(super) fn why(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::NotFound => "no such file".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::IsADirectory => "it is a folder".into(),
         _ => error.to_string(),
     }
 }
 
-fn look_up(name: &str, around: &Surroundings) -> Result<String, Fault> {
-    if let Some(path) = name.strip_prefix("file:") {
-        let mut text = read_text(path, &quote(path), around)?;
-        if text.ends_with('\n') {
-            text.pop();
-            if text.ends_with('\r') {
-                text.pop();
-            }
-        }
-        return Ok(text);
-    }
-    if !is_variable_name(name) {
-        return Err(invalid(name));
-    }
-    (around.env)(name).ok_or_else(|| Fault {
-        code: "missing-variable",
-        message: format!("the environment variable {} is not set", quote(name)),
-        help: format!(
-            "set it, for example `export {name}=…`, or take the value from a file: `${{file:PATH}}`"
-        ),
-    })
-}
-
-/// What is not a name is not repeated: `${TOKEN:-default}` would show a default that is a secret.
-fn invalid(name: &str) -> Fault {
-    if let Some(meant) = as_elsewhere(name) {
-        return Fault {
-            code: "invalid-reference",
-            message: "this is how another program refers to something outside the file".into(),
-            help: format!("write `${{{meant}}}`"),
-        };
-    }
-    let variable = name.split(':').next().filter(|name| is_variable_name(name));
-    let (message, help) = match variable {
-        Some(variable) => (
-            format!("`${{{variable}:…}}` is not a reference: there are no default values"),
-            format!("write `${{{variable}}}`, or `${{file:PATH}}` for what is in a file"),
-        ),
-        None => (
-            "what is between `${` and `}` does not name an environment variable".into(),
-            "write `${NAME}` or `${file:PATH}`; for the characters `${` themselves, `$${`".into(),
-        ),
-    };
-    Fault {
-        code: "invalid-reference",
-        message,
-        help,
-    }
-}
-
-/// What other programs' `${env:NAME}` and `${FILE:PATH}` are here, unless either may be a default
-/// value: that may be a secret.
-fn as_elsewhere(name: &str) -> Option<String> {
-    let (kind, rest) = name.split_once(':').unwrap_or(("env", name));
-    let rest = rest.trim();
-    let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    let is_of_path = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    match kind.trim().to_lowercase().as_str() {
-        "env" if is_variable_name(rest) && rest.chars().all(is_of_name) => Some(rest.into()),
-        "file" if rest.starts_with(['/', '.']) && rest.chars().all(is_of_path) => {
-            Some(format!("file:{rest}"))
-        }
-        _ => None,
-    }
-}
-
-fn unclosed() -> Fault {
-    Fault {
-        code: "invalid-reference",
-        message: "`${` without a closing `}`".into(),
-        help: "close it, as in `${NAME}`, or write `$${` for the characters `${` themselves".into(),
-    }
-}
-
-fn is_variable_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// Whether a text is a name in the environment; one of Rego's looks the same.
+pub(super) fn is_identifier(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

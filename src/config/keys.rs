@@ -6,11 +6,10 @@
 use std::fmt;
 
 use super::Toggle;
+use super::interpolate::is_identifier;
 use super::mask::Show;
 use super::nearest::is_respelled;
-use super::policy;
-use super::reader::Context;
-use super::section::Section;
+use super::section::{Context, Section};
 
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -58,11 +57,12 @@ pub(crate) enum ValueKind {
     Number(i64, i64),
     Bool,
     MaxRemoval,
-    /// A secret that a header can carry.
-    Token,
-    /// A token that is sent behind `Bearer`.
-    BearerToken,
-    Headers,
+    /// A secret that a header can carry, to the address under this key.
+    Token(&'static str),
+    /// The same behind `Bearer`.
+    BearerToken(&'static str),
+    /// A table of such secrets.
+    Headers(&'static str),
     CaFile,
     CertFile,
     KeyFile,
@@ -84,9 +84,9 @@ pub(crate) struct Form {
     pub(crate) is_met: fn(&str) -> bool,
     /// The code of the problem where it is not.
     pub(crate) code: &'static str,
-    /// Such as `a source's id`.
+    /// Such as `source id`.
     pub(crate) what: &'static str,
-    /// What it is made of.
+    /// What it consists of.
     pub(crate) of: &'static str,
 }
 
@@ -187,19 +187,13 @@ impl ValueKind {
             ValueKind::Address | ValueKind::OpaAddress | ValueKind::AdvertisedAddress => {
                 Show::Address
             }
-            ValueKind::Token
-            | ValueKind::BearerToken
-            | ValueKind::Headers
-            | ValueKind::Values
-            | ValueKind::Table
-            | ValueKind::Tables
-            | ValueKind::Spec => Show::Nothing,
+            _ => Show::Nothing,
         }
     }
 }
 
-/// A type of source: what the configuration has to know of it.
-pub(crate) struct SourceType {
+/// A type of source or target: what the configuration has to know of it.
+pub(crate) struct PeerType {
     pub(crate) name: &'static str,
     /// For the man page.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test keeps it up to date"))]
@@ -209,16 +203,15 @@ pub(crate) struct SourceType {
     pub(crate) check: fn(&mut Section, &mut Context),
 }
 
-/// A type of target.
+impl PeerType {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.keys.iter().copied().flatten()
+    }
+}
+
+/// What the configuration has to know of a type of target beside that.
 pub(crate) struct TargetType {
-    pub(crate) name: &'static str,
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a test keeps the man page up to date")
-    )]
-    pub(crate) says: &'static str,
-    pub(crate) keys: &'static [&'static [Key]],
-    pub(crate) check: fn(&mut Section, &mut Context),
+    pub(crate) peer: PeerType,
     /// The key that tells one target from another.
     pub(crate) place: &'static str,
     /// What the key of a toggle has to be.
@@ -228,6 +221,18 @@ pub(crate) struct TargetType {
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
 }
 
+impl PartialEq for TargetType {
+    fn eq(&self, other: &TargetType) -> bool {
+        self.peer.name == other.peer.name
+    }
+}
+
+impl fmt::Debug for TargetType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.peer.name)
+    }
+}
+
 /// What a toggle's `spec` is to a target.
 pub(crate) enum Spec {
     Keys(&'static [Key]),
@@ -235,34 +240,10 @@ pub(crate) enum Spec {
     Free(&'static [&'static str]),
 }
 
-impl PartialEq for SourceType {
-    fn eq(&self, other: &SourceType) -> bool {
-        self.name == other.name
-    }
-}
-
-impl PartialEq for TargetType {
-    fn eq(&self, other: &TargetType) -> bool {
-        self.name == other.name
-    }
-}
-
-impl fmt::Debug for SourceType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl fmt::Debug for TargetType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-/// The types of sources and targets, the first of each where none is named.
-#[derive(Clone, Debug)]
+/// The types of sources and targets.
+#[derive(Clone)]
 pub struct Catalog {
-    pub(crate) sources: Vec<&'static SourceType>,
+    pub(crate) sources: Vec<&'static PeerType>,
     pub(crate) targets: Vec<&'static TargetType>,
 }
 
@@ -282,76 +263,51 @@ impl Group {
     }
 
     /// Where a key belongs, if it belongs here.
-    fn home(&self, key: &str) -> Option<(&'static Key, String)> {
-        let found = self.keys().find(|it| it.is_called(key))?;
-        let has_it = |(_, keys): &&(_, Vec<&Key>)| keys.iter().any(|it| it.name == found.name);
-        let types: Vec<String> = self
-            .types
-            .iter()
-            .filter(has_it)
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
+    fn home(&self, key: &str) -> Option<(&'static str, String)> {
+        let name = self.keys().find(|it| it.is_called(key))?.name;
+        let has_it = |(_, keys): &&(_, Vec<&Key>)| keys.iter().any(|it| it.name == name);
+        let types = self.types.iter().filter(has_it);
+        let types: Vec<String> = types.map(|(name, _)| format!("`{name}`")).collect();
         let place = match types.len() == self.types.len() {
             true => self.place.to_owned(),
             false => format!("{} (type {})", self.place, types.join(" or ")),
         };
-        Some((found, place))
+        Some((name, place))
     }
 }
 
 impl Catalog {
     /// All tables of the file that have keys of their own, the outermost first.
     pub(crate) fn groups(&self) -> Vec<Group> {
-        let plain = |place, path, keys: &'static [Key]| Group {
-            place,
-            path,
-            types: vec![("", keys.iter().collect())],
+        let group = |place, path, types| Group { place, path, types };
+        let plain = |keys: &'static [Key]| vec![("", keys.iter().collect())];
+        let typed = |common: &'static [Key], peer: &PeerType| {
+            (peer.name, common.iter().chain(peer.keys()).collect())
         };
-        let with = |common: &'static [Key], own: &[&'static [Key]]| {
-            let own = own.iter().flat_map(|keys| keys.iter());
-            common.iter().chain(own).collect()
-        };
-        let sources = self
-            .sources
-            .iter()
-            .map(|it| (it.name, with(EVERY_SOURCE, it.keys)));
-        let targets = self
-            .targets
-            .iter()
-            .map(|it| (it.name, with(EVERY_TARGET, it.keys)));
+        let sources = self.sources.iter().map(|it| typed(EVERY_SOURCE, it));
+        let targets = self.targets.iter().map(|it| typed(EVERY_TARGET, &it.peer));
         let specs = self.targets.iter().filter_map(|it| match it.spec {
-            Spec::Keys(keys) => Some((it.name, keys.iter().collect())),
+            Spec::Keys(keys) => Some((it.peer.name, keys.iter().collect())),
             Spec::Free(_) => None,
         });
         let top = "at the top of the file, before the first `[table]`";
+        let policy = &["toggles", "users_policy"];
         vec![
-            plain(top, &[], TOP),
-            Group {
-                place: "in `[[sources]]`",
-                path: &["sources"],
-                types: sources.collect(),
-            },
-            Group {
-                place: "in `[target]`",
-                path: &["target"],
-                types: targets.collect(),
-            },
-            plain("in `[[toggles]]`", &["toggles"], EVERY_TOGGLE),
-            plain("in `users_policy`", &["toggles", "users_policy"], POLICY),
-            Group {
-                place: "in `[toggles.spec]`",
-                path: &["toggles", "spec"],
-                types: specs.collect(),
-            },
+            group(top, &[], plain(TOP)),
+            group("in `[[sources]]`", &["sources"], sources.collect()),
+            group("in `[target]`", &["target"], targets.collect()),
+            group("in `[[toggles]]`", &["toggles"], plain(EVERY_TOGGLE)),
+            group("in `users_policy`", policy, plain(POLICY)),
+            group("in `[toggles.spec]`", &["toggles", "spec"], specs.collect()),
         ]
     }
 }
 
-/// Where a key belongs that is not known where it stands.
+/// Where a key belongs that is not known where it is.
 pub(super) fn belongs(groups: &[Group], key: &str) -> Option<String> {
     let homes: Vec<_> = groups.iter().filter_map(|group| group.home(key)).collect();
-    let name = homes.first()?.0.name;
-    let homes = homes.into_iter().filter(|(it, _)| it.name == name);
+    let name = homes.first()?.0;
+    let homes = homes.into_iter().filter(|(it, _)| *it == name);
     let places: Vec<String> = homes.map(|(_, place)| place).collect();
     let places = places.join(", or ");
     Some(match name == key {
@@ -360,38 +316,19 @@ pub(super) fn belongs(groups: &[Group], key: &str) -> Option<String> {
     })
 }
 
-/// Whether a word is a key of some table: of a file that did not parse, nothing else is shown.
-pub(super) fn is_known(groups: &[Group], word: &str) -> bool {
-    groups
-        .iter()
-        .any(|group| group.keys().any(|key| key.name == word))
-}
-
-/// What may be shown of the value at a path, by all keys that may stand there.
+/// What may be shown of the value at a path: the least that any key allows which may be there.
 pub(super) fn show(groups: &[Group], path: &[String]) -> Show {
     let Some((name, table)) = path.split_last() else {
         return Show::Nothing;
     };
-    let mut group = &groups[0];
-    for at in 1..=table.len() {
-        let is_it = |group: &&Group| {
-            group.path.len() == at && is_respelled(group.path[at - 1], &table[at - 1])
-        };
-        match groups.iter().find(is_it) {
-            Some(found) => group = found,
-            None => return Show::Nothing,
-        }
-    }
-    let mut shows = group
-        .keys()
-        .filter(|key| is_respelled(key.name, name))
-        .map(|key| key.kind.show());
-    let first = shows.next().unwrap_or(Show::Nothing);
-    if shows.all(|show| show == first) {
-        first
-    } else {
-        Show::Nothing
-    }
+    let is_it = |group: &&Group| {
+        let mut keys = group.path.iter().zip(table);
+        group.path.len() == table.len() && keys.all(|(key, word)| is_respelled(key, word))
+    };
+    let keys = groups.iter().filter(is_it).flat_map(Group::keys);
+    let keys = keys.filter(|key| is_respelled(key.name, name));
+    let shows = keys.map(|key| key.kind.show());
+    shows.max().unwrap_or(Show::Nothing)
 }
 
 pub(crate) const TOP: &[Key] = &[
@@ -438,7 +375,7 @@ const ID: Form = Form {
     is_met: is_id,
     code: "invalid-id",
     what: "source id",
-    of: "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+    of: "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
 };
 
 pub(super) fn is_id(text: &str) -> bool {
@@ -470,13 +407,58 @@ pub(super) const SPEC: Key = Key::optional("spec", ValueKind::Spec, "{}")
 
 pub(crate) const POLICY: &[Key] = &[
     Key::required("source", ValueKind::Text, "\"my-source\"").says("The `id` of a source."),
-    Key::required("package", ValueKind::Word(&policy::PACKAGE), "\"app.rbac\"")
+    Key::required("package", ValueKind::Word(&PACKAGE), "\"app.rbac\"")
         .says("The rule's package, such as `app.rbac`."),
-    Key::required("rule", ValueKind::Word(&policy::RULE), "\"us_users\"").says(
+    Key::required("rule", ValueKind::Word(&RULE), "\"us_users\"").says(
         "The rule's name, such as `us_users`. Its value has to be a set or a list of strings, none of \
          them empty.",
     ),
 ];
+
+const PACKAGE: Form = Form {
+    is_met: |text| package_parts(text).is_some(),
+    code: "invalid-package",
+    what: "Rego package",
+    of: "names separated by dots, without `data` (`app[\"my-team\"]` for what is not a name)",
+};
+
+const RULE: Form = Form {
+    is_met: is_identifier,
+    code: "invalid-rule",
+    what: "Rego rule name",
+    of: "letters, digits and `_`, without its package",
+};
+
+/// The parts of a package: `foo["bar-baz"]` are `foo` and `bar-baz`. None if it is not a package, or one
+/// that a dotted path cannot name.
+pub(super) fn package_parts(package: &str) -> Option<Vec<&str>> {
+    let (first, mut rest) = split_identifier(package)?;
+    if first == "data" {
+        // Every package is below `data` already, and Rego has no package of that name.
+        return None;
+    }
+    let mut parts = vec![first];
+    while !rest.is_empty() {
+        let part;
+        if let Some(dotted) = rest.strip_prefix('.') {
+            (part, rest) = split_identifier(dotted)?;
+        } else {
+            (part, rest) = rest.strip_prefix("[\"")?.split_once("\"]")?;
+            let is_plain = |c: char| !c.is_control() && !matches!(c, '.' | '"' | '\\');
+            if part.is_empty() || !part.chars().all(is_plain) {
+                return None;
+            }
+        }
+        parts.push(part);
+    }
+    Some(parts)
+}
+
+fn split_identifier(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let (identifier, rest) = text.split_at(end.unwrap_or(text.len()));
+    is_identifier(identifier).then_some((identifier, rest))
+}
 
 /// The certificates of whatever is asked over HTTPS.
 pub(crate) const TLS: &[Key] = &[

@@ -1,18 +1,15 @@
 //! Finds the configuration file and reads it.
 
-mod error;
-
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::check::check;
-use crate::config::interpolate::Surroundings;
-use crate::config::mask;
-use crate::config::problem::{Place, Problem};
-use crate::config::report::Report;
-use crate::config::{Catalog, Config};
-pub(crate) use error::LoadError;
+use super::interpolate::{Surroundings, why};
+use super::report::{Entry, Place, Problem, Report};
+use super::tables::check;
+use super::{Catalog, Config, mask};
 
 /// Where a configuration file is looked for when none is named.
 const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];
@@ -23,19 +20,22 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    pub(crate) file: PathBuf,
-    /// What it says.
     pub config: Config,
     /// Warnings only, often none.
     pub(crate) warnings: Report,
 }
 
+/// Why there is no configuration. Its `Display` tells the user everything, on one or more lines.
+#[derive(Debug)]
+pub enum LoadError {
+    /// There is no file, or it cannot be read.
+    NoFile(Box<Entry>),
+    /// The file was read, and at least one of its problems is an error.
+    Invalid(Box<Report>),
+}
+
 /// Reads the configuration from the file that `-c` names, else from the one that
 /// `$OPTOGGLES_CONFIG` names, else from the first of the usual places that has one.
-///
-/// # Errors
-///
-/// Where there is no file, it cannot be read, or what it says is wrong.
 pub fn load(
     explicit: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
@@ -47,71 +47,84 @@ pub fn load(
         (None, Some(path)) => (vec![path.into()], Some("$OPTOGGLES_CONFIG")),
         (None, None) => (USUAL.map(PathBuf::from).to_vec(), None),
     };
-    load_first(candidates, named_by, env, catalog)
+    load_first(&candidates, named_by, env, catalog)
 }
 
 fn load_first(
-    candidates: Vec<PathBuf>,
+    candidates: &[PathBuf],
     named_by: Option<&'static str>,
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
-    for path in &candidates {
+    for path in candidates {
         match read(path) {
             Ok((bytes, open_to_others)) => {
-                return parse(path.clone(), bytes, open_to_others, env, catalog);
+                let around = Surroundings {
+                    folder: path.parent().unwrap_or(Path::new("")),
+                    env,
+                    read: &|path| std::fs::read(path),
+                    open_to_others,
+                };
+                return parse(path, bytes, &around, catalog);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(cause) => {
-                let file = path.clone();
-                return Err(LoadError::Unreadable { file, cause });
+            Err(error) => {
+                let (file, why) = (path.display(), why(&error));
+                let message = format!("cannot read the configuration file `{file}`: {why}");
+                let help = match error.kind() {
+                    io::ErrorKind::IsADirectory => "name the file in it",
+                    _ => "let the user that runs optoggles read it",
+                };
+                return Err(no_file("unreadable-file", message, help.into(), Some(path)));
             }
         }
     }
-    Err(LoadError::NotFound {
-        looked: candidates,
-        named_by,
-    })
+    let looked = candidates.iter();
+    let looked: Vec<String> = looked.map(|path| format!("`{}`", path.display())).collect();
+    let looked = looked.join(" and ");
+    let message = match named_by {
+        Some(by) => format!("configuration file {looked} not found ({by})"),
+        None => format!("no configuration file found: looked for {looked}"),
+    };
+    let help = format!("name one with -c or ${VARIABLE}");
+    Err(no_file("no-file", message, help, candidates.first()))
 }
 
-/// The content of a file, and whether everybody on this machine can read it.
+fn no_file(code: &'static str, message: String, help: String, file: Option<&PathBuf>) -> LoadError {
+    LoadError::NoFile(Box::new(Entry {
+        severity: "error",
+        code,
+        message,
+        help: Some(help),
+        file: file.map(|file| file.display().to_string()),
+        ..Entry::default()
+    }))
+}
+
+/// The content of a file, and whether every user of this machine can read it.
 fn read(path: &Path) -> io::Result<(Vec<u8>, bool)> {
+    /// Read permission for those who are neither the owner nor of the group.
+    const OTHERS_READ: u32 = 0o004;
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok((bytes, is_open_to_others(&file)?))
-}
-
-fn is_open_to_others(file: &File) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    /// Read permission for those who are neither the owner nor of the group.
-    const OTHERS_READ: u32 = 0o004;
     let metadata = file.metadata()?;
-    Ok(metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0)
+    let is_open = metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0;
+    Ok((bytes, is_open))
 }
 
 fn parse(
-    file: PathBuf,
+    file: &Path,
     bytes: Vec<u8>,
-    open_to_others: bool,
-    env: &dyn Fn(&str) -> Option<String>,
+    around: &Surroundings,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => return Err(LoadError::Invalid(Box::new(not_utf8(file, error, catalog)))),
+    let (config, report) = match String::from_utf8(bytes) {
+        Ok(text) => check(file, text, around, catalog),
+        Err(error) => (None, not_utf8(file, error, catalog)),
     };
-    let around = Surroundings {
-        folder: file.parent().unwrap_or(Path::new("")),
-        env,
-        read: &|path| std::fs::read(path),
-        open_to_others,
-    };
-    let checked = check(&text, &around, catalog);
-    let report = Report::new(file.clone(), text, checked.problems, &checked.cuts);
-    match checked.config {
+    match config {
         Some(config) => Ok(Loaded {
-            file,
             config,
             warnings: report,
         }),
@@ -120,7 +133,7 @@ fn parse(
 }
 
 /// A report that shows where the text ends to be text.
-fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error, catalog: &Catalog) -> Report {
+fn not_utf8(file: &Path, error: std::string::FromUtf8Error, catalog: &Catalog) -> Report {
     let end = error.utf8_error().valid_up_to();
     let mut bytes = error.into_bytes();
     bytes.truncate(end);
@@ -133,8 +146,22 @@ fn not_utf8(file: PathBuf, error: std::string::FromUtf8Error, catalog: &Catalog)
     let problem = Problem::error("not-utf8", &at, message, help);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let cuts = mask::cuts_of_unparsed(&text, &catalog.groups());
-    Report::new(file, text, vec![problem], &cuts)
+    Report::new(file, text, vec![problem], cuts)
 }
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::NoFile(entry) => {
+                let help = entry.help.as_deref().unwrap_or_default();
+                write!(f, "{}\n  help: {help}", entry.message)
+            }
+            LoadError::Invalid(report) => report.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
 
 #[cfg(test)]
 #[path = "tests/load.rs"]

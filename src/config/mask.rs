@@ -10,10 +10,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Address;
-use crate::config::keys::{Group, is_known, show};
+use crate::config::keys::{Group, show};
 
 /// What may be shown of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Show {
     /// All of it, where it is plain.
     Whole,
@@ -29,55 +29,30 @@ pub(super) struct Cut {
     instead: &'static str,
 }
 
-/// A text with parts of it cut.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Masked {
-    text: String,
-    /// What was cut out of the original, in order, and where its replacement is.
-    cuts: Vec<(Range<usize>, Range<usize>)>,
+/// A part of a text with what is cut out of it replaced. It begins and ends in no cut (`widened`).
+pub(super) fn masked(text: &str, part: Range<usize>, cuts: &[Cut]) -> String {
+    let first = cuts.partition_point(|cut| cut.span.end <= part.start);
+    let mut masked = String::new();
+    let mut copied = part.start;
+    for cut in cuts[first..]
+        .iter()
+        .take_while(|cut| cut.span.start < part.end)
+    {
+        masked += text.get(copied..cut.span.start).unwrap_or_default();
+        masked += cut.instead;
+        copied = cut.span.end;
+    }
+    masked + text.get(copied..part.end).unwrap_or_default()
 }
 
-impl Masked {
-    /// The text with these cuts, which are in order.
-    pub(super) fn new(original: &str, cuts: &[Cut]) -> Masked {
-        let mut masked = Masked {
-            text: String::with_capacity(original.len()),
-            cuts: Vec::with_capacity(cuts.len()),
-        };
-        let mut copied = 0;
-        for cut in cuts {
-            let kept = original.get(copied..cut.span.start);
-            masked.text.push_str(kept.unwrap_or_default());
-            let start = masked.text.len();
-            masked.text.push_str(cut.instead);
-            let replacement = start..masked.text.len();
-            masked.cuts.push((cut.span.clone(), replacement));
-            copied = cut.span.end;
-        }
-        let rest = original.get(copied..);
-        masked.text.push_str(rest.unwrap_or_default());
-        masked
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Where a part of the original is now. What begins or ends in a cut covers its replacement.
-    pub(super) fn span(&self, original: &Range<usize>) -> Range<usize> {
-        let start = self.offset(original.start, |replacement| replacement.start);
-        let end = self.offset(original.end, |replacement| replacement.end);
-        start..end.max(start)
-    }
-
-    fn offset(&self, original: usize, within: impl Fn(&Range<usize>) -> usize) -> usize {
-        let before = self.cuts.partition_point(|(cut, _)| cut.start < original);
-        match before.checked_sub(1).and_then(|last| self.cuts.get(last)) {
-            None => original,
-            Some((cut, replacement)) if original < cut.end => within(replacement),
-            Some((cut, replacement)) => replacement.end + (original - cut.end),
-        }
-    }
+/// A span with all of every cut that it touches.
+pub(super) fn widened(span: &Range<usize>, cuts: &[Cut]) -> Range<usize> {
+    let first = cuts.partition_point(|cut| cut.span.end <= span.start);
+    let touched = cuts[first..].iter();
+    let touched = touched.take_while(|cut| cut.span.start < span.end);
+    touched.fold(span.clone(), |wide, cut| {
+        wide.start.min(cut.span.start)..wide.end.max(cut.span.end)
+    })
 }
 
 /// What is cut out of a file that was parsed: values, and comments.
@@ -119,7 +94,13 @@ pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
 
 /// How much of a line may be shown: `[table]`, or `key =`.
 fn shown_of_unparsed(line: &str, groups: &[Group]) -> usize {
-    let is_known = |path: &str| path.split('.').all(|key| is_known(groups, key.trim()));
+    let is_key = |word: &str| {
+        groups
+            .iter()
+            .flat_map(Group::keys)
+            .any(|key| key.name == word)
+    };
+    let is_known = |path: &str| path.split('.').all(|word| is_key(word.trim()));
     let header = line.trim();
     if let Some(rest) = header.strip_prefix('[')
         && let Some(end) = rest.find(']')
@@ -159,8 +140,11 @@ fn values(value: &Spanned<DeValue>, path: &mut Vec<String>, pieces: &mut Pieces,
 
 /// The parts of a value, as it is written, that must not be shown.
 fn hidden(written: &str, show: Show) -> Vec<Range<usize>> {
-    let inside = inside(written);
-    let value = written.get(inside.clone()).unwrap_or_default();
+    let quotes = ["\"\"\"", "'''", "\"", "'"];
+    let quote = quotes.iter().find(|quote| written.starts_with(**quote));
+    let start = quote.map_or(0, |quote| quote.len());
+    let end = written.len().saturating_sub(start).max(start);
+    let value = written.get(start..end).unwrap_or_default();
     let parts = match show {
         Show::Whole if is_plain(value) => Vec::new(),
         Show::Address => around_host(value),
@@ -168,16 +152,8 @@ fn hidden(written: &str, show: Show) -> Vec<Range<usize>> {
     };
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     parts
-        .map(|part| inside.start + part.start..inside.start + part.end)
+        .map(|part| start + part.start..start + part.end)
         .collect()
-}
-
-/// A value without its quotes.
-fn inside(written: &str) -> Range<usize> {
-    let quotes = ["\"\"\"", "'''", "\"", "'"];
-    let quote = quotes.iter().find(|quote| written.starts_with(**quote));
-    let length = quote.map_or(0, |quote| quote.len());
-    length..written.len().saturating_sub(length).max(length)
 }
 
 /// Whether a text that should hold no secret has none: a string that has lost its quote can go on into

@@ -1,39 +1,111 @@
-//! Shows the problems of a configuration, each at its place.
+//! What can be wrong with a configuration, where, and how it is shown.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use super::lines::Lines;
-use super::mask::{Cut, Masked};
-pub(crate) use super::problem::{Problem, Severity};
+use super::mask::{Cut, is_plain, masked, widened};
+
+/// One thing that is wrong with the configuration.
+///
+/// The texts are fit to be shown: they name keys, and quote no value that may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) severity: Severity,
+    /// Kebab-case, and the same in every version.
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// What to write instead: one line, code in backticks.
+    pub(crate) help: String,
+    /// The bytes of the file; empty and at its start: the whole file.
+    pub(crate) span: Range<usize>,
+    /// Of a duplicate: where the first one is.
+    pub(crate) first: Option<Range<usize>>,
+    /// The path of the key, such as `toggles[1].users_policy.package`; empty for the whole file.
+    pub(crate) key: String,
+}
+
+/// Only an error keeps the program from starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// Where a value or key is: in the file, and in the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) span: Range<usize>,
+    /// The whole path, such as `sources[0].url`.
+    pub(crate) key: String,
+    /// Its last part, such as `url`, as messages call it.
+    pub(crate) name: String,
+}
+
+const FIRST: &str = "the first one is here";
+
+impl Problem {
+    pub(crate) fn error(
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Problem {
+        Problem {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            help: help.into(),
+            span: at.span.clone(),
+            first: None,
+            key: at.key.clone(),
+        }
+    }
+}
+
+impl Severity {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// Text from the file, fit for a message: in backticks, not long, and `…` where it may hold a secret.
+pub(crate) fn quote(text: &str) -> String {
+    const LONGEST: usize = 60;
+    if !is_plain(text) {
+        return "`…`".into();
+    }
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
 
 /// The problems of one configuration file, in the order of the file.
 ///
-/// Its `Display` shows each with its line, and in the end how many there are; it is empty where
-/// there are none. Secrets are taken out of the lines.
+/// Its `Display` shows each with its line, and how many there are; without problems it is empty. Secrets
+/// are cut out of the lines.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Report {
-    file: PathBuf,
+    /// As it was named.
+    pub(crate) file: PathBuf,
     text: String,
-    lines: Lines,
-    masked: Masked,
-    problems: Vec<Problem>,
-}
-
-/// A place in a text, as people count: from 1, columns in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
-    pub(super) line: usize,
-    pub(super) column: usize,
+    /// The byte at which each line begins.
+    lines: Vec<usize>,
+    /// In order, and none across a line break.
+    cuts: Vec<Cut>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// One element of what `check-config --format json` prints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// `error`, `warning`, or `ok` for an answer to `--online`.
     pub(crate) severity: &'static str,
     /// Kebab-case, and the same in every version.
@@ -51,73 +123,40 @@ pub(crate) struct Entry {
     pub(crate) key: Option<String>,
 }
 
-impl Entry {
-    /// What is about no place in a file.
-    pub(crate) fn new(severity: &'static str, code: &'static str, message: String) -> Entry {
-        Entry {
-            severity,
-            code,
-            message,
-            ..Entry::default()
-        }
-    }
-}
-
 impl Report {
-    /// Puts problems together with the file that they are in, its text, and what of that must not
-    /// be shown.
-    pub(super) fn new(file: PathBuf, text: String, problems: Vec<Problem>, cuts: &[Cut]) -> Report {
+    pub(super) fn new(file: &Path, text: String, problems: Vec<Problem>, cuts: Vec<Cut>) -> Report {
+        let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Report {
-            file,
-            lines: Lines::new(&text),
-            masked: Masked::new(&text, cuts),
+            file: file.to_owned(),
+            lines: std::iter::once(0).chain(newlines).collect(),
             text,
+            cuts,
             problems,
         }
     }
 
-    /// The same with warnings counted as errors.
-    pub(crate) fn strict(mut self) -> Report {
-        for problem in &mut self.problems {
-            problem.severity = Severity::Error;
-        }
-        self
+    pub(crate) fn has_errors(&self) -> bool {
+        let mut problems = self.problems.iter();
+        problems.any(|problem| problem.severity == Severity::Error)
     }
 
-    /// The file that was read, as it was named.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// The problems, in the order of the file.
-    pub(crate) fn problems(&self) -> &[Problem] {
-        &self.problems
-    }
-
-    /// The position of a byte of the file, such as the start of a problem's span.
-    pub(super) fn position(&self, offset: usize) -> Position {
+    /// The line and the column of a byte, as people count: from 1, columns in characters.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
         let offset = self.text.floor_char_boundary(offset);
-        let line = &self.text[self.lines.start(offset)..offset];
-        Position {
-            line: self.lines.line(offset) + 1,
-            // A byte order mark is not visible.
-            column: line.trim_start_matches('\u{feff}').chars().count() + 1,
-        }
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let before = &self.text[line_start(&self.text, offset)..offset];
+        // A byte order mark is not visible.
+        let before = before.trim_start_matches('\u{feff}');
+        (line, before.chars().count() + 1)
     }
 
-    /// What `Display` shows, with colours.
-    pub(crate) fn colored(&self) -> String {
-        self.human(true)
-    }
-
-    fn human(&self, colored: bool) -> String {
-        let blocks = self.problems.iter();
-        let blocks = blocks.map(|problem| self.excerpt(problem, colored) + "\n\n");
-        let mut blocks: Vec<String> = blocks.collect();
+    pub(crate) fn render(&self, colored: bool) -> String {
+        let problems = self.problems.iter();
+        let mut blocks: Vec<String> = problems.map(|it| self.excerpt(it, colored)).collect();
         if !blocks.is_empty() {
             blocks.push(format!("{}: {}", self.file.display(), self.count()));
         }
-        blocks.concat()
+        blocks.join("\n\n")
     }
 
     /// A problem as rustc would show it, after `file:line:column:`.
@@ -129,77 +168,63 @@ impl Report {
         let mut group = Group::with_title(level.primary_title(&problem.message));
         // Of a problem of the whole file no line would explain anything.
         if problem.span != (0..0) {
-            group = group.element(self.snippet(problem));
+            let first = problem.first.as_ref();
+            let spans = || first.into_iter().chain([&problem.span]);
+            let start = spans().map(|span| span.start).min().unwrap_or_default();
+            let end = spans().map(|span| span.end).max().unwrap_or_default();
+            let window = line_start(&self.text, start)..line_end(&self.text, end);
+            let shown = |span: &Range<usize>| {
+                let span = widened(span, &self.cuts);
+                let before = masked(&self.text, window.start..span.start, &self.cuts).len();
+                before..before + masked(&self.text, span, &self.cuts).len()
+            };
+            let first = first.map(|it| AnnotationKind::Context.span(shown(it)).label(FIRST));
+            let snippet = Snippet::source(masked(&self.text, window.clone(), &self.cuts))
+                .line_start(self.position(start).0)
+                .annotation(AnnotationKind::Primary.span(shown(&problem.span)))
+                .annotations(first);
+            group = group.element(snippet);
         }
         let group = group.element(Level::HELP.message(&problem.help));
         let renderer = match colored {
             true => Renderer::styled(),
             false => Renderer::plain(),
         };
-        let Position { line, column } = self.position(problem.span.start);
+        let (line, column) = self.position(problem.span.start);
         let file = self.file.display();
         format!("{file}:{line}:{column}: {}", renderer.render(&[group]))
     }
 
-    /// The lines of a problem, and of what has to do with it.
-    fn snippet<'a>(&'a self, problem: &'a Problem) -> Snippet<'a, Annotation<'a>> {
-        let related = problem.related.as_ref();
-        let spans = || std::iter::once(&problem.span).chain(related.map(|related| &related.span));
-        let first = spans().map(|span| self.lines.line(span.start)).min();
-        let last = spans().map(|span| self.lines.line(span.end)).max();
-        let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
-        let first_line = self.lines.range(&self.text, first);
-        let last_line = self.lines.range(&self.text, last);
-        let window = first_line.start..last_line.end;
-        let window = self.masked.span(&window);
-        let shown = |span: &Range<usize>| {
-            let span = self.masked.span(span);
-            span.start.saturating_sub(window.start)..span.end.saturating_sub(window.start)
-        };
-        let text = self.masked.text().get(window.clone()).unwrap_or_default();
-        let related = related.map(|related| {
-            let span = shown(&related.span);
-            AnnotationKind::Context.span(span).label(&related.message)
-        });
-        Snippet::source(text)
-            .line_start(first + 1)
-            .annotation(AnnotationKind::Primary.span(shown(&problem.span)))
-            .annotations(related)
-    }
-
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.problems.iter().map(|problem| self.entry(problem))
-    }
-
-    fn entry(&self, problem: &Problem) -> Entry {
-        let start = self.position(problem.span.start);
-        let end = self.position(problem.span.end);
-        let mut message = problem.message.clone();
-        if let Some(related) = &problem.related {
-            let Position { line, .. } = self.position(related.span.start);
-            message.push_str(&format!(" ({}: line {line})", related.message));
-        }
-        Entry {
-            severity: problem.severity.name(),
-            code: problem.code,
-            message,
-            help: Some(problem.help.clone()),
-            file: Some(self.file.display().to_string()),
-            line: Some(start.line),
-            column: Some(start.column),
-            end_line: Some(end.line),
-            end_column: Some(end.column),
-            key: Some(problem.key.clone()).filter(|key| !key.is_empty()),
-        }
+        self.problems.iter().map(|problem| {
+            let start = self.position(problem.span.start);
+            let end = self.position(problem.span.end);
+            let mut message = problem.message.clone();
+            if let Some(first) = &problem.first {
+                message += &format!(" ({FIRST}: line {})", self.position(first.start).0);
+            }
+            Entry {
+                severity: problem.severity.name(),
+                code: problem.code,
+                message,
+                help: Some(problem.help.clone()),
+                file: Some(self.file.display().to_string()),
+                line: Some(start.0),
+                column: Some(start.1),
+                end_line: Some(end.0),
+                end_column: Some(end.1),
+                key: Some(problem.key.clone()).filter(|key| !key.is_empty()),
+            }
+        })
     }
 
     /// Such as `2 errors, 1 warning`.
     fn count(&self) -> String {
-        let of = |severity| {
+        let of = |severity: Severity| {
             let problems = self.problems.iter();
             let number = problems.filter(|it| it.severity == severity).count();
             let ending = if number == 1 { "" } else { "s" };
-            (number > 0).then(|| format!("{number} {severity}{ending}"))
+            (number > 0).then(|| format!("{number} {}{ending}", severity.name()))
         };
         let counts = [of(Severity::Error), of(Severity::Warning)];
         let counts: Vec<String> = counts.into_iter().flatten().collect();
@@ -207,9 +232,19 @@ impl Report {
     }
 }
 
+fn line_start(text: &str, offset: usize) -> usize {
+    text[..offset].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// The byte at which a line ends, without what ends it.
+fn line_end(text: &str, offset: usize) -> usize {
+    let rest = text[offset..].lines().next();
+    offset + rest.unwrap_or_default().len()
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.human(false))
+        f.write_str(&self.render(false))
     }
 }
 
@@ -217,12 +252,6 @@ impl fmt::Display for Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -1,25 +1,125 @@
-//! Reads a table of the file by its table of keys.
+//! Reads a table of the file by its table of keys, and collects what is wrong.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{Group, Key, Need, ValueKind, belongs};
-use super::nearest::{is_respelled, suggest};
-use super::problem::{Place, Problem, quote};
-use super::reader::{Context, Node, Text};
-use super::settings::{Setting, Settings};
+use super::interpolate::{Surroundings, Text};
+use super::keys::{Catalog, Group, Key, Need, PeerType, ValueKind, belongs};
+use super::nearest::{is_respelled, suggest, suggest_value};
+use super::report::{Place, Problem, Severity, quote};
+use super::values::{is_telling, warn_if_plain};
+use super::{Bind, MaxRemoval, tls};
+use crate::address::Address;
+use crate::secret::Secret;
 
-/// A table of the file, as far as it was read.
+/// What every check has at hand.
+pub(crate) struct Context<'a> {
+    pub(super) around: &'a Surroundings<'a>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) groups: &'a [Group],
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Context<'_> {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem::error(code, at, message, help));
+    }
+
+    pub(crate) fn warn(
+        &mut self,
+        code: &'static str,
+        at: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem {
+            severity: Severity::Warning,
+            ..Problem::error(code, at, message, help)
+        });
+    }
+
+    /// Reports what is there a second time.
+    pub(super) fn duplicate(
+        &mut self,
+        code: &'static str,
+        at: &Place,
+        first: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem {
+            first: Some(first.span.clone()),
+            ..Problem::error(code, at, message, help)
+        });
+    }
+
+    pub(super) fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
+        let found = match node.value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let message = format!("`{}` must be {expected}, not {found}", node.place.name);
+        self.error("wrong-type", &node.place, message, help);
+    }
+
+    pub(super) fn table<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Section<'t>> {
+        let entries = node.value.as_table();
+        if entries.is_none() {
+            self.wrong_type(node, "a table", help);
+        }
+        Some(Section::new(entries?, node.place.clone()))
+    }
+}
+
+/// A value of the file, and where it is.
+pub(super) struct Node<'t> {
+    pub(super) value: &'t DeValue<'t>,
+    pub(super) place: Place,
+}
+
+impl<'t> Node<'t> {
+    /// The elements of an array; of another value: none.
+    pub(super) fn elements(&self) -> Vec<Node<'t>> {
+        let array = self.value.as_array().into_iter();
+        let elements = array.flat_map(|array| array.iter()).enumerate();
+        let elements = elements.map(|(index, element)| Node {
+            value: element.get_ref(),
+            place: Place {
+                span: element.span(),
+                key: format!("{}[{index}]", self.place.key),
+                name: format!("{}[{index}]", self.place.name),
+            },
+        });
+        elements.collect()
+    }
+}
+
+/// A table of the file, with what was read of it so far.
 pub(crate) struct Section<'t> {
-    pub(crate) place: Place,
+    pub(super) place: Place,
     entries: &'t DeTable<'t>,
     known: Vec<&'static Key>,
     missing: Vec<&'static Key>,
     read: BTreeMap<&'static str, Read>,
 }
 
-/// The value of a key, and where it stands.
+/// The value of a key, and where it is.
 pub(crate) struct Read {
     pub(crate) setting: Setting,
     pub(crate) text: Option<Text>,
@@ -43,7 +143,10 @@ impl<'t> Section<'t> {
             let node = self.node(key.name);
             let read = match (&node, key.need) {
                 (Some(node), _) => key.read(cx, node),
-                (None, Need::Default(default)) => read_default(cx, key, default),
+                (None, Need::Default(default)) => DeValue::parse(default).ok().and_then(|value| {
+                    let (value, place) = (value.get_ref(), Place::default());
+                    key.read(cx, &Node { value, place })
+                }),
                 (None, Need::Required) => {
                     self.missing.push(key);
                     None
@@ -55,18 +158,72 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Takes keys as known that cannot be read, because it is not known what kind of table this is.
-    pub(super) fn know(&mut self, group: Option<&Group>) {
-        self.known.extend(group.into_iter().flat_map(Group::keys));
+    /// Reads `type`, and the keys that come with it; none, if that is no type of `peer`, such as `source`.
+    pub(super) fn read_type(
+        &mut self,
+        cx: &mut Context,
+        peer: &str,
+        types: &[&'static PeerType],
+    ) -> Option<&'static PeerType> {
+        let named = self.get("type").and_then(|read| read.text.clone());
+        let is_named = |peer: &&&PeerType| named.as_ref().is_some_and(|it| it.value == peer.name);
+        let Some(found) = types.iter().find(is_named) else {
+            if let Some(named) = &named {
+                let message = format!("unknown {peer} type {}", named.quoted());
+                let names: Vec<&str> = types.iter().map(|it| it.name).collect();
+                let help = suggest_value(&named.value, &names);
+                cx.error("unknown-type", &named.place, message, help);
+            }
+            // Which keys there are depends on the type.
+            self.known.extend(types.iter().flat_map(|it| it.keys()));
+            return None;
+        };
+        for keys in found.keys {
+            self.read(cx, keys);
+        }
+        self.warn_of_plain_secrets(cx);
+        if found
+            .keys()
+            .any(|key| matches!(key.kind, ValueKind::KeyFile))
+        {
+            tls::check(self, cx);
+        }
+        (found.check)(self, cx);
+        Some(found)
     }
 
-    /// The value of a key, as it stands in the file.
+    /// Warns of secrets that are sent unencrypted.
+    fn warn_of_plain_secrets(&self, cx: &mut Context) {
+        for key in self.known.iter().filter(|key| self.get(key.name).is_some()) {
+            let kind = key.kind;
+            let (ValueKind::Token(to) | ValueKind::BearerToken(to) | ValueKind::Headers(to)) = kind
+            else {
+                continue;
+            };
+            let to = self.get(to).map(|read| &read.setting);
+            let (Some(Setting::Address(to)), Some(secret)) = (to, self.node(key.name)) else {
+                continue;
+            };
+            let Some(headers) = secret.value.as_table() else {
+                warn_if_plain(cx, &secret.place, &format!("`{}`", key.name), to);
+                continue;
+            };
+            for (header, _) in Section::new(headers, secret.place).members() {
+                if is_telling(&header.name) {
+                    let what = format!("the header {}", quote(&header.name));
+                    warn_if_plain(cx, &header, &what, to);
+                }
+            }
+        }
+    }
+
+    /// The value of a key, as it is in the file.
     pub(super) fn node(&self, name: &str) -> Option<Node<'t>> {
         let (key, value) = self.entries.get_key_value(name)?;
         Some(self.node_of(key.get_ref(), value.get_ref(), value.span()))
     }
 
-    /// All keys, whatever they are, in the order of the file: where each stands, and its value.
+    /// All keys, whatever they are, in the order of the file: where each is, and its value.
     pub(super) fn members(&self) -> Vec<(Place, Node<'t>)> {
         let members = self.entries.iter().map(|(key, value)| {
             let node = self.node_of(key.get_ref(), value.get_ref(), value.span());
@@ -81,12 +238,29 @@ impl<'t> Section<'t> {
         members
     }
 
-    /// Where the keys stand of a table that can have any.
-    pub(crate) fn keys_in(&self, name: &str) -> Vec<Place> {
-        let node = self.node(name);
-        let table = node.and_then(|node| Some(Section::new(node.value.as_table()?, node.place)));
-        let members = table.map(|table| table.members()).unwrap_or_default();
-        members.into_iter().map(|(key, _)| key).collect()
+    fn node_of(&self, name: &str, value: &'t DeValue<'t>, span: Range<usize>) -> Node<'t> {
+        Node {
+            value,
+            place: Place {
+                span,
+                key: join(&self.place.key, name),
+                name: name.to_owned(),
+            },
+        }
+    }
+
+    /// The tables of a list such as `[[sources]]`; where there are none, the place to say so.
+    pub(super) fn tables(&self, cx: &mut Context, key: &Key) -> Result<Vec<Section<'t>>, Place> {
+        let node = self.node(key.name).ok_or_else(Place::default)?;
+        let help = key.help();
+        match node.value.as_array() {
+            Some(list) if list.is_empty() => return Err(node.place),
+            Some(_) => {}
+            None => cx.wrong_type(&node, "a list of tables", &help),
+        }
+        let elements = node.elements();
+        let tables = elements.iter().filter_map(|node| cx.table(node, &help));
+        Ok(tables.collect())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Read> {
@@ -116,7 +290,7 @@ impl<'t> Section<'t> {
             // The key is there under a wrong name: that it is missing is not a second mistake.
             self.missing.retain(|missing| Some(missing.name) != meant);
             let message = format!("unknown key {}", quote(&key.name));
-            cx.report(Problem::error("unknown-key", &key, message, help));
+            cx.error("unknown-key", &key, message, help);
         }
         for missing in &self.missing {
             let key = Place {
@@ -124,7 +298,7 @@ impl<'t> Section<'t> {
                 ..self.place.clone()
             };
             let message = format!("`{}` is missing", missing.name);
-            cx.report(Problem::error("missing-key", &key, message, missing.help()));
+            cx.error("missing-key", &key, message, missing.help());
         }
         let read = self.read.into_iter();
         Settings(read.map(|(name, read)| (name, read.setting)).collect())
@@ -145,8 +319,7 @@ impl<'t> Section<'t> {
     /// The known key that an unknown one stands for, and what to do about it.
     fn explain(&self, key: &str, cx: &Context) -> (Option<&'static str>, String) {
         if is_respelled(key, "target_spec") {
-            let help = "write what stands in it as keys of `[target]` itself";
-            return (None, help.into());
+            return (None, "move its keys to `[target]`".into());
         }
         let mut known = self.known.iter();
         if let Some(known) = known.clone().find(|known| is_respelled(known.name, key)) {
@@ -161,59 +334,9 @@ impl<'t> Section<'t> {
             (suggestion, _) => suggestion,
         }
     }
-
-    fn node_of(
-        &self,
-        name: &str,
-        value: &'t DeValue<'t>,
-        span: std::ops::Range<usize>,
-    ) -> Node<'t> {
-        Node {
-            value,
-            place: Place {
-                span,
-                key: join(&self.place.key, name),
-                name: name.to_owned(),
-            },
-        }
-    }
 }
 
-fn read_default(cx: &mut Context, key: &'static Key, default: &str) -> Option<Read> {
-    let value = DeValue::parse(default).ok()?;
-    let node = Node {
-        value: value.get_ref(),
-        place: Place::default(),
-    };
-    key.read(cx, &node)
-}
-
-impl Key {
-    fn read(&'static self, cx: &mut Context, node: &Node) -> Option<Read> {
-        let text = match self.kind {
-            ValueKind::Number(..)
-            | ValueKind::Bool
-            | ValueKind::MaxRemoval
-            | ValueKind::Words(_)
-            | ValueKind::Set(_)
-            | ValueKind::Headers
-            | ValueKind::Values => None,
-            ValueKind::Table | ValueKind::Tables | ValueKind::Spec => return None,
-            _ => Some(cx.text(node, &self.help())?),
-        };
-        let setting = match &text {
-            Some(text) => self.read_text(cx, text)?,
-            None => self.read_other(cx, node)?,
-        };
-        Some(Read {
-            setting,
-            text,
-            place: node.place.clone(),
-        })
-    }
-}
-
-/// A path with one more key, quoted where TOML would want it quoted.
+/// A path with one more key, quoted where it would be in TOML.
 fn join(path: &str, key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let key = if !key.is_empty() && key.chars().all(is_bare) {
@@ -225,5 +348,73 @@ fn join(path: &str, key: &str) -> String {
         key
     } else {
         format!("{path}.{key}")
+    }
+}
+
+/// The value of a key, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Setting {
+    Text(String),
+    Texts(Vec<String>),
+    Bind(Bind),
+    Address(Address),
+    Duration(Duration),
+    Number(usize),
+    Bool(bool),
+    MaxRemoval(MaxRemoval),
+    Secret(Secret),
+    /// A name comes once.
+    Headers(Vec<(String, Secret)>),
+    Path(PathBuf),
+    Table(Map<String, Value>),
+}
+
+/// What is set, with defaults: of a configuration without errors, every required key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Settings(BTreeMap<&'static str, Setting>);
+
+/// Getters of a key's value; an error where it is not set, which no required key and no default is.
+macro_rules! getters {
+    ($($name:ident: $variant:ident -> $type:ty;)*) => {
+        $(pub(crate) fn $name(&self, key: &str) -> Result<&$type, String> {
+            match self.0.get(key) {
+                Some(Setting::$variant(value)) => Ok(value),
+                _ => Err(format!("`{key}` is not set")),
+            }
+        })*
+    };
+}
+
+impl Settings {
+    getters! {
+        text: Text -> str;
+        address: Address -> Address;
+        bind: Bind -> Bind;
+        duration: Duration -> Duration;
+        number: Number -> usize;
+        bool: Bool -> bool;
+        max_removal: MaxRemoval -> MaxRemoval;
+        secret: Secret -> Secret;
+        headers: Headers -> [(String, Secret)];
+        path: Path -> Path;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set(&mut self, key: &'static str, setting: Setting) {
+        self.0.insert(key, setting);
+    }
+
+    /// As the target gets it.
+    pub(super) fn into_json(self) -> Map<String, Value> {
+        let json = |setting| match setting {
+            Setting::Text(text) => Some(text.into()),
+            Setting::Texts(texts) => Some(texts.into()),
+            Setting::Table(table) => Some(Value::Object(table)),
+            _ => None,
+        };
+        let members = self.0.into_iter();
+        members
+            .filter_map(|(key, setting)| Some((key.to_owned(), json(setting)?)))
+            .collect()
     }
 }

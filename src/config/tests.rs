@@ -1,18 +1,17 @@
-//! A right file, in which each test makes some mistakes.
+//! A valid file, in which each test makes some mistakes.
 
 mod any;
+mod leaving;
 mod reference;
-mod right;
-mod secrets;
+mod valid;
 
 use std::io;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::config::check::check;
 use crate::config::interpolate::Surroundings;
-use crate::config::problem::{Problem, Related};
-use crate::config::report::{Position, Report};
+use crate::config::report::Report;
+use crate::config::tables::check;
 use crate::config::{Catalog, Config};
 use crate::peers::catalog;
 
@@ -20,7 +19,7 @@ use crate::peers::catalog;
 const SECRET: &str = "hunter2";
 
 /// A configuration without a problem, although secrets stand everywhere.
-const RIGHT: &str = r#"bind = ":8080"
+const VALID: &str = r#"bind = ":8080"
 [[sources]]
 id = "opal"
 url = "http://ann:hunter2@localhost:7000"
@@ -45,7 +44,7 @@ static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
     (made.cert.pem(), format!("{SECRET}\n{key}"))
 });
 
-/// The configuration that is right as it stands, without variables and files.
+/// What a valid file says that needs neither variables nor other files.
 #[track_caller]
 pub(crate) fn configured(text: &str) -> Config {
     let around = Surroundings {
@@ -54,17 +53,11 @@ pub(crate) fn configured(text: &str) -> Config {
         read: &|_| Err(io::ErrorKind::NotFound.into()),
         open_to_others: false,
     };
-    let checked = check(text, &around, &catalog());
-    let problems = shown(text, &checked.problems);
-    checked.config.unwrap_or_else(|| panic!("{problems}"))
+    let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
+    config.unwrap_or_else(|| panic!("{report}"))
 }
 
-fn run(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>) {
-    let (config, problems, _) = run_to_report(text, open_to_others);
-    (config, problems)
-}
-
-fn run_to_report(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Problem>, Report) {
+fn run(text: &str, open_to_others: bool) -> (Option<Config>, Report) {
     let around = Surroundings {
         folder: Path::new("/conf"),
         env: &|name| match name {
@@ -83,46 +76,11 @@ fn run_to_report(text: &str, open_to_others: bool) -> (Option<Config>, Vec<Probl
         },
         open_to_others,
     };
-    let checked = check(text, &around, &catalog());
-    let problems = checked.problems.clone();
-    let report = Report::new(
-        "o.toml".into(),
-        text.into(),
-        checked.problems,
-        &checked.cuts,
-    );
-    (checked.config, problems, report)
+    check(Path::new("o.toml"), text.into(), &around, &catalog())
 }
 
-/// `RIGHT` with one piece of it replaced.
+/// `VALID` with one piece of it replaced.
 fn with(from: &str, to: &str) -> String {
-    assert_eq!(RIGHT.matches(from).count(), 1, "{from:?} is there once");
-    RIGHT.replacen(from, to, 1)
-}
-
-/// The problems in short: without the lines of the file.
-fn shown(text: &str, problems: &[Problem]) -> String {
-    let report = Report::new("o.toml".into(), text.into(), problems.to_vec(), &[]);
-    let place = |offset| {
-        let Position { line, column } = report.position(offset);
-        format!("{line}:{column}")
-    };
-    let mut lines = Vec::new();
-    for problem in problems {
-        let place_of_it = place(problem.span.start);
-        let (severity, message) = (problem.severity, &problem.message);
-        lines.push(format!("{place_of_it}: {severity}: {message}"));
-        if let Some(Related { message, span }) = &problem.related {
-            lines.push(format!("  note: {message}: {}", place(span.start)));
-        }
-        lines.push(format!("  help: {}", problem.help));
-    }
-    lines.join("\n")
-}
-
-/// The problems' lines without their help.
-fn lines(text: &str, problems: &[Problem]) -> Vec<String> {
-    let shown = shown(text, problems);
-    let lines = shown.lines().filter(|line| !line.starts_with("  "));
-    lines.map(|line| line.replace(": error:", "")).collect()
+    assert_eq!(VALID.matches(from).count(), 1, "{from:?} is there once");
+    VALID.replacen(from, to, 1)
 }

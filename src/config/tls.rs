@@ -7,29 +7,22 @@ use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::interpolate::read_text;
+use super::interpolate::Text;
 use super::keys::{Key, ValueKind};
-use super::problem::Place;
-use super::reader::{Context, Text};
-use super::section::Section;
-use super::settings::{Setting, Settings};
+use super::report::Place;
+use super::section::{Context, Section, Setting, Settings};
 use super::{Identity, Tls};
 
 impl Key {
     /// The content of a PEM file that can be used.
     pub(super) fn pem(&self, cx: &mut Context, path: &Text) -> Option<String> {
         if path.value.starts_with("-----BEGIN") {
-            let message = format!(
-                "`{}` must be the path of a file, not its content",
-                self.name
-            );
+            let name = self.name;
+            let message = format!("`{name}` must be the path of a file, not its content");
             cx.error("not-a-path", &path.place, message, self.help());
             return None;
         }
-        let pem = read_text(&path.value, &path.quoted(), cx.around);
-        let pem = pem
-            .map_err(|fault| cx.report_fault(&path.place, fault))
-            .ok()?;
+        let pem = cx.read_text(&path.value, &path.quoted(), &path.place)?;
         let checked = match self.kind {
             ValueKind::CaFile => authorities(&pem),
             ValueKind::CertFile => certificates(&pem).map(drop),
@@ -41,7 +34,7 @@ impl Key {
 }
 
 /// Checks that a certificate and its key are there together, and belong together.
-pub(crate) fn check(section: &Section, cx: &mut Context) {
+pub(super) fn check(section: &Section, cx: &mut Context) {
     let (cert, key) = (section.node("cert_file"), section.node("key_file"));
     let lonely = match (&cert, &key) {
         (Some(cert), None) => Some((&cert.place, "key_file", "client.key")),
@@ -49,19 +42,17 @@ pub(crate) fn check(section: &Section, cx: &mut Context) {
         _ => None,
     };
     if let Some((at, lacks, example)) = lonely {
-        let message = format!("`{}` needs `{lacks}` beside it", at.name);
         let missing = Place {
             key: at.key.replace(&at.name, lacks),
             ..at.clone()
         };
+        let message = format!("`{}` needs `{lacks}` beside it", at.name);
         let help = format!("write `{lacks} = \"{example}\"` beside it");
         cx.error("missing-key", &missing, message, help);
     }
-    let setting = |name| section.get(name).map(|read| &read.setting);
-    if let (Some(Setting::Text(cert)), Some(Setting::Secret(key))) =
-        (setting("cert_file"), setting("key_file"))
+    if let (Some(cert), Some(read)) = (section.get("cert_file"), section.get("key_file"))
+        && let (Setting::Text(cert), Setting::Secret(key)) = (&cert.setting, &read.setting)
         && let Err(why) = identity(cert, key.expose())
-        && let Some(read) = section.get("key_file")
     {
         refuse(cx, &read.place, &why);
     }
@@ -70,16 +61,16 @@ pub(crate) fn check(section: &Section, cx: &mut Context) {
 impl Settings {
     /// The certificates and keys, where there are any.
     pub(crate) fn tls(&self) -> Tls {
-        let identity = self
-            .text("cert_file")
-            .ok()
-            .zip(self.secret("key_file").ok());
+        let pair = (self.text("cert_file"), self.secret("key_file"));
         Tls {
             ca: self.text("ca_file").ok().map(str::to_owned),
-            identity: identity.map(|(cert, key)| Identity {
-                cert: cert.to_owned(),
-                key: key.clone(),
-            }),
+            identity: match pair {
+                (Ok(cert), Ok(key)) => Some(Identity {
+                    cert: cert.to_owned(),
+                    key: key.clone(),
+                }),
+                _ => None,
+            },
         }
     }
 }

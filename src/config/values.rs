@@ -1,15 +1,17 @@
-//! Reads a value as what its kind says, and warns of secrets that stand where they should not.
+//! Reads a value as what its kind says, and warns of secrets that are where they should not be.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Number, Value};
+use toml::de::{DeFloat, DeInteger, DeValue};
 
-use super::MaxRemoval;
-use super::keys::{Form, Key, ValueKind};
-use super::problem::{Place, Problem, quote};
-use super::reader::{Context, Node, Text};
-use super::settings::Setting;
-use super::spec::{self, is_telling};
+use super::interpolate::Text;
+use super::keys::{Form, Key, SPEC, Spec, TOP, TargetType, ValueKind};
+use super::report::{Place, quote};
+use super::section::{Context, Node, Read, Section, Setting};
+use super::{Bind, MaxRemoval};
 use crate::address::Address;
 use crate::duration::{self, Wrong};
 use crate::secret::Secret;
@@ -32,8 +34,40 @@ const FRAMING: &[&str] = &[
 ];
 
 impl Key {
-    pub(super) fn read_text(&self, cx: &mut Context, text: &Text) -> Option<Setting> {
-        let value = || text.value.clone();
+    pub(super) fn read(&self, cx: &mut Context, node: &Node) -> Option<Read> {
+        let help = self.help();
+        let mut text = None;
+        let setting = match self.kind {
+            ValueKind::Table | ValueKind::Tables | ValueKind::Spec => return None,
+            ValueKind::Number(low, high) => {
+                let number = integer(cx, node, low, high, &help)?;
+                Setting::Number(usize::try_from(number).ok()?)
+            }
+            ValueKind::Bool => match node.value.as_bool() {
+                Some(value) => Setting::Bool(value),
+                None => {
+                    cx.wrong_type(node, "true or false", &help);
+                    return None;
+                }
+            },
+            ValueKind::MaxRemoval => Setting::MaxRemoval(max_removal(cx, node)?),
+            ValueKind::Words(form) => Setting::Texts(words(cx, node, form, &help, false)?),
+            ValueKind::Set(form) => Setting::Texts(words(cx, node, form, &help, true)?),
+            ValueKind::Headers(_) => Setting::Headers(headers(cx, node, &help)?),
+            ValueKind::Values => Setting::Table(flat_table(cx, node, &help)?),
+            _ => {
+                let found = cx.text(node, &help)?;
+                self.read_text(cx, text.insert(found))?
+            }
+        };
+        Some(Read {
+            setting,
+            text,
+            place: node.place.clone(),
+        })
+    }
+
+    fn read_text(&self, cx: &mut Context, text: &Text) -> Option<Setting> {
         Some(match self.kind {
             ValueKind::Filled => Setting::Text(self.filled(cx, text)?.to_owned()),
             ValueKind::Word(form) => Setting::Text(word(cx, text, form, &self.help())?),
@@ -41,15 +75,17 @@ impl Key {
             ValueKind::Address => Setting::Address(self.address(cx, text)?),
             ValueKind::OpaAddress => Setting::Address(self.opa_address(cx, text)?),
             ValueKind::AdvertisedAddress => Setting::Address(self.advertised_address(cx, text)?),
-            ValueKind::Duration => Setting::Duration(self.duration(cx, text, duration::parse)?),
-            ValueKind::Interval => {
-                Setting::Duration(self.duration(cx, text, duration::parse_or_zero)?)
-            }
-            ValueKind::Token => Setting::Secret(self.token(cx, text)?),
-            ValueKind::BearerToken => {
+            ValueKind::Duration => self.duration(cx, text, duration::parse)?,
+            ValueKind::Interval => self.duration(cx, text, duration::parse_or_zero)?,
+            ValueKind::Token(_) => self.token(cx, text)?,
+            ValueKind::BearerToken(_) => {
                 let token = self.token(cx, text)?;
-                warn_of_scheme(cx, text);
-                Setting::Secret(token)
+                if split_scheme(&text.value).0.is_some() {
+                    let message =
+                        format!("`{}` starts with `Bearer`, which is added to it", self.name);
+                    cx.warn("doubled-scheme", &text.place, message, "remove `Bearer`");
+                }
+                token
             }
             ValueKind::CaFile | ValueKind::CertFile => Setting::Text(self.pem(cx, text)?),
             ValueKind::KeyFile => Setting::Secret(Secret::new(self.pem(cx, text)?)),
@@ -62,32 +98,7 @@ impl Key {
             ValueKind::Path | ValueKind::Input => {
                 Setting::Path(cx.around.folder.join(self.filled(cx, text)?))
             }
-            _ => Setting::Text(value()),
-        })
-    }
-
-    pub(super) fn read_other(&self, cx: &mut Context, node: &Node) -> Option<Setting> {
-        let help = self.help();
-        Some(match self.kind {
-            ValueKind::Number(low, high) => {
-                let number = cx.integer(node, low, high, &help)?;
-                Setting::Number(usize::try_from(number).ok()?)
-            }
-            ValueKind::Bool => Setting::Bool(cx.boolean(node, &help)?),
-            ValueKind::MaxRemoval => Setting::MaxRemoval(max_removal(cx, node)?),
-            ValueKind::Words(form) => Setting::Texts(
-                words(cx, node, form, &help)?
-                    .into_iter()
-                    .collect::<Option<_>>()?,
-            ),
-            ValueKind::Set(form) => Setting::Texts(
-                set(cx, node, form, &help)?
-                    .into_iter()
-                    .collect::<Option<_>>()?,
-            ),
-            ValueKind::Headers => Setting::Headers(headers(cx, node, &help)?),
-            ValueKind::Values => Setting::Table(spec::values(cx, node, &help)?),
-            _ => return None,
+            _ => Setting::Text(text.value.clone()),
         })
     }
 
@@ -106,9 +117,9 @@ impl Key {
         cx: &mut Context,
         text: &Text,
         parse: fn(&str) -> Result<Duration, Wrong>,
-    ) -> Option<Duration> {
+    ) -> Option<Setting> {
         let wrong = match parse(&text.value) {
-            Ok(duration) => return Some(duration),
+            Ok(duration) => return Some(Setting::Duration(duration)),
             Err(wrong) => wrong,
         };
         let code = match wrong {
@@ -121,13 +132,115 @@ impl Key {
     }
 
     /// A secret that a header can carry.
-    fn token(&self, cx: &mut Context, text: &Text) -> Option<Secret> {
+    fn token(&self, cx: &mut Context, text: &Text) -> Option<Setting> {
         self.filled(cx, text)?;
         let token = header_value(cx, text)?;
         let reference = format!("{} = {}", self.name, self.example);
         warn_of_text(cx, text, &format!("`{}`", self.name), Some(&reference));
-        Some(token)
+        Some(Setting::Secret(token))
     }
+
+    /// A URL of OPAL, OPA or the target.
+    fn address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
+        let address = self.parse_address(cx, text, &text.value)?;
+        if address.authorization().is_some() {
+            let what = format!("the password in `{}`", self.name);
+            warn_of_inline(cx, text, &what, "${NAME}");
+            warn_if_plain(cx, &text.place, &what, &address);
+        }
+        Some(address)
+    }
+
+    /// A URL of OPA, without the path of its API.
+    fn opa_address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
+        let address = self.address(cx, text)?;
+        let shown = address.to_string();
+        let mut paths = ["/v1/data", "/v1"].iter();
+        if let Some(path) = paths.find(|path| shown.ends_with(**path)) {
+            let message = format!("`{}` ends in `{path}`, which is added to it", self.name);
+            cx.warn("api-path", &text.place, message, format!("remove `{path}`"));
+        }
+        Some(address)
+    }
+
+    /// The address at which OPAL reaches us: `host:port`, or a URL.
+    fn advertised_address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
+        let address = if text.value.contains("://") {
+            self.parse_address(cx, text, &text.value)?
+        } else {
+            let authority = text.value.split('/').next().unwrap_or_default();
+            let port = authority.rsplit_once(':').map(|(_, port)| port);
+            if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+                self.refuse_address(cx, text, "it needs a port from 1 to 65535");
+                return None;
+            }
+            self.parse_address(cx, text, &format!("http://{}", text.value))?
+        };
+        if address.authorization().is_some() {
+            self.refuse_address(cx, text, "a callback cannot carry a user name and password");
+            return None;
+        }
+        Some(address)
+    }
+
+    fn parse_address(&self, cx: &mut Context, text: &Text, url: &str) -> Option<Address> {
+        let address = Address::parse(url);
+        address
+            .map_err(|why| self.refuse_address(cx, text, &why))
+            .ok()
+    }
+
+    /// Says why without the text: it may hold a password.
+    fn refuse_address(&self, cx: &mut Context, text: &Text, why: &str) {
+        let message = format!("`{}` is not a valid address: {why}", self.name);
+        cx.error("invalid-address", &text.place, message, self.help());
+    }
+
+    /// `host:port`, of which the host may be missing.
+    fn bind(&self, cx: &mut Context, text: &Text) -> Option<Bind> {
+        let bind = parse_bind(&text.value);
+        if bind.is_none() {
+            let message = format!(
+                "`{}` is not a valid `host:port`: {}",
+                self.name,
+                text.quoted()
+            );
+            let help = "write a host and a port up to 65535, such as `bind = \"127.0.0.1:8080\"`, or \
+                        `bind = \":8080\"` for every interface";
+            cx.error("invalid-address", &text.place, message, help);
+        }
+        bind
+    }
+}
+
+fn parse_bind(text: &str) -> Option<Bind> {
+    let (host, port) = text.rsplit_once(':')?;
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = port.parse().ok().filter(|_| is_number)?;
+    let bracketed = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let is_host = match bracketed {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => host.chars().all(is_name),
+    };
+    is_host.then(|| Bind {
+        host: bracketed.unwrap_or(host).to_owned(),
+        port,
+    })
+}
+
+fn integer(cx: &mut Context, node: &Node, low: i64, high: i64, help: &str) -> Option<i64> {
+    let Some(integer) = node.value.as_integer() else {
+        cx.wrong_type(node, "an integer", help);
+        return None;
+    };
+    let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+    let value = value.filter(|value| (low..=high).contains(value));
+    if value.is_none() {
+        let message = format!("`{}` must be from {low} to {high}", node.place.name);
+        cx.error("out-of-range", &node.place, message, help);
+    }
+    value
 }
 
 /// A word of a certain form.
@@ -141,41 +254,53 @@ fn word(cx: &mut Context, text: &Text, form: &Form, help: &str) -> Option<String
     None
 }
 
-fn words(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<Option<String>>> {
-    let elements = cx.list(node, help)?;
+/// Words, of which a set has at least one, and none twice.
+fn words(
+    cx: &mut Context,
+    node: &Node,
+    form: &Form,
+    help: &str,
+    is_set: bool,
+) -> Option<Vec<String>> {
+    if !node.value.is_array() {
+        cx.wrong_type(node, "a list", help);
+        return None;
+    }
+    let name = &node.place.name;
+    let elements = node.elements();
+    if is_set && elements.is_empty() {
+        cx.error("empty", &node.place, format!("`{name}` is empty"), help);
+        return None;
+    }
     let words = elements.iter().map(|element| {
         let text = cx.text(element, help)?;
         word(cx, &text, form, help)
     });
-    Some(words.collect())
-}
-
-/// Words of which none comes twice, and at least one.
-fn set(cx: &mut Context, node: &Node, form: &Form, help: &str) -> Option<Vec<Option<String>>> {
-    let words = words(cx, node, form, help)?;
-    if words.is_empty() {
-        let message = format!("`{}` is empty", node.place.name);
-        cx.error("empty", &node.place, message, help);
-        return None;
-    }
-    let elements = node.elements();
-    for (at, word) in words.iter().enumerate().filter(|(_, word)| word.is_some()) {
-        let first = words.iter().position(|other| other == word)?;
-        if first != at {
-            let message = format!("`{}` names the same twice", node.place.name);
-            let help = "remove one of the two";
-            let problem = Problem::error("duplicate-key", &elements[at].place, message, help);
-            cx.report(problem.related("the first one is here", &elements[first].place));
+    let words: Vec<Option<String>> = words.collect();
+    for (at, word) in words.iter().enumerate().filter(|_| is_set) {
+        let first = words[..at]
+            .iter()
+            .position(|other| word.is_some() && other == word);
+        if let Some(first) = first {
+            let message = format!("duplicate value in `{name}`");
+            let (place, first) = (&elements[at].place, &elements[first].place);
+            cx.duplicate(
+                "duplicate-key",
+                place,
+                first,
+                message,
+                "remove one of the two",
+            );
         }
     }
-    Some(words)
+    words.into_iter().collect()
 }
 
 /// A string that an HTTP header can carry.
 fn header_value(cx: &mut Context, text: &Text) -> Option<Secret> {
     if HeaderValue::from_str(&text.value).is_err() {
         let name = &text.place.name;
-        let message = format!("`{name}` holds characters that no header can carry");
+        let message = format!("`{name}` contains characters that an HTTP header cannot carry");
         let help = "remove what is not printable ASCII: look for a line break";
         cx.error("invalid-header", &text.place, message, help);
         return None;
@@ -188,10 +313,10 @@ fn headers(cx: &mut Context, node: &Node, help: &str) -> Option<Vec<(String, Sec
     let mut headers = Vec::new();
     let mut seen: Vec<Place> = Vec::new();
     for (key, node) in table.members() {
-        spec::warn_of_stray(cx, &key, "`extra_headers`");
-        let is_right = check_header_name(cx, &key, &seen);
+        warn_of_stray(cx, &key, "`extra_headers`");
+        let is_valid = check_header_name(cx, &key, &seen);
         let value = header(cx, &node);
-        if let (true, Some(value)) = (is_right, value) {
+        if let (true, Some(value)) = (is_valid, value) {
             headers.push((key.name.clone(), value));
         }
         seen.push(key);
@@ -219,12 +344,17 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
         let help = "write letters, digits and `-`, such as `X-Api-Key`";
         cx.error("invalid-header", key, message, help);
     } else if FRAMING.iter().any(|framing| is_same(framing)) {
-        let message = format!("the header {quoted} cannot be set: each request has its own");
+        let message = format!("the header {quoted} cannot be set: optoggles sets it itself");
         cx.error("reserved-header", key, message, "remove it");
     } else if let Some(first) = seen.iter().find(|seen| is_same(&seen.name)) {
-        let message = format!("the header {quoted} is set twice: case does not count");
-        let problem = Problem::error("duplicate-header", key, message, "remove one of the two");
-        cx.report(problem.related("the first one is here", first));
+        let message = format!("duplicate header {quoted}: header names are case-insensitive");
+        cx.duplicate(
+            "duplicate-header",
+            key,
+            first,
+            message,
+            "remove one of the two",
+        );
     } else {
         return true;
     }
@@ -236,7 +366,7 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     const HELP: &str = "write a share, such as `max_removal = \"30%\"`, a number of users, such as \
                         `max_removal = 100`, or `max_removal = \"off\"`";
     if node.value.is_integer() {
-        let users = cx.integer(node, 0, i64::from(u32::MAX), HELP)?;
+        let users = integer(cx, node, 0, i64::from(u32::MAX), HELP)?;
         return usize::try_from(users).ok().map(MaxRemoval::Users);
     }
     if !node.value.is_str() {
@@ -261,30 +391,149 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     percent.map(MaxRemoval::Percent)
 }
 
+/// Reads a toggle's `spec` as its target has it.
+pub(super) fn spec(
+    cx: &mut Context,
+    node: Option<Node>,
+    target: Option<&'static TargetType>,
+) -> Option<Map<String, Value>> {
+    let Some(node) = node else {
+        return Some(Map::new());
+    };
+    let mut section = cx.table(&node, &SPEC.help())?;
+    let reserved = match target.map(|target| &target.spec) {
+        Some(Spec::Keys(keys)) => {
+            section.read(cx, keys);
+            return Some(section.finish(cx).into_json());
+        }
+        Some(Spec::Free(reserved)) => *reserved,
+        None => &[],
+    };
+    for (key, _) in section.members() {
+        if reserved.contains(&&*key.name) {
+            let message = format!("`{}` in a `spec` would override the toggle's own", key.name);
+            let help = "remove or rename it, or write the missing `[[toggles]]` above it";
+            cx.error("reserved-key", &key, message, help);
+        }
+    }
+    object(cx, &section)
+}
+
+/// A table of strings, numbers and booleans.
+fn flat_table(cx: &mut Context, node: &Node, help: &str) -> Option<Map<String, Value>> {
+    let table = cx.table(node, help)?;
+    for (key, member) in table.members() {
+        if matches!(member.value, DeValue::Array(_) | DeValue::Table(_)) {
+            let (name, within) = (quote(&key.name), &node.place.name);
+            let message = format!("{name} in `{within}` must be a string, number or boolean");
+            let help = "write several values under several keys";
+            cx.error("wrong-type", &member.place, message, help);
+        }
+    }
+    object(cx, &table)
+}
+
+/// A table as JSON, its strings interpolated; none if something in it was reported.
+///
+/// The TOML parser bounds how deep tables go, so this may follow them down.
+pub(super) fn object(cx: &mut Context, table: &Section) -> Option<Map<String, Value>> {
+    let members = table.members();
+    let members = members.iter().map(|(key, node)| {
+        warn_of_stray(cx, key, "a `spec`");
+        Some((key.name.clone(), json(cx, node)?))
+    });
+    // Every member is looked at before the first that is wrong ends it.
+    members.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn json(cx: &mut Context, node: &Node) -> Option<Value> {
+    let number = match node.value {
+        DeValue::String(_) => {
+            let text = cx.text(node, "write a string")?;
+            let name = &*node.place.name;
+            // A `key` is the toggle's own, which is another mistake; that of a project is public.
+            if !matches!(name, "key" | "proj_key") && is_telling(name) {
+                let what = format!("the value of {}", quote(name));
+                warn_of_inline(cx, &text, &what, "\"${NAME}\"");
+            }
+            return Some(Value::String(text.value));
+        }
+        DeValue::Boolean(boolean) => return Some(Value::Bool(*boolean)),
+        DeValue::Datetime(date) => return Some(Value::String(date.to_string())),
+        DeValue::Array(_) => {
+            let elements = node.elements();
+            let values: Vec<_> = elements.iter().map(|node| json(cx, node)).collect();
+            return values.into_iter().collect::<Option<_>>().map(Value::Array);
+        }
+        DeValue::Table(entries) => {
+            let table = Section::new(entries, node.place.clone());
+            return object(cx, &table).map(Value::Object);
+        }
+        DeValue::Integer(integer) => whole(integer),
+        // None for `nan`, `inf`, and what is too large to be anything else.
+        DeValue::Float(float) => real(float),
+    };
+    if number.is_none() {
+        let message = "this number cannot be represented in JSON";
+        cx.error(
+            "not-json",
+            &node.place,
+            message,
+            "write it as a string, in quotes",
+        );
+    }
+    number.map(Value::Number)
+}
+
+fn whole(integer: &DeInteger) -> Option<Number> {
+    let (digits, radix) = (integer.as_str(), integer.radix());
+    let signed = i64::from_str_radix(digits, radix).map(Number::from);
+    let number = signed.or_else(|_| u64::from_str_radix(digits, radix).map(Number::from));
+    number.ok()
+}
+
+fn real(float: &DeFloat) -> Option<Number> {
+    float.as_str().parse().ok().and_then(Number::from_f64)
+}
+
+/// Warns of a setting of the file's top that was written below a table which can have any keys. A single
+/// word, such as `bind`, may well be that table's own.
+fn warn_of_stray(cx: &mut Context, key: &Place, within: &str) {
+    let mut top = TOP.iter().filter(|top| top.name.contains('_'));
+    if let Some(top) = top.find(|top| top.is_called(&key.name)) {
+        let (name, key_of_top) = (&key.name, top.name);
+        let message = format!("`{name}` in {within} is not a setting: it is sent to the target");
+        let help =
+            format!("write `{key_of_top}` at the top of the file, before the first `[table]`");
+        cx.warn("stray-key", key, message, help);
+    }
+}
+
+/// Whether the name of a header, or of a key in a `spec`, says that its value grants access.
+pub(super) fn is_telling(name: &str) -> bool {
+    const PARTS: &[&str] = &[
+        "auth",
+        "cookie",
+        "credential",
+        "key",
+        "pass",
+        "secret",
+        "token",
+    ];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
+}
+
 /// Warns of a value that was meant to be a reference, else of a secret that could be one, for
-/// which `reference` could stand.
+/// which `reference` could be written.
 fn warn_of_text(cx: &mut Context, text: &Text, what: &str, reference: Option<&str>) {
     let value = split_scheme(&text.value).1;
     if let Some(variable) = meant_variable(value).filter(|_| text.inline) {
-        let message = format!("{what} is sent as it stands: this is not a reference");
+        let message = format!("{what} is sent as it is: this is not a reference");
         let help = format!("write `${{{variable}}}`");
         cx.warn("literal-reference", &text.place, message, help);
     } else if let Some(reference) = reference {
         warn_of_inline(cx, text, what, reference);
-    }
-}
-
-fn warn_of_scheme(cx: &mut Context, text: &Text) {
-    if split_scheme(&text.value).0.is_some() {
-        let scheme = SCHEME.trim_end();
-        let name = &text.place.name;
-        let message = format!("`{name}` begins with `{scheme}`, which is added to it");
-        cx.warn(
-            "doubled-scheme",
-            &text.place,
-            message,
-            format!("remove `{scheme}`"),
-        );
     }
 }
 
@@ -309,20 +558,19 @@ fn meant_variable(value: &str) -> Option<&str> {
     Some(inside).filter(|name| starts && name.chars().all(is_name))
 }
 
-/// Warns of a secret that stands in a file which everybody on this machine can read; `reference`
-/// is what to write.
-pub(super) fn warn_of_inline(cx: &mut Context, text: &Text, what: &str, reference: &str) {
+/// Warns of a secret in a file that every user of this machine can read; `reference` is what to write.
+fn warn_of_inline(cx: &mut Context, text: &Text, what: &str, reference: &str) {
     if text.inline && cx.around.open_to_others {
-        let message = format!("{what} stands in a file that others can read");
+        let message = format!("{what} is in a file that others can read");
         let help = format!("write `{reference}`, or keep others out with `chmod o-r`");
         cx.warn("inline-secret", &text.place, message, help);
     }
 }
 
-/// Warns of a secret that travels unencrypted to another host.
-pub(crate) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Address) {
+/// Warns of a secret that is sent unencrypted to another host.
+pub(super) fn warn_if_plain(cx: &mut Context, at: &Place, what: &str, to: &Address) {
     if to.is_plain() && !to.is_loopback() {
-        let message = format!("{what} travels unencrypted to another host");
+        let message = format!("{what} is sent unencrypted to another host");
         let help = "write an address that begins with `https://`, where the server has one";
         cx.warn("plain-secret", at, message, help);
     }

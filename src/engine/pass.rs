@@ -1,4 +1,4 @@
-//! Passes: asking a source for the users of all its rules, when its OPA is ready.
+//! Passes: all rules of a source are queried, when its OPA is ready.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,62 +11,51 @@ use super::loading::{Loading, Verdict};
 use super::task::{Slots, State, Task};
 use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 
-/// How long a pass may make a waiting one wait: longer, and a query that hangs for one toggle would
-/// delay the others.
+/// How long a running pass may delay the next one, so that a query that hangs delays no other toggle.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
 pub(super) struct Passes {
-    /// Asked for, and why.
     pub(super) waiting: Option<Cause>,
-    /// When one last ended with all of its answers.
+    /// When all queries of a pass last succeeded.
     pub(super) last: Option<Instant>,
-    /// The last one was not answered at all.
+    /// No query of the last one got a response.
     pub(super) unanswered: bool,
     pub(super) ready: Task,
     pub(super) ready_until: Option<Instant>,
     pub(super) held_since: Option<Instant>,
-    /// OPA does not tell whether it has loaded everything: until then it is not asked again, because
-    /// that may be a question on which it hangs.
+    /// OPA hangs when asked whether it has loaded everything: it is not asked again until then.
     pub(super) untold_until: Option<Instant>,
-    /// That was logged.
-    is_told_of: bool,
+    /// It was logged that OPA does not report whether it has loaded everything.
+    pub(super) is_logged: bool,
     pub(super) asks_if_ready: bool,
     pub(super) loading: Loading,
-    /// OPA was restarted, and it is not known whether it has loaded everything.
+    /// OPA was restarted, and has not proven that it has loaded everything.
     pub(super) unproven: bool,
-    running: Option<Pass>,
-    /// Answered, while what it changes is on its way to the target.
-    settling: Option<Pass>,
+    pub(super) running: Option<Pass>,
+    /// All queries have ended, and changes are on their way to the target.
+    pub(super) settling: Option<Pass>,
     /// How many have begun.
-    count: u64,
+    pub(super) count: u64,
     pub(super) queries: VecDeque<RuleId>,
-    slots: Slots<RuleId>,
+    pub(super) slots: Slots<RuleId>,
 }
 
-struct Pass {
+pub(super) struct Pass {
     number: u64,
-    cause: Cause,
+    pub(super) cause: Cause,
     started: Instant,
     toggles: usize,
-    /// For how many the query is not answered.
+    /// Toggles whose query has no response.
     pending: usize,
-    /// How long it took to ask, once all are.
+    /// How long the queries took, once all have ended.
     took: Option<Duration>,
-    /// How many toggles are answered and have not come to rest at the target.
+    /// Toggles whose change is on its way to the target.
     settling: usize,
-    /// How many were changed there.
+    /// Toggles that were changed there.
     changed: usize,
     failed: usize,
-    /// Of these, how many got no answer at all.
+    /// Failed queries of a host that may be gone.
     lost: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    Good,
-    Failed,
-    /// The host may be gone.
-    Lost,
 }
 
 impl Passes {
@@ -79,7 +68,7 @@ impl Passes {
             ready_until: None,
             held_since: None,
             untold_until: None,
-            is_told_of: false,
+            is_logged: false,
             asks_if_ready,
             loading: Loading::default(),
             unproven: false,
@@ -87,50 +76,43 @@ impl Passes {
             settling: None,
             count: 0,
             queries: VecDeque::new(),
-            slots: Slots::new(slots),
+            slots: Slots::new(slots, false),
         }
     }
 
     pub(super) fn inherit(&mut self, old: &Passes) {
         self.last = old.last;
         self.unanswered = old.unanswered;
-        self.ready = old.ready.inherit().hurried();
+        self.ready = old.ready.inherit_hurried();
         self.held_since = old.held_since;
         self.inherit_loading(old);
     }
 
-    /// Takes over how far the OPA of a source has loaded, whatever else has changed of the source.
+    /// Takes over how far the OPA has loaded, whatever else has changed.
     pub(super) fn inherit_loading(&mut self, old: &Passes) {
         self.loading = old.loading.clone();
         self.unproven = old.unproven;
-        self.is_told_of = old.is_told_of;
+        self.is_logged = old.is_logged;
     }
 
-    /// When the next query gets a slot although no request ends, where it waits for nothing else.
+    /// When the next query gets a slot without the end of a request, if that is all it waits for.
     pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
         let waits = !self.queries.is_empty() && (!self.asks_if_ready || self.ready_until.is_some());
         self.slots.next_free(now).filter(|_| waits)
     }
 
-    #[cfg(test)]
-    pub(super) fn queue_len(&self) -> usize {
-        self.queries.len()
-    }
-
-    /// A pass of which has not been told yet.
+    /// A pass that has not been reported yet.
     fn pass(&mut self, number: u64) -> Option<&mut Pass> {
         let mut passes = self.running.iter_mut().chain(&mut self.settling);
         passes.find(|pass| pass.number == number)
     }
 
-    /// Whether nothing says that OPA has not loaded everything: while something does, what it answered
-    /// before is not applied.
+    /// Whether responses of OPA may be applied: nothing suggests that it has not loaded everything.
     pub(super) fn is_sure(&self) -> bool {
         self.held_since.is_none() && self.ready.trouble.is_none()
     }
 
-    /// Whether OPA is known to have loaded everything.
-    pub(super) fn is_ready(&self, now: Instant) -> bool {
+    fn is_ready(&self, now: Instant) -> bool {
         !self.asks_if_ready || self.ready_until.is_some_and(|until| now < until)
     }
 }
@@ -141,7 +123,7 @@ impl Engine {
         self.try_pass(id, now);
     }
 
-    /// Begins the waiting pass, unless one is running that has not used up the patience yet.
+    /// Begins the waiting pass, unless another has just begun.
     pub(super) fn try_pass(&mut self, id: SourceId, now: Moment) {
         let source = &self.sources[id];
         if source.connecting || source.origin.is_none() || source.passes.waiting.is_none() {
@@ -160,10 +142,8 @@ impl Engine {
         self.end_pass(id, now);
         self.timers.cancel(Timer::Patience(id));
         let rules = self.sources[id].rules.clone();
-        let toggles = rules
-            .iter()
-            .map(|rule| self.rules[*rule].toggles.len())
-            .sum();
+        let counts = rules.iter().map(|rule| self.rules[*rule].toggles.len());
+        let toggles = counts.sum();
         let passes = &mut self.sources[id].passes;
         let Some(cause) = passes.waiting.take().filter(|_| toggles > 0) else {
             return;
@@ -193,12 +173,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn running_cause(&self, id: SourceId) -> Option<Cause> {
-        let running = self.sources[id].passes.running.as_ref();
-        running.map(|pass| pass.cause)
-    }
-
-    /// Ends the running pass, if there is one, and tells of it when what it has changed has arrived.
+    /// Ends the running pass, which is reported when its changes have arrived.
     fn end_pass(&mut self, id: SourceId, now: Moment) {
         let passes = &mut self.sources[id].passes;
         let Some(mut pass) = passes.running.take() else {
@@ -212,19 +187,19 @@ impl Engine {
         let before = passes.settling.replace(pass);
         self.touch(Subject::Source(id));
         if let Some(before) = before {
-            self.tell_of_pass(id, before);
+            self.report_pass(id, before);
         }
-        self.tell_if_settled(id);
+        self.report_if_settled(id);
     }
 
-    fn tell_if_settled(&mut self, id: SourceId) {
+    fn report_if_settled(&mut self, id: SourceId) {
         let settling = &mut self.sources[id].passes.settling;
         if let Some(pass) = settling.take_if(|pass| pass.settling == 0) {
-            self.tell_of_pass(id, pass);
+            self.report_pass(id, pass);
         }
     }
 
-    fn tell_of_pass(&mut self, id: SourceId, pass: Pass) {
+    fn report_pass(&mut self, id: SourceId, pass: Pass) {
         let news = News::Pass {
             cause: pass.cause,
             toggles: pass.toggles,
@@ -236,13 +211,13 @@ impl Engine {
         self.notify(Subject::Source(id), news);
     }
 
-    /// A query was answered, on which so many toggles wait.
+    /// The query of a rule that so many toggles follow has ended.
     pub(super) fn count_answer(
         &mut self,
         id: SourceId,
         number: u64,
-        answer: Answer,
         toggles: usize,
+        failure: Option<&Failure>,
         now: Moment,
     ) {
         let Some(pass) = self.sources[id].passes.pass(number) else {
@@ -252,15 +227,17 @@ impl Engine {
             return;
         }
         pass.pending -= toggles;
-        pass.failed += if answer == Answer::Good { 0 } else { toggles };
-        pass.lost += if answer == Answer::Lost { toggles } else { 0 };
+        pass.failed += failure.map_or(0, |_| toggles);
+        pass.lost += failure
+            .filter(|failure| failure.is_unreachable())
+            .map_or(0, |_| toggles);
         if pass.pending == 0 {
             self.end_pass(id, now);
             self.try_pass(id, now);
         }
     }
 
-    /// The pass `number` is to tell of what becomes of a toggle.
+    /// The report of the pass waits for the outcome of a toggle.
     pub(super) fn waits_for_target(&mut self, toggle: ToggleId, number: u64) {
         let source = self.source_of(toggle);
         self.settled(toggle);
@@ -280,21 +257,16 @@ impl Engine {
         if let Some(pass) = self.sources[source].passes.pass(number) {
             pass.settling -= 1;
             pass.changed += usize::from(has_changed);
-            self.tell_if_settled(source);
+            self.report_if_settled(source);
         }
-    }
-
-    pub(super) fn enqueue_query(&mut self, id: SourceId, rule: RuleId) {
-        self.sources[id].passes.queries.push_back(rule);
     }
 
     pub(super) fn next_query(&mut self, now: Instant) -> Option<Job> {
         let turn = self.tick();
         for source in &mut self.sources {
-            let asking = if source.terms.is_read {
-                source.asked
-            } else {
-                turn
+            let asking = match source.terms.is_read {
+                true => source.asked,
+                false => turn,
             };
             let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
                 continue;
@@ -313,33 +285,28 @@ impl Engine {
         }
         None
     }
-
-    pub(super) fn release_query(&mut self, id: SourceId, rule: RuleId) {
-        self.sources[id].passes.slots.release(&rule);
-    }
 }
 
-/// How long one answer about its readiness is taken for OPA's state. Short, because an OPA that is
-/// restarted in the middle of a pass answers empty sets.
+/// How long OPA counts as ready. Short, because an OPA that restarts during a pass returns empty sets.
 const READY: Duration = Duration::from_millis(250);
 
-/// For how long an OPA that does not tell is taken as it is.
+/// How long an OPA that does not report whether it is ready counts as ready.
 const UNTOLD: Duration = Duration::from_secs(60);
 
-/// How long OPAL may take to report that it has loaded everything, before it is asked again.
+/// How long to wait for OPAL's report of a load before asking it again.
 const REPORT: Duration = Duration::from_secs(15);
 
-/// How often OPAL is asked once more at once, when it reports a load and another is needed.
+/// How often OPAL is asked at once for another load when it reports one.
 const LOADS: u8 = 2;
 
-/// How long to wait at least, and at most, before asking an OPA again that is not ready.
+/// The shortest and longest wait before an OPA that is not ready is asked again.
 const HOLD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(2));
 
 /// How long OPA may take to become ready before that counts as a failure.
 const LONG_HOLD: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// Asks each OPA that has queries waiting, and whose state is not known, if it is ready.
+    /// Asks each OPA for which queries wait whether it is ready, unless that is known.
     pub(super) fn ask_if_ready(&mut self, now: Instant) {
         for (id, source) in self.sources.iter_mut().enumerate() {
             let (Some(origin), passes) = (&source.origin, &mut source.passes) else {
@@ -367,7 +334,7 @@ impl Engine {
         let passes = &mut self.sources[id].passes;
         let evidence = match result {
             Ok(evidence) => evidence,
-            // It hangs on the question alone: its rules tell whether it answers.
+            // Only this request may hang; its rules will show.
             Err(failure) if failure.kind == Kind::Timeout && !loads && passes.is_sure() => {
                 passes.untold_until = Some(now.at + UNTOLD);
                 Evidence::default()
@@ -375,12 +342,12 @@ impl Engine {
             Err(failure) => {
                 self.rediscover(id, &failure, now);
                 self.failed(Key::Ready(id), Operation::Ready, failure, now);
-                return self.note_unasked(id, now.at);
+                return self.skip_in_resync(id, now.at);
             }
         };
         let verdict = match evidence.says {
             _ if loads => passes.loading.judge(&evidence, now.at),
-            // Its bundles tell each time, or do not: then what they told last holds.
+            // An OPA alone reports on its bundles each time, or the last report holds.
             Some(false) => Verdict::NotReady,
             None if passes.held_since.is_some() => Verdict::NotReady,
             _ => Verdict::Ready,
@@ -390,14 +357,17 @@ impl Engine {
             Verdict::Unproven if std::mem::replace(&mut passes.unproven, true) => {}
             Verdict::Unproven => self.notify(Subject::Source(id), News::Unproven),
             Verdict::Silent => {
-                let failure = Failure::silent();
+                let words = "OPA no longer reports whether it was restarted and what was written to \
+                             it (GET /v1/config and /metrics): nothing is applied until it does; to go \
+                             on without, set wait_until_ready = false on the source";
+                let failure = Failure::new(Kind::NotReady, words);
                 self.failed(Key::Ready(id), Operation::Ready, failure, now);
-                return self.note_unasked(id, now.at);
+                return self.skip_in_resync(id, now.at);
             }
             Verdict::Restarted => {
                 self.notify(Subject::Source(id), News::Restarted);
-                // OPAL may have been restarted too, and have lost where to report.
-                self.look_at_registration(id);
+                // OPAL may have been restarted too, and have lost our registration.
+                self.check_registration(id);
                 self.ask_to_load(id, REPORT, now);
                 return self.hold(id, now);
             }
@@ -407,8 +377,8 @@ impl Engine {
         let was_sure = passes.is_sure();
         passes.held_since = None;
         let tells_nothing = evidence.says.is_none() && evidence.writes.is_none();
-        if loads && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_told_of {
-            passes.is_told_of = true;
+        if loads && tells_nothing && !passes.loading.trusts(&evidence) && !passes.is_logged {
+            passes.is_logged = true;
             self.notify(Subject::Source(id), News::Untold);
         }
         self.succeeded(Key::Ready(id));
@@ -416,14 +386,14 @@ impl Engine {
             self.succeeded(Key::Load(id));
         }
         if !was_sure {
-            // What was asked before OPA was restarted is out of date.
+            // Responses from before the restart are out of date.
             self.ask_for_pass(id, Cause::Ready, now);
         }
         self.sources[id].passes.ready_until = Some(now.at + READY);
     }
 
-    /// What an OPA says that was taken at its word would take a toggle away from users: it may have been
-    /// restarted before it was first seen, and hold a part of its data alone.
+    /// An OPA that was trusted without proof would remove users: it may have restarted before it was first
+    /// seen, and have only part of its data.
     pub(super) fn doubt(&mut self, id: SourceId, now: Moment) {
         let passes = &mut self.sources[id].passes;
         if passes.loading.demand_proof(now.at) {
@@ -450,7 +420,7 @@ impl Engine {
                 }
                 self.timers.set(Timer::Task(key), now.at + REPORT);
             }
-            // It has been loaded nevertheless.
+            // It has loaded anyway.
             Err(_) if !self.sources[id].passes.loading.wants_load() => self.succeeded(key),
             Err(failure) => self.failed(key, Operation::Load, failure, now),
         }
@@ -474,8 +444,8 @@ impl Engine {
         }
     }
 
-    /// It is time to ask OPAL again to load everything, if that is still wanted: where it has proven nothing
-    /// for a minute, no more often than at each resync.
+    /// Asks OPAL again to load everything, if that is still needed. Without proof for a minute, it is only asked
+    /// at resyncs.
     pub(super) fn load_again(&mut self, id: SourceId, now: Moment) {
         let loading = &self.sources[id].passes.loading;
         if !loading.wants_load() {
@@ -485,8 +455,8 @@ impl Engine {
         }
     }
 
-    /// Asks OPAL to load everything, so long at least after it was asked the last time: behind a load
-    /// balancer, processes that are new answer again and again.
+    /// Asks OPAL to load everything, at the earliest `apart` after the last time: behind a load balancer, new
+    /// processes can respond again and again.
     fn ask_to_load(&mut self, id: SourceId, apart: Duration, now: Moment) {
         let next = self.sources[id].load_asked.map(|asked| asked + apart);
         match next.filter(|next| now.at < *next) {
@@ -499,33 +469,34 @@ impl Engine {
         }
     }
 
-    /// Asks OPAL once more where it has proven nothing before.
+    /// Asks OPAL once more if OPA has not proven anything.
     pub(super) fn load_at_resync(&mut self, id: SourceId, now: Moment) {
         if self.sources[id].passes.unproven && self.sources[id].passes.loading.wants_load() {
             self.ask_to_load(id, REPORT, now);
         }
     }
 
-    /// What an OPA lacks that is not ready, and the way out.
-    fn not_ready(&self, id: SourceId) -> Failure {
-        let source = &self.sources[id];
-        match source.terms.loads {
-            false => Failure::bundles_missing(),
-            true if source.passes.loading.wants_load() => Failure::reload_missing(),
-            true => Failure::not_ready(),
-        }
-    }
-
-    /// OPA is not ready: asks again soon. In a single pass, and after a long time, it is a failure.
+    /// OPA is not ready, and is asked again soon. In a single pass, or after a long time, that is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
         self.touch(Subject::Source(id));
-        self.note_unasked(id, now.at);
+        self.skip_in_resync(id, now.at);
         if self.sources[id].passes.held_since.is_none() {
             self.notify(Subject::Source(id), News::NotReady);
         }
         let held = now.at - *self.sources[id].passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
-            let failure = self.not_ready(id);
+            let source = &self.sources[id];
+            let failure = match source.terms.loads {
+                false => Failure::bundles_missing(),
+                true if source.passes.loading.wants_load() => {
+                    let words = "OPA was restarted, or may have been, and OPAL has not reported yet that \
+                                 it has loaded all policy and data into it again: nothing is applied; OPAL \
+                                 reports only with OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True; to go on \
+                                 without, set wait_until_ready = false on the source";
+                    Failure::new(Kind::NotReady, words)
+                }
+                true => Failure::not_ready(),
+            };
             self.failed(Key::Ready(id), Operation::Ready, failure, now);
         }
         let ready = &mut self.sources[id].passes.ready;

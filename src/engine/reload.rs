@@ -1,8 +1,7 @@
-//! A reload: the engine of a new configuration takes over what still holds of what is known.
+//! A reload: the engine of a new configuration takes over the state that is still valid.
 //!
-//! The old engine ends the requests that it has in flight, and leaves the sources that went. What
-//! it has in flight for a part of a toggle at a target, the new one waits for: no two requests for a part
-//! are ever out together.
+//! The old engine ends its requests, and leaves the sources that are gone. The new one waits for the old
+//! one's requests at the targets, so that no part of a toggle ever has two in flight.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,14 +10,13 @@ use std::time::Instant;
 use crate::config::{Config, Rule};
 use crate::job::{Part, RuleId, SourceId, TargetId, TargetTerms, Terms, ToggleId};
 
-use super::pass::Passes;
 use super::source::Source;
 use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer};
 
 impl Engine {
-    /// An engine for another configuration, which has not started. What it knows of an object of
-    /// the same name is what this one knows, where its configuration is the same.
+    /// An engine for another configuration, which has not started. It takes over the state of objects whose
+    /// configuration is the same.
     pub(crate) fn succeed(
         &self,
         config: Arc<Config>,
@@ -32,15 +30,15 @@ impl Engine {
             next.inherit_target(id, self, old_id);
         }
         for id in 0..next.sources.len() {
-            let known = &next.config.sources[id];
-            let mut known_before = self.config.sources.iter();
-            if let Some(old) = known_before.position(|before| before == known) {
-                next.inherit_source(id, self, old);
+            let source = &next.config.sources[id];
+            let mut known = self.config.sources.iter();
+            let Some(old) = known.position(|known| known.id == source.id) else {
                 continue;
-            }
-            // Whatever has changed of it, an OPA that was restarted has not loaded everything by that.
-            let mut known_before = self.config.sources.iter();
-            if let Some(old) = known_before.position(|before| before.id == known.id) {
+            };
+            if self.config.sources[old] == *source {
+                next.inherit_source(id, self, old);
+            } else {
+                // Another configuration does not load anything into an OPA that was restarted.
                 let passes = &mut next.sources[id].passes;
                 passes.inherit_loading(&self.sources[old].passes);
                 passes.loading.moved();
@@ -60,8 +58,7 @@ impl Engine {
         next
     }
 
-    /// Waits for what an older engine, not always the one before this one, has in flight for a toggle
-    /// at a target.
+    /// Waits for the requests that any older engine has in flight at a target.
     pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
         for (id, old_id) in self.toggles_in_common_with(old) {
             let known = &old.toggles[old_id];
@@ -85,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// The part of a toggle here that an old engine knows as this one.
+    /// This engine's name for a part of a toggle that an old engine names so.
     pub(crate) fn counterpart(
         &self,
         old: &Engine,
@@ -97,7 +94,7 @@ impl Engine {
         Some((id, self.part_like(id, old, toggle, part)?))
     }
 
-    /// The part of a toggle that is, in another engine, this part: environments go by their names.
+    /// The same part of the same toggle: environments go by their names.
     fn part_like(&self, id: ToggleId, old: &Engine, old_id: ToggleId, part: Part) -> Option<Part> {
         let Part::Environment(number) = part else {
             return Some(part);
@@ -108,8 +105,8 @@ impl Engine {
         Some(Part::Environment(number))
     }
 
-    /// The targets that another engine has too: here, and there. One that got another id, and nothing
-    /// else, is the same.
+    /// The targets that both engines have, by their ids here and there. One that only got another id is the
+    /// same.
     fn targets_in_common_with(&self, other: &Engine) -> Vec<(TargetId, TargetId)> {
         let ids = |engine: &Engine| -> Vec<String> {
             let targets = engine.config.targets.iter();
@@ -127,7 +124,7 @@ impl Engine {
         ours.iter().enumerate().filter_map(counterpart).collect()
     }
 
-    /// The toggles that another engine has too: here, and there.
+    /// The toggles that both engines have, by their ids here and there.
     fn toggles_in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
         let targets: BTreeMap<TargetId, TargetId> =
             self.targets_in_common_with(other).into_iter().collect();
@@ -143,8 +140,8 @@ impl Engine {
         common.flatten().collect()
     }
 
-    /// Ends all that is in flight, and leaves the sources with which the next configuration has no
-    /// registration under the same key: another one under that key replaces ours.
+    /// Leaves the sources for which the next configuration has no registration with the same key, which
+    /// replaces ours.
     pub(crate) fn retire(&mut self, next: &Engine) {
         let key = |source: &Source| Some(source.terms.registration.as_ref()?.key.clone());
         for source in &mut self.sources {
@@ -154,7 +151,6 @@ impl Engine {
         self.stop();
     }
 
-    /// A request of the engine before this one has ended, for which a part of a toggle waited.
     pub(super) fn ended(&mut self, id: ToggleId, part: Part, now: Moment) {
         let work = self.toggles[id].work(part);
         if std::mem::take(&mut work.waits_for_old) {
@@ -189,20 +185,20 @@ impl Engine {
 
     fn inherit_rule(&mut self, id: RuleId, old: &Engine, old_id: RuleId) {
         let known = &old.rules[old_id];
-        self.rules[id].query = known.query.inherit().hurried();
+        self.rules[id].query = known.query.inherit_hurried();
         self.rules[id].answer = known.answer.clone();
         self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
     }
 
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
         let known = &old.sources[old_id];
-        self.sources[id].inherit(known);
-        // Where there is no toggle to ask for, what failed before would never succeed.
-        let is_asked = !self.toggles_of(id).is_empty();
-        if !is_asked {
-            let source = &mut self.sources[id];
-            source.passes = Passes::new(source.terms.waits_until_ready, self.config.concurrency);
-            self.sources[id].passes.inherit_loading(&known.passes);
+        // Without toggles, a failure would never end.
+        let is_queried = !self.toggles_of(id).is_empty();
+        let source = &mut self.sources[id];
+        source.inherit(known);
+        match is_queried {
+            true => source.passes.inherit(&known.passes),
+            false => source.passes.inherit_loading(&known.passes),
         }
         for (task, key, old_key) in [
             (&known.discover, Key::Discover(id), Key::Discover(old_id)),
@@ -212,13 +208,13 @@ impl Engine {
             (&known.load, Key::Load(id), Key::Load(old_id)),
         ] {
             if task.is_running() {
-                // The old engine will hear the answer.
+                // The old engine gets the response.
                 self.begin(key);
             } else {
                 self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));
             }
         }
-        if is_asked {
+        if is_queried {
             self.inherit_wait(old, Key::Ready(id), Key::Ready(old_id));
         }
     }
@@ -235,7 +231,7 @@ impl Engine {
             reads_first,
             ..
         } = self.targets[config.target].terms;
-        // Until the policy is asked for anew.
+        // Until the rule is queried.
         let rule = &mut self.rules[config.rule];
         rule.news = rule.news.max(u64::from(known.behind.is_some()));
         let parts: Vec<(Part, Part)> = known
@@ -263,7 +259,7 @@ impl Engine {
             }
             if same_target {
                 let work = toggle.work(*part);
-                work.task = known.task(*old_part).inherit().hurried();
+                work.task = known.task(*old_part).inherit_hurried();
                 work.unread = reads_first;
             }
         }
@@ -274,13 +270,12 @@ impl Engine {
             self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
         }
         self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
-        // A task that took nothing over is idle.
         for (part, old_part) in parts {
             self.inherit_wait(old, Key::Apply(id, part), Key::Apply(old_id, old_part));
         }
     }
 
-    /// The wait of a task, where it has not been cut short.
+    /// The wait of a task, unless it starts over.
     fn inherit_wait(&mut self, old: &Engine, key: Key, old_key: Key) {
         if !self.task(key).is_idle() {
             self.inherit_timer(old, Timer::Task(key), Timer::Task(old_key));

@@ -7,7 +7,6 @@ use crate::error::Failure;
 use crate::job::{Operation, RuleId, SourceId, ToggleId};
 use crate::users::Users;
 
-use super::pass::Answer;
 use super::task::{State, Task};
 use super::{Cause, Engine, Key, Moment, Timer};
 
@@ -16,23 +15,23 @@ pub(super) struct Rule {
     /// The toggles that follow it.
     pub(super) toggles: Vec<ToggleId>,
     pub(super) query: Task,
-    /// The number of the pass that waits for the next answer.
+    /// The number of the pass that waits for the next response.
     pub(super) pass: Option<u64>,
-    /// The users that it allows: none while the newest query has not been answered well.
+    /// None if the last query failed, or before the first.
     pub(super) desired: Option<Arc<Users>>,
-    /// The last good answer.
+    /// The last good response.
     pub(super) answer: Option<Arc<Users>>,
-    /// When `desired` was asked for, and when the query in flight was, in [`Engine::tick`]s.
+    /// The turns of the query that `desired` came from, and of the one in flight.
     pub(super) asked: u64,
     pub(super) asking: u64,
-    /// When OPAL last called, or something else said that the policy has changed.
+    /// The turn in which the policy may last have changed.
     pub(super) news: u64,
-    /// Query once more as soon as the running query has ended.
+    /// Query once more when the running query ends.
     again: bool,
 }
 
 impl Engine {
-    /// Asks for the users of a rule as soon as its source has a slot.
+    /// Queries a rule as soon as its source has a slot.
     pub(super) fn ask_for_query(&mut self, id: RuleId) {
         let rule = &mut self.rules[id];
         match rule.query.state {
@@ -41,7 +40,8 @@ impl Engine {
             State::Idle | State::Waiting { asked: false } => {
                 rule.query.state = State::Queued;
                 self.timers.cancel(Timer::Task(Key::Query(id)));
-                self.enqueue_query(self.config.rules[id].source, id);
+                let source = self.config.rules[id].source;
+                self.sources[source].passes.queries.push_back(id);
             }
         }
     }
@@ -51,8 +51,7 @@ impl Engine {
         self.ask_for_query(id);
     }
 
-    /// Asks again for users that were asked for before a toggle was last looked at; of a file, looks at
-    /// that first.
+    /// Queries again for users that are older than a toggle's last read at its target; a file is read first.
     pub(super) fn ask_again(&mut self, toggle: ToggleId) {
         let (source, id) = (self.source_of(toggle), self.config.toggles[toggle].rule);
         let (rule, looked) = (&self.rules[id], self.toggles[toggle].looked);
@@ -63,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// Asks again for those users of a file that was looked at once more and holds the same.
+    /// After a read of an unchanged file.
     pub(super) fn ask_stale(&mut self, source: SourceId) {
         for toggle in self.toggles_of(source) {
             if self.waits_for_answer(toggle) {
@@ -74,32 +73,32 @@ impl Engine {
 
     pub(super) fn queried(&mut self, id: RuleId, result: Result<Users, Failure>, now: Moment) {
         let source = self.config.rules[id].source;
-        self.release_query(source, id);
+        self.sources[source].passes.slots.release(&id);
         if self.rules[id].query.take_outdated() {
             self.rules[id].again = false;
             return self.ask_for_query(id);
         }
-        let answer = match result {
+        let failure = result.as_ref().err().cloned();
+        match result {
             Ok(users) => {
                 self.succeeded(Key::Query(id));
-                self.trust(source);
+                // OPA is where it was thought to be.
+                self.sources[source].rediscovery.reset();
+                self.sources[source].rediscover_after = None;
                 self.learn(id, users, now);
-                Answer::Good
             }
             Err(failure) => {
                 self.rules[id].desired = None;
                 self.rediscover(source, &failure, now);
-                let lost = failure.is_unreachable();
                 self.failed(Key::Query(id), Operation::Query, failure, now);
                 for toggle in self.rules[id].toggles.clone() {
                     self.decide_again(toggle, now);
                 }
-                if lost { Answer::Lost } else { Answer::Failed }
             }
-        };
+        }
         let rule = &mut self.rules[id];
         let again = std::mem::take(&mut rule.again);
-        // A pass that came in the meantime asks at once, but a pause that was asked for is kept.
+        // A pass that has begun meanwhile queries at once, but respects a pause.
         let state = rule.query.state;
         if again && state != (State::Waiting { asked: true }) {
             if state != State::Queued {
@@ -113,7 +112,7 @@ impl Engine {
                     self.settled(*toggle);
                 }
             }
-            self.count_answer(source, pass, answer, toggles.len(), now);
+            self.count_answer(source, pass, toggles.len(), failure.as_ref(), now);
         }
     }
 
@@ -122,18 +121,19 @@ impl Engine {
         let rule = &mut self.rules[id];
         rule.asked = rule.asking;
         let before = rule.answer.take();
-        // Of two equal sets, one is kept.
+        // Equal sets share their memory.
         let same = before.clone().filter(|before| **before == users);
         let changed = before.is_some() && same.is_none();
         drop(before);
         let users = same.unwrap_or_else(|| Arc::new(users));
         rule.answer = Some(Arc::clone(&users));
         let was_known = rule.desired.replace(users).is_some();
-        let cause = self.running_cause(source);
+        let source = &mut self.sources[source];
+        let cause = source.passes.running.as_ref().map(|pass| pass.cause);
         if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
-            self.missed_callback(source);
+            source.missed_callback();
         }
-        // A poll by itself tells nothing new, and must not shorten the waits of a target that fails.
+        // A poll without a change must not shorten the waits of a target that fails.
         let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
         for toggle in self.rules[id].toggles.clone() {
             if changed {
@@ -146,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// The policy of a source may have changed: its toggles are behind until it has been asked.
+    /// The policy of a source may have changed: its toggles are behind until it is queried.
     pub(super) fn heard_news(&mut self, source: SourceId, now: Instant) {
         let turn = self.tick();
         for rule in self.sources[source].rules.clone() {

@@ -11,42 +11,42 @@ use super::pass::Passes;
 use super::task::{State, Task, Trouble};
 use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
-/// How often the registration is looked at.
+/// Time between checks of a registration.
 const WATCH: Duration = Duration::from_secs(30);
 
-/// How often OPA is asked for the writes to it.
+/// Time between requests for OPA's count of writes.
 const COUNT: Duration = Duration::from_secs(5);
 
 pub(super) struct Source {
     pub(super) terms: SourceTerms,
-    /// Those that are asked of it.
     pub(super) rules: Vec<RuleId>,
-    /// Where OPA is, or what the file held when it was last looked at.
+    /// Where OPA is, or what the file contained when it was last read.
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) discover: Task,
     pub(super) register: Task,
     pub(super) watch: Task,
-    /// Counting the writes to OPA, which tell of changes whose callback is lost.
+    /// OPA's count of writes shows changes whose callback was lost.
     pub(super) count: Task,
     pub(super) counted: Option<Writes>,
     pub(super) load: Task,
     pub(super) load_asked: Option<Instant>,
-    /// How often it may be asked again at once, when it reports a load.
+    /// How often OPAL may be asked again at once when it reports a load.
     pub(super) loads_left: u8,
     pub(super) passes: Passes,
     /// Discovery and registration have not both been tried yet: passes wait for them, so that no
-    /// change falls between a query and the registration.
+    /// change is lost between a query and the registration.
     pub(super) connecting: bool,
-    /// When the file was last looked at, and when the look in flight began, in [`Engine::tick`]s.
+    /// When the file was last read, and when the read in flight began, in turns.
     pub(super) asked: u64,
     pub(super) asking: u64,
-    /// Since when a look at the file has been out.
+    /// Since when a poll has found the file still being read.
     pub(super) looking_since: Option<Instant>,
     pub(super) registers: bool,
+    pub(super) is_leaving: bool,
     pub(super) has_registered: bool,
     pub(super) callback_health: CallbackHealth,
     pub(super) interval: Option<Duration>,
-    /// Asked to find OPA again when it does not answer; not more often than a retry.
+    /// Limits rediscoveries to the pace of retries.
     pub(super) rediscovery: Backoff,
     pub(super) rediscover_after: Option<Instant>,
 }
@@ -76,6 +76,7 @@ impl Source {
             asked: 0,
             asking: 0,
             looking_since: None,
+            is_leaving: false,
             has_registered: false,
             callback_health: CallbackHealth::Unknown,
             rediscovery: Backoff::default(),
@@ -84,7 +85,7 @@ impl Source {
     }
 
     pub(super) fn inherit(&mut self, old: &Source) {
-        // A document was read for the rules of the old configuration alone.
+        // A document only has the rules of the old configuration.
         if !self.terms.is_read {
             self.origin = old.origin.clone();
         }
@@ -103,25 +104,26 @@ impl Source {
         self.load_asked = old.load_asked;
         self.loads_left = old.loads_left;
         self.counted = old.counted;
-        self.passes.inherit(&old.passes);
     }
 
-    /// Whether it was inherited, connected: then there is nothing to do but a pass.
-    pub(super) fn resumes(&self) -> bool {
-        self.has_registered && self.is_connected() && !self.connecting
-    }
-
-    /// Whether it was discovered and registered with, once.
+    /// Whether discovery and registration have succeeded once.
     pub(super) fn is_connected(&self) -> bool {
         self.origin.is_some() && (self.has_registered || !self.registers)
     }
 
-    /// Whether its users can be asked for only after something that failed is tried again.
+    /// A pass without a callback has found a change.
+    pub(super) fn missed_callback(&mut self) {
+        if self.has_registered && self.callback_health == CallbackHealth::Unknown {
+            self.callback_health = CallbackHealth::Missed;
+        }
+    }
+
+    /// Whether its rules can be queried only after a retry.
     pub(super) fn is_waiting(&self) -> bool {
         (self.origin.is_none() && self.discover.is_waiting()) || self.passes.ready.is_waiting()
     }
 
-    /// Whether its users cannot be asked for any more, in a single pass.
+    /// Whether its rules can no longer be queried, in a single pass.
     pub(super) fn has_given_up(&self) -> bool {
         (self.origin.is_none() && self.discover.has_given_up()) || self.passes.ready.has_given_up()
     }
@@ -151,7 +153,7 @@ impl Engine {
         self.try_pass(id, now);
     }
 
-    /// Starts a task that needs no slot, unless it is running, or the program is to end.
+    /// Starts a task that needs no slot, unless it is running or the program is stopping.
     pub(super) fn begin(&mut self, key: Key) {
         if self.stopping {
             return;
@@ -217,7 +219,7 @@ impl Engine {
         }
     }
 
-    /// What a file held is out of date: the users are not known.
+    /// The contents of a file are out of date: the users are unknown.
     fn forget_origin(&mut self, id: SourceId) {
         self.sources[id].origin = None;
         self.outdate_answers(id);
@@ -227,23 +229,21 @@ impl Engine {
         }
     }
 
-    /// Whether OPA is elsewhere than it was, or a file holds something else.
+    /// Whether OPA has moved, or a file has changed.
     fn found(&mut self, id: SourceId, origin: Origin) -> bool {
         let source = &mut self.sources[id];
         if source.origin.as_deref() == Some(&origin) {
             return false;
         }
-        let opa = match &origin {
-            Origin::Opa(opa) => Some(opa.url.to_string()),
-            Origin::File(_) => None,
-        };
-        source.origin = Some(Arc::new(origin));
+        let origin = Arc::new(origin);
+        source.origin = Some(Arc::clone(&origin));
         source.counted = None;
         self.outdate_answers(id);
         if self.sources[id].registers {
             self.begin(Key::Count(id));
         }
-        if let Some(opa) = opa {
+        if let Origin::Opa(opa) = &*origin {
+            let opa = opa.url.to_string();
             self.notify(Subject::Source(id), News::Discovered { opa });
         }
         true
@@ -256,7 +256,7 @@ impl Engine {
                 self.succeeded(key);
                 let source = &mut self.sources[id];
                 source.has_registered = true;
-                // A change may have fallen between an earlier pass and now.
+                // A change may have come between an earlier pass and now.
                 source.passes.waiting.get_or_insert(Cause::Connected);
                 self.timers.set(Timer::Task(Key::Watch(id)), now.at + WATCH);
                 self.begin(Key::Count(id));
@@ -279,8 +279,8 @@ impl Engine {
                 self.succeeded(key);
                 if ours {
                     self.timers.set(Timer::Task(key), now.at + WATCH);
-                    self.tell_if_never_called(id);
-                    // An OPAL that we could not reach may not have reached us: a callback can be lost.
+                    self.warn_if_never_called(id);
+                    // An OPAL that was unreachable may have lost a callback.
                     if failed {
                         self.ask_for_pass(id, Cause::Connected, now);
                     }
@@ -293,8 +293,7 @@ impl Engine {
         }
     }
 
-    /// Where OPA's count of the writes to it has changed, the policy may have changed, whether or not
-    /// OPAL's callback arrives.
+    /// If OPA's count of writes changes, the policy may have changed, whether or not OPAL calls back.
     pub(super) fn counted(
         &mut self,
         id: SourceId,
@@ -320,47 +319,43 @@ impl Engine {
         }
     }
 
-    pub(super) fn look_at_registrations(&mut self) {
-        (0..self.sources.len()).for_each(|id| self.look_at_registration(id));
-    }
-
-    pub(super) fn look_at_registration(&mut self, id: SourceId) {
+    pub(super) fn check_registration(&mut self, id: SourceId) {
         if self.sources[id].registers && self.sources[id].has_registered {
             self.begin(Key::Watch(id));
         }
     }
 
-    /// `poll_interval` or `--interval` has passed, or it is time to look at a file: in `serve`, a
-    /// file that holds the same needs no pass.
+    /// `poll_interval` or `--interval` has passed, or a file is due: in `serve`, an unchanged file causes no
+    /// pass.
     pub(super) fn poll(&mut self, id: SourceId, now: Moment) {
         let source = &mut self.sources[id];
-        if source.terms.is_read && source.discover.is_running() {
-            self.wait_for_look(id, now);
-        } else if source.terms.is_read && self.mode == Mode::Serve {
-            source.looking_since = None;
-            self.begin(Key::Discover(id));
-        } else if source.terms.is_read {
-            source.looking_since = None;
-            source.passes.waiting.get_or_insert(Cause::Poll);
-            self.connect(id, now);
-        } else {
+        if !source.terms.is_read {
             self.ask_for_pass(id, Cause::Poll, now);
+        } else if source.discover.is_running() {
+            self.wait_for_file(id, now);
+        } else {
+            source.looking_since = None;
+            if self.mode == Mode::Serve {
+                self.begin(Key::Discover(id));
+            } else {
+                source.passes.waiting.get_or_insert(Cause::Poll);
+                self.connect(id, now);
+            }
         }
         self.set_poll(id, now);
     }
 
-    /// A look at a file is out, and no call on a file has a deadline: where its file system hangs, what
-    /// the file held is out of date after `http_timeout`. No other look is begun, which would hang too.
-    fn wait_for_look(&mut self, id: SourceId, now: Moment) {
+    /// File operations have no deadline: if the file system hangs, the users are unknown after `http_timeout`.
+    /// Another read would hang too.
+    fn wait_for_file(&mut self, id: SourceId, now: Moment) {
         let limit = self.config.http_timeout;
         let source = &mut self.sources[id];
         let since = *source.looking_since.get_or_insert(now.at);
-        let is_told = source.discover.hung();
-        if now.at - since < limit || is_told {
+        if now.at - since < limit || source.discover.hung() {
             return;
         }
         let words = format!(
-            "no answer from its file system within {limit:?} (http_timeout): nothing else is tried before it answers"
+            "no answer from its file system within {limit:?} (http_timeout): not retried until it answers"
         );
         let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
         source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
@@ -375,7 +370,7 @@ impl Engine {
         }
     }
 
-    /// OPA does not answer, or not to us, or another program does: its address or token may have changed.
+    /// OPA is unreachable, or rejects us, or another program responds: its address or token may have changed.
     pub(super) fn rediscover(&mut self, id: SourceId, failure: &Failure, now: Moment) {
         if !failure.is_unreachable() && !failure.is_of_a_stranger() {
             return;
@@ -390,13 +385,12 @@ impl Engine {
         }
     }
 
-    /// Its users are to be had elsewhere now, or not at all: whatever is asked of the OPA, or looked up
-    /// in the document, of before says nothing any more.
+    /// OPA has moved, or the file has changed: responses of the previous one do not count.
     pub(super) fn outdate_answers(&mut self, id: SourceId) {
         for rule in &self.sources[id].rules {
             let query = &mut self.rules[*rule].query;
             query.outdate();
-            // A wait that was asked for there holds up nothing here.
+            // A wait that the previous one asked for does not apply.
             if query.is_waiting() {
                 query.state = State::Idle;
                 self.timers.cancel(Timer::Task(Key::Query(*rule)));
@@ -407,48 +401,30 @@ impl Engine {
         passes.loading.moved();
         passes.ready_until = None;
     }
-
-    /// A query was answered: OPA is where it was taken to be.
-    pub(super) fn trust(&mut self, id: SourceId) {
-        self.sources[id].rediscovery.reset();
-        self.sources[id].rediscover_after = None;
-    }
 }
 
-/// What is known of a source's callbacks.
+/// Whether a source's callbacks arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum CallbackHealth {
-    /// None has come, and none was missed.
+    /// None has arrived, and none was missed.
     #[default]
     Unknown,
-    /// A resync found other users without a callback, which may be on its way.
+    /// A resync found a change without a callback, which may be on its way.
     Missed,
-    /// That has lasted, and was told.
+    /// That has lasted, and was logged.
     NeverCalled,
-    /// Callbacks come.
     Working,
 }
 
 impl Engine {
-    pub(super) fn heard_callback(&mut self, id: SourceId) {
-        self.sources[id].callback_health = CallbackHealth::Working;
-    }
-
-    /// A pass without a callback has found other users than before.
-    pub(super) fn missed_callback(&mut self, id: SourceId) {
+    /// Once OPAL has our registration, a callback on its way would have arrived by now.
+    fn warn_if_never_called(&mut self, id: SourceId) {
         let source = &mut self.sources[id];
-        if source.has_registered && source.callback_health == CallbackHealth::Unknown {
-            source.callback_health = CallbackHealth::Missed;
-        }
-    }
-
-    /// The registration is there, and is ours: a callback on its way would have arrived by now.
-    pub(super) fn tell_if_never_called(&mut self, id: SourceId) {
-        if self.sources[id].callback_health != CallbackHealth::Missed {
+        if source.callback_health != CallbackHealth::Missed {
             return;
         }
-        self.sources[id].callback_health = CallbackHealth::NeverCalled;
-        if let Some(registration) = &self.sources[id].terms.registration {
+        source.callback_health = CallbackHealth::NeverCalled;
+        if let Some(registration) = &source.terms.registration {
             let advertised = registration.advertised.to_string();
             self.notify(Subject::Source(id), News::Unheard { advertised });
         }
@@ -466,22 +442,24 @@ impl Engine {
         }
     }
 
-    /// On shutdown: takes the registration back, as soon as none is in flight.
-    pub(super) fn leave(&mut self, id: SourceId) {
+    /// On shutdown: unregisters, as soon as no registration is in flight.
+    fn leave(&mut self, id: SourceId) {
         let source = &mut self.sources[id];
         if source.registers && !source.register.is_running() {
             source.registers = false;
+            source.is_leaving = true;
             self.urgent.push_back(Job::Leave(id));
         }
     }
 
     pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
+        self.sources[id].is_leaving = false;
         if let Err(failure) = result {
             self.failed_for_good(id, Operation::Leave, failure);
         }
     }
 
-    /// Tells of a failure that is not tried again.
+    /// Logs a failure that is not retried.
     fn failed_for_good(&mut self, id: SourceId, operation: Operation, failure: Failure) {
         let news = News::Failing {
             operation,

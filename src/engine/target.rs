@@ -11,36 +11,34 @@ use super::task::Slots;
 use super::toggle::Toggle;
 use super::{Cause, Engine, Moment, News, Subject, Timer};
 
-/// How long a target that counts requests counts them: after a 429, what it allows is asked for one
-/// at a time until then.
+/// The window of a rate limit: after a 429, requests are made one at a time for this long.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// How much longer than the time from one to the next a resync may take: a request that hangs and ends at
-/// `http_timeout` is reported as such.
+/// By how much a resync may exceed its interval, so that a request that ends at `http_timeout` is reported
+/// as such.
 const GRACE: Duration = Duration::from_millis(200);
 
 pub(super) struct Target {
     pub(super) terms: TargetTerms,
-    /// Changes to send, and all else that is to be done, which waits for these.
+    /// Changes to send; all other steps wait for these.
     pub(super) changes: VecDeque<(ToggleId, Part)>,
     pub(super) looks: VecDeque<(ToggleId, Part)>,
     pub(super) slots: Slots<(ToggleId, Part)>,
-    /// Until when it asked for a pause, and how it said so.
+    /// The end of the pause that it asked for, and its words.
     pub(super) paused: Option<(Instant, Failure)>,
     pub(super) resync: Option<Resync>,
 }
 
-/// A pass over everything at a target that has not come to all of it yet.
+/// A pass over everything at a target.
 pub(super) struct Resync {
     since: Instant,
-    /// The toggles that it has not looked at, or sent again.
+    /// Toggles that it has not read, or sent again.
     left: BTreeSet<ToggleId>,
-    /// It takes longer than the time from one to the next.
     pub(super) is_overdue: bool,
 }
 
 impl Target {
-    /// A target, whose toggles get the environments that it has for them.
+    /// Gives its toggles their environments.
     pub(super) fn new(terms: TargetTerms, slots: usize, toggles: &mut [Toggle]) -> Target {
         for (id, toggle) in &terms.toggles {
             toggles[*id].set_environments(&toggle.environments);
@@ -48,22 +46,22 @@ impl Target {
         Target {
             changes: VecDeque::new(),
             looks: VecDeque::new(),
-            slots: match terms.at_once {
-                None => Slots::new(slots),
-                Some(limit) => Slots::strict(limit.min(slots)),
-            },
+            slots: Slots::new(
+                terms.at_once.unwrap_or(slots).min(slots),
+                terms.at_once.is_some(),
+            ),
             terms,
             paused: None,
             resync: None,
         }
     }
 
-    /// The next thing to do: changes first.
+    /// Changes come first.
     pub(super) fn pop(&mut self) -> Option<(ToggleId, Part)> {
         self.changes.pop_front().or_else(|| self.looks.pop_front())
     }
 
-    /// When the next thing to do gets a slot although no request ends.
+    /// When the next step gets a slot without the end of a request.
     pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
         let waits = !self.changes.is_empty() || !self.looks.is_empty();
         let waits_for_slot = waits && self.paused.is_none();
@@ -94,11 +92,11 @@ impl Engine {
         }
     }
 
-    /// What was changed by hand is found, or overridden, after all changes of policy. What the resync
-    /// before has not come to yet is done in this one.
+    /// Finds or overrides what was changed by hand, after all changes of policy. What the previous resync did
+    /// not reach is part of this one.
     pub(super) fn begin_resync(&mut self, id: TargetId, now: Moment) {
         let toggles: Vec<ToggleId> = self.targets[id].terms.toggles.keys().copied().collect();
-        // What waits for its retry has been come to, and must not keep the others from the next resync.
+        // A toggle that waits for its retry must not delay the next resync of the others.
         let left = toggles.iter().copied();
         let left = left.filter(|toggle| !self.toggles[*toggle].is_waiting());
         let resync = Resync {
@@ -118,7 +116,7 @@ impl Engine {
                 self.toggles[*toggle].describe_again();
             }
         }
-        // All at once, so that what can be read together is.
+        // All at once, so that they can be read together.
         toggles.iter().for_each(|it| self.decide_again(*it, now));
         let sources: BTreeSet<_> = toggles.iter().map(|it| self.source_of(*it)).collect();
         for source in sources {
@@ -128,8 +126,8 @@ impl Engine {
         self.end_resync(id, now.at);
     }
 
-    /// The resync has come to a toggle, whatever became of that.
-    pub(super) fn note_looked_at(&mut self, toggle: ToggleId, now: Instant) {
+    /// The resync has reached a toggle, whatever the result.
+    pub(super) fn note_reached(&mut self, toggle: ToggleId, now: Instant) {
         let id = self.config.toggles[toggle].target;
         if let Some(resync) = &mut self.targets[id].resync {
             resync.left.remove(&toggle);
@@ -137,7 +135,7 @@ impl Engine {
         }
     }
 
-    /// Ends the resync when it has come to every toggle. The next one begins an interval later.
+    /// Ends the resync when it has reached every toggle. The next one begins an interval later.
     fn end_resync(&mut self, id: TargetId, now: Instant) {
         let resync = &mut self.targets[id].resync;
         if resync.take_if(|resync| resync.left.is_empty()).is_some() {
@@ -157,7 +155,7 @@ impl Engine {
     }
 
     pub(super) fn set_resync(&mut self, id: TargetId, now: Instant) {
-        // One that was due before a reload is not put off.
+        // A reload does not postpone it.
         let due = self.timers.get(Timer::Resync(id));
         self.timers.cancel(Timer::Resync(id));
         if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {

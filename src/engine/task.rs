@@ -1,4 +1,4 @@
-//! One thing that is tried until it succeeds.
+//! A task that is tried until it succeeds.
 
 use std::time::{Duration, Instant};
 
@@ -8,28 +8,26 @@ use crate::schedule::Backoff;
 
 use super::{Engine, News, Subject};
 
-/// The moment at which an event is handled: time and randomness come in from outside.
+/// The moment of an event: time and randomness come from outside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Instant,
-    /// A random number from 0 to 1, for the waits.
+    /// From 0 to 1, for the waits.
     pub(crate) chance: f64,
 }
 
-/// Where a task stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum State {
     #[default]
     Idle,
-    /// To be handed out as soon as there is a slot.
+    /// Waits for a slot.
     Queued,
     Running,
-    /// To be tried again when its timer rings; where the remote asked for the wait, nothing may
-    /// shorten it.
+    /// Waits for its timer. If the remote asked for the wait, nothing may shorten it.
     Waiting {
         asked: bool,
     },
-    /// `sync --once` does not try again.
+    /// In `sync --once`.
     GivenUp,
 }
 
@@ -37,11 +35,16 @@ pub(super) enum State {
 pub(crate) struct Trouble {
     pub(crate) operation: Operation,
     pub(crate) failure: Failure,
-    /// How often it failed in a row.
+    /// Failures in a row.
     pub(super) count: u32,
 }
 
 impl Trouble {
+    /// Without the remote's own words.
+    pub(crate) fn reason(&self) -> String {
+        format!("{}: {}", self.operation.word(), self.failure.reason())
+    }
+
     pub(super) fn first(operation: Operation, failure: Failure) -> Trouble {
         Trouble {
             operation,
@@ -49,19 +52,13 @@ impl Trouble {
             count: 1,
         }
     }
-
-    /// In words that hold nothing of what the remote said.
-    pub(crate) fn reason(&self) -> String {
-        format!("{}: {}", self.operation.word(), self.failure.reason())
-    }
 }
 
-/// A query, registration, update or the like: its state, and its failures in a row.
 #[derive(Debug, Default)]
 pub(super) struct Task {
     pub(super) state: State,
     pub(super) trouble: Option<Trouble>,
-    /// What is in flight asks where the answer is no longer to be had.
+    /// The response to the request in flight does not count.
     outdated: bool,
     backoff: Backoff,
 }
@@ -71,15 +68,10 @@ impl Task {
         self.state == State::Idle
     }
 
-    pub(super) fn is_queued(&self) -> bool {
-        self.state == State::Queued
-    }
-
     pub(super) fn is_running(&self) -> bool {
         self.state == State::Running
     }
 
-    /// Whether it has failed and is to be tried again.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting { .. })
     }
@@ -88,13 +80,11 @@ impl Task {
         self.state == State::GivenUp
     }
 
-    /// Whatever is in flight: its answer is not to be used.
     pub(super) fn outdate(&mut self) {
         self.outdated = self.is_running();
     }
 
-    /// Something in flight has ended: whether its answer is not to be used, and it is to be asked
-    /// again.
+    /// A request has ended: whether its response does not count, and the task starts over.
     pub(super) fn take_outdated(&mut self) -> bool {
         let outdated = std::mem::take(&mut self.outdated);
         if outdated {
@@ -103,18 +93,17 @@ impl Task {
         outdated
     }
 
-    /// Whether its last try got no answer in time.
+    /// Whether its last try timed out.
     pub(super) fn hung(&self) -> bool {
         let trouble = self.trouble.as_ref();
         trouble.is_some_and(|trouble| trouble.failure.kind == Kind::Timeout)
     }
 
-    /// Whether it waits for its retry, and the remote did not ask for the wait.
     pub(super) fn may_be_hurried(&self) -> bool {
         self.state == State::Waiting { asked: false }
     }
 
-    /// What a new engine knows of it: its trouble, and its wait, but for what is in flight.
+    /// For the engine of a new configuration, without the request in flight.
     pub(super) fn inherit(&self) -> Task {
         Task {
             state: match self.state {
@@ -127,52 +116,17 @@ impl Task {
         }
     }
 
-    /// The same, to be tried at once unless the remote asked for the wait.
-    pub(super) fn hurried(mut self) -> Task {
-        if self.may_be_hurried() {
-            self.state = State::Idle;
+    /// The same, without a wait that the remote did not ask for.
+    pub(super) fn inherit_hurried(&self) -> Task {
+        let mut task = self.inherit();
+        if task.may_be_hurried() {
+            task.state = State::Idle;
         }
-        self
-    }
-
-    /// Ends the trouble, and tells what it was.
-    pub(super) fn succeed(&mut self) -> Option<Trouble> {
-        self.state = State::Idle;
-        self.backoff.reset();
-        self.trouble.take()
-    }
-
-    /// Counts a failure, and tells how long to wait before the next try: none where there will be
-    /// none, because it would come after `until` or because the failure will not pass by itself.
-    pub(super) fn fail(
-        &mut self,
-        operation: Operation,
-        failure: Failure,
-        now: Moment,
-        until: Option<Instant>,
-    ) -> Option<Duration> {
-        let wait = self.backoff.fail(failure.pause, now.chance);
-        let hopeless = until.is_some_and(|until| failure.is_lasting() || now.at + wait > until);
-        self.state = match hopeless {
-            true => State::GivenUp,
-            false => State::Waiting {
-                asked: failure.pause.is_some(),
-            },
-        };
-        let count = match &self.trouble {
-            Some(known) if known.failure.kind == failure.kind => known.count + 1,
-            _ => 1,
-        };
-        self.trouble = Some(Trouble {
-            operation,
-            failure,
-            count,
-        });
-        (!hopeless).then_some(wait)
+        task
     }
 }
 
-/// The tasks; each has a timer for its retry.
+/// The tasks; each has a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Discover(SourceId),
@@ -188,19 +142,19 @@ pub(super) enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     Task(Key),
-    /// The running pass has had its time, and another is waiting.
+    /// A pass waits that may not wait for the running one any longer.
     Patience(SourceId),
     Poll(SourceId),
-    /// A part of a toggle waits for another, which has been out for so long that it hangs.
+    /// A part of a toggle waits for another one, which now counts as hanging.
     Overtake(ToggleId),
-    /// A toggle whose request was lost is due for another look.
+    /// A toggle whose update was lost is due for another read.
     Confirm(ToggleId),
     /// A change of a toggle should have arrived.
     Late(ToggleId),
     Resync(TargetId),
     /// The resync should have ended.
     Overdue(TargetId),
-    /// The target's pause has ended.
+    /// The target's pause is over.
     Pause(TargetId),
 }
 
@@ -221,13 +175,14 @@ impl Engine {
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
         self.touch(subject(key));
-        if let Some(Trouble {
-            operation,
-            failure,
-            count,
-        }) = self.task(key).succeed()
-        {
-            let news = match failure.is_held() {
+        let task = self.task(key);
+        task.state = State::Idle;
+        task.backoff.reset();
+        if let Some(trouble) = task.trouble.take() {
+            let Trouble {
+                operation, count, ..
+            } = trouble;
+            let news = match trouble.failure.is_held() {
                 true => News::Released,
                 false => News::Mended { operation, count },
             };
@@ -235,21 +190,36 @@ impl Engine {
         }
     }
 
-    /// A task has failed: its retry is set, where there will be one.
+    /// Sets the retry, unless it would come after the end of the run or the failure will not pass by itself.
     pub(super) fn failed(&mut self, key: Key, operation: Operation, failure: Failure, now: Moment) {
-        // Once it is to end, nothing is tried again.
         let until = match self.stopping {
             true => Some(now.at),
             false => self.until(),
         };
-        let retry_in = self.task(key).fail(operation, failure.clone(), now, until);
-        if let Some(wait) = retry_in {
+        let task = self.task(key);
+        let wait = task.backoff.fail(failure.pause, now.chance);
+        let is_hopeless = until.is_some_and(|until| failure.is_lasting() || now.at + wait > until);
+        task.state = match is_hopeless {
+            true => State::GivenUp,
+            false => State::Waiting {
+                asked: failure.pause.is_some(),
+            },
+        };
+        let count = match &task.trouble {
+            Some(known) if known.failure.kind == failure.kind => known.count + 1,
+            _ => 1,
+        };
+        task.trouble = Some(Trouble {
+            operation,
+            failure: failure.clone(),
+            count,
+        });
+        let retry_in = (!is_hopeless).then_some(wait);
+        if retry_in.is_some() {
             self.timers.set(Timer::Task(key), now.at + wait);
             self.notify(subject(key), News::Retry { operation, wait });
         }
         self.touch(subject(key));
-        let trouble = self.task(key).trouble.as_ref();
-        let count = trouble.map_or(1, |trouble| trouble.count);
         if count.is_power_of_two() {
             let news = News::Failing {
                 operation,
@@ -267,58 +237,46 @@ fn subject(key: Key) -> Subject {
         Key::Query(rule) => Subject::Rule(rule),
         Key::Apply(toggle, Part::Environment(number)) => Subject::Environment(toggle, number),
         Key::Apply(toggle, Part::Whole | Part::Metadata) => Subject::Toggle(toggle),
-        Key::Discover(source)
-        | Key::Register(source)
-        | Key::Watch(source)
-        | Key::Count(source)
-        | Key::Load(source)
-        | Key::Ready(source) => Subject::Source(source),
+        Key::Discover(source) | Key::Register(source) | Key::Watch(source) => {
+            Subject::Source(source)
+        }
+        Key::Count(source) | Key::Load(source) | Key::Ready(source) => Subject::Source(source),
     }
 }
 
-/// A request that has been out for this long hangs, and gives its slot to the next one.
+/// A request that takes longer hangs, and gives up its slot.
 pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 
-/// How many requests that hang can be out besides those that have a slot, so that a peer that
-/// hangs altogether cannot fill this machine with threads.
+/// The most requests in flight without a slot, so that a peer that hangs does not fill the machine with
+/// threads.
 pub(crate) const HANGING: usize = 64;
 
-/// The slots for requests in flight to one source or target, each for what it is about.
+/// The slots for requests to a source or target, by what the requests are about.
 #[derive(Debug)]
 pub(super) struct Slots<K> {
     limit: usize,
-    /// Requests that hang keep their slots: the peer counts them.
+    /// Requests that hang keep their slots, because the peer counts them.
     strict: bool,
-    /// Until when there is but one slot.
+    /// Until when there is only one slot.
     narrow_until: Option<Instant>,
-    /// Who is out, and when it gives its slot away.
+    /// Requests in flight, and when each gives up its slot.
     taken: Vec<(K, Instant)>,
 }
 
 impl<K: PartialEq> Slots<K> {
-    pub(super) fn new(limit: usize) -> Slots<K> {
+    pub(super) fn new(limit: usize, strict: bool) -> Slots<K> {
         Slots {
             limit,
-            strict: false,
+            strict,
             narrow_until: None,
             taken: Vec::new(),
         }
     }
 
-    /// So many slots, and never more.
-    pub(super) fn strict(limit: usize) -> Slots<K> {
-        Slots {
-            strict: true,
-            ..Slots::new(limit)
-        }
-    }
-
-    /// Leaves one slot until then, where the slots are strict.
     pub(super) fn narrow(&mut self, until: Instant) {
         self.narrow_until = self.narrow_until.max(Some(until).filter(|_| self.strict));
     }
 
-    /// Leaves one slot for as long as the old ones would have.
     pub(super) fn inherit(&mut self, old: &Slots<K>) {
         self.narrow_until = old.narrow_until.filter(|_| self.strict);
     }
@@ -335,7 +293,7 @@ impl<K: PartialEq> Slots<K> {
         }
     }
 
-    /// When a slot becomes free although no request ends.
+    /// When a slot becomes free without the end of a request.
     pub(super) fn next_free(&self, now: Instant) -> Option<Instant> {
         if self.strict {
             return self.narrow_until.filter(|until| *until > now);
@@ -343,10 +301,10 @@ impl<K: PartialEq> Slots<K> {
         self.prompt(now).min().filter(|_| self.has_room())
     }
 
-    /// Takes a slot; what hung the last time is thought to hang again, and takes none.
+    /// What hung the last time takes no slot, because it probably hangs again.
     pub(super) fn take(&mut self, key: K, now: Instant, hung: bool) {
-        self.taken
-            .push((key, if hung { now } else { now + PROMPT }));
+        let until = if hung { now } else { now + PROMPT };
+        self.taken.push((key, until));
     }
 
     pub(super) fn release(&mut self, key: &K) {

@@ -99,6 +99,8 @@ pub(super) struct Work {
     is_parked: bool,
     /// When what is in flight was sent.
     since: Option<Instant>,
+    /// What is in flight changes something.
+    is_edit: bool,
     /// Nothing may be sent before the toggle is read.
     pub(super) unread: bool,
     /// What is in flight is a request of the engine before this one.
@@ -155,7 +157,7 @@ impl Changes {
 
 impl Work {
     fn is_idle_or_queued(&self) -> bool {
-        self.task.is_idle() || self.task.is_queued()
+        self.task.is_idle() || self.task.state == State::Queued
     }
 }
 
@@ -195,7 +197,8 @@ impl Toggle {
     }
 
     pub(super) fn is_queued(&self) -> bool {
-        self.works().any(|(_, work)| work.task.is_queued())
+        self.works()
+            .any(|(_, work)| work.task.state == State::Queued)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -231,6 +234,10 @@ impl Toggle {
                     .for_each(Environment::forget_users);
             }
         }
+    }
+
+    pub(super) fn is_being_edited(&self) -> bool {
+        self.works().any(|(_, work)| work.is_edit)
     }
 
     /// Waits until the request that the old engine has in flight for a part has ended: no two for it
@@ -424,7 +431,7 @@ impl Engine {
             // It is not read again before the answer has come: each answer could be stale then.
             self.ask_again(id);
         } else if self.is_at_rest(id) {
-            self.note_looked_at(id, now.at);
+            self.note_reached(id, now.at);
             self.settled(id);
         }
     }
@@ -448,7 +455,7 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
         let work = toggle.work(part);
-        let is_in_line = work.task.is_queued() && !work.is_parked;
+        let is_in_line = work.task.state == State::Queued && !work.is_parked;
         work.next = Some(next);
         work.is_parked = false;
         work.task.state = State::Queued;
@@ -641,10 +648,10 @@ impl Engine {
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
-    pub(super) fn note_unasked(&mut self, source: SourceId, now: Instant) {
+    pub(super) fn skip_in_resync(&mut self, source: SourceId, now: Instant) {
         for id in self.toggles_of(source) {
             if self.waits_for_answer(id) {
-                self.note_looked_at(id, now);
+                self.note_reached(id, now);
             }
         }
     }
@@ -731,6 +738,7 @@ impl Engine {
                 (Next::Update(_), Part::Whole | Part::Metadata) => continue,
             };
             self.set_running(id, part, now);
+            self.toggles[id].work(part).is_edit = true;
             edits.push(Edit { toggle: id, what });
             if !self.targets[target].terms.applies_together {
                 break;
@@ -901,6 +909,7 @@ impl Engine {
     pub(super) fn were_applied(&mut self, target: TargetId, results: Applies, now: Moment) {
         for (id, part, _) in &results {
             self.targets[target].slots.release(&(*id, *part));
+            self.toggles[*id].work(*part).is_edit = false;
         }
         for (id, part, result) in results {
             let operation = match part {

@@ -1,10 +1,10 @@
-//! What the engine knows, for the status, the log and the report.
+//! The state of the engine for the status, the log and the report.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::job::{Operation, Part, SourceId, TargetId, ToggleId};
 use crate::users::{Change, Users};
 
@@ -26,7 +26,7 @@ pub(crate) struct EnvironmentOutcome {
     /// Empty at a target without environments.
     pub(crate) name: String,
     pub(crate) sent: Sent,
-    /// Why it is not as it should be.
+    /// Why it failed, or is held.
     pub(crate) failure: Option<Failure>,
 }
 
@@ -34,12 +34,12 @@ impl Outcome {
     /// What was sent to all environments together.
     pub(crate) fn sent(&self) -> Sent {
         let all = self.environments.iter().map(|it| &it.sent);
-        let sent: Vec<&Sent> = all.filter(|sent| **sent != Sent::Nothing).collect();
-        let changes: Option<Vec<_>> = sent.iter().map(|sent| sent.as_change()).collect();
-        match changes.map(|changes| Change::of_all(&changes)) {
+        let sent = all.filter(|sent| **sent != Sent::Nothing);
+        let changes: Vec<_> = sent.map(|sent| sent.as_change().cloned()).collect();
+        match Change::of_all(&changes) {
+            _ if changes.is_empty() => Sent::Nothing,
             None => Sent::Whole,
-            Some(None) => Sent::Nothing,
-            Some(Some(change)) => Sent::Change(change),
+            Some(change) => Sent::Change(change),
         }
     }
 }
@@ -47,12 +47,10 @@ impl Outcome {
 /// Which users were sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Sent {
-    /// None: the target had them.
     #[default]
     Nothing,
-    /// All, because it is not known what the target had.
+    /// All, because the target's users are unknown.
     Whole,
-    /// Those that differ from what the target had.
     Change(Arc<Change>),
 }
 
@@ -66,32 +64,31 @@ impl Sent {
 }
 
 /// The state of a source, a target, a toggle, one of its environments, or everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum State {
+    #[default]
     Ok,
     /// Not everything was discovered, registered and created yet.
     Starting,
     Connecting,
     Connected,
-    /// A source's OPA has not loaded everything: nothing is applied.
+    /// A source's OPA has not loaded everything.
     NotReady,
     /// The target asked for a pause.
     Paused,
-    /// A toggle's users are not known yet.
+    /// A toggle's users are unknown.
     Waiting,
-    /// The target is being read or changed for a toggle.
     Syncing,
     InSync,
-    /// `max_removal` forbids the change.
+    /// By `max_removal`.
     Held,
     Failing,
 }
 
-/// A source or a toggle.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) state: State,
-    /// How many users the last good answer had, of a toggle.
+    /// The number of users in the last good response, of a toggle.
     pub(crate) users: Option<usize>,
     pub(crate) troubles: Vec<Trouble>,
     pub(crate) last_success: Option<Instant>,
@@ -113,14 +110,13 @@ pub(crate) struct EnvironmentView {
 pub(crate) struct TargetView {
     pub(crate) state: State,
     pub(crate) paused_until: Option<Instant>,
-    /// Why the target is paused, where something waits for the end of that.
+    /// The reason of a pause that delays something.
     pub(crate) held_up: Option<Failure>,
     /// A resync takes longer than `resync_interval`.
     pub(crate) is_overdue: bool,
 }
 
 impl Engine {
-    /// Whether every source was discovered and registered with, and every toggle created, once.
     pub(crate) fn is_started(&self) -> bool {
         self.started
     }
@@ -183,7 +179,8 @@ impl Engine {
             && !toggle.is_running()
             && environments.iter().all(|it| it.state == State::InSync);
         if toggle.is_late && troubles.is_empty() && !is_failing && !is_held {
-            troubles.push(Trouble::first(Operation::Update, Failure::late()));
+            let failure = Failure::new(Kind::Late, "the change has not arrived in time");
+            troubles.push(Trouble::first(Operation::Update, failure));
         }
         let state = if is_held {
             State::Held
@@ -234,9 +231,8 @@ impl Engine {
         }
     }
 
-    /// What a single pass did about a toggle, or would have done, and how many users it has then; where
-    /// it did not come to the end, all that went wrong, for the toggle and its source: nothing where
-    /// the run was ended before.
+    /// What a single pass did, or would do, about a toggle, and how many users it has then. If it failed, all
+    /// troubles of the toggle and its source: none if the run was stopped before.
     pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Named>>) {
         let toggle = &self.toggles[id];
         let source = &self.sources[self.source_of(id)];
@@ -283,13 +279,13 @@ impl Engine {
         }
     }
 
-    /// What `max_removal` holds back, and how many users there would be.
+    /// What `max_removal` holds back, and the number of users afterwards.
     pub(crate) fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
         let desired = self.desired(id)?;
         Some((self.would(id, desired), desired.len()))
     }
 
-    /// What a run that is not dry would do next.
+    /// What a real run would do.
     fn would(&self, id: ToggleId, desired: &Users) -> Outcome {
         let toggle = &self.toggles[id];
         let sent = |it: &Environment| match &it.observed {
@@ -341,7 +337,7 @@ impl Engine {
     }
 }
 
-/// What went wrong, and in which environment: empty where that does not matter.
+/// A trouble, and its environment: empty if it concerns all of the toggle.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(crate) environment: String,
@@ -358,12 +354,11 @@ fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
 /// Why a pass runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// We connected to the source, for the first time or anew.
     Connected,
     Callback,
-    /// OPA has another address than before.
+    /// OPA has another address.
     Moved,
-    /// The file holds something else than before.
+    /// The file has changed.
     Changed,
     /// OPA has loaded everything.
     Ready,
@@ -391,7 +386,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// An event for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
     pub(crate) subject: Subject,
@@ -404,45 +398,41 @@ pub(crate) enum News {
         opa: String,
     },
     Registered,
-    /// The registration is gone: OPAL was restarted, or another instance took it.
+    /// OPAL was restarted, or another instance took the registration.
     Lost,
-    /// OPAL has never called, although there were changes to call for.
+    /// OPAL has never called back, although there were changes.
     Unheard {
         advertised: String,
     },
     NotReady,
-    /// OPA tells nothing of how far it has loaded.
+    /// OPA does not report how far it has loaded.
     Untold,
-    /// OPA was restarted, and OPAL does not report that it has loaded everything: from now on, what stays
-    /// within the removal limit is applied.
+    /// OPAL does not report that it has loaded everything into an OPA that was restarted: from now on, changes
+    /// within the removal limit are applied.
     Unproven,
-    /// OPA says that users are to lose a toggle, and it is not known whether it has loaded everything.
+    /// OPA removes users, and has not proven that it has loaded everything.
     Doubtful,
     Restarted,
-    /// A pass's queries are all answered, and what they changed has arrived.
+    /// All queries of a pass have ended, and its changes have arrived.
     Pass {
         cause: Cause,
         toggles: usize,
-        /// How many were created, or given other users, at the target.
         changed: usize,
         failed: usize,
-        /// How many had not been answered when the next pass began.
+        /// Queries without a response when the next pass began.
         late: usize,
         took: Duration,
     },
     HeldBack(Failure),
-    /// No longer held back.
     Released,
     Created,
     Updated {
         users: Arc<Users>,
         change: Option<Arc<Change>>,
     },
-    /// A change has not arrived at the target for too long.
     Late {
         after: Duration,
     },
-    /// A resync takes longer than `resync_interval`.
     Overdue {
         took: Duration,
         left: usize,
@@ -450,7 +440,6 @@ pub(crate) enum News {
     Failing {
         operation: Operation,
         failure: Failure,
-        /// In a row.
         count: u32,
         retry_in: Option<Duration>,
     },
@@ -458,7 +447,6 @@ pub(crate) enum News {
         operation: Operation,
         wait: Duration,
     },
-    /// What failed works again.
     Mended {
         operation: Operation,
         count: u32,

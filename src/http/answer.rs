@@ -1,11 +1,13 @@
 //! Answers, and the failures that they may be.
 
 use std::fmt;
-use std::time::Duration;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, de};
 
-use super::object::Object;
 use crate::error::{Failure, Kind, describe_json, quote};
 
 /// An answer of any status.
@@ -24,22 +26,14 @@ impl Answer {
     pub(crate) fn success(self) -> Result<Answer, Failure> {
         match self.status {
             200..=299 => Ok(self),
-            _ => Err(self.failure()),
+            _ => Err(self.failure(&quote(&self.body), None)),
         }
     }
 
-    pub(crate) fn failure(&self) -> Failure {
-        self.failure_saying(&quote(&self.body))
-    }
-
-    /// The same with the words that were picked out of the answer.
-    pub(crate) fn failure_saying(&self, said: &str) -> Failure {
-        self.failure_with(said, None)
-    }
-
-    /// The same with better advice than there is for any remote.
-    pub(crate) fn failure_with(&self, said: &str, better: Option<&str>) -> Failure {
-        let advice = better.or_else(|| advice(self.status));
+    /// The failure that the answer is, in words picked out of it; `advice` is better than there is for
+    /// any remote.
+    pub(crate) fn failure(&self, said: &str, advice: Option<&str>) -> Failure {
+        let advice = advice.or_else(|| general_advice(self.status));
         let mut words = format!("{} answered {}", self.asked, self.status);
         if !said.is_empty() {
             words.push_str(&format!(": {said}"));
@@ -52,23 +46,75 @@ impl Answer {
 
     /// The body as a JSON object. An error names the place without quoting it.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        let misfit = |error| self.misfit(describe_json(&error));
-        let object = serde_json::from_slice(&self.body).map_err(misfit);
+        let object = serde_json::from_slice(&self.body).map_err(|error| {
+            let words = format!("the answer to {} {}", self.asked, describe_json(&error));
+            Failure::new(Kind::Answer, words)
+        });
         object.map(|Object(content)| content)
-    }
-
-    /// The failure that an answer is which is not what it should be.
-    pub(crate) fn misfit(&self, what: impl fmt::Display) -> Failure {
-        let words = format!("the answer to {} {what}", self.asked);
-        Failure::new(Kind::Answer, words)
     }
 }
 
-fn advice(status: u16) -> Option<&'static str> {
+fn general_advice(status: u16) -> Option<&'static str> {
     match status {
         300..=399 => Some("redirects are not followed: configure the address it leads to"),
         401 => Some("the token is missing or wrong"),
         403 => Some("the token does not allow this"),
         _ => None,
+    }
+}
+
+/// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
+/// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970, which it sends with
+/// other answers too. What is past asks for nothing.
+pub(super) fn pause_asked_for(
+    status: u16,
+    headers: &http::HeaderMap,
+    now: SystemTime,
+) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let retry_after = text("retry-after").and_then(|value| match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .ok(),
+    });
+    let reset = text("x-ratelimit-reset").filter(|_| status == 429);
+    let reset = reset.and_then(|value| {
+        let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
+        reset.duration_since(now).ok()
+    });
+    retry_after.max(reset).filter(|pause| !pause.is_zero())
+}
+
+/// What is read from a JSON object. serde alone also takes an array for a struct, member by member:
+/// `[["eve"]]` would be an answer with users.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<T> Deref for Object<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        deserializer.deserialize_map(Visitor(PhantomData))
+    }
+}
+
+struct Visitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
     }
 }

@@ -1,4 +1,4 @@
-//! ureq's errors in kinds and words.
+//! ureq's errors by kind and in words.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -21,14 +21,14 @@ pub(super) fn describe(
             let words = format!("no answer within {timeout} (http_timeout)");
             (Kind::Timeout, words)
         }
-        ureq::Error::HostNotFound => (Kind::Lookup, "the host is not known".into()),
+        ureq::Error::HostNotFound => (Kind::Lookup, "host not found".into()),
         ureq::Error::BodyExceedsLimit(limit) => {
-            let words = format!("its answer is larger than {} MiB", limit >> 20);
+            let words = format!("the answer is larger than {} MiB", limit >> 20);
             (Kind::Answer, words)
         }
         // These print the URL, or a proxy's, with the password in it.
         ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
-            (Kind::Setup, "this is not a valid URL".into())
+            (Kind::Setup, "not a valid URL".into())
         }
         ureq::Error::ConnectProxyFailed(reason) => {
             let reason = quote(reason.as_bytes());
@@ -49,110 +49,89 @@ pub(super) fn describe(
             };
             (
                 Kind::Answer,
-                format!("its answer is not HTTP: {error}{advice}"),
+                format!("the answer is not HTTP: {error}{advice}"),
             )
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };
-    let (kind, words) = match proxy {
-        Some(proxy) => past(proxy, kind, words),
-        None => (kind, words),
+    let (kind, words) = match (proxy, kind) {
+        (None, _) => (kind, words),
+        // The proxy alone is looked up and connected to from here.
+        (Some(proxy), Kind::Lookup | Kind::Refused | Kind::Proxy) => {
+            (Kind::Proxy, format!("{proxy}: {words}"))
+        }
+        (Some(proxy), _) => (kind, format!("{words}, through {proxy}")),
     };
     Failure::new(kind, format!("{asked}: {words}"))
-}
-
-/// The same through a proxy, which alone is looked up and connected to from here.
-fn past(proxy: &Named, kind: Kind, words: String) -> (Kind, String) {
-    match kind {
-        Kind::Lookup | Kind::Refused | Kind::Proxy => (Kind::Proxy, format!("{proxy}: {words}")),
-        _ => (kind, format!("{words}, through {proxy}")),
-    }
 }
 
 fn describe_io(error: &io::Error) -> (Kind, String) {
     match error.kind() {
         ErrorKind::ConnectionRefused => {
-            let words = "connection refused: nothing listens there (is it running, and is the \
-                         address right?)";
+            let words = "connection refused: nothing is listening there (is it running, and is the \
+                         address correct?)";
             (Kind::Refused, words.into())
         }
         ErrorKind::TimedOut => (Kind::Timeout, "the connection timed out".into()),
-        ErrorKind::InvalidData => (Kind::Tls, describe_tls(error)),
+        // ureq wraps the TLS error.
+        ErrorKind::InvalidData => {
+            let inner = error.get_ref();
+            let words = match inner.and_then(|inner| inner.downcast_ref()) {
+                Some(error) => tls_failure(error),
+                None => format!("TLS failed: {error}"),
+            };
+            (Kind::Tls, words)
+        }
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            (Kind::Lost, format!("the connection was lost: {error}"))
+            (Kind::Lost, format!("connection lost: {error}"))
         }
-        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => (
-            Kind::Refused,
-            format!("the host cannot be reached: {error}"),
-        ),
-        // A name that is not found has no kind of its own.
-        _ if error.raw_os_error().is_none() => {
-            (Kind::Lookup, format!("the host was not found: {error}"))
+        ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+            (Kind::Refused, format!("host unreachable: {error}"))
         }
+        // The lookup of a name has no kind of its own.
+        _ if error.raw_os_error().is_none() => (Kind::Lookup, format!("host not found: {error}")),
         _ => (Kind::Lost, error.to_string()),
     }
 }
 
-/// The TLS error that ureq wraps.
-fn describe_tls(error: &io::Error) -> String {
-    let inner = error.get_ref();
-    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(error) => tls_failure(error),
-        None => format!("TLS failed: {error}"),
-    }
-}
-
 fn tls_failure(error: &rustls::Error) -> String {
-    match advice(error) {
-        Some(advice) => format!("TLS failed: {error} ({advice})"),
-        None => format!("TLS failed: {error}"),
-    }
-}
-
-fn advice(error: &rustls::Error) -> Option<&'static str> {
-    match error {
-        rustls::Error::InvalidCertificate(error) => Some(advice_on_certificate(error)),
-        rustls::Error::AlertReceived(alert) => advice_on_alert(*alert),
-        rustls::Error::InvalidMessage(_) => Some("is it an http:// address?"),
-        _ => None,
-    }
+    let advice = match error {
+        rustls::Error::InvalidCertificate(error) => advice_on_certificate(error),
+        // A server that ends the handshake mostly does so because of our certificate.
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::HandshakeFailure
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::DecryptError
+            | Alert::AccessDenied,
+        ) => "the server requires another client certificate: check cert_file and key_file",
+        rustls::Error::InvalidMessage(_) => "is it an http:// address?",
+        _ => return format!("TLS failed: {error}"),
+    };
+    format!("TLS failed: {error} ({advice})")
 }
 
 fn advice_on_certificate(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "renew the server's certificate, or set the clock of this machine"
+            "renew the server's certificate, or correct this machine's clock"
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "check the clock of this machine, and the day from which the certificate is valid"
+            "check this machine's clock, and when the certificate becomes valid"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "use an address whose host the server's certificate names"
+            "use a host that the server's certificate names"
         }
         // The signature is bad if a CA was created again under its old name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "for a private CA, set ca_file to its current certificate; only sources have ca_file"
         }
         _ => "replace the server's certificate",
-    }
-}
-
-/// A server that ends the handshake mostly does so because of our certificate.
-fn advice_on_alert(alert: Alert) -> Option<&'static str> {
-    match alert {
-        Alert::CertificateRequired
-        | Alert::HandshakeFailure
-        | Alert::NoCertificate
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::DecryptError
-        | Alert::AccessDenied => {
-            Some("it requires another client certificate: check cert_file and key_file")
-        }
-        _ => None,
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Proxies {
 pub(super) struct Named {
     pub(super) variable: &'static str,
     host: String,
-    /// None if the variable cannot be used.
-    agent: Option<Agent>,
+    /// Sends through the proxy. If that cannot be used, nothing goes around it.
+    pub(super) agent: Result<Agent, String>,
 }
 
 impl Proxies {
@@ -80,22 +80,17 @@ impl Named {
         let host = proxy
             .as_ref()
             .map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
+        let invalid = || {
+            format!(
+                "invalid proxy in {variable}: write `http://HOST:PORT`, or add the host of this \
+                 address to NO_PROXY"
+            )
+        };
         Named {
             variable,
             host: host.unwrap_or_default(),
-            agent: proxy.map(agent),
+            agent: proxy.map(agent).ok_or_else(invalid),
         }
-    }
-
-    /// Sends through the proxy. If that cannot be used, nothing goes around it.
-    pub(super) fn agent(&self) -> Result<&Agent, String> {
-        self.agent.as_ref().ok_or_else(|| {
-            format!(
-                "invalid proxy in {}: write `http://HOST:PORT`, or add the host of this address to \
-                 NO_PROXY",
-                self.variable
-            )
-        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Takes our secrets out of what a remote says: some repeat what they refuse.
+//! Removes our secrets from what a remote says: some repeat what they reject.
 
 const INSTEAD: &str = "[redacted]";
 

@@ -112,7 +112,7 @@ fn nothing_goes_around_a_proxy_that_cannot_be_used() {
         let env = |name: &str| (name == "ALL_PROXY").then(|| url.to_owned());
         let proxies = Proxies::read(&env, &|_| Agent::new_with_defaults());
         let proxy = proxies.on_the_way_to(&Uri::from_static("http://opa/"));
-        let refusal = proxy.unwrap().agent().err().unwrap();
+        let refusal = proxy.unwrap().agent.as_ref().err().unwrap();
         assert!(
             refusal.starts_with("invalid proxy in ALL_PROXY"),
             "{refusal}"
@@ -165,7 +165,7 @@ proptest! {
 fn pause(status: u16, name: &'static str, value: &str, now: u64) -> Option<f64> {
     let headers = http::HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
     let now = UNIX_EPOCH + Duration::from_secs(now);
-    pause::asked_for(status, &headers, now).map(|pause| pause.as_secs_f64())
+    answer::pause_asked_for(status, &headers, now).map(|pause| pause.as_secs_f64())
 }
 
 #[test]

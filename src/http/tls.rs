@@ -20,15 +20,14 @@ pub(super) fn config(tls: &Tls) -> Result<TlsConfig, String> {
 }
 
 fn certificates(pem: &str, name: &str) -> Result<Vec<Certificate<'static>>, String> {
-    let items: Result<Vec<PemItem>, _> = parse_pem(pem.as_bytes()).collect();
-    let items = items.map_err(|_| format!("invalid PEM in {name}"))?;
-    let certificates: Vec<_> = items
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem.as_bytes()) {
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|_| format!("invalid PEM in {name}"))?
+        {
+            certificates.push(certificate);
+        }
+    }
     match certificates.is_empty() {
         true => Err(format!("no PEM certificate in {name}")),
         false => Ok(certificates),

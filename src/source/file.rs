@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::{Source, Type};
 use crate::check::{SourceCheck, not_asked};
-use crate::config::{Key, Rule, SourceType, ValueKind};
+use crate::config::{Key, PeerType, Rule, ValueKind};
 use crate::document::Document;
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
 use crate::job::{Origin, SourceTerms};
-use crate::seconds::Seconds;
 use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
-    config: SourceType {
+    config: PeerType {
         name: "file",
         says: "What OPA holds, in a file: plain JSON, an answer of OPA, or what `opa eval --format json` \
                prints. It is looked at every second.",
@@ -41,33 +41,35 @@ const LOOK: Duration = Duration::from_secs(1);
 /// of up to 2 s.
 const TICK: Duration = Duration::from_secs(2);
 
-/// A file, and what it held when it was last read.
-pub(super) struct File {
+struct File {
     /// None: standard input.
     path: Option<PathBuf>,
     rules: Vec<Rule>,
     last: Mutex<Option<Look>>,
 }
 
-/// What a file held.
+/// What a file held when it was last read.
 struct Look {
     /// None: standard input, which does not change.
     stamp: Option<Stamp>,
     /// When a look first found this stamp.
     since: Instant,
-    /// Whether it was read so long after that, that there is nothing to read before the stamp
-    /// changes.
+    /// Whether it was read so long after that, that it need not be read again before the stamp changes.
     is_settled: bool,
     content: Result<Arc<Document>, Failure>,
 }
 
-/// What changes when a file does: device, inode, length, and the times of both kinds of change
-/// (the second cannot be set back), with their nanoseconds.
+/// What changes when a file does.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp([u64; 3], [i64; 2], [i64; 2]);
+struct Stamp {
+    /// Device, inode and length.
+    file: [u64; 3],
+    /// mtime, and ctime, which cannot be set back, with their nanoseconds.
+    times: [i64; 4],
+}
 
 impl File {
-    pub(super) fn new(path: Option<PathBuf>, rules: Vec<Rule>) -> File {
+    fn new(path: Option<PathBuf>, rules: Vec<Rule>) -> File {
         File {
             path,
             rules,
@@ -111,7 +113,7 @@ impl File {
         log::debug!("read {name} bytes={bytes} took={took}");
         Ok(match &self.path {
             Some(_) => document,
-            // Nothing more will come of it: there is nothing to wait for.
+            // Nothing more will come.
             None => document.map_err(Failure::lasting),
         })
     }
@@ -138,12 +140,12 @@ impl File {
 
     fn unreadable(&self, error: &io::Error) -> Failure {
         let why = match error.kind() {
-            io::ErrorKind::NotFound => "there is no such file: write it, or correct `path`",
+            io::ErrorKind::NotFound => "no such file: create it, or correct `path`",
             io::ErrorKind::PermissionDenied => {
                 "permission denied: let the user that runs optoggles read it"
             }
-            io::ErrorKind::InvalidInput => "it is no plain file: correct `path`",
-            io::ErrorKind::FileTooLarge => "it is larger than 64 MiB: make several of it",
+            io::ErrorKind::InvalidInput => "not a regular file: correct `path`",
+            io::ErrorKind::FileTooLarge => "larger than 64 MiB: split it into several files",
             _ => &error.to_string(),
         };
         Failure::new(Kind::File, format!("{} cannot be read: {why}", self.name()))
@@ -188,99 +190,21 @@ impl Source for File {
 impl Stamp {
     fn of(path: &Path) -> io::Result<Stamp> {
         let found = fs::metadata(path)?;
-        // A pipe could make the reader wait for ever.
+        // Reading a pipe could block forever.
         if !found.is_file() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let changed = [found.mtime(), found.mtime_nsec()];
-        let touched = [found.ctime(), found.ctime_nsec()];
-        Ok(Stamp(
-            [found.dev(), found.ino(), found.len()],
-            changed,
-            touched,
-        ))
+        Ok(Stamp {
+            file: [found.dev(), found.ino(), found.len()],
+            times: [
+                found.mtime(),
+                found.mtime_nsec(),
+                found.ctime(),
+                found.ctime_nsec(),
+            ],
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule() -> Rule {
-        Rule {
-            source: 0,
-            package: "app".to_owned(),
-            rule: "us".to_owned(),
-        }
-    }
-
-    /// A file that allows this user.
-    fn write(path: &Path, user: &str) {
-        fs::write(path, format!(r#"{{"app":{{"us":["{user}"]}}}}"#)).unwrap();
-    }
-
-    fn first_user(file: &File) -> String {
-        let users = file.read().unwrap().users(&rule()).unwrap();
-        users.iter().collect()
-    }
-
-    #[test]
-    fn changes_within_one_tick_of_the_clock_are_seen() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.json");
-        let file = File::new(Some(path.clone()), vec![rule()]);
-        for user in ["ann", "bob", "eve", "zoe"].iter().cycle().take(100) {
-            write(&path, user);
-            assert_eq!(first_user(&file), *user);
-        }
-    }
-
-    #[test]
-    fn a_file_that_holds_the_same_is_the_same_document() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.json");
-        let file = File::new(Some(path.clone()), vec![rule()]);
-        write(&path, "ann");
-        let first = file.read().unwrap();
-        assert!(Arc::ptr_eq(&first, &file.read().unwrap()));
-        // As if the stamp had been there for long: it is read once more, and then no longer.
-        file.last.lock().unwrap().as_mut().unwrap().since -= TICK;
-        for is_settled in [false, true, true] {
-            assert_eq!(
-                file.last.lock().unwrap().as_ref().unwrap().is_settled,
-                is_settled
-            );
-            assert!(Arc::ptr_eq(&first, &file.read().unwrap()));
-        }
-        write(&path, "eve");
-        assert_eq!(first_user(&file), "eve");
-    }
-
-    #[test]
-    fn a_file_that_is_gone_or_no_file_is_an_error_and_can_come_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.json");
-        let file = File::new(Some(path.clone()), vec![rule()]);
-        assert_eq!(file.read().unwrap_err().kind, Kind::File);
-        write(&path, "ann");
-        assert_eq!(first_user(&file), "ann");
-        fs::remove_file(&path).unwrap();
-        assert_eq!(file.read().unwrap_err().kind, Kind::File);
-        fs::create_dir(&path).unwrap();
-        assert_eq!(file.read().unwrap_err().kind, Kind::File);
-    }
-
-    #[test]
-    fn a_file_that_is_too_large_is_not_read_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.json");
-        let sparse = fs::File::create(&path).unwrap();
-        sparse.set_len(LARGEST_ANSWER + 1).unwrap();
-        let file = File::new(Some(path), vec![rule()]);
-        let words = file.read().unwrap_err().to_string();
-        assert!(
-            words.ends_with("it is larger than 64 MiB: make several of it"),
-            "{words}"
-        );
-    }
-}
+mod tests;

@@ -7,23 +7,18 @@ use serde_json::value::RawValue;
 
 use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
-use crate::config::{
-    self, Context, Key, Rule, Section, Setting, SourceType, TLS, ValueKind, tls, warn_if_plain,
-};
+use crate::config::{self, Key, PeerType, Rule, TLS, ValueKind};
 use crate::error::{Failure, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::users::{Keys, Users, describe_wrong};
 
 pub(super) static TYPE: Type = Type {
-    config: SourceType {
+    config: PeerType {
         name: "opa",
         says: "An OPA without OPAL, which is polled.",
         keys: &[KEYS, TLS],
-        check: |section, cx| {
-            check_token(section, cx, "token", "url");
-            tls::check(section, cx);
-        },
+        check: |_, _| {},
     },
     open: |source, opening| {
         let client = opening.client(source, &source.settings.tls())?;
@@ -35,7 +30,7 @@ const KEYS: &[Key] = &[
     Key::required("url", ValueKind::OpaAddress, "\"http://opa:8181\"")
         .was(&["opa_url"])
         .says("OPA's API, without `/v1/data`."),
-    Key::optional("token", ValueKind::BearerToken, "\"${OPA_TOKEN}\"")
+    Key::optional("token", ValueKind::BearerToken("url"), "\"${OPA_TOKEN}\"")
         .was(&["opa_token"])
         .says("Sent to OPA as `Authorization: Bearer`."),
     Key::default("poll_interval", ValueKind::Duration, "\"10s\"").says("The time between two passes."),
@@ -46,17 +41,7 @@ const KEYS: &[Key] = &[
     ),
 ];
 
-/// Warns of a token that travels unencrypted.
-pub(super) fn check_token(section: &Section, cx: &mut Context, token: &str, url: &str) {
-    if let (Some(read), Some(url)) = (section.get(token), section.get(url))
-        && let Setting::Address(url) = &url.setting
-    {
-        warn_if_plain(cx, &read.place, &format!("`{token}`"), url);
-    }
-}
-
-/// An OPA that is polled.
-pub(super) struct Opa {
+struct Opa {
     client: Client,
     terms: SourceTerms,
     origin: Origin,
@@ -82,7 +67,7 @@ impl Opa {
     fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {
         match self.ready(opa, &Known::default())?.says {
             Some(false) => Err(Failure::bundles_missing()),
-            Some(true) => Ok("answers, and says that all is loaded".into()),
+            Some(true) => Ok("answers, everything is loaded".into()),
             None => Ok("answers".into()),
         }
     }
@@ -101,7 +86,7 @@ impl Source for Opa {
         query(&self.client, origin, rule)
     }
 
-    /// Whether all bundles were activated that it is configured with; none where it does not tell.
+    /// Whether all bundles were activated that it is configured with; none where it does not say.
     fn ready(&self, origin: &Origin, _: &Known) -> Result<Evidence, Failure> {
         let Origin::Opa(opa) = origin else {
             return Ok(Evidence::default());
@@ -121,18 +106,12 @@ impl Source for Opa {
     fn check(&self, has_rules: bool) -> SourceCheck {
         let waits = self.terms.waits_until_ready;
         let state = waits.then_some(|opa: &Origin| self.check_state(opa));
-        check(
-            &self.client,
-            Vec::new(),
-            Ok(self.origin.clone()),
-            has_rules,
-            state,
-        )
+        let origin = Ok(self.origin.clone());
+        check(&self.client, Vec::new(), origin, has_rules, state)
     }
 }
 
-/// Asks an OPA whether it answers, and with `state`, where that is wanted, whether it has loaded
-/// everything.
+/// Asks an OPA whether it answers and, with `state`, whether it has loaded everything.
 pub(super) fn check(
     client: &Client,
     mut answers: Answers,
@@ -140,36 +119,27 @@ pub(super) fn check(
     has_rules: bool,
     state: Option<impl FnOnce(&Origin) -> Result<Told, Failure>>,
 ) -> SourceCheck {
-    let ask = |opa: &Origin| {
-        match reach(client, opa) {
-            // It may keep this from us and not the rules: these tell.
-            Err(failure) if has_rules && failure.is_lasting() => {}
-            reached => reached?,
+    let ask = |origin: &Origin| {
+        if let Origin::Opa(opa) = origin {
+            match ready(client, opa) {
+                // It may refuse this and not the rules, which are asked for next.
+                Err(failure) if has_rules && failure.is_lasting() => {}
+                reached => drop(reached?),
+            }
         }
-        state.map_or_else(|| Ok("answers".into()), |state| state(opa))
+        state.map_or_else(|| Ok("answers".into()), |state| state(origin))
     };
-    let told = origin.as_ref().map_err(Clone::clone).and_then(ask);
-    let origin = match &told {
+    let answer = origin.as_ref().map_err(Clone::clone).and_then(ask);
+    let origin = match &answer {
         Err(failure) if origin.is_ok() => Err(not_asked("OPA", failure)),
         _ => origin,
     };
-    answers.push(("OPA".to_owned(), told));
+    answers.push(("OPA".to_owned(), answer));
     SourceCheck {
         answers,
         origin: Some(origin),
     }
 }
-
-/// Asks OPA for what costs nothing.
-fn reach(client: &Client, origin: &Origin) -> Result<(), Failure> {
-    match origin {
-        Origin::Opa(opa) => ready(client, opa).map(drop),
-        Origin::File(_) => Ok(()),
-    }
-}
-
-/// The rule of OPAL's health policy that tells whether policy and data were loaded.
-const READY: [&str; 3] = ["system", "opal", "ready"];
 
 /// An answer of `GET /v1/data/…`; other members, such as `decision_id`, are ignored.
 #[derive(Deserialize)]
@@ -180,7 +150,6 @@ struct Data<T> {
     result: Option<T>,
 }
 
-/// What OPA says when it refuses.
 #[derive(Deserialize)]
 struct Refusal {
     code: String,
@@ -219,16 +188,15 @@ fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
     }
 }
 
-/// Whether OPAL's health policy says that OPA has loaded everything; none where there is no such
-/// policy.
+/// Whether OPAL's health policy says that OPA has loaded everything; none without that policy.
 pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failure> {
-    let answer = get(client, opa, READY)?;
+    let answer = get(client, opa, ["system", "opal", "ready"])?;
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
-/// Which process answers: OPA gives itself another id at each start; none where it does not tell.
+/// Which process answers: OPA gives itself another id at each start; none where it does not say.
 pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, Failure> {
-    let answer = told(client, opa, &["v1", "config"])?;
+    let answer = unless_refused(client, opa, &["v1", "config"])?;
     let config = answer.and_then(|answer| answer.json::<Value>().ok());
     let id = config
         .as_ref()
@@ -236,14 +204,14 @@ pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, F
     Ok(id.map(str::to_owned))
 }
 
-/// How often OPA was written to since it was started; none where it does not tell.
+/// How often OPA was written to since it was started; none where it does not say.
 pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Failure> {
-    let answer = told(client, opa, &["metrics"])?;
+    let answer = unless_refused(client, opa, &["metrics"])?;
     Ok(answer.and_then(|answer| count_writes(&String::from_utf8_lossy(&answer.body))))
 }
 
-/// What OPA tells where it is asked for something that it may keep to itself.
-fn told(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
+/// The answer to a question that OPA may refuse to answer; none where it does.
+fn unless_refused(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
     let url = opa.url.join(path.iter().copied());
     match client.send(request(opa, url)).and_then(Answer::success) {
         Ok(answer) => Ok(Some(answer)),
@@ -252,7 +220,7 @@ fn told(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, 
     }
 }
 
-/// Counts the writes in OPA's metrics that it has done; none where it does not count requests to its data.
+/// The successful writes in OPA's metrics; none where these do not count requests to its data.
 fn count_writes(metrics: &str) -> Option<Writes> {
     let mut writes = Writes::default();
     let mut counts_data = false;
@@ -293,9 +261,9 @@ fn get<'a>(
     Err(match serde_json::from_slice::<Refusal>(&answer.body) {
         Ok(Refusal { code, message }) => {
             let said = quote(format!("{code}: {message}").as_bytes());
-            answer.failure_saying(&said).of_opa(&answer.body)
+            answer.failure(&said, None).of_opa(&answer.body)
         }
-        Err(_) => answer.failure(),
+        Err(_) => answer.failure(&quote(&answer.body), None),
     })
 }
 
@@ -303,7 +271,7 @@ fn request(opa: &Access, url: String) -> Request<'_> {
     Request::new(Method::GET, url).authorized(opa.authorization.as_ref())
 }
 
-fn defined<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn defined<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

@@ -4,22 +4,21 @@ mod oauth;
 pub(super) mod report;
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::{Source, Type, opa};
 use crate::address::Address;
 use crate::check::{SourceCheck, Told, not_asked};
-use crate::config::tls;
-use crate::config::{self, Context, Key, Rule, Section, Setting, SourceType, TLS, ValueKind};
+use crate::config::{self, Context, Key, PeerType, Rule, Section, Setting, TLS, ValueKind};
 use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::Secret;
 use crate::users::Users;
-use oauth::Grantor;
 
 pub(super) static TYPE: Type = Type {
-    config: SourceType {
+    config: PeerType {
         name: "opal",
         says: "An OPAL client and the OPA that it manages. The OPAL client has to run with \
                `OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True`, and should run with \
@@ -36,7 +35,7 @@ pub(super) static TYPE: Type = Type {
 const KEYS: &[Key] = &[
     Key::required("url", ValueKind::Address, "\"http://opal-client:7000\"")
         .says("The OPAL client's API."),
-    Key::optional("token", ValueKind::BearerToken, "\"${OPAL_TOKEN}\"").says(
+    Key::optional("token", ValueKind::BearerToken("url"), "\"${OPAL_TOKEN}\"").says(
         "Sent to OPAL as `Authorization: Bearer`. In secure mode OPAL accepts only a token of type \
          listener.",
     ),
@@ -52,8 +51,12 @@ const KEYS: &[Key] = &[
     ),
     Key::optional("opa_url", ValueKind::OpaAddress, "\"http://opa:8181\"")
         .says("Where OPA is. Without it OPAL is asked."),
-    Key::optional("opa_token", ValueKind::BearerToken, "\"${OPA_TOKEN}\"")
-        .says("For OPA, where OPAL keeps OPA's token to itself."),
+    Key::optional(
+        "opa_token",
+        ValueKind::BearerToken("opa_url"),
+        "\"${OPA_TOKEN}\"",
+    )
+    .says("For OPA, where OPAL keeps OPA's token to itself."),
     Key::default("wait_until_ready", ValueKind::Bool, "true").says(
         "Whether nothing is applied until OPA has loaded everything, at its start and after a \
          restart. Set it to false only where that never happens, such as where OPAL loads no data.",
@@ -61,9 +64,6 @@ const KEYS: &[Key] = &[
 ];
 
 fn check_settings(section: &mut Section, cx: &mut Context) {
-    opa::check_token(section, cx, "token", "url");
-    opa::check_token(section, cx, "opa_token", "opa_url");
-    tls::check(section, cx);
     let (Some(read), Some(url)) = (section.get("advertised_address"), section.get("url")) else {
         return;
     };
@@ -83,7 +83,7 @@ fn check_settings(section: &mut Section, cx: &mut Context) {
 }
 
 /// An OPAL client, and our registration with it.
-pub(super) struct Opal {
+struct Opal {
     client: Client,
     terms: SourceTerms,
     url: Address,
@@ -91,13 +91,10 @@ pub(super) struct Opal {
     opa_token: Option<Secret>,
     has_certificate: bool,
     key: String,
-    callback: Callback,
-}
-
-/// Where OPAL is to call, and what it has to bring along.
-struct Callback {
-    url: String,
-    authorization: Secret,
+    /// Where OPAL is to call.
+    callback_url: String,
+    /// What a callback has to bring along.
+    callback_authorization: Secret,
 }
 
 /// The answer of `GET /policy-store/config`.
@@ -112,24 +109,20 @@ struct PolicyStore {
     oauth_server: Option<String>,
 }
 
-/// A callback's entry, as far as we write and read it. What else is in an answer is users' data.
-#[derive(Deserialize, Serialize)]
+/// What is looked at of a callback's entry. What else is in it is users' data.
+#[derive(Deserialize)]
 struct Entry {
-    #[serde(skip_deserializing)]
-    key: String,
     url: String,
     config: EntryConfig,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct EntryConfig {
-    #[serde(skip_deserializing)]
-    method: String,
     #[serde(default)]
     headers: EntryHeaders,
 }
 
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize)]
 struct EntryHeaders {
     #[serde(rename = "Authorization", default)]
     authorization: String,
@@ -145,7 +138,6 @@ impl Opal {
         let url = settings.address("url")?.clone();
         let advertised = settings.address("advertised_address")?;
         let instance = settings.text("instance")?;
-        let bearer = Secret::new(format!("Bearer {}", callback_token.expose()));
         let configured = settings.address("opa_url").ok().cloned();
         let opa_token = settings.secret("opa_token").ok().cloned();
         let configured = configured.map(|url| Access::bearer(url, opa_token.as_ref()));
@@ -163,10 +155,8 @@ impl Opal {
             },
             authorization: Access::bearer(url.clone(), settings.secret("token").ok()).authorization,
             key: registration_key(id, instance),
-            callback: Callback {
-                url: advertised.join(["opa_update", id]),
-                authorization: bearer,
-            },
+            callback_url: advertised.join(["opa_update", id]),
+            callback_authorization: Secret::new(format!("Bearer {}", callback_token.expose())),
             opa_token,
             has_certificate: settings.tls().identity.is_some(),
             url,
@@ -176,13 +166,12 @@ impl Opal {
     /// Where OPA is, and with what authorization it can be asked.
     fn find_opa(&self) -> Result<Access, Failure> {
         let request = self.request(Method::GET, ["policy-store", "config"]);
-        let answer = self.client.send(request)?;
-        let store: PolicyStore = accepted(answer)?.json()?;
+        let store: PolicyStore = accepted(self.client.send(request)?)?.json()?;
         let url = Address::parse(&store.url).map_err(|error| {
-            let words = format!("OPAL names an OPA whose address cannot be used: {error}");
+            let words = format!("OPAL names an invalid address of OPA: {error}");
             Failure::new(Kind::Answer, words)
         })?;
-        // OPA is on OPAL's own host then, which is ours only if OPAL is here too.
+        // A loopback address is OPAL's own host, which is ours only if OPAL is here too.
         let url = match url.is_loopback() && !self.url.is_loopback() {
             true => url.at_host(self.url.host()),
             false => url,
@@ -204,35 +193,26 @@ impl Opal {
                 let client_id = store.oauth_client_id.as_ref();
                 let client = client_id.zip(store.oauth_client_secret.as_ref());
                 match store.oauth_server.as_ref().zip(client) {
-                    Some((server, (client_id, client_secret))) => Grantor {
-                        server,
-                        client_id,
-                        client_secret,
+                    Some((server, (id, secret))) => {
+                        oauth::access(&self.client, url, server, id, secret)
                     }
-                    .access(&self.client, url),
                     None => Err(withheld("the OAuth client's secret")),
                 }
             }
             "tls" if self.has_certificate => Ok(Access::bearer(url, None)),
             "tls" => Err(Failure::new(
                 Kind::Setup,
-                "OPA wants a client certificate: set cert_file and key_file on the source",
+                "OPA requires a client certificate: set cert_file and key_file on the source",
             )),
             _ => Err(Failure::new(
                 Kind::Setup,
-                "OPAL names an authorization for OPA that is not known here (known are none, token, \
-                 oauth and tls): set opa_token on the source",
+                "unsupported auth_type of OPA (supported are none, token, oauth and tls): set \
+                 opa_token on the source",
             )),
         }
     }
 
-    /// Whether a registration leads to our address, with whatever token: each start has its own.
-    fn leads_here(&self) -> Result<bool, Failure> {
-        let here = |entry: Entry| entry.url == self.callback.url;
-        Ok(self.find()?.is_some_and(here))
-    }
-
-    /// What is registered under our key. What cannot be understood is none of ours.
+    /// What is registered under our key. An entry that cannot be read is not ours.
     fn find(&self) -> Result<Option<Entry>, Failure> {
         let answer = self.client.send(self.entry(Method::GET))?;
         match answer.status {
@@ -241,7 +221,7 @@ impl Opal {
         }
     }
 
-    /// Whether OPAL says that it has loaded policy and data into OPA.
+    /// Whether OPAL itself says that it has loaded everything.
     fn is_ready(&self) -> bool {
         let answer = self.client.send(self.request(Method::GET, ["ready"]));
         answer.is_ok_and(|answer| answer.status == 200)
@@ -251,7 +231,9 @@ impl Opal {
         if let Some(failure) = opa.filter(|failure| failure.is_unreachable()) {
             return Err(not_asked("OPAL", failure));
         }
-        Ok(match self.leads_here()? {
+        // With whatever token: each start has its own.
+        let leads_here = |entry: Entry| entry.url == self.callback_url;
+        Ok(match self.find()?.is_some_and(leads_here) {
             true => "registered".into(),
             false => "not registered (serve does that)".into(),
         })
@@ -262,13 +244,13 @@ impl Opal {
             tells_process: true,
             ..Known::default()
         };
-        let evidence = self.ready(opa, &anything)?;
-        let lacks_data = evidence.writes.is_some_and(|writes| writes.data == 0);
-        match evidence.says {
-            _ if lacks_data => Err(Failure::not_ready()),
+        let Evidence { says, writes, .. } = self.ready(opa, &anything)?;
+        let lacks_data = writes.is_some_and(|writes| writes.data == 0);
+        match says {
             Some(false) => Err(Failure::not_ready()),
-            Some(true) => Ok("answers, and says that all is loaded".into()),
-            None if evidence.writes.is_some() => Ok("answers, and data was written to it".into()),
+            _ if lacks_data => Err(Failure::not_ready()),
+            Some(true) => Ok("answers, everything is loaded".into()),
+            None if writes.is_some() => Ok("answers, data was written to it".into()),
             None => Ok(Told::warning(format!("answers, but {UNTOLD}"))),
         }
     }
@@ -278,12 +260,12 @@ impl Opal {
         Request::new(method, url).authorized(self.authorization.as_ref())
     }
 
-    /// The key's characters need no encoding, and OPAL need not decode them. An answer of any status
-    /// can hold the entry, and with it our token.
+    /// A request for our entry, whose key needs no encoding. An answer of any status can hold the entry,
+    /// and with it our token.
     fn entry(&self, method: Method) -> Request<'_> {
         let url = format!("{}/{}", self.url.join(["callbacks"]), self.key);
         Request {
-            secret: Some(&self.callback.authorization),
+            secret: Some(&self.callback_authorization),
             ..Request::new(method, url).authorized(self.authorization.as_ref())
         }
     }
@@ -302,8 +284,8 @@ impl Source for Opal {
         opa::query(&self.client, origin, rule)
     }
 
-    /// OPAL's health policy in OPA can be wrong both ways: it can stay false although all is loaded,
-    /// and then OPAL itself knows; and it can be true of the OPA that was there before.
+    /// OPAL's health policy in OPA can be wrong both ways. It can stay false although everything is loaded,
+    /// which OPAL itself then knows; and it can be true of the OPA that was there before.
     fn ready(&self, origin: &Origin, known: &Known) -> Result<Evidence, Failure> {
         let (Origin::Opa(opa), client) = (origin, &self.client) else {
             return Ok(Evidence::default());
@@ -338,28 +320,25 @@ impl Source for Opal {
     }
 
     fn register(&self) -> Result<(), Failure> {
-        let entry = Entry {
-            key: self.key.clone(),
-            url: self.callback.url.clone(),
-            config: EntryConfig {
-                method: "post".to_owned(),
-                headers: EntryHeaders {
-                    authorization: self.callback.authorization.expose().to_owned(),
-                },
+        let entry = json!({
+            "key": self.key,
+            "url": self.callback_url,
+            "config": {
+                "method": "post",
+                "headers": { "Authorization": self.callback_authorization.expose() },
             },
-        };
+        });
         let request = Request {
-            secret: Some(&self.callback.authorization),
+            secret: Some(&self.callback_authorization),
             ..self.request(Method::POST, ["callbacks"]).json(&entry)?
         };
         accepted(self.client.send(request)?).map(drop)
     }
 
-    /// It is ours where it leads to us with the right token.
     fn watch(&self) -> Result<bool, Failure> {
         let ours = |entry: Entry| {
             let presented = entry.config.headers.authorization;
-            entry.url == self.callback.url && self.callback.authorization.matches(&presented)
+            entry.url == self.callback_url && self.callback_authorization.matches(&presented)
         };
         Ok(self.find()?.is_some_and(ours))
     }
@@ -378,8 +357,8 @@ impl Source for Opal {
     /// OPAL loads after it has answered.
     fn load(&self) -> Result<bool, Failure> {
         let trigger = |updater| {
-            let request = self.request(Method::POST, [updater, "trigger"]);
-            self.client.send(request)
+            self.client
+                .send(self.request(Method::POST, [updater, "trigger"]))
         };
         let policy = trigger("policy-updater").and_then(Answer::success);
         let data = trigger("data-updater")?;
@@ -411,8 +390,8 @@ impl Source for Opal {
     }
 }
 
-/// The key of our registration: always the same, so that a restart replaces it. A slash in it would
-/// never be found again by OPAL.
+/// The key of our registration: always the same, so that a restart replaces it, and without a slash, which
+/// OPAL would not find again.
 fn registration_key(id: &str, instance: &str) -> String {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "._:-".contains(character);
     let clean = |character| if allowed(character) { character } else { '-' };
@@ -422,22 +401,21 @@ fn registration_key(id: &str, instance: &str) -> String {
         .collect()
 }
 
-/// An answer that is a 2xx. In secure mode OPAL takes tokens of one type alone, and names the claim of those
-/// that it refuses for their type.
+/// An answer that is a 2xx. In secure mode OPAL accepts one type of token, and names the claim `peer_type` where
+/// it rejects another.
 fn accepted(answer: Answer) -> Result<Answer, Failure> {
     const ADVICE: &str = "the token is missing or wrong: the source needs one of type listener, from \
                           opal-client obtain-token MASTER_TOKEN --server-url URL --type listener";
     let said = quote(&answer.body);
     match answer.status {
-        401 if said.contains("peer_type") => Err(answer.failure_with(&said, Some(ADVICE))),
+        401 if said.contains("peer_type") => Err(answer.failure(&said, Some(ADVICE))),
         _ => answer.success(),
     }
 }
 
 fn withheld(what: &str) -> Failure {
     let words = format!(
-        "OPAL does not give out {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): set opa_token on the \
-         source"
+        "OPAL withholds {what} (OPAL_EXCLUDE_POLICY_STORE_SECRETS): set opa_token on the source"
     );
     Failure::new(Kind::Setup, words)
 }

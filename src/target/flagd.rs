@@ -2,22 +2,21 @@
 
 mod definition;
 mod file;
-mod flag;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Target, Type, plain_toggles};
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, Spec, TargetType, Toggle, ValueKind};
+use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::plan::{Environment, Observed, Present};
-use definition::Definition;
+use definition::{Definition, Flag};
 use file::File;
-use flag::Flag;
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
+        peer: PeerType {
         name: "flagd",
         says: "A definition file of flagd, which OpenFeature's providers for flagd read too.",
         keys: &[&[Key::required("path", ValueKind::Path, "\"flags.json\"")
@@ -27,6 +26,7 @@ pub(super) static TYPE: Type = Type {
                  on a local disk: work on it has no time limit.",
             )]],
         check: |_, _| {},
+        },
         place: "path",
         toggle_key: None,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
@@ -36,14 +36,14 @@ pub(super) static TYPE: Type = Type {
     open: |config, id, _| Ok(Box::new(Flagd::new(config, id)?)),
 };
 
-pub(super) struct Flagd {
+struct Flagd {
     all: Arc<Config>,
     id: TargetId,
     file: File,
 }
 
-/// Held while a file is read, edited and replaced. After a reload the generation before it may still
-/// write the same file, perhaps under another name, so that there is one whatever the file is called.
+/// Held while a file is read, edited and replaced. One for all files: after a reload, the generation before
+/// it may still write the same file, perhaps under another name.
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Flagd {
@@ -55,16 +55,17 @@ impl Flagd {
         })
     }
 
-    /// Makes edits in one write: each costs a whole file and a wait for the disk. The file is left alone
-    /// where none changes anything.
+    /// Makes edits in one write, because each costs a whole file and a wait for the disk. The file is left
+    /// alone where none changes anything.
     fn write(&self, edits: &[Edit]) -> Result<Applies, Failure> {
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
-        let made = edits
-            .iter()
-            .map(|edit| (edit.toggle, edit.part(), self.make(edit, &mut definition)))
-            .collect();
+        let make = |edit: &Edit| {
+            let made = self.make(edit, &mut definition);
+            (edit.toggle, edit.part(), made)
+        };
+        let made = edits.iter().map(make).collect();
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
@@ -72,7 +73,7 @@ impl Flagd {
         Ok(made)
     }
 
-    /// Makes one edit. A flag that was taken away meanwhile is put back.
+    /// Makes one edit. A flag that was removed meanwhile is put back.
     fn make(&self, edit: &Edit, definition: &mut Definition) -> Result<Applied, Failure> {
         let toggle = &self.all.toggles[edit.toggle];
         let found = definition.flag(&toggle.key)?;
@@ -101,7 +102,7 @@ impl Flagd {
     fn check_file(&self) -> Result<String, Failure> {
         self.file.check_folder()?;
         let Some(text) = self.file.read()? else {
-            return Ok("is not there yet, and can be written".into());
+            return Ok("does not exist yet, and can be written".into());
         };
         let definition = self.parse(Some(&text))?;
         for (_, toggle) in self.all.toggles_at(self.id) {
@@ -126,10 +127,8 @@ impl Target for Flagd {
 
     fn read(&self, toggles: &[ToggleId]) -> Reads {
         let text = self.file.read();
-        let definition = text
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|text| self.parse(text.as_deref()));
+        let text = text.as_ref().map_err(Clone::clone);
+        let definition = text.and_then(|text| self.parse(text.as_deref()));
         let read = |id: &ToggleId| {
             let toggle = &self.all.toggles[*id];
             let definition = definition.as_ref().map_err(Clone::clone);
@@ -156,13 +155,14 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     let Some(flag) = flag else {
         return Observed::Absent;
     };
+    let environment = Environment {
+        users: flag.users().map(Arc::new),
+        in_order: flag.is_in_order(),
+        ..Environment::default()
+    };
     Observed::Present(Present {
         described: flag.follows(&toggle.spec),
-        environments: vec![Ok(Environment {
-            users: flag.users().map(Arc::new),
-            named: None,
-            in_order: flag.is_in_order(),
-        })],
+        environments: vec![Ok(environment)],
     })
 }
 

@@ -1,35 +1,30 @@
-//! LaunchDarkly.
-//!
-//! Its facts are those of its API description, and what is said of it in the comments.
+//! LaunchDarkly, as its API description has it.
 
-mod explain;
 mod flag;
 mod list;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
-use crate::check::Answers;
-use crate::config::{
-    Config, Context, Key, Section, Setting, TargetType, Tls, ValueKind, warn_if_plain,
-};
-use crate::error::{Failure, Kind};
+use crate::check::{Answers, Told};
+use crate::config::{Config, Key, PeerType, TargetType, Tls, ValueKind};
+use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
-use flag::{Flag, Instruction, Patch, State, Told};
+use flag::{Flag, FlagAnswer, Instruction, Patch, State, refuse};
 use list::Lists;
 use spec::Spec;
 
@@ -45,10 +40,12 @@ const SEMANTIC_PATCH: &str = "application/json; domain-model=launchdarkly.semant
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
-        name: "launchdarkly",
-        says: "",
-        keys: &[KEYS],
-        check: check_token,
+        peer: PeerType {
+            name: "launchdarkly",
+            says: "",
+            keys: &[KEYS],
+            check: |_, _| {},
+        },
         place: "base_url",
         toggle_key: Some(&spec::FLAG),
         spec: spec::SPEC,
@@ -58,12 +55,16 @@ pub(super) static TYPE: Type = Type {
 };
 
 const KEYS: &[Key] = &[
-    Key::required("token", ValueKind::Token, "\"${LAUNCHDARKLY_TOKEN}\"")
-        .was(&["launchdarkly_token", "access_token", "api_key"])
-        .says(
-            "An access token with the role Writer, or one that may create flags and update their \
+    Key::required(
+        "token",
+        ValueKind::Token("base_url"),
+        "\"${LAUNCHDARKLY_TOKEN}\"",
+    )
+    .was(&["launchdarkly_token", "access_token", "api_key"])
+    .says(
+        "An access token with the role Writer, or one that may create flags and update their \
              targeting.",
-        ),
+    ),
     Key::default(
         "base_url",
         ValueKind::Address,
@@ -76,15 +77,7 @@ const KEYS: &[Key] = &[
     ),
 ];
 
-fn check_token(section: &mut Section, cx: &mut Context) {
-    if let (Some(token), Some(url)) = (section.get("token"), section.get("base_url"))
-        && let Setting::Address(url) = &url.setting
-    {
-        warn_if_plain(cx, &token.place, "`token`", url);
-    }
-}
-
-pub(super) struct LaunchDarkly {
+struct LaunchDarkly {
     token: Secret,
     base_url: Address,
     client: Client,
@@ -92,7 +85,7 @@ pub(super) struct LaunchDarkly {
     specs: BTreeMap<ToggleId, Spec>,
     lists: Lists,
     /// Each flag as it was last read or created, with what was changed of it since. What is being
-    /// changed, or failed to be, is not here.
+    /// changed, or failed to be, is missing: nothing is changed before it has been read.
     flags: Mutex<HashMap<ToggleId, Flag>>,
 }
 
@@ -107,9 +100,9 @@ impl LaunchDarkly {
             base_url: settings.address("base_url")?.clone(),
             client: Client::new(config.http_timeout, AT_ONCE, &Tls::default(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
+            specs: specs.collect::<Result<_, String>>()?,
             lists: Lists::default(),
             flags: Mutex::default(),
-            specs: specs.collect::<Result<_, String>>()?,
         })
     }
 
@@ -130,17 +123,17 @@ impl LaunchDarkly {
         let answer = self.client.send(request)?;
         match answer.status {
             200..=299 => Ok(answer),
-            _ => Err(explain::refusal_of(&answer, spec)),
+            _ => Err(refusal_of(&answer, spec)),
         }
     }
 
-    /// The same where a 404 may be about what the flag is, or should be, in.
+    /// The same where a 404 may be about the project or an environment.
     fn ask(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        self.send(request, spec)
-            .map_err(|failure| match failure.is_status(404) {
-                true => self.find(spec).err().unwrap_or(failure),
-                false => failure,
-            })
+        let sent = self.send(request, spec);
+        sent.map_err(|failure| match failure.is_status(404) {
+            true => self.find(spec).err().unwrap_or(failure),
+            false => failure,
+        })
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
@@ -159,10 +152,9 @@ impl LaunchDarkly {
         spec.ok_or_else(|| Failure::new(Kind::Setup, "the toggle belongs to another target"))
     }
 
-    /// Keeps what a flag was told to be.
-    fn keep(&self, id: ToggleId, told: Told) -> Result<Present, Failure> {
+    fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
         let spec = self.spec(id)?;
-        let flag = told.flag(spec)?;
+        let flag = answer.flag(spec)?;
         let present = flag.present(spec);
         self.flags().insert(id, flag);
         Ok(present)
@@ -242,6 +234,55 @@ impl LaunchDarkly {
             Err(failure) => Err(failure),
         }
     }
+
+    /// Looks for the project and the environments of a toggle.
+    fn find(&self, spec: &Spec) -> Result<(), Failure> {
+        let project = &*spec.proj_key;
+        self.look(&["projects", project], || {
+            format!(
+                "the project {project} does not exist, or the token cannot see it: correct \
+                 `proj_key` of the toggle {}, or create it in LaunchDarkly",
+                spec.key
+            )
+        })?;
+        spec.environments.iter().try_for_each(|key| {
+            let path = ["projects", project, "environments", key];
+            self.look(&path, || spec.has_no_environment(key))
+        })
+    }
+
+    fn who_am_i(&self) -> Result<String, Failure> {
+        let caller: Caller = self.get(&["caller-identity"])?.json()?;
+        let kind = match (caller.service_token, caller.token_kind.as_deref()) {
+            (true, _) => "a service token",
+            (false, Some("auth")) => "a personal token",
+            _ => "a token",
+        };
+        Ok(match caller.token_name {
+            Some(name) => format!("{kind} called {name:?}"),
+            None => kind.to_owned(),
+        })
+    }
+
+    /// Fails where it is not there, with the words of `missing`. The answer is not looked at: that of an
+    /// environment holds its SDK keys.
+    fn look(&self, path: &[&str], missing: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self.get(path) {
+            Err(failure) if failure.is_status(404) => Err(refuse(missing())),
+            looked => looked.map(drop),
+        }
+    }
+
+    fn get(&self, path: &[&str]) -> Result<Answer, Failure> {
+        let answer = self.client.send(self.request(Method::GET, path, ""))?;
+        match answer.status {
+            200..=299 => Ok(answer),
+            status => {
+                let said = Refusal::of(&answer).words(&answer);
+                Err(answer.failure(&said, advice(status)))
+            }
+        }
+    }
 }
 
 impl Target for LaunchDarkly {
@@ -267,7 +308,27 @@ impl Target for LaunchDarkly {
     }
 
     fn check(&self) -> Answers {
-        self.check_all()
+        let token = self.who_am_i().map(Told::from);
+        let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for spec in self.specs.values().filter(|_| token.is_ok()) {
+            let environments = projects.entry(&spec.proj_key).or_default();
+            environments.extend(spec.environments.iter().map(String::as_str));
+        }
+        let exists = |path: &[&str]| {
+            let missing = || "does not exist, or the token cannot see it".to_owned();
+            self.look(path, missing).map(|()| Told::from("exists"))
+        };
+        let mut found = vec![("token".to_owned(), token)];
+        for (project, environments) in projects {
+            let result = exists(&["projects", project]);
+            let is_there = result.is_ok();
+            found.push((format!("project {project}"), result));
+            for key in environments.into_iter().filter(|_| is_there) {
+                let result = exists(&["projects", project, "environments", key]);
+                found.push((format!("environment {project}/{key}"), result));
+            }
+        }
+        found
     }
 }
 
@@ -296,4 +357,71 @@ fn new_flag(spec: &Spec) -> impl Serialize {
 /// `env=a&env=b`: the keys need no encoding.
 fn query_of(environments: &[String]) -> String {
     format!("env={}", environments.join("&env="))
+}
+
+/// The answer about the identity of a token.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Caller {
+    token_name: Option<String>,
+    token_kind: Option<String>,
+    #[serde(default)]
+    service_token: bool,
+}
+
+/// The body of an error.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+const APPROVALS: &str = "changes in this environment require approval: let the token bypass approvals, \
+                         or do not require them for these flags";
+
+/// A refusal of something that was asked for a toggle.
+fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
+    let refusal = Refusal::of(answer);
+    let message = refusal.message.to_lowercase();
+    let advice = match answer.status {
+        // Approvals that are required come as 405, and sometimes as 403.
+        403 if message.contains("approval") => Some(APPROVALS),
+        405 => Some(APPROVALS),
+        400 if message.contains("schedule") => Some(
+            "it conflicts with a scheduled change: cancel that in LaunchDarkly, or wait for it",
+        ),
+        status => advice(status),
+    };
+    let failure = answer.failure(&refusal.words(answer), advice);
+    failure.about(&format!("flag {} of project {}", spec.key, spec.proj_key))
+}
+
+fn advice(status: u16) -> Option<&'static str> {
+    match status {
+        401 => {
+            Some("the token is wrong or has expired: set `token` of `[target]` to an access token")
+        }
+        403 => Some(
+            "the token does not allow this: give it the role Writer, or one that may create flags \
+             and update their targeting",
+        ),
+        _ => None,
+    }
+}
+
+impl Refusal {
+    fn of(answer: &Answer) -> Refusal {
+        serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    /// LaunchDarkly's own words; of an answer that is not in its form, all of it.
+    fn words(&self, answer: &Answer) -> String {
+        let words = [&*self.code, &*self.message];
+        let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
+        match words.is_empty() {
+            true => quote(&answer.body),
+            false => quote(words.join(": ").as_bytes()),
+        }
+    }
 }

@@ -10,10 +10,7 @@ use serde_json::{Map, Value};
 use super::{Target, Type, one_by_one, plain_toggles};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{
-    Config, Context, Key, Section, Setting, Spec, TargetType, Tls, Toggle, ValueKind, is_telling,
-    quote as named, warn_if_plain,
-};
+use crate::config::{Config, Key, PeerType, Spec, TargetType, Tls, Toggle, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
@@ -24,12 +21,14 @@ use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
     config: TargetType {
-        name: "restapi",
-        says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
+        peer: PeerType {
+            name: "restapi",
+            says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
                its `spec`. Its users follow with `PATCH {endpoint_url}/{key}`: `{\"users\": [...]}`, \
                the whole set, sorted.",
-        keys: &[KEYS],
-        check: check_headers,
+            keys: &[KEYS],
+            check: |_, _| {},
+        },
         place: "endpoint_url",
         toggle_key: None,
         spec: Spec::Free(&["key", "users"]),
@@ -48,7 +47,7 @@ const KEYS: &[Key] = &[
     .says("The collection of toggles."),
     Key::optional(
         "extra_headers",
-        ValueKind::Headers,
+        ValueKind::Headers("endpoint_url"),
         "{ Authorization = \"Bearer ${FLAGS_TOKEN}\" }",
     )
     .was(&["token"])
@@ -58,19 +57,7 @@ const KEYS: &[Key] = &[
     ),
 ];
 
-/// Warns of headers that travel unencrypted and let somebody in.
-fn check_headers(section: &mut Section, cx: &mut Context) {
-    let endpoint = section.get("endpoint_url").map(|read| &read.setting);
-    if let Some(Setting::Address(endpoint)) = endpoint {
-        let headers = section.keys_in("extra_headers");
-        for header in headers.iter().filter(|header| is_telling(&header.name)) {
-            let what = format!("the header {}", named(&header.name));
-            warn_if_plain(cx, header, &what, endpoint);
-        }
-    }
-}
-
-pub(super) struct RestApi {
+struct RestApi {
     endpoint_url: Address,
     headers: Vec<(String, Secret)>,
     reads: bool,
@@ -110,7 +97,7 @@ impl RestApi {
         }
     }
 
-    /// Whether the server answers, as far as can be seen without writing.
+    /// Whether the server answers, without writing anything.
     fn reach(&self) -> Result<String, Failure> {
         if let (true, Some((_, toggle))) = (self.reads, self.all.toggles_at(self.id).next()) {
             let key = &toggle.key;
@@ -136,26 +123,23 @@ impl RestApi {
     }
 
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
-        let answer = self
-            .client
-            .send(self.request(Method::GET, Some(&toggle.key)))?;
+        let request = self.request(Method::GET, Some(&toggle.key));
+        let answer = self.client.send(request)?;
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
-        let answer = accepted(answer)?;
-        let found: Map<String, Value> = answer.json()?;
+        let found: Map<String, Value> = accepted(answer)?.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {
             let url = self.endpoint_url.join([&*toggle.key]);
-            let words = format!("GET {url}: its answer has another `key`");
+            let words = format!("GET {url}: the answer has another `key`");
             return Err(Failure::new(Kind::Misfit, words));
         }
-        // Where there is no list of users, it is not known who has the toggle.
+        // Without a list of users, it is not known who has the toggle.
         let listed = found.get("users");
         let users = listed.and_then(|listed| Users::deserialize(listed).ok());
-        let follows = |(name, value): (&String, &Value)| {
-            found.get(name).is_some_and(|known| same(known, value))
-        };
-        let described = toggle.spec.iter().all(follows);
+        let mut spec = toggle.spec.iter();
+        let described =
+            spec.all(|(name, value)| found.get(name).is_some_and(|known| same(known, value)));
         let present = Present::plain(described, users.map(Arc::new));
         Ok(Observed::Present(present))
     }
@@ -188,10 +172,9 @@ impl RestApi {
         }
         let environment = Environment {
             users: self.reads.then(Arc::default),
-            named: None,
-            // Users are sent even where there are none: what was created without shows none when it is
-            // read.
+            // An empty set is sent too: without `users` it would not be known who has the toggle.
             in_order: false,
+            ..Environment::default()
         };
         let present = Present {
             described: true,
@@ -228,14 +211,14 @@ impl Target for RestApi {
     }
 }
 
-/// An answer that is a 2xx. Such a server has no token: who asks stands in the headers, or the URL.
+/// An answer that is a 2xx. There is no token here: the credentials are in a header, or the URL.
 fn accepted(answer: Answer) -> Result<Answer, Failure> {
     let advice = match answer.status {
-        401 => "it does not know who asks: correct extra_headers, or the user in endpoint_url",
-        403 => "who asks may not do this: see extra_headers, or the user in endpoint_url",
+        401 => "credentials missing or wrong: check extra_headers, or the user in endpoint_url",
+        403 => "credentials lack permission: check extra_headers, or the user in endpoint_url",
         _ => return answer.success(),
     };
-    Err(answer.failure_with(&quote(&answer.body), Some(advice)))
+    Err(answer.failure(&quote(&answer.body), Some(advice)))
 }
 
 /// Whether two values are the same to a server that knows one type of numbers only.
@@ -260,16 +243,4 @@ fn same(left: &Value, right: &Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn numbers_are_the_same_however_they_are_written() {
-        assert!(same(&json!({"a": [1, 2.5]}), &json!({"a": [1.0, 2.5]})));
-        assert!(!same(&json!({"a": [1, 2]}), &json!({"a": [1]})));
-        assert!(!same(&json!({"a": 1}), &json!({"a": 1, "b": 2})));
-        assert!(!same(&json!("1"), &json!(1)));
-    }
-}
+mod tests;

@@ -1,18 +1,18 @@
-//! Sets of users as JSON. They can be large: a set is written while it is sent, and can take over the
-//! memory of the text in which it was read, so that a million users are not in memory twice.
+//! Sets of users as JSON: written while they are sent, and read into the memory of the text, so that a
+//! million users are never in memory twice.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, SeqAccess, Visitor};
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Users;
 
-/// How much is written at once, at least, in bytes.
+/// The least number of bytes that are written at once.
 const PIECE: usize = 16 * 1024;
 
 /// Reads as the list of the users, as JSON.
@@ -73,66 +73,49 @@ impl Serialize for Users {
     }
 }
 
-/// What a list is read into, element by element.
-trait Collect<'de>: Default {
-    fn take<D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error>;
-}
+/// Passes on the elements of a list, one by one.
+struct Elements<T, F>(F, PhantomData<T>);
 
-struct List<C>(PhantomData<C>);
-
-impl<'de, C: Collect<'de>> List<C> {
-    fn read<D: Deserializer<'de>>(deserializer: D) -> Result<C, D::Error> {
-        deserializer.deserialize_seq(List(PhantomData))
-    }
-}
-
-impl<'de, C: Collect<'de>> Visitor<'de> for List<C> {
-    type Value = C;
+impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Elements<T, F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of strings")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<C, A::Error> {
-        let mut all = C::default();
-        while seq.next_element_seed(Element(&mut all))?.is_some() {}
-        Ok(all)
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(element) = seq.next_element()? {
+            self.0(element);
+        }
+        Ok(())
     }
 }
 
-struct Element<'a, C>(&'a mut C);
-
-impl<'de, C: Collect<'de>> DeserializeSeed<'de> for Element<'_, C> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.take(deserializer)
-    }
+fn each<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    take: impl FnMut(T),
+) -> Result<(), D::Error> {
+    deserializer.deserialize_seq(Elements(take, PhantomData))
 }
 
 /// A key as it stands in the text, unless there are escapes in it.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Collect<'de> for Users {
-    fn take<D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        Key::deserialize(element).map(|Key(key)| self.push(&key))
-    }
-}
-
 impl<'de> Deserialize<'de> for Users {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Users, D::Error> {
-        List::<Users>::read(deserializer).map(Users::sort)
+        let mut users = Users::default();
+        each(deserializer, |Key(key)| users.push(&key))?;
+        Ok(users.sort())
     }
 }
 
-/// A list of user keys that stand in the text as they are, without escapes. Another list is an error,
-/// and has to be read as [`Users`].
+/// A list of user keys without escapes: any other is an error, and has to be read as [`Users`].
 #[derive(Default)]
 pub struct Keys {
     /// The address of the first key.
     first: usize,
-    /// Where each key begins, counted from the first, and how long it is.
+    /// Each key's distance from the first, and its length.
     places: Vec<(u32, u32)>,
 }
 
@@ -142,8 +125,7 @@ impl Keys {
         self.places.iter().any(|(_, length)| *length == 0)
     }
 
-    /// The users, in the memory of the text in which the keys were found, and of no other: they move
-    /// to its front.
+    /// Moves the keys to the front of the text in which they were found, which becomes the users.
     pub fn take_from(self, mut text: Vec<u8>) -> Users {
         let before = self.first.saturating_sub(text.as_ptr().addr());
         let mut end = 0;
@@ -157,63 +139,47 @@ impl Keys {
         let ends = ends.collect();
         text.truncate(end);
         text.shrink_to_fit();
-        // Keys are text, and so is what they are one after the other.
+        // Strings one after the other are a string.
         let text = String::from_utf8(text).unwrap_or_default();
         Users { text, ends }.sort()
     }
 }
 
-impl<'de> Collect<'de> for Keys {
-    fn take<D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let key = <&str>::deserialize(element)?;
-        let address = key.as_ptr().addr();
-        if self.places.is_empty() {
-            self.first = address;
-        }
-        // Answers have 64 MiB at most, so that a `u32` holds every place.
-        let place = ((address - self.first) as u32, key.len() as u32);
-        self.places.push(place);
-        Ok(())
-    }
-}
-
 impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Keys, D::Error> {
-        List::read(deserializer)
+        let mut keys = Keys::default();
+        each(deserializer, |key: &'de str| {
+            let address = key.as_ptr().addr();
+            if keys.places.is_empty() {
+                keys.first = address;
+            }
+            // Responses have 64 MiB at most, so a `u32` holds every place.
+            let place = ((address - keys.first) as u32, key.len() as u32);
+            keys.places.push(place);
+        })?;
+        Ok(keys)
     }
 }
 
-/// What no user's key is.
 const EMPTY: &str = "an empty string";
 
-/// The first element of a list that is no user's key, by its index and type.
-#[derive(Default)]
-struct FirstWrong {
-    elements: usize,
-    found: Option<(usize, &'static str)>,
-}
-
-impl<'de> Collect<'de> for FirstWrong {
-    fn take<D: Deserializer<'de>>(&mut self, element: D) -> Result<(), D::Error> {
-        let name = type_name(<&RawValue>::deserialize(element)?);
-        if self.found.is_none() && name != "a string" {
-            self.found = Some((self.elements, name));
-        }
-        self.elements += 1;
-        Ok(())
-    }
-}
-
-/// Says what is wrong with a JSON value that is not a list of user keys, by its types alone: values
-/// can be what must not be shown.
+/// Describes a JSON value that is not a list of user keys by its types alone, because values may have to
+/// stay hidden.
 ///
-/// It reads the value again, so that only an answer that is wrong costs this.
+/// It parses the value again, at the expense of invalid responses only.
 pub(crate) fn describe_wrong(value: &RawValue) -> String {
     match type_name(value) {
         "an array" => {
-            let list =
-                List::<FirstWrong>::read(&mut serde_json::Deserializer::from_str(value.get()));
-            match list.ok().and_then(|list| list.found) {
+            let (mut index, mut wrong) = (0, None);
+            let mut list = serde_json::Deserializer::from_str(value.get());
+            let read = each(&mut list, |element: &RawValue| {
+                let name = type_name(element);
+                if wrong.is_none() && name != "a string" {
+                    wrong = Some((index, name));
+                }
+                index += 1;
+            });
+            match read.ok().and(wrong) {
                 Some((index, EMPTY)) => format!(
                     "element {index} is {EMPTY}, which platforms take for users who are not signed in"
                 ),

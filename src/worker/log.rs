@@ -3,14 +3,13 @@
 use log::Level;
 
 use crate::config::Config;
+use crate::duration::Seconds;
 use crate::engine::{Cause, Engine, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
-use crate::seconds::Seconds;
 
 const LOG: &str = "optoggles";
 
-/// Writes the engine's notices to the log, and counts what is counted of them.
 pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
     for Notice { subject, news } in engine.take_notices() {
         count(subject, &news, config, metrics);

@@ -58,7 +58,7 @@ def _expect_right_with_our_certificate_alone(lab, folder, port):
     before = lab.stack.toggles()
     for name, lines, said in [
         ("unknown.toml", "", "UnknownIssuer"),
-        ("nameless.toml", _TRUSTED, "it requires another client certificate"),
+        ("nameless.toml", _TRUSTED, "the server requires another client certificate"),
     ]:
         run = _sync(lab, folder, name, port, lines)
         expect(run.code == 1 and said in run.out, f"exit 1, and {said!r}", run)

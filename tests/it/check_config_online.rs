@@ -1,4 +1,4 @@
-//! `check-config --online`: what everybody says to the configuration, without anything written.
+//! `check-config --online`: what every peer answers, without anything written.
 
 mod sources;
 mod target;
@@ -50,7 +50,7 @@ fn where_all_is_well_every_answer_is_reported_and_nothing_is_written() {
     let expected = format!(
         "source main      OPAL                     ok: OPA is at {opa}\n\
          source main      callbacks                ok: not registered (serve does that)\n\
-         source main      OPA                      ok: answers, and says that all is loaded\n\
+         source main      OPA                      ok: answers, everything is loaded\n\
          toggle us        rule data.app.rbac.us    ok: 2 users\n\
          toggle tax       rule data.app.rbac.tax   ok: 1 user\n\
          target restapi   endpoint_url             ok: answers\n"
@@ -61,14 +61,10 @@ fn where_all_is_well_every_answer_is_reported_and_nothing_is_written() {
 }
 
 #[test]
-fn without_online_nobody_is_asked() {
+fn without_online_and_with_an_invalid_file_nothing_is_asked() {
     let world = world_of(World::of(&["us"]));
     world.program.run(&["check-config"]).exits(0);
     assert!(world.servers().iter().all(|server| server.count("*") == 0));
-}
-
-#[test]
-fn with_an_invalid_file_nobody_is_asked() {
     let world = world_of(World::of(&["us"]).setting("concurrency = 0"));
     world.check_online().exits(2).complains("concurrency");
     assert!(world.servers().iter().all(|server| server.count("*") == 0));

@@ -36,7 +36,7 @@ fn doubtful() -> String {
 }
 
 const REPORT: &str = "\
-optoggles.toml:10:27: error: there is no source with the id `mian`
+optoggles.toml:10:27: error: no source has the id `mian`
    |
 10 | users_policy = { source = \"mian\", package = \"app.rbac\", rule = \"us_users\" }
    |                           ^^^^^^
@@ -49,7 +49,7 @@ optoggles.toml: 1 error
 #[test]
 fn a_right_file_is_answered_with_one_line() {
     let output = run(RIGHT, &["check-config"]).exits(0);
-    let line = "optoggles.toml is right: 1 source, 1 toggle, target restapi\n";
+    let line = "optoggles.toml is valid: 1 source, 1 toggle, target restapi\n";
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (line, ""));
     let output = run(RIGHT, &["check-config", "--format", "json"]).exits(0);
     assert_eq!((output.json(), output.stderr.as_str()), (json!([]), ""));
@@ -79,7 +79,7 @@ fn programs_get_an_array_on_stdout() {
     let expected = json!([{
         "severity": "error",
         "code": "unknown-source",
-        "message": "there is no source with the id `mian`",
+        "message": "no source has the id `mian`",
         "help": "did you mean `main`?",
         "file": "optoggles.toml",
         "line": 10,
@@ -110,12 +110,12 @@ fn programs_get_an_array_also_where_there_is_no_file() {
 fn warnings_count_as_errors_where_that_is_asked_for() {
     let output = run(&doubtful(), &["check-config"]).exits(0);
     output
-        .says("is right: 2 sources, 1 toggle, target restapi")
+        .says("is valid: 2 sources, 1 toggle, target restapi")
         .complains("12:6: warning: no toggle uses the source `other`")
         .complains("optoggles.toml: 1 warning");
     let output = run(&doubtful(), &["check-config", "--strict"]).exits(2);
     output
-        .says_not("is right")
+        .says_not("is valid")
         .complains("12:6: error: no toggle uses the source `other`")
         .complains("optoggles.toml: 1 error");
     let args = ["check-config", "--strict", "--format", "json"];

@@ -21,11 +21,11 @@ pub(crate) use wrong::Wrong;
 /// A request that hangs is a failure after this.
 pub(crate) const SOON: &str = "http_timeout = \"1s\"";
 
-/// Runs all cases at once. Each has a thread of its name, which a failure shows.
-pub(crate) fn at_once<C: Copy + Debug + Send>(cases: &[C], run: fn(C)) {
+/// Runs all cases of one moment at once. Each has a thread of its name, which a failure shows.
+pub(crate) fn at_once<C: Copy + Debug + Send>(moment: &str, cases: &[C], run: fn(C)) {
     thread::scope(|scope| {
         for case in cases.iter().copied() {
-            let named = thread::Builder::new().name(format!("{case:?}"));
+            let named = thread::Builder::new().name(format!("{case:?} {moment}"));
             named.spawn_scoped(scope, move || run(case)).unwrap();
         }
     });

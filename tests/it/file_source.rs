@@ -92,10 +92,10 @@ fn a_pass_takes_the_users_from_the_file() {
 fn a_file_is_looked_for_in_the_folder_of_the_configuration() {
     let files = Files::at("/dev/null");
     let output = files.program.run(&ONCE).exits(1);
-    output.says("file /dev/null cannot be read: it is no plain file");
+    output.says("file /dev/null cannot be read: not a regular file");
     let files = Files::at("folder/users.json");
     let output = files.program.run(&ONCE).exits(1);
-    output.says("folder/users.json cannot be read: there is no such file");
+    output.says("folder/users.json cannot be read: no such file");
 }
 
 #[test]
@@ -118,12 +118,15 @@ fn what_is_wrong_with_standard_input_is_told_at_once() {
     let files = Files::at("-");
     files.store.put("us", &["ann"]);
     for (input, why) in [
-        ("", "standard input is empty: did what writes it fail?"),
+        (
+            "",
+            "standard input is empty: did the command that writes it fail?",
+        ),
         ("{\"app\":", "standard input is cut off (line 1 column 7)"),
         ("{}", "rule data.app.rbac.us is undefined"),
         (
             "{\"errors\":[{\"message\":\"no such package\"}]}",
-            "standard input holds no policy, but errors of opa eval: no such package",
+            "standard input contains errors of opa eval instead of users: no such package",
         ),
     ] {
         let output = files.program.run_with(input, &ONCE).exits(1);
@@ -147,7 +150,7 @@ fn a_rule_that_is_undefined_or_of_another_type_fails_alone() {
     let output = files.program.run(&ONCE).exits(1);
     output
         .reports("us +1 1 user created")
-        .reports("tax created, failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there?");
+        .reports("tax created, failed: rule data.app.rbac.tax is undefined: is its policy loaded, and its name spelled correctly?");
     let text = r#"{"app":{"rbac":{"us":["ann"],"tax":["ann",null]}}}"#;
     files.program.write("users.json", text);
     let output = files.program.run(&ONCE).exits(1);
@@ -246,8 +249,10 @@ fn check_config_reads_the_file_with_online_alone() {
     let online = ["check-config", "--online"];
     let output = files.program.run(&online).exits(1);
     output
-        .says("file                     failed: file users.json cannot be read: there is no such file")
-        .says("rule data.app.rbac.us    failed: not asked: the file failed (the file cannot be read)");
+        .says("file                     failed: file users.json cannot be read: no such file")
+        .says(
+            "rule data.app.rbac.us    failed: not asked: the file failed (the file cannot be read)",
+        );
     files
         .program
         .write("users.json", r#"{"app":{"rbac":{"us":["ann"]}}}"#);
@@ -255,7 +260,7 @@ fn check_config_reads_the_file_with_online_alone() {
     output
         .says("source files     file                     ok: 31 bytes\n")
         .says("toggle us        rule data.app.rbac.us    ok: 1 user\n")
-        .says("toggle tax       rule data.app.rbac.tax   failed: rule data.app.rbac.tax is undefined: is its policy loaded, and the rule spelt as there?\n");
+        .says("toggle tax       rule data.app.rbac.tax   failed: rule data.app.rbac.tax is undefined: is its policy loaded, and its name spelled correctly?\n");
     let output = Files::at("-").program.run(&online).exits(0);
     output.says("file           ok: standard input (sync reads it)");
 }

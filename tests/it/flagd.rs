@@ -1,7 +1,6 @@
 //! A target that is a file of flags.
 
 mod keeping;
-mod reload;
 mod schema;
 mod writing;
 

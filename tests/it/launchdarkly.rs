@@ -11,6 +11,7 @@ mod mistakes;
 mod online;
 mod pace;
 mod repairs;
+mod stand_in;
 
 use std::sync::MutexGuard;
 

@@ -1,9 +1,8 @@
-//! `optoggles check-config --online`: what the sources and the target say to the configuration.
+//! `optoggles check-config --online`: what the sources and the target answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-
-use crossbeam_channel::unbounded;
 
 use super::count;
 use crate::check::{Answers, SourceCheck, Told};
@@ -36,9 +35,9 @@ enum Peer {
     Target(TargetId, Box<dyn Target>),
 }
 
-/// Asks every source and the target, all at once, and each question once. Nothing is written.
+/// Asks every source and target, all at once, and each question once. Nothing is written.
 ///
-/// The findings are in the order of the file: the sources, the toggles, the target.
+/// The findings are in the order of the file: the sources, the toggles, the targets.
 pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nothing is to call back, so that no token is needed; nor are the requests shown anywhere.
     let token = Secret::new("");
@@ -54,37 +53,25 @@ pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
         let target = target::open(config, id, requests).map_err(Stop::invalid)?;
         peers.push(Peer::Target(id, target));
     }
-    let answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config)).concat();
-    let mut findings: Vec<(Subject, Finding)> = answers
-        .into_iter()
-        .map(|(subject, asked, result)| (subject, Finding::new(subject, asked, result, config)))
-        .collect();
+    let mut answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config)).concat();
     // Stable: what a peer was asked stays in the order in which it was asked.
-    findings.sort_by_key(|(subject, _)| *subject);
-    Ok(findings.into_iter().map(|(_, finding)| finding).collect())
-}
-
-impl Finding {
-    fn new(
-        subject: Subject,
-        asked: String,
-        result: Result<Told, Failure>,
-        config: &Config,
-    ) -> Finding {
+    answers.sort_by_key(|(subject, ..)| *subject);
+    let findings = answers.into_iter().map(|(subject, asked, result)| {
         let (about, key) = match subject {
-            Subject::Source(id) => (
-                format!("source {}", config.sources[id].id),
-                format!("sources[{id}]"),
-            ),
+            Subject::Source(id) => {
+                let name = &config.sources[id].id;
+                (format!("source {name}"), format!("sources[{id}]"))
+            }
             Subject::Rule(id) => (format!("rule {}", config.rules[id]), "toggles".to_owned()),
-            Subject::Toggle(id) | Subject::Environment(id, _) => (
-                format!("toggle {}", config.name_of(id)),
-                format!("toggles[{id}].users_policy"),
-            ),
-            Subject::Target(id) => (
-                format!("target {}", config.targets[id].id),
-                config.key_of_target(id),
-            ),
+            Subject::Toggle(id) | Subject::Environment(id, _) => {
+                let name = config.name_of(id);
+                let key = format!("toggles[{id}].users_policy");
+                (format!("toggle {name}"), key)
+            }
+            Subject::Target(id) => {
+                let name = &config.targets[id].id;
+                (format!("target {name}"), config.key_of_target(id))
+            }
         };
         Finding {
             about,
@@ -92,8 +79,11 @@ impl Finding {
             asked,
             result,
         }
-    }
+    });
+    Ok(findings.collect())
+}
 
+impl Finding {
     /// How serious it is, and the answer in words.
     fn verdict(&self) -> (&'static str, String) {
         match &self.result {
@@ -105,15 +95,17 @@ impl Finding {
 
     pub(super) fn entry(&self) -> Entry {
         let (severity, answer) = self.verdict();
-        let message = format!("{}: {}: {answer}", self.about, self.asked);
         Entry {
+            severity,
+            code: "online",
+            message: format!("{}: {}: {answer}", self.about, self.asked),
             key: Some(self.key.clone()),
-            ..Entry::new(severity, "online", message)
+            ..Entry::default()
         }
     }
 }
 
-/// A line for each finding, with colours where these are wanted.
+/// A line for each finding.
 pub(super) fn human(findings: &[Finding], colours: bool) -> String {
     let width = |text: fn(&Finding) -> &str| {
         let widths = findings.iter().map(|finding| text(finding).chars().count());
@@ -176,35 +168,32 @@ impl Peer {
     }
 }
 
-/// Does the work for each item, on so many threads; what comes of it is in the order of the items.
+/// Does the work for each item, on so many threads; the results are in the order of the items.
 fn in_parallel<T, R>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R>
 where
     T: Sync,
     R: Send,
 {
-    let (queue, waiting) = unbounded();
-    for item in items.iter().enumerate() {
-        // The receiver outlives this, so that the channel is open.
-        let _ = queue.send(item);
-    }
-    drop(queue);
-    let (sender, results) = unbounded();
-    let run = || {
-        for (index, item) in &waiting {
-            let _ = sender.send((index, work(item)));
-        }
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let index = next.fetch_add(1, Ordering::Relaxed);
+        Some((index, work(items.get(index)?)))
     };
-    thread::scope(|scope| {
+    let run = || std::iter::from_fn(take).collect::<Vec<_>>();
+    let mut results = thread::scope(|scope| {
         // This thread is one of them: where no other can be started, it does all the work.
+        let mut others = Vec::new();
         for _ in 1..threads.min(items.len()) {
             let thread = thread::Builder::new().name("request".into());
-            if let Err(error) = thread.spawn_scoped(scope, run) {
-                log::error!("failed to start a request thread: {error}");
+            match thread.spawn_scoped(scope, run) {
+                Ok(thread) => others.push(thread),
+                Err(error) => log::error!("failed to start a request thread: {error}"),
             }
         }
-        run();
+        let mut results = run();
+        results.extend(others.into_iter().filter_map(|it| it.join().ok()).flatten());
+        results
     });
-    let mut results: Vec<(usize, R)> = results.try_iter().collect();
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }

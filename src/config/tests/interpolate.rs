@@ -1,66 +1,67 @@
 //! References to variables and files.
 
+use toml::de::DeValue;
+
 use super::*;
+use crate::peers::catalog;
 
-fn fill(text: &str) -> Result<Filled, Vec<Fault>> {
-    interpolate(
-        text,
-        &Surroundings {
-            folder: Path::new("/etc/optoggles"),
-            env: &|name| match name {
-                "TOKEN" => Some("s3".into()),
-                "NESTED" => Some("${TOKEN}\"".into()),
-                _ => None,
-            },
-            read: &|path| match path.to_str() {
-                Some("/etc/optoggles/token") => Ok(b"one\ntwo\r\n".to_vec()),
-                Some("/run/two-lines") => Ok(b"x\n\n".to_vec()),
-                Some("/run/binary") => Ok(vec![0xff]),
-                _ => Err(io::ErrorKind::NotFound.into()),
-            },
-            open_to_others: false,
+/// A string as it is filled, and whether all of it was in the file; else the messages.
+fn fill(text: &str) -> Result<(String, bool), Vec<String>> {
+    let around = Surroundings {
+        folder: Path::new("/etc/optoggles"),
+        env: &|name| match name {
+            "TOKEN" => Some("s3".into()),
+            "NESTED" => Some("${TOKEN}\"".into()),
+            _ => None,
         },
-    )
+        read: &|path| match path.to_str() {
+            Some("/etc/optoggles/token") => Ok(b"one\ntwo\r\n".to_vec()),
+            Some("/run/two-lines") => Ok(b"x\n\n".to_vec()),
+            Some("/run/binary") => Ok(vec![0xff]),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        },
+        open_to_others: false,
+    };
+    let mut cx = Context {
+        around: &around,
+        catalog: &catalog(),
+        groups: &[],
+        problems: Vec::new(),
+    };
+    let (value, place) = (&DeValue::String(text.into()), Place::default());
+    let filled = cx.text(&Node { value, place }, "");
+    let messages = cx.problems.into_iter().map(|problem| problem.message);
+    let messages: Vec<String> = messages.collect();
+    filled.map(|it| (it.value, it.inline)).ok_or(messages)
 }
 
 #[test]
-fn references_are_replaced_and_not_looked_at_again() {
-    for (text, value) in [
-        ("Bearer ${TOKEN}!", "Bearer s3!"),
-        ("${TOKEN}${TOKEN}", "s3s3"),
-        ("${NESTED}", "${TOKEN}\""),
-        ("${file:token}", "one\ntwo"),
-        ("${file:/run/two-lines}", "x\n"),
+fn references_are_replaced_and_not_looked_at_again_and_other_dollars_stay() {
+    for (text, value, inline) in [
+        ("Bearer ${TOKEN}!", "Bearer s3!", false),
+        ("${TOKEN}${TOKEN}", "s3s3", false),
+        ("${NESTED}", "${TOKEN}\"", false),
+        ("${file:token}", "one\ntwo", false),
+        ("${file:/run/two-lines}", "x\n", false),
+        ("5$", "5$", true),
+        ("$TOKEN $$", "$TOKEN $$", true),
+        ("$${TOKEN}", "${TOKEN}", true),
+        ("$$${TOKEN}", "$${TOKEN}", true),
+        ("é$", "é$", true),
     ] {
-        let filled = fill(text).unwrap();
-        assert_eq!((filled.value.as_str(), filled.from_outside), (value, true));
+        assert_eq!(fill(text), Ok((value.to_owned(), inline)));
     }
 }
 
 #[test]
-fn dollars_that_are_no_references_stay() {
-    for (text, value) in [
-        ("5$", "5$"),
-        ("$TOKEN $$", "$TOKEN $$"),
-        ("$${TOKEN}", "${TOKEN}"),
-        ("$$${TOKEN}", "$${TOKEN}"),
-        ("é$", "é$"),
-    ] {
-        let filled = fill(text).unwrap();
-        assert_eq!((filled.value.as_str(), filled.from_outside), (value, false));
-    }
-}
-
-#[test]
-fn everything_that_is_missing_is_named() {
-    let faults = fill("${ONE} ${file:two} ${TOKEN:-three} ${file:/run/binary} ${").unwrap_err();
-    let messages: Vec<&str> = faults.iter().map(|fault| &*fault.message).collect();
+fn everything_that_is_missing_is_named_and_no_default_value_repeated() {
+    let messages = fill("${ONE} ${file:two} ${TOKEN:-three} ${file:/run/binary} ${").unwrap_err();
     assert_eq!(
         messages,
         [
             "the environment variable `ONE` is not set",
-            "cannot read `two`: there is no such file",
-            "`${TOKEN:…}` is not a reference: there are no default values",
+            "cannot read `two`: no such file",
+            "this is not a reference to an environment variable or a file",
             "cannot read `/run/binary`: it is not UTF-8 text",
             "`${` without a closing `}`",
         ]

@@ -1,7 +1,7 @@
 //! What a reload leaves behind.
 
 use super::*;
-use crate::config::tests::configured;
+use crate::config::left_behind;
 
 /// A toggle of LaunchDarkly's.
 fn toggle(key: &str, project: &str, environments: &[&str]) -> String {

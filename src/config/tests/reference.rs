@@ -9,10 +9,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::*;
 use crate::config::keys::{EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TOP, ValueKind};
-use crate::config::problem::Place;
-use crate::config::reader::Context;
-use crate::config::section::Section;
-use crate::config::spec;
+use crate::config::report::Place;
+use crate::config::section::{Context, Section};
+use crate::config::values::object;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -45,8 +44,8 @@ fn in_words(kind: ValueKind) -> String {
         ValueKind::Number(low, high) => format!("Integer from {low} to {high}"),
         ValueKind::Bool => "Boolean".into(),
         ValueKind::MaxRemoval => "Share, integer or \"off\"".into(),
-        ValueKind::Token | ValueKind::BearerToken => "Secret".into(),
-        ValueKind::Headers => "Table of secrets".into(),
+        ValueKind::Token(_) | ValueKind::BearerToken(_) => "Secret".into(),
+        ValueKind::Headers(_) => "Table of secrets".into(),
         ValueKind::CaFile
         | ValueKind::CertFile
         | ValueKind::KeyFile
@@ -106,18 +105,11 @@ fn reference(catalog: &Catalog) -> String {
     let mut page = String::from(
         ".\\\" Made of src/config/keys.rs and the files of the types: SNAPSHOTS=overwrite cargo test\n",
     );
-    let says = |path: &[&str], name: &str| match path {
-        ["sources"] => catalog
-            .sources
-            .iter()
-            .find(|it| it.name == name)
-            .map(|it| it.says),
-        ["target"] => catalog
-            .targets
-            .iter()
-            .find(|it| it.name == name)
-            .map(|it| it.says),
-        _ => None,
+    let targets = catalog.targets.iter().map(|it| &it.peer);
+    let peers: Vec<_> = catalog.sources.iter().copied().chain(targets).collect();
+    let says = |path: &[&str], name: &str| {
+        let peer = peers.iter().find(|it| it.name == name);
+        peer.filter(|_| path.len() == 1).map_or("", |it| it.says)
     };
     for Group { path, types, .. } in catalog.groups() {
         let header = match path {
@@ -135,7 +127,8 @@ fn reference(catalog: &Catalog) -> String {
                 _ => format!("{header} of type {name}"),
             };
             page += &format!(".Ss {title}\n");
-            if let Some(says) = says(path, name).filter(|says| !says.is_empty()) {
+            let says = says(path, name);
+            if !says.is_empty() {
                 page += &mdoc(says);
             }
             page += &items(&keys, name);
@@ -145,7 +138,7 @@ fn reference(catalog: &Catalog) -> String {
         if let Spec::Free(reserved) = target.spec {
             let reserved = reserved.iter().map(|key| format!("`{key}`"));
             let reserved = reserved.collect::<Vec<_>>().join(" and ");
-            page += &format!(".Ss [toggles.spec] with {}\n", target.name);
+            page += &format!(".Ss [toggles.spec] with {}\n", target.peer.name);
             page += &mdoc(&format!(
                 "Any keys but {reserved}. They become JSON as they are."
             ));
@@ -209,7 +202,7 @@ fn value_schema(key: &Key) -> Value {
         }
         ValueKind::Bool => json!({ "type": "boolean" }),
         ValueKind::MaxRemoval => json!({ "type": ["string", "integer"], "minimum": 0 }),
-        ValueKind::Headers => json!({ "type": "object", "additionalProperties": string }),
+        ValueKind::Headers(_) => json!({ "type": "object", "additionalProperties": string }),
         ValueKind::Values => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } })
         }
@@ -285,7 +278,7 @@ fn schema(catalog: &Catalog) -> Value {
         let is_required = keys.iter().any(|key| key.need == Need::Required);
         let required: &[&str] = if is_required { &["spec"] } else { &[] };
         let toggle = json!({ "properties": { "spec": spec }, "required": required });
-        let is_it = json!({ "properties": { "type": { "const": target.name } } });
+        let is_it = json!({ "properties": { "type": { "const": target.peer.name } } });
         Some(json!({
             "if": { "properties": { "target": is_it } },
             "then": { "properties": { "toggles": { "items": toggle } } },
@@ -312,7 +305,7 @@ fn as_json(text: &str) -> Value {
         problems: Vec::new(),
     };
     let root = Section::new(tree.get_ref(), Place::default());
-    Value::Object(spec::object(&root, &mut cx).unwrap())
+    Value::Object(object(&mut cx, &root).unwrap())
 }
 
 #[test]
@@ -350,5 +343,5 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
     ] {
         assert!(!validator.is_valid(&as_json(&wrong)), "{wrong}");
     }
-    assert!(validator.is_valid(&as_json(RIGHT)));
+    assert!(validator.is_valid(&as_json(VALID)));
 }

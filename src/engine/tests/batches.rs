@@ -58,43 +58,6 @@ fn what_a_read_of_several_does_not_tell_is_read_by_itself_at_the_same_time() {
 }
 
 #[test]
-fn at_a_resync_all_are_read_together_again() {
-    let mut bench = told_nothing(3);
-    bench.jobs();
-    for toggle in 0..2 {
-        bench.done(read(toggle, Ok(present(&[]))));
-    }
-    for _ in 0..20 {
-        bench.done(read(2, Err(failure(Kind::Timeout))));
-        bench.wait(Duration::from_secs(16));
-        let jobs = reads(&mut bench);
-        if jobs != ["read 2"] {
-            assert_eq!(jobs, ["read 0 1 2"]);
-            return;
-        }
-    }
-    panic!("there was no resync");
-}
-
-#[test]
-fn after_a_429_nothing_more_is_read_until_its_pause_is_over() {
-    let mut bench = told_nothing(20);
-    assert_eq!(reads(&mut bench).len(), 4);
-    bench.done(read(0, Ok(present(&[]))));
-    bench.done(read(1, Ok(present(&[]))));
-    assert_eq!(reads(&mut bench), ["read 4", "read 5"]);
-    let refused = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(10)));
-    bench.done(read(2, Err(refused)));
-    for toggle in 3..6 {
-        bench.done(read(toggle, Ok(present(&[]))));
-    }
-    bench.millis(9_999);
-    assert_eq!(reads(&mut bench), Vec::<String>::new());
-    bench.millis(1);
-    assert_eq!(reads(&mut bench).len(), 4);
-}
-
-#[test]
 fn a_target_that_never_tells_of_a_toggle_is_a_failure_and_not_a_storm() {
     let mut bench = told_nothing(1);
     assert_eq!(reads(&mut bench), ["read 0"]);

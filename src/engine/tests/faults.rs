@@ -15,21 +15,7 @@ fn registered() -> Bench {
         resync_interval: None,
         ..config(vec![opal()], &[0])
     };
-    let mut bench = Bench::new(config, Mode::Serve, false);
-    bench.jobs();
-    bench.done(created(0, Ok(new_toggle(false))));
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
-    answer_query(&mut bench);
-    assert_eq!(bench.jobs(), ["update 0 "]);
-    bench.done(applied(0, Ok(())));
-    bench
-}
-
-fn answer_query(bench: &mut Bench) {
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(Users::default())));
+    Bench::settled(config, false)
 }
 
 fn lasting(seconds: f64) -> Origin {
@@ -37,22 +23,6 @@ fn lasting(seconds: f64) -> Origin {
         expires_in: Duration::try_from_secs_f64(seconds).ok(),
         ..Access::bearer(address("http://opa:8181"), None)
     })
-}
-
-#[test]
-fn a_pause_without_end_lasts_five_minutes() {
-    for kind in [Kind::Status(429), Kind::Status(503)] {
-        let mut bench = registered();
-        bench.callback(0);
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
-        assert_eq!(bench.jobs(), ["update 0 ann"]);
-        bench.done(applied(0, Err(pausing(kind))));
-        bench.millis(299_999);
-        assert!(!bench.jobs().contains(&"update 0 ann".to_owned()));
-        bench.millis(1);
-        assert!(bench.jobs().contains(&"update 0 ann".to_owned()));
-    }
 }
 
 #[test]
@@ -88,23 +58,6 @@ fn an_authorization_is_renewed_neither_in_a_loop_nor_never_whatever_its_lifetime
 }
 
 #[test]
-fn a_watch_that_works_again_is_followed_by_a_pass() {
-    let mut bench = registered();
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Err(failure(Kind::Refused))));
-    bench.millis(500);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(true)));
-    // Whoever we could not reach may not have reached us.
-    answer_query(&mut bench);
-    bench.millis(30_000);
-    assert_eq!(bench.jobs(), ["watch 0"]);
-    bench.done(Done::Watch(0, Ok(true)));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-}
-
-#[test]
 fn opal_is_asked_for_opa_where_somebody_else_answers_at_its_address() {
     for kind in [
         Kind::Refused,
@@ -136,18 +89,4 @@ fn nothing_but_the_farewell_is_sent_after_the_stop() {
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.done(Done::Leave(0, Ok(())));
     assert!(bench.engine.is_idle());
-}
-
-#[test]
-fn a_registration_that_waits_for_its_retry_is_not_made_after_the_farewell() {
-    let mut bench = Bench::serve(config(vec![opal()], &[]));
-    bench.jobs();
-    bench.done(Done::Discover(0, Ok(access())));
-    assert_eq!(bench.jobs(), ["register 0"]);
-    bench.done(Done::Register(0, Err(failure(Kind::Status(500)))));
-    bench.handle(Event::Stop);
-    assert_eq!(bench.jobs(), ["leave 0"]);
-    bench.millis(1000);
-    bench.done(Done::Leave(0, Ok(())));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
 }

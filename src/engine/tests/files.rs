@@ -15,10 +15,6 @@ fn holding(text: &str) -> Done {
     Done::Discover(0, Ok(Origin::File(Arc::new(document))))
 }
 
-fn failing(kind: Kind) -> Done {
-    Done::Discover(0, Err(failure(kind)))
-}
-
 /// A daemon that is in sync with a file that allows nobody.
 fn in_sync() -> Bench {
     let mut bench = Bench::serve(config(vec![file()], &[0]));
@@ -61,7 +57,7 @@ fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.millis(1000);
     assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(failing(Kind::Answer));
+    bench.done(Done::Discover(0, Err(failure(Kind::Answer))));
     bench.done(Done::Query(0, Ok(users(&["mallory"]))));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.millis(1000);
@@ -70,45 +66,6 @@ fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
-}
-
-#[test]
-fn a_resync_restores_no_users_that_a_file_had_once() {
-    let mut bench = in_sync();
-    bench.wait(Duration::from_secs(299));
-    assert_eq!(bench.jobs(), ["discover 0"]);
-    bench.done(failing(Kind::Answer));
-    bench.wait(Duration::from_secs(2));
-    assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
-    bench.done(read(0, Ok(present(&["eve"]))));
-    assert_eq!(bench.jobs(), Vec::<String>::new());
-    bench.done(holding("{}"));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["bob"]))));
-    assert_eq!(
-        bench.jobs(),
-        ["discover 0"],
-        "the look began before the target was read"
-    );
-    bench.done(holding("{}"));
-    assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["bob"]))));
-    assert_eq!(bench.jobs(), ["update 0 bob"]);
-}
-
-#[test]
-fn a_single_pass_reads_a_file_again_unless_it_is_not_there() {
-    for (kind, again) in [(Kind::Answer, true), (Kind::File, false)] {
-        let mut bench = Bench::new(config(vec![file()], &[0]), once(false), true);
-        assert_eq!(bench.jobs(), ["discover 0", "read 0"]);
-        bench.done(read(0, Ok(present(&[]))));
-        bench.done(failing(kind));
-        assert_eq!(bench.engine.is_finished(), !again);
-        bench.millis(500);
-        let expected: &[&str] = if again { &["discover 0"] } else { &[] };
-        assert_eq!(bench.jobs(), expected);
-        assert!(bench.engine.outcome(0).1.is_err());
-    }
 }
 
 #[test]

@@ -5,11 +5,15 @@ use super::*;
 use crate::config::MaxRemoval;
 use crate::plan::Environment;
 
-/// One toggle with a limit, which the target says these have.
-fn limited(limit: MaxRemoval, observed: &[&str]) -> Bench {
+pub(super) fn with_limit(limit: MaxRemoval) -> Config {
     let mut config = config(vec![opa()], &[0]);
     config.toggles[0].max_removal = limit;
-    let mut bench = Bench::serve(config);
+    config
+}
+
+/// One toggle with a limit, which the target says these have.
+fn limited(limit: MaxRemoval, observed: &[&str]) -> Bench {
+    let mut bench = Bench::serve(with_limit(limit));
     assert_eq!(bench.jobs(), ["query 0", "read 0"]);
     bench.done(read(0, Ok(present(observed))));
     bench
@@ -26,30 +30,11 @@ fn allow(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
     }
 }
 
-fn again(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
-    bench.callback(0);
-    assert_eq!(bench.jobs(), ["query 0"]);
-    allow(bench, keys)
-}
-
 fn state(bench: &Bench) -> State {
     bench.engine.toggle(0).state
 }
 
-const NOTHING: Vec<String> = Vec::new();
 const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
-
-#[test]
-fn a_held_change_that_the_policy_takes_back_is_over() {
-    let mut bench = limited(HALF, &["a", "b"]);
-    assert_eq!(allow(&mut bench, &[]), NOTHING);
-    assert_eq!(state(&bench), State::Held);
-    assert_eq!(again(&mut bench, &["a", "b"]), ["read 0"]);
-    bench.done(read(0, Ok(present(&["a", "b"]))));
-    assert_eq!(bench.jobs(), NOTHING);
-    assert_eq!(state(&bench), State::InSync);
-    assert!(!bench.is_failing());
-}
 
 #[test]
 fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
@@ -74,41 +59,9 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
     }
 }
 
-/// A target that cannot be read, and a toggle that has just been found there.
-fn blind(desired: &[&str]) -> (Bench, Vec<String>) {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = HALF;
-    let mut bench = Bench::new(config, Mode::Serve, false);
-    assert_eq!(bench.jobs(), ["query 0", "create 0"]);
-    let found = Present::plain(true, None);
-    bench.done(created(0, Ok(Applied::Found(Observed::Present(found)))));
-    let jobs = allow(&mut bench, desired);
-    (bench, jobs)
-}
-
-#[test]
-fn where_it_is_not_known_who_has_a_toggle_only_an_empty_set_is_held() {
-    let (bench, jobs) = blind(&[]);
-    assert_eq!(jobs, NOTHING);
-    assert_eq!(state(&bench), State::Held);
-    let (mut bench, jobs) = blind(&["a", "b", "c"]);
-    assert_eq!(jobs, ["update 0 a b c"]);
-    bench.done(applied(0, Ok(())));
-    assert_eq!(again(&mut bench, &["a"]), NOTHING, "now it is known");
-    bench.wait(Duration::from_secs(300));
-    let jobs = bench.jobs();
-    assert!(
-        !jobs.iter().any(|job| job.starts_with("update")),
-        "{jobs:?}"
-    );
-    assert_eq!(state(&bench), State::Held, "also after a resync");
-}
-
 /// One toggle with a limit, in environments of which the target says that these have it, or does not
 /// tell who.
 fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = limit;
     let mut terms = target_terms(true, &[None]);
     let names = (0..observed.len()).map(|number| number.to_string());
     let toggle = ToggleTerms {
@@ -116,7 +69,7 @@ fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
         environments: names.collect(),
     };
     terms.toggles.insert(0, toggle);
-    let mut bench = Bench::with_terms(config, Mode::Serve, terms);
+    let mut bench = Bench::with_terms(with_limit(limit), Mode::Serve, terms);
     bench.jobs();
     let environments = observed.iter().map(|keys| Environment {
         users: keys.map(|keys| Arc::new(users(keys))),
@@ -133,14 +86,31 @@ fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
 }
 
 #[test]
-fn each_environment_has_its_limit_and_what_is_held_in_one_holds_nothing_in_another() {
-    let observed = [Some(&["a", "b", "c", "d"][..]), None];
-    for (desired, sent, held) in [
-        (&["a"][..], &["update 0/1 a"][..], Some("3 of 4 users")),
-        (&[], &[], Some("4 of 4 users")),
-        (&["a", "b"], &["update 0 a b"], None),
+fn the_limit_holds_in_each_environment_separately() {
+    const FOUR: &[&str] = &["a", "b", "c", "d"];
+    const ONE: MaxRemoval = MaxRemoval::Users(1);
+    let one_unknown = [Some(FOUR), None];
+    for (limit, observed, desired, sent, held) in [
+        (
+            HALF,
+            one_unknown,
+            &["a"][..],
+            &["update 0/1 a"][..],
+            Some("3 of 4 users"),
+        ),
+        (HALF, one_unknown, &[], &[], Some("4 of 4 users")),
+        (HALF, one_unknown, &["a", "b"], &["update 0 a b"], None),
+        (HALF, [Some(&[]), None], &[], &[], Some("not known who has")),
+        // The share is larger in the other one.
+        (
+            ONE,
+            [Some(&["x"]), Some(FOUR)],
+            &["a", "b"],
+            &["update 0 a b"],
+            Some("2 of 4 users"),
+        ),
     ] {
-        let mut bench = in_environments(HALF, &observed);
+        let mut bench = in_environments(limit, &observed);
         assert_eq!(allow(&mut bench, desired), sent);
         let troubles = troubles_of(&bench.engine, 0);
         let words = troubles.first().map(|trouble| trouble.failure.to_string());
@@ -150,47 +120,22 @@ fn each_environment_has_its_limit_and_what_is_held_in_one_holds_nothing_in_anoth
     }
 }
 
-#[test]
-fn nobody_is_held_where_one_environment_is_not_known_and_the_others_have_nobody() {
-    let mut bench = in_environments(HALF, &[Some(&[]), None]);
-    assert_eq!(allow(&mut bench, &[]), NOTHING);
-    assert_eq!(state(&bench), State::Held);
-    let words = troubles_of(&bench.engine, 0)[0].failure.to_string();
-    assert!(words.contains("not known who has the toggle"), "{words}");
-}
-
-#[test]
-fn a_number_of_users_holds_in_every_environment_and_not_only_where_the_share_is_the_largest() {
-    let observed = [Some(&["x"][..]), Some(&["a", "b", "c", "d", "e"])];
-    let mut bench = in_environments(MaxRemoval::Users(1), &observed);
-    assert_eq!(allow(&mut bench, &["a", "b", "c"]), ["update 0 a b c"]);
-    let words = troubles_of(&bench.engine, 0)[0].failure.to_string();
-    assert!(words.contains("2 of 5 users"), "{words}");
-}
-
 /// Whether one pass ends with its toggle held, at a target that finds it like this.
 fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = HALF;
-    let mut bench = Bench::new(config, once(dry_run), *found != Observed::Unknown);
-    let mut jobs = bench.jobs();
-    while let Some(job) = jobs.pop() {
-        bench.done(match job.split(' ').next() {
-            Some("query") => Done::Query(0, Ok(users(desired))),
-            Some("read") => read(0, Ok(found.clone())),
-            Some("create") if *found == Observed::Absent => {
-                let nobody = Some(Arc::default());
-                created(0, Ok(Applied::Created(Present::plain(true, nobody))))
-            }
-            Some("create") => {
+    let mut bench = Bench::new(with_limit(HALF), once(dry_run), *found != Observed::Unknown);
+    bench.answer(|job| {
+        Some(match job.split(' ').next()? {
+            "query" => Done::Query(0, Ok(users(desired))),
+            "read" => read(0, Ok(found.clone())),
+            "create" if *found == Observed::Absent => created(0, Ok(new_toggle(true))),
+            "create" => {
                 let unread = Present::plain(true, None);
                 created(0, Ok(Applied::Found(Observed::Present(unread))))
             }
-            Some("describe") => described(0, Ok(())),
+            "describe" => described(0, Ok(())),
             _ => applied(0, Ok(())),
-        });
-        jobs.extend(bench.jobs());
-    }
+        })
+    });
     assert!(bench.engine.is_finished());
     let troubles = bench.engine.outcome(0).1.err().unwrap_or_default();
     troubles.iter().any(|it| it.trouble.failure.is_held())

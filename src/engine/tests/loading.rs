@@ -23,25 +23,6 @@ fn loaded(process: Option<&str>) -> (Loading, Instant) {
 }
 
 #[test]
-fn an_opa_that_tells_nothing_is_taken_as_it_is() {
-    let mut loading = Loading::default();
-    let nothing = evidence(None, None, None);
-    assert_eq!(loading.judge(&nothing, Instant::now()), Verdict::Ready);
-}
-
-#[test]
-fn an_opa_without_data_is_not_ready_whatever_its_health_policy_says() {
-    for says in [None, Some(true), Some(false)] {
-        let (mut loading, now) = (Loading::default(), Instant::now());
-        let empty = evidence(Some("a"), says, Some((0, 1)));
-        assert_eq!(loading.judge(&empty, now), Verdict::NotReady);
-        assert_eq!(loading.judge(&empty, now), Verdict::NotReady);
-        let full = evidence(Some("a"), Some(true), Some((1, 1)));
-        assert_eq!(loading.judge(&full, now), Verdict::Ready);
-    }
-}
-
-#[test]
 fn a_failure_to_tell_is_no_answer_once_it_has_told() {
     let (mut loading, now) = loaded(None);
     let silent = evidence(None, Some(true), None);
@@ -177,13 +158,9 @@ fn an_opal_that_loads_no_data_needs_to_load_none() {
         assert_eq!(loading.judge(&new, now), Verdict::Restarted);
         match is_told {
             true => loading.loads_no_data(),
-            false => [Load::Nothing; 2]
-                .into_iter()
-                .for_each(|load| loading.reported(load)),
+            false => (0..2).for_each(|_| loading.reported(Load::Nothing)),
         }
-        [Load::Policy; 2]
-            .into_iter()
-            .for_each(|load| loading.reported(load));
+        (0..2).for_each(|_| loading.reported(Load::Policy));
         assert_eq!(loading.judge(&told, now), Verdict::Ready);
     }
 }

@@ -152,7 +152,7 @@ fn an_environment_that_the_target_does_not_have_fails_by_itself() {
 /// Two targets, and a toggle at each; both follow one rule.
 fn two_targets() -> Bench {
     let mut both = config(vec![opa()], &[0, 0]);
-    both.targets.push(config::Target {
+    both.targets.push(crate::config::Target {
         id: "other".to_owned(),
         ..both.targets[0].clone()
     });

@@ -1,6 +1,6 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
-use super::super::State;
+use super::limit::with_limit;
 use super::reload::reload;
 use super::*;
 use crate::config::MaxRemoval;
@@ -9,15 +9,9 @@ const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 const MANY: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const NOTHING: [&str; 0] = [];
 
-fn limited() -> Config {
-    let mut config = config(vec![opa()], &[0]);
-    config.toggles[0].max_removal = HALF;
-    config
-}
-
 /// A target that cannot be read, and a toggle of which these users were sent.
 fn sent(keys: &[&str]) -> Bench {
-    let mut bench = Bench::new(limited(), Mode::Serve, false);
+    let mut bench = Bench::new(with_limit(HALF), Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     bench.done(created(0, Ok(new_toggle(false))));
     bench.done(Done::Query(0, Ok(users(keys))));
@@ -47,24 +41,10 @@ fn sent_for_a(bench: &mut Bench) -> Vec<String> {
 }
 
 #[test]
-fn a_reload_that_only_renews_the_targets_token_does_not_end_a_hold() {
-    let mut renewed = limited();
-    with_header(&mut renewed, "Authorization", "new");
-    for (what, changed) in [("nothing", limited()), ("the token", renewed)] {
-        let mut before = sent(&["a", "b", "c", "d"]);
-        assert_eq!(allow(&mut before, &["a"]), NOTHING);
-        assert_eq!(before.engine.toggle(0).state, State::Held);
-        let (_, mut next) = reload(before, changed);
-        assert_eq!(sent_for_a(&mut next), NOTHING, "changed: {what}");
-        assert_eq!(next.engine.toggle(0).state, State::Held, "changed: {what}");
-    }
-}
-
-#[test]
 fn the_limit_knows_what_was_in_flight_at_a_reload() {
     let mut before = sent(&["a", "b"]);
     assert_eq!(allow(&mut before, &MANY), ["update 0 a b c d e f g h"]);
-    let (mut old, mut next) = reload(before, limited());
+    let (mut old, mut next) = reload(before, with_limit(HALF));
     old.done(applied(0, Ok(())));
     next.handle(Event::Ended(0, Part::Environment(0)));
     assert_eq!(sent_for_a(&mut next), NOTHING, "7 of 8 users would go");
@@ -82,14 +62,18 @@ fn the_limit_counts_who_may_have_come_with_an_update_that_was_lost() {
 #[test]
 fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
     for answer in [Ok(ready(Some(false))), Err(failure(Kind::Refused))] {
-        let mut bench = super::connecting::connected(super::connecting::waiting_opal());
-        assert_eq!(bench.jobs(), ["ready 0"]);
+        let config = config(vec![super::connecting::waiting_opal()], &[0, 0]);
+        let mut bench = Bench::settled(config, true);
+        bench.callback(0);
+        bench.jobs();
         bench.done(Done::Ready(0, Ok(ready(Some(true)))));
-        assert_eq!(bench.jobs(), ["query 0"]);
+        assert_eq!(bench.jobs(), ["query 0", "query 1"]);
         bench.done(Done::Query(0, Ok(users(&["ann"]))));
         assert_eq!(bench.jobs(), ["update 0 ann"]);
-        bench.done(applied(0, Ok(())));
-        // OPA is restarted, OPAL calls, and ann is taken away by hand.
+        let busy = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(5)));
+        bench.done(applied(0, Err(busy)));
+        // This update waits for the end of the pause. Meanwhile OPA is restarted, and OPAL calls.
+        bench.done(Done::Query(1, Ok(users(&["ann"]))));
         bench.callback(0);
         for _ in 0..1400 {
             let sent = bench.answer(|job| match job {
@@ -97,6 +81,7 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
                 "watch 0" => Some(Done::Watch(0, Ok(true))),
                 "discover 0" => Some(Done::Discover(0, Ok(access()))),
                 "read 0" => Some(read(0, Ok(present(&[])))),
+                "read 1" => Some(read(1, Ok(present(&[])))),
                 _ => None,
             });
             assert_eq!(sent, NOTHING, "{answer:?}");

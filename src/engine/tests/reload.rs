@@ -20,18 +20,7 @@ pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
 
 /// One OPAL source, and two toggles that are in sync with nobody.
 fn in_step() -> Bench {
-    let mut bench = Bench::serve(config(vec![opal()], &[0, 0]));
-    bench.jobs();
-    bench.done(read(0, Ok(present(&[]))));
-    bench.done(read(1, Ok(present(&[]))));
-    bench.done(Done::Discover(0, Ok(access())));
-    bench.jobs();
-    bench.done(Done::Register(0, Ok(())));
-    assert_eq!(bench.jobs(), ["query 0", "query 1"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
-    bench.done(Done::Query(1, Ok(users(&[]))));
-    assert_eq!(bench.jobs(), [""; 0]);
-    bench
+    Bench::settled(config(vec![opal()], &[0, 0]), true)
 }
 
 #[test]
@@ -83,20 +72,4 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     assert!(!next.jobs().contains(&"read 0".to_owned()));
     next.millis(1);
     assert!(next.jobs().contains(&"read 0".to_owned()));
-}
-
-#[test]
-fn a_source_that_goes_is_left_once_its_registration_has_ended() {
-    let mut before = Bench::serve(config(vec![opal()], &[0]));
-    before.jobs();
-    before.done(read(0, Ok(present(&[]))));
-    before.done(Done::Discover(0, Ok(access())));
-    assert_eq!(before.jobs(), ["register 0"]);
-    let (mut old, mut next) = reload(before, config(vec![opa()], &[0]));
-    assert_eq!(old.jobs(), [""; 0]);
-    old.done(Done::Register(0, Ok(())));
-    assert_eq!(old.jobs(), ["leave 0"]);
-    old.done(Done::Leave(0, Ok(())));
-    assert!(old.engine.is_idle());
-    assert!(next.jobs().contains(&"query 0".to_owned()));
 }

@@ -1,13 +1,14 @@
-//! The text of a file of flags, taken apart as far as it is changed: all else stays as it was
-//! written.
+//! The text of a file of flags, parsed only where it is changed: all else stays as it was written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
-use super::flag::Flag;
 use crate::error::{Failure, Kind, describe_json};
+use crate::users::Users;
 
 /// What a new file begins with. Editors check and complete by the schema.
 const NEW: &str = r#"{"$schema": "https://flagd.dev/schema/v0/flags.json"}"#;
@@ -17,57 +18,49 @@ pub(super) struct Definition<'t> {
     /// For messages.
     name: String,
     others: BTreeMap<String, &'t RawValue>,
-    flags: BTreeMap<String, Entry<'t>>,
+    flags: BTreeMap<String, Part<'t, Flag<'t>>>,
 }
 
+/// What stays as it was written, or what takes its place.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Entry<'t> {
+enum Part<'t, T> {
     Kept(&'t RawValue),
-    Changed(Flag<'t>),
-}
-
-/// A member of the file, in the order of its names.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Member<'a> {
-    Kept(&'a RawValue),
-    Flags(&'a BTreeMap<String, Entry<'a>>),
+    Changed(T),
 }
 
 impl<'t> Definition<'t> {
-    /// Takes a text apart, which messages call `name`; none: that of a new file.
+    /// Parses a text, which messages call `name`; none: that of a new file.
     pub(super) fn parse(name: &str, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
         let unreadable = |error: serde_json::Error| {
             let help = match error.is_eof() {
-                true => "it may not be written to its end yet",
-                false => "mend it, or move it away and a new one is written",
+                true => "it may not be fully written yet",
+                false => "correct it, or move it away to have a new one written",
             };
             let words = format!("{name} {}: {help}", describe_json(&error));
             Failure::new(Kind::Answer, words)
         };
-        // It may be about to be written, so that it is not taken for a new one.
+        // It may be about to be written, so it does not count as a new one.
         if text.is_some_and(|text| text.trim_ascii().is_empty()) {
             let words = format!("{name} is empty: remove it, or write `{{}}` into it");
             return Err(Failure::new(Kind::Answer, words));
         }
         let mut others: BTreeMap<String, &RawValue> =
             serde_json::from_str(text.unwrap_or(NEW)).map_err(unreadable)?;
-        let flags = match others.remove("flags") {
+        let flags: BTreeMap<String, &RawValue> = match others.remove("flags") {
             None => BTreeMap::new(),
             Some(flags) => serde_json::from_str(flags.get()).map_err(|_| {
                 let words = format!(
-                    "the flags of {name} are no object: write them as `\"flags\": {{\"key\": {{…}}}}`"
+                    "the flags of {name} are not an object: write `\"flags\": {{\"key\": {{…}}}}`"
                 );
                 Failure::new(Kind::Misfit, words)
             })?,
         };
-        let flags: BTreeMap<String, &RawValue> = flags;
         let flags = flags.into_iter();
         Ok(Definition {
             name: name.to_owned(),
             others,
-            flags: flags.map(|(key, flag)| (key, Entry::Kept(flag))).collect(),
+            flags: flags.map(|(key, flag)| (key, Part::Kept(flag))).collect(),
         })
     }
 
@@ -75,45 +68,162 @@ impl<'t> Definition<'t> {
         self.flags.len()
     }
 
-    /// A flag, if it is there; an error where it is not boolean.
+    /// A flag, if there is one; an error where it is not boolean.
     pub(super) fn flag(&self, key: &str) -> Result<Option<Flag<'t>>, Failure> {
         let flag = match self.flags.get(key) {
             None => return Ok(None),
-            Some(Entry::Changed(flag)) => return Ok(Some(flag.clone())),
-            Some(Entry::Kept(flag)) => Flag::parse(flag),
+            Some(Part::Changed(flag)) => return Ok(Some(flag.clone())),
+            Some(Part::Kept(flag)) => Flag::parse(flag),
         };
         flag.map(Some).ok_or_else(|| {
             let words = format!(
-                "the flag {key} in {} is not boolean: give the toggle another key, or take the \
-                 flag away",
+                "the flag {key} in {} is not boolean: give the toggle another key, or remove the flag",
                 self.name
             );
             Failure::new(Kind::Misfit, words)
         })
     }
 
-    /// Puts a flag in the place of the one with this key.
     pub(super) fn put(&mut self, key: &str, flag: Flag<'t>) {
-        self.flags.insert(key.to_owned(), Entry::Changed(flag));
+        self.flags.insert(key.to_owned(), Part::Changed(flag));
     }
 
-    /// The whole, in the order of the keys, a line for each user, so that a commit shows who comes
-    /// and who goes. Where it cannot be said in JSON, the file has to stay as it is.
+    /// The whole text in the order of its keys, a line for each user, so that a commit shows who comes and
+    /// goes.
     pub(super) fn to_text(&self) -> Result<String, Failure> {
         let others = self.others.iter();
-        let mut members: BTreeMap<&str, Member> = others
-            .map(|(name, value)| (name.as_str(), Member::Kept(value)))
+        let mut members: BTreeMap<&str, Part<_>> = others
+            .map(|(name, value)| (name.as_str(), Part::Kept(value)))
             .collect();
-        members.insert("flags", Member::Flags(&self.flags));
+        members.insert("flags", Part::Changed(&self.flags));
         let mut text = serde_json::to_string_pretty(&members).map_err(|error| {
             let words = format!(
                 "the flags of {} cannot be written as JSON: {error}: the file stays as it is; \
-                 report this as a bug of optoggles",
+                 please report this bug of optoggles",
                 self.name
             );
             Failure::new(Kind::Setup, words)
         })?;
         text.push('\n');
         Ok(text)
+    }
+}
+
+/// A boolean flag, on for those whose targeting key is listed and off for all others, by its members. What of
+/// them is not ours stays as it was written.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub(super) struct Flag<'t>(BTreeMap<String, Member<'t>>);
+
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Member<'t> {
+    Kept(&'t RawValue),
+    Value(Value),
+    Targeting(Targeting<Arc<Users>>),
+}
+
+/// `{"if": [{"in": [{"var": "targetingKey"}, [users]]}, "on", "off"]}`
+///
+/// Each operator is an object with one member of its name, as serde reads and writes an enum. A struct
+/// would be read from a list too, member by member.
+#[derive(Clone, Deserialize, Serialize)]
+enum Targeting<U> {
+    #[serde(rename = "if")]
+    If(Condition<U>, String, String),
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+enum Condition<U> {
+    #[serde(rename = "in")]
+    In(Var, U),
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+enum Var {
+    #[serde(rename = "var")]
+    Var(String),
+}
+
+/// The members that are the same in each flag.
+fn fixed() -> [(&'static str, Value); 3] {
+    [
+        ("state", json!("ENABLED")),
+        ("variants", json!({ "off": false, "on": true })),
+        ("defaultVariant", json!("off")),
+    ]
+}
+
+/// The evaluation context's member that names the user.
+const TARGETING_KEY: &str = "targetingKey";
+
+impl Default for Flag<'_> {
+    /// A flag that is on for nobody.
+    fn default() -> Self {
+        let mut flag = Flag(BTreeMap::new());
+        flag.turn_on_for(&Arc::default());
+        flag
+    }
+}
+
+impl<'t> Flag<'t> {
+    /// Parses a flag; none where it is not boolean.
+    pub(super) fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_str(flag.get()).ok()?;
+        let members = members.into_iter();
+        let kept = members.map(|(name, value)| (name, Member::Kept(value)));
+        let flag = Flag(kept.collect());
+        let variants: BTreeMap<String, Value> = flag.read("variants")?;
+        variants.values().all(Value::is_boolean).then_some(flag)
+    }
+
+    /// Whom the targeting names, where it is written as ours is.
+    pub(super) fn users(&self) -> Option<Users> {
+        let targeting: Targeting<Users> = self.read("targeting")?;
+        let Targeting::If(Condition::In(Var::Var(var), users), then, otherwise) = targeting;
+        let is_ours = var == TARGETING_KEY && then == "on" && otherwise == "off";
+        is_ours.then_some(users)
+    }
+
+    /// Whether all but the users is as it should be.
+    pub(super) fn is_in_order(&self) -> bool {
+        let mut fixed = fixed().into_iter();
+        fixed.all(|(name, value)| self.read::<Value>(name) == Some(value))
+    }
+
+    /// Whether its metadata are those of the `spec`, where that has any.
+    pub(super) fn follows(&self, spec: &Map<String, Value>) -> bool {
+        let desired = spec.get("metadata");
+        desired.is_none_or(|desired| self.read::<Value>("metadata").as_ref() == Some(desired))
+    }
+
+    /// Turns it on for exactly these users.
+    pub(super) fn turn_on_for(&mut self, users: &Arc<Users>) {
+        let var = Var::Var(TARGETING_KEY.to_owned());
+        let condition = Condition::In(var, Arc::clone(users));
+        let targeting = Targeting::If(condition, "on".to_owned(), "off".to_owned());
+        for (name, value) in fixed() {
+            self.set(name, Member::Value(value));
+        }
+        self.set("targeting", Member::Targeting(targeting));
+    }
+
+    /// Gives it the metadata of the `spec`, where that has any.
+    pub(super) fn describe(&mut self, spec: &Map<String, Value>) {
+        if let Some(metadata) = spec.get("metadata") {
+            self.set("metadata", Member::Value(metadata.clone()));
+        }
+    }
+
+    fn set(&mut self, name: &str, member: Member<'t>) {
+        self.0.insert(name.to_owned(), member);
+    }
+
+    /// A member as it was written, where it is of this type.
+    fn read<'a, T: Deserialize<'a>>(&'a self, name: &str) -> Option<T> {
+        match self.0.get(name)? {
+            Member::Kept(value) => serde_json::from_str(value.get()).ok(),
+            _ => None,
+        }
     }
 }

@@ -9,15 +9,14 @@ use std::time::Instant;
 use rustix::fs::{Access, access};
 use tempfile::NamedTempFile;
 
+use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
-use crate::seconds::Seconds;
 
-/// A file that is replaced as a whole.
 pub(super) struct File {
     path: PathBuf,
 }
 
-/// How many links may lead to it, one to the next: as many as Linux follows.
+/// How many links may lead to it: as many as Linux follows.
 const LINKS: usize = 40;
 
 /// The permissions of a new file, less the process's umask.
@@ -45,7 +44,7 @@ impl File {
         }
     }
 
-    /// Replaces it. Its mode and owner stay as they are; where that cannot be, so does the file.
+    /// Replaces it with its mode and owner; where that cannot be, the file stays as it is.
     pub(super) fn replace(&self, text: &str) -> Result<(), Failure> {
         let start = Instant::now();
         self.try_replace(text)
@@ -58,12 +57,11 @@ impl File {
 
     /// Fails where it cannot be replaced, if that shows without doing it.
     pub(super) fn check_folder(&self) -> Result<(), Failure> {
-        let may_write = |path: PathBuf| {
-            access(folder_of(&path), Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)
-        };
-        self.real_path()
-            .and_then(may_write)
-            .map_err(|error| self.failure("written", &error))
+        let rights = Access::WRITE_OK | Access::EXEC_OK;
+        let checked = self
+            .real_path()
+            .and_then(|path| Ok(access(folder_of(&path), rights)?));
+        checked.map_err(|error| self.failure("written", &error))
     }
 
     fn try_replace(&self, text: &str) -> io::Result<()> {
@@ -80,7 +78,7 @@ impl File {
         temporary.write_all(text.as_bytes())?;
         temporary.as_file().sync_all()?;
         temporary.persist(&path).map_err(|error| error.error)?;
-        // Without this the new name can be lost with the power, and the old text be back.
+        // Without this, a power failure can bring the old text back.
         fs::File::open(folder)?.sync_all()
     }
 
@@ -89,9 +87,9 @@ impl File {
         let mut path = self.path.clone();
         for _ in 0..LINKS {
             match fs::read_link(&path) {
-                // An absolute one takes the whole path's place.
+                // An absolute one replaces the whole path.
                 Ok(to) => path.set_file_name(to),
-                // It is no link, or not there yet.
+                // Not a link, or not there yet.
                 Err(_) => return Ok(path),
             }
         }
@@ -102,7 +100,7 @@ impl File {
         let path = self.real_path().unwrap_or_else(|_| self.path.clone());
         let folder = folder_of(&path).display();
         let why = match error.kind() {
-            io::ErrorKind::NotFound => format!("there is no folder {folder}: make it"),
+            io::ErrorKind::NotFound => format!("no such folder {folder}: create it"),
             io::ErrorKind::PermissionDenied if what == "read" => {
                 "permission denied: let the user that runs optoggles read it".to_owned()
             }
@@ -110,8 +108,8 @@ impl File {
                 "permission denied: let the user that runs optoggles write to the folder {folder}, \
                  and own the file"
             ),
-            io::ErrorKind::InvalidInput => "it is no plain file: correct `path`".to_owned(),
-            io::ErrorKind::InvalidData => "it is no text: correct `path`".to_owned(),
+            io::ErrorKind::InvalidInput => "not a regular file: correct `path`".to_owned(),
+            io::ErrorKind::InvalidData => "not UTF-8 text: correct `path`".to_owned(),
             _ => error.to_string(),
         };
         let words = format!("{} cannot be {what}: {why}", self.name());
@@ -119,7 +117,7 @@ impl File {
     }
 }
 
-/// A changed owner comes first: it takes bits of the mode away.
+/// The owner comes first: changing it clears bits of the mode.
 fn keep_owner_and_mode(temporary: &NamedTempFile, observed: &Metadata) -> io::Result<()> {
     let new = temporary.as_file().metadata()?;
     if (new.uid(), new.gid()) != (observed.uid(), observed.gid()) {

@@ -1,4 +1,4 @@
-//! A flag as LaunchDarkly tells it, and the semantic patches that make it as it should be: what
+//! A flag as LaunchDarkly shows it, and the semantic patches that correct it: what
 //! differs, and nothing else.
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use crate::users::Users;
 
 /// A flag in an answer. What the description of the API does not promise is optional.
 #[derive(Deserialize)]
-pub(super) struct Told {
+pub(super) struct FlagAnswer {
     pub(super) key: String,
     name: String,
     #[serde(default)]
@@ -37,7 +37,7 @@ struct Variation {
     value: Value,
 }
 
-/// A flag in one environment. Variations are told by their index.
+/// A flag in one environment. Variations are referred to by their index.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Config {
@@ -90,7 +90,7 @@ pub(super) struct State {
 enum Serves {
     Targets,
     Nobody,
-    /// That cannot be told.
+    /// It is not certain.
     Unknown,
 }
 
@@ -100,15 +100,14 @@ struct Variations<'a> {
     off: (usize, &'a str),
 }
 
-impl Told {
-    /// Whether a list told of its targets and rules: without `summary=0` it does not, and that
-    /// looks as if there were none.
+impl FlagAnswer {
+    /// Whether a list showed its targets and rules: without `summary=0` it does not, as if there were none.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |config: &Config| config.targets.is_some() && config.rules.is_some();
         self.environments.values().all(|config| whole(config))
     }
 
-    /// The flag, unless it is another one, or can never be what `spec` says before it is changed by hand.
+    /// The flag, unless it is another one, or has to be changed by hand before it can be what `spec` says.
     pub(super) fn flag(self, spec: &Spec) -> Result<Flag, Failure> {
         if self.key != spec.key {
             let words = format!("the answer is not about the flag {}", spec.key);
@@ -116,8 +115,8 @@ impl Told {
         }
         if self.archived {
             return Err(refuse(format!(
-                "the flag {} is archived: restore it in LaunchDarkly, or take the toggle out of \
-                 the configuration",
+                "the flag {} is archived: restore it in LaunchDarkly, or remove the toggle from the \
+                 configuration",
                 self.key
             )));
         }
@@ -126,7 +125,7 @@ impl Told {
         for key in &spec.environments {
             let config = self.environments.get(key);
             let mut state = config.map(|config| config.state(&variations));
-            // Of equal sets one is kept: they can be large.
+            // Equal sets are shared: they can be large.
             let mut known = environments.iter().flatten().map(|state| &state.targets);
             if let Some(state) = &mut state
                 && let Some(known) = known.find(|known| **known == state.targets)
@@ -142,8 +141,7 @@ impl Told {
         })
     }
 
-    /// What brings name, description and tags in line with the `spec`. What that does not mention is left
-    /// as it is.
+    /// What brings name, description and tags in line with the `spec`, where it mentions them.
     fn description(&self, spec: &Spec) -> Vec<Instruction> {
         let mut patch = Vec::new();
         if self.name != spec.name {
@@ -181,16 +179,13 @@ impl Told {
         };
         match (find(true), find(false), self.variations.len()) {
             (Some(on), Some(off), 2) if on.1 == off.1 || on.1.is_empty() || off.1.is_empty() => {
-                let words = format!(
-                    "the flag {} comes without an id for each of its variations",
-                    self.key
-                );
+                let words = format!("the variations of the flag {} have no ids", self.key);
                 Err(Failure::new(Kind::Answer, words))
             }
             (Some(on), Some(off), 2) => Ok(Variations { on, off }),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \
-                 LaunchDarkly, so that it is created anew",
+                 LaunchDarkly to have it created again",
                 self.key
             ))),
         }
@@ -206,15 +201,12 @@ impl Config {
         let all = self.targets.iter().chain(&self.context_targets).flatten();
         // Entries without values mark an order, and mean nothing here.
         for target in all.filter(|target| !target.values.is_empty()) {
-            let is_user = target
-                .context_kind
-                .as_deref()
-                .is_none_or(|kind| kind == "user");
-            if is_user && target.variation == on.0 {
+            let kind = target.context_kind.as_deref().unwrap_or("user");
+            let (is_user, is_on) = (kind == "user", target.variation == on.0);
+            if is_user && is_on {
                 targets = targets.and(&target.values);
                 continue;
             }
-            let is_on = target.variation == on.0;
             nobody_else &= !is_on;
             strays.push(Instruction::RemoveTargets(Targets {
                 context_kind: target.context_kind.clone().filter(|_| !is_user),
@@ -222,52 +214,43 @@ impl Config {
                 values: Arc::new(target.values.clone()),
             }));
         }
-        let variation_id = || off.1.to_owned();
         let is_any =
             |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|it| !it.is_empty());
-        // What can serve `true` to others while it is on, or `false` to targets.
-        let detours = [
-            (
-                is_any(&self.prerequisites),
-                Instruction::ReplacePrerequisites { prerequisites: [] },
-            ),
-            (is_any(&self.rules), Instruction::ReplaceRules { rules: [] }),
-            (
-                !self.falls_through_to(off.0),
-                Instruction::UpdateFallthroughVariationOrRollout {
-                    variation_id: variation_id(),
-                },
-            ),
-        ];
+        // First what can serve `true` to others while it is on, or `false` to targets.
+        let mut repairs = Vec::new();
+        if is_any(&self.prerequisites) {
+            repairs.push(Instruction::ReplacePrerequisites { prerequisites: [] });
+        }
+        if is_any(&self.rules) {
+            repairs.push(Instruction::ReplaceRules { rules: [] });
+        }
+        let falls_to_off =
+            |it: &Object<Fallthrough>| it.variation == Some(off.0) && it.rollout.is_none();
+        if !self.fallthrough.as_ref().is_some_and(falls_to_off) {
+            repairs.push(Instruction::UpdateFallthroughVariationOrRollout {
+                variation_id: off.1.to_owned(),
+            });
+        }
+        let is_direct = nobody_else && repairs.is_empty();
         let is_off_right = self.off_variation == Some(off.0);
-        let switches = [
-            (
-                !is_off_right,
-                Instruction::UpdateOffVariation {
-                    variation_id: variation_id(),
-                },
-            ),
-            (!self.on, Instruction::TurnFlagOn),
-        ];
-        let is_direct = nobody_else && detours.iter().all(|(is_there, _)| !is_there);
-        let repairs = detours.into_iter().chain(switches);
+        if !is_off_right {
+            repairs.push(Instruction::UpdateOffVariation {
+                variation_id: off.1.to_owned(),
+            });
+        }
+        if !self.on {
+            repairs.push(Instruction::TurnFlagOn);
+        }
         State {
             targets: Arc::new(targets),
             strays,
-            repairs: repairs
-                .filter_map(|(is_needed, repair)| is_needed.then_some(repair))
-                .collect(),
+            repairs,
             serves: match self.on {
                 true if is_direct => Serves::Targets,
                 false if is_off_right => Serves::Nobody,
                 _ => Serves::Unknown,
             },
         }
-    }
-
-    fn falls_through_to(&self, variation: usize) -> bool {
-        let fallthrough = self.fallthrough.as_ref();
-        fallthrough.is_some_and(|it| it.variation == Some(variation) && it.rollout.is_none())
     }
 }
 
@@ -312,7 +295,7 @@ impl State {
             variation_id: on.to_owned(),
             values,
         };
-        // First away, then there: a key must not be in two variations in between.
+        // Removals first: a key must never be in two variations.
         let mut differences = self.strays.clone();
         if !change.removed.is_empty() {
             differences.push(Instruction::RemoveTargets(of(Arc::new(change.removed))));
@@ -324,7 +307,7 @@ impl State {
         let whole = Instruction::ReplaceTargets {
             targets: all.cloned().map(of).into_iter().collect(),
         };
-        // Mostly the keys alone are longer than the differences: then the whole set need not be measured.
+        // Mostly the keys alone are longer than the differences, and the whole set need not be measured.
         let length = size(&differences);
         let replaces =
             desired.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
@@ -359,7 +342,7 @@ pub(super) struct Patch<'a> {
     /// None for what is the same in every environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) environment_key: Option<&'a str>,
-    /// Who asks, for LaunchDarkly's audit log.
+    /// For LaunchDarkly's audit log.
     pub(super) comment: &'a str,
     pub(super) instructions: &'a [Instruction],
 }

@@ -1,5 +1,4 @@
-//! Reads toggles of a project from its list, where that takes fewer requests than to read each by
-//! itself.
+//! Reads toggles from the list of their project, where that takes fewer requests than one for each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +7,7 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::flag::Told;
+use super::flag::FlagAnswer;
 use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
@@ -23,7 +22,7 @@ const PAGE: usize = 100;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    items: Vec<Object<Told>>,
+    items: Vec<Object<FlagAnswer>>,
     total_count: Option<usize>,
     /// One of them leads to the next page, if there is one.
     #[serde(rename = "_links", default)]
@@ -37,24 +36,21 @@ enum Part {
     Archived,
 }
 
-/// What is remembered of each project's lists, to read them in fewer requests. What is there is never
-/// taken from here.
+/// What is remembered of each project's lists, to read them in fewer requests.
 #[derive(Default)]
 pub(super) struct Lists(Mutex<HashMap<(String, Part), Memory>>);
 
 #[derive(Clone, Copy, Default)]
 struct Memory {
     /// How many flags the list had.
-    flags: Option<usize>,
-    /// Where reading it was broken off, so that it goes on from there: a rate limit may never allow
-    /// all of it at once.
+    flags: usize,
+    /// Where reading it was broken off, and continues: a rate limit may never allow all of it at once.
     broken_off: usize,
-    /// Where an answer was no page of it: that was too long for an answer, perhaps.
+    /// Where an answer was not a page of it: perhaps the page was too long.
     failed: Option<usize>,
 }
 
-/// Where in a list reading has come to, which goes on from where it was broken off, to the end, and
-/// then from the top.
+/// A place in a list, which is read from where it was broken off to the end, and then from the top.
 struct Cursor {
     start: usize,
     offset: usize,
@@ -78,8 +74,8 @@ pub(super) fn toggles(specs: &BTreeMap<ToggleId, Spec>) -> BTreeMap<ToggleId, To
 }
 
 impl LaunchDarkly {
-    /// Reads toggles of one batch. Those of which the lists do not tell, or not in fewer requests than
-    /// it takes to read each by itself, are left unknown.
+    /// Reads toggles of one batch. Those that the lists do not show, or not in fewer requests than one for
+    /// each, are left unknown.
     pub(super) fn read_together(&self, ids: &[ToggleId]) -> Reads {
         let mut reads: Reads = Vec::with_capacity(ids.len());
         let key = |id: &ToggleId| Some((&*self.specs.get(id)?.key, *id));
@@ -100,8 +96,8 @@ impl LaunchDarkly {
         reads
     }
 
-    /// Takes toggles that are left from a list, as long as that takes fewer requests than to read them
-    /// one by one. Whether all of it was read, so that those that are left are not in it.
+    /// Takes toggles that are left from a list, as long as that takes fewer requests than reading them one
+    /// by one. True where all of it was read, so that those still left are not in it.
     fn list(
         &self,
         part: Part,
@@ -113,7 +109,7 @@ impl LaunchDarkly {
             return Ok(false);
         };
         let memory = self.remember(spec, part, |memory| *memory);
-        if requests(memory.flags.unwrap_or_default()) >= toggles {
+        if requests(memory.flags) >= toggles {
             return Ok(false);
         }
         let mut cursor = Cursor::at(memory.broken_off);
@@ -126,18 +122,18 @@ impl LaunchDarkly {
             };
             let flags = page.total_count.unwrap_or(offset + page.items.len());
             self.remember(spec, part, |memory| {
-                memory.flags = Some(flags);
+                memory.flags = flags;
                 memory.broken_off = 0;
                 memory.failed.take_if(|failed| *failed == offset);
             });
             let has_more = cursor.pass(&page);
-            for Object(told) in page.items {
-                // What is not told in full is read by itself.
-                match left.get(&*told.key) {
-                    Some(_) if !told.is_whole() => is_whole = false,
+            for Object(answer) in page.items {
+                // What is not shown in full is read by itself.
+                match left.get(&*answer.key) {
+                    Some(_) if !answer.is_whole() => is_whole = false,
                     Some(&id) => {
-                        left.remove(&*told.key);
-                        reads.push((id, self.keep(id, told).map(Observed::Present)));
+                        left.remove(&*answer.key);
+                        reads.push((id, self.keep(id, answer).map(Observed::Present)));
                     }
                     None => {}
                 }
@@ -145,7 +141,7 @@ impl LaunchDarkly {
             if left.is_empty() || !has_more {
                 break;
             }
-            // Nor is a list that is longer than it says, or never ends, followed for ever.
+            // A list that is longer than it says, or never ends, is not followed forever either.
             if requests(cursor.left(flags)) >= left.len() || pages >= toggles {
                 return Ok(false);
             }
@@ -153,8 +149,7 @@ impl LaunchDarkly {
         Ok(is_whole)
     }
 
-    /// What comes of a list that a failure ends: where it is gone on with the next time, and whether
-    /// the toggles that are left fail with it.
+    /// Notes where to continue a list that a failure ended. Fails where the toggles that are left fail too.
     fn end_list(
         &self,
         spec: &Spec,
@@ -172,12 +167,11 @@ impl LaunchDarkly {
             memory.broken_off = 0;
             memory.failed.replace(offset) == Some(offset)
         });
-        // Once may be an accident, and is told. Where it is the same again, each toggle is read by
-        // itself, and the list is tried again when all are to be read the next time.
-        if has_failed_again {
-            Ok(false)
-        } else {
-            Err(failure)
+        // Once may be an accident. After a second time, each toggle is read by itself, and the list is tried
+        // again at the next resync.
+        match has_failed_again {
+            true => Ok(false),
+            false => Err(failure),
         }
     }
 
@@ -198,8 +192,8 @@ impl LaunchDarkly {
     }
 }
 
-/// Whether another request could be answered where this one was not: a page is large, and can take too
-/// long, or break what is between, each time.
+/// Whether smaller requests may succeed: a page is large, and can each time take too long or break what is
+/// in between.
 fn may_be_of_this_page(failure: &Failure) -> bool {
     let fails = matches!(
         failure.kind,

@@ -48,23 +48,20 @@ fn is_of_key(c: char) -> bool {
 
 /// The environments, or the project, in which a flag is no longer kept.
 pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
-    let key = &old.key;
-    let (Ok(old), Ok(new)) = (Spec::read(old), Spec::read(new)) else {
+    let (Ok(mut before), Ok(after)) = (Spec::read(old), Spec::read(new)) else {
         return None;
     };
-    if old.proj_key != new.proj_key {
-        let before = old.proj_key;
-        return Some(format!(
-            "toggle {key} is no longer kept in the project {before}: there it stays as it is; turn \
-             it off there"
-        ));
-    }
-    let mut gone = old.environments;
-    gone.retain(|environment| !new.environments.contains(environment));
-    (!gone.is_empty()).then(|| {
-        let gone = gone.join(", ");
+    let place = if before.proj_key != after.proj_key {
+        format!("the project {}", before.proj_key)
+    } else {
+        let gone = &mut before.environments;
+        gone.retain(|environment| !after.environments.contains(environment));
+        gone.join(", ")
+    };
+    (!place.is_empty()).then(|| {
+        let key = &old.key;
         format!(
-            "toggle {key} is no longer kept in {gone}: there it stays as it is; turn it off there"
+            "toggle {key} is no longer kept in {place}: there it stays as it is; turn it off there"
         )
     })
 }
@@ -73,7 +70,7 @@ pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
 pub(super) struct Spec {
     #[serde(skip)]
     pub(super) key: String,
-    /// Says in the audit log who asks for a change.
+    /// What LaunchDarkly's audit log shows of a change.
     #[serde(skip)]
     pub(super) comment: String,
     pub(super) name: String,

@@ -3,12 +3,15 @@
 mod flags;
 mod lists;
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::error::Kind;
 use crate::tests::anything::{QUOTE, any_changes, any_edits, any_json, changed, edited};
+use crate::users::Users;
 
 const PRODUCTION: &str = "production";
 

@@ -40,7 +40,7 @@ fn a_target_that_should_be_readable_and_is_not_fails() {
 }
 
 #[test]
-fn a_target_that_only_takes_posts_answers() {
+fn a_target_that_only_takes_posts_answers_and_one_that_refuses_or_redirects_or_breaks_fails() {
     let world = world_of(World::of(&["us"]));
     for status in [404, 405, 501] {
         world.store.http.next(1, "*", Fault::status(status));
@@ -48,20 +48,15 @@ fn a_target_that_only_takes_posts_answers() {
         assert_eq!(line(&world, 0), expected);
     }
     assert_eq!(world.store.http.lines("*"), ["HEAD /api/toggles"; 3]);
-}
-
-#[test]
-fn a_target_that_refuses_or_redirects_or_breaks_fails() {
-    let world = world_of(World::of(&["us"]));
     let url = world.store.url();
     for (status, advice) in [
         (
             401,
-            " (it does not know who asks: correct extra_headers, or the user in endpoint_url)",
+            " (credentials missing or wrong: check extra_headers, or the user in endpoint_url)",
         ),
         (
             403,
-            " (who asks may not do this: see extra_headers, or the user in endpoint_url)",
+            " (credentials lack permission: check extra_headers, or the user in endpoint_url)",
         ),
         (
             302,

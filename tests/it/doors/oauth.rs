@@ -170,7 +170,7 @@ fn an_oauth_server_that_fails_is_named_and_tried_again() {
             "not understood",
             "does not hold what",
         ),
-        (Fault::Reset, "connection lost", "the connection was lost"),
+        (Fault::Reset, "connection lost", "connection lost: "),
     ] {
         world.oauth.next(1, TOKEN, fault);
         let daemon = world.program.serve(&["-vv"]);

@@ -99,7 +99,7 @@ fn hosts_in_no_proxy_and_of_another_scheme_are_asked_directly() {
         [("HTTPS_PROXY", &*authority), ("NO_PROXY", "")],
     ] {
         let output = proxied(&house, &url, &env).run(&ONCE).exits(1);
-        output.says("the host was not found").says_not("proxy");
+        output.says("host not found").says_not("proxy");
     }
     assert_eq!(asked(&proxy), [""; 0]);
 }
@@ -127,7 +127,7 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
         "the proxy {authority} (HTTP_PROXY): connection refused"
     ));
     let output = fails(&with_password(&format!("{NOWHERE}:3128")));
-    output.says("(HTTP_PROXY): the host was not found");
+    output.says("(HTTP_PROXY): host not found");
     for unusable in [
         format!("socks5://ann:{PASSWORD}@{authority}"),
         format!("{PASSWORD}://x"),

@@ -113,7 +113,7 @@ fn opa_lets_us_in_by_our_certificate_alone_where_opal_says_tls() {
     let program = house.program(&opal_source(&url, lines), &[]);
     program.write("ca.pem", &authority.pem);
     let output = program.run(&["sync", "--once"]).exits(1);
-    output.says("OPA wants a client certificate: set cert_file and key_file on the source");
+    output.says("OPA requires a client certificate: set cert_file and key_file on the source");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn a_certificate_of_another_host_is_not_trusted() {
     output
         .says("localhost")
         .says("opa.example")
-        .says("use an address whose host the server's certificate names")
+        .says("use a host that the server's certificate names")
         .says_not("ca_file");
 }
 
@@ -110,7 +110,7 @@ fn where_a_client_certificate_is_missing_or_wrong_the_error_says_so() {
         let output = world.fails(&world.program(TRUSTING));
         output
             .says("TLS failed")
-            .says("it requires another client certificate: check cert_file and key_file");
+            .says("the server requires another client certificate: check cert_file and key_file");
         let program = world.program(CERTIFIED);
         let stranger = Authority::new().certify("optoggles");
         program.write("client.pem", &stranger.cert);
@@ -118,7 +118,7 @@ fn where_a_client_certificate_is_missing_or_wrong_the_error_says_so() {
         let output = world.fails(&program);
         output
             .says("TLS failed")
-            .says("it requires another client certificate: check cert_file and key_file");
+            .says("the server requires another client certificate: check cert_file and key_file");
         assert_eq!(world.front.passed(), 0, "{version:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::House;
 use crate::support::program::Program;
 
-const WARNING: &str = "stands in a file that others can read";
+const WARNING: &str = "is in a file that others can read";
 
 /// Runs `check-config` over a file of this mode.
 fn check(program: &Program, mode: u32) -> String {

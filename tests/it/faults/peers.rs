@@ -171,77 +171,26 @@ fn shutdown(case: Case) {
     nothing_stale_was_sent(&world, "us");
 }
 
-#[test]
-fn whatever_opal_does_wrong_at_the_start() {
-    at_once(&cases(Peer::Opal), start);
+fn at_every_moment(of: Peer) {
+    let cases = cases(of);
+    at_once("at the start", &cases, start);
+    at_once("at a callback", &cases, callback);
+    at_once("at a retry", &cases, retry);
+    at_once("at a resync", &cases, resync);
+    at_once("at the shutdown", &cases, shutdown);
 }
 
 #[test]
-fn whatever_opal_does_wrong_when_it_has_called_back() {
-    at_once(&cases(Peer::Opal), callback);
+fn whatever_opal_does_wrong_is_told_and_once_it_is_over_all_is_well() {
+    at_every_moment(Peer::Opal);
 }
 
 #[test]
-fn whatever_opal_does_wrong_when_opa_has_moved() {
-    at_once(&cases(Peer::Opal), retry);
+fn whatever_opa_does_wrong_is_told_and_once_it_is_over_all_is_well() {
+    at_every_moment(Peer::Opa);
 }
 
 #[test]
-fn whatever_opal_does_wrong_at_a_resync() {
-    at_once(&cases(Peer::Opal), resync);
-}
-
-#[test]
-fn whatever_opal_does_wrong_at_the_shutdown() {
-    at_once(&cases(Peer::Opal), shutdown);
-}
-
-#[test]
-fn whatever_opa_does_wrong_at_the_start() {
-    at_once(&cases(Peer::Opa), start);
-}
-
-#[test]
-fn whatever_opa_does_wrong_at_a_callback() {
-    at_once(&cases(Peer::Opa), callback);
-}
-
-#[test]
-fn whatever_opa_does_wrong_at_a_retry() {
-    at_once(&cases(Peer::Opa), retry);
-}
-
-#[test]
-fn whatever_opa_does_wrong_at_a_resync() {
-    at_once(&cases(Peer::Opa), resync);
-}
-
-#[test]
-fn whatever_opa_does_wrong_at_the_shutdown() {
-    at_once(&cases(Peer::Opa), shutdown);
-}
-
-#[test]
-fn whatever_the_target_does_wrong_at_the_start() {
-    at_once(&cases(Peer::Target), start);
-}
-
-#[test]
-fn whatever_the_target_does_wrong_at_a_callback() {
-    at_once(&cases(Peer::Target), callback);
-}
-
-#[test]
-fn whatever_the_target_does_wrong_at_a_retry() {
-    at_once(&cases(Peer::Target), retry);
-}
-
-#[test]
-fn whatever_the_target_does_wrong_at_a_resync() {
-    at_once(&cases(Peer::Target), resync);
-}
-
-#[test]
-fn whatever_the_target_does_wrong_at_the_shutdown() {
-    at_once(&cases(Peer::Target), shutdown);
+fn whatever_the_target_does_wrong_is_told_and_once_it_is_over_all_is_well() {
+    at_every_moment(Peer::Target);
 }

@@ -150,17 +150,17 @@ fn ends_at_the_second_signal(phase: Phase) {
 
 #[test]
 fn it_ends_at_once_where_nothing_is_in_flight() {
-    at_once(&QUICK, ends_at_once);
+    at_once("", &QUICK, ends_at_once);
 }
 
 #[test]
 fn it_ends_within_ten_seconds_whatever_hangs() {
-    at_once(&HANGING, ends_within_ten_seconds);
+    at_once("", &HANGING, ends_within_ten_seconds);
 }
 
 #[test]
 fn a_second_signal_ends_it_whatever_hangs() {
-    at_once(&HANGING, ends_at_the_second_signal);
+    at_once("", &HANGING, ends_at_the_second_signal);
 }
 
 #[test]

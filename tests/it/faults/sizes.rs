@@ -26,7 +26,7 @@ fn an_answer_of_64_mib_is_read_and_one_byte_more_is_an_error_that_names_the_limi
     let output = world.sync(&["--timeout", "100ms"]).exits(1);
     output
         .sums_up("2 toggles: 1 updated, 1 failed")
-        .says("its answer is larger than 64 MiB");
+        .says("the answer is larger than 64 MiB");
     assert!(world.store.has("whole", &["ann"]));
     assert!(world.store.has("over", &["old"]));
 }

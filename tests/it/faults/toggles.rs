@@ -37,26 +37,18 @@ impl Place {
     }
 }
 
-/// A toggle, and what is wrong with it.
-struct Row {
-    key: String,
-    wrong: Wrong,
-}
-
 struct Matrix {
     place: Place,
-    rows: Vec<Row>,
+    /// Each toggle's key, and what is wrong with it.
+    rows: Vec<(String, Wrong)>,
     world: World,
 }
 
 impl Matrix {
     fn of(place: Place, settings: &[&str]) -> Matrix {
-        let row = |wrong| Row {
-            key: format!("{wrong:?}").to_lowercase(),
-            wrong,
-        };
-        let rows: Vec<Row> = place.faults().into_iter().map(row).collect();
-        let keys = rows.iter().map(|row| row.key.as_str());
+        let row = |wrong| (format!("{wrong:?}").to_lowercase(), wrong);
+        let rows: Vec<(String, Wrong)> = place.faults().into_iter().map(row).collect();
+        let keys = rows.iter().map(|(key, _)| key.as_str());
         let keys: Vec<&str> = keys.chain([FINE]).collect();
         let plan = World::of(&keys).readable().setting(SOON);
         let settings = settings.iter();
@@ -68,28 +60,25 @@ impl Matrix {
     }
 
     fn begin(&self) {
-        for Row { key, wrong } in &self.rows {
+        let (opa, store) = (&self.world.opa.http, &self.world.store.http);
+        for (key, wrong) in &self.rows {
             match self.place {
-                Place::Rule => wrong.begin(&self.world.opa.http, &query_of(key)),
-                Place::Target => {
-                    wrong.begin(&self.world.store.http, &format!("* {}", path_of(key)))
-                }
-                Place::Reading => {
-                    wrong.begin(&self.world.store.http, &format!("GET {}", path_of(key)));
-                }
+                Place::Rule => wrong.begin(opa, &query_of(key)),
+                Place::Target => wrong.begin(store, &format!("* {}", path_of(key))),
+                Place::Reading => wrong.begin(store, &format!("GET {}", path_of(key))),
             }
         }
     }
 
     fn end(&self) {
-        for Row { wrong, .. } in &self.rows {
+        for (_, wrong) in &self.rows {
             wrong.end(&self.world.opa.http);
             wrong.end(&self.world.store.http);
         }
     }
 
     fn keys(&self) -> impl Iterator<Item = &str> {
-        self.rows.iter().map(|row| row.key.as_str())
+        self.rows.iter().map(|(key, _)| key.as_str())
     }
 
     /// The policy allows this user everything.
@@ -99,7 +88,7 @@ impl Matrix {
         }
     }
 
-    /// The same, and OPAL says so.
+    /// The same, and OPAL calls back.
     fn change(&self, user: &str) {
         self.allow(user);
         self.world.change(FINE, &[user]);
@@ -223,61 +212,21 @@ fn shutdown(place: Place) {
 }
 
 #[test]
-fn rules_that_go_wrong_at_the_start() {
-    start(Place::Rule);
+fn a_rule_that_goes_wrong_fails_its_toggle_alone() {
+    for moment in [start, callback, retry, resync, shutdown] {
+        moment(Place::Rule);
+    }
 }
 
 #[test]
-fn rules_that_go_wrong_at_a_callback() {
-    callback(Place::Rule);
+fn a_toggle_that_goes_wrong_at_the_target_fails_alone() {
+    for moment in [start, callback, retry, resync, shutdown] {
+        moment(Place::Target);
+    }
 }
 
 #[test]
-fn rules_that_go_wrong_at_a_retry() {
-    retry(Place::Rule);
-}
-
-#[test]
-fn rules_that_go_wrong_at_a_resync() {
-    resync(Place::Rule);
-}
-
-#[test]
-fn rules_that_go_wrong_at_the_shutdown() {
-    shutdown(Place::Rule);
-}
-
-#[test]
-fn toggles_that_go_wrong_at_the_target_at_the_start() {
-    start(Place::Target);
-}
-
-#[test]
-fn toggles_that_go_wrong_at_the_target_at_a_callback() {
-    callback(Place::Target);
-}
-
-#[test]
-fn toggles_that_go_wrong_at_the_target_at_a_retry() {
-    retry(Place::Target);
-}
-
-#[test]
-fn toggles_that_go_wrong_at_the_target_at_a_resync() {
-    resync(Place::Target);
-}
-
-#[test]
-fn toggles_that_go_wrong_at_the_target_at_the_shutdown() {
-    shutdown(Place::Target);
-}
-
-#[test]
-fn toggles_that_cannot_be_read_at_the_start() {
+fn a_toggle_that_cannot_be_read_fails_alone() {
     start(Place::Reading);
-}
-
-#[test]
-fn toggles_that_cannot_be_read_at_a_resync() {
     resync(Place::Reading);
 }

@@ -61,7 +61,7 @@ fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
 #[test]
 fn a_link_that_leads_nowhere_fails_in_words_and_stays() {
     for (to, why) in [
-        ("gone/flags.json", "there is no folder gone: make it"),
+        ("gone/flags.json", "no such folder gone: create it"),
         ("flags.json", "Too many levels of symbolic links"),
     ] {
         let flags = Flags::new();
@@ -83,7 +83,7 @@ fn a_file_that_is_cut_off_or_no_definition_is_left_alone() {
         ("flags: {}", "is not JSON (line 1 column 2)"),
         (
             "{\"flags\": []}",
-            "the flags of file flags.json are no object",
+            "the flags of file flags.json are not an object",
         ),
     ] {
         flags.write(text);
@@ -133,12 +133,12 @@ fn where_the_file_cannot_be_written_the_reason_is_told() {
     flags.allow(&["ann"], &[]);
     fs::create_dir(flags.path()).unwrap();
     let online = ["check-config", "--online"];
-    let why = "it is no plain file: correct `path`";
+    let why = "not a regular file: correct `path`";
     flags.program.run(&ONCE).exits(1).says(why);
     flags.program.run(&online).exits(1).says(why);
     let flags = Flags::at("folder/flags.json");
     flags.allow(&["ann"], &[]);
-    let why = "folder/flags.json cannot be written: there is no folder folder: make it";
+    let why = "folder/flags.json cannot be written: no such folder folder: create it";
     flags.program.run(&ONCE).exits(1).says(why);
     flags.program.run(&online).exits(1).says(why);
 }
@@ -148,7 +148,7 @@ fn check_config_online_counts_the_flags_and_writes_nothing() {
     let flags = Flags::new();
     flags.allow(&["ann"], &[]);
     let online = ["check-config", "--online"];
-    let says = "path                     ok: is not there yet, and can be written";
+    let says = "path                     ok: does not exist yet, and can be written";
     flags.program.run(&online).exits(0).says(says);
     assert!(!flags.path().exists());
     flags.sync();

@@ -22,24 +22,6 @@ fn a_pass_writes_a_file_of_flags_that_are_on_for_exactly_the_users() {
 }
 
 #[test]
-fn a_dry_run_says_who_comes_and_goes_and_writes_nothing() {
-    let flags = Flags::new();
-    flags.allow(&["ann"], &[]);
-    let dry_run = ["sync", "--dry-run", "--exit-code", "-v"];
-    let output = flags.program.run(&dry_run).exits(3);
-    output.reports("us +1 1 user would be created");
-    assert!(!flags.path().exists());
-    flags.sync();
-    let before = flags.text();
-    flags.allow(&["bob"], &[]);
-    let output = flags.program.run(&dry_run).exits(3);
-    output
-        .reports("us +1 -1 1 user would be updated")
-        .says("  + bob\n  - ann\n");
-    assert_eq!(flags.text(), before);
-}
-
-#[test]
 fn the_file_is_replaced_only_where_something_changes() {
     let flags = Flags::new();
     flags.allow(&["ann"], &[]);

@@ -40,7 +40,7 @@ fn what_does_not_exist_is_said() {
     let output = flags.program.run(&["check-config", "--online"]).exits(1);
     let lines = target_lines(&output);
     let expected = "target launchdarkly environment default/prod failed: does not exist, or the \
-                    token may not see it";
+                    token cannot see it";
     assert_eq!(lines.last().unwrap(), expected);
     flags.platform().add_project("default", &[]);
 }

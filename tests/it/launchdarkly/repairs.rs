@@ -31,35 +31,17 @@ fn is_repaired(change: impl FnOnce(&mut Config)) -> Flags {
 }
 
 #[test]
-fn a_flag_that_was_switched_off_is_switched_on() {
+fn whatever_is_changed_in_one_environment_is_repaired_in_one_request() {
     is_repaired(|config| config.on = false);
-}
-
-#[test]
-fn rules_that_let_others_in_are_removed() {
+    is_repaired(|config| config.fallthrough = json!({ "variation": 0 }));
+    is_repaired(|config| config.off_variation = None);
+    is_repaired(|config| config.prerequisites = vec![json!({ "key": "other", "variation": 0 })]);
     is_repaired(|config| {
         config.rules = vec![json!({
             "_id": "r1", "variation": 0, "trackEvents": false,
             "clauses": [{ "attribute": "key", "op": "in", "values": ["eve"], "negate": false }],
         })];
     });
-}
-
-#[test]
-fn what_everybody_gets_is_false_again() {
-    is_repaired(|config| config.fallthrough = json!({ "variation": 0 }));
-    is_repaired(|config| {
-        config.fallthrough = json!({ "rollout": { "variations": [
-            { "variation": 0, "weight": 50_000 }, { "variation": 1, "weight": 50_000 },
-        ] } });
-    });
-    is_repaired(|config| config.off_variation = None);
-    is_repaired(|config| config.off_variation = Some(0));
-}
-
-#[test]
-fn targets_of_other_variations_and_kinds_are_removed() {
-    is_repaired(|config| config.targets.push(Target::new("user", 1, &["eve"])));
     is_repaired(|config| {
         config.targets = vec![
             Target::new("user", 0, &["eve"]),
@@ -73,11 +55,6 @@ fn targets_of_other_variations_and_kinds_are_removed() {
         .platform()
         .serves_with("default", "us", "production", &[("org", "acme")]);
     assert_eq!(served, Some(json!(false)));
-}
-
-#[test]
-fn prerequisites_are_removed() {
-    is_repaired(|config| config.prerequisites = vec![json!({ "key": "other", "variation": 0 })]);
 }
 
 #[test]

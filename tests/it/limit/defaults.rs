@@ -1,6 +1,6 @@
 //! The limit where the configuration says nothing, and how it is turned off.
 
-use crate::support::{World, owned};
+use crate::support::World;
 
 fn names(count: usize) -> Vec<String> {
     (0..count)
@@ -52,16 +52,6 @@ fn off_lets_everything_through() {
 }
 
 #[test]
-fn a_number_of_users_never_allows_an_empty_set() {
-    let world = world(100, &["max_removal = 100"]);
-    world.opa.allow("us", &[]);
-    let held = "us held: it would remove 100 of 100 users, more than max_removal = 100 allows";
-    world.sync(&[]).exits(1).reports_start(held);
-    world.opa.allow("us", &["user-000"]);
-    world.sync(&[]).exits(0).reports("us -99 1 user updated");
-}
-
-#[test]
 fn a_reload_with_a_larger_limit_ends_a_hold() {
     let world = world(40, &[]);
     let daemon = world.serve_in_step();
@@ -99,17 +89,4 @@ fn small_steps_within_moments_do_not_add_up_to_more_than_the_limit() {
     assert!(there(&world) >= 50, "{} are left", there(&world));
     let health = daemon.get("/health").text();
     assert!(health.contains("of 100 users"), "{health}");
-}
-
-#[test]
-fn users_who_take_turns_are_not_held_for_those_before_them() {
-    let world = world(1, &[]);
-    let daemon = world.serve_in_step();
-    for name in names(15) {
-        world.change("us", &[&name]);
-        world.wait_until("the next one has it", || {
-            world.store.users("us") == Some(owned(&[&name]))
-        });
-    }
-    daemon.wait_healthy();
 }

@@ -1,7 +1,6 @@
 //! A reload while something else goes on.
 
 use super::toggle;
-use crate::support::opa::query_of;
 use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
@@ -25,50 +24,6 @@ fn while_opal_is_down_from_the_start() {
     world.wait_for_users("us", &["ann"]);
     world.wait_for_users("new", &["eve"]);
     daemon.wait_healthy();
-}
-
-#[test]
-fn while_a_query_or_an_update_fails() {
-    for which in [query_of("us"), patch_of("us")] {
-        let world = World::of(&["us"]).build();
-        world.opa.allow("us", &["ann"]);
-        world.opa.allow("new", &["eve"]);
-        let daemon = world.serve_in_step();
-        for server in [&world.opa.http, &world.store.http] {
-            server.always(&which, Fault::status(503));
-        }
-        world.change("us", &["bob"]);
-        daemon.wait_failing();
-        world.reload(&daemon, one_more);
-        assert_eq!(daemon.health(), 500, "what fails goes on to fail");
-        world.wait_for_users("new", &["eve"]);
-        world.opa.http.heal();
-        world.store.http.heal();
-        world.wait_for_users("us", &["bob"]);
-        daemon.wait_healthy();
-    }
-}
-
-#[test]
-fn while_the_target_wants_to_be_left_alone() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.allow("new", &["eve"]);
-    let daemon = world.serve_in_step();
-    world
-        .store
-        .http
-        .next(1, &patch_of("us"), Fault::retry_after(429, "2"));
-    world.change("us", &["bob"]);
-    world.wait_until("it is told to wait", || {
-        daemon.status()["target"]["state"] == "paused"
-    });
-    world.reload(&daemon, one_more);
-    let sent = world.store.http.count("*");
-    assert_eq!(daemon.status()["target"]["state"], "paused");
-    world.stays("nothing is sent", || world.store.http.count("*") == sent);
-    world.wait_for_users("us", &["bob"]);
-    world.wait_for_users("new", &["eve"]);
 }
 
 #[test]

@@ -23,31 +23,22 @@ fn refuses(world: &World, daemon: &Daemon, config: &str, words: &str) {
 }
 
 #[test]
-fn an_invalid_file_is_refused_with_its_places_and_the_old_one_stays() {
+fn an_invalid_file_and_a_changed_bind_are_refused_and_the_old_file_stays() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let daemon = world.serve_in_step();
     let config = world.program.config();
-    refuses(&world, &daemon, "", "there are no sources");
+    refuses(&world, &daemon, "", "no source is configured");
     let wrong = config.replace("users_policy", "usersPolicy");
     refuses(&world, &daemon, &wrong, "error: unknown key `usersPolicy`");
     let wrong = config.replace("${FLAGS_TOKEN}", "${NOWHERE}");
     refuses(&world, &daemon, &wrong, "NOWHERE");
     let wrong = config.replace("[target]", "[target");
     refuses(&world, &daemon, &wrong, "optoggles.toml:");
-    daemon.terminate().exits(0);
-}
-
-#[test]
-fn a_changed_bind_is_refused_and_with_it_the_whole_file() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    let config = world.program.config();
-    let config = config.replace("bind = \"127.0.0.1:", "bind = \":");
-    let config = format!("resync_interval = \"1h\"\n{config}");
+    let bind = config.replace("bind = \"127.0.0.1:", "bind = \":");
     let words = "a reload cannot change `bind`: restart optoggles, or set it back";
-    refuses(&world, &daemon, &config, words);
+    refuses(&world, &daemon, &bind, words);
+    daemon.terminate().exits(0);
 }
 
 #[test]

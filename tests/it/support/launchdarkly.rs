@@ -2,15 +2,11 @@
 
 pub(crate) mod description;
 pub(crate) mod flag;
-mod create;
-mod instruction;
 mod judge;
 mod limit;
-mod list;
 mod patch;
 pub(crate) mod platform;
 mod query;
-mod targets;
 
 pub(crate) use description::Description;
 pub(crate) use flag::Target;

@@ -39,8 +39,8 @@ fn toggles_that_are_not_there_are_all_named_with_the_nearest_that_is() {
     let args = ["--toggle", "us-featrue", "--toggle", "", "--toggle", "same"];
     let output = world.sync(&args).exits(2);
     let expected = "\
-error: there is no toggle `us-featrue` in the configuration: did you mean `us-feature`?
-there is no toggle `` in the configuration: there are: us-feature, same
+error: the configuration has no toggle `us-featrue`: did you mean `us-feature`?
+the configuration has no toggle ``: it has: us-feature, same
 ";
     assert_eq!(output.stderr, expected);
     assert_eq!(world.opal.http.count("*") + world.store.http.count("*"), 0);

@@ -35,7 +35,7 @@ fn each_toggle_has_a_line_in_columns_and_a_summary_ends_it() {
         [
             "us-feature        +1 -2   1042 users   updated",
             "billing-feature   =          3 users   unchanged",
-            "beta-feature      failed: rule data.app.rbac.beta_feature is undefined: is its policy loaded, and the rule spelt as there?",
+            "beta-feature      failed: rule data.app.rbac.beta_feature is undefined: is its policy loaded, and its name spelled correctly?",
         ]
     );
     assert!(world.store.has("beta-feature", &["ann", "bob", "cid"]));

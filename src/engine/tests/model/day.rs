@@ -21,15 +21,11 @@ const POLLS: u64 = 24 * 60 + 2;
 
 fn setup(readable: bool) -> Setup {
     Setup {
-        readable,
         differences: readable,
         batched: readable,
-        untold: false,
-        together: false,
         at_once: readable.then_some(4),
-        concurrency: 8,
         resync: Some(RESYNC),
-        seed: 1,
+        ..Setup::plain(readable)
     }
 }
 
@@ -55,7 +51,7 @@ fn sizes(engine: &Engine) -> [usize; 6] {
         engine
             .sources
             .iter()
-            .map(|source| source.passes.queue_len())
+            .map(|source| source.passes.queries.len())
             .sum(),
     ]
 }

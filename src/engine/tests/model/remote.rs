@@ -85,27 +85,19 @@ impl Remote {
 
     /// Whom the policy allows now.
     pub(super) fn allows(&self, toggle: ToggleId) -> Users {
-        self.toggles[toggle]
-            .policy
-            .last()
-            .map_or_else(Users::default, |(_, mask)| set(*mask))
+        set(self.toggles[toggle].policy.last().unwrap().1)
     }
 
     /// Whom it allowed then.
     pub(super) fn allowed(&self, toggle: ToggleId, then: Instant) -> Users {
-        let until_then = self.toggles[toggle].policy.iter().rev();
-        let mut until_then = until_then.filter(|(since, _)| *since <= then);
-        until_then
-            .next()
-            .map_or_else(Users::default, |(_, mask)| set(*mask))
+        let mut newest_first = self.toggles[toggle].policy.iter().rev();
+        set(newest_first.find(|(since, _)| *since <= then).unwrap().1)
     }
 
     /// Who has a toggle; none where it is not there, or not described as it should be.
     pub(super) fn has(&self, toggle: ToggleId) -> Option<Users> {
-        let observed = self.toggles[toggle].observed.as_ref();
-        observed
-            .filter(|observed| observed.described)
-            .map(|observed| observed.users.clone())
+        let observed = self.toggles[toggle].observed.as_ref()?;
+        observed.described.then(|| observed.users.clone())
     }
 
     pub(super) fn is_meddled_with(&self, toggle: ToggleId) -> bool {

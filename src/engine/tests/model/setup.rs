@@ -37,6 +37,23 @@ pub(super) struct Setup {
     pub(super) seed: u64,
 }
 
+impl Setup {
+    /// A target with one request for each toggle, and no resyncs.
+    pub(super) fn plain(readable: bool) -> Setup {
+        Setup {
+            readable,
+            differences: false,
+            batched: false,
+            untold: false,
+            together: false,
+            at_once: None,
+            concurrency: 8,
+            resync: None,
+            seed: 7,
+        }
+    }
+}
+
 /// What becomes of a request if nobody intervenes.
 pub(super) enum Fate {
     /// It is answered after this time.

@@ -10,23 +10,9 @@ use super::*;
 /// them hurry it.
 const LATENCY: Duration = Duration::from_millis(100);
 
-fn setup(readable: bool) -> Setup {
-    Setup {
-        readable,
-        differences: false,
-        batched: false,
-        untold: false,
-        together: false,
-        at_once: None,
-        concurrency: 8,
-        resync: None,
-        seed: 7,
-    }
-}
-
 /// How long a program that has just started waits between the tries of this request, in seconds.
 fn waits(request: &'static str, readable: bool) -> Vec<f64> {
-    let mut world = World::new(setup(readable));
+    let mut world = World::new(Setup::plain(readable));
     world.settle();
     let left = Cell::new(8);
     world.decide(move |job, _| match left.get() {

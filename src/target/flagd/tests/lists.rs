@@ -62,16 +62,3 @@ fn a_flag_with_a_list_in_place_of_one_of_its_objects_is_not_taken_for_right() {
         assert!(!is_right(flag.clone()), "{place}: {flag}");
     }
 }
-
-#[test]
-fn whom_a_list_in_place_of_an_object_names_is_not_known() {
-    for targeting in [
-        json!([[{ "in": [{ "var": "targetingKey" }, ["ann"]] }, "on", "off"]]),
-        json!({ "if": [[[{ "var": "targetingKey" }, ["ann"]]], "on", "off"] }),
-        json!({ "if": [{ "in": [["targetingKey"], ["ann"]] }, "on", "off"] }),
-    ] {
-        let flag = json!({ "variants": { "on": true, "off": false }, "targeting": targeting });
-        let flag = serde_json::value::to_raw_value(&flag).unwrap();
-        assert_eq!(Flag::parse(&flag).unwrap().users(), None, "{flag}");
-    }
-}

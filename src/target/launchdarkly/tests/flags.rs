@@ -66,7 +66,7 @@ fn a_list_is_no_part_of_a_flag_whatever_is_in_it() {
                 "targets": [{ "values": ["eve"], "variation": 0 }],
             } },
         });
-        let read = |flag: &Value| Answer::of(200, flag.to_string().as_bytes()).json::<Told>();
+        let read = |flag: &Value| Answer::of(200, flag.to_string().as_bytes()).json::<FlagAnswer>();
         assert!(read(&flag).is_ok());
         *flag.pointer_mut(part).unwrap() = list;
         assert!(read(&flag).is_err(), "{flag}");
@@ -76,10 +76,10 @@ fn a_list_is_no_part_of_a_flag_whatever_is_in_it() {
 #[test]
 fn another_flag_is_not_taken_for_ours_nor_named() {
     let flag = json!({ "key": "mallory", "name": "US", "archived": true, "variations": [] });
-    let told = Answer::of(200, flag.to_string().as_bytes())
-        .json::<Told>()
+    let answer = Answer::of(200, flag.to_string().as_bytes())
+        .json::<FlagAnswer>()
         .unwrap();
-    let failure = told.flag(&spec("us")).err().unwrap();
+    let failure = answer.flag(&spec("us")).err().unwrap();
     assert_eq!(failure.to_string(), "the answer is not about the flag us");
 }
 
@@ -96,11 +96,11 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
         };
         let variations: Vec<Value> = ids.iter().zip([true, false]).map(variation).collect();
         let flag = json!({ "key": "us", "name": "US", "variations": variations });
-        let told = Answer::of(200, flag.to_string().as_bytes())
-            .json::<Told>()
+        let answer = Answer::of(200, flag.to_string().as_bytes())
+            .json::<FlagAnswer>()
             .unwrap();
-        let failure = told.flag(&spec("us")).err().unwrap();
-        let words = "the flag us comes without an id for each of its variations";
+        let failure = answer.flag(&spec("us")).err().unwrap();
+        let words = "the variations of the flag us have no ids";
         assert_eq!(failure.to_string(), words);
     }
 }
@@ -108,8 +108,8 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
 /// Asserts that nothing is taken for right that is not, that only the right variations are named in
 /// a patch, and that nothing is quoted.
 fn examine(body: &[u8], desired: &Users) {
-    let told = Answer::of(200, body).json::<Told>();
-    let mut flag = match told.and_then(|told| told.flag(&spec("us"))) {
+    let answer = Answer::of(200, body).json::<FlagAnswer>();
+    let mut flag = match answer.and_then(|answer| answer.flag(&spec("us"))) {
         Ok(flag) => flag,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
@@ -190,7 +190,7 @@ proptest! {
     ) {
         let refusal = json!({ "code": "conflict", "message": message, "id": json });
         for body in [serde_json::to_vec(&refusal).unwrap(), serde_json::to_vec(&json).unwrap(), bytes] {
-            let failure = explain::refusal_of(&Answer::of(status, &body), &spec("us"));
+            let failure = refusal_of(&Answer::of(status, &body), &spec("us"));
             prop_assert_eq!(failure.kind, Kind::Status(status));
             let words = failure.to_string();
             prop_assert!(!words.contains(char::is_control), "{:?}", words);

@@ -58,23 +58,6 @@ fn a_list_that_never_ends_is_given_up_and_the_toggles_are_read_one_by_one() {
 }
 
 #[test]
-fn a_list_that_is_none_fails_once_and_is_tried_again_each_time() {
-    let canned = Canned::answering(200, b"<html>Sorry</html>");
-    let target = launchdarkly(canned.url(), &KEYS);
-    let mut asked = 0;
-    for again in [false, true, true] {
-        for (_, result) in target.read(&[0, 1, 2, 3]) {
-            match result {
-                Ok(observed) => assert!(again && observed == Observed::Unknown),
-                Err(failure) => assert!(!again && failure.kind == Kind::Answer, "{failure}"),
-            }
-        }
-        asked += 1;
-        assert_eq!(canned.asked(), asked);
-    }
-}
-
-#[test]
 fn a_list_that_takes_as_many_requests_as_there_are_toggles_is_not_asked_for_twice() {
     let other = json!({ "key": "other", "name": "", "variations": [] });
     let page = json!({ "items": [other], "totalCount": 900, "_links": { "next": {} } });

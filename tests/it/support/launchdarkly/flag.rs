@@ -1,9 +1,12 @@
 //! Flags as LaunchDarkly holds and shows them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+/// The kind of contexts that people are: whom an instruction without `contextKind` is about.
+pub(super) const USER: &str = "user";
 
 /// When everything was made, in milliseconds since 1970.
 const DATE: u64 = 1_700_000_000_000;
@@ -17,7 +20,6 @@ pub(crate) struct Flag {
     pub(crate) tags: BTreeSet<String>,
     pub(crate) variations: Vec<Variation>,
     pub(crate) archived: bool,
-    pub(crate) temporary: bool,
     pub(crate) client_side: ClientSide,
     pub(crate) version: u64,
     pub(crate) environments: BTreeMap<String, Config>,
@@ -30,10 +32,6 @@ pub(crate) struct Variation {
     #[serde(rename = "_id", default)]
     pub(crate) id: String,
     pub(crate) value: Value,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
 }
 
 /// Which SDKs on users' devices see the flag.
@@ -71,25 +69,6 @@ pub(crate) struct Target {
     pub(crate) values: Vec<String>,
 }
 
-/// How much of a flag is shown.
-pub(super) struct View<'a> {
-    /// Of these environments only; none: of all.
-    pub(super) only: Option<&'a [String]>,
-    /// Without targets, rules and prerequisites.
-    pub(super) summary: bool,
-}
-
-impl Variation {
-    pub(super) fn of(value: Value) -> Variation {
-        Variation {
-            id: String::new(),
-            value,
-            name: None,
-            description: None,
-        }
-    }
-}
-
 impl Target {
     pub(crate) fn new(kind: &str, variation: usize, values: &[&str]) -> Target {
         Target {
@@ -112,6 +91,62 @@ impl Config {
             rules: Vec::new(),
             prerequisites: Vec::new(),
             version: 1,
+        }
+    }
+
+    /// Targets these keys too; what has one of them in another variation is an error.
+    pub(super) fn add_targets(
+        &mut self,
+        kind: &str,
+        variation: usize,
+        values: Vec<String>,
+    ) -> Result<(), String> {
+        let list = self.list_of(kind);
+        let of_kind = list.iter().filter(|target| target.context_kind == kind);
+        let others = of_kind.filter(|target| target.variation != variation);
+        let elsewhere: HashSet<&String> = others.flat_map(|target| &target.values).collect();
+        if values.iter().any(|value| elsewhere.contains(value)) {
+            return Err("a key would be targeted in two variations".into());
+        }
+        let here = |target: &Target| target.context_kind == kind && target.variation == variation;
+        let place = list.iter().position(here).unwrap_or_else(|| {
+            list.push(Target::new(kind, variation, &[]));
+            list.len() - 1
+        });
+        let mut there: HashSet<String> = list[place].values.iter().cloned().collect();
+        let new = values
+            .into_iter()
+            .filter(|value| there.insert(value.clone()));
+        list[place].values.extend(new);
+        self.mark_order();
+        Ok(())
+    }
+
+    /// Targets these keys no more. An entry that loses its last key stays.
+    pub(super) fn remove_targets(&mut self, kind: &str, variation: usize, values: &[String]) {
+        let gone: HashSet<&String> = values.iter().collect();
+        for target in self.list_of(kind) {
+            if target.context_kind == kind && target.variation == variation {
+                target.values.retain(|value| !gone.contains(value));
+            }
+        }
+    }
+
+    /// Where users are targeted, LaunchDarkly has an entry without values among the other kinds too:
+    /// it says when their turn is. Without it, their SDKs pass over the users.
+    pub(crate) fn mark_order(&mut self) {
+        for target in &self.targets {
+            let mark = Target::new(USER, target.variation, &[]);
+            if !self.context_targets.contains(&mark) {
+                self.context_targets.push(mark);
+            }
+        }
+    }
+
+    fn list_of(&mut self, kind: &str) -> &mut Vec<Target> {
+        match kind {
+            USER => &mut self.targets,
+            _ => &mut self.context_targets,
         }
     }
 
@@ -139,15 +174,15 @@ impl Flag {
         self.environments.get_mut(key).expect("such an environment")
     }
 
-    pub(super) fn show(&self, project: &str, view: &View<'_>) -> Value {
+    /// As it is shown: in these environments only, where some are named; in a summary without targets, rules
+    /// and prerequisites.
+    pub(super) fn show(&self, project: &str, only: Option<&[String]>, summary: bool) -> Value {
         let boolean =
             self.variations.len() == 2 && self.variations.iter().all(|one| one.value.is_boolean());
-        let wanted = |key: &String| view.only.is_none_or(|only| only.contains(key));
-        let environments: Map<String, Value> = self
-            .environments
-            .iter()
-            .filter(|(key, _)| wanted(key))
-            .map(|(key, config)| (key.clone(), config.show(key, self, view.summary)))
+        let environments = self.environments.iter();
+        let wanted = environments.filter(|(key, _)| only.is_none_or(|only| only.contains(key)));
+        let environments: Map<String, Value> = wanted
+            .map(|(key, config)| (key.clone(), config.show(key, self, summary)))
             .collect();
         json!({
             "key": self.key,
@@ -157,7 +192,7 @@ impl Flag {
             "kind": if boolean { "boolean" } else { "multivariate" },
             "variations": self.variations,
             "archived": self.archived,
-            "temporary": self.temporary,
+            "temporary": false,
             "clientSideAvailability": self.client_side,
             "customProperties": {},
             "experiments": { "baselineIdx": 0, "items": [] },

@@ -9,7 +9,8 @@ use super::{Answer, refusal};
 pub(crate) struct Limit {
     budget: usize,
     window: Duration,
-    retry_after: bool,
+    /// Whether refusals carry `Retry-After` too.
+    pub(crate) retry_after: bool,
     used: usize,
     ends: SystemTime,
 }
@@ -30,14 +31,6 @@ impl Limit {
             retry_after: false,
             used: 0,
             ends: UNIX_EPOCH,
-        }
-    }
-
-    /// Refusals carry `Retry-After` too.
-    pub(crate) fn with_retry_after(self) -> Limit {
-        Limit {
-            retry_after: true,
-            ..self
         }
     }
 

@@ -1,13 +1,14 @@
 //! What LaunchDarkly holds, and how it answers: without sockets and without a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::wire::{Answer, Request};
-use super::flag::{Flag, View};
+use super::flag::{ClientSide, Config, Flag, Variation};
 use super::limit::Limit;
 use super::query::Query;
 use super::{API_VERSION, refusal};
@@ -22,22 +23,31 @@ pub(crate) struct Platform {
     pub(crate) unseen_reads: usize,
     /// A read that names an environment that does not exist answers 404; else it is left out.
     pub(crate) strict_environments: bool,
-    pub(super) ids: u64,
+    ids: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Project {
     pub(super) key: String,
-    pub(super) environments: BTreeMap<String, Environment>,
+    /// Each with the answer to a patch, where changes need an approval.
+    pub(super) environments: BTreeMap<String, Option<Answer>>,
     pub(super) flags: BTreeMap<String, Flag>,
     /// How many more reads do not see a flag.
     unseen: BTreeMap<String, usize>,
 }
 
-#[derive(Default)]
-pub(super) struct Environment {
-    /// Changes need an approval: the answer to a patch.
-    pub(super) approval: Option<Answer>,
+/// The members of a new flag that the stand-in takes: those that optoggles has a use for.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewFlag {
+    key: String,
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    tags: BTreeSet<String>,
+    variations: Vec<Variation>,
+    client_side_availability: Option<ClientSide>,
 }
 
 impl Platform {
@@ -54,9 +64,7 @@ impl Platform {
     }
 
     pub(crate) fn add_project(&mut self, key: &str, environments: &[&str]) {
-        let environments = environments
-            .iter()
-            .map(|&key| (key.to_owned(), Environment::default()));
+        let environments = environments.iter().map(|&key| (key.to_owned(), None));
         let project = Project {
             key: key.to_owned(),
             environments: environments.collect(),
@@ -69,8 +77,8 @@ impl Platform {
     pub(crate) fn require_approval(&mut self, project: &str, environment: &str, status: u16) {
         let project = self.projects.get_mut(project).expect("such a project");
         let environment = project.environments.get_mut(environment);
-        environment.expect("such an environment").approval =
-            Some(refusal(status, "approval is required to make this request"));
+        let refused = refusal(status, "approval is required to make this request");
+        *environment.expect("such an environment") = Some(refused);
     }
 
     pub(crate) fn flag(&self, project: &str, key: &str) -> Option<&Flag> {
@@ -122,7 +130,7 @@ impl Platform {
         };
         match (request.method.as_str(), parts) {
             ("GET", ["caller-identity"]) => Ok(Answer::json(200, &caller())),
-            ("GET", ["projects", project]) => self.project(project)?.read(&query),
+            ("GET", ["projects", project]) => Ok(self.project(project)?.read()),
             ("GET", ["projects", project, "environments", key]) => {
                 self.project(project)?.read_environment(key)
             }
@@ -137,9 +145,64 @@ impl Platform {
         }
     }
 
-    pub(super) fn project(&mut self, key: &str) -> Result<&mut Project, Answer> {
+    fn project(&mut self, key: &str) -> Result<&mut Project, Answer> {
         let project = self.projects.get_mut(key);
         project.ok_or_else(|| refusal(404, "Unknown project key"))
+    }
+
+    /// A flag with these values, off everywhere.
+    pub(crate) fn put(&mut self, project: &str, key: &str, values: &[Value]) -> &mut Flag {
+        let variations: Vec<Value> = values
+            .iter()
+            .map(|value| json!({ "value": value }))
+            .collect();
+        let body = json!({ "key": key, "name": key, "variations": variations });
+        let new = serde_json::from_value(body).expect("a new flag");
+        let flag = self.make(project, new).expect("a project, and values");
+        self.project(project).expect("a project").add(flag, 0);
+        self.edit(project, key)
+    }
+
+    fn create(&mut self, project: &str, request: &Request) -> Result<Answer, Answer> {
+        if request.header("content-type") != Some("application/json") {
+            return Err(refusal(400, "the body is not application/json"));
+        }
+        let new = serde_json::from_slice(&request.body);
+        let new = new.map_err(|error| refusal(400, error.to_string()))?;
+        let flag = self.make(project, new)?;
+        let unseen = self.unseen_reads;
+        let project = self.project(project)?;
+        let shown = flag.show(&project.key, None, false);
+        project.add(flag, unseen);
+        Ok(Answer::json(201, &shown))
+    }
+
+    fn make(&mut self, project: &str, new: NewFlag) -> Result<Flag, Answer> {
+        let project = self.project(project)?;
+        new.check(project)?;
+        let off = new.variations.len() - 1;
+        let environments = project.environments.keys();
+        let mut flag = Flag {
+            environments: environments
+                .map(|key| (key.clone(), Config::new(0, off)))
+                .collect(),
+            key: new.key,
+            name: new.name,
+            description: new.description,
+            tags: new.tags,
+            variations: new.variations,
+            archived: false,
+            client_side: new.client_side_availability.unwrap_or(ClientSide {
+                using_environment_id: false,
+                using_mobile_key: true,
+            }),
+            version: 1,
+        };
+        for variation in &mut flag.variations {
+            self.ids += 1;
+            variation.id = format!("{:08x}-6fd2-4f2a-9d3c-0242ac120002", self.ids);
+        }
+        Ok(flag)
     }
 
     fn list(&mut self, project: &str, query: &Query) -> Result<Answer, Answer> {
@@ -158,9 +221,7 @@ impl Platform {
         let unseen = unseen.map(|left| *left -= 1).is_some();
         match project.flags.get(key).filter(|_| !unseen) {
             Some(flag) => {
-                let only = query.all("env");
-                let (only, summary) = (only.as_deref(), false);
-                let shown = flag.show(&project.key, &View { only, summary });
+                let shown = flag.show(&project.key, query.all("env").as_deref(), false);
                 Ok(Answer::json(200, &shown))
             }
             None => Err(refusal(404, "Unknown feature flag key")),
@@ -170,14 +231,13 @@ impl Platform {
 
 impl Project {
     /// A flag was created: for a while some do not know.
-    pub(super) fn add(&mut self, flag: Flag, unseen: usize) {
+    fn add(&mut self, flag: Flag, unseen: usize) {
         self.unseen.insert(flag.key.clone(), unseen);
         self.flags.insert(flag.key.clone(), flag);
     }
 
-    fn read(&self, query: &Query) -> Result<Answer, Answer> {
-        query.allow(&["expand"])?;
-        let mut shown = json!({
+    fn read(&self) -> Answer {
+        let shown = json!({
             "_id": "57be1db38b75bf0772d11383",
             "_links": { "self": { "href": format!("/api/v2/projects/{}", self.key), "type": "application/json" } },
             "key": self.key,
@@ -185,15 +245,44 @@ impl Project {
             "tags": [],
             "includeInSnippetByDefault": false,
         });
-        if query.one("expand") == Some("environments") {
-            let items: Vec<Value> = self
-                .environments
-                .keys()
-                .map(|key| environment(key))
-                .collect();
-            shown["environments"] = json!({ "totalCount": items.len(), "items": items });
+        Answer::json(200, &shown)
+    }
+
+    /// A page of the flags. Archived flags come only to those who ask for them, and links to pages that do not
+    /// exist are left out.
+    fn list(&self, query: &Query) -> Result<Answer, Answer> {
+        query.allow(&["env", "limit", "offset", "summary", "filter"])?;
+        let (limit, offset) = (query.number("limit", 20)?, query.number("offset", 0)?);
+        let archived = match query.one("filter") {
+            None | Some("state:live") => false,
+            Some("state:archived") => true,
+            Some(other) => {
+                return Err(refusal(
+                    400,
+                    format!("the stand-in has no filter {other:?}"),
+                ));
+            }
+        };
+        let summary = !matches!(query.one("summary"), Some("0" | "false"));
+        let only = query.all("env").unwrap_or_default();
+        let flags = self.flags.values().filter(|flag| flag.archived == archived);
+        let items: Vec<Value> = flags
+            .clone()
+            .skip(offset)
+            .take(limit)
+            .map(|flag| flag.show(&self.key, Some(&only), summary))
+            .collect();
+        let link = |offset: usize| {
+            let href = format!("/api/v2/flags/{}?limit={limit}&offset={offset}", self.key);
+            json!({ "href": href, "type": "application/json" })
+        };
+        let (total, end) = (flags.count(), offset + limit);
+        let mut links = json!({ "self": link(offset) });
+        if limit > 0 && end < total {
+            links["next"] = link(end);
         }
-        Ok(Answer::json(200, &shown))
+        let page = json!({ "items": items, "totalCount": total, "_links": links });
+        Ok(Answer::json(200, &page))
     }
 
     fn read_environment(&self, key: &str) -> Result<Answer, Answer> {
@@ -242,4 +331,41 @@ fn environment(key: &str) -> Value {
         "tags": [],
         "critical": false,
     })
+}
+
+impl NewFlag {
+    fn check(&self, project: &Project) -> Result<(), Answer> {
+        let values: Vec<&Value> = self.variations.iter().map(|one| &one.value).collect();
+        let twice = (1..values.len()).any(|index| values[..index].contains(&values[index]));
+        let wrong = if !is_key(&self.key) {
+            "Invalid key"
+        } else if self.name.trim().is_empty() {
+            "Invalid name"
+        } else if !self.tags.iter().all(|tag| is_tag(tag)) {
+            "Invalid tag"
+        } else if values.len() < 2 || twice {
+            "there must be two variations or more, each with a value of its own"
+        } else if self.variations.iter().any(|one| !one.id.is_empty()) {
+            "new variations have no ids"
+        } else if project.flags.contains_key(&self.key) {
+            return Err(refusal(409, "A feature with that key already exists"));
+        } else {
+            return Ok(());
+        };
+        Err(refusal(400, wrong))
+    }
+}
+
+/// LaunchDarkly's alphabet for keys.
+fn is_key(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(is_of_keys)
+}
+
+/// LaunchDarkly's alphabet for tags, which are short.
+pub(super) fn is_tag(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.chars().all(is_of_keys)
+}
+
+fn is_of_keys(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "._-".contains(character)
 }

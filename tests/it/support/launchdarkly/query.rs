@@ -1,6 +1,6 @@
 //! What stands behind the question mark.
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use super::{Answer, refusal};
 
@@ -33,17 +33,6 @@ impl Query {
             Some(name) => Err(refusal(400, format!("no parameter {name:?} is known here"))),
             None => Ok(()),
         }
-    }
-
-    /// The query once more, each part after an `&`, without these.
-    pub(super) fn text_without(&self, names: &[&str]) -> String {
-        let pairs = self
-            .0
-            .iter()
-            .filter(|(name, _)| !names.contains(&name.as_str()));
-        let encode =
-            |(name, value)| format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
-        pairs.map(|(name, value)| encode((name, value))).collect()
     }
 
     /// All values with this name; none: it does not occur.

@@ -1,4 +1,4 @@
-//! Right files, what they come to, and what they are warned of.
+//! Valid files, and what they come to.
 
 use std::time::Duration;
 
@@ -6,23 +6,16 @@ use serde_json::json;
 
 use super::*;
 use crate::config::Bind;
-use crate::config::check::Checked;
 
 fn read(text: &str) -> Config {
-    let (config, problems) = run(text, false);
-    assert_eq!(shown(text, &problems), "");
+    let (config, report) = run(text, false);
+    assert_eq!(report.to_string(), "");
     config.unwrap()
-}
-
-fn warned(text: &str) -> Vec<String> {
-    let (config, problems) = run(text, true);
-    assert!(config.is_some(), "{}", shown(text, &problems));
-    lines(text, &problems)
 }
 
 #[test]
 fn what_is_left_out_has_its_default() {
-    let config = read(RIGHT);
+    let config = read(VALID);
     assert_eq!((&*config.bind.host, config.bind.port), ("", 8080));
     assert_eq!(config.resync_interval, Some(Duration::from_secs(300)));
     assert_eq!(config.http_timeout, Duration::from_secs(10));
@@ -138,10 +131,8 @@ fn the_default_configuration_has_no_problem_once_its_variable_is_set() {
         read: &|_| Err(io::ErrorKind::NotFound.into()),
         open_to_others: true,
     };
-    let Checked {
-        config, problems, ..
-    } = check(text, &around, &catalog());
-    assert_eq!(shown(text, &problems), "");
+    let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
+    assert_eq!(report.to_string(), "");
     assert!(config.is_some());
 }
 
@@ -167,70 +158,9 @@ fn what_is_commented_out_in_the_default_configuration_is_known_too() {
         };
         let blocks: Vec<&str> = active.split("\n\n").filter(is_chosen).collect();
         let text = blocks.join("\n\n");
-        let (_, problems) = run(&text, false);
+        let (_, report) = run(&text, false);
         let known = ["missing-variable", "unreadable-file", "unused-source"];
-        let others = problems.iter().filter(|it| !known.contains(&it.code));
-        let others: Vec<_> = others.cloned().collect();
-        assert_eq!(shown(&text, &others), "");
+        let mut problems = report.problems.iter();
+        assert!(problems.all(|it| known.contains(&it.code)), "{report}");
     }
-}
-
-#[test]
-fn what_is_right_and_probably_not_meant_is_a_warning() {
-    let no_toggles = RIGHT.split("[[toggles]]").next().unwrap();
-    for (text, expected) in [
-        (no_toggles, "1:1: warning: there are no toggles"),
-        (
-            &with("localhost:7000", "opal:7000").replace("ann:hunter2@", ""),
-            "5:9: warning: `token` travels unencrypted to another host \
-             6:22: warning: OPAL on another host cannot reach this `advertised_address`",
-        ),
-        (
-            &format!("{RIGHT}max_removal = \"30%\"\nmeta.http_timeout = 5\nbind = 1\n"),
-            "17:1: warning: `max_removal` in a `spec` is not a setting: it is sent to the target \
-             18:6: warning: `http_timeout` in a `spec` is not a setting: it is sent to the target",
-        ),
-        (
-            &with("Authorization", "resync_interval = \"1m\", Authorization"),
-            "11:19: warning: `resync_interval` in `extra_headers` is not a setting: it is sent to the \
-             target",
-        ),
-        (
-            &with("localhost:8080", "0.0.0.0:8080"),
-            "6:22: warning: OPAL on another host cannot reach this `advertised_address`",
-        ),
-        (
-            &with("opa_token", "opa_url = \"http://opa\"\nopa_token"),
-            "8:13: warning: `opa_token` travels unencrypted to another host",
-        ),
-        (
-            &with("https://flags", "http://u:hunter2@flags"),
-            "10:16: warning: the password in `endpoint_url` travels unencrypted to another host \
-             11:19: warning: the header `Authorization` travels unencrypted to another host",
-        ),
-        (
-            &with(
-                "[target]",
-                "[[sources]]\nid = \"b\"\ntype = \"opa\"\nurl = \"http://opa\"\n[target]",
-            ),
-            "9:6: warning: no toggle uses the source `b`",
-        ),
-    ] {
-        let (config, problems) = run(text, false);
-        assert!(config.is_some(), "{text}");
-        assert_eq!(lines(text, &problems).join(" "), expected);
-        assert!(!shown(text, &problems).contains(SECRET));
-    }
-}
-
-#[test]
-fn a_secret_in_a_file_that_others_can_read_is_a_warning() {
-    let where_it_stands = [
-        "4:7: warning: the password in `url` stands in a file that others can read",
-        "5:9: warning: `token` stands in a file that others can read",
-        "11:35: warning: the value of `Authorization` stands in a file that others can read",
-    ];
-    assert_eq!(warned(RIGHT), where_it_stands);
-    let elsewhere = RIGHT.replace(SECRET, "${TOKEN}");
-    assert_eq!(warned(&elsewhere), [""; 0]);
 }
