@@ -72,7 +72,7 @@ fn the_difference_of_one_user(bencher: Bencher, count: usize) {
         .bench(|| wanted.change_from(&there));
 }
 
-/// One user more or less in two environments, with the two exchanges.
+/// One user more or less in an environment, with the exchange.
 #[divan::bench(args = USERS)]
 fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     let world = World::new(Target::LaunchDarkly, 1, count);
