@@ -312,7 +312,7 @@ impl<'t> Section<'t> {
     /// The known key that an unknown one stands for, and what to do about it.
     fn explain(&self, key: &str, cx: &Context) -> (Option<&'static str>, String) {
         if is_respelled(key, "target_spec") {
-            return (None, "move its keys to `[target]`".into());
+            return (None, "move its keys up, beside the target's `type`".into());
         }
         if (&*self.place.key, key) == ("target", "id") {
             let help = "remove it, or write `[[targets]]` instead of `[target]`";
