@@ -65,7 +65,7 @@ pub(crate) struct Sync {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
     /// Sync only this toggle; can be repeated
-    #[arg(long = "toggle", value_name = "KEY")]
+    #[arg(long = "toggle", value_name = "[TARGET/]KEY")]
     pub toggles: Vec<String>,
     /// For one pass: start no retry after this time [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,
@@ -86,7 +86,7 @@ pub(crate) struct Sync {
 /// The options of `check-config`.
 #[derive(Args, Debug)]
 pub(crate) struct CheckConfig {
-    /// Also query every source and the target; changes nothing
+    /// Also query every source and target; changes nothing
     #[arg(long)]
     pub online: bool,
     /// Treat warnings as errors

@@ -115,7 +115,8 @@ pub(crate) struct Section<'t> {
     pub(super) place: Place,
     entries: &'t DeTable<'t>,
     known: Vec<&'static Key>,
-    missing: Vec<&'static Key>,
+    /// What `finish` reports as missing.
+    pub(super) missing: Vec<&'static Key>,
     read: BTreeMap<&'static str, Read>,
 }
 
@@ -267,6 +268,10 @@ impl<'t> Section<'t> {
         self.read.get(name)
     }
 
+    pub(super) fn take(&mut self, name: &str) -> Option<Read> {
+        self.read.remove(name)
+    }
+
     /// Gives a key its default that the file does not set.
     pub(crate) fn set_default(&mut self, name: &'static str, setting: Setting) {
         if self.node(name).is_some() {
@@ -304,22 +309,14 @@ impl<'t> Section<'t> {
         Settings(read.map(|(name, read)| (name, read.setting)).collect())
     }
 
-    /// Takes a key out of what `finish` reports as missing.
-    pub(super) fn forgive(&mut self, name: &str) {
-        self.missing.retain(|key| key.name != name);
-    }
-
-    /// Counts a table as missing where one of its keys is required.
-    pub(super) fn require(&mut self, key: &'static Key, keys: &[Key]) {
-        if keys.iter().any(|key| key.need == Need::Required) {
-            self.missing.push(key);
-        }
-    }
-
     /// The known key that an unknown one stands for, and what to do about it.
     fn explain(&self, key: &str, cx: &Context) -> (Option<&'static str>, String) {
         if is_respelled(key, "target_spec") {
-            return (None, "move its keys to `[target]`".into());
+            return (None, "move its keys up, beside the target's `type`".into());
+        }
+        if (&*self.place.key, key) == ("target", "id") {
+            let help = "remove it, or write `[[targets]]` instead of `[target]`";
+            return (None, help.into());
         }
         let mut known = self.known.iter();
         if let Some(known) = known.clone().find(|known| is_respelled(known.name, key)) {
@@ -366,7 +363,7 @@ pub(crate) enum Setting {
     /// A name comes once.
     Headers(Vec<(String, Secret)>),
     Path(PathBuf),
-    Table(Map<String, Value>),
+    Json(Value),
 }
 
 /// What is set, with defaults: of a configuration without errors, every required key.
@@ -397,6 +394,7 @@ impl Settings {
         secret: Secret -> Secret;
         headers: Headers -> [(String, Secret)];
         path: Path -> Path;
+        json: Json -> Value;
     }
 
     #[cfg(test)]
@@ -409,7 +407,7 @@ impl Settings {
         let json = |setting| match setting {
             Setting::Text(text) => Some(text.into()),
             Setting::Texts(texts) => Some(texts.into()),
-            Setting::Table(table) => Some(Value::Object(table)),
+            Setting::Json(value) => Some(value),
             _ => None,
         };
         let members = self.0.into_iter();

@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
@@ -162,7 +162,8 @@ pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Use
         Origin::File(document) => return document.users(rule),
     };
     let package = rule.package.split('.');
-    let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
+    let path = package.chain([rule.rule.as_str()]);
+    let answer = get(client, opa, path, rule.input.as_ref())?;
     users_in(answer, rule)
 }
 
@@ -190,7 +191,7 @@ fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
 
 /// Whether OPAL's health policy says that OPA has loaded everything; none without that policy.
 pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failure> {
-    let answer = get(client, opa, ["system", "opal", "ready"])?;
+    let answer = get(client, opa, ["system", "opal", "ready"], None)?;
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
@@ -248,21 +249,34 @@ fn count_writes(metrics: &str) -> Option<Writes> {
     counts_data.then_some(writes)
 }
 
+/// Asks for a document, with an `input` if there is one.
 fn get<'a>(
     client: &Client,
     opa: &Access,
     path: impl IntoIterator<Item = &'a str>,
+    input: Option<&Value>,
 ) -> Result<Answer, Failure> {
     let url = opa.url.join(["v1", "data"].into_iter().chain(path));
-    let answer = client.send(request(opa, url))?;
+    let mut request = request(opa, url);
+    if let Some(input) = input {
+        request.method = Method::POST;
+        request = request.json(&json!({ "input": input }))?;
+    }
+    let answer = client.send(request)?;
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
     Err(match serde_json::from_slice::<Refusal>(&answer.body) {
         Ok(Refusal { code, message }) => {
-            let said = quote(format!("{code}: {message}").as_bytes());
+            let said = match input {
+                None => format!("{code}: {message}"),
+                // The message can quote what is in the input.
+                Some(_) => code,
+            };
+            let said = quote(said.as_bytes());
             answer.failure(&said, None).of_opa(&answer.body)
         }
+        Err(_) if input.is_some() => answer.failure("", None),
         Err(_) => answer.failure(&quote(&answer.body), None),
     })
 }
