@@ -5,6 +5,7 @@ mod alone;
 mod any;
 mod changes;
 mod describes;
+mod environments;
 mod faults;
 mod limit;
 mod mistakes;
