@@ -79,6 +79,13 @@ impl Flags {
         daemon
     }
 
+    #[track_caller]
+    fn wait_until_registered(&self) {
+        let is_registered = || !self.opal.keys().is_empty();
+        self.stage
+            .wait_until("the source is registered", is_registered);
+    }
+
     /// The policy changes, and OPAL says so.
     fn change(&self, key: &str, users: &[&str]) {
         self.opa.allow(key, users);

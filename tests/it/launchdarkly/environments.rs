@@ -205,11 +205,10 @@ fn an_environment_that_hangs_is_overtaken_after_a_second_and_from_then_on_at_onc
         before + 1,
         "one is in flight"
     );
-    let rows = daemon.toggle("us")["environments"].clone();
-    assert_eq!(
-        [&rows[0]["state"], &rows[1]["state"]],
-        ["syncing", "in sync"]
-    );
+    flags.stage.wait_until("/status tells them apart", || {
+        let rows = daemon.toggle("us")["environments"].clone();
+        [&rows[0]["state"], &rows[1]["state"]] == ["syncing", "in sync"]
+    });
 }
 
 #[test]
@@ -231,6 +230,7 @@ fn a_refused_name_is_told_by_itself_and_the_users_are_sent_all_the_same() {
     assert!(flags.is_on_for("us", &["ann"], &["bob"]));
     let daemon = flags.program.serve(&[]);
     daemon.wait_failing();
+    flags.wait_until_registered();
     flags.change("us", &["bob"]);
     flags.wait_until_on_for("us", &["bob"], &["ann"]);
     let health = daemon.get("/health").text();
