@@ -59,6 +59,9 @@ struct Row {
     /// The toggle as people know it.
     #[serde(skip)]
     name: String,
+    /// What `error` is made of.
+    #[serde(skip)]
+    errors: Vec<String>,
     #[serde(skip)]
     sent: Sent,
 }
@@ -125,8 +128,8 @@ impl Report {
         for row in &self.toggles {
             let (key, change, count) = (&row.name, row.change(), row.count());
             let result = match colours {
-                true => row.verdict.tone().paint(&self.result(row)),
-                false => self.result(row),
+                true => row.verdict.tone().paint(&self.result(row, true)),
+                false => self.result(row, true),
             };
             let columns = match (&row.error, row.users) {
                 (Some(_), _) => String::new(),
@@ -158,7 +161,11 @@ impl Report {
                 text.push_str("| toggle | gain it | lose it | users | result |\n");
                 text.push_str("| --- | --- | --- | ---: | --- |\n");
             }
-            let (key, count, result) = (code(&row.name), row.count(), escape(&self.result(row)));
+            let (key, count, result) = (
+                code(&row.name),
+                row.count(),
+                escape(&self.result(row, false)),
+            );
             let (gains, losses) = row.gains_and_losses();
             let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
         }
@@ -168,14 +175,19 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// The result of a toggle in words. Changed metadata show only here.
-    fn result(&self, row: &Row) -> String {
+    /// The result of a toggle in words. Changed metadata show only here. Several failures are on `lines` of
+    /// their own, if there may be several.
+    fn result(&self, row: &Row, lines: bool) -> String {
         let words = self.words(row.verdict);
         match &row.error {
             None if row.described && row.sent == Sent::Nothing => words + " (metadata)",
             None => words,
             Some(error) if row.verdict == Verdict::Held => error.clone(),
             Some(error) => {
+                let errors = match lines && row.errors.len() > 1 {
+                    true => format!("\n  {}", row.errors.join("\n  ")),
+                    false => format!(" {error}"),
+                };
                 let is_sent = row.sent != Sent::Nothing;
                 let done = [(row.created, Verdict::Created), (is_sent, Verdict::Updated)];
                 let done = done.into_iter().filter(|(is_done, _)| *is_done);
@@ -183,7 +195,7 @@ impl Report {
                     Verdict::Updated => format!("users {}, ", self.words(verdict)),
                     verdict => format!("{}, ", self.words(verdict)),
                 });
-                format!("{}failed: {error}", done.collect::<String>())
+                format!("{}failed:{errors}", done.collect::<String>())
             }
         }
     }
@@ -260,7 +272,7 @@ impl Verdict {
 impl Row {
     fn new(id: ToggleId, config: &Config, engine: &Engine, verbose: bool) -> Row {
         let (mut outcome, result) = engine.outcome(id);
-        let (verdict, users, error) = match result {
+        let (verdict, users, errors) = match result {
             Ok(users) => {
                 let verdict = match &outcome.sent() {
                     Sent::Whole => Verdict::Set,
@@ -268,7 +280,7 @@ impl Row {
                     Sent::Nothing if !outcome.described => Verdict::Unchanged,
                     Sent::Nothing | Sent::Change(_) => Verdict::Updated,
                 };
-                (verdict, Some(users), None)
+                (verdict, Some(users), Vec::new())
             }
             Err(troubles)
                 if !troubles.is_empty()
@@ -276,14 +288,14 @@ impl Row {
             {
                 let (held, users) = engine.held_back_change(id).unzip();
                 outcome = held.unwrap_or(outcome);
-                (Verdict::Held, users, Some(words_of(&troubles)))
+                (Verdict::Held, users, words_of(&troubles))
             }
-            Err(troubles) => (Verdict::Failed, None, Some(words_of(&troubles))),
+            Err(troubles) => (Verdict::Failed, None, words_of(&troubles)),
         };
         let sent = outcome.sent();
         let change = sent.as_change();
         let named = change.filter(|_| verbose);
-        let same = (error.is_none() && sent == Sent::Nothing).then_some(0);
+        let same = (errors.is_empty() && sent == Sent::Nothing).then_some(0);
         let environments = outcome.environments.iter();
         let environments = environments.filter(|it| !it.name.is_empty());
         let environments = environments.map(EnvironmentRow::of);
@@ -301,7 +313,8 @@ impl Row {
             described: outcome.described,
             added_users: named.map(|change| change.added.clone()),
             removed_users: named.map(|change| change.removed.clone()),
-            error,
+            error: (!errors.is_empty()).then(|| errors.join("; ")),
+            errors,
             sent,
         }
     }
@@ -368,35 +381,35 @@ fn change_of(added: Option<usize>, removed: Option<usize>) -> String {
     }
 }
 
-/// All that went wrong: a toggle can fail at its source, and in each environment of its target.
-fn words_of(troubles: &[Named]) -> String {
-    let mut failures: Vec<&Failure> = Vec::new();
-    for Named { trouble, .. } in troubles {
-        if !failures.contains(&&trouble.failure) {
-            failures.push(&trouble.failure);
+/// All that went wrong: a toggle can fail at its source, in each environment of its target, and with its
+/// metadata.
+fn words_of(troubles: &[Named]) -> Vec<String> {
+    let key = |it: &Named| {
+        let is_metadata = it.trouble.operation == Operation::Describe;
+        (is_metadata, it.trouble.failure.clone())
+    };
+    let mut keys: Vec<(bool, Failure)> = Vec::new();
+    for key in troubles.iter().map(key) {
+        if !keys.contains(&key) {
+            keys.push(key);
         }
     }
-    let words = failures.into_iter().map(|failure| {
+    if keys.is_empty() {
+        return vec!["interrupted before it was done".to_owned()];
+    }
+    let words = keys.iter().map(|it| {
+        let (is_metadata, failure) = it;
         let held = if failure.is_held() { "held: " } else { "" };
-        let same = troubles.iter().filter(|it| it.trouble.failure == *failure);
-        let is_metadata = |it: &Named| it.trouble.operation == Operation::Describe;
-        let what = if same.clone().all(is_metadata) {
-            "metadata: "
-        } else {
-            ""
-        };
+        let same = troubles.iter().filter(|trouble| key(trouble) == *it);
         let names = same.map(|it| &*it.environment).filter(|it| !it.is_empty());
         match &names.collect::<Vec<_>>()[..] {
-            [] => format!("{held}{what}{failure}"),
+            [] if *is_metadata => format!("metadata: {failure}"),
+            [] => format!("{held}{failure}"),
             [name] => format!("{held}environment {name}: {failure}"),
             names => format!("{held}environments {}: {failure}", names.join(", ")),
         }
     });
-    let words: Vec<String> = words.collect();
-    match words.is_empty() {
-        true => "interrupted before it was done".to_owned(),
-        false => words.join("; "),
-    }
+    words.collect()
 }
 
 fn widest(cells: impl Iterator<Item = String>) -> usize {

@@ -143,6 +143,19 @@ fn a_dry_run_shows_what_would_change_in_the_other_environments() {
 }
 
 #[test]
+fn several_failures_of_a_toggle_have_a_line_each() {
+    let flags = Approvals.flags(true);
+    flags.platform().edit("default", "us").name = "by hand".to_owned();
+    let refused = Fault::Answer(refusal(403, "no updateName"));
+    let http = &flags.launchdarkly.http;
+    http.always("PATCH * \"updateName\"", refused);
+    flags.opa.allow("us", &["ann"]);
+    let output = flags.sync(&[]).exits(1).says("\n  test: -1 updated\n");
+    let output = output.says("us   users updated, failed:\n  environment staging: flag us of ");
+    output.says("\n  metadata: flag us of project default: PATCH ");
+}
+
+#[test]
 fn serve_keeps_the_other_environments_and_names_the_one_that_fails() {
     for (wrong, first) in ALL {
         let (flags, name) = (wrong.flags(first), wrong.environment());
