@@ -8,107 +8,91 @@ use super::*;
 use crate::support::Fault;
 use crate::support::launchdarkly::refusal;
 
-/// Why one environment cannot be kept.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Wrong {
-    /// Changes in it require approval.
-    Approvals,
-    /// The project does not have it; LaunchDarkly leaves it out.
-    Gone,
-    /// The project does not have it; LaunchDarkly answers 404 to every read that names it.
-    GoneStrictly,
+/// Why one environment of a toggle cannot be kept.
+struct Wrong {
+    environment: &'static str,
+    /// What the report says after its name.
+    words: &'static str,
+    /// What `/health` and the log say.
+    told: [&'static str; 2],
+    /// LaunchDarkly answers 404 to every read that names it, instead of leaving it out.
+    strict: bool,
 }
 
-use Wrong::{Approvals, Gone, GoneStrictly};
+/// Changes in it require approval.
+const APPROVALS: Wrong = Wrong {
+    environment: "staging",
+    words: "flag us of project default: PATCH ",
+    told: [
+        "toggle us: environment staging: update: answered 405",
+        "update failed toggle=us environment=staging count=1 ",
+    ],
+    strict: false,
+};
+
+/// The project does not have it.
+const GONE: Wrong = Wrong {
+    environment: "deleted",
+    words: "the project default has no environment deleted: ",
+    told: [
+        "toggle us: environment deleted: read: the target and the configuration do not fit: see ",
+        "read failed toggle=us environment=deleted count=1 ",
+    ],
+    strict: false,
+};
+
+const ALL: [Wrong; 3] = [
+    APPROVALS,
+    GONE,
+    Wrong {
+        strict: true,
+        ..GONE
+    },
+];
 
 impl Wrong {
-    fn environment(self) -> &'static str {
-        match self {
-            Approvals => "staging",
-            Gone | GoneStrictly => "deleted",
-        }
-    }
-
-    /// What the report says after the name of the environment.
-    fn words(self) -> &'static str {
-        match self {
-            Approvals => "flag us of project default: PATCH ",
-            Gone | GoneStrictly => "the project default has no environment deleted: ",
-        }
-    }
-
-    /// What `/health` says.
-    fn reason(self) -> &'static str {
-        match self {
-            Approvals => "toggle us: environment staging: update: answered 405",
-            Gone | GoneStrictly => {
-                "toggle us: environment deleted: read: the target and the configuration do not fit: \
-                 see the log"
-            }
-        }
-    }
-
-    fn log(self) -> &'static str {
-        match self {
-            Approvals => "update failed toggle=us environment=staging count=1 ",
-            Gone | GoneStrictly => "read failed toggle=us environment=deleted count=1 ",
-        }
-    }
-
-    /// A toggle that ann and bob have in two environments, and something wrong with a third, which
-    /// is listed first, or last.
-    fn flags(self, first: bool) -> Flags {
-        let fails = self.environment();
-        let listed = match first {
-            true => [fails, ENVIRONMENTS[0], ENVIRONMENTS[1]],
-            false => [ENVIRONMENTS[0], ENVIRONMENTS[1], fails],
-        };
+    /// A toggle that ann and bob have in two environments, and something wrong with a third, which is
+    /// listed at this place.
+    fn flags(&self, place: usize) -> Flags {
+        let mut listed = ENVIRONMENTS.to_vec();
+        listed.insert(place, self.environment);
         let spec = format!("name = \"us\"\nproj_key = \"default\"\nenvironments = {listed:?}");
         let flags = Flags::of(&["us"]).spec(&spec).build();
-        let mut platform = flags.platform();
-        platform.strict_environments = self == GoneStrictly;
-        drop(platform);
+        flags.platform().strict_environments = self.strict;
         flags.opa.allow("us", &["ann", "bob"]);
-        flags.sync(&[]).exits(i32::from(self != Approvals));
-        if self == Approvals {
-            flags.platform().require_approval("default", fails, 405);
+        let first = flags.sync(&[]);
+        if self.environment == APPROVALS.environment {
+            first.exits(0);
+            flags
+                .platform()
+                .require_approval("default", self.environment, 405);
         }
         flags
     }
 }
 
-const ALL: [(Wrong, bool); 6] = [
-    (Approvals, true),
-    (Approvals, false),
-    (Gone, true),
-    (Gone, false),
-    (GoneStrictly, true),
-    (GoneStrictly, false),
-];
+/// Each with its environment listed first, and last.
+fn all() -> impl Iterator<Item = (Wrong, Flags)> {
+    let places = [0, 2]
+        .into_iter()
+        .flat_map(|place| ALL.map(|wrong| (wrong, place)));
+    places.map(|(wrong, place)| {
+        let flags = wrong.flags(place);
+        (wrong, flags)
+    })
+}
 
 #[test]
 fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
-    for (wrong, first) in ALL {
-        let (flags, name) = (wrong.flags(first), wrong.environment());
+    for (wrong, flags) in all() {
+        let (name, words) = (wrong.environment, wrong.words);
         flags.opa.allow("us", &["ann"]);
-        let start = format!(
-            "us users updated, failed: environment {name}: {}",
-            wrong.words()
-        );
+        let start = format!("us users updated, failed: environment {name}: {words}");
         let output = flags.sync(&[]).exits(1).reports_start(&start);
         let output = output.sums_up("1 toggle: 1 failed");
-        let lines = [
-            &*format!("  {name}: failed\n"),
-            "  production: -1 updated\n",
-            "  test: -1 updated\n",
-        ];
-        lines
-            .into_iter()
-            .fold(output, |output, line| output.says(line));
-        assert!(
-            flags.is_on_for("us", &["ann"], &["bob"]),
-            "{wrong:?} {first}"
-        );
+        let output = output.says("  production: -1 updated\n  test: -1 updated\n");
+        output.says(&format!("  {name}: failed\n"));
+        assert!(flags.is_on_for("us", &["ann"], &["bob"]), "{name}");
         flags.opa.allow("us", &["ann", "cid"]);
         let document = flags.sync(&["--format", "json"]).exits(1).json();
         let row = &document["toggles"][0];
@@ -116,10 +100,7 @@ fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
             let (result, error) = (&environment["result"], &environment["error"]);
             if environment["name"] == *name {
                 assert_eq!(result, "failed");
-                assert!(
-                    error.as_str().unwrap().starts_with(wrong.words()),
-                    "{error}"
-                );
+                assert!(error.as_str().unwrap().starts_with(words), "{error}");
             } else {
                 assert_eq!((result, error), (&json!("updated"), &Value::Null));
             }
@@ -133,7 +114,7 @@ fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
 
 #[test]
 fn a_dry_run_shows_what_would_change_in_the_other_environments() {
-    let flags = Gone.flags(true);
+    let flags = GONE.flags(0);
     flags.opa.allow("us", &["ann"]);
     let output = flags.sync(&["--dry-run"]).exits(1);
     let start = "us users would be updated, failed: environment deleted: the project default has";
@@ -144,7 +125,7 @@ fn a_dry_run_shows_what_would_change_in_the_other_environments() {
 
 #[test]
 fn several_failures_of_a_toggle_have_a_line_each() {
-    let flags = Approvals.flags(true);
+    let flags = APPROVALS.flags(0);
     flags.platform().edit("default", "us").name = "by hand".to_owned();
     let refused = Fault::Answer(refusal(403, "no updateName"));
     let http = &flags.launchdarkly.http;
@@ -157,8 +138,7 @@ fn several_failures_of_a_toggle_have_a_line_each() {
 
 #[test]
 fn serve_keeps_the_other_environments_and_names_the_one_that_fails() {
-    for (wrong, first) in ALL {
-        let (flags, name) = (wrong.flags(first), wrong.environment());
+    for (wrong, flags) in all() {
         let daemon = flags.program.serve(&[]);
         for (users, others) in [(["ann"], ["bob"]), (["bob"], ["ann"])] {
             flags
@@ -169,7 +149,7 @@ fn serve_keeps_the_other_environments_and_names_the_one_that_fails() {
         }
         let is_told = || {
             let health = daemon.get("/health");
-            health.status == 500 && health.text().contains(wrong.reason())
+            health.status == 500 && health.text().contains(wrong.told[0])
         };
         flags
             .stage
@@ -181,12 +161,12 @@ fn serve_keeps_the_other_environments_and_names_the_one_that_fails() {
             environments.map(state).collect::<Vec<_>>()
         };
         flags.stage.wait_until("/status names the environment", || {
-            let fails = |name: &Value| *name == *wrong.environment();
+            let fails = |name: &Value| *name == *wrong.environment;
             let wanted = |name| if fails(name) { "failing" } else { "in sync" };
             states().iter().all(|(name, state)| *state == wanted(name))
         });
-        assert_eq!(states().len(), 3, "{name}");
-        daemon.terminate().exits(0).complains(wrong.log());
+        assert_eq!(states().len(), 3);
+        daemon.terminate().exits(0).complains(wrong.told[1]);
     }
 }
 
