@@ -33,7 +33,7 @@ const APPROVALS: Wrong = Wrong {
 /// The project does not have it.
 const GONE: Wrong = Wrong {
     environment: "deleted",
-    words: "the project default has no environment deleted: ",
+    words: "the project default has no environment deleted: correct `environments` ",
     told: [
         "toggle us: environment deleted: read: the target and the configuration do not fit: see ",
         "read failed toggle=us environment=deleted count=1 ",
