@@ -59,10 +59,9 @@ impl Config {
     /// The same for these toggles alone, each named as `key` or `target/key`, and for what they use; where
     /// none is named, for all. Fails with each name that no toggle has, on a line of its own.
     pub(crate) fn only(mut self, names: &[String]) -> Result<Config, String> {
-        let targets = self.targets.iter();
-        let targets: Vec<String> = targets.map(|it| it.id.clone()).collect();
+        let ids: Vec<String> = self.targets.iter().map(|it| it.id.clone()).collect();
         let is_called = |toggle: &Toggle, name: &str| {
-            let qualified = name.strip_prefix(&*targets[toggle.target]);
+            let qualified = name.strip_prefix(&*ids[toggle.target]);
             name == toggle.key || qualified.and_then(|it| it.strip_prefix('/')) == Some(&toggle.key)
         };
         let is_known = |name: &&String| self.toggles.iter().any(|toggle| is_called(toggle, name));
@@ -269,11 +268,7 @@ pub struct Rule {
 impl fmt::Debug for Rule {
     /// Leaves `input` out: interpolation can bring secrets there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rule")
-            .field("source", &self.source)
-            .field("package", &self.package)
-            .field("rule", &self.rule)
-            .finish_non_exhaustive()
+        write!(f, "Rule({self} of source {})", self.source)
     }
 }
 
@@ -297,18 +292,12 @@ impl fmt::Display for Rule {
 pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
     let successors = successors(&old.targets, &new.targets);
-    for (target, successor) in old.targets.iter().zip(&successors) {
-        let id = &target.id;
-        let is_there = new.targets.iter().any(|it| it.id == *id);
-        match (successor, is_there) {
-            (Some(_), _) => {}
-            (None, true) => left.push(format!(
-                "target {id} has changed: the toggles at the old one stay as they are"
-            )),
-            (None, false) => left.push(format!(
-                "target {id} is no longer used: its toggles stay as they are"
-            )),
-        }
+    let targets = old.targets.iter().zip(&successors);
+    for (Target { id, .. }, _) in targets.filter(|(_, successor)| successor.is_none()) {
+        left.push(match new.targets.iter().any(|it| it.id == *id) {
+            true => format!("target {id} has changed: the toggles at the old one stay as they are"),
+            false => format!("target {id} is no longer used: its toggles stay as they are"),
+        });
     }
     for source in &old.sources {
         if !new.sources.iter().any(|it| it.id == source.id) {
@@ -323,21 +312,17 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
         let Some(target) = successors[toggle.target] else {
             continue;
         };
-        let name = old.name_of(id);
-        let Some(now) = toggles.get(&(target, &*toggle.key)) else {
-            left.push(format!(
+        let (name, kind) = (old.name_of(id), old.targets[toggle.target].kind);
+        left.extend(match toggles.get(&(target, &*toggle.key)) {
+            None => Some(format!(
                 "toggle {name} is no longer kept: at the target it stays as it is; turn it off or \
                  delete it there"
-            ));
-            continue;
-        };
-        let place = (old.targets[toggle.target].kind.left_behind)(toggle, now);
-        left.extend(place.map(|place| {
-            format!(
-                "toggle {name} is no longer kept in {place}: there it stays as it is; turn it off \
-                 there"
-            )
-        }));
+            )),
+            Some(now) => (kind.left_behind)(toggle, now).map(|place| {
+                let kept = format!("toggle {name} is no longer kept in {place}");
+                format!("{kept}: there it stays as it is; turn it off there")
+            }),
+        });
     }
     left
 }

@@ -30,8 +30,6 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Required,
-    /// The other key will do as well.
-    RequiredUnless(&'static str),
     Optional,
     /// As it would be written in the file.
     Default(&'static str),
@@ -148,12 +146,8 @@ impl Key {
                 format!("write `[[{}]]` above each, with two brackets", self.name)
             }
             (ValueKind::Table, _) if self.name == "target" => {
-                "write `[target]` above its keys, with one bracket, or `[[targets]]` above each of several"
+                "write `[target]` above its keys, with one bracket; several are `[[targets]]`"
                     .into()
-            }
-            (ValueKind::Text, Need::Required) if self.name == "target" => {
-                let example = self.example;
-                format!("name one of the several targets by its `id`: `target = {example}`")
             }
             (ValueKind::Spec, _) => {
                 "write `[toggles.spec]` above its keys, with one bracket".into()
@@ -286,18 +280,19 @@ impl Group {
 }
 
 impl Catalog {
-    /// All tables of the file that have keys of their own, the outermost first.
-    pub(crate) fn groups(&self) -> Vec<Group> {
+    /// All tables that have keys of their own, the outermost first, with the targets in one of two forms.
+    pub(crate) fn groups(&self, form: &Key) -> Vec<Group> {
         let group = |place, path, types| Group { place, path, types };
         let plain = |keys: &'static [Key]| vec![("", keys.iter().collect())];
         let typed = |common: &'static [Key], peer: &PeerType| {
             (peer.name, common.iter().chain(peer.keys()).collect())
         };
         let sources = self.sources.iter().map(|it| typed(EVERY_SOURCE, it));
-        let targets = |common: &'static [Key]| {
-            let targets = self.targets.iter();
-            targets.map(|it| typed(common, &it.peer)).collect()
+        let (place, path, common): (_, &[_], _) = match form.name == TARGET.name {
+            true => ("in `[target]`", &[TARGET.name], ONLY_TARGET),
+            false => ("in `[[targets]]`", &[TARGETS.name], EVERY_TARGET),
         };
+        let targets = self.targets.iter().map(|it| typed(common, &it.peer));
         let specs = self.targets.iter().filter_map(|it| match it.spec {
             Spec::Keys(keys) => Some((it.peer.name, keys.iter().collect())),
             Spec::Free(_) => None,
@@ -307,20 +302,12 @@ impl Catalog {
         vec![
             group(top, &[], plain(TOP)),
             group("in `[[sources]]`", &["sources"], sources.collect()),
-            group("in `[target]`", &[TARGET.name], targets(ONLY_TARGET)),
-            group("in `[[targets]]`", &[TARGETS.name], targets(EVERY_TARGET)),
+            group(place, path, targets.collect()),
             group("in `[[toggles]]`", &["toggles"], plain(EVERY_TOGGLE)),
             group("in `users_policy`", policy, plain(POLICY)),
             group("in `[toggles.spec]`", &["toggles", "spec"], specs.collect()),
         ]
     }
-}
-
-/// The tables of the file that has its targets in one of the two forms.
-pub(super) fn with_targets_as(form: &Key, mut groups: Vec<Group>) -> Vec<Group> {
-    let is_other = |name: &str| [TARGET.name, TARGETS.name].contains(&name) && name != form.name;
-    groups.retain(|group| !group.path.first().is_some_and(|name| is_other(name)));
-    groups
 }
 
 /// Where a key belongs that is not known where it is.
@@ -376,16 +363,11 @@ pub(crate) const TOP: &[Key] = &[
 
 pub(super) const SOURCES: Key =
     Key::required("sources", ValueKind::Tables, "[]").says("Where users come from.");
-pub(super) const TARGET: Key = Key {
-    need: Need::RequiredUnless("targets"),
-    ..Key::required("target", ValueKind::Table, "{}")
-        .says("The platform that holds the toggles, if there is only one. Its `id` is its `type`.")
-};
-pub(super) const TARGETS: Key = Key {
-    need: Need::RequiredUnless("target"),
-    ..Key::required("targets", ValueKind::Tables, "[]")
-        .says("The platforms that hold the toggles, each with an `id`.")
-};
+pub(super) const TARGET: Key = Key::required("target", ValueKind::Table, "{}")
+    .says("The platform that holds the toggles, if there is only one. Its `id` is its `type`.");
+pub(super) const TARGETS: Key = Key::required("targets", ValueKind::Tables, "[]").says(
+    "The platforms that hold the toggles, each with an `id`. It takes the place of `target`.",
+);
 pub(super) const TOGGLES: Key =
     Key::optional("toggles", ValueKind::Tables, "[]").says("The feature flags.");
 

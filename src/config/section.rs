@@ -115,7 +115,8 @@ pub(crate) struct Section<'t> {
     pub(super) place: Place,
     entries: &'t DeTable<'t>,
     known: Vec<&'static Key>,
-    missing: Vec<&'static Key>,
+    /// What `finish` reports as missing.
+    pub(super) missing: Vec<&'static Key>,
     read: BTreeMap<&'static str, Read>,
 }
 
@@ -151,7 +152,7 @@ impl<'t> Section<'t> {
                     self.missing.push(key);
                     None
                 }
-                (None, Need::Optional | Need::RequiredUnless(_)) => None,
+                (None, Need::Optional) => None,
             };
             self.read.extend(read.map(|read| (key.name, read)));
             self.known.push(key);
@@ -267,6 +268,10 @@ impl<'t> Section<'t> {
         self.read.get(name)
     }
 
+    pub(super) fn take(&mut self, name: &str) -> Option<Read> {
+        self.read.remove(name)
+    }
+
     /// Gives a key its default that the file does not set.
     pub(crate) fn set_default(&mut self, name: &'static str, setting: Setting) {
         if self.node(name).is_some() {
@@ -304,27 +309,12 @@ impl<'t> Section<'t> {
         Settings(read.map(|(name, read)| (name, read.setting)).collect())
     }
 
-    /// Takes a key out of what `finish` reports as missing.
-    pub(super) fn forgive(&mut self, name: &str) {
-        self.missing.retain(|key| key.name != name);
-    }
-
-    /// Counts a key as missing that is not required everywhere.
-    pub(super) fn require(&mut self, key: &'static Key) {
-        self.missing.push(key);
-    }
-
     /// The known key that an unknown one stands for, and what to do about it.
     fn explain(&self, key: &str, cx: &Context) -> (Option<&'static str>, String) {
-        let place = &*self.place.key;
         if is_respelled(key, "target_spec") {
-            let home = match place.starts_with("targets") {
-                true => "`[[targets]]`",
-                false => "`[target]`",
-            };
-            return (None, format!("move its keys to {home}"));
+            return (None, "move its keys up, beside the target's `type`".into());
         }
-        if (place, key) == ("target", "id") {
+        if (&*self.place.key, key) == ("target", "id") {
             let help = "remove it, or write `[[targets]]` instead of `[target]`";
             return (None, help.into());
         }
@@ -405,12 +395,6 @@ impl Settings {
         headers: Headers -> [(String, Secret)];
         path: Path -> Path;
         json: Json -> Value;
-    }
-
-    /// The same without a key.
-    pub(super) fn without(mut self, key: &str) -> Settings {
-        self.0.remove(key);
-        self
     }
 
     #[cfg(test)]

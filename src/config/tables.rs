@@ -10,7 +10,7 @@ use super::interpolate::{Surroundings, Text};
 use super::keys::{
     Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, Key, NAMED_TARGET, Need, ONLY_TARGET,
     POLICY, PeerType, SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY,
-    ValueKind, is_id, package_parts, with_targets_as,
+    ValueKind, is_id, package_parts,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
@@ -25,21 +25,20 @@ pub(super) fn check(
     around: &Surroundings,
     catalog: &Catalog,
 ) -> (Option<Config>, Report) {
-    let groups = catalog.groups();
     let (tree, errors) = DeTable::parse_recoverable(&text);
     if !errors.is_empty() {
         let problems = invalid_toml(&text, &errors);
-        let cuts = mask::cuts_of_unparsed(&text, &groups);
+        let cuts = mask::cuts_of_unparsed(&text, &catalog.groups(&TARGETS));
         return (None, Report::new(file, text, problems, cuts));
     }
-    let form = match tree.get_ref().contains_key(TARGETS.name) {
-        true => TARGETS,
-        false => TARGET,
-    };
+    let groups = catalog.groups(match tree.get_ref().contains_key(TARGETS.name) {
+        true => &TARGETS,
+        false => &TARGET,
+    });
     let mut cx = Context {
         around,
         catalog,
-        groups: &with_targets_as(&form, catalog.groups()),
+        groups: &groups,
         problems: Vec::new(),
     };
     let config = read(Section::new(tree.get_ref(), Place::default()), &mut cx);
@@ -71,8 +70,10 @@ fn invalid_toml(text: &str, errors: &[Error]) -> Vec<Problem> {
 /// Reads everything before it gives up on anything, so that all problems are found.
 fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     root.read(cx, TOP);
+    // That these are missing is said in other words.
+    root.missing.clear();
     let mut tables = Tables::default();
-    let sources = tables.sources(&mut root, cx);
+    let sources = tables.sources(&root, cx);
     let targets = tables.targets(&root, cx);
     if let Some(Setting::MaxRemoval(limit)) = root.get("max_removal").map(|read| &read.setting) {
         tables.max_removal = *limit;
@@ -122,8 +123,7 @@ struct Ids {
 }
 
 impl Tables {
-    fn sources(&mut self, root: &mut Section, cx: &mut Context) -> Vec<Source> {
-        root.forgive("sources");
+    fn sources(&mut self, root: &Section, cx: &mut Context) -> Vec<Source> {
         let tables = root.tables(cx, &SOURCES).unwrap_or_else(|at| {
             let help =
                 "add a table `[[sources]]` with an `id`, a `url` and an `advertised_address`";
@@ -169,11 +169,9 @@ impl Tables {
     fn targets(&mut self, root: &Section, cx: &mut Context) -> Vec<Target> {
         let (only, list) = (root.node(TARGET.name), root.node(TARGETS.name));
         if let (Some(only), Some(list)) = (&only, &list) {
-            let (one, other) = (&only.place, &list.place);
-            let [first, second] = match one.span.start < other.span.start {
-                true => [one, other],
-                false => [other, one],
-            };
+            let mut places = [&only.place, &list.place];
+            places.sort_by_key(|place| place.span.start);
+            let [first, second] = places;
             let message = "`[target]` and `[[targets]]` exclude each other";
             let help = "write `[[targets]]` above each target, with an `id`";
             cx.duplicate("duplicate-target", second, first, message, help);
@@ -184,10 +182,9 @@ impl Tables {
         {
             targets.push(self.target(section, ONLY_TARGET, cx));
         }
-        let tables = match list {
-            Some(_) => root.tables(cx, &TARGETS),
-            None if only.is_some() => Ok(Vec::new()),
-            None => Err(Place::default()),
+        let tables = match (&only, list) {
+            (Some(_), None) => Ok(Vec::new()),
+            _ => root.tables(cx, &TARGETS),
         };
         let tables = tables.unwrap_or_else(|at| {
             let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
@@ -213,16 +210,16 @@ impl Tables {
         let mut targets = cx.catalog.targets.iter().copied();
         let kind = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
         self.target_types.push(kind);
-        let has_id = common.iter().any(|key| key.name == "id");
-        let id = section.get(if has_id { "id" } else { "type" });
-        let id = id.filter(|_| has_id || kind.is_some());
-        let id = id.and_then(|read| read.text.clone());
+        // Not a setting: a target that only gets another id is the same.
+        let id = match common.first().is_some_and(|key| key.name == "id") {
+            true => section.take("id").and_then(|read| read.text),
+            false => kind.and_then(|_| section.get("type")?.text.clone()),
+        };
         self.targets.add(cx, "target", id.clone());
-        let key = section.place.key.clone();
         Some(Target {
-            settings: section.finish(cx).without("id"),
+            key: section.place.key.clone(),
+            settings: section.finish(cx),
             id: id?.value,
-            key,
             kind: kind?,
         })
     }
@@ -236,13 +233,19 @@ impl Tables {
         let count = tables.len();
         let toggles = tables.into_iter();
         let toggles = toggles.filter_map(|table| self.toggle(table, cx)).collect();
-        for (ids, peer, place) in [
-            (&self.sources, "source", "in the `users_policy`"),
-            (&self.targets, "target", "as the `target`"),
+        for (ids, words) in [
+            (
+                &self.sources,
+                ["source", "unused-source", "in the `users_policy`"],
+            ),
+            (
+                &self.targets,
+                ["target", "unused-target", "as the `target`"],
+            ),
         ] {
             // A toggle for which it is not known may well use one that seems not to be used.
             if count > 0 && ids.used.len() == count {
-                ids.warn_of_unused(cx, peer, place);
+                ids.warn_of_unused(cx, words);
             }
         }
         toggles
@@ -260,7 +263,7 @@ impl Tables {
         if let (None, Some(Spec::Keys(keys))) = (&node, kind.map(|kind| &kind.spec))
             && keys.iter().any(|key| key.need == Need::Required)
         {
-            section.require(&SPEC);
+            section.missing.push(&SPEC);
         }
         let spec = values::spec(cx, node, kind);
         let settings = section.finish(cx);
@@ -278,9 +281,9 @@ impl Tables {
     fn target_of(&mut self, section: &mut Section, cx: &mut Context) -> Option<TargetId> {
         let target = if section.node("target").is_some() {
             let named = section.get("target").and_then(|read| read.text.clone());
-            named.and_then(|text| self.targets.find(cx, "target", &text))
+            named.and_then(|text| self.targets.find(cx, ["target", "unknown-target"], &text))
         } else if self.names_targets {
-            section.require(&NAMED_TARGET);
+            section.missing.push(&NAMED_TARGET);
             None
         } else {
             Some(0).filter(|_| self.target_types.len() == 1)
@@ -320,10 +323,18 @@ impl Tables {
         let mut section = cx.table(node, &USERS_POLICY.help())?;
         section.read(cx, POLICY);
         let source = section.get("source").and_then(|read| read.text.clone());
-        let source = source.and_then(|text| self.sources.find(cx, "source", &text));
+        let source =
+            source.and_then(|text| self.sources.find(cx, ["source", "unknown-source"], &text));
         self.sources.used.extend(source);
-        if let (Some(source), Some(node)) = (source, section.node("input")) {
-            self.check_input(cx, source, &node.place);
+        let kind = source.and_then(|id| self.source_types[id]);
+        let mut keys = kind.into_iter().flat_map(PeerType::keys);
+        if let (Some(kind), Some(input)) = (kind, section.node("input"))
+            && keys.any(|key| matches!(key.kind, ValueKind::Input))
+        {
+            // What it reads has one answer for each rule.
+            let message = format!("a source of type `{}` takes no `input`", kind.name);
+            let help = "remove it, or name a source that asks OPA";
+            cx.error("input-without-opa", &input.place, message, help);
         }
         let settings = section.finish(cx);
         Some(Rule {
@@ -332,19 +343,6 @@ impl Tables {
             rule: settings.text("rule").ok()?.to_owned(),
             input: settings.json("input").ok().cloned(),
         })
-    }
-
-    /// Refuses an `input` for a document, which has one answer for each rule.
-    fn check_input(&self, cx: &mut Context, source: usize, at: &Place) {
-        let kind = self.source_types[source];
-        let mut keys = kind.into_iter().flat_map(PeerType::keys);
-        if let Some(kind) = kind
-            && keys.any(|key| matches!(key.kind, ValueKind::Input))
-        {
-            let message = format!("a source of type `{}` takes no `input`", kind.name);
-            let help = "remove it, or name a source that asks OPA";
-            cx.error("input-without-opa", at, message, help);
-        }
     }
 
     /// Toggles that follow the same rule share it.
@@ -377,8 +375,8 @@ impl Ids {
         self.all.iter().position(is_it)
     }
 
-    /// The index of the source or target with an id.
-    fn find(&self, cx: &mut Context, peer: &str, id: &Text) -> Option<usize> {
+    /// The index of the source or target with an id; `peer` is its word, and the code where there is none.
+    fn find(&self, cx: &mut Context, peer: [&'static str; 2], id: &Text) -> Option<usize> {
         let index = self.position(id);
         if index.is_none() {
             // What was interpolated is not suggested: not everyone may see it.
@@ -389,34 +387,24 @@ impl Ids {
             // One whose id could not be read may well be meant.
             let is_in_doubt = self.all.is_empty() || self.all.iter().any(Option::is_none);
             if is_near || !is_in_doubt {
+                let [peer, code] = peer;
                 let message = format!("no {peer} has the id {}", id.quoted());
                 let help = suggest_value(&id.value, &known);
-                let code = match peer {
-                    "source" => "unknown-source",
-                    _ => "unknown-target",
-                };
                 cx.error(code, &id.place, message, help);
             }
         }
         index
     }
 
-    /// Warns of those that no toggle names at a place.
-    fn warn_of_unused(&self, cx: &mut Context, peer: &str, place: &str) {
-        let ids = self.all.iter().enumerate();
-        let ids = ids.filter_map(|(index, id)| Some((index, id.as_ref()?)));
-        for (index, id) in ids {
-            if self.used.contains(&index) || self.position(id) != Some(index) {
-                continue;
+    /// Warns of those that no toggle names: a word for one, the code, and where one is named.
+    fn warn_of_unused(&self, cx: &mut Context, [peer, code, place]: [&'static str; 3]) {
+        for id in self.all.iter().flatten() {
+            if self.position(id).is_some_and(|it| !self.used.contains(&it)) {
+                let quoted = id.quoted();
+                let message = format!("no toggle uses the {peer} {quoted}");
+                let help = format!("name {quoted} {place} of a toggle, or remove it");
+                cx.warn(code, &id.place, message, help);
             }
-            let quoted = id.quoted();
-            let message = format!("no toggle uses the {peer} {quoted}");
-            let help = format!("name {quoted} {place} of a toggle, or remove it");
-            let code = match peer {
-                "source" => "unused-source",
-                _ => "unused-target",
-            };
-            cx.warn(code, &id.place, message, help);
         }
     }
 }

@@ -314,7 +314,7 @@ fn headers(cx: &mut Context, node: &Node, help: &str) -> Option<Vec<(String, Sec
     let mut headers = Vec::new();
     let mut seen: Vec<Place> = Vec::new();
     for (key, node) in table.members() {
-        warn_of_stray(cx, &key, "`extra_headers`", "the target");
+        warn_of_stray(cx, &key, "`extra_headers`");
         let is_valid = check_header_name(cx, &key, &seen);
         let value = header(cx, &node);
         if let (true, Some(value)) = (is_valid, value) {
@@ -392,12 +392,10 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     percent.map(MaxRemoval::Percent)
 }
 
-/// What a value of any form is.
+/// Where a value of any form is: in a toggle's `spec`, or in the `input` of its rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Free {
-    /// All of a `spec`, or part of it.
     Spec,
-    /// The `input` of a rule.
     Input,
 }
 
@@ -449,9 +447,8 @@ fn flat_table(cx: &mut Context, node: &Node, help: &str) -> Option<Map<String, V
 pub(super) fn object(cx: &mut Context, table: &Section, free: Free) -> Option<Map<String, Value>> {
     let members = table.members();
     let members = members.iter().map(|(key, node)| {
-        match free {
-            Free::Spec => warn_of_stray(cx, key, "a `spec`", "the target"),
-            Free::Input => warn_of_stray(cx, key, "`input`", "OPA"),
+        if free == Free::Spec {
+            warn_of_stray(cx, key, "a `spec`");
         }
         Some((key.name.clone(), json(cx, node, free)?))
     });
@@ -490,17 +487,11 @@ fn json(cx: &mut Context, node: &Node, free: Free) -> Option<Value> {
         DeValue::Float(float) => real(float),
     };
     if number.is_none() {
-        let what = match node.value.is_datetime() {
-            true => "date",
-            false => "number",
-        };
+        let is_date = node.value.is_datetime();
+        let what = if is_date { "date" } else { "number" };
         let message = format!("this {what} cannot be represented in JSON");
-        cx.error(
-            "not-json",
-            &node.place,
-            message,
-            "write it as a string, in quotes",
-        );
+        let help = "write it as a string, in quotes";
+        cx.error("not-json", &node.place, message, help);
     }
     number.map(Value::Number)
 }
@@ -518,11 +509,11 @@ fn real(float: &DeFloat) -> Option<Number> {
 
 /// Warns of a setting of the file's top that was written below a table which can have any keys. A single
 /// word, such as `bind`, may well be that table's own.
-fn warn_of_stray(cx: &mut Context, key: &Place, within: &str, to: &str) {
+fn warn_of_stray(cx: &mut Context, key: &Place, within: &str) {
     let mut top = TOP.iter().filter(|top| top.name.contains('_'));
     if let Some(top) = top.find(|top| top.is_called(&key.name)) {
         let (name, key_of_top) = (&key.name, top.name);
-        let message = format!("`{name}` in {within} is not a setting: it is sent to {to}");
+        let message = format!("`{name}` in {within} is not a setting: it is sent to the target");
         let help =
             format!("write `{key_of_top}` at the top of the file, before the first `[table]`");
         cx.warn("stray-key", key, message, help);

@@ -163,10 +163,7 @@ pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Use
     };
     let package = rule.package.split('.');
     let path = package.chain([rule.rule.as_str()]);
-    let answer = match &rule.input {
-        None => get(client, opa, path)?,
-        Some(input) => post(client, opa, path, input)?,
-    };
+    let answer = get(client, opa, path, rule.input.as_ref())?;
     users_in(answer, rule)
 }
 
@@ -194,7 +191,7 @@ fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
 
 /// Whether OPAL's health policy says that OPA has loaded everything; none without that policy.
 pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failure> {
-    let answer = get(client, opa, ["system", "opal", "ready"])?;
+    let answer = get(client, opa, ["system", "opal", "ready"], None)?;
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
@@ -252,50 +249,34 @@ fn count_writes(metrics: &str) -> Option<Writes> {
     counts_data.then_some(writes)
 }
 
+/// Asks for a document, with an `input` if there is one.
 fn get<'a>(
     client: &Client,
     opa: &Access,
     path: impl IntoIterator<Item = &'a str>,
+    input: Option<&Value>,
 ) -> Result<Answer, Failure> {
     let url = opa.url.join(["v1", "data"].into_iter().chain(path));
-    accepted(client.send(request(opa, url))?)
-}
-
-/// The same with an `input`.
-fn post<'a>(
-    client: &Client,
-    opa: &Access,
-    path: impl IntoIterator<Item = &'a str>,
-    input: &Value,
-) -> Result<Answer, Failure> {
-    let url = opa.url.join(["v1", "data"].into_iter().chain(path));
-    let request = Request {
-        method: Method::POST,
-        hidden: texts(input),
-        ..request(opa, url)
-    };
-    accepted(client.send(request.json(&json!({ "input": input }))?)?)
-}
-
-/// The texts in a value, any of which can be a secret.
-fn texts(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(text) => vec![text],
-        Value::Array(elements) => elements.iter().flat_map(texts).collect(),
-        Value::Object(members) => members.values().flat_map(texts).collect(),
-        _ => Vec::new(),
+    let mut request = request(opa, url);
+    if let Some(input) = input {
+        request.method = Method::POST;
+        request = request.json(&json!({ "input": input }))?;
     }
-}
-
-fn accepted(answer: Answer) -> Result<Answer, Failure> {
+    let answer = client.send(request)?;
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
     Err(match serde_json::from_slice::<Refusal>(&answer.body) {
         Ok(Refusal { code, message }) => {
-            let said = quote(format!("{code}: {message}").as_bytes());
+            let said = match input {
+                None => format!("{code}: {message}"),
+                // The message can quote what is in the input.
+                Some(_) => code,
+            };
+            let said = quote(said.as_bytes());
             answer.failure(&said, None).of_opa(&answer.body)
         }
+        Err(_) if input.is_some() => answer.failure("", None),
         Err(_) => answer.failure(&quote(&answer.body), None),
     })
 }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::*;
 use crate::config::keys::{
-    EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TARGETS, TOP, ValueKind, with_targets_as,
+    EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TARGET, TARGETS, TOP, ValueKind,
 };
 use crate::config::report::Place;
 use crate::config::section::{Context, Section};
@@ -89,7 +89,6 @@ fn items(keys: &[&Key], name: &str) -> String {
         let need = match key.need {
             Need::Required if key.name == "type" => format!("required: `\"{name}\"`."),
             Need::Required => "required.".into(),
-            Need::RequiredUnless(other) => format!("required, unless `{other}` is there."),
             Need::Optional => "optional.".into(),
             Need::Default(_) if key.name == "type" && key.example != format!("\"{name}\"") => {
                 format!("required: `\"{name}\"`.")
@@ -115,7 +114,7 @@ fn reference(catalog: &Catalog) -> String {
         let peer = peers.iter().find(|it| it.name == name);
         peer.filter(|_| path.len() == 1).map_or("", |it| it.says)
     };
-    for Group { path, types, .. } in with_targets_as(&TARGETS, catalog.groups()) {
+    for Group { path, types, .. } in catalog.groups(&TARGETS) {
         let header = match path {
             [] => "Top of the file",
             ["sources"] => "[[sources]]",
@@ -174,7 +173,7 @@ fn each_word_of_the_yaml_leads_to_the_key_that_the_manual_page_names() {
     for (old, new) in rows {
         let old = old.rsplit('.').next().unwrap();
         let new = new.trim_end_matches(']').rsplit([' ', '.']).next().unwrap();
-        let groups = catalog().groups();
+        let groups = catalog().groups(&TARGETS);
         let mut keys = groups.iter().flat_map(Group::keys);
         assert!(
             keys.any(|key| key.name == new && key.is_called(old)),
@@ -189,7 +188,7 @@ fn every_key_is_in_the_default_configuration() {
     let words: Vec<&str> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .collect();
-    for key in catalog().groups().iter().flat_map(Group::keys) {
+    for key in catalog().groups(&TARGETS).iter().flat_map(Group::keys) {
         assert!(words.contains(&key.name), "{}", key.name);
     }
 }
@@ -263,8 +262,9 @@ fn typed_schema(group: &Group) -> Value {
 }
 
 fn schema(catalog: &Catalog) -> Value {
-    let groups = catalog.groups();
-    let at = |path: &[&str]| groups.iter().find(|group| group.path == path).unwrap();
+    let (groups, short) = (catalog.groups(&TARGETS), catalog.groups(&TARGET));
+    let groups = groups.iter().chain(&short);
+    let at = |path: &[&str]| groups.clone().find(|group| group.path == path).unwrap();
     let mut toggle = table_schema(EVERY_TOGGLE);
     toggle["properties"]["users_policy"] = table_schema(POLICY);
     let mut schema = table_schema(TOP);
@@ -277,6 +277,7 @@ fn schema(catalog: &Catalog) -> Value {
     properties["targets"]["items"] = typed_schema(at(&["targets"]));
     properties["targets"]["minItems"] = 1.into();
     properties["toggles"]["items"] = toggle;
+    schema["required"] = json!(["sources"]);
     schema["oneOf"] = json!([{ "required": ["target"] }, { "required": ["targets"] }]);
     let specs = catalog.targets.iter().filter_map(|target| {
         let Spec::Keys(keys) = target.spec else {
