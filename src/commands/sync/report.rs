@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::engine::{Engine, EnvironmentOutcome, Named, Sent};
 use crate::error::Failure;
-use crate::job::ToggleId;
+use crate::job::{Operation, ToggleId};
 use crate::terminal::Tone;
 use crate::users::Users;
 
@@ -59,6 +59,9 @@ struct Row {
     /// The toggle as people know it.
     #[serde(skip)]
     name: String,
+    /// What `error` is made of.
+    #[serde(skip)]
+    errors: Vec<String>,
     #[serde(skip)]
     sent: Sent,
 }
@@ -125,8 +128,8 @@ impl Report {
         for row in &self.toggles {
             let (key, change, count) = (&row.name, row.change(), row.count());
             let result = match colours {
-                true => row.verdict.tone().paint(&self.result(row)),
-                false => self.result(row),
+                true => row.verdict.tone().paint(&self.result(row, true)),
+                false => self.result(row, true),
             };
             let columns = match (&row.error, row.users) {
                 (Some(_), _) => String::new(),
@@ -158,7 +161,11 @@ impl Report {
                 text.push_str("| toggle | gain it | lose it | users | result |\n");
                 text.push_str("| --- | --- | --- | ---: | --- |\n");
             }
-            let (key, count, result) = (code(&row.name), row.count(), escape(&self.result(row)));
+            let (key, count, result) = (
+                code(&row.name),
+                row.count(),
+                escape(&self.result(row, false)),
+            );
             let (gains, losses) = row.gains_and_losses();
             let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
         }
@@ -168,20 +175,27 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// The result of a toggle in words. Changed metadata show only here.
-    fn result(&self, row: &Row) -> String {
+    /// The result of a toggle in words. Changed metadata show only here. Several failures are on `lines` of
+    /// their own, if there may be several.
+    fn result(&self, row: &Row, lines: bool) -> String {
         let words = self.words(row.verdict);
         match &row.error {
             None if row.described && row.sent == Sent::Nothing => words + " (metadata)",
             None => words,
             Some(error) if row.verdict == Verdict::Held => error.clone(),
             Some(error) => {
-                let created = if row.created { "created, " } else { "" };
-                let updated = match row.sent {
-                    Sent::Nothing => "",
-                    Sent::Whole | Sent::Change(_) => "users updated, ",
+                let errors = match lines && row.errors.len() > 1 {
+                    true => format!("\n  {}", row.errors.join("\n  ")),
+                    false => format!(" {error}"),
                 };
-                format!("{created}{updated}failed: {error}")
+                let is_sent = row.sent != Sent::Nothing;
+                let done = [(row.created, Verdict::Created), (is_sent, Verdict::Updated)];
+                let done = done.into_iter().filter(|(is_done, _)| *is_done);
+                let done = done.map(|(_, verdict)| match verdict {
+                    Verdict::Updated => format!("users {}, ", self.words(verdict)),
+                    verdict => format!("{}, ", self.words(verdict)),
+                });
+                format!("{}failed:{errors}", done.collect::<String>())
             }
         }
     }
@@ -189,7 +203,7 @@ impl Report {
     fn environment_line(&self, row: &EnvironmentRow) -> String {
         let change = change_of(row.added, row.removed);
         match row.verdict {
-            Verdict::Held | Verdict::Failed => format!("{}: {}", row.name, self.words(row.verdict)),
+            Verdict::Failed => format!("{}: {}", row.name, self.words(row.verdict)),
             _ => format!("{}: {change} {}", row.name, self.words(row.verdict)),
         }
     }
@@ -258,7 +272,7 @@ impl Verdict {
 impl Row {
     fn new(id: ToggleId, config: &Config, engine: &Engine, verbose: bool) -> Row {
         let (mut outcome, result) = engine.outcome(id);
-        let (verdict, users, error) = match result {
+        let (verdict, users, errors) = match result {
             Ok(users) => {
                 let verdict = match &outcome.sent() {
                     Sent::Whole => Verdict::Set,
@@ -266,7 +280,7 @@ impl Row {
                     Sent::Nothing if !outcome.described => Verdict::Unchanged,
                     Sent::Nothing | Sent::Change(_) => Verdict::Updated,
                 };
-                (verdict, Some(users), None)
+                (verdict, Some(users), Vec::new())
             }
             Err(troubles)
                 if !troubles.is_empty()
@@ -274,17 +288,17 @@ impl Row {
             {
                 let (held, users) = engine.held_back_change(id).unzip();
                 outcome = held.unwrap_or(outcome);
-                (Verdict::Held, users, Some(words_of(&troubles)))
+                (Verdict::Held, users, words_of(&troubles))
             }
-            Err(troubles) => (Verdict::Failed, None, Some(words_of(&troubles))),
+            Err(troubles) => (Verdict::Failed, None, words_of(&troubles)),
         };
         let sent = outcome.sent();
         let change = sent.as_change();
         let named = change.filter(|_| verbose);
-        let same = (error.is_none() && sent == Sent::Nothing).then_some(0);
+        let same = (errors.is_empty() && sent == Sent::Nothing).then_some(0);
         let environments = outcome.environments.iter();
         let environments = environments.filter(|it| !it.name.is_empty());
-        let environments = environments.map(|it| EnvironmentRow::new(it, error.is_some()));
+        let environments = environments.map(EnvironmentRow::of);
         let toggle = &config.toggles[id];
         Row {
             key: toggle.key.clone(),
@@ -299,7 +313,8 @@ impl Row {
             described: outcome.described,
             added_users: named.map(|change| change.added.clone()),
             removed_users: named.map(|change| change.removed.clone()),
-            error,
+            error: (!errors.is_empty()).then(|| errors.join("; ")),
+            errors,
             sent,
         }
     }
@@ -333,17 +348,18 @@ impl Row {
 }
 
 impl EnvironmentRow {
-    /// `has_failed` says that the toggle did not come to its end.
-    fn new(outcome: &EnvironmentOutcome, has_failed: bool) -> EnvironmentRow {
+    fn of(outcome: &EnvironmentOutcome) -> EnvironmentRow {
         let verdict = match (&outcome.failure, &outcome.sent) {
             (Some(failure), _) if failure.is_held() => Verdict::Held,
             (Some(_), _) => Verdict::Failed,
             (None, Sent::Whole) => Verdict::Set,
             (None, Sent::Change(_)) => Verdict::Updated,
-            (None, Sent::Nothing) => Verdict::Unchanged,
+            (None, Sent::Nothing) if outcome.is_done => Verdict::Unchanged,
+            // Its toggle has failed.
+            (None, Sent::Nothing) => Verdict::Failed,
         };
         let change = outcome.sent.as_change();
-        let same = (!has_failed && outcome.sent == Sent::Nothing).then_some(0);
+        let same = (verdict == Verdict::Unchanged).then_some(0);
         EnvironmentRow {
             name: outcome.name.clone(),
             verdict,
@@ -365,31 +381,35 @@ fn change_of(added: Option<usize>, removed: Option<usize>) -> String {
     }
 }
 
-/// All that went wrong: a toggle can fail at its source, and in each environment of its target.
-fn words_of(troubles: &[Named]) -> String {
-    let words = troubles.iter().map(
-        |Named {
-             environment,
-             trouble,
-         }| {
-            let held = if trouble.failure.is_held() {
-                "held: "
-            } else {
-                ""
-            };
-            let failure = &trouble.failure;
-            match &**environment {
-                "" => format!("{held}{failure}"),
-                name => format!("{held}environment {name}: {failure}"),
-            }
-        },
-    );
-    let mut words: Vec<String> = words.collect();
-    words.dedup();
-    match words.is_empty() {
-        true => "interrupted before it was done".to_owned(),
-        false => words.join("; "),
+/// All that went wrong: a toggle can fail at its source, in each environment of its target, and with its
+/// metadata.
+fn words_of(troubles: &[Named]) -> Vec<String> {
+    let key = |it: &Named| {
+        let is_metadata = it.trouble.operation == Operation::Describe;
+        (is_metadata, it.trouble.failure.clone())
+    };
+    let mut keys: Vec<(bool, Failure)> = Vec::new();
+    for key in troubles.iter().map(key) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
     }
+    if keys.is_empty() {
+        return vec!["interrupted before it was done".to_owned()];
+    }
+    let words = keys.iter().map(|it| {
+        let (is_metadata, failure) = it;
+        let held = if failure.is_held() { "held: " } else { "" };
+        let same = troubles.iter().filter(|trouble| key(trouble) == *it);
+        let names = same.map(|it| &*it.environment).filter(|it| !it.is_empty());
+        match &names.collect::<Vec<_>>()[..] {
+            [] if *is_metadata => format!("metadata: {failure}"),
+            [] => format!("{held}{failure}"),
+            [name] => format!("{held}environment {name}: {failure}"),
+            names => format!("{held}environments {}: {failure}", names.join(", ")),
+        }
+    });
+    words.collect()
 }
 
 fn widest(cells: impl Iterator<Item = String>) -> usize {
