@@ -64,7 +64,7 @@ pub(crate) struct Sync {
     /// With --dry-run: exit with status 3 if anything would change
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-    /// Sync only this toggle; can be repeated
+    /// Sync only this toggle, or TARGET/KEY; can be repeated
     #[arg(long = "toggle", value_name = "KEY")]
     pub toggles: Vec<String>,
     /// For one pass: start no retry after this time [default: 60s]
@@ -86,7 +86,7 @@ pub(crate) struct Sync {
 /// The options of `check-config`.
 #[derive(Args, Debug)]
 pub(crate) struct CheckConfig {
-    /// Also query every source and the target; changes nothing
+    /// Also query every source and target; changes nothing
     #[arg(long)]
     pub online: bool,
     /// Treat warnings as errors

@@ -15,7 +15,7 @@ pub(crate) mod tests;
 mod tls;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -56,17 +56,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// The same for these toggles alone, all where none is named, and for the sources they use.
-    /// Fails with each key that no toggle has, on a line of its own.
-    pub(crate) fn only(mut self, keys: &[String]) -> Result<Config, String> {
-        let known: Vec<&str> = self.toggles.iter().map(|toggle| &*toggle.key).collect();
-        let unknown = keys.iter().filter(|key| !known.contains(&key.as_str()));
-        let unknown: Vec<String> = unknown.map(|key| no_toggle(key, &known)).collect();
+    /// The same for these toggles alone, each named as `key` or `target/key`, and for what they use; where
+    /// none is named, for all. Fails with each name that no toggle has, on a line of its own.
+    pub(crate) fn only(mut self, names: &[String]) -> Result<Config, String> {
+        let targets = self.targets.iter();
+        let targets: Vec<String> = targets.map(|it| it.id.clone()).collect();
+        let is_called = |toggle: &Toggle, name: &str| {
+            let qualified = name.strip_prefix(&*targets[toggle.target]);
+            name == toggle.key || qualified.and_then(|it| it.strip_prefix('/')) == Some(&toggle.key)
+        };
+        let is_known = |name: &&String| self.toggles.iter().any(|toggle| is_called(toggle, name));
+        let unknown = names.iter().filter(|name| !is_known(name));
+        let unknown: Vec<String> = unknown.map(|name| self.no_toggle(name)).collect();
         if !unknown.is_empty() {
             return Err(unknown.join("\n"));
         }
+        let is_named = |toggle: &Toggle| names.iter().any(|name| is_called(toggle, name));
         self.toggles
-            .retain(|toggle| keys.is_empty() || keys.contains(&toggle.key));
+            .retain(|toggle| names.is_empty() || is_named(toggle));
         let toggles = &mut self.toggles;
         keep_used(&mut self.rules, toggles.iter_mut().map(|it| &mut it.rule));
         keep_used(
@@ -84,14 +91,6 @@ impl Config {
         ours.cloned().collect()
     }
 
-    /// Where a target stands in the file, such as `targets[1]`.
-    pub(crate) fn key_of_target(&self, id: TargetId) -> String {
-        match &self.targets[..] {
-            [_] => "target".to_owned(),
-            _ => format!("targets[{id}]"),
-        }
-    }
-
     /// The toggles of a target, with their ids.
     pub(crate) fn toggles_at(&self, target: TargetId) -> impl Iterator<Item = (ToggleId, &Toggle)> {
         let toggles = self.toggles.iter().enumerate();
@@ -106,6 +105,25 @@ impl Config {
             targets => format!("{}/{}", targets[toggle.target].id, toggle.key),
         }
     }
+
+    /// Says that there is no such toggle, and which one may be meant.
+    fn no_toggle(&self, name: &str) -> String {
+        const MOST: usize = 10;
+        let known: Vec<String> = (0..self.toggles.len()).map(|id| self.name_of(id)).collect();
+        let keys = self.toggles.iter().map(|toggle| &*toggle.key);
+        let all = known.iter().map(String::as_str).chain(keys);
+        let hint = match nearest::nearest(name, all) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.len() > MOST => {
+                format!("it is not one of the {} in the file", known.len())
+            }
+            None => format!("it has: {}", known.join(", ")),
+        };
+        format!(
+            "the configuration has no toggle `{}`: {hint}",
+            name.escape_debug()
+        )
+    }
 }
 
 /// Keeps the things that are used, by their indices, and corrects these.
@@ -117,20 +135,6 @@ fn keep_used<'u, T>(things: &mut Vec<T>, uses: impl Iterator<Item = &'u mut usiz
     }
     let mut id = 0..;
     things.retain(|_| id.next().is_some_and(|id| used.contains(&id)));
-}
-
-/// Says that there is no such toggle, and which one may be meant.
-fn no_toggle(key: &str, known: &[&str]) -> String {
-    const MOST: usize = 10;
-    let hint = match nearest::nearest(key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.len() > MOST => format!("it is not one of the {} in the file", known.len()),
-        None => format!("it has: {}", known.join(", ")),
-    };
-    format!(
-        "the configuration has no toggle `{}`: {hint}",
-        key.escape_debug()
-    )
 }
 
 /// An address to listen at.
@@ -172,6 +176,8 @@ pub(crate) struct Identity {
 pub(crate) struct Target {
     /// Like that of a source; of `[target]`, the name of its type.
     pub(crate) id: String,
+    /// Where it stands in the file: `target`, or such as `targets[1]`.
+    pub(crate) key: String,
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,
 }
@@ -250,18 +256,32 @@ impl fmt::Display for MaxRemoval {
 }
 
 /// A rule of a source's policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub(crate) source: SourceId,
     /// Such as `app.rbac`.
     pub(crate) package: String,
     pub(crate) rule: String,
+    /// What OPA evaluates it with, if anything.
+    pub(crate) input: Option<Value>,
+}
+
+impl fmt::Debug for Rule {
+    /// Leaves `input` out: interpolation can bring secrets there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("source", &self.source)
+            .field("package", &self.package)
+            .field("rule", &self.rule)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Rule {
     /// Whether another rule of the same source, in another configuration perhaps, is this one.
     pub(crate) fn is_same_at_its_source(&self, other: &Rule) -> bool {
-        (&self.package, &self.rule) == (&other.package, &other.rule)
+        let known = (&other.package, &other.rule, &other.input);
+        (&self.package, &self.rule, &self.input) == known
     }
 }
 
@@ -276,43 +296,70 @@ impl fmt::Display for Rule {
 /// stays as it is.
 pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
-    let is_at = |place: &str, targets: &[Target]| targets.iter().any(|it| it.place() == place);
-    for target in &old.targets {
-        let (id, place) = (&target.id, target.place());
-        if is_at(&place, &new.targets) {
-            continue;
+    let successors = successors(&old.targets, &new.targets);
+    for (target, successor) in old.targets.iter().zip(&successors) {
+        let id = &target.id;
+        let is_there = new.targets.iter().any(|it| it.id == *id);
+        match (successor, is_there) {
+            (Some(_), _) => {}
+            (None, true) => left.push(format!(
+                "target {id} has changed: the toggles at the old one stay as they are"
+            )),
+            (None, false) => left.push(format!(
+                "target {id} is no longer used: its toggles stay as they are"
+            )),
         }
-        let now = new.targets.iter().any(|it| it.id == *id);
-        let what = if now {
-            "has changed"
-        } else {
-            "is no longer used"
-        };
-        left.push(format!(
-            "target {id} {what}: the toggles at the old one stay as they are"
-        ));
     }
     for source in &old.sources {
         if !new.sources.iter().any(|it| it.id == source.id) {
             left.push(format!("source {} is no longer used", source.id));
         }
     }
+    let toggles = new.toggles.iter();
+    let toggles: HashMap<(TargetId, &str), &Toggle> =
+        toggles.map(|it| ((it.target, &*it.key), it)).collect();
     for (id, toggle) in old.toggles.iter().enumerate() {
-        let target = &old.targets[toggle.target];
-        let is_same = |it: &&Toggle| {
-            let now = &new.targets[it.target];
-            it.key == toggle.key && (now.id == target.id || now.place() == target.place())
+        // All toggles of a target that is left behind stay as they are.
+        let Some(target) = successors[toggle.target] else {
+            continue;
         };
-        match new.toggles.iter().find(is_same) {
-            None => left.push(format!(
-                "toggle {} is no longer kept: at the target it stays as it is; turn it off or \
-                 delete it there",
-                old.name_of(id)
-            )),
-            Some(now) => left.extend((target.kind.left_behind)(toggle, now)),
-        }
+        let name = old.name_of(id);
+        let Some(now) = toggles.get(&(target, &*toggle.key)) else {
+            left.push(format!(
+                "toggle {name} is no longer kept: at the target it stays as it is; turn it off or \
+                 delete it there"
+            ));
+            continue;
+        };
+        let place = (old.targets[toggle.target].kind.left_behind)(toggle, now);
+        left.extend(place.map(|place| {
+            format!(
+                "toggle {name} is no longer kept in {place}: there it stays as it is; turn it off \
+                 there"
+            )
+        }));
     }
     left
+}
+
+/// For each target of an old configuration the one of a new configuration that is at the same place. That
+/// alone can mean several, such as accounts at one address: then an id or the same credentials tell.
+fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
+    let same_id = |it: &Target, other: &Target| it.id == other.id;
+    let same_settings = |it: &Target, other: &Target| it.settings == other.settings;
+    let mut found = vec![None; old.len()];
+    let rounds: [fn(&Target, &Target) -> bool; 3] = [same_id, same_settings, |_, _| true];
+    for is_same in rounds {
+        for (id, target) in old.iter().enumerate() {
+            let is_free = |other: &TargetId| !found.contains(&Some(*other));
+            let is_it = |other: &TargetId| {
+                let other = &new[*other];
+                target.place() == other.place() && is_same(target, other)
+            };
+            found[id] = found[id].or_else(|| (0..new.len()).filter(is_free).find(is_it));
+        }
+    }
+    found
 }
 
 impl Target {

@@ -52,6 +52,8 @@ pub(crate) struct Request<'a> {
     /// A secret in the body or in the answer. Like those in the headers, it is redacted in the
     /// remote's words.
     pub(crate) secret: Option<&'a Secret>,
+    /// The same for texts that may be secrets.
+    pub(crate) hidden: Vec<&'a str>,
 }
 
 impl<'a> Request<'a> {
@@ -63,6 +65,7 @@ impl<'a> Request<'a> {
             headers: &[],
             body: None,
             secret: None,
+            hidden: Vec::new(),
         }
     }
 
@@ -98,7 +101,11 @@ impl Request<'_> {
                 .map(|(_, token)| token.trim().to_owned());
             [Some(secret.to_owned()), token, password(secret)]
         });
-        parts.flatten().filter(|part| !part.is_empty()).collect()
+        // Shorter ones are words that stand in what is said of anything.
+        let hidden = self.hidden.iter().filter(|text| text.len() >= 4);
+        let hidden = hidden.map(|text| Some((*text).to_owned()));
+        let parts = parts.chain(hidden).flatten();
+        parts.filter(|part| !part.is_empty()).collect()
     }
 }
 

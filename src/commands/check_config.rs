@@ -13,7 +13,7 @@ use crate::config::report::{Entry, Report, Severity};
 use crate::terminal::is_colourful;
 use online::Finding;
 
-/// Reports what is wrong with the file, or how much is in it, and what the sources and the target
+/// Reports what is wrong with the file, or how much is in it, and what the sources and targets
 /// answer.
 pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> Result<Exit, Stop> {
     let (config, mut report) = match (loaded, options.format) {
@@ -66,12 +66,14 @@ fn json(entries: &[Entry]) -> Result<String, Stop> {
 
 /// What is in a file that can be used.
 fn summary(config: &Config, report: &Report) -> String {
-    let targets: Vec<&str> = config.targets.iter().map(|it| &*it.id).collect();
-    let targets = targets.join(", ");
+    let targets = match &config.targets[..] {
+        [target] => format!("target {}", target.id),
+        targets => count(targets.len(), "target"),
+    };
     let sources = count(config.sources.len(), "source");
     let toggles = count(config.toggles.len(), "toggle");
     let file = report.file.display();
-    format!("{file} is valid: {sources}, {toggles}, target {targets}")
+    format!("{file} is valid: {sources}, {toggles}, {targets}")
 }
 
 fn count(number: usize, word: &str) -> String {

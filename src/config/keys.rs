@@ -30,6 +30,8 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
     Required,
+    /// The other key will do as well.
+    RequiredUnless(&'static str),
     Optional,
     /// As it would be written in the file.
     Default(&'static str),
@@ -71,6 +73,8 @@ pub(crate) enum ValueKind {
     Input,
     /// A table of strings, numbers and booleans.
     Values,
+    /// Anything that JSON can hold.
+    Json,
     /// A table with keys of its own.
     Table,
     Tables,
@@ -144,7 +148,12 @@ impl Key {
                 format!("write `[[{}]]` above each, with two brackets", self.name)
             }
             (ValueKind::Table, _) if self.name == "target" => {
-                "write `[target]` above its keys, with one bracket".into()
+                "write `[target]` above its keys, with one bracket, or `[[targets]]` above each of several"
+                    .into()
+            }
+            (ValueKind::Text, Need::Required) if self.name == "target" => {
+                let example = self.example;
+                format!("name one of the several targets by its `id`: `target = {example}`")
             }
             (ValueKind::Spec, _) => {
                 "write `[toggles.spec]` above its keys, with one bracket".into()
@@ -217,7 +226,7 @@ pub(crate) struct TargetType {
     /// What the key of a toggle has to be.
     pub(crate) toggle_key: Option<&'static Form>,
     pub(crate) spec: Spec,
-    /// What of a toggle is no longer kept after a reload, as a sentence for the log.
+    /// Where a toggle is no longer kept after a reload, such as `the project x`.
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
 }
 
@@ -285,7 +294,10 @@ impl Catalog {
             (peer.name, common.iter().chain(peer.keys()).collect())
         };
         let sources = self.sources.iter().map(|it| typed(EVERY_SOURCE, it));
-        let targets = self.targets.iter().map(|it| typed(EVERY_TARGET, &it.peer));
+        let targets = |common: &'static [Key]| {
+            let targets = self.targets.iter();
+            targets.map(|it| typed(common, &it.peer)).collect()
+        };
         let specs = self.targets.iter().filter_map(|it| match it.spec {
             Spec::Keys(keys) => Some((it.peer.name, keys.iter().collect())),
             Spec::Free(_) => None,
@@ -295,12 +307,20 @@ impl Catalog {
         vec![
             group(top, &[], plain(TOP)),
             group("in `[[sources]]`", &["sources"], sources.collect()),
-            group("in `[target]`", &["target"], targets.collect()),
+            group("in `[target]`", &[TARGET.name], targets(ONLY_TARGET)),
+            group("in `[[targets]]`", &[TARGETS.name], targets(EVERY_TARGET)),
             group("in `[[toggles]]`", &["toggles"], plain(EVERY_TOGGLE)),
             group("in `users_policy`", policy, plain(POLICY)),
             group("in `[toggles.spec]`", &["toggles", "spec"], specs.collect()),
         ]
     }
+}
+
+/// The tables of the file that has its targets in one of the two forms.
+pub(super) fn with_targets_as(form: &Key, mut groups: Vec<Group>) -> Vec<Group> {
+    let is_other = |name: &str| [TARGET.name, TARGETS.name].contains(&name) && name != form.name;
+    groups.retain(|group| !group.path.first().is_some_and(|name| is_other(name)));
+    groups
 }
 
 /// Where a key belongs that is not known where it is.
@@ -342,7 +362,7 @@ pub(crate) const TOP: &[Key] = &[
     Key::default("http_timeout", ValueKind::Duration, "\"10s\"")
         .says("The time limit of each request, from its start to the end of the answer."),
     Key::default("concurrency", ValueKind::Number(1, 256), "8").says(
-        "Requests in flight at once, to each source and to the target. LaunchDarkly gets 4 at most.",
+        "Requests in flight at once, to each source and each target. LaunchDarkly gets 4 at most.",
     ),
     MAX_REMOVAL.says(
         "The most users that may be removed from a toggle at once: a share, a number of users, or \
@@ -350,13 +370,22 @@ pub(crate) const TOP: &[Key] = &[
     ),
     SOURCES,
     TARGET,
+    TARGETS,
     TOGGLES,
 ];
 
 pub(super) const SOURCES: Key =
     Key::required("sources", ValueKind::Tables, "[]").says("Where users come from.");
-pub(super) const TARGET: Key =
-    Key::required("target", ValueKind::Table, "{}").says("The platform that holds the toggles.");
+pub(super) const TARGET: Key = Key {
+    need: Need::RequiredUnless("targets"),
+    ..Key::required("target", ValueKind::Table, "{}")
+        .says("The platform that holds the toggles, if there is only one. Its `id` is its `type`.")
+};
+pub(super) const TARGETS: Key = Key {
+    need: Need::RequiredUnless("target"),
+    ..Key::required("targets", ValueKind::Tables, "[]")
+        .says("The platforms that hold the toggles, each with an `id`.")
+};
 pub(super) const TOGGLES: Key =
     Key::optional("toggles", ValueKind::Tables, "[]").says("The feature flags.");
 
@@ -371,30 +400,55 @@ pub(crate) const EVERY_SOURCE: &[Key] = &[
     Key::default("type", ValueKind::Text, "\"opal\"").says("The type of the source."),
 ];
 
-const ID: Form = Form {
-    is_met: is_id,
-    code: "invalid-id",
-    what: "source id",
-    of: "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
-};
+const ID: Form = id("source id");
+
+const fn id(what: &'static str) -> Form {
+    Form {
+        is_met: is_id,
+        code: "invalid-id",
+        what,
+        of: "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
+    }
+}
 
 pub(super) fn is_id(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain)
 }
 
-/// What every target has.
-pub(crate) const EVERY_TARGET: &[Key] = &[Key::required("type", ValueKind::Text, "\"restapi\"")
+/// What each of several targets has.
+pub(crate) const EVERY_TARGET: &[Key] = &[
+    Key::required("id", ValueKind::Word(&TARGET_ID), "\"my-target\"").says(
+        "In `[[targets]]` only. Toggles name their target by it. Letters, digits, `.`, `_` and `-`; the \
+         first is a letter or digit.",
+    ),
+    TYPE_OF_TARGET,
+];
+
+/// What a target has that is the only one.
+pub(crate) const ONLY_TARGET: &[Key] = &[TYPE_OF_TARGET];
+
+const TARGET_ID: Form = id("target id");
+
+const TYPE_OF_TARGET: Key = Key::required("type", ValueKind::Text, "\"restapi\"")
     .was(&["target_type"])
-    .says("The type of the target.")];
+    .says("The type of the target.");
 
 pub(crate) const EVERY_TOGGLE: &[Key] = &[
     Key::required("key", ValueKind::Filled, "\"my-feature\"")
-        .says("The toggle's key at the target."),
+        .says("The toggle's key at the target. It is unique there."),
+    Key {
+        need: Need::Optional,
+        ..NAMED_TARGET
+    },
     USERS_POLICY,
     SPEC,
     MAX_REMOVAL.says("Overrides `max_removal` at the top of the file."),
 ];
+
+/// A toggle's target where there are several.
+pub(super) const NAMED_TARGET: Key = Key::required("target", ValueKind::Text, "\"my-target\"")
+    .says("The `id` of a target. Required if there are several.");
 
 pub(super) const USERS_POLICY: Key = Key::required(
     "users_policy",
@@ -412,6 +466,10 @@ pub(crate) const POLICY: &[Key] = &[
     Key::required("rule", ValueKind::Word(&RULE), "\"us_users\"").says(
         "The rule's name, such as `us_users`. Its value has to be a set or a list of strings, none of \
          them empty.",
+    ),
+    Key::optional("input", ValueKind::Json, "{ environment = \"production\" }").says(
+        "Sent to OPA as the rule's `input`: any value that JSON can hold. Not with a source of type \
+         `file`.",
     ),
 ];
 

@@ -151,7 +151,7 @@ impl<'t> Section<'t> {
                     self.missing.push(key);
                     None
                 }
-                (None, Need::Optional) => None,
+                (None, Need::Optional | Need::RequiredUnless(_)) => None,
             };
             self.read.extend(read.map(|read| (key.name, read)));
             self.known.push(key);
@@ -309,17 +309,24 @@ impl<'t> Section<'t> {
         self.missing.retain(|key| key.name != name);
     }
 
-    /// Counts a table as missing where one of its keys is required.
-    pub(super) fn require(&mut self, key: &'static Key, keys: &[Key]) {
-        if keys.iter().any(|key| key.need == Need::Required) {
-            self.missing.push(key);
-        }
+    /// Counts a key as missing that is not required everywhere.
+    pub(super) fn require(&mut self, key: &'static Key) {
+        self.missing.push(key);
     }
 
     /// The known key that an unknown one stands for, and what to do about it.
     fn explain(&self, key: &str, cx: &Context) -> (Option<&'static str>, String) {
+        let place = &*self.place.key;
         if is_respelled(key, "target_spec") {
-            return (None, "move its keys to `[target]`".into());
+            let home = match place.starts_with("targets") {
+                true => "`[[targets]]`",
+                false => "`[target]`",
+            };
+            return (None, format!("move its keys to {home}"));
+        }
+        if (place, key) == ("target", "id") {
+            let help = "remove it, or write `[[targets]]` instead of `[target]`";
+            return (None, help.into());
         }
         let mut known = self.known.iter();
         if let Some(known) = known.clone().find(|known| is_respelled(known.name, key)) {
@@ -366,7 +373,7 @@ pub(crate) enum Setting {
     /// A name comes once.
     Headers(Vec<(String, Secret)>),
     Path(PathBuf),
-    Table(Map<String, Value>),
+    Json(Value),
 }
 
 /// What is set, with defaults: of a configuration without errors, every required key.
@@ -397,6 +404,13 @@ impl Settings {
         secret: Secret -> Secret;
         headers: Headers -> [(String, Secret)];
         path: Path -> Path;
+        json: Json -> Value;
+    }
+
+    /// The same without a key.
+    pub(super) fn without(mut self, key: &str) -> Settings {
+        self.0.remove(key);
+        self
     }
 
     #[cfg(test)]
@@ -409,7 +423,7 @@ impl Settings {
         let json = |setting| match setting {
             Setting::Text(text) => Some(text.into()),
             Setting::Texts(texts) => Some(texts.into()),
-            Setting::Table(table) => Some(Value::Object(table)),
+            Setting::Json(value) => Some(value),
             _ => None,
         };
         let members = self.0.into_iter();

@@ -8,14 +8,15 @@ use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{
-    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, POLICY, PeerType, SOURCES, SPEC, Spec,
-    TARGET, TOGGLES, TOP, TargetType, USERS_POLICY, ValueKind, is_id, package_parts,
+    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, Key, NAMED_TARGET, Need, ONLY_TARGET,
+    POLICY, PeerType, SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY,
+    ValueKind, is_id, package_parts, with_targets_as,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
 use super::section::{Context, Node, Section, Setting};
-use super::{Config, MaxRemoval, Rule, RuleId, Source, SourceId, Target, Toggle, values};
+use super::{Config, MaxRemoval, Rule, RuleId, Source, Target, TargetId, Toggle, values};
 
 /// Checks the text of a configuration. Where it is invalid TOML, that is all there is to say.
 pub(super) fn check(
@@ -31,10 +32,14 @@ pub(super) fn check(
         let cuts = mask::cuts_of_unparsed(&text, &groups);
         return (None, Report::new(file, text, problems, cuts));
     }
+    let form = match tree.get_ref().contains_key(TARGETS.name) {
+        true => TARGETS,
+        false => TARGET,
+    };
     let mut cx = Context {
         around,
         catalog,
-        groups: &groups,
+        groups: &with_targets_as(&form, catalog.groups()),
         problems: Vec::new(),
     };
     let config = read(Section::new(tree.get_ref(), Place::default()), &mut cx);
@@ -68,7 +73,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     root.read(cx, TOP);
     let mut tables = Tables::default();
     let sources = tables.sources(&mut root, cx);
-    let target = tables.target(&mut root, cx);
+    let targets = tables.targets(&root, cx);
     if let Some(Setting::MaxRemoval(limit)) = root.get("max_removal").map(|read| &read.setting) {
         tables.max_removal = *limit;
     }
@@ -81,7 +86,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         http_timeout: *settings.duration("http_timeout").ok()?,
         concurrency: *settings.number("concurrency").ok()?,
         sources,
-        targets: vec![target?],
+        targets,
         rules: tables.rules,
         toggles,
     })
@@ -90,20 +95,30 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
 /// What was read so far that other tables refer to.
 #[derive(Default)]
 struct Tables {
-    /// Every id of a source, in the order of the file.
-    ids: Vec<Text>,
-    /// Whether some id could not be read, so that toggles may well name what is not in `ids`.
-    ids_are_in_doubt: bool,
+    sources: Ids,
+    /// The type of each source.
+    source_types: Vec<Option<&'static PeerType>>,
     /// Where the first source reads standard input.
     stdin: Option<Place>,
-    target: Option<&'static TargetType>,
+    targets: Ids,
+    /// The type of each target.
+    target_types: Vec<Option<&'static TargetType>>,
+    /// Whether each toggle has to name its target.
+    names_targets: bool,
     /// That of the file.
     max_removal: MaxRemoval,
-    toggles: HashMap<String, Place>,
-    /// The sources of the toggles.
-    used: Vec<usize>,
+    toggles: HashMap<(TargetId, String), Place>,
     rules: Vec<Rule>,
-    rule_ids: HashMap<(SourceId, String), RuleId>,
+    rule_ids: HashMap<Rule, RuleId>,
+}
+
+/// The ids of the sources, or of the targets.
+#[derive(Default)]
+struct Ids {
+    /// In the order of the file; none where it could not be read.
+    all: Vec<Option<Text>>,
+    /// Those that toggles name.
+    used: Vec<usize>,
 }
 
 impl Tables {
@@ -116,16 +131,15 @@ impl Tables {
             Vec::new()
         });
         let sources = tables.into_iter();
-        let sources = sources.filter_map(|table| self.source(table, cx)).collect();
-        self.ids_are_in_doubt |= self.ids.is_empty();
-        sources
+        sources.filter_map(|table| self.source(table, cx)).collect()
     }
 
     fn source(&mut self, mut section: Section, cx: &mut Context) -> Option<Source> {
         section.read(cx, EVERY_SOURCE);
         let id = section.get("id").and_then(|read| read.text.clone());
-        self.add_id(id.as_ref(), cx);
+        self.sources.add(cx, "source", id.clone());
         let kind = section.read_type(cx, "source", &cx.catalog.sources);
+        self.source_types.push(kind);
         let keys = kind.into_iter().flat_map(PeerType::keys);
         for input in keys.filter(|key| matches!(key.kind, ValueKind::Input)) {
             let read = section.get(input.name);
@@ -141,20 +155,6 @@ impl Tables {
         })
     }
 
-    fn add_id(&mut self, id: Option<&Text>, cx: &mut Context) {
-        let Some(id) = id else {
-            self.ids_are_in_doubt = true;
-            return;
-        };
-        if let Some(first) = self.ids.iter().find(|first| first.value == id.value) {
-            let message = format!("duplicate source id {}", id.quoted());
-            let help = "give it another id, or remove one of the two sources";
-            cx.duplicate("duplicate-id", &id.place, &first.place, message, help);
-        } else {
-            self.ids.push(id.clone());
-        }
-    }
-
     fn add_stdin(&mut self, at: &Place, cx: &mut Context) {
         if let Some(first) = &self.stdin {
             let message = "two sources read standard input";
@@ -165,26 +165,65 @@ impl Tables {
         }
     }
 
-    fn target(&mut self, root: &mut Section, cx: &mut Context) -> Option<Target> {
-        root.forgive("target");
-        let Some(node) = root.node("target") else {
-            let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
-            let message = "no `[target]` is configured";
-            cx.error("no-target", &Place::default(), message, help);
-            return None;
+    /// The targets, in one form or the other.
+    fn targets(&mut self, root: &Section, cx: &mut Context) -> Vec<Target> {
+        let (only, list) = (root.node(TARGET.name), root.node(TARGETS.name));
+        if let (Some(only), Some(list)) = (&only, &list) {
+            let (one, other) = (&only.place, &list.place);
+            let [first, second] = match one.span.start < other.span.start {
+                true => [one, other],
+                false => [other, one],
+            };
+            let message = "`[target]` and `[[targets]]` exclude each other";
+            let help = "write `[[targets]]` above each target, with an `id`";
+            cx.duplicate("duplicate-target", second, first, message, help);
+        }
+        let mut targets = Vec::new();
+        if let Some(node) = &only
+            && let Some(section) = cx.table(node, &TARGET.help())
+        {
+            targets.push(self.target(section, ONLY_TARGET, cx));
+        }
+        let tables = match list {
+            Some(_) => root.tables(cx, &TARGETS),
+            None if only.is_some() => Ok(Vec::new()),
+            None => Err(Place::default()),
         };
-        let mut section = cx.table(&node, &TARGET.help())?;
-        section.read(cx, EVERY_TARGET);
+        let tables = tables.unwrap_or_else(|at| {
+            let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
+            cx.error("no-target", &at, "no `[target]` is configured", help);
+            Vec::new()
+        });
+        self.names_targets = only.is_none() && tables.len() > 1;
+        for table in tables {
+            targets.push(self.target(table, EVERY_TARGET, cx));
+        }
+        targets.into_iter().flatten().collect()
+    }
+
+    fn target(
+        &mut self,
+        mut section: Section,
+        common: &'static [Key],
+        cx: &mut Context,
+    ) -> Option<Target> {
+        section.read(cx, common);
         let types: Vec<_> = cx.catalog.targets.iter().map(|it| &it.peer).collect();
         let peer = section.read_type(cx, "target", &types);
-        let settings = section.finish(cx);
         let mut targets = cx.catalog.targets.iter().copied();
-        self.target = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
-        let kind = self.target?;
+        let kind = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
+        self.target_types.push(kind);
+        let has_id = common.iter().any(|key| key.name == "id");
+        let id = section.get(if has_id { "id" } else { "type" });
+        let id = id.filter(|_| has_id || kind.is_some());
+        let id = id.and_then(|read| read.text.clone());
+        self.targets.add(cx, "target", id.clone());
+        let key = section.place.key.clone();
         Some(Target {
-            id: kind.peer.name.to_owned(),
-            kind,
-            settings,
+            settings: section.finish(cx).without("id"),
+            id: id?.value,
+            key,
+            kind: kind?,
         })
     }
 
@@ -197,36 +236,60 @@ impl Tables {
         let count = tables.len();
         let toggles = tables.into_iter();
         let toggles = toggles.filter_map(|table| self.toggle(table, cx)).collect();
-        // A toggle whose source is not known may well mean one that seems not to be used.
-        if count > 0 && self.used.len() == count {
-            self.warn_of_unused(cx);
+        for (ids, peer, place) in [
+            (&self.sources, "source", "in the `users_policy`"),
+            (&self.targets, "target", "as the `target`"),
+        ] {
+            // A toggle for which it is not known may well use one that seems not to be used.
+            if count > 0 && ids.used.len() == count {
+                ids.warn_of_unused(cx, peer, place);
+            }
         }
         toggles
     }
 
     fn toggle(&mut self, mut section: Section, cx: &mut Context) -> Option<Toggle> {
         section.read(cx, EVERY_TOGGLE);
+        let target = self.target_of(&mut section, cx);
+        let kind = target.and_then(|id| self.target_types[id]);
         let key = section.get("key").and_then(|read| read.text.clone());
-        let key = key.and_then(|text| self.key(cx, &text));
+        let key = key.and_then(|text| self.key(cx, &text, target));
         let users_policy = section.node("users_policy");
         let users_policy = users_policy.and_then(|node| self.users_policy(cx, &node));
         let node = section.node("spec");
-        if let (None, Some(Spec::Keys(keys))) = (&node, self.target.map(|target| &target.spec)) {
-            section.require(&SPEC, keys);
+        if let (None, Some(Spec::Keys(keys))) = (&node, kind.map(|kind| &kind.spec))
+            && keys.iter().any(|key| key.need == Need::Required)
+        {
+            section.require(&SPEC);
         }
-        let spec = values::spec(cx, node, self.target);
+        let spec = values::spec(cx, node, kind);
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
         Some(Toggle {
             key: key?,
-            target: 0,
+            target: target?,
             rule: self.rule_id(users_policy?),
             spec: spec?,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
         })
     }
 
-    fn key(&mut self, cx: &mut Context, text: &Text) -> Option<String> {
+    /// The target that a toggle names, else the only one.
+    fn target_of(&mut self, section: &mut Section, cx: &mut Context) -> Option<TargetId> {
+        let target = if section.node("target").is_some() {
+            let named = section.get("target").and_then(|read| read.text.clone());
+            named.and_then(|text| self.targets.find(cx, "target", &text))
+        } else if self.names_targets {
+            section.require(&NAMED_TARGET);
+            None
+        } else {
+            Some(0).filter(|_| self.target_types.len() == 1)
+        };
+        self.targets.used.extend(target);
+        target
+    }
+
+    fn key(&mut self, cx: &mut Context, text: &Text, target: Option<TargetId>) -> Option<String> {
         let key = &text.value;
         if key.chars().any(char::is_control) || key.trim() != key {
             let message = format!("{} is not a valid toggle key", text.quoted());
@@ -234,20 +297,22 @@ impl Tables {
             cx.error("invalid-key", &text.place, message, help);
             return None;
         }
-        if let Some(form) = self.target.and_then(|target| target.toggle_key)
+        let kind = target.and_then(|id| self.target_types[id]);
+        if let Some(form) = kind.and_then(|kind| kind.toggle_key)
             && !(form.is_met)(key)
         {
             let message = format!("{} is not a valid {}", text.quoted(), form.what);
             let help = format!("it consists of {}: write `key = \"my-feature\"`", form.of);
             cx.error(form.code, &text.place, message, help);
         }
-        if let Some(first) = self.toggles.get(key) {
+        let known = (target?, key.clone());
+        if let Some(first) = self.toggles.get(&known) {
             let message = format!("duplicate toggle key {}", text.quoted());
             let help = "give it another key, or remove one of the two toggles";
             cx.duplicate("duplicate-key", &text.place, first, message, help);
             return None;
         }
-        self.toggles.insert(key.clone(), text.place.clone());
+        self.toggles.insert(known, text.place.clone());
         Some(key.clone())
     }
 
@@ -255,51 +320,103 @@ impl Tables {
         let mut section = cx.table(node, &USERS_POLICY.help())?;
         section.read(cx, POLICY);
         let source = section.get("source").and_then(|read| read.text.clone());
-        let source = source.and_then(|text| self.named_source(cx, &text));
-        self.used.extend(source);
+        let source = source.and_then(|text| self.sources.find(cx, "source", &text));
+        self.sources.used.extend(source);
+        if let (Some(source), Some(node)) = (source, section.node("input")) {
+            self.check_input(cx, source, &node.place);
+        }
         let settings = section.finish(cx);
         Some(Rule {
             source: source?,
             package: package_parts(settings.text("package").ok()?)?.join("."),
             rule: settings.text("rule").ok()?.to_owned(),
+            input: settings.json("input").ok().cloned(),
         })
+    }
+
+    /// Refuses an `input` for a document, which has one answer for each rule.
+    fn check_input(&self, cx: &mut Context, source: usize, at: &Place) {
+        let kind = self.source_types[source];
+        let mut keys = kind.into_iter().flat_map(PeerType::keys);
+        if let Some(kind) = kind
+            && keys.any(|key| matches!(key.kind, ValueKind::Input))
+        {
+            let message = format!("a source of type `{}` takes no `input`", kind.name);
+            let help = "remove it, or name a source that asks OPA";
+            cx.error("input-without-opa", at, message, help);
+        }
     }
 
     /// Toggles that follow the same rule share it.
     fn rule_id(&mut self, rule: Rule) -> RuleId {
         let next = self.rules.len();
-        let known = (rule.source, rule.to_string());
-        let id = *self.rule_ids.entry(known).or_insert(next);
+        let id = *self.rule_ids.entry(rule.clone()).or_insert(next);
         if id == next {
             self.rules.push(rule);
         }
         id
     }
+}
 
-    fn named_source(&self, cx: &mut Context, text: &Text) -> Option<usize> {
-        let index = self.ids.iter().position(|id| id.value == text.value);
+impl Ids {
+    /// Adds the id of the next source or target.
+    fn add(&mut self, cx: &mut Context, peer: &str, id: Option<Text>) {
+        if let Some(id) = &id
+            && let Some(first) = self.position(id)
+            && let Some(first) = &self.all[first]
+        {
+            let message = format!("duplicate {peer} id {}", id.quoted());
+            let help = format!("give it another id, or remove one of the two {peer}s");
+            cx.duplicate("duplicate-id", &id.place, &first.place, message, help);
+        }
+        self.all.push(id);
+    }
+
+    fn position(&self, id: &Text) -> Option<usize> {
+        let is_it = |other: &Option<Text>| other.as_ref().is_some_and(|it| it.value == id.value);
+        self.all.iter().position(is_it)
+    }
+
+    /// The index of the source or target with an id.
+    fn find(&self, cx: &mut Context, peer: &str, id: &Text) -> Option<usize> {
+        let index = self.position(id);
         if index.is_none() {
             // What was interpolated is not suggested: not everyone may see it.
-            let known = self.ids.iter().filter(|id| id.inline && is_id(&id.value));
+            let known = self.all.iter().flatten();
+            let known = known.filter(|id| id.inline && is_id(&id.value));
             let known: Vec<&str> = known.map(|id| &*id.value).collect();
-            let is_near = nearest(&text.value, known.iter().copied()).is_some();
-            if is_near || !self.ids_are_in_doubt {
-                let message = format!("no source has the id {}", text.quoted());
-                let help = suggest_value(&text.value, &known);
-                cx.error("unknown-source", &text.place, message, help);
+            let is_near = nearest(&id.value, known.iter().copied()).is_some();
+            // One whose id could not be read may well be meant.
+            let is_in_doubt = self.all.is_empty() || self.all.iter().any(Option::is_none);
+            if is_near || !is_in_doubt {
+                let message = format!("no {peer} has the id {}", id.quoted());
+                let help = suggest_value(&id.value, &known);
+                let code = match peer {
+                    "source" => "unknown-source",
+                    _ => "unknown-target",
+                };
+                cx.error(code, &id.place, message, help);
             }
         }
         index
     }
 
-    fn warn_of_unused(&self, cx: &mut Context) {
-        for (index, id) in self.ids.iter().enumerate() {
-            if !self.used.contains(&index) {
-                let quoted = id.quoted();
-                let message = format!("no toggle uses the source {quoted}");
-                let help = format!("name {quoted} in the `users_policy` of a toggle, or remove it");
-                cx.warn("unused-source", &id.place, message, help);
+    /// Warns of those that no toggle names at a place.
+    fn warn_of_unused(&self, cx: &mut Context, peer: &str, place: &str) {
+        let ids = self.all.iter().enumerate();
+        let ids = ids.filter_map(|(index, id)| Some((index, id.as_ref()?)));
+        for (index, id) in ids {
+            if self.used.contains(&index) || self.position(id) != Some(index) {
+                continue;
             }
+            let quoted = id.quoted();
+            let message = format!("no toggle uses the {peer} {quoted}");
+            let help = format!("name {quoted} {place} of a toggle, or remove it");
+            let code = match peer {
+                "source" => "unused-source",
+                _ => "unused-target",
+            };
+            cx.warn(code, &id.place, message, help);
         }
     }
 }

@@ -54,7 +54,8 @@ impl Key {
             ValueKind::Words(form) => Setting::Texts(words(cx, node, form, &help, false)?),
             ValueKind::Set(form) => Setting::Texts(words(cx, node, form, &help, true)?),
             ValueKind::Headers(_) => Setting::Headers(headers(cx, node, &help)?),
-            ValueKind::Values => Setting::Table(flat_table(cx, node, &help)?),
+            ValueKind::Values => Setting::Json(flat_table(cx, node, &help)?.into()),
+            ValueKind::Json => Setting::Json(json(cx, node, Free::Input)?),
             _ => {
                 let found = cx.text(node, &help)?;
                 self.read_text(cx, text.insert(found))?
@@ -313,7 +314,7 @@ fn headers(cx: &mut Context, node: &Node, help: &str) -> Option<Vec<(String, Sec
     let mut headers = Vec::new();
     let mut seen: Vec<Place> = Vec::new();
     for (key, node) in table.members() {
-        warn_of_stray(cx, &key, "`extra_headers`");
+        warn_of_stray(cx, &key, "`extra_headers`", "the target");
         let is_valid = check_header_name(cx, &key, &seen);
         let value = header(cx, &node);
         if let (true, Some(value)) = (is_valid, value) {
@@ -391,6 +392,15 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
     percent.map(MaxRemoval::Percent)
 }
 
+/// What a value of any form is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Free {
+    /// All of a `spec`, or part of it.
+    Spec,
+    /// The `input` of a rule.
+    Input,
+}
+
 /// Reads a toggle's `spec` as its target has it.
 pub(super) fn spec(
     cx: &mut Context,
@@ -416,7 +426,7 @@ pub(super) fn spec(
             cx.error("reserved-key", &key, message, help);
         }
     }
-    object(cx, &section)
+    object(cx, &section, Free::Spec)
 }
 
 /// A table of strings, numbers and booleans.
@@ -430,23 +440,26 @@ fn flat_table(cx: &mut Context, node: &Node, help: &str) -> Option<Map<String, V
             cx.error("wrong-type", &member.place, message, help);
         }
     }
-    object(cx, &table)
+    object(cx, &table, Free::Spec)
 }
 
 /// A table as JSON, its strings interpolated; none if something in it was reported.
 ///
 /// The TOML parser bounds how deep tables go, so this may follow them down.
-pub(super) fn object(cx: &mut Context, table: &Section) -> Option<Map<String, Value>> {
+pub(super) fn object(cx: &mut Context, table: &Section, free: Free) -> Option<Map<String, Value>> {
     let members = table.members();
     let members = members.iter().map(|(key, node)| {
-        warn_of_stray(cx, key, "a `spec`");
-        Some((key.name.clone(), json(cx, node)?))
+        match free {
+            Free::Spec => warn_of_stray(cx, key, "a `spec`", "the target"),
+            Free::Input => warn_of_stray(cx, key, "`input`", "OPA"),
+        }
+        Some((key.name.clone(), json(cx, node, free)?))
     });
     // Every member is looked at before the first that is wrong ends it.
     members.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn json(cx: &mut Context, node: &Node) -> Option<Value> {
+fn json(cx: &mut Context, node: &Node, free: Free) -> Option<Value> {
     let number = match node.value {
         DeValue::String(_) => {
             let text = cx.text(node, "write a string")?;
@@ -459,22 +472,29 @@ fn json(cx: &mut Context, node: &Node) -> Option<Value> {
             return Some(Value::String(text.value));
         }
         DeValue::Boolean(boolean) => return Some(Value::Bool(*boolean)),
-        DeValue::Datetime(date) => return Some(Value::String(date.to_string())),
+        DeValue::Datetime(date) if free == Free::Spec => {
+            return Some(Value::String(date.to_string()));
+        }
+        DeValue::Datetime(_) => None,
         DeValue::Array(_) => {
             let elements = node.elements();
-            let values: Vec<_> = elements.iter().map(|node| json(cx, node)).collect();
+            let values: Vec<_> = elements.iter().map(|node| json(cx, node, free)).collect();
             return values.into_iter().collect::<Option<_>>().map(Value::Array);
         }
         DeValue::Table(entries) => {
             let table = Section::new(entries, node.place.clone());
-            return object(cx, &table).map(Value::Object);
+            return object(cx, &table, free).map(Value::Object);
         }
         DeValue::Integer(integer) => whole(integer),
         // None for `nan`, `inf`, and what is too large to be anything else.
         DeValue::Float(float) => real(float),
     };
     if number.is_none() {
-        let message = "this number cannot be represented in JSON";
+        let what = match node.value.is_datetime() {
+            true => "date",
+            false => "number",
+        };
+        let message = format!("this {what} cannot be represented in JSON");
         cx.error(
             "not-json",
             &node.place,
@@ -498,11 +518,11 @@ fn real(float: &DeFloat) -> Option<Number> {
 
 /// Warns of a setting of the file's top that was written below a table which can have any keys. A single
 /// word, such as `bind`, may well be that table's own.
-fn warn_of_stray(cx: &mut Context, key: &Place, within: &str) {
+fn warn_of_stray(cx: &mut Context, key: &Place, within: &str, to: &str) {
     let mut top = TOP.iter().filter(|top| top.name.contains('_'));
     if let Some(top) = top.find(|top| top.is_called(&key.name)) {
         let (name, key_of_top) = (&key.name, top.name);
-        let message = format!("`{name}` in {within} is not a setting: it is sent to the target");
+        let message = format!("`{name}` in {within} is not a setting: it is sent to {to}");
         let help =
             format!("write `{key_of_top}` at the top of the file, before the first `[table]`");
         cx.warn("stray-key", key, message, help);

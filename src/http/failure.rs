@@ -130,7 +130,7 @@ fn advice_on_certificate(error: &CertificateError) -> &'static str {
         }
         // The signature is bad if a CA was created again under its old name.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "for a private CA, set ca_file to its current certificate; only sources have ca_file"
+            "for a private CA, set ca_file to its current certificate"
         }
         _ => "replace the server's certificate",
     }

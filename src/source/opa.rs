@@ -2,8 +2,8 @@
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
@@ -162,7 +162,11 @@ pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Use
         Origin::File(document) => return document.users(rule),
     };
     let package = rule.package.split('.');
-    let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
+    let path = package.chain([rule.rule.as_str()]);
+    let answer = match &rule.input {
+        None => get(client, opa, path)?,
+        Some(input) => post(client, opa, path, input)?,
+    };
     users_in(answer, rule)
 }
 
@@ -254,7 +258,36 @@ fn get<'a>(
     path: impl IntoIterator<Item = &'a str>,
 ) -> Result<Answer, Failure> {
     let url = opa.url.join(["v1", "data"].into_iter().chain(path));
-    let answer = client.send(request(opa, url))?;
+    accepted(client.send(request(opa, url))?)
+}
+
+/// The same with an `input`.
+fn post<'a>(
+    client: &Client,
+    opa: &Access,
+    path: impl IntoIterator<Item = &'a str>,
+    input: &Value,
+) -> Result<Answer, Failure> {
+    let url = opa.url.join(["v1", "data"].into_iter().chain(path));
+    let request = Request {
+        method: Method::POST,
+        hidden: texts(input),
+        ..request(opa, url)
+    };
+    accepted(client.send(request.json(&json!({ "input": input }))?)?)
+}
+
+/// The texts in a value, any of which can be a secret.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(elements) => elements.iter().flat_map(texts).collect(),
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn accepted(answer: Answer) -> Result<Answer, Failure> {
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }

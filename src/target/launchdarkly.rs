@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, PeerType, TargetType, Tls, ValueKind};
+use crate::config::{Config, Key, PeerType, TLS, TargetType, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
@@ -43,7 +43,7 @@ pub(super) static TYPE: Type = Type {
         peer: PeerType {
             name: "launchdarkly",
             says: "",
-            keys: &[KEYS],
+            keys: &[KEYS, TLS],
             check: |_, _| {},
         },
         place: "base_url",
@@ -98,7 +98,7 @@ impl LaunchDarkly {
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
-            client: Client::new(config.http_timeout, AT_ONCE, &Tls::default(), requests)?,
+            client: Client::new(config.http_timeout, AT_ONCE, &settings.tls(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             specs: specs.collect::<Result<_, String>>()?,
             lists: Lists::default(),

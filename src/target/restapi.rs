@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Target, Type, one_by_one, plain_toggles};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, PeerType, Spec, TargetType, Tls, Toggle, ValueKind};
+use crate::config::{Config, Key, PeerType, Spec, TLS, TargetType, Toggle, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
@@ -26,7 +26,7 @@ pub(super) static TYPE: Type = Type {
             says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
                its `spec`. Its users follow with `PATCH {endpoint_url}/{key}`: `{\"users\": [...]}`, \
                the whole set, sorted.",
-            keys: &[KEYS],
+            keys: &[KEYS, TLS],
             check: |_, _| {},
         },
         place: "endpoint_url",
@@ -85,7 +85,7 @@ impl RestApi {
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
             id,
-            client: Client::new(timeout, connections, &Tls::default(), requests)?,
+            client: Client::new(timeout, connections, &settings.tls(), requests)?,
         })
     }
 

@@ -1,4 +1,4 @@
-//! `optoggles check-config --online`: what the sources and the target answer.
+//! `optoggles check-config --online`: what the sources and targets answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,7 +70,7 @@ pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
             }
             Subject::Target(id) => {
                 let name = &config.targets[id].id;
-                (format!("target {name}"), config.key_of_target(id))
+                (format!("target {name}"), config.targets[id].key.clone())
             }
         };
         Finding {

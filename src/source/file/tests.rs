@@ -5,6 +5,7 @@ fn rule() -> Rule {
         source: 0,
         package: "app".to_owned(),
         rule: "us".to_owned(),
+        input: None,
     }
 }
 

@@ -58,12 +58,7 @@ pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
         gone.retain(|environment| !after.environments.contains(environment));
         gone.join(", ")
     };
-    (!place.is_empty()).then(|| {
-        let key = &old.key;
-        format!(
-            "toggle {key} is no longer kept in {place}: there it stays as it is; turn it off there"
-        )
-    })
+    Some(place).filter(|place| !place.is_empty())
 }
 
 #[derive(Deserialize)]

@@ -28,6 +28,7 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
         source: 0,
         package: "app".into(),
         rule: "us".into(),
+        input: None,
     }];
     config.toggles = keys.iter().map(toggle).collect();
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
