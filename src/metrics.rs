@@ -1,7 +1,7 @@
 //! What is counted, for `/metrics`: each event where it occurs.
 //!
 //! Gauges are computed from the status at each scrape (`server/scrape.rs`), so that state is kept once.
-//! Labels are bounded: source ids, methods, statuses and words of this program; never a user or a URL.
+//! Labels are bounded: ids of sources and targets, methods, statuses and words of this program; never a user or a URL.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -68,7 +68,7 @@ impl Metrics {
             )?,
             requests: register_int_counter_vec_with_registry!(
                 "optoggles_requests_total",
-                "Requests by peer (source and its id, or target), method, and status of the answer; \
+                "Requests by peer (source or target, and its id), method, and status of the answer; \
                  without an answer, the kind of the failure.",
                 &["peer", "method", "status"],
                 registry
@@ -104,7 +104,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts requests to a peer: `target`, or `source` and its id.
+    /// Counts requests to a peer: `source` or `target`, and its id.
     pub fn requests(&self, peer: impl Into<String>) -> Requests {
         Requests {
             total: self.requests.clone(),
@@ -131,11 +131,17 @@ impl Metrics {
         self.of_callback(callback).inc();
     }
 
-    /// The series of these sources, and those of no source; the others are dropped for good.
-    pub(crate) fn gather<'a>(&self, sources: impl Iterator<Item = &'a str>) -> Vec<MetricFamily> {
+    /// The series of these sources and targets, and those of neither; the others are dropped for good.
+    pub(crate) fn gather<'a>(
+        &self,
+        sources: impl Iterator<Item = &'a str>,
+        targets: impl Iterator<Item = &'a str>,
+    ) -> Vec<MetricFamily> {
         let ids: HashSet<String> = sources.map(str::to_owned).collect();
         let peers = ids.iter().map(|id| format!("source {id}"));
-        let peers = peers.chain(["target".to_owned()]).collect();
+        let peers = peers
+            .chain(targets.map(|id| format!("target {id}")))
+            .collect();
         retain(&self.passes, "source", &ids);
         retain(&self.pass_seconds, "source", &ids);
         retain(&self.requests, "peer", &peers);

@@ -26,6 +26,8 @@ pub(crate) struct EnvironmentOutcome {
     /// Empty at a target without environments.
     pub(crate) name: String,
     pub(crate) sent: Sent,
+    /// Nothing is left to do there.
+    pub(crate) is_done: bool,
     /// Why it failed, or is held.
     pub(crate) failure: Option<Failure>,
 }
@@ -265,7 +267,13 @@ impl Engine {
         let lacks = toggle.lacks_users(desired) || !toggle.described;
         let is_known = toggle.existence != Existence::Unknown || !is_readable;
         if has_failed {
-            (done, Err(all))
+            let is_seen = dry_run && toggle.existence != Existence::Unknown;
+            let outcome = if is_seen {
+                self.would(id, desired)
+            } else {
+                done
+            };
+            (outcome, Err(all))
         } else if !lacks {
             (done, Ok(desired.len()))
         } else if dry_run && is_known {
@@ -322,9 +330,11 @@ impl Engine {
         sent: impl Fn(&Environment) -> Sent,
     ) -> Vec<EnvironmentOutcome> {
         let environments = self.toggles[id].environments.iter();
+        let desired = self.desired(id);
         let outcome = |it: &Environment| EnvironmentOutcome {
             name: it.name.clone(),
             sent: sent(it),
+            is_done: desired.is_some_and(|desired| it.is_on_for(desired)),
             failure: it.work.task.trouble.as_ref().map(|it| it.failure.clone()),
         };
         environments.map(outcome).collect()

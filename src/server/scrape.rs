@@ -35,9 +35,12 @@ const TOGGLE_GAUGES: [ToggleGauge; 4] = [
     ),
 ];
 
-/// All metrics, without the sources and toggles that a reload has removed.
+/// All metrics, without the sources, targets and toggles that a reload has removed.
 pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
-    let counted = metrics.gather(rows.sources.iter().map(|row| row.id.as_str()));
+    let counted = metrics.gather(
+        rows.sources.iter().map(|row| row.id.as_str()),
+        rows.targets.iter().map(|row| row.id.as_str()),
+    );
     let mut text = TextEncoder::new().encode_to_string(&counted)?;
     add_gauge(
         &mut text,
@@ -73,10 +76,10 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     )?;
     for (name, help, value) in TOGGLE_GAUGES {
         let known = rows.toggles.iter().filter_map(|row| {
-            let labels = [row.key.as_str(), row.source.as_str()];
+            let labels = [&*row.key, &*row.source, &*row.target];
             Some((labels, value(row)?))
         });
-        add_gauge(&mut text, name, help, ["toggle", "source"], known)?;
+        add_gauge(&mut text, name, help, ["toggle", "source", "target"], known)?;
     }
     Ok(text)
 }

@@ -7,6 +7,7 @@ mod spec;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
@@ -127,20 +128,28 @@ impl LaunchDarkly {
         }
     }
 
-    /// The same where a 404 may be about the project or an environment.
-    fn ask(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
+    /// The same where a 404 may be about the project or one of these environments.
+    fn ask(
+        &self,
+        request: Request<'_>,
+        spec: &Spec,
+        environments: &[String],
+    ) -> Result<Answer, Failure> {
         let sent = self.send(request, spec);
         sent.map_err(|failure| match failure.is_status(404) {
-            true => self.find(spec).err().unwrap_or(failure),
+            true => self.find(spec, environments).err().unwrap_or(failure),
             false => failure,
         })
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
+        self.read_with(id, &query_of(&self.spec(id)?.environments))
+    }
+
+    fn read_with(&self, id: ToggleId, query: &str) -> Result<Observed, Failure> {
         let spec = self.spec(id)?;
-        let environments = query_of(&spec.environments);
         let path = ["flags", &spec.proj_key, &spec.key];
-        match self.send(self.request(Method::GET, &path, &environments), spec) {
+        match self.send(self.request(Method::GET, &path, query), spec) {
             Ok(answer) => self.keep(id, answer.json()?).map(Observed::Present),
             Err(failure) if failure.is_status(404) => Ok(Observed::Absent),
             Err(failure) => Err(failure),
@@ -167,7 +176,7 @@ impl LaunchDarkly {
     fn patch(
         &self,
         id: ToggleId,
-        environment: Option<&str>,
+        environment: Option<&String>,
         instructions: &[Instruction],
     ) -> Result<(), Failure> {
         if instructions.is_empty() {
@@ -175,7 +184,7 @@ impl LaunchDarkly {
         }
         let spec = self.spec(id)?;
         let body = Patch {
-            environment_key: environment,
+            environment_key: environment.map(String::as_str),
             comment: &spec.comment,
             instructions,
         };
@@ -184,7 +193,8 @@ impl LaunchDarkly {
         if let Some(body) = &mut request.body {
             body.content_type = SEMANTIC_PATCH;
         }
-        self.ask(request, spec).map(drop)
+        let environments = environment.map(slice::from_ref).unwrap_or_default();
+        self.ask(request, spec, environments).map(drop)
     }
 
     fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
@@ -213,7 +223,6 @@ impl LaunchDarkly {
         let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
         let (on, state) = known.ok_or_else(unread)?;
         let environment = self.spec(id)?.environments.get(number);
-        let environment = environment.map(String::as_str);
         self.patch(id, environment, &state.patch(&on, users))?;
         if let Some(flag) = self.flags().get_mut(&id) {
             flag.environments[number] = Some(State::of(users));
@@ -224,19 +233,23 @@ impl LaunchDarkly {
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
         let spec = self.spec(id)?;
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
-        match self.ask(request.json(&new_flag(spec))?, spec) {
+        match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
-            // It was created a moment ago, or another instance of optoggles was faster.
+            // It was created a moment ago, or another instance of optoggles was faster; or the read got a
+            // 404 because an environment does not exist: then it is read in all that there are.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
-                Observed::Absent => self.find(spec).map(|()| Applied::Found(Observed::Unknown)),
+                Observed::Absent => match self.read_with(id, "")? {
+                    Observed::Absent => Ok(Applied::Found(Observed::Unknown)),
+                    there => Ok(Applied::Found(there)),
+                },
                 there => Ok(Applied::Found(there)),
             },
             Err(failure) => Err(failure),
         }
     }
 
-    /// Looks for the project and the environments of a toggle.
-    fn find(&self, spec: &Spec) -> Result<(), Failure> {
+    /// Looks for the project of a toggle, and for environments.
+    fn find(&self, spec: &Spec, environments: &[String]) -> Result<(), Failure> {
         let project = &*spec.proj_key;
         self.look(&["projects", project], || {
             format!(
@@ -245,7 +258,7 @@ impl LaunchDarkly {
                 spec.key
             )
         })?;
-        spec.environments.iter().try_for_each(|key| {
+        environments.iter().try_for_each(|key| {
             let path = ["projects", project, "environments", key];
             self.look(&path, || spec.has_no_environment(key))
         })

@@ -130,7 +130,7 @@ fn words(of: &str, news: &News) -> String {
             format!("the change has not arrived {of} after={}", Seconds(*after))
         }
         News::Overdue { took, left } => format!(
-            "a resync takes longer than resync_interval took={} left={left}: raise resync_interval",
+            "a resync takes longer than resync_interval {of} took={} left={left}: raise resync_interval",
             Seconds(*took)
         ),
         News::Failing {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::engine::{Engine, EnvironmentOutcome, Named, Sent};
 use crate::error::Failure;
-use crate::job::ToggleId;
+use crate::job::{Operation, ToggleId};
 use crate::terminal::Tone;
 use crate::users::Users;
 
@@ -176,12 +176,14 @@ impl Report {
             None => words,
             Some(error) if row.verdict == Verdict::Held => error.clone(),
             Some(error) => {
-                let created = if row.created { "created, " } else { "" };
-                let updated = match row.sent {
-                    Sent::Nothing => "",
-                    Sent::Whole | Sent::Change(_) => "users updated, ",
-                };
-                format!("{created}{updated}failed: {error}")
+                let is_sent = row.sent != Sent::Nothing;
+                let done = [(row.created, Verdict::Created), (is_sent, Verdict::Updated)];
+                let done = done.into_iter().filter(|(is_done, _)| *is_done);
+                let done = done.map(|(_, verdict)| match verdict {
+                    Verdict::Updated => format!("users {}, ", self.words(verdict)),
+                    verdict => format!("{}, ", self.words(verdict)),
+                });
+                format!("{}failed: {error}", done.collect::<String>())
             }
         }
     }
@@ -189,7 +191,7 @@ impl Report {
     fn environment_line(&self, row: &EnvironmentRow) -> String {
         let change = change_of(row.added, row.removed);
         match row.verdict {
-            Verdict::Held | Verdict::Failed => format!("{}: {}", row.name, self.words(row.verdict)),
+            Verdict::Failed => format!("{}: {}", row.name, self.words(row.verdict)),
             _ => format!("{}: {change} {}", row.name, self.words(row.verdict)),
         }
     }
@@ -284,7 +286,7 @@ impl Row {
         let same = (error.is_none() && sent == Sent::Nothing).then_some(0);
         let environments = outcome.environments.iter();
         let environments = environments.filter(|it| !it.name.is_empty());
-        let environments = environments.map(|it| EnvironmentRow::new(it, error.is_some()));
+        let environments = environments.map(EnvironmentRow::of);
         let toggle = &config.toggles[id];
         Row {
             key: toggle.key.clone(),
@@ -333,17 +335,18 @@ impl Row {
 }
 
 impl EnvironmentRow {
-    /// `has_failed` says that the toggle did not come to its end.
-    fn new(outcome: &EnvironmentOutcome, has_failed: bool) -> EnvironmentRow {
+    fn of(outcome: &EnvironmentOutcome) -> EnvironmentRow {
         let verdict = match (&outcome.failure, &outcome.sent) {
             (Some(failure), _) if failure.is_held() => Verdict::Held,
             (Some(_), _) => Verdict::Failed,
             (None, Sent::Whole) => Verdict::Set,
             (None, Sent::Change(_)) => Verdict::Updated,
-            (None, Sent::Nothing) => Verdict::Unchanged,
+            (None, Sent::Nothing) if outcome.is_done => Verdict::Unchanged,
+            // Its toggle has failed.
+            (None, Sent::Nothing) => Verdict::Failed,
         };
         let change = outcome.sent.as_change();
-        let same = (!has_failed && outcome.sent == Sent::Nothing).then_some(0);
+        let same = (verdict == Verdict::Unchanged).then_some(0);
         EnvironmentRow {
             name: outcome.name.clone(),
             verdict,
@@ -367,25 +370,29 @@ fn change_of(added: Option<usize>, removed: Option<usize>) -> String {
 
 /// All that went wrong: a toggle can fail at its source, and in each environment of its target.
 fn words_of(troubles: &[Named]) -> String {
-    let words = troubles.iter().map(
-        |Named {
-             environment,
-             trouble,
-         }| {
-            let held = if trouble.failure.is_held() {
-                "held: "
-            } else {
-                ""
-            };
-            let failure = &trouble.failure;
-            match &**environment {
-                "" => format!("{held}{failure}"),
-                name => format!("{held}environment {name}: {failure}"),
-            }
-        },
-    );
-    let mut words: Vec<String> = words.collect();
-    words.dedup();
+    let mut failures: Vec<&Failure> = Vec::new();
+    for Named { trouble, .. } in troubles {
+        if !failures.contains(&&trouble.failure) {
+            failures.push(&trouble.failure);
+        }
+    }
+    let words = failures.into_iter().map(|failure| {
+        let held = if failure.is_held() { "held: " } else { "" };
+        let same = troubles.iter().filter(|it| it.trouble.failure == *failure);
+        let is_metadata = |it: &Named| it.trouble.operation == Operation::Describe;
+        let what = if same.clone().all(is_metadata) {
+            "metadata: "
+        } else {
+            ""
+        };
+        let names = same.map(|it| &*it.environment).filter(|it| !it.is_empty());
+        match &names.collect::<Vec<_>>()[..] {
+            [] => format!("{held}{what}{failure}"),
+            [name] => format!("{held}environment {name}: {failure}"),
+            names => format!("{held}environments {}: {failure}", names.join(", ")),
+        }
+    });
+    let words: Vec<String> = words.collect();
     match words.is_empty() {
         true => "interrupted before it was done".to_owned(),
         false => words.join("; "),

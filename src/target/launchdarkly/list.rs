@@ -118,6 +118,8 @@ impl LaunchDarkly {
             let offset = cursor.offset;
             let page = match self.page(spec, part, offset) {
                 Ok(page) => page,
+                // The project, or an environment, may not exist: the toggles themselves tell which.
+                Err(failure) if failure.is_status(404) => return Ok(false),
                 Err(failure) => return self.end_list(spec, part, offset, failure),
             };
             let flags = page.total_count.unwrap_or(offset + page.items.len());
@@ -188,7 +190,7 @@ impl LaunchDarkly {
             query.push_str("&filter=state:archived");
         }
         let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
-        self.ask(request, spec)?.json()
+        self.send(request, spec)?.json()
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{SOON, Wrong, nothing_stale_was_sent};
 use crate::support::World;
-use crate::support::opa::query_of;
+use crate::support::opa::{query_of, rule_of};
 use crate::support::program::Daemon;
 use crate::support::store::path_of;
 
@@ -114,13 +114,21 @@ impl Matrix {
         assert_eq!(fine["last_error"], Value::Null, "{fine}");
     }
 
+    /// What the log names: a rule fails by itself, whichever toggles follow it.
+    fn subject(&self, key: &str) -> String {
+        match self.place {
+            Place::Rule => format!("source=main rule=data.app.rbac.{}", rule_of(key)),
+            Place::Target | Place::Reading => format!("toggle={key}"),
+        }
+    }
+
     /// Each has failed once more.
     #[track_caller]
     fn all_fail_again(&self, daemon: &Daemon) {
         for key in self.keys() {
             self.world.wait_until(&format!("{key} fails again"), || {
                 let log = daemon.process.stderr();
-                log.contains(&format!("failed toggle={key} count=2"))
+                log.contains(&format!("failed {} count=2", self.subject(key)))
             });
         }
     }

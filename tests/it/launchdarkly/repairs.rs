@@ -97,15 +97,3 @@ fn a_patch_that_no_longer_fits_is_followed_by_a_fresh_read() {
         assert_eq!(flags.count("GET", "us"), reads + 1, "after {status}");
     }
 }
-
-#[test]
-fn one_environment_that_fails_does_not_keep_the_other_from_being_right() {
-    let flags = Flags::of(&["us"]).build();
-    flags.opa.allow("us", &["ann"]);
-    flags.sync(&[]).exits(0);
-    flags.platform().require_approval("default", "test", 405);
-    flags.opa.allow("us", &["bob"]);
-    flags.sync(&[]).exits(1);
-    let platform = flags.platform();
-    assert!(platform.is_on_for("default", "us", "production", &["bob"], &["ann"]));
-}

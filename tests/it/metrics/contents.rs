@@ -14,7 +14,7 @@ fn a_scrape_shows_no_user_no_token_and_no_url() {
     let daemon = world.serve_in_step();
     world.store.http.next(1, "PATCH *", Fault::status(401));
     world.change("us", &["ann-hidden", "bob-hidden", "cid-hidden"]);
-    let refused = r#"optoggles_requests_total{method="PATCH",peer="target",status="401"}"#;
+    let refused = r#"optoggles_requests_total{method="PATCH",peer="target restapi",status="401"}"#;
     wait_for(&world, &daemon, refused, 1.0);
     daemon.wait_healthy();
     world.change("us", &["cid-hidden"]);

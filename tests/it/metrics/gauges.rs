@@ -9,7 +9,7 @@ use crate::support::{Fault, World};
 
 /// A gauge of a toggle of the source `main`.
 fn of(what: &str, key: &str) -> String {
-    format!(r#"optoggles_toggle_{what}{{source="main",toggle="{key}"}}"#)
+    format!(r#"optoggles_toggle_{what}{{source="main",target="restapi",toggle="{key}"}}"#)
 }
 
 fn now() -> f64 {
@@ -111,7 +111,7 @@ fn a_target_that_asks_for_a_pause_is_paused_until_it_has_passed() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let daemon = world.serve_in_step();
-    let paused = "optoggles_target_paused";
+    let paused = r#"optoggles_target_paused{target="restapi"}"#;
     assert_eq!(Scrape::of(&daemon).get(paused), Some(0.0));
     let later = Fault::retry_after(429, "2");
     world.store.http.next(1, &patch_of("us"), later);

@@ -156,7 +156,7 @@ fn another_target_gets_all_toggles_and_the_old_one_keeps_its() {
     world.wait_until("the new target follows", || store.has("us", &["bob"]));
     assert!(world.store.has("us", &["ann"]));
     let log = daemon.terminate().exits(0);
-    log.complains("the target has changed: the toggles at the old one stay as they are");
+    log.complains("target restapi has changed: the toggles at the old one stay as they are");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_toggle_that_is_told_to_wait_keeps_no_other_from_being_looked_at() {
         world.store.put("tax", &["mallory"]);
         world.wait_for_users("tax", &["ann"]);
     }
-    let target = daemon.status()["target"].clone();
+    let target = daemon.target();
     assert_eq!(target["resync_overdue"], false, "{target}");
 }
 

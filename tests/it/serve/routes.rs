@@ -115,7 +115,8 @@ fn status_tells_what_there_is_to_know() {
     );
     assert!(source["last_success"].is_string(), "{source}");
     assert!(source["last_error"].is_null() && source["next_retry"].is_null());
-    assert_eq!(status["target"]["type"], "restapi");
+    let target = &status["targets"][0];
+    assert_eq!([&target["id"], &target["type"]], ["restapi", "restapi"]);
     let toggle = &status["toggles"][0];
     assert_eq!(
         (&toggle["key"], &toggle["source"]),

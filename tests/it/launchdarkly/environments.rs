@@ -1,0 +1,252 @@
+//! Each environment is kept by itself, and so are the metadata.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::Fault;
+use crate::support::launchdarkly::refusal;
+
+/// Why one environment cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    /// Changes in it require approval.
+    Approvals,
+    /// The project does not have it; LaunchDarkly leaves it out.
+    Gone,
+    /// The project does not have it; LaunchDarkly answers 404 to every read that names it.
+    GoneStrictly,
+}
+
+use Wrong::{Approvals, Gone, GoneStrictly};
+
+impl Wrong {
+    fn environment(self) -> &'static str {
+        match self {
+            Approvals => "staging",
+            Gone | GoneStrictly => "deleted",
+        }
+    }
+
+    /// What the report says after the name of the environment.
+    fn words(self) -> &'static str {
+        match self {
+            Approvals => "flag us of project default: PATCH ",
+            Gone | GoneStrictly => "the project default has no environment deleted: ",
+        }
+    }
+
+    /// What `/health` says.
+    fn reason(self) -> &'static str {
+        match self {
+            Approvals => "toggle us: environment staging: update: answered 405",
+            Gone | GoneStrictly => {
+                "toggle us: environment deleted: read: the target and the configuration do not fit: \
+                 see the log"
+            }
+        }
+    }
+
+    fn log(self) -> &'static str {
+        match self {
+            Approvals => "update failed toggle=us environment=staging count=1 ",
+            Gone | GoneStrictly => "read failed toggle=us environment=deleted count=1 ",
+        }
+    }
+
+    /// A toggle that ann and bob have in two environments, and something wrong with a third, which
+    /// is listed first, or last.
+    fn flags(self, first: bool) -> Flags {
+        let fails = self.environment();
+        let listed = match first {
+            true => [fails, ENVIRONMENTS[0], ENVIRONMENTS[1]],
+            false => [ENVIRONMENTS[0], ENVIRONMENTS[1], fails],
+        };
+        let spec = format!("name = \"us\"\nproj_key = \"default\"\nenvironments = {listed:?}");
+        let flags = Flags::of(&["us"]).spec(&spec).build();
+        let mut platform = flags.platform();
+        platform.strict_environments = self == GoneStrictly;
+        drop(platform);
+        flags.opa.allow("us", &["ann", "bob"]);
+        flags.sync(&[]).exits(i32::from(self != Approvals));
+        if self == Approvals {
+            flags.platform().require_approval("default", fails, 405);
+        }
+        flags
+    }
+}
+
+const ALL: [(Wrong, bool); 6] = [
+    (Approvals, true),
+    (Approvals, false),
+    (Gone, true),
+    (Gone, false),
+    (GoneStrictly, true),
+    (GoneStrictly, false),
+];
+
+#[test]
+fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
+    for (wrong, first) in ALL {
+        let (flags, name) = (wrong.flags(first), wrong.environment());
+        flags.opa.allow("us", &["ann"]);
+        let start = format!(
+            "us users updated, failed: environment {name}: {}",
+            wrong.words()
+        );
+        let output = flags.sync(&[]).exits(1).reports_start(&start);
+        let output = output.sums_up("1 toggle: 1 failed");
+        let lines = [
+            &*format!("  {name}: failed\n"),
+            "  production: -1 updated\n",
+            "  test: -1 updated\n",
+        ];
+        lines
+            .into_iter()
+            .fold(output, |output, line| output.says(line));
+        assert!(
+            flags.is_on_for("us", &["ann"], &["bob"]),
+            "{wrong:?} {first}"
+        );
+        flags.opa.allow("us", &["ann", "cid"]);
+        let document = flags.sync(&["--format", "json"]).exits(1).json();
+        let row = &document["toggles"][0];
+        for environment in row["environments"].as_array().unwrap() {
+            let (result, error) = (&environment["result"], &environment["error"]);
+            if environment["name"] == *name {
+                assert_eq!(result, "failed");
+                assert!(
+                    error.as_str().unwrap().starts_with(wrong.words()),
+                    "{error}"
+                );
+            } else {
+                assert_eq!((result, error), (&json!("updated"), &Value::Null));
+            }
+        }
+        let output = flags.sync(&[]).exits(1);
+        output
+            .says("  test: = unchanged\n")
+            .says(&format!("  {name}: failed\n"));
+    }
+}
+
+#[test]
+fn a_dry_run_shows_what_would_change_in_the_other_environments() {
+    let flags = Gone.flags(true);
+    flags.opa.allow("us", &["ann"]);
+    let output = flags.sync(&["--dry-run"]).exits(1);
+    let start = "us users would be updated, failed: environment deleted: the project default has";
+    let output = output.reports_start(start);
+    output.says("  deleted: failed\n  production: -1 would be updated\n");
+    assert!(flags.is_on_for("us", &["ann", "bob"], &[]));
+}
+
+#[test]
+fn serve_keeps_the_other_environments_and_names_the_one_that_fails() {
+    for (wrong, first) in ALL {
+        let (flags, name) = (wrong.flags(first), wrong.environment());
+        let daemon = flags.program.serve(&[]);
+        for (users, others) in [(["ann"], ["bob"]), (["bob"], ["ann"])] {
+            flags
+                .stage
+                .wait_until("the source is registered", || !flags.opal.keys().is_empty());
+            flags.change("us", &users);
+            flags.wait_until_on_for("us", &users, &others);
+        }
+        let is_told = || {
+            let health = daemon.get("/health");
+            health.status == 500 && health.text().contains(wrong.reason())
+        };
+        flags
+            .stage
+            .wait_until("/health names the environment", is_told);
+        let states = || {
+            let toggle = daemon.toggle("us");
+            let environments = toggle["environments"].as_array().unwrap().iter();
+            let state = |row: &Value| (row["name"].clone(), row["state"].clone());
+            environments.map(state).collect::<Vec<_>>()
+        };
+        flags.stage.wait_until("/status names the environment", || {
+            let fails = |name: &Value| *name == *wrong.environment();
+            let wanted = |name| if fails(name) { "failing" } else { "in sync" };
+            states().iter().all(|(name, state)| *state == wanted(name))
+        });
+        assert_eq!(states().len(), 3, "{name}");
+        daemon.terminate().exits(0).complains(wrong.log());
+    }
+}
+
+#[test]
+fn an_environment_that_hangs_is_overtaken_after_a_second_and_from_then_on_at_once() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann", "bob"]);
+    let daemon = flags.serve_in_step();
+    let of = |environment: &str| format!("PATCH * \"environmentKey\":\"{environment}\"");
+    let http = &flags.launchdarkly.http;
+    http.always(&of("production"), Fault::Hang);
+    let before = http.count(&of("production"));
+    let is_on_for = |environment: &str, users: &[&str], others: &[&str]| {
+        let platform = flags.platform();
+        platform.is_on_for("default", "us", environment, users, others)
+    };
+    for (users, other, most) in [(["ann"], "bob", 3_000), (["bob"], "ann", 1_000)] {
+        let begin = Instant::now();
+        flags.change("us", &users);
+        flags.stage.wait_until("the other environment follows", || {
+            is_on_for("test", &users, &[other])
+        });
+        let took = begin.elapsed();
+        assert!(took < Duration::from_millis(most), "{took:?}");
+    }
+    assert!(is_on_for("production", &["ann", "bob"], &[]));
+    assert_eq!(
+        http.count(&of("production")),
+        before + 1,
+        "one is in flight"
+    );
+    flags.stage.wait_until("/status tells them apart", || {
+        let rows = daemon.toggle("us")["environments"].clone();
+        [&rows[0]["state"], &rows[1]["state"]] == ["syncing", "in sync"]
+    });
+}
+
+#[test]
+fn a_refused_name_is_told_by_itself_and_the_users_are_sent_all_the_same() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann", "bob"]);
+    flags.sync(&[]).exits(0);
+    flags.platform().edit("default", "us").name = "by hand".to_owned();
+    let refused = Fault::Answer(refusal(403, "no updateName"));
+    flags
+        .launchdarkly
+        .http
+        .always("PATCH * \"updateName\"", refused);
+    flags.opa.allow("us", &["ann"]);
+    let output = flags.sync(&[]).exits(1);
+    let output =
+        output.reports_start("us users updated, failed: metadata: flag us of project default: ");
+    output.says("no updateName").says_not("environment");
+    assert!(flags.is_on_for("us", &["ann"], &["bob"]));
+    let daemon = flags.program.serve(&[]);
+    daemon.wait_failing();
+    flags.wait_until_registered();
+    flags.change("us", &["bob"]);
+    flags.wait_until_on_for("us", &["bob"], &["ann"]);
+    let health = daemon.get("/health").text();
+    assert!(
+        health.contains("\"toggle us: metadata update: answered 403\""),
+        "{health}"
+    );
+    let rows = daemon.toggle("us")["environments"].clone();
+    assert!(
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["last_error"].is_null()),
+        "{rows}"
+    );
+    flags.launchdarkly.http.heal();
+    daemon.wait_healthy();
+    assert_eq!(flags.platform().flag("default", "us").unwrap().name, "us");
+}
