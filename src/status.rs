@@ -73,7 +73,7 @@ pub(crate) struct ToggleRow {
     pub(crate) environments: Vec<EnvironmentRow>,
     /// With its target, if there are several.
     #[serde(skip)]
-    name: String,
+    pub(crate) name: String,
 }
 
 /// A toggle in one of its environments.

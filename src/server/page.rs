@@ -48,7 +48,7 @@ fn source(row: &SourceRow, now: SystemTime) -> String {
 fn toggle(row: &ToggleRow, now: SystemTime) -> String {
     let users = row.users.map(|users| users.to_string());
     let cells = [
-        cell("Toggle", "", Some(&row.key)),
+        cell("Toggle", "", Some(&row.name)),
         cell("Source", "", Some(&row.source)),
         state_cell(row.state),
         cell("Users", "number", users.as_deref()),
