@@ -47,16 +47,17 @@ impl House {
 
     /// The program with this source, named `main`, and one toggle.
     fn program(&self, source: &str, env: &[(&str, &str)]) -> Program {
-        self.program_for(source, &self.store.url(), env)
+        let target = format!("endpoint_url = \"{}\"", self.store.url());
+        self.program_for(source, &target, env)
     }
 
-    /// The same with the target somewhere else.
+    /// The same with these lines in the target.
     fn program_for(&self, source: &str, target: &str, env: &[(&str, &str)]) -> Program {
         let timeout = self.timeout;
         let config = format!(
             "bind = \"127.0.0.1:{{port}}\"\nhttp_timeout = \"{timeout}\"\n\
              [[sources]]\nid = \"main\"\n{source}\n\
-             [target]\ntype = \"restapi\"\nendpoint_url = \"{target}\"\n\
+             [target]\ntype = \"restapi\"\n{target}\n\
              extra_headers = {{ Authorization = \"Bearer ${{FLAGS_TOKEN}}\" }}\n\
              [[toggles]]\nkey = \"us\"\nusers_policy = {{ source = \"main\", \
              package = \"app.rbac\", rule = \"us\" }}\n[toggles.spec]\n"

@@ -53,3 +53,76 @@ fn sources_toggles_projects_and_environments_that_go_are_named() {
         assert!(words.starts_with(start), "{words}");
     }
 }
+
+/// A configuration with these targets, each an id, a URL and a header, and a toggle `us` at each.
+fn targets(targets: &[(&str, &str, &str)]) -> Config {
+    let tables = targets.iter().map(|(id, url, header)| {
+        format!(
+            "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"https://{url}\"\n\
+             extra_headers = {{ X-A = \"{header}\" }}\n\
+             [[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\n\
+             users_policy = {{ source = \"x\", package = \"app\", rule = \"us\" }}\n"
+        )
+    });
+    let tables: String = tables.collect();
+    let source = "[[sources]]\nid = \"x\"\ntype = \"file\"\npath = \"x.json\"\n";
+    configured(&(source.to_owned() + &tables))
+}
+
+#[test]
+fn a_target_that_is_added_renamed_or_asked_with_other_credentials_leaves_nothing_behind() {
+    let old = [("a", "one", "1"), ("b", "two", "2")];
+    for new in [
+        &[("c", "three", "3"), ("b", "two", "2"), ("a", "one", "1")][..],
+        &[("c", "one", "1"), ("b", "two", "2")],
+        &[("a", "one", "3"), ("b", "two", "4")],
+        &[("c", "one", "3"), ("d", "two", "4")],
+        &[("b", "one", "1"), ("a", "two", "2")],
+    ] {
+        let left = left_behind(&targets(&old), &targets(new));
+        assert_eq!(left, [""; 0], "{new:?}");
+    }
+}
+
+#[test]
+fn the_old_toggles_of_a_target_that_is_gone_or_elsewhere_are_left_behind() {
+    let old = [("a", "one", "1"), ("b", "two", "2")];
+    let gone = "target b is no longer used: its toggles stay as they are";
+    let moved = "target b has changed: the toggles at the old one stay as they are";
+    for (new, words) in [
+        (&[("a", "one", "1")][..], gone),
+        (&[("a", "one", "1"), ("c", "three", "2")], gone),
+        (&[("a", "one", "1"), ("b", "three", "2")], moved),
+    ] {
+        assert_eq!(left_behind(&targets(&old), &targets(new)), [words]);
+    }
+}
+
+#[test]
+fn of_two_targets_at_one_address_the_one_that_goes_is_named() {
+    let old = targets(&[("a", "one", "1"), ("b", "one", "2")]);
+    for new in [
+        &[("a", "one", "1")][..],
+        &[("c", "one", "1")],
+        &[("a", "one", "3")],
+    ] {
+        let left = left_behind(&old, &targets(new));
+        assert_eq!(
+            left,
+            ["target b is no longer used: its toggles stay as they are"]
+        );
+    }
+}
+
+#[test]
+fn a_toggle_that_moves_to_another_target_is_left_behind_at_the_old_one() {
+    let mut new = targets(&[("a", "one", "1"), ("b", "two", "2")]);
+    let old = new.clone();
+    new.toggles.remove(0);
+    let left = left_behind(&old, &new);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(
+        left[0].starts_with("toggle a/us is no longer kept: at the target"),
+        "{left:?}"
+    );
+}

@@ -20,9 +20,13 @@ X-Other = """hunter2
 hunter2"""
 [[toggles]]
 key = "us"
-users_policy = { source = "a", package = "app.rbac", rule = "us_users" }
+users_policy = { source = "a", rule = "us_users", input = { a = ["hunter2"], b = "hunter2" } }
 [toggles.spec]
 api_key = { inner = "hunter2" }
+[[targets]]
+id = "b"
+token = "hunter2"
+base_url = "https://a:hunter2@ld"
 "#;
 
 fn cuts_of(text: &str) -> Vec<Cut> {
@@ -49,9 +53,13 @@ X-Other = """[redacted]
 [redacted]"""
 [[toggles]]
 key = "us"
-users_policy = { source = "a", package = "app.rbac", rule = "us_users" }
+users_policy = { source = "a", rule = "us_users", input = { a = ["[redacted]"], b = "[redacted]" } }
 [toggles.spec]
 api_key = { inner = "[redacted]" }
+[[targets]]
+id = "b"
+token = "[redacted]"
+base_url = "https://[redacted]@ld"
 "#;
     assert_eq!(masked(FILE, 0..FILE.len(), &cuts_of(FILE)), expected);
 }

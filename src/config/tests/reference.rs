@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::*;
-use crate::config::keys::{EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TOP, ValueKind};
+use crate::config::keys::{
+    EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TARGETS, TOP, ValueKind, with_targets_as,
+};
 use crate::config::report::Place;
 use crate::config::section::{Context, Section};
-use crate::config::values::object;
+use crate::config::values::{Free, object};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -52,6 +54,7 @@ fn in_words(kind: ValueKind) -> String {
         | ValueKind::Path
         | ValueKind::Input => "Path".into(),
         ValueKind::Values | ValueKind::Table | ValueKind::Spec => "Table".into(),
+        ValueKind::Json => "Any value".into(),
         ValueKind::Tables => "List of tables".into(),
     }
 }
@@ -86,6 +89,7 @@ fn items(keys: &[&Key], name: &str) -> String {
         let need = match key.need {
             Need::Required if key.name == "type" => format!("required: `\"{name}\"`."),
             Need::Required => "required.".into(),
+            Need::RequiredUnless(other) => format!("required, unless `{other}` is there."),
             Need::Optional => "optional.".into(),
             Need::Default(_) if key.name == "type" && key.example != format!("\"{name}\"") => {
                 format!("required: `\"{name}\"`.")
@@ -111,11 +115,11 @@ fn reference(catalog: &Catalog) -> String {
         let peer = peers.iter().find(|it| it.name == name);
         peer.filter(|_| path.len() == 1).map_or("", |it| it.says)
     };
-    for Group { path, types, .. } in catalog.groups() {
+    for Group { path, types, .. } in with_targets_as(&TARGETS, catalog.groups()) {
         let header = match path {
             [] => "Top of the file",
             ["sources"] => "[[sources]]",
-            ["target"] => "[target]",
+            ["targets"] => "[target] or [[targets]]",
             ["toggles"] => "[[toggles]]",
             ["toggles", "spec"] => "[toggles.spec]",
             _ => "users_policy",
@@ -208,6 +212,7 @@ fn value_schema(key: &Key) -> Value {
         }
         ValueKind::Table | ValueKind::Spec => json!({ "type": "object" }),
         ValueKind::Tables => json!({ "type": "array" }),
+        ValueKind::Json => json!({}),
         _ => string,
     };
     schema["description"] = key.says.into();
@@ -269,7 +274,10 @@ fn schema(catalog: &Catalog) -> Value {
     properties["sources"]["items"] = typed_schema(at(&["sources"]));
     properties["sources"]["minItems"] = 1.into();
     properties["target"] = typed_schema(at(&["target"]));
+    properties["targets"]["items"] = typed_schema(at(&["targets"]));
+    properties["targets"]["minItems"] = 1.into();
     properties["toggles"]["items"] = toggle;
+    schema["oneOf"] = json!([{ "required": ["target"] }, { "required": ["targets"] }]);
     let specs = catalog.targets.iter().filter_map(|target| {
         let Spec::Keys(keys) = target.spec else {
             return None;
@@ -280,11 +288,15 @@ fn schema(catalog: &Catalog) -> Value {
         let toggle = json!({ "properties": { "spec": spec }, "required": required });
         let is_it = json!({ "properties": { "type": { "const": target.peer.name } } });
         Some(json!({
-            "if": { "properties": { "target": is_it } },
+            "if": { "properties": { "target": is_it }, "required": ["target"] },
             "then": { "properties": { "toggles": { "items": toggle } } },
         }))
     });
-    schema["allOf"] = specs.collect();
+    let several = json!({
+        "if": { "properties": { "targets": { "minItems": 2 } }, "required": ["targets"] },
+        "then": { "properties": { "toggles": { "items": { "required": ["target"] } } } },
+    });
+    schema["allOf"] = specs.chain([several]).collect();
     schema
 }
 
@@ -305,7 +317,7 @@ fn as_json(text: &str) -> Value {
         problems: Vec::new(),
     };
     let root = Section::new(tree.get_ref(), Place::default());
-    Value::Object(object(&mut cx, &root).unwrap())
+    Value::Object(object(&mut cx, &root, Free::Spec).unwrap())
 }
 
 #[test]
@@ -319,6 +331,7 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
         "examples/restapi.toml",
         "examples/flagd.toml",
         "examples/launchdarkly.toml",
+        "examples/several-targets.toml",
         "examples/quickstart/optoggles.toml",
     ] {
         let text = read(name);
@@ -331,7 +344,11 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
         let schema = schema.map(|schema| path(name).parent().unwrap().join(schema));
         assert!(schema.is_some_and(|schema| schema.exists()), "{name}");
     }
+    let several = read("examples/several-targets.toml");
     for wrong in [
+        several.replace("target = \"shop\"\n", ""),
+        several.clone() + "[target]\ntype = \"flagd\"\npath = \"flags.json\"\n",
+        several.replace("[[targets]]\nid = \"shop\"", "[[targets]]"),
         with("bind =", "binds ="),
         with("id = \"opal\"", "id = \"opal\"\npoll_interval = \"1s\""),
         with("package = \"app.rbac\", ", ""),

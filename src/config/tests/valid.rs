@@ -145,22 +145,172 @@ fn what_is_commented_out_in_the_default_configuration_is_known_too() {
         .map(|line| line.strip_prefix("# ").filter(is_setting).unwrap_or(line))
         .map(|line| format!("{line}\n"))
         .collect();
-    // There is one target, and so one kind of `spec`: the file shows one of each type.
+    // The file shows one `spec` of each type, and both forms of targets.
     for choice in 0..3 {
-        let mut seen = [0; 2];
+        let mut specs = 0;
         let is_chosen = |block: &&str| {
-            let single = ["[target]", "[toggles.spec]"];
-            let Some(kind) = single.iter().position(|header| block.starts_with(header)) else {
-                return true;
-            };
-            seen[kind] += 1;
-            seen[kind] == choice + 1
+            let is_spec = block.starts_with("[toggles.spec]");
+            specs += usize::from(is_spec);
+            match (is_spec, block.split_once('\n')) {
+                (true, _) => specs == choice + 1,
+                (_, Some(("[target]", _))) => choice == 0,
+                (_, Some(("[[targets]]", _))) => choice > 0,
+                _ => true,
+            }
         };
         let blocks: Vec<&str> = active.split("\n\n").filter(is_chosen).collect();
         let text = blocks.join("\n\n");
+        let text = match choice {
+            0 => text.replace("\ntarget = ", "\n# "),
+            1 => text,
+            _ => text.replace("target = \"launchdarkly\"", "target = \"files\""),
+        };
         let (_, report) = run(&text, false);
-        let known = ["missing-variable", "unreadable-file", "unused-source"];
+        let known = [
+            "missing-variable",
+            "unreadable-file",
+            "unused-source",
+            "unused-target",
+        ];
         let mut problems = report.problems.iter();
         assert!(problems.all(|it| known.contains(&it.code)), "{report}");
+    }
+}
+
+/// Targets and toggles, each beneath the one source.
+fn with_targets(rest: &str) -> String {
+    let source = "[[sources]]\nid = \"opa\"\ntype = \"opa\"\nurl = \"https://opa\"\n";
+    let toggles = rest.replace(
+        "us_users",
+        "users_policy = { source = \"opa\", package = \"app\", rule = \"us\" }",
+    );
+    format!("{source}{toggles}")
+}
+
+#[test]
+fn each_toggle_has_its_target_and_toggles_of_several_share_a_rule() {
+    let config = read(&with_targets(
+        r#"
+        [[targets]]
+        id = "shop"
+        type = "restapi"
+        endpoint_url = "https://flags"
+        ca_file = "cert.pem"
+        cert_file = "cert.pem"
+        key_file = "key.pem"
+        [[targets]]
+        id = "ld"
+        type = "launchdarkly"
+        token = "${TOKEN}"
+        ca_file = "cert.pem"
+        [[toggles]]
+        key = "us"
+        target = "ld"
+        us_users
+        spec = { name = "US", proj_key = "default", environments = ["test"] }
+        [[toggles]]
+        key = "us"
+        target = "shop"
+        us_users
+        spec = { anything = true }
+        "#,
+    ));
+    let targets = config.targets.iter();
+    let targets: Vec<_> = targets.map(|it| (&*it.id, &*it.key)).collect();
+    assert_eq!(targets, [("shop", "targets[0]"), ("ld", "targets[1]")]);
+    let toggles = config.toggles.iter().map(|it| (it.target, it.rule));
+    assert_eq!(toggles.collect::<Vec<_>>(), [(1, 0), (0, 0)]);
+    assert_eq!(config.rules.len(), 1);
+    assert_eq!(
+        (config.name_of(0), config.name_of(1)),
+        ("ld/us".into(), "shop/us".into())
+    );
+    let tls = config.targets[0].settings.tls();
+    assert_eq!(tls.identity.unwrap().key.expose(), PAIR.1);
+    assert!(config.targets[1].settings.tls().ca.is_some());
+}
+
+#[test]
+fn the_only_target_need_not_be_named() {
+    for (target, place) in [
+        ("[target]\ntype = \"flagd\"", "target"),
+        (
+            "[[targets]]\nid = \"flagd\"\ntype = \"flagd\"",
+            "targets[0]",
+        ),
+    ] {
+        let toggles = "[[toggles]]\nkey = \"a\"\nus_users\n\
+                       [[toggles]]\nkey = \"b\"\ntarget = \"flagd\"\nus_users\n";
+        let config = read(&with_targets(&format!(
+            "{target}\npath = \"f.json\"\n{toggles}"
+        )));
+        let [target] = &config.targets[..] else {
+            panic!("{:?}", config.targets);
+        };
+        assert_eq!((&*target.id, &*target.key), ("flagd", place));
+        assert_eq!(config.name_of(1), "b");
+    }
+}
+
+#[test]
+fn a_rule_with_another_input_is_another_rule() {
+    let inputs = [
+        "",
+        ", input = { a = [1, 2.5, true, { b = \"${TOKEN}\" }] }",
+        ", input = { a = [1, 2.5, true, { b = \"${TOKEN}\" }] }",
+        ", input = \"$${x}\"",
+    ];
+    let toggles = inputs.iter().enumerate().map(|(id, input)| {
+        let policy = format!("{{ source = \"opa\", package = \"app\", rule = \"us\"{input} }}");
+        format!("[[toggles]]\nkey = \"{id}\"\nusers_policy = {policy}\n")
+    });
+    let target = "[target]\ntype = \"flagd\"\npath = \"f.json\"\n";
+    let config = read(&with_targets(
+        &(target.to_owned() + &toggles.collect::<String>()),
+    ));
+    let toggles = config.toggles.iter().map(|it| it.rule);
+    assert_eq!(toggles.collect::<Vec<_>>(), [0, 1, 1, 2]);
+    let inputs = config.rules.iter().map(|it| it.input.clone());
+    let expected = [
+        None,
+        Some(json!({ "a": [1, 2.5, true, { "b": "hunter2" }] })),
+        Some(json!("${x}")),
+    ];
+    assert_eq!(inputs.collect::<Vec<_>>(), expected);
+    assert!(!config.rules[0].is_same_at_its_source(&config.rules[1]));
+    assert_eq!(config.rules[1].to_string(), "data.app.us");
+    assert!(!format!("{:?}", config.rules).contains(SECRET));
+}
+
+fn only(names: &[&str]) -> Result<Vec<String>, String> {
+    let toggle = |target: &str, key: &str| {
+        format!("[[toggles]]\nkey = \"{key}\"\ntarget = \"{target}\"\nus_users\n")
+    };
+    let target =
+        |id: &str| format!("[[targets]]\nid = \"{id}\"\ntype = \"flagd\"\npath = \"{id}.json\"\n");
+    let text = target("a") + &target("b") + &toggle("a", "us") + &toggle("b", "us");
+    let config = read(&with_targets(&(text + &toggle("b", "x/us-tax"))));
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let config = config.only(&names)?;
+    let ids = config
+        .toggles
+        .iter()
+        .map(|it| &*config.targets[it.target].id);
+    let keys = ids.zip(&config.toggles);
+    Ok(keys.map(|(id, it)| format!("{id}/{}", it.key)).collect())
+}
+
+#[test]
+fn a_toggle_can_be_named_with_its_target_or_by_a_key_of_several() {
+    assert_eq!(only(&["us"]).unwrap(), ["a/us", "b/us"]);
+    assert_eq!(only(&["b/us"]).unwrap(), ["b/us"]);
+    assert_eq!(only(&["x/us-tax", "a/us"]).unwrap(), ["a/us", "b/x/us-tax"]);
+    for (name, hint) in [
+        ("other", "it has: a/us, b/us, b/x/us-tax"),
+        ("b/x/us-tx", "did you mean `b/x/us-tax`?"),
+        ("x/us-tx", "did you mean `x/us-tax`?"),
+    ] {
+        let expected = format!("the configuration has no toggle `{name}`: {hint}");
+        assert_eq!(only(&[name]), Err(expected));
     }
 }

@@ -188,14 +188,14 @@ fn a_target_of_an_unknown_authority_is_not_talked_to() {
         &house.store.http,
         &Door::of(&authority.certify("localhost")),
     );
-    let url = format!("{}/api/toggles", front.url("localhost"));
+    let target = format!("endpoint_url = \"{}/api/toggles\"", front.url("localhost"));
     let source = opa_source(&house.opa.http.url(), "");
-    let program = house.program_for(&source, &url, &[]);
+    let program = house.program_for(&source, &target, &[]);
     let args = ["sync", "--once", "--timeout", "100ms"];
     let output = program.run(&args).exits(1);
     output
         .says("UnknownIssuer")
-        .says("only sources have ca_file");
+        .says("for a private CA, set ca_file to its current certificate");
     assert_eq!((front.passed(), house.store.http.count("*")), (0, 0));
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::opa::query_of;
-use crate::support::{Fault, World, owned};
+use crate::support::{Answer, Fault, World, owned};
 
 /// `sync --once` without waiting for a retry.
 const AT_ONCE: [&str; 2] = ["--timeout", "100ms"];
@@ -114,4 +114,37 @@ fn an_opa_that_is_not_ready_changes_nothing() {
     world.opa.set_ready(Some(true));
     world.sync(&[]).exits(0);
     assert!(world.store.has("us", &[]));
+}
+
+#[test]
+fn a_rule_with_an_input_is_queried_by_post_once_for_all_toggles_with_the_same() {
+    const SECRET: &str = "input-of-the-tests-60d2";
+    let mut world = World::of(&["us", "uk", "all"]).build();
+    world.stage.add_secret(SECRET);
+    world.program.set_env("TENANT", SECRET);
+    let input = "{ tenant = \"${TENANT}\", at = [1, 2.5, true] }";
+    let mut config = world.program.config();
+    for key in ["us", "uk"] {
+        let with_input = format!("rule = \"us\", input = {input} }}");
+        config = config.replace(&format!("rule = \"{key}\" }}"), &with_input);
+    }
+    world.program.write("optoggles.toml", &config);
+    let sent = json!({ "at": [1, 2.5, true], "tenant": SECRET });
+    world
+        .opa
+        .answer_to("us", &sent, json!({ "result": ["ann"] }));
+    world.opa.allow("us", &["eve"]);
+    world.opa.allow("all", &["eve"]);
+    world.sync(&[]).exits(0);
+    assert!(world.store.has("us", &["ann"]) && world.store.has("uk", &["ann"]));
+    assert!(world.store.has("all", &["eve"]));
+    let query = format!("POST /v1/data/app/rbac/us {}", json!({ "input": sent }));
+    assert_eq!(world.opa.http.lines("POST *"), [query]);
+    assert_eq!(world.queries("us"), 0);
+
+    let body = json!({ "code": "invalid_parameter", "message": format!("no {SECRET} here") });
+    let refusal = Fault::Answer(Answer::json(400, &body));
+    world.opa.http.always("POST *", refusal);
+    let output = world.sync(&[]).exits(1);
+    output.says("invalid_parameter: no [redacted] here");
 }
