@@ -64,8 +64,8 @@ pub(crate) struct Sync {
     /// With --dry-run: exit with status 3 if anything would change
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-    /// Sync only this toggle, or TARGET/KEY; can be repeated
-    #[arg(long = "toggle", value_name = "KEY")]
+    /// Sync only this toggle; can be repeated
+    #[arg(long = "toggle", value_name = "[TARGET/]KEY")]
     pub toggles: Vec<String>,
     /// For one pass: start no retry after this time [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,

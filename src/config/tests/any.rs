@@ -97,7 +97,8 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 /// Keys whose values may be shown.
-const SHOWN: &str = "bind id type key source package rule url endpoint_url advertised_address";
+const SHOWN: &str =
+    "bind id type key target source package rule url endpoint_url advertised_address";
 
 /// Whether valid TOML says that the secret is a key, or the plain value of a key that holds none:
 /// then it is no secret.

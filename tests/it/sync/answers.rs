@@ -123,19 +123,24 @@ fn a_rule_with_an_input_is_queried_by_post_once_for_all_toggles_with_the_same() 
     world.stage.add_secret(SECRET);
     world.program.set_env("TENANT", SECRET);
     let input = "{ tenant = \"${TENANT}\", at = [1, 2.5, true] }";
-    let mut config = world.program.config();
+    let mut config = world.program.config().to_owned();
     for key in ["us", "uk"] {
         let with_input = format!("rule = \"us\", input = {input} }}");
         config = config.replace(&format!("rule = \"{key}\" }}"), &with_input);
     }
-    world.program.write("optoggles.toml", &config);
+    let config = config.replace("{port}", "9");
+    world.program.write("with-input.toml", &config);
+    let sync = || {
+        let args = ["-c", "with-input.toml", "sync", "--once"];
+        world.program.run(&args)
+    };
     let sent = json!({ "at": [1, 2.5, true], "tenant": SECRET });
     world
         .opa
         .answer_to("us", &sent, json!({ "result": ["ann"] }));
     world.opa.allow("us", &["eve"]);
     world.opa.allow("all", &["eve"]);
-    world.sync(&[]).exits(0);
+    sync().exits(0);
     assert!(world.store.has("us", &["ann"]) && world.store.has("uk", &["ann"]));
     assert!(world.store.has("all", &["eve"]));
     let query = format!("POST /v1/data/app/rbac/us {}", json!({ "input": sent }));
@@ -145,6 +150,6 @@ fn a_rule_with_an_input_is_queried_by_post_once_for_all_toggles_with_the_same() 
     let body = json!({ "code": "invalid_parameter", "message": format!("no {SECRET} here") });
     let refusal = Fault::Answer(Answer::json(400, &body));
     world.opa.http.always("POST *", refusal);
-    let output = world.sync(&[]).exits(1);
+    let output = sync().exits(1);
     output.says("invalid_parameter: no [redacted] here");
 }
