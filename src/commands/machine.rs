@@ -149,8 +149,9 @@ fn reload(current: &mut Arc<Config>, assigned: Result<Assignment, Stop>) -> Orde
                 log::warn!("{words}");
             }
             *current = Arc::clone(&assignment.config);
-            let (sources, toggles) = (current.sources.len(), current.toggles.len());
-            log::info!("reloaded sources={sources} toggles={toggles}");
+            let (sources, targets) = (current.sources.len(), current.targets.len());
+            let toggles = current.toggles.len();
+            log::info!("reloaded sources={sources} targets={targets} toggles={toggles}");
             Order::Reload(assignment)
         }
         Err(stop) => {

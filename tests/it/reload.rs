@@ -16,7 +16,7 @@ const RELOADED: &str = "reloaded sources=";
 impl World {
     /// Changes the configuration of a daemon that runs, and waits until it has taken it over.
     #[track_caller]
-    fn reload(&self, daemon: &Daemon, change: impl FnOnce(&str) -> String) {
+    pub(crate) fn reload(&self, daemon: &Daemon, change: impl FnOnce(&str) -> String) {
         let before = reloads(daemon);
         let config = change(self.program.config());
         self.program.reload(daemon, &config);

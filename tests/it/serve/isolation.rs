@@ -14,7 +14,7 @@ const DELAY: Duration = Duration::from_millis(50);
 ///
 /// The quickest, because the machine that runs the tests has other things to do as well.
 #[track_caller]
-fn is_updated_promptly(world: &World, opa: &Opa, opal: &Opal, key: &str) {
+pub(super) fn is_updated_promptly(world: &World, opa: &Opa, opal: &Opal, key: &str) {
     let times = (0..5).map(|round| {
         let user = format!("user-{round}");
         opa.allow(key, &[&user]);
