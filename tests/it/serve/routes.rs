@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::World;
-use crate::support::program::Daemon;
+use crate::support::program::{Daemon, Program};
+use crate::support::{Stage, World};
 
 const READABLE: [&str; 6] = [
     "/",
@@ -190,4 +190,47 @@ fn the_page_tells_people_what_status_tells_programs() {
     };
     world.wait_until("the page shows what fails", fails);
     assert!(daemon.get("/").text().contains("✗</span> failing"));
+}
+
+#[test]
+fn toggles_with_the_same_key_at_two_targets_are_told_apart_on_every_route() {
+    let policy = "users_policy = { source = \"files\", package = \"app\", rule = \"us\" }\n";
+    let mut config = "bind = \"127.0.0.1:{port}\"\n[[sources]]\nid = \"files\"\ntype = \"file\"\n\
+                      path = \"users.json\"\n"
+        .to_owned();
+    for (id, path) in [("web", "flags.json"), ("shop", "nowhere/flags.json")] {
+        config += &format!(
+            "[[targets]]\nid = \"{id}\"\ntype = \"flagd\"\npath = \"{path}\"\n\
+             [[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\n{policy}"
+        );
+    }
+    let stage = Stage::new();
+    let program = Program::new(&stage, &config, &[]);
+    program.write("users.json", r#"{ "app": { "us": ["ann"] } }"#);
+    let daemon = program.serve(&[]);
+    let is_settled = || {
+        let status = daemon.status();
+        let states = [0, 1].map(|toggle| status["toggles"][toggle]["state"].clone());
+        states == ["in sync", "failing"]
+    };
+    stage.wait_until("one target has it and the other fails", is_settled);
+    for (path, parts) in [
+        ("/health", [r#""toggle shop/us: creation: "#, "failing"]),
+        ("/", [">web/us<", ">shop/us<"]),
+        (
+            "/metrics",
+            [
+                r#"optoggles_toggle_in_sync{source="files",target="web",toggle="us"} 1"#,
+                r#"optoggles_toggle_in_sync{source="files",target="shop",toggle="us"} 0"#,
+            ],
+        ),
+    ] {
+        let text = daemon.get(path).text();
+        for part in parts {
+            assert!(text.contains(part), "{path} without {part}: {text}");
+        }
+    }
+    let log = daemon.terminate();
+    log.complains("created toggle=web/us")
+        .complains("creation failed toggle=shop/us ");
 }
