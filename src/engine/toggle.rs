@@ -347,15 +347,6 @@ impl Engine {
         is_there && self.is_stale(id) && self.desired(id).is_some_and(lacks)
     }
 
-    /// Whether a target has what was heard last.
-    #[cfg(test)]
-    pub(super) fn is_in_step(&self, id: ToggleId) -> bool {
-        let toggle = &self.toggles[id];
-        let has = |desired: &Arc<Users>| !toggle.lacks_users(desired);
-        let mut works = toggle.works();
-        self.desired(id).is_some_and(has) && works.all(|(_, work)| work.task.is_idle())
-    }
-
     /// Whether policy says, or may say, something else than the target has.
     fn is_behind(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
