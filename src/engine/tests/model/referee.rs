@@ -350,13 +350,20 @@ fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
                         What::Describe => Operation::Describe,
                         What::Update(..) => Operation::Update,
                     };
-                    match result {
+                    let mut verdicts = match result {
                         Ok(Applied::Found(Observed::Unknown)) => {
                             let unread: Result<(), _> = Err(failure(Kind::Status(409)));
                             of(key, operation, &unread)
                         }
                         _ => of(key, operation, result),
+                    };
+                    if let Ok(
+                        Applied::Created(present) | Applied::Found(Observed::Present(present)),
+                    ) = result
+                    {
+                        verdicts.extend(not_there(*id, present));
                     }
+                    verdicts
                 };
             edits.iter().zip(results).flat_map(verdict).collect()
         }
@@ -365,8 +372,11 @@ fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
             let verdicts = reads.flat_map(|(id, result)| {
-                let whole = of(Key::Apply(*id, Part::Whole), Operation::Read, result);
-                whole.into_iter().chain(not_there(*id, result))
+                let mut verdicts = of(Key::Apply(*id, Part::Whole), Operation::Read, result);
+                if let Ok(Observed::Present(present)) = result {
+                    verdicts.extend(not_there(*id, present));
+                }
+                verdicts
             });
             verdicts.collect()
         }
@@ -376,18 +386,14 @@ fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
     }
 }
 
-/// The environments that a read did not find.
-fn not_there(id: ToggleId, result: &Result<Observed, Failure>) -> Vec<Verdict> {
-    let Ok(Observed::Present(present)) = result else {
-        return Vec::new();
-    };
+/// The environments that the target does not have.
+fn not_there(id: ToggleId, present: &Present) -> impl Iterator<Item = Verdict> {
     let environments = present.environments.iter().enumerate();
-    let verdicts = environments.filter_map(|(number, environment)| {
+    environments.filter_map(move |(number, environment)| {
         Some(Verdict {
             key: Key::Apply(id, Part::Environment(number)),
             operation: Operation::Read,
             failure: Some(environment.as_ref().err()?.clone()),
         })
-    });
-    verdicts.collect()
+    })
 }
