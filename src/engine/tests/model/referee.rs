@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::super::{Key, Timer};
 use super::remote::Remote;
 use super::setup::{
-    ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, TOGGLES, parts_of, peer_of,
+    ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, parts_of, peer_of, places,
     updates_of,
 };
 use super::world::Flight;
@@ -258,21 +258,18 @@ impl Referee {
             }
         }
         self.forget_streaks_of_mended(engine);
-        for id in 0..TOGGLES {
-            let environments = engine.toggle(id).environments.into_iter().enumerate();
-            for (number, environment) in environments {
-                if environment.state != State::InSync || remote.is_meddled_with((id, number)) {
-                    continue;
-                }
-                let rule = RULE_OF[id];
-                let told = self.told[rule].map(|then| remote.allowed(rule, then));
-                let has = remote.has((id, number));
-                assert!(
-                    told.is_some(),
-                    "toggle {id} is in sync with an unknown policy"
-                );
-                assert_eq!(has, told, "toggle {id}/{number} is not in sync");
+        for (id, number) in places() {
+            let state = engine.toggle(id).environments[number].state;
+            if state != State::InSync || remote.is_meddled_with((id, number)) {
+                continue;
             }
+            let rule = RULE_OF[id];
+            let told = self.told[rule].map(|then| remote.allowed(rule, then));
+            assert!(
+                told.is_some(),
+                "in sync with an unknown policy: {id}/{number}"
+            );
+            assert_eq!(remote.has((id, number)), told, "not in sync: {id}/{number}");
         }
         for notice in engine.take_notices() {
             if let News::Pass { late, took, .. } = notice.news {
