@@ -106,28 +106,38 @@ impl Engine {
     }
 
     /// The targets that both engines have, by their ids here and there. One that only got another id is the
-    /// same.
-    fn targets_in_common_with(&self, other: &Engine) -> Vec<(TargetId, TargetId)> {
-        let ids = |engine: &Engine| -> Vec<String> {
-            let targets = engine.config.targets.iter();
-            targets.map(|target| target.id.clone()).collect()
-        };
-        let (ours, theirs) = (ids(self), ids(other));
-        let counterpart = |(id, name): (TargetId, &String)| {
-            let by_id = theirs.iter().position(|other| other == name);
-            let renamed = || {
-                let mut gone = (0..theirs.len()).filter(|other| !ours.contains(&theirs[*other]));
-                gone.find(|old| self.is_same_target(id, other, *old))
-            };
-            Some((id, by_id.or_else(renamed)?))
-        };
-        ours.iter().enumerate().filter_map(counterpart).collect()
+    /// same, even if its old id is another one's now.
+    fn targets_in_common_with(&self, other: &Engine) -> BTreeMap<TargetId, TargetId> {
+        type Alike<'a> = &'a dyn Fn(TargetId, TargetId) -> bool;
+        let (ours, theirs) = (&self.config.targets, &other.config.targets);
+        let has_same_id = |id: TargetId, known: TargetId| ours[id].id == theirs[known].id;
+        let is_same = |id, known| self.is_same_target(id, other, known);
+        let is_same_place =
+            |id: TargetId, known: TargetId| ours[id].place() == theirs[known].place();
+        let rounds: [Alike; 5] = [
+            &|id, known| has_same_id(id, known) && is_same(id, known),
+            &is_same,
+            &|id, known| has_same_id(id, known) && is_same_place(id, known),
+            &is_same_place,
+            &has_same_id,
+        ];
+        let mut common: BTreeMap<TargetId, TargetId> = BTreeMap::new();
+        for is_alike in rounds {
+            for id in 0..ours.len() {
+                let mut free = (0..theirs.len()).filter(|it| !common.values().any(|k| k == it));
+                if !common.contains_key(&id)
+                    && let Some(known) = free.find(|known| is_alike(id, *known))
+                {
+                    common.insert(id, known);
+                }
+            }
+        }
+        common
     }
 
     /// The toggles that both engines have, by their ids here and there.
     fn toggles_in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
-        let targets: BTreeMap<TargetId, TargetId> =
-            self.targets_in_common_with(other).into_iter().collect();
+        let targets = self.targets_in_common_with(other);
         let others = other.config.toggles.iter().enumerate();
         let others: BTreeMap<(TargetId, &str), ToggleId> = others
             .map(|(id, toggle)| ((toggle.target, toggle.key.as_str()), id))
@@ -244,9 +254,6 @@ impl Engine {
         if same_target {
             toggle.inherit(known);
         }
-        if same_place {
-            toggle.unsure = known.unsure;
-        }
         for (part, old_part) in &parts {
             if let (Part::Environment(number), Part::Environment(old)) = (part, old_part) {
                 let environment = &mut toggle.environments[*number];
@@ -255,6 +262,7 @@ impl Engine {
                 }
                 if same_place {
                     environment.history = known.environments[*old].history.clone();
+                    environment.unsure = known.environments[*old].unsure;
                 }
             }
             if same_target {

@@ -82,20 +82,17 @@ fn config(sources: Vec<String>, toggles: &[usize]) -> Config {
     configured(&text)
 }
 
-/// A header of the target that is not there otherwise.
-fn with_header(config: &mut Config, name: &str, value: &str) {
-    let headers = vec![(name.to_owned(), Secret::new(value))];
-    let settings = &mut config.targets[0].settings;
-    settings.set("extra_headers", Setting::Headers(headers));
-}
-
 /// These terms of the target, and the sources' own.
 fn with_sources(config: &Config, target: TargetTerms) -> Terms {
+    with_targets(config, vec![target])
+}
+
+fn with_targets(config: &Config, targets: Vec<TargetTerms>) -> Terms {
     let metrics = Metrics::new(SystemTime::UNIX_EPOCH).unwrap();
     let open = |it| source::open(it, config, &Secret::new("token"), &metrics).unwrap();
     Terms {
         sources: config.sources.iter().map(|it| open(it).terms()).collect(),
-        targets: vec![target],
+        targets,
     }
 }
 

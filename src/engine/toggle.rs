@@ -58,10 +58,6 @@ pub(super) struct Toggle {
     pub(super) described_now: bool,
     /// It was created, or its users were sent, since a pass last told of it.
     pub(super) has_changed: bool,
-    /// Created, or found to exist, since the last update: a 404 is then no news.
-    pub(super) fresh: bool,
-    /// A request was lost that could be applied late.
-    pub(super) unsure: bool,
 }
 
 /// Whether the target has a toggle.
@@ -79,7 +75,7 @@ pub(super) struct Environment {
     /// Empty at a target without environments.
     pub(super) name: String,
     pub(super) work: Work,
-    /// What the target has; none: it has to be read.
+    /// What the target has; none: it has to be read where it can be, and is sent all users otherwise.
     pub(super) observed: Option<plan::Environment>,
     /// What was sent, for the removal limit.
     pub(super) history: History,
@@ -87,6 +83,8 @@ pub(super) struct Environment {
     pub(super) sent: Sent,
     /// The update in flight.
     sending: Option<Update>,
+    /// One was lost that could be applied late.
+    pub(super) unsure: bool,
 }
 
 /// What is under way, or is to be done next, about one part of a toggle at the target.
@@ -95,8 +93,8 @@ pub(super) struct Work {
     pub(super) task: Task,
     /// What is to be done next, while that is queued.
     next: Option<Next>,
-    /// It is queued, and waits for another part of the toggle.
-    is_parked: bool,
+    /// Where it has an entry; what is queued without one waits for another part of the toggle.
+    line: Line,
     /// When what is in flight was sent.
     since: Option<Instant>,
     /// What is in flight changes something.
@@ -107,6 +105,17 @@ pub(super) struct Work {
     pub(super) waits_for_old: bool,
     /// What is in flight cannot be taken for the target's state.
     recheck: bool,
+    /// The toggle was created, or found to exist, since the last success: a 404 is then no news.
+    pub(super) fresh: bool,
+}
+
+/// A target's queue for a part; what is in the later one of these need not be in the earlier one.
+#[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
+enum Line {
+    #[default]
+    None,
+    Looks,
+    Changes,
 }
 
 enum Next {
@@ -191,6 +200,15 @@ impl Toggle {
         environments.chain(others)
     }
 
+    /// Notes whether a 404 will be news: it was created or found, or a part was changed there.
+    fn set_fresh(&mut self, result: &Result<Applied, Failure>, part: Part) {
+        match result {
+            Ok(Applied::Done) => self.work(part).fresh = false,
+            Ok(_) => self.parts().for_each(|part| self.work(part).fresh = true),
+            Err(_) => {}
+        }
+    }
+
     /// Whether a part waits for its retry.
     pub(super) fn is_waiting(&self) -> bool {
         self.works().any(|(_, work)| work.task.is_waiting())
@@ -220,7 +238,6 @@ impl Toggle {
         self.described = old.described;
         self.due = old.due;
         self.last_success = old.last_success;
-        self.fresh = old.fresh;
     }
 
     /// Its `spec` has changed, and with it perhaps its environments.
@@ -231,7 +248,7 @@ impl Toggle {
                 self.described = false;
                 self.environments
                     .iter_mut()
-                    .for_each(Environment::forget_users);
+                    .for_each(|it| it.observed = None);
             }
         }
     }
@@ -249,16 +266,15 @@ impl Toggle {
         work.unread = readable;
         work.task.state = State::Running;
         work.since = Some(now);
-        self.unsure |= old.unsure;
         match part {
             Part::Whole => self.existence = Existence::Unknown,
             Part::Metadata => {}
             Part::Environment(number) => {
                 let environment = &mut self.environments[number];
                 let mut others = old.environments.iter();
+                environment.unsure = true;
                 let old = others.find(|it| it.name == environment.name);
                 if let Some(update) = old.and_then(|old| old.sending.as_ref()) {
-                    self.unsure = true;
                     environment.history.may_have(&update.users);
                 }
             }
@@ -275,7 +291,7 @@ impl Toggle {
             for environment in &mut self.environments {
                 environment.work.recheck = environment.work.task.is_running();
                 if !environment.work.recheck {
-                    environment.forget_users();
+                    environment.observed = None;
                 }
             }
         }
@@ -302,19 +318,19 @@ impl Toggle {
                 self.described = false;
                 self.metadata.unread = readable;
             }
-            Part::Environment(number) if readable => self.environments[number].observed = None,
-            Part::Environment(number) => self.environments[number].forget_users(),
+            Part::Environment(number) => self.environments[number].observed = None,
         }
     }
 }
 
-impl Environment {
-    fn forget_users(&mut self) {
-        if let Some(observed) = &mut self.observed {
-            observed.users = None;
-        }
-    }
+/// What is known of an environment at a target that cannot be read.
+static UNKNOWN: plan::Environment = plan::Environment {
+    users: None,
+    named: None,
+    in_order: true,
+};
 
+impl Environment {
     pub(super) fn is_on_for(&self, desired: &Users) -> bool {
         let observed = self.observed.as_ref();
         observed.is_some_and(|observed| observed.is_on_for(desired))
@@ -335,25 +351,14 @@ impl Engine {
 
     /// Whether an update waits for users that are asked for again.
     pub(super) fn waits_for_answer(&self, id: ToggleId) -> bool {
-        let toggle = &self.toggles[id];
+        let (toggle, readable) = (&self.toggles[id], self.is_readable(id));
         let lacks = |desired: &Arc<Users>| {
-            let mut seen = toggle
-                .environments
-                .iter()
-                .filter(|it| it.observed.is_some());
-            seen.any(|it| !it.is_on_for(desired))
+            let environments = toggle.environments.iter();
+            let mut known = environments.filter(|it| !readable || it.observed.is_some());
+            known.any(|it| !it.is_on_for(desired))
         };
         let is_there = toggle.existence == Existence::Present;
         is_there && self.is_stale(id) && self.desired(id).is_some_and(lacks)
-    }
-
-    /// Whether a target has what was heard last.
-    #[cfg(test)]
-    pub(super) fn is_in_step(&self, id: ToggleId) -> bool {
-        let toggle = &self.toggles[id];
-        let has = |desired: &Arc<Users>| !toggle.lacks_users(desired);
-        let mut works = toggle.works();
-        self.desired(id).is_some_and(has) && works.all(|(_, work)| work.task.is_idle())
     }
 
     /// Whether policy says, or may say, something else than the target has.
@@ -454,16 +459,22 @@ impl Engine {
         let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
         let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
+        let line = if is_change {
+            Line::Changes
+        } else {
+            Line::Looks
+        };
         let work = toggle.work(part);
-        let is_in_line = work.task.state == State::Queued && !work.is_parked;
         work.next = Some(next);
-        work.is_parked = false;
         work.task.state = State::Queued;
         // What moves to the other queue leaves an entry in the first, which is passed over.
-        if is_change {
-            self.targets[target].changes.push_back((id, part));
-        } else if !is_in_line {
-            self.targets[target].looks.push_back((id, part));
+        if work.line < line {
+            work.line = line;
+            let target = &mut self.targets[target];
+            match is_change {
+                true => target.changes.push_back((id, part)),
+                false => target.looks.push_back((id, part)),
+            }
         }
         self.touch_pause(id);
     }
@@ -500,12 +511,9 @@ impl Engine {
             Part::Environment(_) if !is_there && (readable || !dry_run) => Decision::Wait,
             Part::Environment(number) => {
                 let environment = &toggle.environments[number];
-                let nothing = plan::Environment::default();
-                let observed = environment.observed.as_ref();
-                let (Some(observed), Some(desired)) = (
-                    observed.or((!is_there).then_some(&nothing)),
-                    self.desired(id),
-                ) else {
+                let unknown = (!readable).then_some(&UNKNOWN);
+                let observed = environment.observed.as_ref().or(unknown);
+                let (Some(observed), Some(desired)) = (observed, self.desired(id)) else {
                     return Decision::Wait;
                 };
                 if observed.is_on_for(desired) {
@@ -599,21 +607,15 @@ impl Engine {
     fn come_to_rest(&mut self, id: ToggleId, part: Part, why: Decision, now: Moment) {
         self.touch(Subject::Toggle(id));
         self.touch_pause(id);
-        let desired = self.desired(id).map(Arc::clone);
         let work = self.toggles[id].work(part);
         work.next = None;
-        work.is_parked = false;
         work.task.state = State::Idle;
         match why {
             Decision::Doubtful => self.doubt(self.source_of(id), now),
             Decision::Held(failure) => self.hold_back(id, part, failure),
             Decision::InSync => {
-                // Of two equal sets, one is kept.
-                if let (Part::Environment(number), Some(desired)) = (part, desired)
-                    && let Some(observed) = &mut self.toggles[id].environments[number].observed
-                    && observed.users.as_ref() == Some(&desired)
-                {
-                    observed.users = Some(desired);
+                if let Part::Environment(number) = part {
+                    self.note_on(id, number, now.at);
                 }
                 self.succeeded(Key::Apply(id, part));
             }
@@ -621,13 +623,23 @@ impl Engine {
         }
     }
 
+    /// An environment has the toggle on for exactly the desired users.
+    fn note_on(&mut self, id: ToggleId, number: usize, now: Instant) {
+        let desired = self.desired(id).map(Arc::clone);
+        let environment = &mut self.toggles[id].environments[number];
+        // Of two equal sets, one is kept.
+        if let Some(observed) = &mut environment.observed {
+            observed.users = desired;
+        }
+        if std::mem::take(&mut environment.unsure) {
+            self.timers.set(Timer::Confirm(id), now + CONFIRM);
+        }
+    }
+
     fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
         let toggle = &mut self.toggles[id];
         toggle.due = false;
         toggle.last_success = Some(now);
-        if std::mem::take(&mut toggle.unsure) {
-            self.timers.set(Timer::Confirm(id), now + CONFIRM);
-        }
     }
 
     /// Leaves a part as it is, and says why: once, as long as the numbers are the same.
@@ -704,19 +716,19 @@ impl Engine {
         }
         let mut edits: Vec<Edit> = Vec::new();
         while let Some((id, part)) = self.targets[target].pop() {
-            let Some(next) = self.toggles[id].work(part).next.take() else {
+            let work = self.toggles[id].work(part);
+            work.line = Line::None;
+            let Some(next) = work.next.take() else {
                 continue;
             };
-            let is_read = matches!(next, Next::Read);
-            if is_read && !edits.is_empty() {
-                self.toggles[id].work(part).next = Some(next);
+            if matches!(next, Next::Read) && !edits.is_empty() {
+                work.next = Some(next);
+                work.line = Line::Looks;
                 self.targets[target].looks.push_front((id, part));
                 break;
             }
             if self.has_to_wait(id, part, &edits, now) {
-                let work = self.toggles[id].work(part);
-                work.next = Some(next);
-                work.is_parked = true;
+                self.toggles[id].work(part).next = Some(next);
                 continue;
             }
             let what = match (next, part) {
@@ -938,6 +950,7 @@ impl Engine {
             Part::Environment(number) => toggle.environments[number].sending.take(),
             Part::Whole | Part::Metadata => None,
         };
+        toggle.set_fresh(&result, part);
         match (result, part) {
             (Err(failure), Part::Environment(number)) => {
                 if let Some(update) = sending.filter(|_| failure.is_unsure()) {
@@ -951,14 +964,10 @@ impl Engine {
                              it is read again";
                 return Err(Failure::new(Kind::Status(409), words));
             }
-            (Ok(Applied::Found(observed)), _) => {
-                toggle.exists = true;
-                toggle.fresh = true;
-                match readable {
-                    true => self.was_seen(id, observed, now),
-                    false => self.was_found(id, observed, now),
-                }
-            }
+            (Ok(Applied::Found(observed)), _) => match readable {
+                true => self.was_seen(id, observed, now),
+                false => self.was_found(id, observed, now),
+            },
             (Ok(Applied::Created(present)), _) => self.was_created(id, present, now),
             (Ok(Applied::Done), Part::Environment(number)) => {
                 if let Some(update) = sending {
@@ -975,7 +984,6 @@ impl Engine {
 
     fn was_created(&mut self, id: ToggleId, present: Present, now: Moment) {
         let toggle = &mut self.toggles[id];
-        toggle.fresh = true;
         toggle.created = true;
         toggle.has_changed = true;
         for environment in &mut toggle.environments {
@@ -989,7 +997,6 @@ impl Engine {
         let toggle = &mut self.toggles[id];
         let environment = &mut toggle.environments[number];
         let Update { users, change } = update;
-        toggle.fresh = false;
         toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
         environment.observed = Some(plan::Environment::of(Arc::clone(&users)));
         environment.history.sent(&users, change.as_ref(), now);
@@ -1034,19 +1041,21 @@ impl Engine {
     ) {
         let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        let is_missing = failure.is_status(404);
-        let is_edit = matches!(operation, Operation::Update | Operation::Describe);
-        if is_missing && !toggle.fresh && toggle.exists && is_edit {
-            // It was deleted.
-            toggle.existence = Existence::Absent;
-            toggle.work(part).task.state = State::Idle;
-            return self.decide_again(id, now);
+        if failure.is_status(404) && part != Part::Whole {
+            toggle.existence = match toggle.work(part).fresh {
+                true => Existence::Unknown,
+                false => Existence::Absent,
+            };
+            if toggle.existence == Existence::Absent {
+                // It was deleted.
+                toggle.work(part).task.state = State::Idle;
+                return self.decide_again(id, now);
+            }
         }
-        toggle.unsure |= operation == Operation::Update && failure.is_unsure();
+        if let Part::Environment(number) = part {
+            toggle.environments[number].unsure |= failure.is_unsure();
+        }
         toggle.forget(part, readable);
-        if is_missing && toggle.fresh {
-            toggle.existence = Existence::Unknown;
-        }
         self.pause_target(self.config.toggles[id].target, &failure, now);
         self.failed(Key::Apply(id, part), operation, failure, now);
         self.decide_again(id, now);

@@ -164,7 +164,11 @@ impl Engine {
                 (Some(trouble), _) if trouble.failure.is_held() => State::Held,
                 (Some(_), _) => State::Failing,
                 (None, None) => State::Waiting,
-                (None, Some(desired)) if it.is_on_for(desired) && !it.work.task.is_running() => {
+                (None, Some(desired))
+                    if toggle.existence == Existence::Present
+                        && it.is_on_for(desired)
+                        && !it.work.task.is_running() =>
+                {
                     State::InSync
                 }
                 (None, Some(_)) => State::Syncing,
@@ -176,8 +180,7 @@ impl Engine {
         let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
         let is_failing = environments.iter().any(|it| it.state == State::Failing);
         let is_held = environments.iter().any(|it| it.state == State::Held);
-        let is_done = toggle.existence == Existence::Present
-            && toggle.described
+        let is_done = toggle.described
             && !toggle.is_running()
             && environments.iter().all(|it| it.state == State::InSync);
         if toggle.is_late && troubles.is_empty() && !is_failing && !is_held {

@@ -202,3 +202,96 @@ fn a_target_that_asks_for_a_pause_pauses_no_other() {
     bench.done(Done::Query(0, Ok(users(&["eve"]))));
     assert_eq!(bench.jobs(), ["update 1 eve"]);
 }
+
+/// A toggle at a target that cannot be read, in two environments; its rule allows ann.
+fn unreadable() -> Bench {
+    let terms = TargetTerms {
+        readable: false,
+        ..in_environments([0], 2)
+    };
+    let mut bench = Bench::with_terms(config(vec![opa()], &[0]), Mode::Serve, terms);
+    assert_eq!(bench.jobs(), ["query 0", "create 0"]);
+    bench.done(created(0, Ok(Applied::Created(unseen(2)))));
+    bench.done(Done::Query(0, Ok(users(&["ann"]))));
+    assert_eq!(bench.jobs(), ["update 0 ann"]);
+    bench
+}
+
+/// A toggle that is as it should be, as far as its target tells.
+fn unseen(environments: usize) -> Present {
+    let environment = Environment {
+        in_order: true,
+        ..Environment::default()
+    };
+    Present {
+        described: true,
+        environments: vec![Ok(environment); environments],
+    }
+}
+
+#[test]
+fn an_environment_that_does_not_find_the_toggle_is_a_failure_and_not_a_storm() {
+    let mut bench = unreadable();
+    bench.done(updated(0, Ok(())));
+    assert_eq!(bench.jobs(), ["update 0/1 ann"]);
+    bench.done(updated(1, Err(failure(Kind::Status(404)))));
+    assert_eq!(bench.jobs(), ["create 0"]);
+    let found = Observed::Present(unseen(2));
+    bench.done(created(0, Ok(Applied::Found(found))));
+    assert_eq!(bench.jobs(), ["update 0 ann"]);
+    bench.done(updated(0, Ok(())));
+    assert_eq!(bench.jobs(), [""; 0], "it is tried again later");
+    assert_eq!(states(&bench), [State::InSync, State::Failing]);
+}
+
+#[test]
+fn a_lost_update_is_sent_once_more_although_another_environment_fails() {
+    let mut bench = unreadable();
+    bench.done(updated(0, Err(failure(Kind::Timeout))));
+    let answer = |bench: &mut Bench, wait: u64| {
+        bench.millis(wait);
+        bench.answer(|job| match job {
+            "query 0" => Some(Done::Query(0, Ok(users(&["ann"])))),
+            "update 0/1 ann" => Some(updated(1, Err(failure(Kind::Status(405))))),
+            _ => None,
+        })
+    };
+    assert_eq!(answer(&mut bench, 500), ["update 0 ann"]);
+    bench.done(updated(0, Ok(())));
+    assert_eq!(answer(&mut bench, 29_999), [""; 0]);
+    assert_eq!(
+        answer(&mut bench, 1),
+        ["update 0 ann"],
+        "it may be applied late"
+    );
+}
+
+#[test]
+fn what_waits_for_the_end_of_a_pause_is_in_line_once() {
+    let mut bench = Bench::in_sync(2, true);
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["ann"]))));
+    bench.jobs();
+    let limited = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(60)));
+    bench.done(applied(0, Err(limited)));
+    bench.done(Done::Query(1, Ok(users(&[]))));
+    for key in ["ann", "eve", "zoe"] {
+        bench.callback(0);
+        assert_eq!(bench.jobs(), ["query 0", "query 1"]);
+        bench.done(Done::Query(0, Ok(users(&[key]))));
+        bench.done(Done::Query(1, Ok(users(&[key]))));
+    }
+    assert_eq!(bench.engine.targets[0].changes.len(), 1);
+}
+
+#[test]
+fn an_environment_of_a_toggle_that_was_deleted_is_not_in_sync() {
+    let mut bench = losing_eve(true);
+    assert_eq!(bench.jobs(), ["update 0 "]);
+    bench.done(updated(0, Ok(())));
+    assert_eq!(bench.jobs(), ["update 0/1 "]);
+    bench.done(updated(1, Err(failure(Kind::Status(404)))));
+    assert_eq!(bench.jobs(), ["create 0"]);
+    assert_eq!(states(&bench), [State::Syncing, State::Syncing]);
+}

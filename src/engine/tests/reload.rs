@@ -73,3 +73,80 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     next.millis(1);
     assert!(next.jobs().contains(&"read 0".to_owned()));
 }
+
+/// The configuration of two targets with a toggle each, of the same key; these are their addresses.
+fn at(addresses: [&str; 2]) -> Config {
+    let mut config = config(vec![opal()], &[0, 0]);
+    config.toggles[1].key = config.toggles[0].key.clone();
+    config.toggles[1].target = 1;
+    let target = |(id, url): (usize, &str)| {
+        let mut target = config.targets[0].clone();
+        target.id = format!("target-{id}");
+        let url = Setting::Address(address(url));
+        target.settings.set("endpoint_url", url);
+        target
+    };
+    config.targets = addresses.into_iter().enumerate().map(target).collect();
+    config
+}
+
+#[test]
+fn two_targets_that_swap_their_ids_are_the_same_ones() {
+    let terms = |config: &Config| {
+        let all = target_terms(true, &[None, None]);
+        let terms = |id: usize| TargetTerms {
+            toggles: all
+                .toggles
+                .clone()
+                .into_iter()
+                .filter(|it| it.0 == id)
+                .collect(),
+            ..all.clone()
+        };
+        with_targets(config, vec![terms(0), terms(1)])
+    };
+    let (here, there) = ("http://here", "http://there");
+    let before = Arc::new(at([here, there]));
+    let now = Instant::now();
+    let old = Engine::new(Arc::clone(&before), Mode::Serve, terms(&before));
+    let after = Arc::new(at([there, here]));
+    let next = old.succeed(Arc::clone(&after), Mode::Serve, terms(&after), now);
+    assert_eq!(
+        next.counterpart(&old, 0, Part::Whole),
+        Some((1, Part::Whole))
+    );
+    assert_eq!(
+        next.counterpart(&old, 1, Part::Whole),
+        Some((0, Part::Whole))
+    );
+}
+
+#[test]
+fn a_new_environment_of_a_target_that_cannot_be_read_gets_its_users() {
+    let in_both = |names: &[&str]| TargetTerms {
+        toggles: [(
+            0,
+            ToggleTerms {
+                batch: None,
+                environments: names.iter().map(ToString::to_string).collect(),
+            },
+        )]
+        .into(),
+        ..target_terms(false, &[])
+    };
+    let same = || config(vec![opal()], &[0]);
+    let mut before = Bench::with_terms(same(), Mode::Serve, in_both(&["test"]));
+    before.settle(false);
+    let terms = with_sources(&same(), in_both(&["production", "test"]));
+    let engine = before
+        .engine
+        .succeed(Arc::new(same()), Mode::Serve, terms, before.now);
+    let mut next = Bench {
+        engine,
+        now: before.now,
+    };
+    next.engine.start(next.moment());
+    assert_eq!(next.jobs(), ["query 0"]);
+    next.done(Done::Query(0, Ok(users(&[]))));
+    assert_eq!(next.jobs(), ["update 0 "]);
+}

@@ -40,10 +40,10 @@ fn every_request_is_tried_again_after_the_same_waits() {
         ("watch 0", true),
         ("ready 0", true),
         ("query 0", true),
-        ("read 0", true),
-        ("create 0", false),
-        ("describe 0", false),
-        ("update 0", false),
+        ("read 2", true),
+        ("create 2", false),
+        ("describe 2", false),
+        ("update 2", false),
     ] {
         let waits = waits(request, readable);
         let full = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0, 16.0];
