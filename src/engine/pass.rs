@@ -14,6 +14,7 @@ use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 /// How long a running pass may delay the next one, so that a query that hangs delays no other toggle.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
 
+#[derive(Default)]
 pub(super) struct Passes {
     pub(super) waiting: Option<Cause>,
     /// When all queries of a pass last succeeded.
@@ -59,27 +60,6 @@ pub(super) struct Pass {
 }
 
 impl Passes {
-    pub(super) fn new(asks_if_ready: bool, slots: usize) -> Passes {
-        Passes {
-            waiting: None,
-            last: None,
-            unanswered: false,
-            ready: Task::default(),
-            ready_until: None,
-            held_since: None,
-            untold_until: None,
-            is_logged: false,
-            asks_if_ready,
-            loading: Loading::default(),
-            unproven: false,
-            running: None,
-            settling: None,
-            count: 0,
-            queries: VecDeque::new(),
-            slots: Slots::new(slots, false),
-        }
-    }
-
     pub(super) fn inherit(&mut self, old: &Passes) {
         self.last = old.last;
         self.unanswered = old.unanswered;

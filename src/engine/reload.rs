@@ -66,7 +66,9 @@ impl Engine {
                 let Some(part) = self.part_like(id, old, old_id, old_part) else {
                     continue;
                 };
-                if !work.task.is_running() || self.toggles[id].work(part).waits_for_old {
+                // What it waits for itself is in flight in an engine before it, which is asked too.
+                let is_out = work.task.is_running() && !work.waits_for_old;
+                if !is_out || self.toggles[id].work(part).waits_for_old {
                     continue;
                 }
                 let target = self.config.toggles[id].target;

@@ -133,8 +133,11 @@ impl Engine {
         if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
             source.missed_callback();
         }
-        // A poll without a change must not shorten the waits of a target that fails.
-        let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
+        // A poll, or a query for the sake of one toggle, without a change must not shorten the waits of a
+        // target that fails.
+        let is_of_pass = self.rules[id].pass.is_some();
+        let is_poll = matches!(cause, Some(Cause::Poll | Cause::Watch));
+        let is_news = changed || (is_of_pass && !is_poll);
         for toggle in self.rules[id].toggles.clone() {
             if changed {
                 self.note_change(toggle);

@@ -8,7 +8,7 @@ use crate::job::{Job, Operation, Origin, RuleId, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
-use super::task::{State, Task, Trouble};
+use super::task::{Slots, State, Task, Trouble};
 use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// Time between checks of a registration.
@@ -17,6 +17,7 @@ const WATCH: Duration = Duration::from_secs(30);
 /// Time between requests for OPA's count of writes.
 const COUNT: Duration = Duration::from_secs(5);
 
+#[derive(Default)]
 pub(super) struct Source {
     pub(super) terms: SourceTerms,
     pub(super) rules: Vec<RuleId>,
@@ -56,7 +57,11 @@ impl Source {
         Source {
             origin: terms.origin.clone().map(Arc::new),
             registers: terms.registration.is_some() && mode == Mode::Serve,
-            passes: Passes::new(terms.waits_until_ready, slots),
+            passes: Passes {
+                asks_if_ready: terms.waits_until_ready,
+                slots: Slots::new(slots, false),
+                ..Passes::default()
+            },
             interval: match mode {
                 Mode::Serve => terms.poll_interval,
                 Mode::Sync { interval } => Some(interval),
@@ -64,23 +69,7 @@ impl Source {
             },
             terms,
             rules,
-            discover: Task::default(),
-            register: Task::default(),
-            watch: Task::default(),
-            count: Task::default(),
-            counted: None,
-            load: Task::default(),
-            load_asked: None,
-            loads_left: 0,
-            connecting: false,
-            asked: 0,
-            asking: 0,
-            looking_since: None,
-            is_leaving: false,
-            has_registered: false,
-            callback_health: CallbackHealth::Unknown,
-            rediscovery: Backoff::default(),
-            rediscover_after: None,
+            ..Source::default()
         }
     }
 
@@ -197,7 +186,7 @@ impl Engine {
                 self.found(id, origin)
             }
             Err(failure) if is_read => {
-                self.forget_origin(id);
+                self.forget_origin(id, now);
                 self.failed(key, Operation::ReadFile, failure, now);
                 false
             }
@@ -220,12 +209,15 @@ impl Engine {
     }
 
     /// The contents of a file are out of date: the users are unknown.
-    fn forget_origin(&mut self, id: SourceId) {
+    fn forget_origin(&mut self, id: SourceId, now: Moment) {
         self.sources[id].origin = None;
         self.outdate_answers(id);
         for rule in self.sources[id].rules.clone() {
             self.rules[rule].desired = None;
             self.touch(Subject::Rule(rule));
+        }
+        for toggle in self.toggles_of(id) {
+            self.decide_again(toggle, now);
         }
     }
 
@@ -359,7 +351,7 @@ impl Engine {
         );
         let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
         source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
-        self.forget_origin(id);
+        self.forget_origin(id, now);
         self.touch(Subject::Source(id));
         self.failed_for_good(id, operation, failure);
     }

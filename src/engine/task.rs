@@ -263,13 +263,23 @@ pub(super) struct Slots<K> {
     taken: Vec<(K, Instant)>,
 }
 
+impl<K> Default for Slots<K> {
+    fn default() -> Slots<K> {
+        Slots {
+            limit: 0,
+            strict: false,
+            narrow_until: None,
+            taken: Vec::new(),
+        }
+    }
+}
+
 impl<K: PartialEq> Slots<K> {
     pub(super) fn new(limit: usize, strict: bool) -> Slots<K> {
         Slots {
             limit,
             strict,
-            narrow_until: None,
-            taken: Vec::new(),
+            ..Slots::default()
         }
     }
 
