@@ -163,6 +163,7 @@ impl Rows {
                 ..TargetRow::default()
             },
             toggles: toggles.collect(),
+            status: State::Starting,
             ..Rows::default()
         }
     }
