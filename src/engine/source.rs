@@ -184,7 +184,7 @@ impl Engine {
                 self.found(id, origin)
             }
             Err(failure) if is_read => {
-                self.forget_origin(id);
+                self.forget_origin(id, now);
                 self.failed(key, Operation::ReadFile, failure, now);
                 false
             }
@@ -207,12 +207,14 @@ impl Engine {
     }
 
     /// The contents of a file are out of date: the users are unknown.
-    fn forget_origin(&mut self, id: SourceId) {
+    fn forget_origin(&mut self, id: SourceId, now: Moment) {
         self.sources[id].origin = None;
         self.outdate_answers(id);
         for toggle in self.toggles_of(id) {
             self.toggles[toggle].desired = None;
             self.touched.insert(Subject::Toggle(toggle));
+            // What is queued is not sent.
+            self.decide_again(toggle, now);
         }
     }
 
@@ -346,7 +348,7 @@ impl Engine {
         );
         let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
         source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
-        self.forget_origin(id);
+        self.forget_origin(id, now);
         self.touched.insert(Subject::Source(id));
         self.failed_for_good(id, operation, failure);
     }
