@@ -184,6 +184,7 @@ impl Rows {
             sources: sources.collect(),
             targets: targets.collect(),
             toggles: toggles.collect(),
+            status: State::Starting,
             ..Rows::default()
         }
     }

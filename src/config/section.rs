@@ -159,7 +159,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Reads `type`, and the keys that come with it; none, if that is no type of `peer`, such as `source`.
+    /// Reads `type`, and the keys that come with it; none, if `peer`, such as `source`, has no such type.
     pub(super) fn read_type(
         &mut self,
         cx: &mut Context,

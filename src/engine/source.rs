@@ -217,6 +217,7 @@ impl Engine {
             self.touch(Subject::Rule(rule));
         }
         for toggle in self.toggles_of(id) {
+            // What is queued is not sent.
             self.decide_again(toggle, now);
         }
     }
@@ -424,11 +425,13 @@ impl Engine {
 
     pub(super) fn stop(&mut self) {
         self.stopping = true;
-        for job in std::mem::take(&mut self.urgent) {
+        let sources = &mut self.sources;
+        self.urgent.retain(|job| {
             if let Job::Register(source) = job {
-                self.sources[source].register.state = State::Idle;
+                sources[*source].register.state = State::Idle;
             }
-        }
+            matches!(job, Job::Leave(_))
+        });
         for source in 0..self.sources.len() {
             self.leave(source);
         }

@@ -20,3 +20,15 @@ fn the_way_out_of_a_hold_can_be_pasted_into_a_shell() {
         assert!(words.ends_with(&format!("sync --once --force --toggle {word}")));
     }
 }
+
+#[test]
+fn what_will_not_pass_by_itself_is_known() {
+    for status in [400, 401, 403, 404, 405, 422] {
+        assert!(Failure::new(Kind::Status(status), "").is_lasting());
+    }
+    for status in [302, 408, 409, 429, 500, 503] {
+        assert!(!Failure::new(Kind::Status(status), "").is_lasting());
+    }
+    assert!(Failure::new(Kind::Undefined, "").is_lasting());
+    assert!(!Failure::new(Kind::Refused, "").is_lasting());
+}

@@ -69,6 +69,32 @@ fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
 }
 
 #[test]
+fn an_update_that_waits_for_its_turn_is_not_sent_once_the_file_cannot_be_read() {
+    let mut config = config(vec![file()], &[0, 0]);
+    config.concurrency = 1;
+    let mut bench = Bench::serve(config);
+    for id in [0, 1] {
+        bench.jobs();
+        bench.done(read(id, Ok(present(&[]))));
+    }
+    bench.done(holding("{}"));
+    let left = bench.answer(|job| {
+        let (kind, id) = job.split_once(' ')?;
+        match kind {
+            "discover" => Some(holding("{}")),
+            "query" => Some(Done::Query(id.parse().ok()?, Ok(users(&["ann"])))),
+            _ => None,
+        }
+    });
+    assert_eq!(left, ["update 0 ann"]);
+    bench.callback(0);
+    assert_eq!(bench.jobs(), ["discover 0"]);
+    bench.done(Done::Discover(0, Err(failure(Kind::File))));
+    bench.done(applied(0, Ok(())));
+    assert_eq!(bench.jobs(), Vec::<String>::new(), "not update 1 ann");
+}
+
+#[test]
 fn each_interval_of_sync_has_its_pass_over_the_newest_file() {
     let mode = Mode::Sync {
         interval: Duration::from_secs(60),

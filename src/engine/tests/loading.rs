@@ -23,6 +23,18 @@ fn loaded(process: Option<&str>) -> (Loading, Instant) {
 }
 
 #[test]
+fn an_opa_without_data_is_not_ready_whatever_its_health_policy_says() {
+    for says in [None, Some(true), Some(false)] {
+        let (mut loading, now) = (Loading::default(), Instant::now());
+        let empty = evidence(Some("a"), says, Some((0, 1)));
+        assert_eq!(loading.judge(&empty, now), Verdict::NotReady);
+        assert_eq!(loading.judge(&empty, now), Verdict::NotReady);
+        let full = evidence(Some("a"), Some(true), Some((1, 1)));
+        assert_eq!(loading.judge(&full, now), Verdict::Ready);
+    }
+}
+
+#[test]
 fn a_failure_to_tell_is_no_answer_once_it_has_told() {
     let (mut loading, now) = loaded(None);
     let silent = evidence(None, Some(true), None);

@@ -84,3 +84,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_of_the_metadata_count_as_they_are_written() {
+    let text = json!({"flags": {"us": {"variants": {}, "metadata": {"rank": 3}}}}).to_string();
+    let definition = Definition::parse("f", Some(&text)).unwrap();
+    let flag = definition.flag("us").unwrap().unwrap();
+    let spec = |rank: Value| Map::from_iter([("metadata".to_owned(), json!({ "rank": rank }))]);
+    assert!(flag.follows(&spec(json!(3))));
+    assert!(!flag.follows(&spec(json!(4))));
+    assert!(flag.follows(&Map::new()));
+}
