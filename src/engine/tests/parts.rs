@@ -295,3 +295,32 @@ fn an_environment_of_a_toggle_that_was_deleted_is_not_in_sync() {
     assert_eq!(bench.jobs(), ["create 0"]);
     assert_eq!(states(&bench), [State::Syncing, State::Syncing]);
 }
+
+#[test]
+fn toggles_of_one_rule_that_are_refused_do_not_set_off_each_others_retries() {
+    let mut one_rule = config(vec![opa()], &[0, 0]);
+    one_rule.rules.truncate(1);
+    one_rule.toggles[1].rule = 0;
+    let mut bench = Bench::serve(one_rule);
+    let mut refused = 0;
+    for _ in 0..20 {
+        bench.answer(|job| {
+            let (kind, id) = job.trim_end().split_once(' ')?;
+            let id = id.parse().ok()?;
+            Some(match kind {
+                "query" => Done::Query(id, Ok(users(&[]))),
+                "read" => read(id, Ok(present(&["eve"]))),
+                _ => {
+                    refused += 1;
+                    assert!(refused < 20, "they are tried again and again");
+                    applied(id, Err(failure(Kind::Status(405))))
+                }
+            })
+        });
+        bench.millis(100);
+    }
+    assert!(
+        refused >= 4,
+        "each at once, after 0.5 s and after 1 s more: {refused}"
+    );
+}
