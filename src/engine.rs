@@ -184,7 +184,7 @@ impl Engine {
         self.check_started();
     }
 
-    /// The next job that can be done now, until there is none.
+    /// The next job that can start now, if there is one.
     pub(crate) fn next_job(&mut self, now: Moment) -> Option<Job> {
         if !self.stopping {
             self.ask_if_ready(now.at);

@@ -263,7 +263,7 @@ impl Bench {
         bench
     }
 
-    /// Answers all jobs; the rules allow nobody.
+    /// Answers all jobs; the rules allow no users.
     fn settle(&mut self, readable: bool) {
         self.answer(|job| {
             let (kind, id) = job.split_once(' ')?;
