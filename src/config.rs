@@ -96,6 +96,12 @@ impl Config {
         toggles.filter(move |(_, toggle)| toggle.target == target)
     }
 
+    /// Where a toggle is: its target's place, and its key.
+    pub(crate) fn place_of(&self, id: ToggleId) -> (String, &str) {
+        let toggle = &self.toggles[id];
+        (self.targets[toggle.target].place(), &toggle.key)
+    }
+
     /// A toggle as logs and reports name it: `key`, or `target/key` where there are several targets.
     pub(crate) fn name_of(&self, id: ToggleId) -> String {
         let toggle = &self.toggles[id];
@@ -329,7 +335,7 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
 
 /// For each target of an old configuration the one of a new configuration that is at the same place. That
 /// alone can mean several, such as accounts at one address: then an id or the same credentials tell.
-fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
+pub(crate) fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
     let same_id = |it: &Target, other: &Target| it.id == other.id;
     let same_settings = |it: &Target, other: &Target| it.settings == other.settings;
     let mut found = vec![None; old.len()];

@@ -25,7 +25,7 @@ pub(crate) use view::{
 };
 
 use crate::config::Config;
-use crate::job::{Done, Job, Load, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
+use crate::job::{Done, Job, Load, RuleId, SourceId, TargetId, Terms, ToggleId};
 use crate::schedule::Timers;
 use rule::Rule;
 use source::{CallbackHealth, Source};
@@ -55,8 +55,6 @@ pub(crate) enum Event {
     Callback(SourceId),
     Loaded(SourceId, Load),
     Done(Done),
-    /// A request for a part of a toggle from the engine of an earlier configuration has ended.
-    Ended(ToggleId, Part),
     /// The engine of an earlier configuration has left a source. If it is one of ours under another name,
     /// our registration is gone.
     Left,
@@ -171,7 +169,6 @@ impl Engine {
             }
             Event::Loaded(source, load) => self.was_loaded(source, load, now),
             Event::Done(done) => self.done(done, now),
-            Event::Ended(toggle, part) => self.ended(toggle, part, now),
             Event::Left => {
                 (0..self.sources.len()).for_each(|source| self.check_registration(source));
             }

@@ -298,14 +298,3 @@ pub(crate) enum Done {
     Read(TargetId, Reads),
     Apply(TargetId, Applies),
 }
-
-impl Done {
-    /// The parts of toggles that were read or changed at a target.
-    pub(crate) fn parts(&self) -> Vec<(ToggleId, Part)> {
-        match self {
-            Done::Read(_, results) => results.iter().map(|(id, _)| (*id, Part::Whole)).collect(),
-            Done::Apply(_, results) => results.iter().map(|(id, part, _)| (*id, *part)).collect(),
-            _ => Vec::new(),
-        }
-    }
-}

@@ -148,10 +148,9 @@ impl Worker {
 
     /// Continues with another configuration; requests in flight may end.
     fn reload(&mut self, assignment: Assignment) {
-        let now = Instant::now();
-        let mut next = self.current.succeed(assignment, now);
+        let mut next = self.current.succeed(assignment);
         for older in &self.retired {
-            next.engine.wait_for(&older.engine, now);
+            next.engine.wait_for(&older.engine);
         }
         self.callbacks.set(&next.config);
         self.status_line.rejected = false;
@@ -168,20 +167,17 @@ impl Worker {
             return;
         };
         let has_left = matches!(done, Done::Leave(..));
-        let parts = done.parts();
+        let was_edit = matches!(done, Done::Apply(..));
         let (older, later) = self.retired.split_at_mut(index + 1);
-        let old = &mut older[index].engine;
-        old.handle(Event::Done(done), moment());
-        for generation in later.iter_mut().chain([&mut self.current]) {
-            let engine = &mut generation.engine;
-            for (toggle, part) in &parts {
-                if let Some((toggle, part)) = engine.counterpart(old, *toggle, *part) {
-                    engine.handle(Event::Ended(toggle, part), moment());
-                }
+        older[index].engine.handle(Event::Done(done), moment());
+        if has_left {
+            for generation in later.iter_mut().chain([&mut self.current]) {
+                generation.engine.handle(Event::Left, moment());
             }
-            if has_left {
-                engine.handle(Event::Left, moment());
-            }
+        }
+        if was_edit {
+            let older = self.retired.iter().map(|generation| &generation.engine);
+            self.current.engine.go_on(older, moment());
         }
     }
 
@@ -242,9 +238,9 @@ impl Generation {
     }
 
     /// The next one, which has not started; this one only ends what it has in flight.
-    fn succeed(&mut self, assignment: Assignment, now: Instant) -> Generation {
+    fn succeed(&mut self, assignment: Assignment) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
-        let engine = self.engine.succeed(config, assignment.mode, terms, now);
+        let engine = self.engine.succeed(config, assignment.mode, terms);
         self.engine.retire(&engine);
         Generation {
             number: self.number + 1,

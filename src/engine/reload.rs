@@ -1,33 +1,28 @@
 //! A reload: the engine of a new configuration takes over the state that is still valid.
 //!
 //! The old engine ends its requests, and leaves the sources that are gone. The new one waits for the old
-//! one's requests at the targets, so that no part of a toggle ever has two in flight.
+//! one's edits at the targets, so that a toggle is never edited by two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::config::{Config, Rule};
-use crate::job::{Part, RuleId, SourceId, TargetId, TargetTerms, Terms, ToggleId};
+use crate::config::{Config, Rule, successors};
+use crate::job::{Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
-use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer};
 
 impl Engine {
     /// An engine for another configuration, which has not started. It takes over the state of objects whose
     /// configuration is the same.
-    pub(crate) fn succeed(
-        &self,
-        config: Arc<Config>,
-        mode: Mode,
-        terms: Terms,
-        now: Instant,
-    ) -> Engine {
+    pub(crate) fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
-        for (id, old_id) in next.targets_in_common_with(self) {
-            next.inherit_target(id, self, old_id);
+        let successors = successors(&self.config.targets, &next.config.targets);
+        for (old, id) in successors.iter().enumerate() {
+            if let Some(id) = id {
+                next.inherit_target(*id, self, old);
+            }
         }
         for id in 0..next.sources.len() {
             let source = &next.config.sources[id];
@@ -51,105 +46,50 @@ impl Engine {
                 next.inherit_rule(id, self, old);
             }
         }
-        for (id, old_id) in next.toggles_in_common_with(self) {
-            next.inherit_toggle(id, self, old_id);
+        let toggles = next.config.toggles.iter().enumerate();
+        let toggles: BTreeMap<_, ToggleId> = toggles
+            .map(|(id, toggle)| ((toggle.target, toggle.key.clone()), id))
+            .collect();
+        for (old, toggle) in self.config.toggles.iter().enumerate() {
+            let place = successors[toggle.target].map(|target| (target, toggle.key.clone()));
+            if let Some(id) = place.and_then(|place| toggles.get(&place)) {
+                next.inherit_toggle(*id, self, old);
+            }
         }
-        next.wait_for(self, now);
+        next.wait_for(self);
         next
     }
 
-    /// Waits for the requests that any older engine has in flight at a target.
-    pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
-        for (id, old_id) in self.toggles_in_common_with(old) {
-            let known = &old.toggles[old_id];
-            for (old_part, work) in known.works() {
-                let Some(part) = self.part_like(id, old, old_id, old_part) else {
-                    continue;
-                };
-                // What it waits for itself is in flight in an engine before it, which is asked too.
-                let is_out = work.task.is_running() && !work.waits_for_old;
-                if !is_out || self.toggles[id].work(part).waits_for_old {
-                    continue;
-                }
-                let target = self.config.toggles[id].target;
-                let readable = self.targets[target].terms.readable;
-                self.toggles[id].wait_for_old(part, known, readable, now);
-                let old_target = old.config.toggles[old_id].target;
-                let is_out = old.targets[old_target].slots.holds(&(old_id, old_part));
-                if is_out && self.is_same_target(target, old, old_target) {
-                    let slots = &mut self.targets[target].slots;
-                    slots.take((id, part), now, work.task.hung());
-                }
+    /// Waits for the edits that an older engine has in flight.
+    pub(crate) fn wait_for(&mut self, old: &Engine) {
+        let edited = old.edited();
+        for id in 0..self.toggles.len() {
+            if let Some(known) = edited.get(&self.config.place_of(id)) {
+                let readable = self.is_readable(id);
+                self.toggles[id].wait_for(&old.toggles[*known], readable);
             }
         }
     }
 
-    /// This engine's name for a part of a toggle that an old engine names so.
-    pub(crate) fn counterpart(
-        &self,
-        old: &Engine,
-        toggle: ToggleId,
-        part: Part,
-    ) -> Option<(ToggleId, Part)> {
-        let common = self.toggles_in_common_with(old);
-        let (id, _) = common.into_iter().find(|(_, old)| *old == toggle)?;
-        Some((id, self.part_like(id, old, toggle, part)?))
-    }
-
-    /// The same part of the same toggle: environments go by their names.
-    fn part_like(&self, id: ToggleId, old: &Engine, old_id: ToggleId, part: Part) -> Option<Part> {
-        let Part::Environment(number) = part else {
-            return Some(part);
-        };
-        let name = &old.toggles[old_id].environments[number].name;
-        let mut environments = self.toggles[id].environments.iter();
-        let number = environments.position(|it| it.name == *name)?;
-        Some(Part::Environment(number))
-    }
-
-    /// The targets that both engines have, by their ids here and there. One that only got another id is the
-    /// same, even if its old id is another one's now.
-    fn targets_in_common_with(&self, other: &Engine) -> BTreeMap<TargetId, TargetId> {
-        type Alike<'a> = &'a dyn Fn(TargetId, TargetId) -> bool;
-        let (ours, theirs) = (&self.config.targets, &other.config.targets);
-        let has_same_id = |id: TargetId, known: TargetId| ours[id].id == theirs[known].id;
-        let is_same = |id, known| self.is_same_target(id, other, known);
-        let is_same_place =
-            |id: TargetId, known: TargetId| ours[id].place() == theirs[known].place();
-        let rounds: [Alike; 5] = [
-            &|id, known| has_same_id(id, known) && is_same(id, known),
-            &is_same,
-            &|id, known| has_same_id(id, known) && is_same_place(id, known),
-            &is_same_place,
-            &has_same_id,
-        ];
-        let mut common: BTreeMap<TargetId, TargetId> = BTreeMap::new();
-        for is_alike in rounds {
-            for id in 0..ours.len() {
-                let mut free = (0..theirs.len()).filter(|it| !common.values().any(|k| k == it));
-                if !common.contains_key(&id)
-                    && let Some(known) = free.find(|known| is_alike(id, *known))
-                {
-                    common.insert(id, known);
-                }
+    /// Goes on with the toggles that no older engine edits any longer.
+    pub(crate) fn go_on<'e>(&mut self, older: impl Iterator<Item = &'e Engine>, now: Moment) {
+        let edited: BTreeSet<_> = older.flat_map(|old| old.edited().into_keys()).collect();
+        for id in 0..self.toggles.len() {
+            let is_busy = self.toggles[id].is_busy;
+            if is_busy && !edited.contains(&self.config.place_of(id)) {
+                self.toggles[id].is_busy = false;
+                self.decide_again(id, now);
             }
         }
-        common
     }
 
-    /// The toggles that both engines have, by their ids here and there.
-    fn toggles_in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
-        let targets = self.targets_in_common_with(other);
-        let others = other.config.toggles.iter().enumerate();
-        let others: BTreeMap<(TargetId, &str), ToggleId> = others
-            .map(|(id, toggle)| ((toggle.target, toggle.key.as_str()), id))
-            .collect();
-        let toggles = self.config.toggles.iter().enumerate();
-        let common = toggles.map(|(id, toggle)| {
-            let target = *targets.get(&toggle.target)?;
-            Some((id, *others.get(&(target, toggle.key.as_str()))?))
-        });
-        common.flatten().collect()
+    /// The toggles that are being edited, by their places.
+    fn edited(&self) -> BTreeMap<(String, &str), ToggleId> {
+        let edited = self.toggles.iter().enumerate();
+        let edited = edited.filter(|(_, toggle)| toggle.is_being_edited());
+        edited
+            .map(|(id, _)| (self.config.place_of(id), id))
+            .collect()
     }
 
     /// Leaves the sources for which the next configuration has no registration with the same key, which
@@ -161,16 +101,6 @@ impl Engine {
             source.registers &= !stays;
         }
         self.stop();
-    }
-
-    pub(super) fn ended(&mut self, id: ToggleId, part: Part, now: Moment) {
-        let work = self.toggles[id].work(part);
-        if std::mem::take(&mut work.waits_for_old) {
-            work.task.state = State::Idle;
-            let target = self.config.toggles[id].target;
-            self.targets[target].slots.release(&(id, part));
-            self.decide_again(id, now);
-        }
     }
 
     fn is_same_rule(&self, id: RuleId, other: &Engine, other_id: RuleId) -> bool {
@@ -235,53 +165,31 @@ impl Engine {
         let known = &old.toggles[old_id];
         let (config, old_config) = (&self.config.toggles[id], &old.config.toggles[old_id]);
         let same_target = self.is_same_target(config.target, old, old_config.target);
-        let target = &self.config.targets[config.target];
-        let same_place = target.place() == old.config.targets[old_config.target].place();
-        let same_spec = config.spec == old_config.spec;
-        let TargetTerms {
-            readable,
-            reads_first,
-            ..
-        } = self.targets[config.target].terms;
+        let terms = &self.targets[config.target].terms;
+        let is_known = config.spec == old_config.spec && !terms.reads_first;
         // Until the rule is queried.
         let rule = &mut self.rules[config.rule];
         rule.news = rule.news.max(u64::from(known.behind.is_some()));
-        let parts: Vec<(Part, Part)> = known
-            .works()
-            .filter_map(|(part, _)| Some((self.part_like(id, old, old_id, part)?, part)))
-            .collect();
         let toggle = &mut self.toggles[id];
         toggle.behind = known.behind;
         toggle.is_late = known.is_late;
         if same_target {
-            toggle.inherit(known);
-        }
-        for (part, old_part) in &parts {
-            if let (Part::Environment(number), Part::Environment(old)) = (part, old_part) {
-                let environment = &mut toggle.environments[*number];
-                if same_target {
-                    environment.observed = known.environments[*old].observed.clone();
-                }
-                if same_place {
-                    environment.history = known.environments[*old].history.clone();
-                    environment.unsure = known.environments[*old].unsure;
-                }
-            }
-            if same_target {
-                let work = toggle.work(*part);
-                work.task = known.task(*old_part).inherit_hurried();
-                work.unread = reads_first;
-            }
-        }
-        if same_target && !same_spec {
-            toggle.forget_spec(readable);
-        }
-        if same_place {
-            self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
+            toggle.inherit(known, is_known, terms.readable);
         }
         self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
-        for (part, old_part) in parts {
-            self.inherit_wait(old, Key::Apply(id, part), Key::Apply(old_id, old_part));
+        self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
+        for part in [Part::Whole, Part::Metadata] {
+            self.inherit_wait(old, Key::Apply(id, part), Key::Apply(old_id, part));
+        }
+        for number in 0..self.toggles[id].environments.len() {
+            let environment = &mut self.toggles[id].environments[number];
+            let Some(old_number) = known.named(&environment.name) else {
+                continue;
+            };
+            environment.history = known.environments[old_number].history.clone();
+            environment.unsure = known.environments[old_number].unsure;
+            let parts = [number, old_number].map(Part::Environment);
+            self.inherit_wait(old, Key::Apply(id, parts[0]), Key::Apply(old_id, parts[1]));
         }
     }
 

@@ -1,11 +1,11 @@
 //! A rule: its query at the source, and the users that it allows.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::error::Failure;
 use crate::job::{Operation, RuleId, SourceId, ToggleId};
-use crate::users::Users;
+use crate::users::{Change, Users};
 
 use super::task::{State, Task};
 use super::{Cause, Engine, Key, Moment, Timer};
@@ -21,6 +21,8 @@ pub(super) struct Rule {
     pub(super) desired: Option<Arc<Users>>,
     /// The last good response.
     pub(super) answer: Option<Arc<Users>>,
+    /// What the last change of the users was, and from which: toggles that have the former users share it.
+    change: Option<(Weak<Users>, Arc<Change>)>,
     /// The turns of the query that `desired` came from, and of the one in flight.
     pub(super) asked: u64,
     pub(super) asking: u64,
@@ -28,6 +30,19 @@ pub(super) struct Rule {
     pub(super) news: u64,
     /// Query once more when the running query ends.
     again: bool,
+}
+
+impl Rule {
+    /// What the desired users change at a target that has these.
+    pub(super) fn change_from(&self, observed: &Arc<Users>) -> Option<Arc<Change>> {
+        let desired = self.desired.as_ref()?;
+        match &self.change {
+            Some((before, change)) if before.as_ptr() == Arc::as_ptr(observed) => {
+                Some(Arc::clone(change))
+            }
+            _ => Some(Arc::new(desired.change_from(observed))),
+        }
+    }
 }
 
 impl Engine {
@@ -124,7 +139,12 @@ impl Engine {
         // Equal sets share their memory.
         let same = before.clone().filter(|before| **before == users);
         let changed = before.is_some() && same.is_none();
-        drop(before);
+        if let Some(before) = before.filter(|_| changed) {
+            rule.change = Some((
+                Arc::downgrade(&before),
+                Arc::new(users.change_from(&before)),
+            ));
+        }
         let users = same.unwrap_or_else(|| Arc::new(users));
         rule.answer = Some(Arc::clone(&users));
         let was_known = rule.desired.replace(users).is_some();

@@ -291,10 +291,6 @@ impl<K: PartialEq> Slots<K> {
         self.narrow_until = old.narrow_until.filter(|_| self.strict);
     }
 
-    pub(super) fn holds(&self, key: &K) -> bool {
-        self.taken.iter().any(|(taken, _)| taken == key)
-    }
-
     pub(super) fn is_free(&self, now: Instant) -> bool {
         match (self.strict, self.narrow_until) {
             (true, Some(until)) if now < until => self.taken.is_empty(),

@@ -32,11 +32,13 @@ const UNSYNCED: Duration = Duration::from_secs(300);
 #[derive(Default)]
 pub(super) struct Toggle {
     pub(super) existence: Existence,
-    /// Whether its metadata follow `spec`.
-    pub(super) described: bool,
+    /// Whether its metadata follow `spec`; none: it has to be read where it can be, and is sent otherwise.
+    pub(super) described: Option<bool>,
     pub(super) environments: Vec<Environment>,
     pub(super) whole: Work,
     pub(super) metadata: Work,
+    /// The engine of an earlier configuration has an edit in flight: until that has ended, nothing is done.
+    pub(super) is_busy: bool,
     /// The pass that waits for what becomes of the answer at the target.
     pub(super) settles: Option<u64>,
     /// Whether it was created, or found, once.
@@ -87,29 +89,22 @@ pub(super) struct Environment {
     pub(super) unsure: bool,
 }
 
-/// What is under way, or is to be done next, about one part of a toggle at the target.
+/// What is under way about one part of a toggle at the target.
 #[derive(Default)]
 pub(super) struct Work {
     pub(super) task: Task,
-    /// What is to be done next, while that is queued.
-    next: Option<Next>,
-    /// Where it has an entry; what is queued without one waits for another part of the toggle.
     line: Line,
     /// When what is in flight was sent.
     since: Option<Instant>,
     /// What is in flight changes something.
     is_edit: bool,
-    /// Nothing may be sent before the toggle is read.
-    pub(super) unread: bool,
-    /// What is in flight is a request of the engine before this one.
-    pub(super) waits_for_old: bool,
     /// What is in flight cannot be taken for the target's state.
     recheck: bool,
     /// The toggle was created, or found to exist, since the last success: a 404 is then no news.
     pub(super) fresh: bool,
 }
 
-/// A target's queue for a part; what is in the later one of these need not be in the earlier one.
+/// The queue of the target in which a part has an entry. One that is no longer to be done is passed over.
 #[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
 enum Line {
     #[default]
@@ -118,14 +113,7 @@ enum Line {
     Changes,
 }
 
-enum Next {
-    Read,
-    Create,
-    Describe,
-    Update(Update),
-}
-
-/// Users to be sent, and what they change where that is known.
+/// Users that were sent, and what that changes where it is known.
 struct Update {
     users: Arc<Users>,
     change: Option<Arc<Change>>,
@@ -133,35 +121,16 @@ struct Update {
 
 /// What there is to do about a part of a toggle at the target, or why it may not be done.
 enum Decision {
-    Step(Next),
+    Read,
+    Edit(What),
     InSync,
-    /// The desired users were asked for before the target was last looked at.
-    Stale,
     /// It would take the toggle away from users, and the source's OPA has not proven that it has loaded
     /// everything.
     Doubtful,
-    /// The users are not known, the source's OPA is not ready, another part comes first, or there is
-    /// nothing that a dry run does.
+    /// The users are not known or were asked for before the target was last looked at, the source's OPA is
+    /// not ready, another part comes first, or there is nothing that a dry run does.
     Wait,
     Held(Failure),
-}
-
-/// The changes to the desired users that are known already: environments that have the same users share
-/// theirs.
-#[derive(Default)]
-struct Changes(Vec<(Arc<Users>, Arc<Change>)>);
-
-impl Changes {
-    fn of(&mut self, observed: &plan::Environment, desired: &Users) -> Option<Arc<Change>> {
-        let users = observed.users.as_ref()?;
-        let known = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, users));
-        if let Some((_, change)) = known {
-            return Some(Arc::clone(change));
-        }
-        let change = Arc::new(observed.change_to(desired)?);
-        self.0.push((Arc::clone(users), Arc::clone(&change)));
-        Some(change)
-    }
 }
 
 impl Work {
@@ -209,6 +178,10 @@ impl Toggle {
         }
     }
 
+    pub(super) fn is_described(&self) -> bool {
+        self.described == Some(true)
+    }
+
     /// Whether a part waits for its retry.
     pub(super) fn is_waiting(&self) -> bool {
         self.works().any(|(_, work)| work.task.is_waiting())
@@ -220,63 +193,58 @@ impl Toggle {
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.works().any(|(_, work)| work.task.is_running())
+        self.is_busy || self.works().any(|(_, work)| work.task.is_running())
     }
 
-    pub(super) fn task(&self, part: Part) -> &Task {
-        match part {
-            Part::Whole => &self.whole.task,
-            Part::Metadata => &self.metadata.task,
-            Part::Environment(number) => &self.environments[number].work.task,
-        }
-    }
-
-    /// Takes over what an old engine knows of the toggle at the same target, but for its parts.
-    pub(super) fn inherit(&mut self, old: &Toggle) {
-        self.existence = old.existence;
+    /// Takes over what an old engine knows of the toggle at the same target; what that has, only where it is
+    /// still known.
+    pub(super) fn inherit(&mut self, old: &Toggle, is_known: bool, readable: bool) {
         self.exists = old.exists;
-        self.described = old.described;
         self.due = old.due;
         self.last_success = old.last_success;
-    }
-
-    /// Its `spec` has changed, and with it perhaps its environments.
-    pub(super) fn forget_spec(&mut self, readable: bool) {
-        match readable {
-            true => self.existence = Existence::Unknown,
-            false => {
-                self.described = false;
-                self.environments
-                    .iter_mut()
-                    .for_each(|it| it.observed = None);
+        self.whole.task = old.whole.task.inherit_hurried();
+        self.metadata.task = old.metadata.task.inherit_hurried();
+        if is_known || !readable {
+            self.existence = old.existence;
+        }
+        if is_known {
+            self.described = old.described;
+        }
+        for environment in &mut self.environments {
+            if let Some(known) = old.named(&environment.name) {
+                let known = &old.environments[known];
+                environment.work.task = known.work.task.inherit_hurried();
+                environment.observed = known.observed.clone().filter(|_| is_known);
             }
         }
+    }
+
+    /// The index of an environment by its name.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.environments.iter().position(|it| it.name == name)
     }
 
     pub(super) fn is_being_edited(&self) -> bool {
         self.works().any(|(_, work)| work.is_edit)
     }
 
-    /// Waits until the request that the old engine has in flight for a part has ended: no two for it
-    /// are ever out together. What becomes of it, the old engine hears alone.
-    pub(super) fn wait_for_old(&mut self, part: Part, old: &Toggle, readable: bool, now: Instant) {
-        self.forget(part, readable);
-        let work = self.work(part);
-        work.waits_for_old = true;
-        work.unread = readable;
-        work.task.state = State::Running;
-        work.since = Some(now);
-        match part {
-            Part::Whole => self.existence = Existence::Unknown,
-            Part::Metadata => {}
-            Part::Environment(number) => {
-                let environment = &mut self.environments[number];
-                let mut others = old.environments.iter();
+    /// Waits until the edits that an old engine has in flight have ended: what becomes of them, only that
+    /// one hears.
+    pub(super) fn wait_for(&mut self, old: &Toggle, readable: bool) {
+        self.is_busy = true;
+        if readable || old.whole.is_edit {
+            self.existence = Existence::Unknown;
+        }
+        if old.metadata.is_edit {
+            self.described = None;
+        }
+        for environment in &mut self.environments {
+            let known = old.named(&environment.name);
+            let known = known.and_then(|known| old.environments[known].sending.as_ref());
+            if let Some(update) = known {
+                environment.observed = None;
                 environment.unsure = true;
-                let old = others.find(|it| it.name == environment.name);
-                if let Some(update) = old.and_then(|old| old.sending.as_ref()) {
-                    environment.history.may_have(&update.users);
-                }
+                environment.history.may_have(&update.users);
             }
         }
     }
@@ -300,7 +268,7 @@ impl Toggle {
     /// Has its metadata sent again: they may have been changed by hand.
     pub(super) fn describe_again(&mut self) {
         self.metadata.recheck = self.metadata.task.is_running();
-        self.described &= self.metadata.recheck;
+        self.described = self.described.filter(|_| self.metadata.recheck);
     }
 
     /// Whether the target lacks the toggle, or does not have it for exactly these users.
@@ -310,14 +278,11 @@ impl Toggle {
     }
 
     /// What of a part was last known may no longer be so.
-    fn forget(&mut self, part: Part, readable: bool) {
+    fn forget(&mut self, part: Part) {
         match part {
             Part::Whole if self.existence == Existence::Present => self.due = true,
             Part::Whole => self.existence = Existence::Unknown,
-            Part::Metadata => {
-                self.described = false;
-                self.metadata.unread = readable;
-            }
+            Part::Metadata => self.described = None,
             Part::Environment(number) => self.environments[number].observed = None,
         }
     }
@@ -411,17 +376,16 @@ impl Engine {
     pub(super) fn decide_again(&mut self, id: ToggleId, now: Moment) {
         self.note_if_behind(id, now.at);
         self.forget_old_changes(id, now.at);
-        let mut changes = Changes::default();
         let mut is_in_sync = true;
         for part in self.toggles[id].parts() {
             if !self.toggles[id].work(part).is_idle_or_queued() {
                 is_in_sync = false;
                 continue;
             }
-            match self.decide(id, part, &mut changes) {
-                Decision::Step(next) => {
+            match self.decide(id, part) {
+                decision @ (Decision::Read | Decision::Edit(_)) => {
                     is_in_sync = false;
-                    self.put_in_line(id, part, next);
+                    self.put_in_line(id, part, &decision);
                 }
                 other => {
                     is_in_sync &= matches!(other, Decision::InSync);
@@ -454,18 +418,18 @@ impl Engine {
         }
     }
 
-    fn put_in_line(&mut self, id: ToggleId, part: Part, next: Next) {
+    fn put_in_line(&mut self, id: ToggleId, part: Part, decision: &Decision) {
         let target = self.config.toggles[id].target;
         let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        let is_change = matches!(next, Next::Update(_)) && (readable || !toggle.due);
+        let is_update = matches!(decision, Decision::Edit(What::Update(..)));
+        let is_change = is_update && (readable || !toggle.due);
         let line = if is_change {
             Line::Changes
         } else {
             Line::Looks
         };
         let work = toggle.work(part);
-        work.next = Some(next);
         work.task.state = State::Queued;
         // What moves to the other queue leaves an entry in the first, which is passed over.
         if work.line < line {
@@ -489,95 +453,87 @@ impl Engine {
 
     /// The next step of a part, if this run may take it. Whether a run is dry is decided here and nowhere
     /// else.
-    fn decide(&self, id: ToggleId, part: Part, changes: &mut Changes) -> Decision {
+    fn decide(&self, id: ToggleId, part: Part) -> Decision {
         let toggle = &self.toggles[id];
         let readable = self.is_readable(id);
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
         let is_there = toggle.existence == Existence::Present;
         match part {
-            Part::Whole if !is_there && toggle.existence == Existence::Unknown && readable => {
-                Decision::Step(Next::Read)
-            }
-            Part::Whole if is_there && readable && self.wants_read(id) => {
-                Decision::Step(Next::Read)
-            }
-            Part::Whole if !is_there && !dry_run => Decision::Step(Next::Create),
+            _ if toggle.is_busy => Decision::Wait,
+            Part::Whole if readable && self.wants_read(id) => Decision::Read,
+            Part::Whole if !is_there && !dry_run => Decision::Edit(What::Create),
             Part::Whole => Decision::InSync,
             Part::Metadata if !is_there => Decision::Wait,
-            Part::Metadata if toggle.described || dry_run => Decision::InSync,
-            Part::Metadata if toggle.metadata.unread => Decision::Wait,
-            Part::Metadata => Decision::Step(Next::Describe),
+            Part::Metadata if toggle.is_described() || dry_run => Decision::InSync,
+            Part::Metadata if toggle.described.is_none() && readable => Decision::Wait,
+            Part::Metadata => Decision::Edit(What::Describe),
             // A dry run does not create, and reports nevertheless what would be held then.
             Part::Environment(_) if !is_there && (readable || !dry_run) => Decision::Wait,
             Part::Environment(number) => {
-                let environment = &toggle.environments[number];
                 let unknown = (!readable).then_some(&UNKNOWN);
-                let observed = environment.observed.as_ref().or(unknown);
+                let observed = toggle.environments[number].observed.as_ref().or(unknown);
                 let (Some(observed), Some(desired)) = (observed, self.desired(id)) else {
                     return Decision::Wait;
                 };
                 if observed.is_on_for(desired) {
                     return Decision::InSync;
                 }
-                match self.update(id, number, observed, desired, changes) {
-                    Decision::Step(_) if dry_run || environment.work.unread => Decision::Wait,
-                    decision => decision,
+                match self.refusal(id, number, observed, desired) {
+                    None if dry_run => Decision::Wait,
+                    None => Decision::Edit(What::Update(number, Arc::clone(desired))),
+                    Some(refusal) => refusal,
                 }
             }
         }
     }
 
-    /// Whether a toggle that is there is to be read: it is due, or a part cannot go on without.
+    /// Whether a toggle is to be read: nothing is known of it, it is due, or a part cannot go on without.
     fn wants_read(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let desired = self.desired(id);
-        let metadata = &toggle.metadata;
         let mut environments = toggle.environments.iter();
-        toggle.due
-            || (metadata.unread && !toggle.described && metadata.is_idle_or_queued())
-            || environments.any(|it| {
-                let lacks = || desired.is_some_and(|desired| !it.is_on_for(desired));
-                let is_unread = it.observed.is_none() || (it.work.unread && lacks());
-                is_unread && it.work.is_idle_or_queued()
-            })
+        match toggle.existence {
+            Existence::Unknown => true,
+            Existence::Absent => false,
+            Existence::Present => {
+                toggle.due
+                    || (toggle.described.is_none() && toggle.metadata.is_idle_or_queued())
+                    || environments.any(|it| it.observed.is_none() && it.work.is_idle_or_queued())
+            }
+        }
     }
 
-    /// The update that is to be sent to an environment, or why it may not be sent.
-    fn update(
+    /// Why the desired users may not be sent to an environment.
+    fn refusal(
         &self,
         id: ToggleId,
         number: usize,
         observed: &plan::Environment,
         desired: &Arc<Users>,
-        changes: &mut Changes,
-    ) -> Decision {
-        if !self.is_sure(id) {
-            return Decision::Wait;
+    ) -> Option<Decision> {
+        if !self.is_sure(id) || self.is_stale(id) {
+            return Some(Decision::Wait);
         }
-        if self.is_stale(id) {
-            return Decision::Stale;
-        }
-        let change = changes.of(observed, desired);
-        let history = &self.toggles[id].environments[number].history;
         let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
-        if limit.is_some() || lacks_proof {
-            let removals = observed.removals(desired, change.as_deref(), history);
-            let may_remove =
-                |removals: &Vec<Removal>| removals.iter().any(|removal| removal.removed > 0);
-            if lacks_proof && removals.as_ref().is_none_or(may_remove) {
-                return Decision::Doubtful;
-            }
-            let name = self.config.name_of(id);
-            let held =
-                limit.and_then(|limit| held_back(limit, removals.as_deref(), desired.len(), &name));
-            if let Some(failure) = held {
-                return Decision::Held(failure);
-            }
+        if limit.is_none() && !lacks_proof {
+            return None;
         }
-        Decision::Step(Next::Update(Update {
-            users: Arc::clone(desired),
-            change,
-        }))
+        let change = self.change(id, observed);
+        let history = &self.toggles[id].environments[number].history;
+        let removals = observed.removals(desired, change.as_deref(), history);
+        let may_remove =
+            |removals: &Vec<Removal>| removals.iter().any(|removal| removal.removed > 0);
+        if lacks_proof && removals.as_ref().is_none_or(may_remove) {
+            return Some(Decision::Doubtful);
+        }
+        let name = self.config.name_of(id);
+        let held = held_back(limit?, removals.as_deref(), desired.len(), &name);
+        held.map(Decision::Held)
+    }
+
+    /// What sending the desired users changes, where the target's users are known.
+    fn change(&self, id: ToggleId, observed: &plan::Environment) -> Option<Arc<Change>> {
+        let rule = &self.rules[self.config.toggles[id].rule];
+        rule.change_from(observed.users.as_ref()?)
     }
 
     /// Whether the desired users can be relied on: a pass follows as soon as they can.
@@ -608,7 +564,6 @@ impl Engine {
         self.touch(Subject::Toggle(id));
         self.touch_pause(id);
         let work = self.toggles[id].work(part);
-        work.next = None;
         work.task.state = State::Idle;
         match why {
             Decision::Doubtful => self.doubt(self.source_of(id), now),
@@ -619,7 +574,7 @@ impl Engine {
                 }
                 self.succeeded(Key::Apply(id, part));
             }
-            Decision::Wait | Decision::Step(_) | Decision::Stale => {}
+            Decision::Wait | Decision::Read | Decision::Edit(_) => {}
         }
     }
 
@@ -718,37 +673,34 @@ impl Engine {
         while let Some((id, part)) = self.targets[target].pop() {
             let work = self.toggles[id].work(part);
             work.line = Line::None;
-            let Some(next) = work.next.take() else {
+            if work.task.state != State::Queued {
                 continue;
-            };
-            if matches!(next, Next::Read) && !edits.is_empty() {
-                work.next = Some(next);
-                work.line = Line::Looks;
-                self.targets[target].looks.push_front((id, part));
-                break;
             }
             if self.has_to_wait(id, part, &edits, now) {
-                self.toggles[id].work(part).next = Some(next);
+                self.toggles[id].work(part).task.state = State::Idle;
                 continue;
             }
-            let what = match (next, part) {
-                (Next::Read, _) => {
+            let what = match self.decide(id, part) {
+                Decision::Read if edits.is_empty() => {
                     self.take_slot(target, id, part, now);
                     return Some(Job::Read(target, self.batch(target, id, now)));
                 }
-                (Next::Create, _) => What::Create,
-                (Next::Describe, _) => What::Describe,
-                (Next::Update(_), _) if !self.is_sure(id) => {
-                    self.come_to_rest(id, part, Decision::Wait, moment);
+                Decision::Read => {
+                    self.toggles[id].work(part).line = Line::Looks;
+                    self.targets[target].looks.push_front((id, part));
+                    break;
+                }
+                Decision::Edit(what) => what,
+                // What it was queued for is no longer to be done.
+                _ => {
+                    self.toggles[id].work(part).task.state = State::Idle;
+                    self.decide_again(id, moment);
                     continue;
                 }
-                (Next::Update(update), Part::Environment(number)) => {
-                    let users = Arc::clone(&update.users);
-                    self.toggles[id].environments[number].sending = Some(update);
-                    What::Update(number, users)
-                }
-                (Next::Update(_), Part::Whole | Part::Metadata) => continue,
             };
+            if let What::Update(number, users) = &what {
+                self.note_sending(id, *number, users);
+            }
             self.set_running(id, part, now);
             self.toggles[id].work(part).is_edit = true;
             edits.push(Edit { toggle: id, what });
@@ -759,6 +711,15 @@ impl Engine {
         let first = edits.first()?;
         self.take_slot(target, first.toggle, first.part(), now);
         Some(Job::Apply(target, edits))
+    }
+
+    fn note_sending(&mut self, id: ToggleId, number: usize, users: &Arc<Users>) {
+        let observed = self.toggles[id].environments[number].observed.as_ref();
+        let update = Update {
+            users: Arc::clone(users),
+            change: observed.and_then(|observed| self.change(id, observed)),
+        };
+        self.toggles[id].environments[number].sending = Some(update);
     }
 
     /// Whether a part has to wait for another part of the toggle that is in flight, and not in the same
@@ -812,7 +773,6 @@ impl Engine {
             self.timers
                 .cancel(Timer::Task(Key::Apply(*id, Part::Whole)));
             let toggle = &mut self.toggles[*id];
-            toggle.whole.next = None;
             toggle.due = false;
             self.set_running(*id, Part::Whole, now);
         }
@@ -822,15 +782,11 @@ impl Engine {
     /// Whether a toggle is to be read, or read again, and need not be read alone.
     fn can_be_read(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let is_to_be_read = match toggle.whole.task.state {
-            State::Queued => matches!(toggle.whole.next, Some(Next::Read)),
-            State::Waiting { asked: false } => {
-                let decision = self.decide(id, Part::Whole, &mut Changes::default());
-                matches!(decision, Decision::Step(Next::Read))
-            }
+        let is_free = match toggle.whole.task.state {
+            State::Queued | State::Waiting { asked: false } => !toggle.is_running(),
             _ => false,
         };
-        is_to_be_read && !toggle.read_alone && !toggle.is_running()
+        is_free && !toggle.read_alone && matches!(self.decide(id, Part::Whole), Decision::Read)
     }
 
     /// Reads of one job have ended; the slot is one of theirs.
@@ -884,19 +840,16 @@ impl Engine {
         };
         toggle.existence = Existence::Present;
         toggle.exists = true;
-        toggle.described = present.described;
-        toggle.metadata.unread = false;
+        toggle.described = Some(present.described);
         let mut seen = present.environments.into_iter();
         for number in 0..toggle.environments.len() {
             let seen = seen.next().unwrap_or_else(|| Err(not_returned()));
             let environment = &mut self.toggles[id].environments[number];
-            environment.work.unread = false;
             match seen {
                 Ok(observed) => environment.observed = Some(observed),
                 Err(failure) => {
                     environment.observed = None;
                     if environment.work.is_idle_or_queued() {
-                        environment.work.next = None;
                         let key = Key::Apply(id, Part::Environment(number));
                         self.failed(key, Operation::Read, failure, now);
                     }
@@ -975,7 +928,7 @@ impl Engine {
                 }
             }
             (Ok(Applied::Done), _) => {
-                toggle.described = true;
+                toggle.described = Some(true);
                 toggle.described_now = true;
             }
         }
@@ -1015,13 +968,12 @@ impl Engine {
     }
 
     fn step_taken(&mut self, id: ToggleId, part: Part, operation: Operation, now: Moment) {
-        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
         let work = toggle.work(part);
         work.task.state = State::Idle;
         let is_over = matches!(&work.task.trouble, Some(it) if it.operation == operation);
         if std::mem::take(&mut work.recheck) {
-            toggle.forget(part, readable);
+            toggle.forget(part);
         }
         // The same step's trouble is over; another's may come back: it ends when all is done.
         if is_over {
@@ -1039,7 +991,6 @@ impl Engine {
         failure: Failure,
         now: Moment,
     ) {
-        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
         if failure.is_status(404) && part != Part::Whole {
             toggle.existence = match toggle.work(part).fresh {
@@ -1055,7 +1006,7 @@ impl Engine {
         if let Part::Environment(number) = part {
             toggle.environments[number].unsure |= failure.is_unsure();
         }
-        toggle.forget(part, readable);
+        toggle.forget(part);
         self.pause_target(self.config.toggles[id].target, &failure, now);
         self.failed(Key::Apply(id, part), operation, failure, now);
         self.decide_again(id, now);

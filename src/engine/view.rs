@@ -180,7 +180,7 @@ impl Engine {
         let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
         let is_failing = environments.iter().any(|it| it.state == State::Failing);
         let is_held = environments.iter().any(|it| it.state == State::Held);
-        let is_done = toggle.described
+        let is_done = toggle.is_described()
             && !toggle.is_running()
             && environments.iter().all(|it| it.state == State::InSync);
         if toggle.is_late && troubles.is_empty() && !is_failing && !is_held {
@@ -267,7 +267,7 @@ impl Engine {
         };
         let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
         let is_readable = self.is_readable(id);
-        let lacks = toggle.lacks_users(desired) || !toggle.described;
+        let lacks = toggle.lacks_users(desired) || !toggle.is_described();
         let is_known = toggle.existence != Existence::Unknown || !is_readable;
         if has_failed {
             let is_seen = dry_run && toggle.existence != Existence::Unknown;
@@ -322,7 +322,7 @@ impl Engine {
         Outcome {
             created: toggle.created || toggle.existence == Existence::Absent,
             described: toggle.described_now
-                || (toggle.existence == Existence::Present && !toggle.described),
+                || (toggle.existence == Existence::Present && !toggle.is_described()),
             environments: self.environment_outcomes(id, sent),
         }
     }

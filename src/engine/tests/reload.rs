@@ -8,7 +8,7 @@ pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
     let readable = old.engine.targets[0].terms.readable;
     let terms = target_terms(readable, &vec![None; config.toggles.len()]);
     let terms = with_sources(&config, terms);
-    let engine = old.engine.succeed(config, Mode::Serve, terms, old.now);
+    let engine = old.engine.succeed(config, Mode::Serve, terms);
     old.engine.retire(&engine);
     let mut next = Bench {
         engine,
@@ -39,22 +39,6 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
 }
 
 #[test]
-fn the_end_of_a_request_that_nobody_waits_for_is_no_news() {
-    let (_, mut next) = reload(in_step(), config(vec![opal()], &[0, 0]));
-    next.jobs();
-    next.done(Done::Query(0, Ok(users(&["ann"]))));
-    assert_eq!(next.jobs(), ["update 0 ann"]);
-    next.handle(Event::Ended(0, Part::Environment(0)));
-    next.callback(0);
-    next.done(Done::Query(0, Ok(users(&["eve"]))));
-    let jobs = next.jobs();
-    assert!(
-        !jobs.iter().any(|job| job.starts_with("update 0")),
-        "{jobs:?}"
-    );
-}
-
-#[test]
 fn a_wait_that_the_target_asked_for_is_kept() {
     let mut before = in_step();
     before.callback(0);
@@ -74,53 +58,6 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     assert!(next.jobs().contains(&"read 0".to_owned()));
 }
 
-/// The configuration of two targets with a toggle each, of the same key; these are their addresses.
-fn at(addresses: [&str; 2]) -> Config {
-    let mut config = config(vec![opal()], &[0, 0]);
-    config.toggles[1].key = config.toggles[0].key.clone();
-    config.toggles[1].target = 1;
-    let target = |(id, url): (usize, &str)| {
-        let mut target = config.targets[0].clone();
-        target.id = format!("target-{id}");
-        let url = Setting::Address(address(url));
-        target.settings.set("endpoint_url", url);
-        target
-    };
-    config.targets = addresses.into_iter().enumerate().map(target).collect();
-    config
-}
-
-#[test]
-fn two_targets_that_swap_their_ids_are_the_same_ones() {
-    let terms = |config: &Config| {
-        let all = target_terms(true, &[None, None]);
-        let terms = |id: usize| TargetTerms {
-            toggles: all
-                .toggles
-                .clone()
-                .into_iter()
-                .filter(|it| it.0 == id)
-                .collect(),
-            ..all.clone()
-        };
-        with_targets(config, vec![terms(0), terms(1)])
-    };
-    let (here, there) = ("http://here", "http://there");
-    let before = Arc::new(at([here, there]));
-    let now = Instant::now();
-    let old = Engine::new(Arc::clone(&before), Mode::Serve, terms(&before));
-    let after = Arc::new(at([there, here]));
-    let next = old.succeed(Arc::clone(&after), Mode::Serve, terms(&after), now);
-    assert_eq!(
-        next.counterpart(&old, 0, Part::Whole),
-        Some((1, Part::Whole))
-    );
-    assert_eq!(
-        next.counterpart(&old, 1, Part::Whole),
-        Some((0, Part::Whole))
-    );
-}
-
 #[test]
 fn a_new_environment_of_a_target_that_cannot_be_read_gets_its_users() {
     let in_both = |names: &[&str]| TargetTerms {
@@ -138,9 +75,7 @@ fn a_new_environment_of_a_target_that_cannot_be_read_gets_its_users() {
     let mut before = Bench::with_terms(same(), Mode::Serve, in_both(&["test"]));
     before.settle(false);
     let terms = with_sources(&same(), in_both(&["production", "test"]));
-    let engine = before
-        .engine
-        .succeed(Arc::new(same()), Mode::Serve, terms, before.now);
+    let engine = before.engine.succeed(Arc::new(same()), Mode::Serve, terms);
     let mut next = Bench {
         engine,
         now: before.now,

@@ -282,7 +282,10 @@ impl Referee {
     /// A part that is as it should be fails no longer, whatever it was that made it so.
     fn forget_streaks_of_mended(&mut self, engine: &Engine) {
         let is_mended = |key: &Key| match key {
-            Key::Apply(id, part) => engine.toggles[*id].task(*part).trouble.is_none(),
+            Key::Apply(id, part) => {
+                let mut works = engine.toggles[*id].works();
+                works.any(|(it, work)| it == *part && work.task.trouble.is_none())
+            }
             _ => false,
         };
         self.streaks.retain(|key, _| !is_mended(key));

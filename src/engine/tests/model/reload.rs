@@ -323,12 +323,12 @@ impl World {
     fn reload(&mut self) {
         let (config, ids) = self.file.read(&self.setup);
         let terms = ids.terms(&config, &self.setup);
-        let (moment, now) = (self.moment(), self.now);
+        let moment = self.moment();
         let old = self.current();
-        let mut next = old.succeed(Arc::new(config), Mode::Serve, terms, now);
+        let mut next = old.succeed(Arc::new(config), Mode::Serve, terms);
         old.retire(&next);
         for (older, _) in &self.engines {
-            next.wait_for(older, now);
+            next.wait_for(older);
         }
         next.start(moment);
         self.engines.push((next, ids));
@@ -357,17 +357,13 @@ impl World {
             self.told[*rule] = result.as_ref().ok().cloned();
         }
         let moment = self.moment();
-        let (older, later) = self.engines.split_at_mut(number + 1);
-        let (old, ids) = &mut older[number];
-        let done = ids.local(done);
-        let ended = done.parts();
-        old.handle(Event::Done(done), moment);
-        for (later, _) in later {
-            for (id, part) in &ended {
-                if let Some((id, part)) = later.counterpart(old, *id, *part) {
-                    later.handle(Event::Ended(id, part), moment);
-                }
-            }
+        let (engine, ids) = &mut self.engines[number];
+        engine.handle(Event::Done(ids.local(done)), moment);
+        if !is_current {
+            let (current, older) = self.engines.split_last_mut().unwrap();
+            current
+                .0
+                .go_on(older.iter().map(|(older, _)| older), moment);
         }
     }
 
@@ -389,8 +385,8 @@ impl World {
         }
     }
 
-    /// No two requests for a part are out, whoever made them, and none beside a read or creation of the
-    /// same; and only the newest users go.
+    /// Nothing of a toggle is out while another engine edits it, no two requests for a part, and none beside
+    /// a read or creation of the same engine; and only the newest users go.
     fn see_off(&self, job: &Job) {
         for ((id, _), users) in updates_of(job) {
             assert_eq!(
@@ -399,20 +395,19 @@ impl World {
                 "not the newest"
             );
         }
-        let (_, ids) = self.engines.last().unwrap();
-        let is_known = |(id, part): &(ToggleId, Part)| match part {
-            Part::Environment(number) => ids.has((*id, *number)),
-            Part::Whole | Part::Metadata => true,
-        };
-        for (_, other, _) in &self.in_flight {
+        let last = self.engines.len() - 1;
+        for (number, other, _) in &self.in_flight {
+            if *number != last && !matches!(other, Job::Apply(..)) {
+                continue;
+            }
             let theirs = parts_of(other);
-            for one in parts_of(job) {
-                let is_apart = |it: &(ToggleId, Part)| {
-                    it.0 != one.0 || (it.1 != one.1 && it.1 != Part::Whole && one.1 != Part::Whole)
+            for (id, part) in parts_of(job) {
+                let is_apart = |(other, its): &(ToggleId, Part)| {
+                    let is_other_part = part != *its && part != Part::Whole && *its != Part::Whole;
+                    *other != id || (*number == last && is_other_part)
                 };
-                let mut theirs = theirs.iter().filter(|it| is_known(it));
                 assert!(
-                    theirs.all(is_apart),
+                    theirs.iter().all(is_apart),
                     "{} beside {}",
                     short(job),
                     short(other)
