@@ -1,5 +1,6 @@
 //! The answer of `/metrics`: what was counted, and how things are now.
 
+use prometheus::proto::MetricFamily;
 use prometheus::{Error, GaugeVec, Opts, Registry, TextEncoder};
 
 use crate::engine::State;
@@ -12,21 +13,27 @@ pub(super) const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// A gauge of each toggle: its name and help, and its value as far as that is known.
 type ToggleGauge = (&'static str, &'static str, fn(&ToggleRow) -> Option<f64>);
 
-const TOGGLE_GAUGES: [ToggleGauge; 4] = [
-    (
-        "optoggles_toggle_users",
-        "How many users the policy allows for a toggle, by the last good answer.",
-        |row| row.users.map(|count| count as f64),
-    ),
+/// A gauge of each toggle in each of its environments: its name and help, and the state in which it is 1.
+type StateGauge = (&'static str, &'static str, State);
+
+const STATE_GAUGES: [StateGauge; 2] = [
     (
         "optoggles_toggle_in_sync",
         "Whether the target has exactly the users that the policy allows for a toggle.",
-        |row| Some(flag(row.state == State::InSync)),
+        State::InSync,
     ),
     (
         "optoggles_toggle_held",
         "Whether max_removal holds a change of a toggle back.",
-        |row| Some(flag(row.state == State::Held)),
+        State::Held,
+    ),
+];
+
+const TOGGLE_GAUGES: [ToggleGauge; 2] = [
+    (
+        "optoggles_toggle_users",
+        "How many users the policy allows for a toggle, by the last good answer.",
+        |row| row.users.map(|count| count as f64),
     ),
     (
         "optoggles_toggle_last_success_timestamp_seconds",
@@ -81,6 +88,23 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         });
         add_gauge(&mut text, name, help, ["toggle", "source", "target"], known)?;
     }
+    for (name, help, state) in STATE_GAUGES {
+        let states = rows.toggles.iter().flat_map(|row| {
+            let environments = row.environments.iter();
+            let environments = environments.map(|it| (&*it.name, it.state));
+            // Without environments, the toggle has one state.
+            let whole = row.environments.is_empty().then_some(("", row.state));
+            whole
+                .into_iter()
+                .chain(environments)
+                .map(move |(name, its)| {
+                    let labels = [&*row.key, &*row.source, &*row.target, name];
+                    (labels, flag(its == state))
+                })
+        });
+        let labels = ["toggle", "source", "target", "environment"];
+        add_gauge(&mut text, name, help, labels, states)?;
+    }
     Ok(text)
 }
 
@@ -99,7 +123,13 @@ fn add_gauge<'a, const N: usize>(
     // It sorts the series.
     let registry = Registry::new();
     registry.register(Box::new(gauge))?;
-    TextEncoder::new().encode_utf8(&registry.gather(), text)
+    let mut families = registry.gather();
+    for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+        // To Prometheus, an empty label is none.
+        let labels = metric.take_label().into_iter();
+        metric.set_label(labels.filter(|label| !label.value().is_empty()).collect());
+    }
+    TextEncoder::new().encode_utf8(&families, text)
 }
 
 fn flag(is: bool) -> f64 {
