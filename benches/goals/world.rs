@@ -23,6 +23,9 @@ pub(crate) enum Target {
     Rest,
     LaunchDarkly,
     Flagd,
+    /// One that works, one that hangs, and LaunchDarkly, which refuses changes in an environment. The toggles
+    /// take turns, and follow ten rules, of which one changes.
+    Several,
 }
 
 /// Everything around the program.
@@ -39,6 +42,8 @@ pub(crate) struct World {
 /// The answers to every rule: the second has one more user.
 struct Policy {
     answers: [Arc<Vec<u8>>; 2],
+    /// The rule that changes; none: every rule.
+    one: Option<&'static str>,
     changes: AtomicUsize,
 }
 
@@ -48,6 +53,7 @@ impl World {
         let answer = |count| Arc::new([b"{\"result\":", &*users(count), b"}"].concat());
         let policy = Arc::new(Policy {
             answers: [answer(count), answer(count + 1)],
+            one: (target == Target::Several).then_some("/v1/data/app/rbac/rule_0"),
             changes: AtomicUsize::new(0),
         });
         let authorization: Arc<Mutex<String>> = Arc::default();
@@ -60,11 +66,13 @@ impl World {
             move |request| opal(&url, &authorization, request)
         });
         let flag: Arc<Vec<u8>> = match target {
-            Target::LaunchDarkly => Arc::new(flag(&users(count))),
+            Target::LaunchDarkly => Arc::new(flag("toggle-0", &users(count)).into_bytes()),
+            Target::Several => Arc::new(flags(toggles, &users(count))),
             Target::Rest | Target::Flagd => Arc::default(),
         };
         let peer = Peer::start(move |request| match target {
             Target::LaunchDarkly => launchdarkly(&flag, request),
+            Target::Several => several(&flag, request),
             Target::Rest | Target::Flagd => rest(request),
         });
         let world = World {
@@ -148,6 +156,7 @@ impl World {
                  environments = [\"production\", \"test\"]\n",
             ),
             Target::Flagd => ("type = \"flagd\"\npath = \"flags.json\"".to_owned(), ""),
+            Target::Several => return config + &self.several(&url),
         };
         let _ = writeln!(config, "[target]\n{lines}");
         for toggle in 0..self.toggles {
@@ -157,6 +166,39 @@ impl World {
                 "[[toggles]]\nkey = \"toggle-{toggle}\"\nusers_policy = {{ source = \"main\", \
                  package = \"app.rbac\", rule = \"{rule}\" }}\n{spec}"
             );
+        }
+        config
+    }
+}
+
+/// The toggles take turns at the targets of [`Target::Several`].
+const TARGETS: [&str; 3] = ["fine", "stuck", "launchdarkly"];
+
+impl World {
+    fn several(&self, url: &str) -> String {
+        let mut config = String::new();
+        for id in &TARGETS[..2] {
+            let _ = writeln!(
+                config,
+                "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"{url}/{id}\""
+            );
+        }
+        let _ = writeln!(
+            config,
+            "[[targets]]\nid = \"launchdarkly\"\ntype = \"launchdarkly\"\ntoken = \"none\"\n\
+             base_url = \"{url}\""
+        );
+        for toggle in 0..self.toggles {
+            let (target, rule) = (TARGETS[toggle % 3], toggle % 10);
+            let _ = writeln!(
+                config,
+                "[[toggles]]\nkey = \"toggle-{toggle}\"\ntarget = \"{target}\"\nusers_policy = {{ \
+                 source = \"main\", package = \"app.rbac\", rule = \"rule_{rule}\" }}"
+            );
+            if target == "launchdarkly" {
+                config += "[toggles.spec]\nname = \"Flag\"\nproj_key = \"default\"\n\
+                           environments = [\"production\", \"test\"]\n";
+            }
         }
         config
     }
@@ -181,11 +223,15 @@ fn opa(policy: &Policy, request: &Request) -> Reply {
     match request.path.as_str() {
         "/metrics" => Reply::new("metrics", 200, METRICS),
         "/v1/data/system/opal/ready" => Reply::new("ready", 200, "{\"result\":true}"),
-        _ => Reply {
-            kind: "query",
-            status: 200,
-            body: Arc::clone(&policy.answers[policy.changes.load(Ordering::SeqCst) % 2]),
-        },
+        path => {
+            let changes = policy.one.is_none_or(|one| one == path);
+            let altered = changes && policy.changes.load(Ordering::SeqCst) % 2 == 1;
+            Reply {
+                kind: "query",
+                status: 200,
+                body: Arc::clone(&policy.answers[usize::from(altered)]),
+            }
+        }
     }
 }
 
@@ -218,8 +264,30 @@ fn launchdarkly(flag: &Arc<Vec<u8>>, request: &Request) -> Reply {
     Reply { kind, status, body }
 }
 
+fn several(flags: &Arc<Vec<u8>>, request: &Request) -> Reply {
+    let is_in_test = || String::from_utf8_lossy(&request.body).contains("\"test\"");
+    match (request.method.as_str(), request.path.as_str()) {
+        ("PATCH", path) if path.starts_with("/stuck") => Reply::new("stuck", 200, "{}"),
+        ("PATCH", path) if path.starts_with("/api") && is_in_test() => {
+            Reply::new("refused", 405, "{\"message\":\"approval is required\"}")
+        }
+        (_, path) if path.starts_with("/api") => launchdarkly(flags, request),
+        _ => rest(request),
+    }
+}
+
+/// The list of the flags of LaunchDarkly's toggles.
+fn flags(toggles: usize, users: &[u8]) -> Vec<u8> {
+    let keys = (2..toggles).step_by(3);
+    let flags: Vec<String> = keys
+        .map(|toggle| flag(&format!("toggle-{toggle}"), users))
+        .collect();
+    let (items, count) = (flags.join(","), flags.len());
+    format!("{{\"items\":[{items}],\"totalCount\":{count}}}").into_bytes()
+}
+
 /// A flag in sync: on for these users in both environments.
-fn flag(users: &[u8]) -> Vec<u8> {
+fn flag(key: &str, users: &[u8]) -> String {
     let users = String::from_utf8_lossy(users);
     let environment = format!(
         "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
@@ -227,10 +295,9 @@ fn flag(users: &[u8]) -> Vec<u8> {
          \"prerequisites\":[],\"version\":1}}"
     );
     format!(
-        "{{\"key\":\"toggle-0\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
+        "{{\"key\":\"{key}\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
          \"variations\":[{{\"_id\":\"5f2d1c9e-on\",\"value\":true}},\
          {{\"_id\":\"5f2d1c9e-off\",\"value\":false}}],\
          \"environments\":{{\"production\":{environment},\"test\":{environment}}}}}"
     )
-    .into_bytes()
 }
