@@ -260,7 +260,9 @@ impl Referee {
         self.forget_streaks_of_mended(engine);
         for (id, number) in places() {
             let state = engine.toggle(id).environments[number].state;
-            if state != State::InSync || remote.is_meddled_with((id, number)) {
+            // A read that was answered may not have been heard of.
+            let is_read = engine.toggles[id].whole.task.is_running();
+            if state != State::InSync || is_read || remote.is_meddled_with((id, number)) {
                 continue;
             }
             let rule = RULE_OF[id];
