@@ -268,9 +268,11 @@ impl Tables {
         let spec = values::spec(cx, node, kind);
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
+        let (key, target) = (key?, target?);
         Some(Toggle {
-            key: key?,
-            target: target?,
+            name: self.name_of(&key, target)?,
+            key,
+            target,
             rule: self.rule_id(users_policy?),
             spec: spec?,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
@@ -317,6 +319,14 @@ impl Tables {
         }
         self.toggles.insert(known, text.place.clone());
         Some(key.clone())
+    }
+
+    /// A toggle's name: with the target too where the key alone could mean another toggle.
+    fn name_of(&self, key: &str, target: TargetId) -> Option<String> {
+        let target = &self.targets.all.get(target)?.as_ref()?.value;
+        let name = format!("{target}/{key}");
+        let is_alone = self.targets.all.len() == 1 && !key.starts_with(&format!("{target}/"));
+        Some(if is_alone { key.to_owned() } else { name })
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {

@@ -569,7 +569,7 @@ impl Engine {
             }
             let name = self.config.name_of(id);
             let held =
-                limit.and_then(|limit| held_back(limit, removals.as_deref(), desired.len(), &name));
+                limit.and_then(|limit| held_back(limit, removals.as_deref(), desired.len(), name));
             if let Some(failure) = held {
                 return Decision::Held(failure);
             }

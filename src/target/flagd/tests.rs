@@ -12,6 +12,7 @@ use crate::users::Users;
 fn toggle(key: &str) -> Toggle {
     Toggle {
         key: key.to_owned(),
+        name: key.to_owned(),
         target: 0,
         rule: 0,
         spec: Map::new(),

@@ -15,6 +15,7 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
     let spec = json!({ "name": "US", "proj_key": "default", "environments": [PRODUCTION] });
     let toggle = |key: &&str| Toggle {
         key: (*key).to_owned(),
+        name: (*key).to_owned(),
         target: 0,
         rule: 0,
         spec: spec.as_object().unwrap().clone(),
