@@ -211,6 +211,8 @@ pub(crate) struct Toggle {
     pub(crate) target: TargetId,
     pub(crate) rule: RuleId,
     pub(crate) spec: Map<String, Value>,
+    /// What references brought into `spec`.
+    pub(crate) secrets: Vec<Secret>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
     pub(crate) max_removal: MaxRemoval,
 }

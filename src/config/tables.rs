@@ -2,6 +2,7 @@
 //! an error.
 
 use std::collections::HashMap;
+use std::mem;
 use std::path::Path;
 
 use toml::de::{DeTable, Error};
@@ -40,6 +41,7 @@ pub(super) fn check(
         catalog,
         groups: &groups,
         problems: Vec::new(),
+        brought_in: Vec::new(),
     };
     let config = read(Section::new(tree.get_ref(), Place::default()), &mut cx);
     let mut problems = cx.problems;
@@ -265,7 +267,9 @@ impl Tables {
         {
             section.missing.push(&SPEC);
         }
+        cx.brought_in.clear();
         let spec = values::spec(cx, node, kind);
+        let secrets = mem::take(&mut cx.brought_in);
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
         let (key, target) = (key?, target?);
@@ -275,6 +279,7 @@ impl Tables {
             target,
             rule: self.rule_id(users_policy?),
             spec: spec?,
+            secrets,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
         })
     }

@@ -121,7 +121,7 @@ impl LaunchDarkly {
     }
 
     fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        let answer = self.client.send(request)?;
+        let answer = self.client.send(request.redacting(&spec.secrets))?;
         match answer.status {
             200..=299 => Ok(answer),
             _ => Err(refusal_of(&answer, spec)),
