@@ -56,23 +56,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// The same for these toggles alone, each named as `key` or `target/key`, and for what they use; where
-    /// none is named, for all. Fails with each name that no toggle has, on a line of its own.
-    pub(crate) fn only(mut self, names: &[String]) -> Result<Config, String> {
-        let ids: Vec<String> = self.targets.iter().map(|it| it.id.clone()).collect();
-        let is_called = |toggle: &Toggle, name: &str| {
-            let qualified = name.strip_prefix(&*ids[toggle.target]);
-            name == toggle.key || qualified.and_then(|it| it.strip_prefix('/')) == Some(&toggle.key)
-        };
-        let is_known = |name: &&String| self.toggles.iter().any(|toggle| is_called(toggle, name));
-        let unknown = names.iter().filter(|name| !is_known(name));
-        let unknown: Vec<String> = unknown.map(|name| self.no_toggle(name)).collect();
-        if !unknown.is_empty() {
-            return Err(unknown.join("\n"));
+    /// The same for these toggles alone and what they use; where none is named, for all. Where `one_each`, a
+    /// name may not be that of several. Fails with each name that is wrong, on a line of its own.
+    pub(crate) fn only(mut self, names: &[String], one_each: bool) -> Result<Config, String> {
+        let mut chosen: BTreeSet<ToggleId> = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for name in names {
+            match &self.called(name)[..] {
+                [] => wrong.push(self.no_toggle(name)),
+                several @ [_, _, ..] if one_each => wrong.push(self.several_toggles(name, several)),
+                found => chosen.extend(found),
+            }
         }
-        let is_named = |toggle: &Toggle| names.iter().any(|name| is_called(toggle, name));
-        self.toggles
-            .retain(|toggle| names.is_empty() || is_named(toggle));
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
+        }
+        if !names.is_empty() {
+            keep(&mut self.toggles, &chosen);
+        }
         let toggles = &mut self.toggles;
         keep_used(&mut self.rules, toggles.iter_mut().map(|it| &mut it.rule));
         keep_used(
@@ -82,6 +83,19 @@ impl Config {
         let rules = &mut self.rules;
         keep_used(&mut self.sources, rules.iter_mut().map(|it| &mut it.source));
         Ok(self)
+    }
+
+    /// The toggle that is meant as `target/key`, else those of this key.
+    fn called(&self, name: &str) -> Vec<ToggleId> {
+        let ids = 0..self.toggles.len();
+        let is_meant = |id: &ToggleId| {
+            let toggle = &self.toggles[*id];
+            name.split_once('/') == Some((&*self.targets[toggle.target].id, &*toggle.key))
+        };
+        match ids.clone().find(is_meant) {
+            Some(id) => vec![id],
+            None => ids.filter(|id| self.toggles[*id].key == name).collect(),
+        }
     }
 
     pub(crate) fn rules_of(&self, source: &Source) -> Vec<Rule> {
@@ -102,21 +116,17 @@ impl Config {
         (self.targets[toggle.target].place(), &toggle.key)
     }
 
-    /// A toggle as logs and reports name it: `key`, or `target/key` where there are several targets.
-    pub(crate) fn name_of(&self, id: ToggleId) -> String {
-        let toggle = &self.toggles[id];
-        match &self.targets[..] {
-            [_] => toggle.key.clone(),
-            targets => format!("{}/{}", targets[toggle.target].id, toggle.key),
-        }
+    /// A toggle as logs and reports name it.
+    pub(crate) fn name_of(&self, id: ToggleId) -> &str {
+        &self.toggles[id].name
     }
 
     /// Says that there is no such toggle, and which one may be meant.
     fn no_toggle(&self, name: &str) -> String {
         const MOST: usize = 10;
-        let known: Vec<String> = (0..self.toggles.len()).map(|id| self.name_of(id)).collect();
+        let known: Vec<&str> = self.toggles.iter().map(|toggle| &*toggle.name).collect();
         let keys = self.toggles.iter().map(|toggle| &*toggle.key);
-        let all = known.iter().map(String::as_str).chain(keys);
+        let all = known.iter().copied().chain(keys);
         let hint = match nearest::nearest(name, all) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.len() > MOST => {
@@ -129,6 +139,18 @@ impl Config {
             name.escape_debug()
         )
     }
+
+    fn several_toggles(&self, name: &str, ids: &[ToggleId]) -> String {
+        let names: Vec<&str> = ids.iter().map(|id| self.name_of(*id)).collect();
+        let (name, names) = (name.escape_debug(), names.join(", "));
+        format!("the toggle `{name}` is at several targets: write one of {names}")
+    }
+}
+
+/// Keeps the things with these indices.
+fn keep<T>(things: &mut Vec<T>, used: &BTreeSet<usize>) {
+    let mut id = 0..;
+    things.retain(|_| id.next().is_some_and(|id| used.contains(&id)));
 }
 
 /// Keeps the things that are used, by their indices, and corrects these.
@@ -138,8 +160,7 @@ fn keep_used<'u, T>(things: &mut Vec<T>, uses: impl Iterator<Item = &'u mut usiz
     for id in uses {
         *id = used.range(..*id).count();
     }
-    let mut id = 0..;
-    things.retain(|_| id.next().is_some_and(|id| used.contains(&id)));
+    keep(things, &used);
 }
 
 /// An address to listen at.
@@ -191,9 +212,13 @@ pub(crate) struct Target {
 pub(crate) struct Toggle {
     /// Unique within its target.
     pub(crate) key: String,
+    /// Unique: `key`, or `target/key` where the file has several targets.
+    pub(crate) name: String,
     pub(crate) target: TargetId,
     pub(crate) rule: RuleId,
     pub(crate) spec: Map<String, Value>,
+    /// What references brought into `spec`.
+    pub(crate) secrets: Vec<Secret>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
     pub(crate) max_removal: MaxRemoval,
 }

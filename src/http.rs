@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
 use serde::Serialize;
+use serde_json::Value;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, SendBody};
@@ -49,9 +50,9 @@ pub(crate) struct Request<'a> {
     pub(crate) authorization: Option<&'a Secret>,
     pub(crate) headers: &'a [(String, Secret)],
     pub(crate) body: Option<Body<'a>>,
-    /// A secret in the body or in the answer. Like those in the headers, it is redacted in the
+    /// Secrets in the body or in the answer. Like those in the headers, they are redacted in the
     /// remote's words.
-    pub(crate) secret: Option<&'a Secret>,
+    pub(crate) secrets: &'a [Secret],
 }
 
 impl<'a> Request<'a> {
@@ -62,7 +63,7 @@ impl<'a> Request<'a> {
             authorization: None,
             headers: &[],
             body: None,
-            secret: None,
+            secrets: &[],
         }
     }
 
@@ -71,6 +72,10 @@ impl<'a> Request<'a> {
             authorization,
             ..self
         }
+    }
+
+    pub(crate) fn redacting(self, secrets: &'a [Secret]) -> Request<'a> {
+        Request { secrets, ..self }
     }
 
     pub(crate) fn json(self, body: &impl Serialize) -> Result<Request<'a>, Failure> {
@@ -88,17 +93,23 @@ impl<'a> Request<'a> {
 }
 
 impl Request<'_> {
-    /// What must not be repeated: each secret, what follows the scheme in it, and a password.
+    /// What must not be repeated: each secret, what follows the scheme in it, and a password; and what is in
+    /// the body as JSON has it there, which an answer in JSON may quote.
     fn secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().map(|(_, value)| value);
-        let secrets = headers.chain(self.authorization).chain(self.secret);
+        let secrets = headers.chain(self.authorization).chain(self.secrets);
         let parts = secrets.map(Secret::expose).flat_map(|secret| {
             let token = secret
                 .split_once(' ')
                 .map(|(_, token)| token.trim().to_owned());
             [Some(secret.to_owned()), token, password(secret)]
         });
-        parts.flatten().filter(|part| !part.is_empty()).collect()
+        let bodies = self.secrets.iter().map(|secret| {
+            let json = Value::from(secret.expose()).to_string();
+            json[1..json.len() - 1].to_owned()
+        });
+        let all = parts.flatten().chain(bodies);
+        all.filter(|part| !part.is_empty()).collect()
     }
 }
 

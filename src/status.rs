@@ -176,7 +176,7 @@ impl Rows {
             target: config.targets[toggle.target].id.clone(),
             source: config.sources[config.rules[toggle.rule].source].id.clone(),
             state: State::Waiting,
-            name: config.name_of(id),
+            name: config.name_of(id).to_owned(),
             ..ToggleRow::default()
         });
         Rows {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::report::{Place, quote};
 use super::section::{Context, Node};
+use crate::secret::Secret;
 
 const INVALID: &str = "invalid-reference";
 
@@ -71,7 +72,10 @@ impl Context<'_> {
                 };
                 text.inline = false;
                 match self.look_up(name, at) {
-                    Some(value) => text.value.push_str(&value),
+                    Some(value) => {
+                        text.value.push_str(&value);
+                        self.brought_in.push(Secret::new(value));
+                    }
                     None => is_whole = false,
                 }
                 rest = after;

@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) groups: &'a [Group],
     pub(super) problems: Vec<Problem>,
+    /// What references brought in.
+    pub(super) brought_in: Vec<Secret>,
 }
 
 impl Context<'_> {

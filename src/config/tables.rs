@@ -2,6 +2,7 @@
 //! an error.
 
 use std::collections::HashMap;
+use std::mem;
 use std::path::Path;
 
 use toml::de::{DeTable, Error};
@@ -40,6 +41,7 @@ pub(super) fn check(
         catalog,
         groups: &groups,
         problems: Vec::new(),
+        brought_in: Vec::new(),
     };
     let config = read(Section::new(tree.get_ref(), Place::default()), &mut cx);
     let mut problems = cx.problems;
@@ -265,14 +267,19 @@ impl Tables {
         {
             section.missing.push(&SPEC);
         }
+        cx.brought_in.clear();
         let spec = values::spec(cx, node, kind);
+        let secrets = mem::take(&mut cx.brought_in);
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
+        let (key, target) = (key?, target?);
         Some(Toggle {
-            key: key?,
-            target: target?,
+            name: self.name_of(&key, target)?,
+            key,
+            target,
             rule: self.rule_id(users_policy?),
             spec: spec?,
+            secrets,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
         })
     }
@@ -317,6 +324,14 @@ impl Tables {
         }
         self.toggles.insert(known, text.place.clone());
         Some(key.clone())
+    }
+
+    /// A toggle's name: with the target too where the key alone could mean another toggle.
+    fn name_of(&self, key: &str, target: TargetId) -> Option<String> {
+        let target = &self.targets.all.get(target)?.as_ref()?.value;
+        let name = format!("{target}/{key}");
+        let is_alone = self.targets.all.len() == 1 && !key.starts_with(&format!("{target}/"));
+        Some(if is_alone { key.to_owned() } else { name })
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {

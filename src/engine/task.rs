@@ -196,9 +196,10 @@ impl Engine {
             true => Some(now.at),
             false => self.until(),
         };
+        let is_lasting = failure.is_lasting() && !self.may_be_too_new(key, &failure);
         let task = self.task(key);
         let wait = task.backoff.fail(failure.pause, now.chance);
-        let is_hopeless = until.is_some_and(|until| failure.is_lasting() || now.at + wait > until);
+        let is_hopeless = until.is_some_and(|until| is_lasting || now.at + wait > until);
         task.state = match is_hopeless {
             true => State::GivenUp,
             false => State::Waiting {
@@ -228,6 +229,16 @@ impl Engine {
                 retry_in,
             };
             self.notify(subject(key), news);
+        }
+    }
+
+    /// Whether the target may not yet know the toggle that this run has created there.
+    fn may_be_too_new(&self, key: Key, failure: &Failure) -> bool {
+        match key {
+            Key::Apply(toggle, Part::Environment(_) | Part::Metadata) => {
+                self.toggles[toggle].created && failure.is_status(404)
+            }
+            _ => false,
         }
     }
 }

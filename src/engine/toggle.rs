@@ -526,7 +526,7 @@ impl Engine {
             return Some(Decision::Doubtful);
         }
         let name = self.config.name_of(id);
-        let held = held_back(limit?, removals.as_deref(), desired.len(), &name);
+        let held = held_back(limit?, removals.as_deref(), desired.len(), name);
         held.map(Decision::Held)
     }
 

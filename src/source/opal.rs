@@ -3,6 +3,8 @@
 mod oauth;
 pub(super) mod report;
 
+use std::slice;
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -264,10 +266,9 @@ impl Opal {
     /// and with it our token.
     fn entry(&self, method: Method) -> Request<'_> {
         let url = format!("{}/{}", self.url.join(["callbacks"]), self.key);
-        Request {
-            secret: Some(&self.callback_authorization),
-            ..Request::new(method, url).authorized(self.authorization.as_ref())
-        }
+        Request::new(method, url)
+            .authorized(self.authorization.as_ref())
+            .redacting(slice::from_ref(&self.callback_authorization))
     }
 }
 
@@ -328,10 +329,8 @@ impl Source for Opal {
                 "headers": { "Authorization": self.callback_authorization.expose() },
             },
         });
-        let request = Request {
-            secret: Some(&self.callback_authorization),
-            ..self.request(Method::POST, ["callbacks"]).json(&entry)?
-        };
+        let request = self.request(Method::POST, ["callbacks"]).json(&entry)?;
+        let request = request.redacting(slice::from_ref(&self.callback_authorization));
         accepted(self.client.send(request)?).map(drop)
     }
 

@@ -121,7 +121,7 @@ impl LaunchDarkly {
     }
 
     fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        let answer = self.client.send(request)?;
+        let answer = self.client.send(request.redacting(&spec.secrets))?;
         match answer.status {
             200..=299 => Ok(answer),
             _ => Err(refusal_of(&answer, spec)),
@@ -143,17 +143,17 @@ impl LaunchDarkly {
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
-        self.read_with(id, &query_of(&self.spec(id)?.environments))
-    }
-
-    fn read_with(&self, id: ToggleId, query: &str) -> Result<Observed, Failure> {
         let spec = self.spec(id)?;
         let path = ["flags", &spec.proj_key, &spec.key];
-        match self.send(self.request(Method::GET, &path, query), spec) {
-            Ok(answer) => self.keep(id, answer.json()?).map(Observed::Present),
-            Err(failure) if failure.is_status(404) => Ok(Observed::Absent),
-            Err(failure) => Err(failure),
+        // A 404 can be about one of the environments: without these, it is about the flag.
+        for query in [query_of(&spec.environments), String::new()] {
+            match self.send(self.request(Method::GET, &path, &query), spec) {
+                Ok(answer) => return self.keep(id, answer.json()?).map(Observed::Present),
+                Err(failure) if failure.is_status(404) => {}
+                Err(failure) => return Err(failure),
+            }
         }
+        Ok(Observed::Absent)
     }
 
     fn spec(&self, id: ToggleId) -> Result<&Spec, Failure> {
@@ -235,13 +235,9 @@ impl LaunchDarkly {
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
-            // It was created a moment ago, or another instance of optoggles was faster; or the read got a
-            // 404 because an environment does not exist: then it is read in all that there are.
+            // It was created a moment ago, or another instance of optoggles was faster.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
-                Observed::Absent => match self.read_with(id, "")? {
-                    Observed::Absent => Ok(Applied::Found(Observed::Unknown)),
-                    there => Ok(Applied::Found(there)),
-                },
+                Observed::Absent => Ok(Applied::Found(Observed::Unknown)),
                 there => Ok(Applied::Found(there)),
             },
             Err(failure) => Err(failure),

@@ -97,6 +97,10 @@ impl RestApi {
         }
     }
 
+    fn send(&self, request: Request<'_>, toggle: &Toggle) -> Result<Answer, Failure> {
+        self.client.send(request.redacting(&toggle.secrets))
+    }
+
     /// Whether the server answers, without writing anything.
     fn reach(&self) -> Result<String, Failure> {
         if let (true, Some((_, toggle))) = (self.reads, self.all.toggles_at(self.id).next()) {
@@ -124,7 +128,7 @@ impl RestApi {
 
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
         let request = self.request(Method::GET, Some(&toggle.key));
-        let answer = self.client.send(request)?;
+        let answer = self.send(request, toggle)?;
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
@@ -154,7 +158,7 @@ impl RestApi {
                 (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
             }))?,
         };
-        accepted(self.client.send(request)?).map(|_| Applied::Done)
+        accepted(self.send(request, toggle)?).map(|_| Applied::Done)
     }
 
     fn create(&self, toggle: &Toggle) -> Result<Applied, Failure> {
@@ -163,7 +167,7 @@ impl RestApi {
             spec: &toggle.spec,
         };
         let request = self.request(Method::POST, None).json(&body)?;
-        let answer = self.client.send(request)?;
+        let answer = self.send(request, toggle)?;
         if answer.status == 409 {
             return Ok(Applied::Found(match self.reads {
                 true => Observed::Unknown,

@@ -304,7 +304,7 @@ impl Row {
             key: toggle.key.clone(),
             target: config.targets[toggle.target].id.clone(),
             environments: environments.collect(),
-            name: config.name_of(id),
+            name: config.name_of(id).to_owned(),
             verdict,
             users,
             added: change.map(|change| change.added.len()).or(same),

@@ -316,6 +316,7 @@ fn as_json(text: &str) -> Value {
         catalog: &catalog(),
         groups: &[],
         problems: Vec::new(),
+        brought_in: Vec::new(),
     };
     let root = Section::new(tree.get_ref(), Place::default());
     Value::Object(object(&mut cx, &root, Free::Spec).unwrap())

@@ -221,10 +221,7 @@ fn each_toggle_has_its_target_and_toggles_of_several_share_a_rule() {
     let toggles = config.toggles.iter().map(|it| (it.target, it.rule));
     assert_eq!(toggles.collect::<Vec<_>>(), [(1, 0), (0, 0)]);
     assert_eq!(config.rules.len(), 1);
-    assert_eq!(
-        (config.name_of(0), config.name_of(1)),
-        ("ld/us".into(), "shop/us".into())
-    );
+    assert_eq!((config.name_of(0), config.name_of(1)), ("ld/us", "shop/us"));
     let tls = config.targets[0].settings.tls();
     assert_eq!(tls.identity.unwrap().key.expose(), PAIR.1);
     assert!(config.targets[1].settings.tls().ca.is_some());
@@ -282,35 +279,68 @@ fn a_rule_with_another_input_is_another_rule() {
     assert!(!format!("{:?}", config.rules).contains(SECRET));
 }
 
-fn only(names: &[&str]) -> Result<Vec<String>, String> {
+fn of_two_targets() -> Config {
     let toggle = |target: &str, key: &str| {
         format!("[[toggles]]\nkey = \"{key}\"\ntarget = \"{target}\"\nus_users\n")
     };
     let target =
         |id: &str| format!("[[targets]]\nid = \"{id}\"\ntype = \"flagd\"\npath = \"{id}.json\"\n");
-    let text = target("a") + &target("b") + &toggle("a", "us") + &toggle("b", "us");
-    let config = read(&with_targets(&(text + &toggle("b", "x/us-tax"))));
+    let toggles = [("a", "us"), ("b", "us"), ("b", "a/us"), ("b", "x/us-tax")];
+    let toggles = toggles.map(|(id, key)| toggle(id, key)).concat();
+    read(&with_targets(&(target("a") + &target("b") + &toggles)))
+}
+
+/// The names of the toggles that are left, where each of these may be that of several, or of one alone.
+fn only(config: Config, names: &[&str], one_each: bool) -> Result<Vec<String>, String> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let config = config.only(&names)?;
-    let ids = config
-        .toggles
-        .iter()
-        .map(|it| &*config.targets[it.target].id);
-    let keys = ids.zip(&config.toggles);
-    Ok(keys.map(|(id, it)| format!("{id}/{}", it.key)).collect())
+    let config = config.only(&names, one_each)?;
+    let ids = 0..config.toggles.len();
+    Ok(ids.map(|id| config.name_of(id).to_owned()).collect())
 }
 
 #[test]
-fn a_toggle_can_be_named_with_its_target_or_by_a_key_of_several() {
-    assert_eq!(only(&["us"]).unwrap(), ["a/us", "b/us"]);
-    assert_eq!(only(&["b/us"]).unwrap(), ["b/us"]);
-    assert_eq!(only(&["x/us-tax", "a/us"]).unwrap(), ["a/us", "b/x/us-tax"]);
+fn a_toggle_is_named_with_its_target_or_by_its_key_and_keeps_its_name_alone() {
+    for (names, expected) in [
+        (&["us"][..], &["a/us", "b/us"][..]),
+        (&["b/us"], &["b/us"]),
+        (&["a/us"], &["a/us"]),
+        (&["b/a/us"], &["b/a/us"]),
+        (&["x/us-tax", "a/us"], &["a/us", "b/x/us-tax"]),
+        (&[], &["a/us", "b/us", "b/a/us", "b/x/us-tax"]),
+    ] {
+        assert_eq!(only(of_two_targets(), names, false).unwrap(), expected);
+    }
     for (name, hint) in [
-        ("other", "it has: a/us, b/us, b/x/us-tax"),
+        ("other", "it has: a/us, b/us, b/a/us, b/x/us-tax"),
         ("b/x/us-tx", "did you mean `b/x/us-tax`?"),
         ("x/us-tx", "did you mean `x/us-tax`?"),
     ] {
         let expected = format!("the configuration has no toggle `{name}`: {hint}");
-        assert_eq!(only(&[name]), Err(expected));
+        assert_eq!(only(of_two_targets(), &[name], false), Err(expected));
+    }
+}
+
+#[test]
+fn a_key_of_several_targets_cannot_name_one() {
+    let only = |names| only(of_two_targets(), names, true);
+    assert_eq!(only(&["x/us-tax", "a/us"]).unwrap(), ["a/us", "b/x/us-tax"]);
+    let expected = "the toggle `us` is at several targets: write one of a/us, b/us\n\
+                    the configuration has no toggle `other`: it has: a/us, b/us, b/a/us, b/x/us-tax";
+    assert_eq!(only(&["us", "a/us", "other"]), Err(expected.to_owned()));
+}
+
+#[test]
+fn a_key_at_the_only_target_that_looks_like_a_name_with_a_target_is_told_apart() {
+    let config = || {
+        let toggle = |key: &str| format!("[[toggles]]\nkey = \"{key}\"\nus_users\n");
+        let target = "[target]\ntype = \"flagd\"\npath = \"flags.json\"\n".to_owned();
+        read(&with_targets(
+            &(target + &toggle("us") + &toggle("flagd/us")),
+        ))
+    };
+    let all = ["us", "flagd/flagd/us"];
+    assert_eq!(only(config(), &[], true).unwrap(), all);
+    for (name, expected) in [("us", "us"), ("flagd/us", "us"), (all[1], all[1])] {
+        assert_eq!(only(config(), &[name], true).unwrap(), [expected]);
     }
 }

@@ -33,11 +33,11 @@ pub(super) fn access(
     // As OPAL does it: id and secret are not encoded as a form first (RFC 6749, 2.3.1). What lets OPAL
     // in lets us in.
     let basic = address::basic(client_id, client_secret);
-    let secret = Secret::new(client_secret);
+    let secrets = [Secret::new(client_secret)];
     let form = b"grant_type=client_credentials".to_vec();
     let request = Request {
         body: Some(Body::whole("application/x-www-form-urlencoded", form)),
-        secret: Some(&secret),
+        secrets: &secrets,
         ..Request::new(Method::POST, url(server)?).authorized(Some(&basic))
     };
     let granted = client.send(request).and_then(|answer| match answer.status {

@@ -12,9 +12,11 @@ use crate::users::Users;
 fn toggle(key: &str) -> Toggle {
     Toggle {
         key: key.to_owned(),
+        name: key.to_owned(),
         target: 0,
         rule: 0,
         spec: Map::new(),
+        secrets: Vec::new(),
         max_removal: crate::config::MaxRemoval::Off,
     }
 }

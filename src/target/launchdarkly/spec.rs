@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::{self, Form, Key, Rule, Toggle, ValueKind};
+use crate::secret::Secret;
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -73,6 +74,9 @@ pub(super) struct Spec {
     pub(super) environments: Vec<String>,
     pub(super) description: Option<String>,
     pub(super) tags: Option<Vec<String>>,
+    /// What references brought in: it is redacted in LaunchDarkly's words.
+    #[serde(skip)]
+    pub(super) secrets: Vec<Secret>,
 }
 
 impl Spec {
@@ -87,6 +91,7 @@ impl Spec {
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
         spec.key = toggle.key.clone();
+        spec.secrets = toggle.secrets.clone();
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();

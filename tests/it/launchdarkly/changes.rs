@@ -1,7 +1,8 @@
 //! From a change of the policy to the flags.
 
 use super::*;
-use crate::support::launchdarkly::Target;
+use crate::support::Fault;
+use crate::support::launchdarkly::{Target, refusal};
 
 #[test]
 fn a_new_flag_is_on_for_exactly_the_users_of_the_rule_in_the_listed_environments() {
@@ -85,12 +86,21 @@ fn a_flag_that_is_not_seen_right_after_it_was_created_is_no_obstacle() {
     let flags = Flags::of(&["us"]).build();
     flags.opa.allow("us", &["ann"]);
     flags.platform().unseen_reads = 2;
-    flags.launchdarkly.http.next(
-        1,
-        "PATCH *",
-        crate::support::Fault::Answer(crate::support::launchdarkly::refusal(409, "try again")),
-    );
+    let again = Fault::Answer(refusal(409, "try again"));
+    flags.launchdarkly.http.next(1, "PATCH *", again);
     flags.sync(&[]).exits(0);
+    assert!(flags.is_on_for("us", &["ann"], &["eve"]));
+}
+
+#[test]
+fn a_flag_that_cannot_be_changed_right_after_it_was_created_is_tried_again() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.platform().unseen_reads = 2;
+    let unknown = Fault::Answer(refusal(404, "Unknown feature flag key"));
+    flags.launchdarkly.http.next(3, "PATCH *", unknown);
+    let output = flags.sync(&[]).exits(0);
+    output.reports("us +1 1 user created");
     assert!(flags.is_on_for("us", &["ann"], &["eve"]));
 }
 

@@ -114,13 +114,31 @@ fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
 
 #[test]
 fn a_dry_run_shows_what_would_change_in_the_other_environments() {
-    let flags = GONE.flags(0);
-    flags.opa.allow("us", &["ann"]);
-    let output = flags.sync(&["--dry-run"]).exits(1);
-    let start = "us users would be updated, failed: environment deleted: the project default has";
-    let output = output.reports_start(start);
-    output.says("  deleted: failed\n  production: -1 would be updated\n");
-    assert!(flags.is_on_for("us", &["ann", "bob"], &[]));
+    for strict in [false, true] {
+        let flags = Wrong { strict, ..GONE }.flags(0);
+        flags.opa.allow("us", &["ann"]);
+        let output = flags.sync(&["--dry-run"]).exits(1);
+        let start =
+            "us users would be updated, failed: environment deleted: the project default has";
+        let output = output.reports_start(start);
+        output.says("  deleted: failed\n  production: -1 would be updated\n");
+        assert!(flags.is_on_for("us", &["ann", "bob"], &[]));
+    }
+}
+
+#[test]
+fn a_flag_that_exists_is_kept_by_a_token_that_may_create_none() {
+    for (wrong, flags) in all() {
+        let refused = Fault::Answer(refusal(403, "no createFlag"));
+        flags.launchdarkly.http.always("POST *", refused);
+        flags.opa.allow("us", &["ann"]);
+        let start = format!(
+            "us users updated, failed: environment {}: ",
+            wrong.environment
+        );
+        flags.sync(&[]).exits(1).reports_start(&start);
+        assert!(flags.is_on_for("us", &["ann"], &["bob"]));
+    }
 }
 
 #[test]

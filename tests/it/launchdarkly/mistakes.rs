@@ -60,3 +60,15 @@ fn a_flag_that_is_archived_or_not_boolean_is_named_and_left_alone_and_hinders_no
         assert!(flags.is_on_for("tax", &["bob"], &["ann"]));
     }
 }
+
+#[test]
+fn what_a_reference_brings_into_a_spec_is_not_repeated_after_launchdarkly() {
+    let spec = "name = \"${NAME}\"\nproj_key = \"default\"\nenvironments = [\"test\"]";
+    let mut flags = Flags::of(&["us"]).spec(spec).build();
+    let name = "name-of-the-tests-44d0";
+    flags.program.set_env("NAME", name);
+    flags.stage.add_secret(name);
+    let refused = Fault::Answer(refusal(400, format!("Invalid name {name}")));
+    flags.launchdarkly.http.always("POST *", refused);
+    fails_with(&flags, &["Invalid name [redacted]"]);
+}

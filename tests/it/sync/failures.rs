@@ -73,6 +73,22 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
+fn a_toggle_that_is_not_found_right_after_it_was_created_is_tried_again_until_the_timeout() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let patch = patch_of("us");
+    world.store.http.next(2, &patch, Fault::status(404));
+    world.sync(&[]).exits(0);
+    assert!(world.store.has("us", &["ann"]));
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.store.http.always(&patch, Fault::status(404));
+    world.sync(&["--timeout", "2s"]).exits(1);
+    // At once, after 0.5 s, and after another second.
+    assert_eq!(world.updates("us"), 3);
+}
+
+#[test]
 fn a_retry_that_the_target_asks_for_too_late_is_not_waited_for() {
     let world = world_of(&[503]);
     let start = Instant::now();

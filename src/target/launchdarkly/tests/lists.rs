@@ -15,9 +15,11 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
     let spec = json!({ "name": "US", "proj_key": "default", "environments": [PRODUCTION] });
     let toggle = |key: &&str| Toggle {
         key: (*key).to_owned(),
+        name: (*key).to_owned(),
         target: 0,
         rule: 0,
         spec: spec.as_object().unwrap().clone(),
+        secrets: Vec::new(),
         max_removal: crate::config::MaxRemoval::Off,
     };
     let mut config = configured(&format!(
