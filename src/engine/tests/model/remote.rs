@@ -261,10 +261,16 @@ impl Remote {
         });
     }
 
-    /// A request has failed.
-    pub(super) fn forget(&mut self, job: &Job) {
-        if let Job::Apply(_, edits) = job {
-            edits.iter().for_each(|edit| self.know_nothing(edit));
+    /// A request has failed, and this was known when it was made: a read that is not heard changes nothing.
+    pub(super) fn forget(&mut self, job: &Job, known: &Known) {
+        match job {
+            Job::Apply(_, edits) => edits.iter().for_each(|edit| self.know_nothing(edit)),
+            Job::Read(_, ids) => {
+                self.known.retain(|(id, _), _| !ids.contains(id));
+                let before = known.iter().filter(|((id, _), _)| ids.contains(id));
+                self.known.extend(before.map(|(place, users)| (*place, users.clone())));
+            }
+            _ => {}
         }
     }
 

@@ -221,7 +221,7 @@ impl World {
             (None, Some(answer)) => answer,
             (failure, _) => {
                 let failure = failure.unwrap_or_else(|| unreachable!());
-                self.remote.forget(&flight.job);
+                self.remote.forget(&flight.job, &flight.known);
                 Answer {
                     done: refuse(&flight.job, failure),
                     moment: self.now,
