@@ -178,22 +178,21 @@ impl Engine {
         let environments: Vec<EnvironmentView> =
             toggle.environments.iter().map(environment).collect();
         let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
-        let is_failing = environments.iter().any(|it| it.state == State::Failing);
-        let is_held = environments.iter().any(|it| it.state == State::Held);
-        let is_done = toggle.described
-            && !toggle.is_running()
-            && environments.iter().all(|it| it.state == State::InSync);
-        if toggle.is_late && troubles.is_empty() && !is_failing && !is_held {
+        let has = |state| environments.iter().any(|it| it.state == state);
+        if toggle.is_late && troubles.is_empty() && !has(State::Failing) && !has(State::Held) {
             let failure = Failure::new(Kind::Late, "the change has not arrived in time");
             troubles.push(Trouble::first(Operation::Update, failure));
         }
-        let state = if is_held {
-            State::Held
-        } else if !troubles.is_empty() || is_failing {
+        let state = if !troubles.is_empty() || has(State::Failing) {
             State::Failing
+        } else if has(State::Held) {
+            State::Held
         } else if desired.is_none() {
             State::Waiting
-        } else if is_done {
+        } else if toggle.described
+            && !toggle.is_running()
+            && environments.iter().all(|it| it.state == State::InSync)
+        {
             State::InSync
         } else {
             State::Syncing

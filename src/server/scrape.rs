@@ -25,7 +25,7 @@ const TOGGLE_GAUGES: [ToggleGauge; 4] = [
     ),
     (
         "optoggles_toggle_held",
-        "Whether max_removal holds a change of a toggle back.",
+        "Whether max_removal holds a change of a toggle back, and nothing of it fails.",
         |row| Some(flag(row.state == State::Held)),
     ),
     (
