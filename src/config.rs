@@ -193,14 +193,9 @@ pub(crate) struct Toggle {
 }
 
 impl fmt::Debug for Toggle {
-    /// Leaves the values of `spec` out: interpolation can bring secrets there.
+    /// Leaves `spec` out: interpolation can bring secrets there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Toggle")
-            .field("key", &self.key)
-            .field("target", &self.target)
-            .field("rule", &self.rule)
-            .field("spec", &self.spec.keys().collect::<Vec<_>>())
-            .finish()
+        write!(f, "Toggle({} at target {})", self.key, self.target)
     }
 }
 
@@ -235,11 +230,7 @@ impl MaxRemoval {
 
     /// Whether everybody may be removed, however many these are.
     pub(crate) fn allows_everybody(self) -> bool {
-        match self {
-            MaxRemoval::Percent(percent) => percent >= 100.0,
-            MaxRemoval::Off => true,
-            MaxRemoval::Unset | MaxRemoval::Users(_) => false,
-        }
+        self.allows(FROM, FROM, 0)
     }
 }
 
@@ -350,13 +341,7 @@ fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
 impl Target {
     /// Where it is; with which credentials it is asked does not matter.
     pub(crate) fn place(&self) -> String {
-        let (key, settings) = (self.kind.place, &self.settings);
-        let place = match (settings.address(key), settings.path(key)) {
-            (Ok(address), _) => address.spelled_alike().to_string(),
-            (_, path) => path
-                .map(|path| path.display().to_string())
-                .unwrap_or_default(),
-        };
+        let place = self.settings.place(self.kind.place).unwrap_or_default();
         format!("{} {place}", self.kind.peer.name)
     }
 }

@@ -210,6 +210,11 @@ impl PeerType {
     pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
         self.keys.iter().copied().flatten()
     }
+
+    /// The key of what is read instead of OPA.
+    pub(super) fn input(&self) -> Option<&'static Key> {
+        self.keys().find(|key| matches!(key.kind, ValueKind::Input))
+    }
 }
 
 /// What the configuration has to know of a type of target beside that.

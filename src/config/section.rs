@@ -166,7 +166,7 @@ impl<'t> Section<'t> {
         peer: &str,
         types: &[&'static PeerType],
     ) -> Option<&'static PeerType> {
-        let named = self.get("type").and_then(|read| read.text.clone());
+        let named = self.text("type");
         let is_named = |peer: &&&PeerType| named.as_ref().is_some_and(|it| it.value == peer.name);
         let Some(found) = types.iter().find(is_named) else {
             if let Some(named) = &named {
@@ -266,6 +266,10 @@ impl<'t> Section<'t> {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Read> {
         self.read.get(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<Text> {
+        self.get(name)?.text.clone()
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Read> {
@@ -395,6 +399,15 @@ impl Settings {
         headers: Headers -> [(String, Secret)];
         path: Path -> Path;
         json: Json -> Value;
+    }
+
+    /// The value of a key that says where something is, in one spelling for all of a place.
+    pub(super) fn place(&self, key: &str) -> Option<String> {
+        match self.0.get(key)? {
+            Setting::Address(address) => Some(address.spelled_alike().to_string()),
+            Setting::Path(path) => Some(path.display().to_string()),
+            _ => None,
+        }
     }
 
     #[cfg(test)]
