@@ -339,6 +339,14 @@ fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
 }
 
 impl Target {
+    /// Whether a toggle of one is that of the other too: with other credentials, the same place can be another
+    /// account.
+    fn overwrites(&self, other: &Target) -> bool {
+        let place = |it: &Target| it.settings.place(it.kind.place);
+        let is_same_place = place(self).is_some() && self.place() == other.place();
+        is_same_place && self.settings.credentials() == other.settings.credentials()
+    }
+
     /// Where it is; with which credentials it is asked does not matter.
     pub(crate) fn place(&self) -> String {
         let place = self.settings.place(self.kind.place).unwrap_or_default();

@@ -224,6 +224,8 @@ pub(crate) struct TargetType {
     pub(crate) place: &'static str,
     /// What the key of a toggle has to be.
     pub(crate) toggle_key: Option<&'static Form>,
+    /// The key of `spec` that names the part of the target in which there is one toggle of a key.
+    pub(crate) scope: Option<&'static str>,
     pub(crate) spec: Spec,
     /// Where a toggle is no longer kept after a reload, such as `the project x`.
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
@@ -422,8 +424,10 @@ const TYPE_OF_TARGET: Key = Key::required("type", ValueKind::Text, "\"restapi\""
     .says("The type of the target.");
 
 pub(crate) const EVERY_TOGGLE: &[Key] = &[
-    Key::required("key", ValueKind::Filled, "\"my-feature\"")
-        .says("The toggle's key at the target. It is unique there."),
+    Key::required("key", ValueKind::Filled, "\"my-feature\"").says(
+        "The toggle's key at the target. It is unique there, and also among targets at the same \
+             place: for `launchdarkly`, in the same project.",
+    ),
     Key {
         need: Need::Optional,
         ..NAMED_TARGET

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -405,9 +405,22 @@ impl Settings {
     pub(super) fn place(&self, key: &str) -> Option<String> {
         match self.0.get(key)? {
             Setting::Address(address) => Some(address.spelled_alike().to_string()),
-            Setting::Path(path) => Some(path.display().to_string()),
+            Setting::Path(path) => {
+                let parts = path.components().filter(|part| *part != Component::CurDir);
+                Some(parts.collect::<PathBuf>().display().to_string())
+            }
             _ => None,
         }
+    }
+
+    /// What says who asks.
+    pub(super) fn credentials(&self) -> Vec<Setting> {
+        let credentials = self.0.values().filter_map(|setting| match setting {
+            Setting::Secret(_) | Setting::Headers(_) => Some(setting.clone()),
+            Setting::Address(address) => address.authorization().cloned().map(Setting::Secret),
+            _ => None,
+        });
+        credentials.collect()
     }
 
     #[cfg(test)]

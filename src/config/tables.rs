@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde_json::Value;
 use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
@@ -107,7 +108,8 @@ struct Tables {
     names_targets: bool,
     /// That of the file.
     max_removal: MaxRemoval,
-    toggles: HashMap<(TargetId, String), Place>,
+    /// By their keys: the target of each, its scope there, and its place in the file.
+    toggles: HashMap<String, Vec<(TargetId, Option<Value>, Place)>>,
     rules: Vec<Rule>,
     rule_ids: HashMap<Rule, RuleId>,
 }
@@ -236,7 +238,11 @@ impl Tables {
         }
         let spec = values::spec(cx, node, kind);
         if let (Some(key), Some(target)) = (&key, target) {
-            self.report_twin(cx, key, target);
+            let scope = kind.and_then(|kind| match kind.scope {
+                None => Some(Value::Null),
+                Some(name) => spec.as_ref()?.get(name).cloned(),
+            });
+            self.report_twin(cx, key, target, scope);
         }
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
@@ -264,16 +270,28 @@ impl Tables {
         only
     }
 
-    /// Reports a toggle that has the same key at the same target as another one.
-    fn report_twin(&mut self, cx: &mut Context, key: &Text, target: TargetId) {
-        let known = (target, key.value.clone());
-        if let Some(first) = self.toggles.get(&known) {
-            let message = format!("duplicate toggle key {}", key.quoted());
+    /// Reports a toggle that another one would overwrite: it has the same key at the same target, or at
+    /// another one at the same place.
+    fn report_twin(&mut self, cx: &mut Context, key: &Text, id: TargetId, scope: Option<Value>) {
+        let toggles = self.toggles.entry(key.value.clone()).or_default();
+        let target = self.targets[id].as_ref();
+        let is_place_of = |other: TargetId| {
+            let targets = target.zip(self.targets[other].as_ref());
+            targets.is_some_and(|(one, other)| one.overwrites(other))
+        };
+        let twin = toggles.iter().find(|(other, other_scope, _)| {
+            *other == id || (scope.is_some() && scope == *other_scope && is_place_of(*other))
+        });
+        if let Some((other, _, first)) = twin {
+            let why = match *other == id {
+                true => "",
+                false => ": both targets are at the same place",
+            };
+            let message = format!("duplicate toggle key {}{why}", key.quoted());
             let help = "give it another key, or remove one of the two toggles";
             cx.duplicate("duplicate-key", &key.place, first, message, help);
-        } else {
-            self.toggles.insert(known, key.place.clone());
         }
+        toggles.push((id, scope, key.place.clone()));
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {
