@@ -14,7 +14,7 @@ use super::task::{Task, Trouble};
 use super::toggle::{Environment, Existence};
 use super::{Engine, Key, Mode, Subject, Timer};
 
-/// What a single pass did about a toggle, or would do: serialized, as `--format json` has it.
+/// What a single pass did about a toggle, or would do. Serialized, it is what `sync --format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
     pub(crate) result: Verdict,
@@ -108,8 +108,8 @@ impl Sent {
     }
 }
 
-/// The state of a source, a target, a toggle, one of its environments, or everything. Of those of a toggle's
-/// environments, the last one is that of the toggle.
+/// The state of a source, a target, a toggle, one of its environments, or everything. A toggle has the worst
+/// state of its environments: the last one here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -415,7 +415,7 @@ pub(crate) enum Cause {
     Reload,
 }
 
-/// Each in its own words, in the log as in JSON.
+/// They print the words that they have in JSON.
 macro_rules! in_words {
     ($($name:ident)*) => {
         $(impl fmt::Display for $name {
