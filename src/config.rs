@@ -224,14 +224,9 @@ pub(crate) struct Toggle {
 }
 
 impl fmt::Debug for Toggle {
-    /// Leaves the values of `spec` out: interpolation can bring secrets there.
+    /// Leaves `spec` out: interpolation can bring secrets there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Toggle")
-            .field("key", &self.key)
-            .field("target", &self.target)
-            .field("rule", &self.rule)
-            .field("spec", &self.spec.keys().collect::<Vec<_>>())
-            .finish()
+        write!(f, "Toggle({} at target {})", self.key, self.target)
     }
 }
 
@@ -266,11 +261,7 @@ impl MaxRemoval {
 
     /// Whether everybody may be removed, however many these are.
     pub(crate) fn allows_everybody(self) -> bool {
-        match self {
-            MaxRemoval::Percent(percent) => percent >= 100.0,
-            MaxRemoval::Off => true,
-            MaxRemoval::Unset | MaxRemoval::Users(_) => false,
-        }
+        self.allows(FROM, FROM, 0)
     }
 }
 
@@ -379,15 +370,17 @@ pub(crate) fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>
 }
 
 impl Target {
+    /// Whether a toggle of one is that of the other too: with other credentials, the same place can be another
+    /// account.
+    fn overwrites(&self, other: &Target) -> bool {
+        let place = |it: &Target| it.settings.place(it.kind.place);
+        let is_same_place = place(self).is_some() && self.place() == other.place();
+        is_same_place && self.settings.credentials() == other.settings.credentials()
+    }
+
     /// Where it is; with which credentials it is asked does not matter.
     pub(crate) fn place(&self) -> String {
-        let (key, settings) = (self.kind.place, &self.settings);
-        let place = match (settings.address(key), settings.path(key)) {
-            (Ok(address), _) => address.spelled_alike().to_string(),
-            (_, path) => path
-                .map(|path| path.display().to_string())
-                .unwrap_or_default(),
-        };
+        let place = self.settings.place(self.kind.place).unwrap_or_default();
         format!("{} {place}", self.kind.peer.name)
     }
 }

@@ -21,7 +21,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use task::{Moment, Trouble};
 pub(crate) use view::{
-    Cause, EnvironmentOutcome, EnvironmentView, Named, News, Notice, Sent, State, TargetView, View,
+    Cause, Counts, EnvironmentOutcome, EnvironmentView, News, Notice, Outcome, Sent, State,
+    TargetView, Verdict, View,
 };
 
 use crate::config::Config;

@@ -70,18 +70,10 @@ pub(crate) struct ToggleRow {
     pub(crate) next_retry: Option<Time>,
     /// Empty at a target without environments.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) environments: Vec<EnvironmentRow>,
+    pub(crate) environments: Vec<EnvironmentView>,
     /// With its target, if there are several.
     #[serde(skip)]
     pub(crate) name: String,
-}
-
-/// A toggle in one of its environments.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct EnvironmentRow {
-    pub(crate) name: String,
-    pub(crate) state: State,
-    pub(crate) last_error: Option<String>,
 }
 
 /// Shown as RFC 3339, in UTC.
@@ -249,31 +241,17 @@ impl ToggleRow {
         self.state = toggle.state;
         self.users = toggle.users;
         self.last_success = now.time(toggle.last_success);
-        let environments = toggle.environments.iter();
-        let failing = environments.filter_map(EnvironmentRow::error);
+        let failing = toggle.environments.iter().filter_map(|it| {
+            let error = it.last_error.clone()?;
+            Some(match &*it.name {
+                "" => error,
+                name => format!("environment {name}: {error}"),
+            })
+        });
         self.last_error = joined(toggle.troubles.iter().map(Trouble::reason).chain(failing));
         self.next_retry = now.time(toggle.next_retry);
-        let named = toggle.environments.iter().filter(|it| !it.name.is_empty());
-        self.environments = named.map(EnvironmentRow::of).collect();
-    }
-}
-
-impl EnvironmentRow {
-    fn of(environment: &EnvironmentView) -> EnvironmentRow {
-        EnvironmentRow {
-            name: environment.name.clone(),
-            state: environment.state,
-            last_error: environment.trouble.as_ref().map(Trouble::reason),
-        }
-    }
-
-    /// What fails there, with the name of the environment.
-    fn error(environment: &EnvironmentView) -> Option<String> {
-        let reason = environment.trouble.as_ref()?.reason();
-        Some(match &*environment.name {
-            "" => reason,
-            name => format!("environment {name}: {reason}"),
-        })
+        self.environments.clone_from(&toggle.environments);
+        self.environments.retain(|it| !it.name.is_empty());
     }
 }
 
@@ -319,31 +297,7 @@ impl fmt::Display for Time {
     }
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Ok => "ok",
-            State::Starting => "starting",
-            State::Connecting => "connecting",
-            State::Connected => "connected",
-            State::NotReady => "not ready",
-            State::Paused => "paused",
-            State::Waiting => "waiting",
-            State::Syncing => "syncing",
-            State::InSync => "in sync",
-            State::Held => "held",
-            State::Failing => "failing",
-        })
-    }
-}
-
 impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::Toggle;
 use super::interpolate::is_identifier;
 use super::mask::Show;
@@ -210,6 +212,11 @@ impl PeerType {
     pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
         self.keys.iter().copied().flatten()
     }
+
+    /// The key of what is read instead of OPA.
+    pub(super) fn input(&self) -> Option<&'static Key> {
+        self.keys().find(|key| matches!(key.kind, ValueKind::Input))
+    }
 }
 
 /// What the configuration has to know of a type of target beside that.
@@ -219,6 +226,8 @@ pub(crate) struct TargetType {
     pub(crate) place: &'static str,
     /// What the key of a toggle has to be.
     pub(crate) toggle_key: Option<&'static Form>,
+    /// Whether toggles of the same key with these `spec`s have any environment in common.
+    pub(crate) is_same_toggle: fn(&Map<String, Value>, &Map<String, Value>) -> bool,
     pub(crate) spec: Spec,
     /// Where a toggle is no longer kept after a reload, such as `the project x`.
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
@@ -417,8 +426,10 @@ const TYPE_OF_TARGET: Key = Key::required("type", ValueKind::Text, "\"restapi\""
     .says("The type of the target.");
 
 pub(crate) const EVERY_TOGGLE: &[Key] = &[
-    Key::required("key", ValueKind::Filled, "\"my-feature\"")
-        .says("The toggle's key at the target. It is unique there."),
+    Key::required("key", ValueKind::Filled, "\"my-feature\"").says(
+        "The toggle's key at the target. It is unique there, and also among targets at the same \
+             place: for `launchdarkly`, in the same project.",
+    ),
     Key {
         need: Need::Optional,
         ..NAMED_TARGET

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -168,7 +168,7 @@ impl<'t> Section<'t> {
         peer: &str,
         types: &[&'static PeerType],
     ) -> Option<&'static PeerType> {
-        let named = self.get("type").and_then(|read| read.text.clone());
+        let named = self.text("type");
         let is_named = |peer: &&&PeerType| named.as_ref().is_some_and(|it| it.value == peer.name);
         let Some(found) = types.iter().find(is_named) else {
             if let Some(named) = &named {
@@ -268,6 +268,10 @@ impl<'t> Section<'t> {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Read> {
         self.read.get(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<Text> {
+        self.get(name)?.text.clone()
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<Read> {
@@ -397,6 +401,28 @@ impl Settings {
         headers: Headers -> [(String, Secret)];
         path: Path -> Path;
         json: Json -> Value;
+    }
+
+    /// The value of a key that says where something is, in one spelling for all of a place.
+    pub(super) fn place(&self, key: &str) -> Option<String> {
+        match self.0.get(key)? {
+            Setting::Address(address) => Some(address.spelled_alike().to_string()),
+            Setting::Path(path) => {
+                let parts = path.components().filter(|part| *part != Component::CurDir);
+                Some(parts.collect::<PathBuf>().display().to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// What says who asks.
+    pub(super) fn credentials(&self) -> Vec<Setting> {
+        let credentials = self.0.values().filter_map(|setting| match setting {
+            Setting::Secret(_) | Setting::Headers(_) => Some(setting.clone()),
+            Setting::Address(address) => address.authorization().cloned().map(Setting::Secret),
+            _ => None,
+        });
+        credentials.collect()
     }
 
     #[cfg(test)]

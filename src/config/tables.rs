@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::mem;
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{
-    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, Key, NAMED_TARGET, Need, ONLY_TARGET,
-    POLICY, PeerType, SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY,
-    ValueKind, is_id, package_parts,
+    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, NAMED_TARGET, Need, ONLY_TARGET, POLICY,
+    SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY, is_id,
+    package_parts,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
@@ -75,8 +76,8 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     // That these are missing is said in other words.
     root.missing.clear();
     let mut tables = Tables::default();
-    let sources = tables.sources(&root, cx);
-    let targets = tables.targets(&root, cx);
+    tables.sources(&root, cx);
+    tables.targets(&root, cx);
     if let Some(Setting::MaxRemoval(limit)) = root.get("max_removal").map(|read| &read.setting) {
         tables.max_removal = *limit;
     }
@@ -88,8 +89,8 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         resync_interval: Some(interval).filter(|interval| !interval.is_zero()),
         http_timeout: *settings.duration("http_timeout").ok()?,
         concurrency: *settings.number("concurrency").ok()?,
-        sources,
-        targets,
+        sources: tables.sources.into_iter().flatten().collect(),
+        targets: tables.targets.into_iter().flatten().collect(),
         rules: tables.rules,
         toggles,
     })
@@ -98,19 +99,19 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
 /// What was read so far that other tables refer to.
 #[derive(Default)]
 struct Tables {
-    sources: Ids,
-    /// The type of each source.
-    source_types: Vec<Option<&'static PeerType>>,
+    /// In the order of the file; none where the type is not known.
+    sources: Vec<Option<Source>>,
+    source_ids: Ids,
     /// Where the first source reads standard input.
     stdin: Option<Place>,
-    targets: Ids,
-    /// The type of each target.
-    target_types: Vec<Option<&'static TargetType>>,
+    targets: Vec<Option<Target>>,
+    target_ids: Ids,
     /// Whether each toggle has to name its target.
     names_targets: bool,
     /// That of the file.
     max_removal: MaxRemoval,
-    toggles: HashMap<(TargetId, String), Place>,
+    /// By their keys: the target of each, its `spec`, and its place in the file.
+    toggles: HashMap<String, Vec<(TargetId, Map<String, Value>, Place)>>,
     rules: Vec<Rule>,
     rule_ids: HashMap<Rule, RuleId>,
 }
@@ -125,36 +126,29 @@ struct Ids {
 }
 
 impl Tables {
-    fn sources(&mut self, root: &Section, cx: &mut Context) -> Vec<Source> {
+    fn sources(&mut self, root: &Section, cx: &mut Context) {
         let tables = root.tables(cx, &SOURCES).unwrap_or_else(|at| {
             let help =
                 "add a table `[[sources]]` with an `id`, a `url` and an `advertised_address`";
             cx.error("no-sources", &at, "no source is configured", help);
             Vec::new()
         });
-        let sources = tables.into_iter();
-        sources.filter_map(|table| self.source(table, cx)).collect()
-    }
-
-    fn source(&mut self, mut section: Section, cx: &mut Context) -> Option<Source> {
-        section.read(cx, EVERY_SOURCE);
-        let id = section.get("id").and_then(|read| read.text.clone());
-        self.sources.add(cx, "source", id.clone());
-        let kind = section.read_type(cx, "source", &cx.catalog.sources);
-        self.source_types.push(kind);
-        let keys = kind.into_iter().flat_map(PeerType::keys);
-        for input in keys.filter(|key| matches!(key.kind, ValueKind::Input)) {
-            let read = section.get(input.name);
-            if let Some(read) = read.filter(|it| it.setting == Setting::Path("-".into())) {
+        for mut section in tables {
+            section.read(cx, EVERY_SOURCE);
+            let id = section.text("id");
+            let kind = section.read_type(cx, "source", &cx.catalog.sources);
+            let input = kind.and_then(|kind| section.get(kind.input()?.name));
+            if let Some(read) = input.filter(|it| it.setting == Setting::Path("-".into())) {
                 self.add_stdin(&read.place, cx);
             }
+            let settings = section.finish(cx);
+            self.sources.push(kind.map(|kind| Source {
+                id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
+                kind: kind.name,
+                settings,
+            }));
+            self.source_ids.add(cx, "source", id);
         }
-        let settings = section.finish(cx);
-        Some(Source {
-            id: id?.value,
-            kind: kind?.name,
-            settings,
-        })
     }
 
     fn add_stdin(&mut self, at: &Place, cx: &mut Context) {
@@ -168,7 +162,7 @@ impl Tables {
     }
 
     /// The targets, in one form or the other.
-    fn targets(&mut self, root: &Section, cx: &mut Context) -> Vec<Target> {
+    fn targets(&mut self, root: &Section, cx: &mut Context) {
         let (only, list) = (root.node(TARGET.name), root.node(TARGETS.name));
         if let (Some(only), Some(list)) = (&only, &list) {
             let mut places = [&only.place, &list.place];
@@ -178,52 +172,40 @@ impl Tables {
             let help = "write `[[targets]]` above each target, with an `id`";
             cx.duplicate("duplicate-target", second, first, message, help);
         }
-        let mut targets = Vec::new();
-        if let Some(node) = &only
-            && let Some(section) = cx.table(node, &TARGET.help())
-        {
-            targets.push(self.target(section, ONLY_TARGET, cx));
+        let mut tables = Vec::new();
+        if let Some(node) = &only {
+            tables.extend(cx.table(node, &TARGET.help()));
         }
-        let tables = match (&only, list) {
-            (Some(_), None) => Ok(Vec::new()),
-            _ => root.tables(cx, &TARGETS),
-        };
-        let tables = tables.unwrap_or_else(|at| {
-            let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
-            cx.error("no-target", &at, "no `[target]` is configured", help);
-            Vec::new()
-        });
+        if only.is_none() || list.is_some() {
+            tables.extend(root.tables(cx, &TARGETS).unwrap_or_else(|at| {
+                let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
+                cx.error("no-target", &at, "no `[target]` is configured", help);
+                Vec::new()
+            }));
+        }
         self.names_targets = only.is_none() && tables.len() > 1;
-        for table in tables {
-            targets.push(self.target(table, EVERY_TARGET, cx));
-        }
-        targets.into_iter().flatten().collect()
-    }
-
-    fn target(
-        &mut self,
-        mut section: Section,
-        common: &'static [Key],
-        cx: &mut Context,
-    ) -> Option<Target> {
-        section.read(cx, common);
         let types: Vec<_> = cx.catalog.targets.iter().map(|it| &it.peer).collect();
-        let peer = section.read_type(cx, "target", &types);
-        let mut targets = cx.catalog.targets.iter().copied();
-        let kind = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
-        self.target_types.push(kind);
-        // Not a setting: a target that only gets another id is the same.
-        let id = match common.first().is_some_and(|key| key.name == "id") {
-            true => section.take("id").and_then(|read| read.text),
-            false => kind.and_then(|_| section.get("type")?.text.clone()),
-        };
-        self.targets.add(cx, "target", id.clone());
-        Some(Target {
-            key: section.place.key.clone(),
-            settings: section.finish(cx),
-            id: id?.value,
-            kind: kind?,
-        })
+        for mut section in tables {
+            let is_only = section.place.key == TARGET.name;
+            section.read(cx, if is_only { ONLY_TARGET } else { EVERY_TARGET });
+            let peer = section.read_type(cx, "target", &types);
+            let mut targets = cx.catalog.targets.iter().copied();
+            let kind = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
+            // Not a setting: a target that only gets another id is the same.
+            let id = match is_only {
+                true => kind.and_then(|_| section.text("type")),
+                false => section.take("id").and_then(|read| read.text),
+            };
+            let key = section.place.key.clone();
+            let settings = section.finish(cx);
+            self.targets.push(kind.map(|kind| Target {
+                id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
+                key,
+                kind,
+                settings,
+            }));
+            self.target_ids.add(cx, "target", id);
+        }
     }
 
     fn toggles(&mut self, root: &Section, cx: &mut Context) -> Vec<Toggle> {
@@ -233,32 +215,21 @@ impl Tables {
             Vec::new()
         });
         let count = tables.len();
-        let toggles = tables.into_iter();
-        let toggles = toggles.filter_map(|table| self.toggle(table, cx)).collect();
-        for (ids, words) in [
-            (
-                &self.sources,
-                ["source", "unused-source", "in the `users_policy`"],
-            ),
-            (
-                &self.targets,
-                ["target", "unused-target", "as the `target`"],
-            ),
-        ] {
-            // A toggle for which it is not known may well use one that seems not to be used.
-            if count > 0 && ids.used.len() == count {
-                ids.warn_of_unused(cx, words);
-            }
-        }
+        let tables = tables.into_iter();
+        let toggles = tables.filter_map(|table| self.toggle(table, cx)).collect();
+        let words = ["source", "unused-source", "in the `users_policy`"];
+        self.source_ids.warn_of_unused(cx, count, words);
+        let words = ["target", "unused-target", "as the `target`"];
+        self.target_ids.warn_of_unused(cx, count, words);
         toggles
     }
 
     fn toggle(&mut self, mut section: Section, cx: &mut Context) -> Option<Toggle> {
         section.read(cx, EVERY_TOGGLE);
         let target = self.target_of(&mut section, cx);
-        let kind = target.and_then(|id| self.target_types[id]);
-        let key = section.get("key").and_then(|read| read.text.clone());
-        let key = key.and_then(|text| self.key(cx, &text, target));
+        let kind = target.and_then(|id| Some(self.targets[id].as_ref()?.kind));
+        let key = section.text("key");
+        let key = key.filter(|text| is_toggle_key(cx, text, kind));
         let users_policy = section.node("users_policy");
         let users_policy = users_policy.and_then(|node| self.users_policy(cx, &node));
         let node = section.node("spec");
@@ -270,12 +241,15 @@ impl Tables {
         cx.brought_in.clear();
         let spec = values::spec(cx, node, kind);
         let secrets = mem::take(&mut cx.brought_in);
+        if let (Some(key), Some(target)) = (&key, target) {
+            self.report_twin(cx, key, target, spec.as_ref());
+        }
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
         let (key, target) = (key?, target?);
         Some(Toggle {
-            name: self.name_of(&key, target)?,
-            key,
+            name: self.name_of(&key.value, target)?,
+            key: key.value,
             target,
             rule: self.rule_id(users_policy?),
             spec: spec?,
@@ -286,68 +260,73 @@ impl Tables {
 
     /// The target that a toggle names, else the only one.
     fn target_of(&mut self, section: &mut Section, cx: &mut Context) -> Option<TargetId> {
-        let target = if section.node("target").is_some() {
-            let named = section.get("target").and_then(|read| read.text.clone());
-            named.and_then(|text| self.targets.find(cx, ["target", "unknown-target"], &text))
-        } else if self.names_targets {
+        if section.node("target").is_some() {
+            let ids = &mut self.target_ids;
+            return ids.find(cx, ["target", "unknown-target"], section);
+        }
+        if self.names_targets {
             section.missing.push(&NAMED_TARGET);
-            None
-        } else {
-            Some(0).filter(|_| self.target_types.len() == 1)
-        };
-        self.targets.used.extend(target);
-        target
+            return None;
+        }
+        let only = Some(0).filter(|_| self.targets.len() == 1);
+        self.target_ids.used.extend(only);
+        only
     }
 
-    fn key(&mut self, cx: &mut Context, text: &Text, target: Option<TargetId>) -> Option<String> {
-        let key = &text.value;
-        if key.chars().any(char::is_control) || key.trim() != key {
-            let message = format!("{} is not a valid toggle key", text.quoted());
-            let help = "write one line without blanks around it: `key = \"my-feature\"`";
-            cx.error("invalid-key", &text.place, message, help);
-            return None;
-        }
-        let kind = target.and_then(|id| self.target_types[id]);
-        if let Some(form) = kind.and_then(|kind| kind.toggle_key)
-            && !(form.is_met)(key)
-        {
-            let message = format!("{} is not a valid {}", text.quoted(), form.what);
-            let help = format!("it consists of {}: write `key = \"my-feature\"`", form.of);
-            cx.error(form.code, &text.place, message, help);
-        }
-        let known = (target?, key.clone());
-        if let Some(first) = self.toggles.get(&known) {
-            let message = format!("duplicate toggle key {}", text.quoted());
+    /// Reports a toggle that another one would overwrite: it has the same key at the same target, or at
+    /// another one at the same place.
+    fn report_twin(
+        &mut self,
+        cx: &mut Context,
+        key: &Text,
+        id: TargetId,
+        spec: Option<&Map<String, Value>>,
+    ) {
+        let toggles = self.toggles.entry(key.value.clone()).or_default();
+        let target = self.targets[id].as_ref();
+        let spec = spec.cloned().unwrap_or_default();
+        let overwrites = |other: TargetId, its: &Map<String, Value>| {
+            let targets = target.zip(self.targets[other].as_ref());
+            targets.is_some_and(|(one, other)| {
+                one.overwrites(other) && (one.kind.is_same_toggle)(&spec, its)
+            })
+        };
+        let twin = toggles
+            .iter()
+            .find(|(other, its, _)| *other == id || overwrites(*other, its));
+        if let Some((other, _, first)) = twin {
+            let why = match *other == id {
+                true => "",
+                false => ": both targets are at the same place",
+            };
+            let message = format!("duplicate toggle key {}{why}", key.quoted());
             let help = "give it another key, or remove one of the two toggles";
-            cx.duplicate("duplicate-key", &text.place, first, message, help);
-            return None;
+            cx.duplicate("duplicate-key", &key.place, first, message, help);
         }
-        self.toggles.insert(known, text.place.clone());
-        Some(key.clone())
+        toggles.push((id, spec, key.place.clone()));
     }
 
     /// A toggle's name: with the target too where the key alone could mean another toggle.
     fn name_of(&self, key: &str, target: TargetId) -> Option<String> {
-        let target = &self.targets.all.get(target)?.as_ref()?.value;
+        let target = &self.target_ids.all.get(target)?.as_ref()?.value;
         let name = format!("{target}/{key}");
-        let is_alone = self.targets.all.len() == 1 && !key.starts_with(&format!("{target}/"));
+        let is_alone = self.target_ids.all.len() == 1 && !key.starts_with(&format!("{target}/"));
         Some(if is_alone { key.to_owned() } else { name })
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {
         let mut section = cx.table(node, &USERS_POLICY.help())?;
         section.read(cx, POLICY);
-        let source = section.get("source").and_then(|read| read.text.clone());
-        let source =
-            source.and_then(|text| self.sources.find(cx, ["source", "unknown-source"], &text));
-        self.sources.used.extend(source);
-        let kind = source.and_then(|id| self.source_types[id]);
-        let mut keys = kind.into_iter().flat_map(PeerType::keys);
+        let source = self
+            .source_ids
+            .find(cx, ["source", "unknown-source"], &section);
+        let kind = source.and_then(|id| Some(self.sources[id].as_ref()?.kind));
+        let mut types = cx.catalog.sources.iter();
         if let (Some(kind), Some(input)) = (kind, section.node("input"))
-            && keys.any(|key| matches!(key.kind, ValueKind::Input))
+            && types.any(|it| it.name == kind && it.input().is_some())
         {
             // What it reads has one answer for each rule.
-            let message = format!("a source of type `{}` takes no `input`", kind.name);
+            let message = format!("a source of type `{kind}` takes no `input`");
             let help = "remove it, or name a source that asks OPA";
             cx.error("input-without-opa", &input.place, message, help);
         }
@@ -371,6 +350,21 @@ impl Tables {
     }
 }
 
+/// Whether a text can be the key of a toggle; reports why not.
+fn is_toggle_key(cx: &mut Context, text: &Text, target: Option<&TargetType>) -> bool {
+    let key = &text.value;
+    if key.chars().any(char::is_control) || key.trim() != key {
+        let message = format!("{} is not a valid toggle key", text.quoted());
+        let help = "write one line without blanks around it: `key = \"my-feature\"`";
+        cx.error("invalid-key", &text.place, message, help);
+        return false;
+    }
+    if let Some(form) = target.and_then(|kind| kind.toggle_key) {
+        values::word(cx, text, form, "write `key = \"my-feature\"`");
+    }
+    true
+}
+
 impl Ids {
     /// Adds the id of the next source or target.
     fn add(&mut self, cx: &mut Context, peer: &str, id: Option<Text>) {
@@ -390,9 +384,18 @@ impl Ids {
         self.all.iter().position(is_it)
     }
 
-    /// The index of the source or target with an id; `peer` is its word, and the code where there is none.
-    fn find(&self, cx: &mut Context, peer: [&'static str; 2], id: &Text) -> Option<usize> {
-        let index = self.position(id);
+    /// The index of the source or target that a section names; `peer` is its word, and the code where there is
+    /// none.
+    fn find(
+        &mut self,
+        cx: &mut Context,
+        peer: [&'static str; 2],
+        section: &Section,
+    ) -> Option<usize> {
+        let [peer, code] = peer;
+        let id = section.text(peer)?;
+        let index = self.position(&id);
+        self.used.extend(index);
         if index.is_none() {
             // What was interpolated is not suggested: not everyone may see it.
             let known = self.all.iter().flatten();
@@ -402,7 +405,6 @@ impl Ids {
             // One whose id could not be read may well be meant.
             let is_in_doubt = self.all.is_empty() || self.all.iter().any(Option::is_none);
             if is_near || !is_in_doubt {
-                let [peer, code] = peer;
                 let message = format!("no {peer} has the id {}", id.quoted());
                 let help = suggest_value(&id.value, &known);
                 cx.error(code, &id.place, message, help);
@@ -411,8 +413,13 @@ impl Ids {
         index
     }
 
-    /// Warns of those that no toggle names: a word for one, the code, and where one is named.
-    fn warn_of_unused(&self, cx: &mut Context, [peer, code, place]: [&'static str; 3]) {
+    /// Warns of those that none of so many toggles names: a word for one, the code, and where one is named.
+    fn warn_of_unused(&self, cx: &mut Context, toggles: usize, words: [&'static str; 3]) {
+        // A toggle for which it is not known may well use one that seems not to be used.
+        if toggles == 0 || self.used.len() < toggles {
+            return;
+        }
+        let [peer, code, place] = words;
         for id in self.all.iter().flatten() {
             if self.position(id).is_some_and(|it| !self.used.contains(&it)) {
                 let quoted = id.quoted();

@@ -245,7 +245,7 @@ fn integer(cx: &mut Context, node: &Node, low: i64, high: i64, help: &str) -> Op
 }
 
 /// A word of a certain form.
-fn word(cx: &mut Context, text: &Text, form: &Form, help: &str) -> Option<String> {
+pub(super) fn word(cx: &mut Context, text: &Text, form: &Form, help: &str) -> Option<String> {
     if (form.is_met)(&text.value) {
         return Some(text.value.clone());
     }

@@ -167,6 +167,8 @@ impl Engine {
         let same_target = self.is_same_target(config.target, old, old_config.target);
         let terms = &self.targets[config.target].terms;
         let is_known = config.spec == old_config.spec && !terms.reads_first;
+        let kind = self.config.targets[config.target].kind;
+        let same_place = (kind.is_same_toggle)(&config.spec, &old_config.spec);
         // Until the rule is queried.
         let rule = &mut self.rules[config.rule];
         rule.news = rule.news.max(u64::from(known.behind.is_some()));
@@ -186,8 +188,10 @@ impl Engine {
             let Some(old_number) = known.named(&environment.name) else {
                 continue;
             };
-            environment.history = known.environments[old_number].history.clone();
-            environment.unsure = known.environments[old_number].unsure;
+            if same_place {
+                environment.history = known.environments[old_number].history.clone();
+                environment.unsure = known.environments[old_number].unsure;
+            }
             let parts = [number, old_number].map(Part::Environment);
             self.inherit_wait(old, Key::Apply(id, parts[0]), Key::Apply(old_id, parts[1]));
         }

@@ -211,10 +211,10 @@ fn short(job: &Job) -> String {
 
 /// All that is wrong with a toggle.
 fn troubles_of(engine: &Engine, id: ToggleId) -> Vec<Trouble> {
-    let view = engine.toggle(id);
-    let environments = view.environments.into_iter();
-    let environments = environments.filter_map(|it| it.trouble);
-    view.troubles.into_iter().chain(environments).collect()
+    let environments = engine.toggles[id].environments.iter();
+    let environments = environments.filter_map(|it| it.work.task.trouble.clone());
+    let others = engine.toggle(id).troubles.into_iter();
+    others.chain(environments).collect()
 }
 
 impl Bench {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::error::{Failure, Kind};
 use crate::job::{Operation, Part, SourceId, TargetId, ToggleId};
 use crate::users::{Change, Users};
@@ -12,38 +14,57 @@ use super::task::{Task, Trouble};
 use super::toggle::{Environment, Existence};
 use super::{Engine, Key, Mode, Subject, Timer};
 
-/// What a single pass did about a toggle at its target, or would have done.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a single pass did about a toggle, or would do. Serialized, it is what `sync --format json` prints.
+#[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
+    pub(crate) result: Verdict,
+    /// How many users it has then, or would have; none if it failed.
+    pub(crate) users: Option<usize>,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
     pub(crate) created: bool,
+    /// Its metadata were sent.
     pub(crate) described: bool,
+    /// To all environments together.
+    #[serde(skip)]
+    pub(crate) sent: Sent,
+    /// All that went wrong, and in which environments.
+    #[serde(skip)]
+    pub(crate) troubles: Vec<(Trouble, Vec<String>)>,
+    /// None at a target without environments.
+    #[serde(skip)]
     pub(crate) environments: Vec<EnvironmentOutcome>,
 }
 
 /// The same of one environment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Serialize)]
 pub(crate) struct EnvironmentOutcome {
-    /// Empty at a target without environments.
     pub(crate) name: String,
-    pub(crate) sent: Sent,
-    /// Nothing is left to do there.
-    pub(crate) is_done: bool,
-    /// Why it failed, or is held.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) result: Verdict,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    pub(crate) error: Option<String>,
 }
 
-impl Outcome {
-    /// What was sent to all environments together.
-    pub(crate) fn sent(&self) -> Sent {
-        let all = self.environments.iter().map(|it| &it.sent);
-        let sent = all.filter(|sent| **sent != Sent::Nothing);
-        let changes: Vec<_> = sent.map(|sent| sent.as_change().cloned()).collect();
-        match Change::of_all(&changes) {
-            _ if changes.is_empty() => Sent::Nothing,
-            None => Sent::Whole,
-            Some(change) => Sent::Change(change),
-        }
-    }
+/// How many users came and went; none where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) added: Option<usize>,
+    pub(crate) removed: Option<usize>,
+}
+
+/// What became of a toggle, or would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Created,
+    Updated,
+    /// Updated; what the target had is not known.
+    Set,
+    Unchanged,
+    /// Held back by `max_removal`.
+    Held,
+    Failed,
 }
 
 /// Which users were sent.
@@ -63,10 +84,34 @@ impl Sent {
             Sent::Nothing | Sent::Whole => None,
         }
     }
+
+    fn counts(&self, result: Verdict) -> Counts {
+        let (added, removed) = match (self, result) {
+            (Sent::Change(change), _) => (change.added.len(), change.removed.len()),
+            (Sent::Whole, _) | (_, Verdict::Held | Verdict::Failed) => return Counts::default(),
+            (Sent::Nothing, _) => (0, 0),
+        };
+        Counts {
+            added: Some(added),
+            removed: Some(removed),
+        }
+    }
+
+    /// Both together.
+    fn and(&self, other: &Sent) -> Sent {
+        match (self, other) {
+            (sent, Sent::Nothing) | (Sent::Nothing, sent) => sent.clone(),
+            (Sent::Change(one), Sent::Change(other)) if Arc::ptr_eq(one, other) => self.clone(),
+            (Sent::Change(one), Sent::Change(other)) => Sent::Change(Arc::new(one.and(other))),
+            _ => Sent::Whole,
+        }
+    }
 }
 
-/// The state of a source, a target, a toggle, one of its environments, or everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The state of a source, a target, a toggle, one of its environments, or everything. A toggle has the worst
+/// state of its environments: the last one here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     #[default]
     Ok,
@@ -75,13 +120,15 @@ pub(crate) enum State {
     Connecting,
     Connected,
     /// A source's OPA has not loaded everything.
+    #[serde(rename = "not ready")]
     NotReady,
     /// The target asked for a pause.
     Paused,
+    #[serde(rename = "in sync")]
+    InSync,
+    Syncing,
     /// A toggle's users are unknown.
     Waiting,
-    Syncing,
-    InSync,
     /// By `max_removal`.
     Held,
     Failing,
@@ -99,13 +146,14 @@ pub(crate) struct View {
     pub(crate) environments: Vec<EnvironmentView>,
 }
 
-/// A toggle in one of its environments.
-#[derive(Clone, Debug)]
+/// A toggle in one of its environments, as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct EnvironmentView {
     /// Empty at a target without environments.
     pub(crate) name: String,
     pub(crate) state: State,
-    pub(crate) trouble: Option<Trouble>,
+    /// Without the remote's own words.
+    pub(crate) last_error: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -158,46 +206,36 @@ impl Engine {
         let rule_id = self.config.toggles[id].rule;
         let rule = &self.rules[rule_id];
         let desired = rule.desired.as_deref();
-        let environment = |it: &Environment| EnvironmentView {
+        let is_there = toggle.existence == Existence::Present;
+        let environments = toggle.environments.iter().map(|it| EnvironmentView {
             name: it.name.clone(),
             state: match (&it.work.task.trouble, desired) {
                 (Some(trouble), _) if trouble.failure.is_held() => State::Held,
                 (Some(_), _) => State::Failing,
                 (None, None) => State::Waiting,
-                (None, Some(desired))
-                    if toggle.existence == Existence::Present
-                        && it.is_on_for(desired)
-                        && !it.work.task.is_running() =>
-                {
-                    State::InSync
-                }
+                (None, Some(_)) if !is_there || it.work.task.is_running() => State::Syncing,
+                (None, Some(desired)) if it.is_on_for(desired) => State::InSync,
                 (None, Some(_)) => State::Syncing,
             },
-            trouble: it.work.task.trouble.clone(),
-        };
-        let environments: Vec<EnvironmentView> =
-            toggle.environments.iter().map(environment).collect();
+            last_error: it.work.task.trouble.as_ref().map(Trouble::reason),
+        });
+        let environments: Vec<EnvironmentView> = environments.collect();
         let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
-        let is_failing = environments.iter().any(|it| it.state == State::Failing);
-        let is_held = environments.iter().any(|it| it.state == State::Held);
-        let is_done = toggle.is_described()
-            && !toggle.is_running()
-            && environments.iter().all(|it| it.state == State::InSync);
-        if toggle.is_late && troubles.is_empty() && !is_failing && !is_held {
+        let mut state = match toggle.is_described() && !toggle.is_running() {
+            true => State::InSync,
+            false => State::Syncing,
+        };
+        state = environments
+            .iter()
+            .map(|it| it.state)
+            .fold(state, State::max);
+        if toggle.is_late && troubles.is_empty() && state < State::Held {
             let failure = Failure::new(Kind::Late, "the change has not arrived in time");
             troubles.push(Trouble::first(Operation::Update, failure));
         }
-        let state = if is_held {
-            State::Held
-        } else if !troubles.is_empty() || is_failing {
-            State::Failing
-        } else if desired.is_none() {
-            State::Waiting
-        } else if is_done {
-            State::InSync
-        } else {
-            State::Syncing
-        };
+        if !troubles.is_empty() {
+            state = State::Failing;
+        }
         let parts = toggle.works();
         let tasks = parts.map(|(part, work)| (&work.task, Key::Apply(id, part)));
         View {
@@ -220,10 +258,8 @@ impl Engine {
         let mut toggles = target.terms.toggles.keys();
         let waits = toggles.any(|id| self.toggles[*id].is_queued());
         let (paused_until, failure) = target.paused.clone().unzip();
-        let is_overdue = target
-            .resync
-            .as_ref()
-            .is_some_and(|resync| resync.is_overdue);
+        let resync = target.resync.as_ref();
+        let is_overdue = resync.is_some_and(|resync| resync.is_overdue);
         TargetView {
             state: match is_overdue {
                 _ if paused_until.is_some() => State::Paused,
@@ -236,111 +272,104 @@ impl Engine {
         }
     }
 
-    /// What a single pass did, or would do, about a toggle, and how many users it has then. If it failed, all
-    /// troubles of the toggle and its source: none if the run was stopped before.
-    pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Named>>) {
+    /// What a single pass did about a toggle; of a dry run, and where it is held, what would be done.
+    pub(crate) fn outcome(&self, id: ToggleId) -> Outcome {
         let toggle = &self.toggles[id];
-        let source = &self.sources[self.source_of(id)];
-        let done = Outcome {
-            created: toggle.created,
-            described: toggle.described_now,
-            environments: self.environment_outcomes(id, |it| it.sent.clone()),
+        let desired = self.desired(id);
+        let has_failed = toggle.works().any(|(_, work)| work.task.trouble.is_some());
+        let is = |existence| toggle.existence == existence;
+        let is_known = !is(Existence::Unknown) || !(has_failed || self.is_readable(id));
+        let is_planned = is_known && matches!(self.mode, Mode::Once { dry_run: true, .. });
+        let is_in_sync = |desired| toggle.is_described() && !toggle.lacks_users(desired);
+        let is_done = !has_failed && desired.is_some_and(|it| is_planned || is_in_sync(it));
+        let troubles = match is_done {
+            true => Vec::new(),
+            false => self.why_not_done(id, has_failed),
         };
-        let named = |(part, trouble): (Option<&str>, Trouble)| Named {
-            environment: part.unwrap_or_default().to_owned(),
-            trouble,
-        };
-        let at_source = troubles([self.query_of(id), &source.discover, &source.passes.ready]);
-        let at_target = toggle.works().filter_map(|(part, work)| {
-            let name = match part {
-                Part::Environment(number) => Some(&*toggle.environments[number].name),
-                Part::Whole | Part::Metadata => None,
+        let is_held = !is_done && troubles.iter().all(|(it, _)| it.failure.is_held());
+        let plan = desired.filter(|_| is_planned || is_held);
+
+        let mut all = Sent::Nothing;
+        let environments = toggle.environments.iter().map(|it| {
+            let failure = it.work.task.trouble.as_ref().map(|it| &it.failure);
+            let has_failed = failure.is_some_and(|failure| !failure.is_held());
+            let is_on = desired.is_some_and(|desired| it.is_on_for(desired));
+            let sent = match plan.filter(|_| !is_on && !has_failed) {
+                Some(desired) => would_send(it, toggle.existence, desired),
+                None => it.sent.clone(),
             };
-            Some((name, work.task.trouble.clone()?))
+            let result = match sent {
+                _ if has_failed => Verdict::Failed,
+                _ if failure.is_some() => Verdict::Held,
+                Sent::Whole => Verdict::Set,
+                Sent::Change(_) => Verdict::Updated,
+                Sent::Nothing if is_on => Verdict::Unchanged,
+                // Its toggle has failed.
+                Sent::Nothing => Verdict::Failed,
+            };
+            all = all.and(&sent);
+            EnvironmentOutcome {
+                name: it.name.clone(),
+                result,
+                counts: sent.counts(result),
+                error: failure.map(Failure::to_string),
+            }
         });
-        let at_target: Vec<Named> = at_target.map(named).collect();
-        let at_source = at_source.into_iter().map(|trouble| named((None, trouble)));
-        let has_failed = !at_target.is_empty();
-        let mut all: Vec<Named> = at_source.chain(at_target).collect();
-        let Some(desired) = self.desired(id) else {
-            return (done, Err(all));
-        };
-        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let is_readable = self.is_readable(id);
-        let lacks = toggle.lacks_users(desired) || !toggle.is_described();
-        let is_known = toggle.existence != Existence::Unknown || !is_readable;
-        if has_failed {
-            let is_seen = dry_run && toggle.existence != Existence::Unknown;
-            let outcome = if is_seen {
-                self.would(id, desired)
-            } else {
-                done
-            };
-            (outcome, Err(all))
-        } else if !lacks {
-            (done, Ok(desired.len()))
-        } else if dry_run && is_known {
-            (self.would(id, desired), Ok(desired.len()))
-        } else {
-            if let Some((_, failure)) = &self.targets[self.config.toggles[id].target].paused {
-                let trouble = Trouble::first(Operation::Update, failure.clone());
-                all = vec![named((None, trouble))];
-            }
-            (done, Err(all))
-        }
-    }
-
-    /// What `max_removal` holds back, and the number of users afterwards.
-    pub(crate) fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
-        let desired = self.desired(id)?;
-        Some((self.would(id, desired), desired.len()))
-    }
-
-    /// What a real run would do.
-    fn would(&self, id: ToggleId, desired: &Users) -> Outcome {
-        let toggle = &self.toggles[id];
-        let sent = |it: &Environment| match &it.observed {
-            _ if it
-                .work
-                .task
-                .trouble
-                .as_ref()
-                .is_some_and(|it| !it.failure.is_held()) =>
-            {
-                it.sent.clone()
-            }
-            Some(observed) if observed.is_on_for(desired) => it.sent.clone(),
-            Some(observed) => match observed.change_to(desired) {
-                Some(change) => Sent::Change(Arc::new(change)),
-                None => Sent::Whole,
-            },
-            None if toggle.existence == Existence::Absent => {
-                Sent::Change(Arc::new(desired.change_from(&Users::default())))
-            }
-            None => Sent::Whole,
+        let mut environments: Vec<_> = environments.collect();
+        environments.retain(|it| !it.name.is_empty());
+        let is_created = plan.is_some() && is(Existence::Absent);
+        let is_described = plan.is_some() && is(Existence::Present) && !toggle.is_described();
+        let created = toggle.created || is_created;
+        let described = toggle.described_now || is_described;
+        let result = match all {
+            _ if is_held => Verdict::Held,
+            _ if !is_done => Verdict::Failed,
+            Sent::Whole => Verdict::Set,
+            _ if created => Verdict::Created,
+            Sent::Nothing if !described => Verdict::Unchanged,
+            Sent::Nothing | Sent::Change(_) => Verdict::Updated,
         };
         Outcome {
-            created: toggle.created || toggle.existence == Existence::Absent,
-            described: toggle.described_now
-                || (toggle.existence == Existence::Present && !toggle.is_described()),
-            environments: self.environment_outcomes(id, sent),
+            result,
+            users: desired.filter(|_| is_done || is_held).map(|it| it.len()),
+            counts: all.counts(result),
+            created,
+            described,
+            sent: all,
+            troubles,
+            environments,
         }
     }
 
-    fn environment_outcomes(
-        &self,
-        id: ToggleId,
-        sent: impl Fn(&Environment) -> Sent,
-    ) -> Vec<EnvironmentOutcome> {
-        let environments = self.toggles[id].environments.iter();
-        let desired = self.desired(id);
-        let outcome = |it: &Environment| EnvironmentOutcome {
-            name: it.name.clone(),
-            sent: sent(it),
-            is_done: desired.is_some_and(|desired| it.is_on_for(desired)),
-            failure: it.work.task.trouble.as_ref().map(|it| it.failure.clone()),
+    /// Each trouble of a toggle and its source, with its environments; else why it is not done all the same.
+    fn why_not_done(&self, id: ToggleId, has_failed: bool) -> Vec<(Trouble, Vec<String>)> {
+        let toggle = &self.toggles[id];
+        let source = &self.sources[self.source_of(id)];
+        let at_source = [self.query_of(id), &source.discover, &source.passes.ready];
+        let at_source = at_source.into_iter().map(|task| (task, ""));
+        let at_target = toggle.works().map(|(part, work)| match part {
+            Part::Environment(number) => (&work.task, self.environment(id, number)),
+            Part::Whole | Part::Metadata => (&work.task, ""),
+        });
+        let what = |it: &Trouble| (it.operation == Operation::Describe, it.failure.clone());
+        let mut all: Vec<(Trouble, Vec<String>)> = Vec::new();
+        for (task, environment) in at_source.chain(at_target) {
+            let Some(trouble) = &task.trouble else {
+                continue;
+            };
+            let name = Some(environment.to_owned()).filter(|name| !name.is_empty());
+            match all.iter_mut().find(|(it, _)| what(it) == what(trouble)) {
+                Some((_, names)) => names.extend(name),
+                None => all.push((trouble.clone(), Vec::from_iter(name))),
+            }
+        }
+        let paused = &self.targets[self.config.toggles[id].target].paused;
+        let failure = match paused {
+            Some((_, failure)) if !has_failed && self.desired(id).is_some() => failure.clone(),
+            _ if !all.is_empty() => return all,
+            _ => Failure::new(Kind::Late, "interrupted before it was done"),
         };
-        environments.map(outcome).collect()
+        vec![(Trouble::first(Operation::Update, failure), Vec::new())]
     }
 
     fn next_retry<'t>(&self, tasks: impl Iterator<Item = (&'t Task, Key)>) -> Option<Instant> {
@@ -350,11 +379,13 @@ impl Engine {
     }
 }
 
-/// A trouble, and its environment: empty if it concerns all of the toggle.
-#[derive(Clone, Debug)]
-pub(crate) struct Named {
-    pub(crate) environment: String,
-    pub(crate) trouble: Trouble,
+/// What a run would send to an environment that is not on for exactly these users.
+fn would_send(environment: &Environment, existence: Existence, desired: &Users) -> Sent {
+    let change = match &environment.observed {
+        Some(observed) => observed.change_to(desired),
+        None => (existence == Existence::Absent).then(|| desired.change_from(&Users::default())),
+    };
+    change.map_or(Sent::Whole, |change| Sent::Change(Arc::new(change)))
 }
 
 fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
@@ -365,7 +396,8 @@ fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
 }
 
 /// Why a pass runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Cause {
     Connected,
     Callback,
@@ -383,21 +415,17 @@ pub(crate) enum Cause {
     Reload,
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Cause::Connected => "connected",
-            Cause::Callback => "callback",
-            Cause::Moved => "moved",
-            Cause::Changed => "changed",
-            Cause::Ready => "ready",
-            Cause::Watch => "watch",
-            Cause::Poll => "poll",
-            Cause::Resync => "resync",
-            Cause::Reload => "reload",
-        })
-    }
+/// They print the words that they have in JSON.
+macro_rules! in_words {
+    ($($name:ident)*) => {
+        $(impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.serialize(f)
+            }
+        })*
+    };
 }
+in_words! { Verdict State Cause }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {

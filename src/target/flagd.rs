@@ -29,6 +29,7 @@ pub(super) static TYPE: Type = Type {
         },
         place: "path",
         toggle_key: None,
+        is_same_toggle: |_, _| true,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
             .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
         left_behind: |_, _| None,

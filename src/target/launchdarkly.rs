@@ -49,6 +49,7 @@ pub(super) static TYPE: Type = Type {
         },
         place: "base_url",
         toggle_key: Some(&spec::FLAG),
+        is_same_toggle: spec::is_same_flag,
         spec: spec::SPEC,
         left_behind: spec::left_behind,
     },

@@ -31,6 +31,7 @@ pub(super) static TYPE: Type = Type {
         },
         place: "endpoint_url",
         toggle_key: None,
+        is_same_toggle: |_, _| true,
         spec: Spec::Free(&["key", "users"]),
         left_behind: |_, _| None,
     },

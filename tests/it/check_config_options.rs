@@ -150,7 +150,7 @@ fn programs_get_the_answers_of_sources_and_target_in_the_same_array() {
 fn several_targets_are_counted_and_each_of_them_is_asked() {
     let target = |id: &str| {
         format!(
-            "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"http://127.0.0.1:9\"\n\
+            "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"http://127.0.0.1:9/{id}\"\n\
              [[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\nusers_policy = {{ source = \"main\", \
              package = \"app.rbac\", rule = \"us_users\" }}\n"
         )

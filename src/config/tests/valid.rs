@@ -227,6 +227,49 @@ fn each_toggle_has_its_target_and_toggles_of_several_share_a_rule() {
     assert!(config.targets[1].settings.tls().ca.is_some());
 }
 
+/// The codes of what is wrong with a toggle of one key at each of two targets: of each, what it is, and the
+/// toggle's project.
+fn codes_of_twins(twins: [(&str, &str); 2]) -> Vec<&'static str> {
+    let tables = twins.iter().enumerate().map(|(id, (target, project))| {
+        format!(
+            "[[targets]]\nid = \"{id}\"\n{target}\n[[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\nus_users\n\
+             [toggles.spec]\nname = \"US\"\nproj_key = \"{project}\"\nenvironments = [\"test\"]\n"
+        )
+    });
+    let (_, report) = run(&with_targets(&tables.collect::<String>()), false);
+    report.problems.iter().map(|it| it.code).collect()
+}
+
+#[test]
+fn two_targets_at_one_place_cannot_share_a_toggle_unless_they_may_be_two_accounts() {
+    const REST: &str = "type = \"restapi\"\nendpoint_url = \"https://flags/api\"";
+    const LD: &str = "type = \"launchdarkly\"\ntoken = \"a\"";
+    let again = REST.replace("flags/api", "Flags:443/api/") + "\nread = true";
+    let with_header = REST.to_owned() + "\nextra_headers = { X-Account = \"a\" }";
+    for (one, other, is_one) in [
+        ((REST, "p"), (REST, "q"), true),
+        ((REST, "p"), (&*again, "p"), true),
+        ((LD, "p"), (LD, "p"), true),
+        (
+            (REST, "p"),
+            (&*REST.replace("flags/api", "other/api"), "p"),
+            false,
+        ),
+        (
+            (REST, "p"),
+            (&*REST.replace("//", "//ann:secret@"), "p"),
+            false,
+        ),
+        ((REST, "p"), (&*with_header, "p"), false),
+        ((LD, "p"), (LD, "q"), false),
+        ((LD, "p"), (&*LD.replace("\"a\"", "\"b\""), "p"), false),
+        ((LD, "p"), (REST, "p"), false),
+    ] {
+        let expected: &[&str] = if is_one { &["duplicate-key"] } else { &[] };
+        assert_eq!(codes_of_twins([one, other]), expected, "{one:?} {other:?}");
+    }
+}
+
 #[test]
 fn the_only_target_need_not_be_named() {
     for (target, place) in [

@@ -1,6 +1,6 @@
 //! The removal limit.
 
-use super::super::State;
+use super::super::{State, Verdict};
 use super::*;
 use crate::config::MaxRemoval;
 use crate::plan::Environment;
@@ -137,8 +137,7 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
         })
     });
     assert!(bench.engine.is_finished());
-    let troubles = bench.engine.outcome(0).1.err().unwrap_or_default();
-    troubles.iter().any(|it| it.trouble.failure.is_held())
+    bench.engine.outcome(0).result == Verdict::Held
 }
 
 #[test]

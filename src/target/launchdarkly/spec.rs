@@ -1,7 +1,7 @@
 //! What a toggle's `spec` says to LaunchDarkly.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::{self, Form, Key, Rule, Toggle, ValueKind};
 use crate::secret::Secret;
@@ -45,6 +45,17 @@ const fn key(what: &'static str) -> Form {
 
 fn is_of_key(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// Whether flags of the same key are in the same project, and in an environment of both.
+pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let environments = |spec: &Map<String, Value>| {
+        let listed = spec.get("environments").and_then(Value::as_array);
+        listed.cloned().unwrap_or_default()
+    };
+    let others = environments(other);
+    one.get("proj_key") == other.get("proj_key")
+        && environments(one).iter().any(|it| others.contains(it))
 }
 
 /// The environments, or the project, in which a flag is no longer kept.

@@ -38,6 +38,30 @@ fn what_is_held_in_one_environment_holds_nothing_back_in_another() {
 }
 
 #[test]
+fn a_toggle_that_is_held_in_one_environment_and_fails_in_another_is_failing() {
+    let flags = Flags::of(&["us"]).setting("max_removal = \"50%\"").build();
+    flags.opa.allow("us", &["ann", "bob", "cid", "dan"]);
+    flags.sync(&[]).exits(0);
+    let mut platform = flags.platform();
+    let config = platform.edit("default", "us").environment("test");
+    config.targets = vec![Target::new("user", 0, &["ann", "bob"])];
+    platform.require_approval("default", "test", 405);
+    drop(platform);
+    flags.opa.allow("us", &["ann"]);
+    let daemon = flags.program.serve(&[]);
+    flags.stage.wait_until("/status tells both", || {
+        let rows = daemon.toggle("us")["environments"].clone();
+        [&rows[0]["state"], &rows[1]["state"]] == ["held", "failing"]
+    });
+    assert_eq!(daemon.toggle("us")["state"], "failing");
+    let metrics = daemon.get("/metrics").text();
+    let mut held = metrics
+        .lines()
+        .filter(|line| line.starts_with("optoggles_toggle_held{"));
+    assert!(held.all(|line| line.ends_with(" 0")), "{metrics}");
+}
+
+#[test]
 fn those_who_are_named_count_also_where_it_cannot_be_told_who_has_the_flag() {
     let prerequisite = |config: &mut Config| {
         config.prerequisites = vec![json!({ "key": "other", "variation": 0 })];

@@ -268,7 +268,8 @@ impl Remote {
             Job::Read(_, ids) => {
                 self.known.retain(|(id, _), _| !ids.contains(id));
                 let before = known.iter().filter(|((id, _), _)| ids.contains(id));
-                self.known.extend(before.map(|(place, users)| (*place, users.clone())));
+                self.known
+                    .extend(before.map(|(place, users)| (*place, users.clone())));
             }
             _ => {}
         }
