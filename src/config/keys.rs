@@ -428,7 +428,7 @@ const TYPE_OF_TARGET: Key = Key::required("type", ValueKind::Text, "\"restapi\""
 pub(crate) const EVERY_TOGGLE: &[Key] = &[
     Key::required("key", ValueKind::Filled, "\"my-feature\"").says(
         "The toggle's key at the target. It is unique there, and also among targets at the same \
-             place: for `launchdarkly`, in the same project.",
+             place: for `launchdarkly`, in the same project and environment.",
     ),
     Key {
         need: Need::Optional,
