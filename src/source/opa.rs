@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
 use crate::config::{self, Key, PeerType, Rule, TLS, ValueKind};
-use crate::error::{Failure, quote};
+use crate::document;
+use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
-use crate::users::{Keys, Users, describe_wrong};
+use crate::users::{Keys, Users};
 
 pub(super) static TYPE: Type = Type {
     config: PeerType {
@@ -168,24 +169,14 @@ pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Use
 }
 
 fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
-    match answer.json::<Data<Keys>>() {
-        Ok(Data { result: Some(keys) }) if !keys.has_empty_key() => {
-            return Ok(keys.take_from(answer.body));
-        }
-        Ok(Data { result: None }) => return Err(Failure::undefined(rule)),
-        _ => {}
+    if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>()
+        && !keys.has_empty_key()
+    {
+        return Ok(keys.take_from(answer.body));
     }
-    match answer.json::<Data<Users>>() {
-        Ok(Data {
-            result: Some(users),
-        }) if !users.has_empty_key() => Ok(users),
-        _ => {
-            let wrong = match answer.json::<Data<&RawValue>>()?.result {
-                Some(value) => describe_wrong(value),
-                None => "its answer was not understood".to_owned(),
-            };
-            Err(Failure::wrong_type(rule, &wrong))
-        }
+    match answer.json::<Data<&RawValue>>()?.result {
+        Some(value) => document::users(rule, value),
+        None => Err(Failure::undefined(rule)),
     }
 }
 
@@ -266,19 +257,23 @@ fn get<'a>(
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
-    Err(match serde_json::from_slice::<Refusal>(&answer.body) {
-        Ok(Refusal { code, message }) => {
-            let said = match input {
-                None => format!("{code}: {message}"),
-                // The message can quote what is in the input.
-                Some(_) => code,
-            };
-            let said = quote(said.as_bytes());
-            answer.failure(&said, None).of_opa(&answer.body)
-        }
-        Err(_) if input.is_some() => answer.failure("", None),
-        Err(_) => answer.failure(&quote(&answer.body), None),
-    })
+    let Ok(Refusal { code, message }) = serde_json::from_slice(&answer.body) else {
+        return Err(match input {
+            None => answer.failure(&quote(&answer.body), None),
+            Some(_) => answer.failure("", None),
+        });
+    };
+    let said = match input {
+        None => format!("{code}: {message}"),
+        // The message can quote what is in the input.
+        Some(_) => code,
+    };
+    let mut failure = answer.failure(&quote(said.as_bytes()), None);
+    // An error of OPA's compiler, such as that the rule is a function, does not pass by itself.
+    if String::from_utf8_lossy(&answer.body).contains("rego_type_error") {
+        failure.kind = Kind::WrongType;
+    }
+    Err(failure)
 }
 
 fn request(opa: &Access, url: String) -> Request<'_> {
