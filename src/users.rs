@@ -122,19 +122,17 @@ impl Users {
 impl Change {
     /// The changes of all environments together; none if one is unknown.
     pub(crate) fn of_all(changes: &[Option<Arc<Change>>]) -> Option<Arc<Change>> {
-        let mut all: Option<Arc<Change>> = None;
-        for change in changes {
-            let change = change.as_ref()?;
-            all = Some(match all {
-                Some(all) if !Arc::ptr_eq(&all, change) => Arc::new(Change {
-                    added: all.added.and(&change.added),
-                    removed: all.removed.and(&change.removed),
-                }),
-                Some(all) => all,
-                None => Arc::clone(change),
-            });
-        }
-        all
+        let all = changes.iter().cloned().reduce(|all, change| {
+            let (all, change) = (all?, change?);
+            if Arc::ptr_eq(&all, &change) {
+                return Some(all);
+            }
+            Some(Arc::new(Change {
+                added: all.added.and(&change.added),
+                removed: all.removed.and(&change.removed),
+            }))
+        });
+        all.flatten()
     }
 
     pub(crate) fn then(&self, next: &Change) -> Change {
