@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::Method;
 use serde::Deserialize;
 
+use super::named_address;
 use crate::address::{self, Address};
-use crate::error::{Failure, Kind, quote};
+use crate::error::{Failure, quote};
 use crate::http::{Body, Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
@@ -38,7 +39,7 @@ pub(super) fn access(
     let request = Request {
         body: Some(Body::whole("application/x-www-form-urlencoded", form)),
         secrets: &secrets,
-        ..Request::new(Method::POST, url(server)?).authorized(Some(&basic))
+        ..Request::new(Method::POST, url(server)?, Some(&basic))
     };
     let granted = client.send(request).and_then(|answer| match answer.status {
         400 | 401 | 403 => Err(answer.failure(&quote(&answer.body), Some(REFUSED))),
@@ -55,10 +56,7 @@ pub(super) fn access(
 
 /// The server's address, with the slash at its end, which can matter.
 fn url(server: &str) -> Result<String, Failure> {
-    let address = Address::parse(server).map_err(|error| {
-        let words = format!("OPAL names an invalid address of its OAuth server: {error}");
-        Failure::new(Kind::Answer, words)
-    })?;
+    let address = named_address("its OAuth server", server)?;
     let slash = if server.ends_with('/') { "/" } else { "" };
     Ok(format!("{address}{slash}"))
 }
