@@ -198,11 +198,8 @@ pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failu
 /// Which process answers: OPA gives itself another id at each start; none where it does not say.
 pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, Failure> {
     let answer = unless_refused(client, opa, &["v1", "config"])?;
-    let config = answer.and_then(|answer| answer.json::<Value>().ok());
-    let id = config
-        .as_ref()
-        .and_then(|it| it.pointer("/result/labels/id")?.as_str());
-    Ok(id.map(str::to_owned))
+    let id = |config: Value| Some(config.pointer("/result/labels/id")?.as_str()?.to_owned());
+    Ok(answer.and_then(|answer| answer.json().ok()).and_then(id))
 }
 
 /// How often OPA was written to since it was started; none where it does not say.

@@ -31,6 +31,9 @@ pub(super) fn access(
     client_id: &str,
     client_secret: &str,
 ) -> Result<Access, Failure> {
+    let address = named_address("its OAuth server", server)?;
+    // It can matter.
+    let slash = if server.ends_with('/') { "/" } else { "" };
     // As OPAL does it: id and secret are not encoded as a form first (RFC 6749, 2.3.1). What lets OPAL
     // in lets us in.
     let basic = address::basic(client_id, client_secret);
@@ -39,7 +42,7 @@ pub(super) fn access(
     let request = Request {
         body: Some(Body::whole("application/x-www-form-urlencoded", form)),
         secrets: &secrets,
-        ..Request::new(Method::POST, url(server)?, Some(&basic))
+        ..Request::new(Method::POST, format!("{address}{slash}"), Some(&basic))
     };
     let granted = client.send(request).and_then(|answer| match answer.status {
         400 | 401 | 403 => Err(answer.failure(&quote(&answer.body), Some(REFUSED))),
@@ -52,11 +55,4 @@ pub(super) fn access(
         expires_in: lifetime.and_then(Result::ok),
         ..Access::bearer(opa, Some(&Secret::new(grant.access_token)))
     })
-}
-
-/// The server's address, with the slash at its end, which can matter.
-fn url(server: &str) -> Result<String, Failure> {
-    let address = named_address("its OAuth server", server)?;
-    let slash = if server.ends_with('/') { "/" } else { "" };
-    Ok(format!("{address}{slash}"))
 }
