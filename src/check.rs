@@ -13,15 +13,6 @@ pub struct Told {
     pub(crate) is_warning: bool,
 }
 
-impl Told {
-    pub(crate) fn warning(words: String) -> Told {
-        Told {
-            words,
-            is_warning: true,
-        }
-    }
-}
-
 impl<W: Into<String>> From<W> for Told {
     fn from(words: W) -> Told {
         Told {

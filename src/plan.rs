@@ -94,8 +94,7 @@ impl Environment {
 
     /// Who comes and who goes where these users are sent; none where it is not known who has the toggle.
     pub(crate) fn change_to(&self, desired: &Users) -> Option<Change> {
-        let users = self.users.as_ref()?;
-        Some(desired.change_from(users))
+        Some(desired.change_from(self.users.as_ref()?))
     }
 
     /// What an update would take away, given its change: from those who have the toggle, and from those
@@ -115,14 +114,11 @@ impl Environment {
             Some(change) => change.removed.len(),
             None => desired.change_from(had).removed.len(),
         };
-        let removal = Removal {
-            removed,
-            of: had.len(),
-        };
-        let mut removals = vec![removal];
+        let of = had.len();
+        let mut removals = vec![Removal { removed, of }];
         // What takes nothing away now is not held for what was taken away before.
         if removed > 0 {
-            removals.extend(history.earlier(desired, removal));
+            removals.extend(history.earlier(desired, removals[0]));
         }
         Some(removals)
     }
@@ -199,9 +195,8 @@ impl History {
 
     /// What an update would take away from those who had the toggle before each removal that is known of,
     /// given what it takes away from those who have it now.
-    fn earlier(&self, desired: &Users, now: Removal) -> Vec<Removal> {
+    fn earlier(&self, desired: &Users, mut removal: Removal) -> Vec<Removal> {
         let mut earlier = Vec::new();
-        let mut removal = now;
         for (_, change) in self.steps.iter().rev() {
             let Change { added, removed } = &**change;
             removal.of = (removal.of + removed.len()).saturating_sub(added.len());

@@ -41,7 +41,7 @@ proptest! {
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("remote");
             let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
             let token = Secret::new("q1w2e3");
-            let request = Request::new(Method::GET, canned.url().to_string()).authorized(Some(&token));
+            let request = Request::new(Method::GET, canned.url().to_string(), Some(&token));
             let failure = match client.send(request).and_then(Answer::success) {
                 Ok(_) => continue,
                 Err(failure) => failure,

@@ -117,12 +117,13 @@ impl LaunchDarkly {
         }
         Request {
             headers: &self.headers,
-            ..Request::new(method, url).authorized(Some(&self.token))
+            ..Request::new(method, url, Some(&self.token))
         }
     }
 
     fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        let answer = self.client.send(request.redacting(&spec.secrets))?;
+        let secrets = &spec.secrets;
+        let answer = self.client.send(Request { secrets, ..request })?;
         match answer.status {
             200..=299 => Ok(answer),
             _ => Err(refusal_of(&answer, spec)),

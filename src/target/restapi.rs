@@ -94,12 +94,13 @@ impl RestApi {
         let endpoint = &self.endpoint_url;
         Request {
             headers: &self.headers,
-            ..Request::new(method, endpoint.join(key)).authorized(self.authorization())
+            ..Request::new(method, endpoint.join(key), self.authorization())
         }
     }
 
     fn send(&self, request: Request<'_>, toggle: &Toggle) -> Result<Answer, Failure> {
-        self.client.send(request.redacting(&toggle.secrets))
+        let secrets = &toggle.secrets;
+        self.client.send(Request { secrets, ..request })
     }
 
     /// Whether the server answers, without writing anything.
