@@ -294,14 +294,6 @@ impl fmt::Debug for Rule {
     }
 }
 
-impl Rule {
-    /// Whether another rule of the same source, in another configuration perhaps, is this one.
-    pub(crate) fn is_same_at_its_source(&self, other: &Rule) -> bool {
-        let known = (&other.package, &other.rule, &other.input);
-        (&self.package, &self.rule, &self.input) == known
-    }
-}
-
 impl fmt::Display for Rule {
     /// As Rego names it: `data.app.rbac.us_users`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -189,7 +189,10 @@ impl Engine {
         }
         let job = match self.urgent.pop_front() {
             None if self.stopping => None,
-            None => self.next_query(now.at).or_else(|| self.next_step(now)),
+            None => self.next_query(now.at).or_else(|| {
+                let mut targets = 0..self.targets.len();
+                targets.find_map(|target| self.next_step(target, now))
+            }),
             urgent => urgent,
         };
         if let Some(Job::Discover(source)) = job {

@@ -135,14 +135,6 @@ impl Environment {
 const STEPS: usize = 64;
 
 impl History {
-    /// That of a toggle that was created just now, and has no users.
-    pub(crate) fn of_new() -> History {
-        History {
-            last: Some(Arc::default()),
-            ..History::default()
-        }
-    }
-
     pub(crate) fn forget_before(&mut self, start: Instant) {
         self.steps.retain(|(at, _)| *at >= start);
     }

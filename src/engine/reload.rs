@@ -3,7 +3,7 @@
 //! The old engine ends its requests, and leaves the sources that are gone. The new one waits for the old
 //! one's edits at the targets, so that a toggle is never edited by two.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{Config, Rule, successors};
@@ -39,19 +39,26 @@ impl Engine {
                 passes.loading.moved();
             }
         }
-        for id in 0..next.rules.len() {
-            let mut known_before =
-                (0..self.rules.len()).filter(|old| next.is_same_rule(id, self, *old));
-            if let Some(old) = known_before.next() {
-                next.inherit_rule(id, self, old);
+        let now = Arc::clone(&next.config);
+        let rules = now.rules.iter().enumerate();
+        let rules: HashMap<&Rule, RuleId> = rules.map(|(id, rule)| (rule, id)).collect();
+        for (old, rule) in self.config.rules.iter().enumerate() {
+            let source = &self.config.sources[rule.source];
+            let source = now.sources.iter().position(|it| it == source);
+            let rule = source.map(|source| Rule {
+                source,
+                ..rule.clone()
+            });
+            if let Some(id) = rule.and_then(|rule| rules.get(&rule)) {
+                next.inherit_rule(*id, self, old);
             }
         }
-        let toggles = next.config.toggles.iter().enumerate();
-        let toggles: BTreeMap<_, ToggleId> = toggles
-            .map(|(id, toggle)| ((toggle.target, toggle.key.clone()), id))
+        let toggles = now.toggles.iter().enumerate();
+        let toggles: HashMap<_, ToggleId> = toggles
+            .map(|(id, toggle)| ((toggle.target, &toggle.key), id))
             .collect();
         for (old, toggle) in self.config.toggles.iter().enumerate() {
-            let place = successors[toggle.target].map(|target| (target, toggle.key.clone()));
+            let place = successors[toggle.target].map(|target| (target, &toggle.key));
             if let Some(id) = place.and_then(|place| toggles.get(&place)) {
                 next.inherit_toggle(*id, self, old);
             }
@@ -101,12 +108,6 @@ impl Engine {
             source.registers &= !stays;
         }
         self.stop();
-    }
-
-    fn is_same_rule(&self, id: RuleId, other: &Engine, other_id: RuleId) -> bool {
-        let source = |engine: &Engine, rule: &Rule| engine.config.sources[rule.source].clone();
-        let (rule, known) = (&self.config.rules[id], &other.config.rules[other_id]);
-        rule.is_same_at_its_source(known) && source(self, rule) == source(other, known)
     }
 
     /// Whether nothing but its id has changed.

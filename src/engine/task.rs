@@ -243,7 +243,7 @@ impl Engine {
     }
 }
 
-fn subject(key: Key) -> Subject {
+pub(super) fn subject(key: Key) -> Subject {
     match key {
         Key::Query(rule) => Subject::Rule(rule),
         Key::Apply(toggle, Part::Environment(number)) => Subject::Environment(toggle, number),

@@ -15,7 +15,7 @@ use crate::job::{
 use crate::plan::{self, History, Observed, Present, Removal};
 use crate::users::{Change, Users};
 
-use super::task::{PROMPT, State, Task, Trouble};
+use super::task::{PROMPT, State, Task, Trouble, subject};
 use super::view::Sent;
 use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
 
@@ -394,7 +394,9 @@ impl Engine {
             }
         }
         if is_in_sync {
-            self.note_in_sync(id, now.at);
+            let toggle = &mut self.toggles[id];
+            toggle.due = false;
+            toggle.last_success = Some(now.at);
         }
         if self.waits_for_answer(id) {
             // It is not read again before the answer has come: each answer could be stale then.
@@ -591,12 +593,6 @@ impl Engine {
         }
     }
 
-    fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
-        let toggle = &mut self.toggles[id];
-        toggle.due = false;
-        toggle.last_success = Some(now);
-    }
-
     /// Leaves a part as it is, and says why: once, as long as the numbers are the same.
     fn hold_back(&mut self, id: ToggleId, part: Part, failure: Failure) {
         let task = &mut self.toggles[id].work(part).task;
@@ -604,14 +600,7 @@ impl Engine {
             return;
         }
         task.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
-        self.notify(self.subject_of(id, part), News::HeldBack(failure));
-    }
-
-    fn subject_of(&self, id: ToggleId, part: Part) -> Subject {
-        match part {
-            Part::Environment(number) => Subject::Environment(id, number),
-            Part::Whole | Part::Metadata => Subject::Toggle(id),
-        }
+        self.notify(subject(Key::Apply(id, part)), News::HeldBack(failure));
     }
 
     /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
@@ -659,12 +648,8 @@ impl Engine {
         }
     }
 
-    /// The next job at any target.
-    pub(super) fn next_step(&mut self, moment: Moment) -> Option<Job> {
-        (0..self.targets.len()).find_map(|target| self.next_step_at(target, moment))
-    }
-
-    fn next_step_at(&mut self, target: TargetId, moment: Moment) -> Option<Job> {
+    /// The next job at a target.
+    pub(super) fn next_step(&mut self, target: TargetId, moment: Moment) -> Option<Job> {
         let now = moment.at;
         if self.targets[target].paused.is_some() || !self.targets[target].slots.is_free(now) {
             return None;
@@ -940,7 +925,8 @@ impl Engine {
         toggle.created = true;
         toggle.has_changed = true;
         for environment in &mut toggle.environments {
-            environment.history = History::of_new();
+            environment.history = History::default();
+            environment.history.sent(&Arc::default(), None, now.at);
         }
         self.was_found(id, Observed::Present(present), now);
         self.notify(Subject::Toggle(id), News::Created);

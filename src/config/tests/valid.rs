@@ -317,7 +317,7 @@ fn a_rule_with_another_input_is_another_rule() {
         Some(json!("${x}")),
     ];
     assert_eq!(inputs.collect::<Vec<_>>(), expected);
-    assert!(!config.rules[0].is_same_at_its_source(&config.rules[1]));
+    assert_ne!(config.rules[0], config.rules[1]);
     assert_eq!(config.rules[1].to_string(), "data.app.us");
     assert!(!format!("{:?}", config.rules).contains(SECRET));
 }
