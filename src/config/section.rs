@@ -34,8 +34,9 @@ impl Context<'_> {
         at: &Place,
         message: impl Into<String>,
         help: impl Into<String>,
-    ) {
-        self.problems.push(Problem::error(code, at, message, help));
+    ) -> &mut Problem {
+        self.problems
+            .push_mut(Problem::error(code, at, message, help))
     }
 
     pub(crate) fn warn(
@@ -45,25 +46,7 @@ impl Context<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.problems.push(Problem {
-            severity: Severity::Warning,
-            ..Problem::error(code, at, message, help)
-        });
-    }
-
-    /// Reports what is there a second time.
-    pub(super) fn duplicate(
-        &mut self,
-        code: &'static str,
-        at: &Place,
-        first: &Place,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.problems.push(Problem {
-            first: Some(first.span.clone()),
-            ..Problem::error(code, at, message, help)
-        });
+        self.error(code, at, message, help).severity = Severity::Warning;
     }
 
     pub(super) fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {

@@ -284,14 +284,9 @@ fn words(
             .position(|other| word.is_some() && other == word);
         if let Some(first) = first {
             let message = format!("duplicate value in `{name}`");
-            let (place, first) = (&elements[at].place, &elements[first].place);
-            cx.duplicate(
-                "duplicate-key",
-                place,
-                first,
-                message,
-                "remove one of the two",
-            );
+            let (place, first) = (&elements[at].place, &elements[first].place.span);
+            let help = "remove one of the two";
+            cx.error("duplicate-key", place, message, help).first = Some(first.clone());
         }
     }
     words.into_iter().collect()
@@ -349,13 +344,8 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
         cx.error("reserved-header", key, message, "remove it");
     } else if let Some(first) = seen.iter().find(|seen| is_same(&seen.name)) {
         let message = format!("duplicate header {quoted}: header names are case-insensitive");
-        cx.duplicate(
-            "duplicate-header",
-            key,
-            first,
-            message,
-            "remove one of the two",
-        );
+        let help = "remove one of the two";
+        cx.error("duplicate-header", key, message, help).first = Some(first.span.clone());
     } else {
         return true;
     }
