@@ -78,12 +78,9 @@ fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
             .to_socket_addrs()
             .and_then(|addresses| TcpListener::bind(addresses.collect::<Vec<_>>().as_slice())),
     };
-    listener.map_err(|error| {
-        let Bind { host, port } = bind;
-        Stop::Failed(format!(
-            "failed to listen on {host}:{port}: {error}; `bind` sets the address"
-        ))
-    })
+    let Bind { host, port } = bind;
+    let what = format!("listen on {host}:{port}");
+    listener.map_err(|error| Stop::failed_to(&what)(format!("{error}; `bind` sets the address")))
 }
 
 /// 256 random bits, new at each start.
