@@ -143,7 +143,7 @@ impl LaunchDarkly {
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let path = ["flags", &spec.proj_key, &spec.key];
         // A 404 can be about one of the environments: without these, it is about the flag.
         for query in [query_of(&spec.environments), String::new()] {
@@ -156,13 +156,8 @@ impl LaunchDarkly {
         Ok(Observed::Absent)
     }
 
-    fn spec(&self, id: ToggleId) -> Result<&Spec, Failure> {
-        let spec = self.specs.get(&id);
-        spec.ok_or_else(|| Failure::new(Kind::Setup, "the toggle belongs to another target"))
-    }
-
     fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let flag = answer.flag(spec)?;
         let present = flag.present(spec);
         self.flags().insert(id, flag);
@@ -182,7 +177,7 @@ impl LaunchDarkly {
         if instructions.is_empty() {
             return Ok(());
         }
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let body = Patch {
             environment_key: environment.map(String::as_str),
             comment: &spec.comment,
@@ -199,12 +194,11 @@ impl LaunchDarkly {
 
     fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
         match what {
-            What::Create => self.create(id),
-            What::Describe => self.describe(id).map(|()| Applied::Done),
-            What::Update(environment, users) => {
-                self.update(id, *environment, users).map(|()| Applied::Done)
-            }
+            What::Create => return self.create(id),
+            What::Describe => self.describe(id)?,
+            What::Update(environment, users) => self.update(id, *environment, users)?,
         }
+        Ok(Applied::Done)
     }
 
     fn describe(&self, id: ToggleId) -> Result<(), Failure> {
@@ -222,7 +216,7 @@ impl LaunchDarkly {
     fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
         let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
         let (on, state) = known.ok_or_else(unread)?;
-        let environment = self.spec(id)?.environments.get(number);
+        let environment = self.specs[&id].environments.get(number);
         self.patch(id, environment, &state.patch(&on, users))?;
         if let Some(flag) = self.flags().get_mut(&id) {
             flag.environments[number] = Some(State::of(users));
@@ -231,7 +225,7 @@ impl LaunchDarkly {
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
@@ -247,16 +241,15 @@ impl LaunchDarkly {
     /// Looks for the project of a toggle, and for environments.
     fn find(&self, spec: &Spec, environments: &[String]) -> Result<(), Failure> {
         let project = &*spec.proj_key;
-        self.look(&["projects", project], || {
-            format!(
-                "the project {project} does not exist, or the token cannot see it: correct \
-                 `proj_key` of the toggle {}, or create it in LaunchDarkly",
-                spec.key
-            )
-        })?;
+        let missing = format!(
+            "the project {project} does not exist, or the token cannot see it: correct `proj_key` of \
+             the toggle {}, or create it in LaunchDarkly",
+            spec.key
+        );
+        self.look(&["projects", project], missing)?;
         environments.iter().try_for_each(|key| {
             let path = ["projects", project, "environments", key];
-            self.look(&path, || spec.has_no_environment(key))
+            self.look(&path, spec.has_no_environment(key))
         })
     }
 
@@ -275,9 +268,9 @@ impl LaunchDarkly {
 
     /// Fails where it is not there, with the words of `missing`. The answer is not looked at: that of an
     /// environment holds its SDK keys.
-    fn look(&self, path: &[&str], missing: impl FnOnce() -> String) -> Result<(), Failure> {
+    fn look(&self, path: &[&str], missing: impl Into<String>) -> Result<(), Failure> {
         match self.get(path) {
-            Err(failure) if failure.is_status(404) => Err(refuse(missing())),
+            Err(failure) if failure.is_status(404) => Err(refuse(missing)),
             looked => looked.map(drop),
         }
     }
@@ -324,7 +317,7 @@ impl Target for LaunchDarkly {
             environments.extend(spec.environments.iter().map(String::as_str));
         }
         let exists = |path: &[&str]| {
-            let missing = || "does not exist, or the token cannot see it".to_owned();
+            let missing = "does not exist, or the token cannot see it";
             self.look(path, missing).map(|()| Told::from("exists"))
         };
         let mut found = vec![("token".to_owned(), token)];

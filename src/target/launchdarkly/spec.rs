@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::{self, Form, Key, Rule, Toggle, ValueKind};
+use crate::config::{self, Form, Key, Rule, Toggle, ValueKind, is_id};
 use crate::secret::Secret;
 
 /// The keys of a toggle's `spec`.
@@ -26,7 +26,8 @@ pub(super) const FLAG: Form = key("LaunchDarkly flag key");
 const PROJECT: Form = key("LaunchDarkly project key");
 const ENVIRONMENT: Form = key("LaunchDarkly environment key");
 const TAG: Form = Form {
-    is_met: |text| (1..=64).contains(&text.len()) && text.chars().all(is_of_key),
+    // Unlike a key, it may begin with any of these.
+    is_met: |text| (1..=64).contains(&text.len()) && is_id(&format!("a{text}")),
     code: "invalid-key",
     what: "LaunchDarkly tag",
     of: "1 to 64 letters, digits, `.`, `_` and `-`",
@@ -34,17 +35,11 @@ const TAG: Form = Form {
 
 const fn key(what: &'static str) -> Form {
     Form {
-        is_met: |text| {
-            text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_of_key)
-        },
+        is_met: is_id,
         code: "invalid-key",
         what,
         of: "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
     }
-}
-
-fn is_of_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 /// The environments, or the project, in which a flag is no longer kept.
