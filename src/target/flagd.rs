@@ -156,7 +156,7 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
         return Observed::Absent;
     };
     let environment = Environment {
-        users: flag.users().map(Arc::new),
+        users: flag.users(),
         in_order: flag.is_in_order(),
         ..Environment::default()
     };

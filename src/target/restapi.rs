@@ -91,9 +91,13 @@ impl RestApi {
 
     fn request(&self, method: Method, key: Option<&str>) -> Request<'_> {
         let endpoint = &self.endpoint_url;
+        // A header of the user's goes before the user name and password of `endpoint_url`.
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
+        let authorization = endpoint.authorization().filter(|_| !given);
         Request {
             headers: &self.headers,
-            ..Request::new(method, endpoint.join(key)).authorized(self.authorization())
+            ..Request::new(method, endpoint.join(key)).authorized(authorization)
         }
     }
 
@@ -117,13 +121,6 @@ impl RestApi {
             404 | 405 | 501 => Ok(format!("answers ({} to HEAD)", answer.status)),
             _ => accepted(answer).map(|_| "answers".into()),
         }
-    }
-
-    /// The user name and password of `endpoint_url`, unless a header of the user's says otherwise.
-    fn authorization(&self) -> Option<&Secret> {
-        let mut names = self.headers.iter().map(|(name, _)| name);
-        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
-        self.endpoint_url.authorization().filter(|_| !given)
     }
 
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
@@ -178,13 +175,14 @@ impl RestApi {
             users: self.reads.then(Arc::default),
             // An empty set is sent too: without `users` it would not be known who has the toggle.
             in_order: false,
-            ..Environment::default()
+            named: None,
         };
-        let present = Present {
-            described: true,
-            environments: vec![Ok(environment)],
-        };
-        accepted(answer).map(|_| Applied::Created(present))
+        let (described, environments) = (true, vec![Ok(environment)]);
+        accepted(answer)?;
+        Ok(Applied::Created(Present {
+            described,
+            environments,
+        }))
     }
 }
 
@@ -232,11 +230,8 @@ fn same(left: &Value, right: &Value) -> bool {
             left == right || left.as_f64() == right.as_f64()
         }
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same(left, right))
+            let mut pairs = left.iter().zip(right);
+            left.len() == right.len() && pairs.all(|(left, right)| same(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             let found = |(name, value)| right.get(name).is_some_and(|other| same(value, other));
