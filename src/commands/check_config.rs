@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Exit, Stop, complain, print, shown};
+use crate::check::count;
 use crate::cli::{CheckConfig, Format};
 use crate::config::Config;
 use crate::config::load::{LoadError, Loaded};
@@ -70,9 +71,4 @@ fn summary(config: &Config, report: &Report) -> String {
     let toggles = count(config.toggles.len(), "toggle");
     let file = report.file.display();
     format!("{file} is valid: {sources}, {toggles}, {targets}")
-}
-
-fn count(number: usize, word: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {word}{ending}")
 }

@@ -6,7 +6,7 @@ mod file;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Target, Type, plain_toggles};
-use crate::check::{Answers, Told};
+use crate::check::{Answers, Told, count};
 use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
@@ -108,9 +108,8 @@ impl Flagd {
         for (_, toggle) in self.all.toggles_at(self.id) {
             definition.flag(&toggle.key)?;
         }
-        let flags = definition.len();
-        let plural = if flags == 1 { "" } else { "s" };
-        Ok(format!("has {flags} flag{plural}, and can be written"))
+        let flags = count(definition.len(), "flag");
+        Ok(format!("has {flags}, and can be written"))
     }
 }
 

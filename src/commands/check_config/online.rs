@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::count;
-use crate::check::{Answers, SourceCheck, Told};
+use crate::check::{Answers, SourceCheck, Told, count};
 use crate::commands::Stop;
 use crate::config::report::Entry;
 use crate::config::{Config, Rule};
