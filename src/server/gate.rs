@@ -60,10 +60,8 @@ impl Gate {
 /// What all connections share.
 struct Door {
     inner: Inner,
-    on_body: Box<OnBody>,
+    on_body: Box<dyn Fn(&str, &mut dyn Read) + Send + Sync>,
 }
-
-type OnBody = dyn Fn(&str, &mut dyn Read) + Send + Sync;
 
 /// What the thread of the gate owns.
 struct Admission {
