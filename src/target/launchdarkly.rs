@@ -94,8 +94,10 @@ impl LaunchDarkly {
     fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
         let settings = &config.targets[id].settings;
         let toggles = config.toggles_at(id);
-        let specs =
-            toggles.map(|(id, toggle)| Ok((id, Spec::of(toggle, &config.rules[toggle.rule])?)));
+        let specs = toggles.map(|(id, toggle)| {
+            let comment = format!("optoggles: {}", config.rules[toggle.rule]);
+            Ok((id, Spec::of(toggle, comment)?))
+        });
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
@@ -421,9 +423,9 @@ impl Refusal {
     fn words(&self, answer: &Answer) -> String {
         let words = [&*self.code, &*self.message];
         let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
-        match words.is_empty() {
-            true => quote(&answer.body),
-            false => quote(words.join(": ").as_bytes()),
+        match &*words.join(": ") {
+            "" => quote(&answer.body),
+            words => quote(words.as_bytes()),
         }
     }
 }

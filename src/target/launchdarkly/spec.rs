@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::{self, Form, Key, Rule, Toggle, ValueKind, is_id};
+use crate::config::{self, Form, Key, Toggle, ValueKind, is_id};
 use crate::secret::Secret;
 
 /// The keys of a toggle's `spec`.
@@ -44,7 +44,8 @@ const fn key(what: &'static str) -> Form {
 
 /// The environments, or the project, in which a flag is no longer kept.
 pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
-    let (Ok(mut before), Ok(after)) = (Spec::read(old), Spec::read(new)) else {
+    let of = |toggle| Spec::of(toggle, String::new());
+    let (Ok(mut before), Ok(after)) = (of(old), of(new)) else {
         return None;
     };
     let place = if before.proj_key != after.proj_key {
@@ -76,15 +77,11 @@ pub(super) struct Spec {
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
-    pub(super) fn of(toggle: &Toggle, rule: &Rule) -> Result<Spec, String> {
-        let comment = format!("optoggles: {rule}");
-        Spec::read(toggle).map(|spec| Spec { comment, ..spec })
-    }
-
-    fn read(toggle: &Toggle) -> Result<Spec, String> {
+    pub(super) fn of(toggle: &Toggle, comment: String) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
+        spec.comment = comment;
         spec.key = toggle.key.clone();
         spec.secrets = toggle.secrets.clone();
         if let Some(tags) = &mut spec.tags {
