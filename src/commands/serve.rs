@@ -31,12 +31,11 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
         .map_err(Stop::failed_to("start the HTTP server"))?;
     let read = || {
         let config = again()?;
-        match config.bind == bind {
-            true => Ok((config, Mode::Serve)),
-            false => Err(Stop::invalid(
-                "a reload cannot change `bind`: restart optoggles, or set it back",
-            )),
+        if config.bind != bind {
+            let words = "a reload cannot change `bind`: restart optoggles, or set it back";
+            return Err(Stop::invalid(words));
         }
+        Ok((config, Mode::Serve))
     };
     machine.run(&read, || gate.close())?;
     log::info!("stopped");
