@@ -46,8 +46,7 @@ impl Context<'_> {
     /// other values.
     pub(super) fn text(&mut self, node: &Node, help: &str) -> Option<Text> {
         let Some(written) = node.value.as_str() else {
-            self.wrong_type(node, "a string", help);
-            return None;
+            return self.wrong_type(node, "a string", help);
         };
         let at = &node.place;
         let mut text = Text {

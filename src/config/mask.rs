@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Address;
@@ -57,8 +56,7 @@ fn touched<'c>(span: &Range<usize>, cuts: &'c [Cut]) -> impl Iterator<Item = &'c
 
 /// What is cut out of a file that was parsed: values, and comments.
 pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
-    let mut pieces = Vec::new();
-    members(root, &mut Vec::new(), &mut pieces, groups);
+    let mut pieces = pieces(root, groups);
     pieces.sort_by_key(|(span, _)| span.start);
     let mut cuts = Vec::new();
     let mut end = 0;
@@ -110,28 +108,25 @@ fn shown_of_unparsed(line: &str, groups: &[Group]) -> usize {
     pair.map_or(0, |(key, _)| key.len() + 1)
 }
 
-type Pieces = Vec<(Range<usize>, Show)>;
-
-/// The keys and single values below a table, which the parser keeps from being too deep.
-fn members(table: &DeTable, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
-    for (name, value) in table.iter() {
-        pieces.push((name.span(), Show::Whole));
-        path.push(name.get_ref().to_string());
-        values(value, path, pieces, groups);
-        path.pop();
-    }
-}
-
-fn values(value: &Spanned<DeValue>, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
-    match value.get_ref() {
-        DeValue::Table(table) => members(table, path, pieces, groups),
-        DeValue::Array(array) => {
-            for element in array.iter() {
-                values(element, path, pieces, groups);
+/// The keys and single values below a table.
+fn pieces(root: &DeTable, groups: &[Group]) -> Vec<(Range<usize>, Show)> {
+    let mut pieces = Vec::new();
+    let mut tables = vec![(Vec::new(), root)];
+    while let Some((path, table)) = tables.pop() {
+        for (name, value) in table.iter() {
+            pieces.push((name.span(), Show::Whole));
+            let path = [&path[..], &[name.get_ref().to_string()]].concat();
+            let mut values = vec![value];
+            while let Some(value) = values.pop() {
+                match value.get_ref() {
+                    DeValue::Table(table) => tables.push((path.clone(), table)),
+                    DeValue::Array(array) => values.extend(array.iter()),
+                    _ => pieces.push((value.span(), show(groups, &path))),
+                }
             }
         }
-        _ => pieces.push((value.span(), show(groups, path))),
     }
+    pieces
 }
 
 /// The parts of a value that must not be shown, where `span` is what is written of it.

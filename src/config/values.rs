@@ -43,13 +43,10 @@ impl Key {
                 let number = integer(cx, node, low, high, &help)?;
                 Setting::Number(usize::try_from(number).ok()?)
             }
-            ValueKind::Bool => match node.value.as_bool() {
-                Some(value) => Setting::Bool(value),
-                None => {
-                    cx.wrong_type(node, "true or false", &help);
-                    return None;
-                }
-            },
+            ValueKind::Bool => {
+                let value = node.value.as_bool();
+                Setting::Bool(value.or_else(|| cx.wrong_type(node, "true or false", &help))?)
+            }
             ValueKind::MaxRemoval => Setting::MaxRemoval(max_removal(cx, node)?),
             ValueKind::Words(form) => Setting::Texts(words(cx, node, form, &help, false)?),
             ValueKind::Set(form) => Setting::Texts(words(cx, node, form, &help, true)?),
@@ -227,8 +224,7 @@ fn parse_bind(text: &str) -> Option<Bind> {
 
 fn integer(cx: &mut Context, node: &Node, low: i64, high: i64, help: &str) -> Option<i64> {
     let Some(integer) = node.value.as_integer() else {
-        cx.wrong_type(node, "an integer", help);
-        return None;
+        return cx.wrong_type(node, "an integer", help);
     };
     let value = whole(integer).and_then(|number| number.as_i64());
     let value = value.filter(|value| (low..=high).contains(value));
@@ -259,8 +255,7 @@ fn words(
     is_set: bool,
 ) -> Option<Vec<String>> {
     if !node.value.is_array() {
-        cx.wrong_type(node, "a list", help);
-        return None;
+        return cx.wrong_type(node, "a list", help);
     }
     let name = &node.place.name;
     let elements = node.elements();
@@ -356,12 +351,8 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
         return usize::try_from(users).ok().map(MaxRemoval::Users);
     }
     if !node.value.is_str() {
-        cx.wrong_type(
-            node,
-            "a share of users, a number of them, or `\"off\"`",
-            HELP,
-        );
-        return None;
+        let expected = "a share of users, a number of them, or `\"off\"`";
+        return cx.wrong_type(node, expected, HELP);
     }
     let text = cx.text(node, HELP)?;
     if text.value == "off" {
