@@ -1,7 +1,7 @@
 //! `optoggles check-config --online`: what the sources and targets answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use crate::check::{Answers, SourceCheck, Told, count};
@@ -152,28 +152,27 @@ pub(super) fn human(findings: &[Finding], colours: bool) -> String {
 fn in_parallel<T, R>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R>
 where
     T: Sync,
-    R: Send,
+    R: Send + Sync,
 {
     let next = AtomicUsize::new(0);
-    let take = || {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        Some((index, work(items.get(index)?)))
+    let results: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
+    let run = || {
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(item) = items.get(index)
+        {
+            results[index].get_or_init(|| work(item));
+        }
     };
-    let run = || std::iter::from_fn(take).collect::<Vec<_>>();
-    let mut results = thread::scope(|scope| {
+    thread::scope(|scope| {
         // This thread is one of them: where no other can be started, it does all the work.
-        let mut others = Vec::new();
         for _ in 1..threads.min(items.len()) {
             let thread = thread::Builder::new().name("request".into());
-            match thread.spawn_scoped(scope, run) {
-                Ok(thread) => others.push(thread),
-                Err(error) => log::error!("failed to start a request thread: {error}"),
+            if let Err(error) = thread.spawn_scoped(scope, run) {
+                log::error!("failed to start a request thread: {error}");
             }
         }
-        let mut results = run();
-        results.extend(others.into_iter().filter_map(|it| it.join().ok()).flatten());
-        results
+        run();
     });
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    let results = results.into_iter();
+    results.filter_map(OnceLock::into_inner).collect()
 }

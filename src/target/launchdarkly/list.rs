@@ -149,7 +149,13 @@ impl LaunchDarkly {
         offset: usize,
         failure: Failure,
     ) -> Result<bool, Failure> {
-        let is_of_this_page = may_be_of_this_page(&failure);
+        // A page is large, and can each time take too long or break what is in between: smaller requests may
+        // succeed.
+        let is_of_this_page = failure.pause.is_none()
+            && matches!(
+                failure.kind,
+                Kind::Answer | Kind::Timeout | Kind::Lost | Kind::Status(408 | 500..)
+            );
         let has_failed_again = self.remember(spec, filter, |memory| {
             if !is_of_this_page {
                 memory.broken_off = offset;
@@ -184,16 +190,6 @@ impl LaunchDarkly {
         let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
         self.send(request, spec)?.json()
     }
-}
-
-/// Whether smaller requests may succeed: a page is large, and can each time take too long or break what is
-/// in between.
-fn may_be_of_this_page(failure: &Failure) -> bool {
-    let fails = matches!(
-        failure.kind,
-        Kind::Answer | Kind::Timeout | Kind::Lost | Kind::Status(408 | 500..)
-    );
-    fails && failure.pause.is_none()
 }
 
 impl Cursor {
