@@ -62,7 +62,7 @@ pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
     let mut end = 0;
     for (span, show) in pieces {
         comments(text, end..span.start, &mut cuts);
-        for part in hidden(text, &span, show) {
+        for part in hidden(text, span.clone(), show) {
             cuts.extend(by_line(text, part).map(|span| Cut {
                 span,
                 instead: "[redacted]",
@@ -76,11 +76,12 @@ pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
 
 /// What is cut out of a file that was not parsed: all of each line but a key or a header.
 pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
+    let keys = groups.iter().flat_map(Group::keys);
+    let keys: Vec<&str> = keys.map(|key| key.name).collect();
     let lines = by_line(text, 0..text.len());
     let cuts = lines.filter_map(|span| {
-        let shown = text
-            .get(span.clone())
-            .map_or(0, |line| shown_of_unparsed(line, groups));
+        let line = text.get(span.clone()).unwrap_or_default();
+        let shown = shown_of_unparsed(line, &keys);
         let instead = if shown == 0 { "…" } else { " …" };
         let span = span.start + shown..span.end;
         (!span.is_empty()).then_some(Cut { span, instead })
@@ -89,12 +90,7 @@ pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
 }
 
 /// How much of a line may be shown: `[table]`, or `key =`.
-fn shown_of_unparsed(line: &str, groups: &[Group]) -> usize {
-    let keys: Vec<&str> = groups
-        .iter()
-        .flat_map(Group::keys)
-        .map(|key| key.name)
-        .collect();
+fn shown_of_unparsed(line: &str, keys: &[&str]) -> usize {
     let is_known = |path: &str| path.split('.').all(|word| keys.contains(&word.trim()));
     if line.trim_start().starts_with('[')
         && let Some((head, rest)) = line.split_once(']')
@@ -130,7 +126,7 @@ fn pieces(root: &DeTable, groups: &[Group]) -> Vec<(Range<usize>, Show)> {
 }
 
 /// The parts of a value that must not be shown, where `span` is what is written of it.
-fn hidden(text: &str, span: &Range<usize>, show: Show) -> impl Iterator<Item = Range<usize>> {
+fn hidden(text: &str, span: Range<usize>, show: Show) -> impl Iterator<Item = Range<usize>> {
     let written = text.get(span.clone()).unwrap_or_default();
     let quotes = ["\"\"\"", "'''", "\"", "'"];
     let quote = quotes.iter().find(|quote| written.starts_with(**quote));
