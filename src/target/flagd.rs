@@ -5,7 +5,7 @@ mod file;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Target, Type, plain_toggles};
+use super::{Target, Type, one_by_one, plain_toggles};
 use crate::check::{Answers, Told, count};
 use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
@@ -61,11 +61,7 @@ impl Flagd {
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
-        let make = |edit: &Edit| {
-            let made = self.make(edit, &mut definition);
-            (edit.toggle, edit.part(), made)
-        };
-        let made = edits.iter().map(make).collect();
+        let made = one_by_one(edits, |edit| self.make(edit, &mut definition));
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
@@ -138,10 +134,8 @@ impl Target for Flagd {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        self.write(edits).unwrap_or_else(|failure| {
-            let failed = |edit: &Edit| (edit.toggle, edit.part(), Err(failure.clone()));
-            edits.iter().map(failed).collect()
-        })
+        let failed = |failure: Failure| one_by_one(edits, |_| Err(failure.clone()));
+        self.write(edits).unwrap_or_else(failed)
     }
 
     fn check(&self) -> Answers {

@@ -33,7 +33,6 @@ use spec::Spec;
 /// at a time.
 const AT_ONCE: usize = 4;
 
-/// The version of the API that is spoken.
 const VERSION: (&str, &str) = ("LD-API-Version", "20240415");
 
 /// Without this content type a PATCH would be a JSON patch.
@@ -194,8 +193,9 @@ impl LaunchDarkly {
         self.ask(request, spec, environments).map(drop)
     }
 
-    fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
-        match what {
+    fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
+        let id = edit.toggle;
+        match &edit.what {
             What::Create => return self.create(id),
             What::Describe => self.describe(id)?,
             What::Update(environment, users) => self.update(id, *environment, users)?,
@@ -308,7 +308,7 @@ impl Target for LaunchDarkly {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        one_by_one(edits, |id, what| self.apply_one(id, what))
+        one_by_one(edits, |edit| self.apply_one(edit))
     }
 
     fn check(&self) -> Answers {

@@ -66,7 +66,6 @@ struct RestApi {
     client: Client,
 }
 
-/// The body that creates a toggle.
 #[derive(Serialize)]
 struct NewToggle<'a> {
     key: &'a str,
@@ -145,9 +144,10 @@ impl RestApi {
         Ok(Observed::Present(present))
     }
 
-    fn apply_one(&self, toggle: &Toggle, what: &What) -> Result<Applied, Failure> {
+    fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
+        let toggle = &self.all.toggles[edit.toggle];
         let request = self.request(Method::PATCH, Some(&toggle.key));
-        let request = match what {
+        let request = match &edit.what {
             What::Create => return self.create(toggle),
             What::Describe if toggle.spec.is_empty() => return Ok(Applied::Done),
             What::Describe => request.json(&toggle.spec)?,
@@ -203,9 +203,7 @@ impl Target for RestApi {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        one_by_one(edits, |id, what| {
-            self.apply_one(&self.all.toggles[id], what)
-        })
+        one_by_one(edits, |edit| self.apply_one(edit))
     }
 
     fn check(&self) -> Answers {

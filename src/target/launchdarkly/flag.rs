@@ -86,12 +86,6 @@ pub(super) struct State {
     users: Option<Arc<Users>>,
 }
 
-/// The two variations of a boolean flag, found by their values.
-struct Variations<'a> {
-    on: (usize, &'a str),
-    off: (usize, &'a str),
-}
-
 impl FlagAnswer {
     /// Whether a list showed its targets and rules: without `summary=0` it does not, as if there were none.
     pub(super) fn is_whole(&self) -> bool {
@@ -112,15 +106,15 @@ impl FlagAnswer {
                 self.key
             )));
         }
-        let variations = self.variations()?;
+        let variations @ [(_, on), _] = self.variations()?;
         let mut environments: Vec<Option<State>> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
-            let state = config.map(|config| config.state(&variations, &environments));
+            let state = config.map(|config| config.state(variations, &environments));
             environments.push(state);
         }
         Ok(Flag {
-            on: variations.on.1.to_owned(),
+            on: on.to_owned(),
             description: Some(self.description(spec)),
             environments,
         })
@@ -156,7 +150,8 @@ impl FlagAnswer {
         patch
     }
 
-    fn variations(&self) -> Result<Variations<'_>, Failure> {
+    /// The two variations of a boolean flag, `true` first, each by its index and its id.
+    fn variations(&self) -> Result<[(usize, &str); 2], Failure> {
         let find = |value: bool| {
             let mut all = self.variations.iter().enumerate();
             let found = all.find(|(_, variation)| variation.value == Value::Bool(value));
@@ -167,7 +162,7 @@ impl FlagAnswer {
                 let words = format!("the variations of the flag {} have no ids", self.key);
                 Err(Failure::new(Kind::Answer, words))
             }
-            (Some(on), Some(off), 2) => Ok(Variations { on, off }),
+            (Some(on), Some(off), 2) => Ok([on, off]),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \
                  LaunchDarkly to have it created again",
@@ -178,8 +173,7 @@ impl FlagAnswer {
 }
 
 impl Config {
-    fn state(&self, variations: &Variations, others: &[Option<State>]) -> State {
-        let (on, off) = (variations.on, variations.off);
+    fn state(&self, [on, off]: [(usize, &str); 2], others: &[Option<State>]) -> State {
         let mut targets = Users::default();
         let mut strays = Vec::new();
         let mut nobody_else = true;
@@ -320,7 +314,6 @@ pub(super) fn refuse(words: impl Into<String>) -> Failure {
     Failure::new(Kind::Misfit, words)
 }
 
-/// The body of a semantic patch.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Patch<'a> {
@@ -332,7 +325,6 @@ pub(super) struct Patch<'a> {
     pub(super) instructions: &'a [Instruction],
 }
 
-/// An instruction of a semantic patch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(
     tag = "kind",

@@ -18,7 +18,6 @@ use crate::plan::Observed;
 /// How many flags are asked for at once.
 const PAGE: usize = 100;
 
-/// A page of a list.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
