@@ -17,14 +17,13 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::status::{Clocks, Status};
-use crate::worker::{Assignment, Notifier, Order, PendingCallbacks, Worker};
+use crate::worker::{Assignment, Notifier, Order, Worker};
 
 /// A worker that has not started, and what the other threads share with it.
 pub(super) struct Machine {
-    pub(super) callbacks: Arc<PendingCallbacks>,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
-    worker: Worker,
+    pub(super) worker: Worker,
     orders: Sender<Order>,
     signals: Signals,
     notifier: Notifier,
@@ -59,7 +58,6 @@ impl Machine {
             receiver,
         );
         Ok(Machine {
-            callbacks: Arc::clone(&worker.callbacks),
             status,
             metrics,
             worker,

@@ -23,11 +23,11 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     let listener = listen(&bind)?;
     let routes = Routes {
         callback_token: token,
-        callbacks: Arc::clone(&machine.callbacks),
+        callbacks: Arc::clone(&machine.worker.callbacks),
         status: Arc::clone(&machine.status),
         metrics: Arc::clone(&machine.metrics),
     };
-    let gate = open_gate(listener, routes, Arc::clone(&machine.callbacks))
+    let gate = open_gate(listener, routes, Arc::clone(&machine.worker.callbacks))
         .map_err(Stop::failed_to("start the HTTP server"))?;
     let read = || {
         let config = again()?;
