@@ -3,12 +3,6 @@
 use crate::error::Failure;
 use crate::job::Origin;
 
-/// Such as `2 users`.
-pub(crate) fn count(number: usize, word: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {word}{ending}")
-}
-
 /// What was asked, in a word or two, and what came of it.
 pub(crate) type Answers = Vec<(String, Result<Told, Failure>)>;
 

@@ -6,11 +6,10 @@ use std::io;
 use std::sync::Arc;
 
 use super::{Exit, Stop, complain, print, shown};
-use crate::check::count;
 use crate::cli::{CheckConfig, Format};
 use crate::config::Config;
 use crate::config::load::{LoadError, Loaded};
-use crate::config::report::{Entry, Report, Severity};
+use crate::config::report::{Entry, Report, Severity, count};
 use crate::terminal::is_colourful;
 use online::Finding;
 

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-use crate::check::count;
-
 use super::mask::{Cut, is_plain, masked, widened};
 
 /// One thing that is wrong with the configuration.
@@ -232,6 +230,12 @@ impl Report {
         let counts: Vec<String> = counts.into_iter().flatten().collect();
         counts.join(", ")
     }
+}
+
+/// Such as `2 users`.
+pub(crate) fn count(number: usize, word: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{ending}")
 }
 
 /// The byte at which a line ends, without what ends it.

@@ -6,7 +6,8 @@ mod file;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Target, Type, one_by_one, plain_toggles};
-use crate::check::{Answers, Told, count};
+use crate::check::{Answers, Told};
+use crate::config::report::count;
 use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};

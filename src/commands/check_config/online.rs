@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use crate::check::{Answers, SourceCheck, Told, count};
+use crate::check::{Answers, SourceCheck, Told};
 use crate::commands::Stop;
-use crate::config::report::Entry;
+use crate::config::report::{Entry, count};
 use crate::config::{Config, Rule};
 use crate::engine::Subject;
 use crate::error::Failure;
