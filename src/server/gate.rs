@@ -60,8 +60,10 @@ impl Gate {
 /// What all connections share.
 struct Door {
     inner: Inner,
-    on_body: Box<dyn Fn(&str, &mut dyn Read) + Send + Sync>,
+    on_body: Box<OnBody>,
 }
+
+type OnBody = dyn Fn(&str, &mut dyn Read) + Send + Sync;
 
 /// What the thread of the gate owns.
 struct Admission {
