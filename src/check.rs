@@ -22,7 +22,6 @@ impl<W: Into<String>> From<W> for Told {
     }
 }
 
-/// What a source answers.
 pub(crate) struct SourceCheck {
     pub(crate) answers: Answers,
     /// Where its rules are to be queried, or why they cannot be; none: they are not queried.

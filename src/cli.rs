@@ -29,12 +29,10 @@ pub(crate) struct Cli {
     /// Log only errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub quiet: bool,
-    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Keep the toggles in sync: listen for OPAL's callbacks and answer health checks
@@ -51,7 +49,6 @@ pub(crate) enum Command {
     },
 }
 
-/// The options of `sync`.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
 pub(crate) struct Sync {
@@ -83,7 +80,6 @@ pub(crate) struct Sync {
     pub format: Option<SyncFormat>,
 }
 
-/// The options of `check-config`.
 #[derive(Args, Debug)]
 pub(crate) struct CheckConfig {
     /// Also query every source and target; changes nothing

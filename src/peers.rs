@@ -19,8 +19,8 @@ pub fn catalog() -> Catalog {
 
 pub(crate) struct Peers {
     config: Arc<Config>,
-    sources: Vec<Box<dyn Source>>,
-    targets: Vec<Box<dyn Target>>,
+    pub(crate) sources: Vec<Box<dyn Source>>,
+    pub(crate) targets: Vec<Box<dyn Target>>,
 }
 
 impl Peers {

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use crate::check::Answers;
 use crate::config::{Config, TargetType};
 use crate::error::Failure;
-use crate::job::{
-    Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms, What,
-};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms};
 use crate::metrics::Requests;
 
 /// Makes the requests to a platform: at most one at a time for each part of a toggle, and no other beside one
@@ -70,10 +68,7 @@ fn plain_toggles(
     toggles.map(terms).collect()
 }
 
-fn one_by_one(
-    edits: &[Edit],
-    apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,
-) -> Applies {
-    let apply = |edit: &Edit| (edit.toggle, edit.part(), apply(edit.toggle, &edit.what));
+fn one_by_one(edits: &[Edit], mut apply: impl FnMut(&Edit) -> Result<Applied, Failure>) -> Applies {
+    let apply = |edit: &Edit| (edit.toggle, edit.part(), apply(edit));
     edits.iter().map(apply).collect()
 }

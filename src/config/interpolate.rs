@@ -46,8 +46,7 @@ impl Context<'_> {
     /// other values.
     pub(super) fn text(&mut self, node: &Node, help: &str) -> Option<Text> {
         let Some(written) = node.value.as_str() else {
-            self.wrong_type(node, "a string", help);
-            return None;
+            return self.wrong_type(node, "a string", help);
         };
         let at = &node.place;
         let mut text = Text {
@@ -90,14 +89,10 @@ impl Context<'_> {
 
     fn look_up(&mut self, name: &str, at: &Place) -> Option<String> {
         if let Some(path) = name.strip_prefix("file:") {
-            let mut text = self.read_text(path, &quote(path), at)?;
-            if text.ends_with('\n') {
-                text.pop();
-                if text.ends_with('\r') {
-                    text.pop();
-                }
-            }
-            return Some(text);
+            let text = self.read_text(path, &quote(path), at)?;
+            let line = text.strip_suffix('\n');
+            let line = line.map(|line| line.strip_suffix('\r').unwrap_or(line));
+            return Some(line.unwrap_or(&text).to_owned());
         }
         if !is_identifier(name) {
             // It is not repeated: `${TOKEN:-default}` would show a default that is a secret.

@@ -34,8 +34,9 @@ impl Context<'_> {
         at: &Place,
         message: impl Into<String>,
         help: impl Into<String>,
-    ) {
-        self.problems.push(Problem::error(code, at, message, help));
+    ) -> &mut Problem {
+        self.problems
+            .push_mut(Problem::error(code, at, message, help))
     }
 
     pub(crate) fn warn(
@@ -45,28 +46,10 @@ impl Context<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.problems.push(Problem {
-            severity: Severity::Warning,
-            ..Problem::error(code, at, message, help)
-        });
+        self.error(code, at, message, help).severity = Severity::Warning;
     }
 
-    /// Reports what is there a second time.
-    pub(super) fn duplicate(
-        &mut self,
-        code: &'static str,
-        at: &Place,
-        first: &Place,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.problems.push(Problem {
-            first: Some(first.span.clone()),
-            ..Problem::error(code, at, message, help)
-        });
-    }
-
-    pub(super) fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
+    pub(super) fn wrong_type<T>(&mut self, node: &Node, expected: &str, help: &str) -> Option<T> {
         let found = match node.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -78,14 +61,14 @@ impl Context<'_> {
         };
         let message = format!("`{}` must be {expected}, not {found}", node.place.name);
         self.error("wrong-type", &node.place, message, help);
+        None
     }
 
     pub(super) fn table<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Section<'t>> {
-        let entries = node.value.as_table();
-        if entries.is_none() {
-            self.wrong_type(node, "a table", help);
+        match node.value.as_table() {
+            Some(entries) => Some(Section::new(entries, node.place.clone())),
+            None => self.wrong_type(node, "a table", help),
         }
-        Some(Section::new(entries?, node.place.clone()))
     }
 }
 
@@ -256,10 +239,10 @@ impl<'t> Section<'t> {
     pub(super) fn tables(&self, cx: &mut Context, key: &Key) -> Result<Vec<Section<'t>>, Place> {
         let node = self.node(key.name).ok_or_else(Place::default)?;
         let help = key.help();
-        match node.value.as_array() {
-            Some(list) if list.is_empty() => return Err(node.place),
-            Some(_) => {}
-            None => cx.wrong_type(&node, "a list of tables", &help),
+        let list = node.value.as_array();
+        let list = list.or_else(|| cx.wrong_type(&node, "a list of tables", &help));
+        if list.is_some_and(|list| list.is_empty()) {
+            return Err(node.place);
         }
         let elements = node.elements();
         let tables = elements.iter().filter_map(|node| cx.table(node, &help));

@@ -155,7 +155,7 @@ impl Tables {
         if let Some(first) = &self.stdin {
             let message = "two sources read standard input";
             let help = "name a file in one of the two, or let the toggles share one source";
-            cx.duplicate("duplicate-path", at, first, message, help);
+            cx.error("duplicate-path", at, message, help).first = Some(first.span.clone());
         } else {
             self.stdin = Some(at.clone());
         }
@@ -170,7 +170,7 @@ impl Tables {
             let [first, second] = places;
             let message = "`[target]` and `[[targets]]` exclude each other";
             let help = "write `[[targets]]` above each target, with an `id`";
-            cx.duplicate("duplicate-target", second, first, message, help);
+            cx.error("duplicate-target", second, message, help).first = Some(first.span.clone());
         }
         let mut tables = Vec::new();
         if let Some(node) = &only {
@@ -301,7 +301,8 @@ impl Tables {
             };
             let message = format!("duplicate toggle key {}{why}", key.quoted());
             let help = "give it another key, or remove one of the two toggles";
-            cx.duplicate("duplicate-key", &key.place, first, message, help);
+            let problem = cx.error("duplicate-key", &key.place, message, help);
+            problem.first = Some(first.span.clone());
         }
         toggles.push((id, spec, key.place.clone()));
     }
@@ -374,7 +375,8 @@ impl Ids {
         {
             let message = format!("duplicate {peer} id {}", id.quoted());
             let help = format!("give it another id, or remove one of the two {peer}s");
-            cx.duplicate("duplicate-id", &id.place, &first.place, message, help);
+            let first = first.place.span.clone();
+            cx.error("duplicate-id", &id.place, message, help).first = Some(first);
         }
         self.all.push(id);
     }

@@ -10,38 +10,6 @@ use crate::status::{Rows, ToggleRow};
 /// Prometheus' text format.
 pub(super) const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A gauge of each toggle: its name and help, and its value as far as that is known.
-type ToggleGauge = (&'static str, &'static str, fn(&ToggleRow) -> Option<f64>);
-
-/// A gauge of each toggle in each of its environments: its name and help, and the state in which it is 1.
-type StateGauge = (&'static str, &'static str, State);
-
-const STATE_GAUGES: [StateGauge; 2] = [
-    (
-        "optoggles_toggle_in_sync",
-        "Whether the target has exactly the users that the policy allows for a toggle.",
-        State::InSync,
-    ),
-    (
-        "optoggles_toggle_held",
-        "Whether max_removal holds a change of a toggle back.",
-        State::Held,
-    ),
-];
-
-const TOGGLE_GAUGES: [ToggleGauge; 2] = [
-    (
-        "optoggles_toggle_users",
-        "How many users the policy allows for a toggle, by the last good answer.",
-        |row| row.users.map(|count| count as f64),
-    ),
-    (
-        "optoggles_toggle_last_success_timestamp_seconds",
-        "When a toggle was last known to be in sync, in seconds since 1970.",
-        |row| row.last_success.map(|time| seconds(time.0)),
-    ),
-];
-
 /// All metrics, without the sources, targets and toggles that a reload has removed.
 pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     let counted = metrics.gather(
@@ -81,14 +49,26 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         ["target"],
         targets.map(|row| ([row.id.as_str()], flag(row.resync_overdue))),
     )?;
-    for (name, help, value) in TOGGLE_GAUGES {
+    // For each toggle, as far as its value is known.
+    let mut add_values = |name, help, value: fn(&ToggleRow) -> Option<f64>| {
         let known = rows.toggles.iter().filter_map(|row| {
             let labels = [&*row.key, &*row.source, &*row.target];
             Some((labels, value(row)?))
         });
-        add_gauge(&mut text, name, help, ["toggle", "source", "target"], known)?;
-    }
-    for (name, help, state) in STATE_GAUGES {
+        add_gauge(&mut text, name, help, ["toggle", "source", "target"], known)
+    };
+    add_values(
+        "optoggles_toggle_users",
+        "How many users the policy allows for a toggle, by the last good answer.",
+        |row| row.users.map(|count| count as f64),
+    )?;
+    add_values(
+        "optoggles_toggle_last_success_timestamp_seconds",
+        "When a toggle was last known to be in sync, in seconds since 1970.",
+        |row| row.last_success.map(|time| seconds(time.0)),
+    )?;
+    // For each toggle in each of its environments: 1 in this state.
+    let mut add_states = |name, help, state| {
         let states = rows.toggles.iter().flat_map(|row| {
             let environments = row.environments.iter();
             let environments = environments.map(|it| (&*it.name, it.state));
@@ -103,8 +83,18 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
                 })
         });
         let labels = ["toggle", "source", "target", "environment"];
-        add_gauge(&mut text, name, help, labels, states)?;
-    }
+        add_gauge(&mut text, name, help, labels, states)
+    };
+    add_states(
+        "optoggles_toggle_in_sync",
+        "Whether the target has exactly the users that the policy allows for a toggle.",
+        State::InSync,
+    )?;
+    add_states(
+        "optoggles_toggle_held",
+        "Whether max_removal holds a change of a toggle back.",
+        State::Held,
+    )?;
     Ok(text)
 }
 

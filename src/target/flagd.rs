@@ -5,8 +5,9 @@ mod file;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Target, Type, plain_toggles};
+use super::{Target, Type, one_by_one, plain_toggles};
 use crate::check::{Answers, Told};
+use crate::config::report::count;
 use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
@@ -62,11 +63,7 @@ impl Flagd {
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
-        let make = |edit: &Edit| {
-            let made = self.make(edit, &mut definition);
-            (edit.toggle, edit.part(), made)
-        };
-        let made = edits.iter().map(make).collect();
+        let made = one_by_one(edits, |edit| self.make(edit, &mut definition));
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
@@ -109,9 +106,8 @@ impl Flagd {
         for (_, toggle) in self.all.toggles_at(self.id) {
             definition.flag(&toggle.key)?;
         }
-        let flags = definition.len();
-        let plural = if flags == 1 { "" } else { "s" };
-        Ok(format!("has {flags} flag{plural}, and can be written"))
+        let flags = count(definition.len(), "flag");
+        Ok(format!("has {flags}, and can be written"))
     }
 }
 
@@ -140,10 +136,8 @@ impl Target for Flagd {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        self.write(edits).unwrap_or_else(|failure| {
-            let failed = |edit: &Edit| (edit.toggle, edit.part(), Err(failure.clone()));
-            edits.iter().map(failed).collect()
-        })
+        let failed = |failure: Failure| one_by_one(edits, |_| Err(failure.clone()));
+        self.write(edits).unwrap_or_else(failed)
     }
 
     fn check(&self) -> Answers {
@@ -157,7 +151,7 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
         return Observed::Absent;
     };
     let environment = Environment {
-        users: flag.users().map(Arc::new),
+        users: flag.users(),
         in_order: flag.is_in_order(),
         ..Environment::default()
     };

@@ -33,7 +33,6 @@ use spec::Spec;
 /// at a time.
 const AT_ONCE: usize = 4;
 
-/// The version of the API that is spoken.
 const VERSION: (&str, &str) = ("LD-API-Version", "20240415");
 
 /// Without this content type a PATCH would be a JSON patch.
@@ -95,8 +94,10 @@ impl LaunchDarkly {
     fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
         let settings = &config.targets[id].settings;
         let toggles = config.toggles_at(id);
-        let specs =
-            toggles.map(|(id, toggle)| Ok((id, Spec::of(toggle, &config.rules[toggle.rule])?)));
+        let specs = toggles.map(|(id, toggle)| {
+            let comment = format!("optoggles: {}", config.rules[toggle.rule]);
+            Ok((id, Spec::of(toggle, comment)?))
+        });
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
@@ -145,7 +146,7 @@ impl LaunchDarkly {
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let path = ["flags", &spec.proj_key, &spec.key];
         // A 404 can be about one of the environments: without these, it is about the flag.
         for query in [query_of(&spec.environments), String::new()] {
@@ -158,13 +159,8 @@ impl LaunchDarkly {
         Ok(Observed::Absent)
     }
 
-    fn spec(&self, id: ToggleId) -> Result<&Spec, Failure> {
-        let spec = self.specs.get(&id);
-        spec.ok_or_else(|| Failure::new(Kind::Setup, "the toggle belongs to another target"))
-    }
-
     fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let flag = answer.flag(spec)?;
         let present = flag.present(spec);
         self.flags().insert(id, flag);
@@ -184,7 +180,7 @@ impl LaunchDarkly {
         if instructions.is_empty() {
             return Ok(());
         }
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let body = Patch {
             environment_key: environment.map(String::as_str),
             comment: &spec.comment,
@@ -199,14 +195,14 @@ impl LaunchDarkly {
         self.ask(request, spec, environments).map(drop)
     }
 
-    fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
-        match what {
-            What::Create => self.create(id),
-            What::Describe => self.describe(id).map(|()| Applied::Done),
-            What::Update(environment, users) => {
-                self.update(id, *environment, users).map(|()| Applied::Done)
-            }
+    fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
+        let id = edit.toggle;
+        match &edit.what {
+            What::Create => return self.create(id),
+            What::Describe => self.describe(id)?,
+            What::Update(environment, users) => self.update(id, *environment, users)?,
         }
+        Ok(Applied::Done)
     }
 
     fn describe(&self, id: ToggleId) -> Result<(), Failure> {
@@ -224,7 +220,7 @@ impl LaunchDarkly {
     fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
         let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
         let (on, state) = known.ok_or_else(unread)?;
-        let environment = self.spec(id)?.environments.get(number);
+        let environment = self.specs[&id].environments.get(number);
         self.patch(id, environment, &state.patch(&on, users))?;
         if let Some(flag) = self.flags().get_mut(&id) {
             flag.environments[number] = Some(State::of(users));
@@ -233,7 +229,7 @@ impl LaunchDarkly {
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
-        let spec = self.spec(id)?;
+        let spec = &self.specs[&id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
@@ -249,16 +245,15 @@ impl LaunchDarkly {
     /// Looks for the project of a toggle, and for environments.
     fn find(&self, spec: &Spec, environments: &[String]) -> Result<(), Failure> {
         let project = &*spec.proj_key;
-        self.look(&["projects", project], || {
-            format!(
-                "the project {project} does not exist, or the token cannot see it: correct \
-                 `proj_key` of the toggle {}, or create it in LaunchDarkly",
-                spec.key
-            )
-        })?;
+        let missing = format!(
+            "the project {project} does not exist, or the token cannot see it: correct `proj_key` of \
+             the toggle {}, or create it in LaunchDarkly",
+            spec.key
+        );
+        self.look(&["projects", project], missing)?;
         environments.iter().try_for_each(|key| {
             let path = ["projects", project, "environments", key];
-            self.look(&path, || spec.has_no_environment(key))
+            self.look(&path, spec.has_no_environment(key))
         })
     }
 
@@ -277,9 +272,9 @@ impl LaunchDarkly {
 
     /// Fails where it is not there, with the words of `missing`. The answer is not looked at: that of an
     /// environment holds its SDK keys.
-    fn look(&self, path: &[&str], missing: impl FnOnce() -> String) -> Result<(), Failure> {
+    fn look(&self, path: &[&str], missing: impl Into<String>) -> Result<(), Failure> {
         match self.get(path) {
-            Err(failure) if failure.is_status(404) => Err(refuse(missing())),
+            Err(failure) if failure.is_status(404) => Err(refuse(missing)),
             looked => looked.map(drop),
         }
     }
@@ -315,7 +310,7 @@ impl Target for LaunchDarkly {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        one_by_one(edits, |id, what| self.apply_one(id, what))
+        one_by_one(edits, |edit| self.apply_one(edit))
     }
 
     fn check(&self) -> Answers {
@@ -326,7 +321,7 @@ impl Target for LaunchDarkly {
             environments.extend(spec.environments.iter().map(String::as_str));
         }
         let exists = |path: &[&str]| {
-            let missing = || "does not exist, or the token cannot see it".to_owned();
+            let missing = "does not exist, or the token cannot see it";
             self.look(path, missing).map(|()| Told::from("exists"))
         };
         let mut found = vec![("token".to_owned(), token)];
@@ -430,9 +425,9 @@ impl Refusal {
     fn words(&self, answer: &Answer) -> String {
         let words = [&*self.code, &*self.message];
         let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
-        match words.is_empty() {
-            true => quote(&answer.body),
-            false => quote(words.join(": ").as_bytes()),
+        match &*words.join(": ") {
+            "" => quote(&answer.body),
+            words => quote(words.as_bytes()),
         }
     }
 }

@@ -67,7 +67,6 @@ struct RestApi {
     client: Client,
 }
 
-/// The body that creates a toggle.
 #[derive(Serialize)]
 struct NewToggle<'a> {
     key: &'a str,
@@ -92,9 +91,13 @@ impl RestApi {
 
     fn request(&self, method: Method, key: Option<&str>) -> Request<'_> {
         let endpoint = &self.endpoint_url;
+        // A header of the user's goes before the user name and password of `endpoint_url`.
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
+        let authorization = endpoint.authorization().filter(|_| !given);
         Request {
             headers: &self.headers,
-            ..Request::new(method, endpoint.join(key), self.authorization())
+            ..Request::new(method, endpoint.join(key), authorization)
         }
     }
 
@@ -121,13 +124,6 @@ impl RestApi {
         }
     }
 
-    /// The user name and password of `endpoint_url`, unless a header of the user's says otherwise.
-    fn authorization(&self) -> Option<&Secret> {
-        let mut names = self.headers.iter().map(|(name, _)| name);
-        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
-        self.endpoint_url.authorization().filter(|_| !given)
-    }
-
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
         let request = self.request(Method::GET, Some(&toggle.key));
         let answer = self.send(request, toggle)?;
@@ -150,9 +146,10 @@ impl RestApi {
         Ok(Observed::Present(present))
     }
 
-    fn apply_one(&self, toggle: &Toggle, what: &What) -> Result<Applied, Failure> {
+    fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
+        let toggle = &self.all.toggles[edit.toggle];
         let request = self.request(Method::PATCH, Some(&toggle.key));
-        let request = match what {
+        let request = match &edit.what {
             What::Create => return self.create(toggle),
             What::Describe if toggle.spec.is_empty() => return Ok(Applied::Done),
             What::Describe => request.json(&toggle.spec)?,
@@ -180,13 +177,14 @@ impl RestApi {
             users: self.reads.then(Arc::default),
             // An empty set is sent too: without `users` it would not be known who has the toggle.
             in_order: false,
-            ..Environment::default()
+            named: None,
         };
-        let present = Present {
-            described: true,
-            environments: vec![Ok(environment)],
-        };
-        accepted(answer).map(|_| Applied::Created(present))
+        let (described, environments) = (true, vec![Ok(environment)]);
+        accepted(answer)?;
+        Ok(Applied::Created(Present {
+            described,
+            environments,
+        }))
     }
 }
 
@@ -207,9 +205,7 @@ impl Target for RestApi {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        one_by_one(edits, |id, what| {
-            self.apply_one(&self.all.toggles[id], what)
-        })
+        one_by_one(edits, |edit| self.apply_one(edit))
     }
 
     fn check(&self) -> Answers {
@@ -234,11 +230,8 @@ fn same(left: &Value, right: &Value) -> bool {
             left == right || left.as_f64() == right.as_f64()
         }
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same(left, right))
+            let mut pairs = left.iter().zip(right);
+            left.len() == right.len() && pairs.all(|(left, right)| same(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             let found = |(name, value)| right.get(name).is_some_and(|other| same(value, other));

@@ -59,7 +59,7 @@ struct Fallthrough {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Target {
-    values: Users,
+    values: Arc<Users>,
     variation: usize,
     context_kind: Option<String>,
 }
@@ -82,22 +82,8 @@ pub(super) struct State {
     strays: Vec<Instruction>,
     /// What puts right all but the individual targets.
     repairs: Vec<Instruction>,
-    serves: Serves,
-}
-
-/// Who is served `true`.
-#[derive(Clone, Copy, PartialEq)]
-enum Serves {
-    Targets,
-    Nobody,
-    /// It is not certain.
-    Unknown,
-}
-
-/// The two variations of a boolean flag, found by their values.
-struct Variations<'a> {
-    on: (usize, &'a str),
-    off: (usize, &'a str),
+    /// Who is served `true`, where that is certain.
+    users: Option<Arc<Users>>,
 }
 
 impl FlagAnswer {
@@ -120,22 +106,15 @@ impl FlagAnswer {
                 self.key
             )));
         }
-        let variations = self.variations()?;
+        let variations @ [(_, on), _] = self.variations()?;
         let mut environments: Vec<Option<State>> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
-            let mut state = config.map(|config| config.state(&variations));
-            // Equal sets are shared: they can be large.
-            let mut known = environments.iter().flatten().map(|state| &state.targets);
-            if let Some(state) = &mut state
-                && let Some(known) = known.find(|known| **known == state.targets)
-            {
-                state.targets = Arc::clone(known);
-            }
+            let state = config.map(|config| config.state(variations, &environments));
             environments.push(state);
         }
         Ok(Flag {
-            on: variations.on.1.to_owned(),
+            on: on.to_owned(),
             description: Some(self.description(spec)),
             environments,
         })
@@ -171,7 +150,8 @@ impl FlagAnswer {
         patch
     }
 
-    fn variations(&self) -> Result<Variations<'_>, Failure> {
+    /// The two variations of a boolean flag, `true` first, each by its index and its id.
+    fn variations(&self) -> Result<[(usize, &str); 2], Failure> {
         let find = |value: bool| {
             let mut all = self.variations.iter().enumerate();
             let found = all.find(|(_, variation)| variation.value == Value::Bool(value));
@@ -182,7 +162,7 @@ impl FlagAnswer {
                 let words = format!("the variations of the flag {} have no ids", self.key);
                 Err(Failure::new(Kind::Answer, words))
             }
-            (Some(on), Some(off), 2) => Ok(Variations { on, off }),
+            (Some(on), Some(off), 2) => Ok([on, off]),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \
                  LaunchDarkly to have it created again",
@@ -193,8 +173,7 @@ impl FlagAnswer {
 }
 
 impl Config {
-    fn state(&self, variations: &Variations) -> State {
-        let (on, off) = (variations.on, variations.off);
+    fn state(&self, [on, off]: [(usize, &str); 2], others: &[Option<State>]) -> State {
         let mut targets = Users::default();
         let mut strays = Vec::new();
         let mut nobody_else = true;
@@ -211,9 +190,13 @@ impl Config {
             strays.push(Instruction::RemoveTargets(Targets {
                 context_kind: target.context_kind.clone().filter(|_| !is_user),
                 variation_id: if is_on { on.1 } else { off.1 }.to_owned(),
-                values: Arc::new(target.values.clone()),
+                values: Arc::clone(&target.values),
             }));
         }
+        // Equal sets are shared: they can be large.
+        let mut known = others.iter().flatten().map(|state| &state.targets);
+        let known = known.find(|known| ***known == targets).cloned();
+        let targets = known.unwrap_or_else(|| Arc::new(targets));
         let is_any =
             |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|it| !it.is_empty());
         // First what can serve `true` to others while it is on, or `false` to targets.
@@ -242,14 +225,14 @@ impl Config {
             repairs.push(Instruction::TurnFlagOn);
         }
         State {
-            targets: Arc::new(targets),
+            users: match self.on {
+                true if is_direct => Some(Arc::clone(&targets)),
+                false if is_off_right => Some(Arc::default()),
+                _ => None,
+            },
+            targets,
             strays,
             repairs,
-            serves: match self.on {
-                true if is_direct => Serves::Targets,
-                false if is_off_right => Serves::Nobody,
-                _ => Serves::Unknown,
-            },
         }
     }
 }
@@ -282,7 +265,7 @@ impl State {
             targets: Arc::clone(users),
             strays: Vec::new(),
             repairs: Vec::new(),
-            serves: Serves::Targets,
+            users: Some(Arc::clone(users)),
         }
     }
 
@@ -317,25 +300,20 @@ impl State {
     }
 
     fn observed(&self) -> Environment {
-        let users = match self.serves {
-            Serves::Targets => Some(Arc::clone(&self.targets)),
-            Serves::Nobody => Some(Arc::default()),
-            Serves::Unknown => None,
-        };
+        let named = Some(&self.targets).filter(|named| self.users.as_ref() != Some(named));
         Environment {
-            named: Some(Arc::clone(&self.targets)).filter(|named| users.as_ref() != Some(named)),
-            users,
+            named: named.cloned(),
+            users: self.users.clone(),
             in_order: self.strays.is_empty() && self.repairs.is_empty(),
         }
     }
 }
 
 /// A failure that lasts until the flag or the configuration is changed by hand.
-pub(super) fn refuse(words: String) -> Failure {
+pub(super) fn refuse(words: impl Into<String>) -> Failure {
     Failure::new(Kind::Misfit, words)
 }
 
-/// The body of a semantic patch.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Patch<'a> {
@@ -347,7 +325,6 @@ pub(super) struct Patch<'a> {
     pub(super) instructions: &'a [Instruction],
 }
 
-/// An instruction of a semantic patch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(
     tag = "kind",

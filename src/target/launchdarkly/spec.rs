@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config::{self, Form, Key, Rule, Toggle, ValueKind};
+use crate::config::{self, Form, Key, Toggle, ValueKind, is_id};
 use crate::secret::Secret;
 
 /// The keys of a toggle's `spec`.
@@ -26,7 +26,8 @@ pub(super) const FLAG: Form = key("LaunchDarkly flag key");
 const PROJECT: Form = key("LaunchDarkly project key");
 const ENVIRONMENT: Form = key("LaunchDarkly environment key");
 const TAG: Form = Form {
-    is_met: |text| (1..=64).contains(&text.len()) && text.chars().all(is_of_key),
+    // Unlike a key, it may begin with any of these.
+    is_met: |text| (1..=64).contains(&text.len()) && is_id(&format!("a{text}")),
     code: "invalid-key",
     what: "LaunchDarkly tag",
     of: "1 to 64 letters, digits, `.`, `_` and `-`",
@@ -34,17 +35,11 @@ const TAG: Form = Form {
 
 const fn key(what: &'static str) -> Form {
     Form {
-        is_met: |text| {
-            text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_of_key)
-        },
+        is_met: is_id,
         code: "invalid-key",
         what,
         of: "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
     }
-}
-
-fn is_of_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 /// Whether flags of the same key are in the same project, and in an environment of both.
@@ -60,7 +55,8 @@ pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>)
 
 /// The environments, or the project, in which a flag is no longer kept.
 pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
-    let (Ok(mut before), Ok(after)) = (Spec::read(old), Spec::read(new)) else {
+    let of = |toggle| Spec::of(toggle, String::new());
+    let (Ok(mut before), Ok(after)) = (of(old), of(new)) else {
         return None;
     };
     let place = if before.proj_key != after.proj_key {
@@ -92,15 +88,11 @@ pub(super) struct Spec {
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
-    pub(super) fn of(toggle: &Toggle, rule: &Rule) -> Result<Spec, String> {
-        let comment = format!("optoggles: {rule}");
-        Spec::read(toggle).map(|spec| Spec { comment, ..spec })
-    }
-
-    fn read(toggle: &Toggle) -> Result<Spec, String> {
+    pub(super) fn of(toggle: &Toggle, comment: String) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
+        spec.comment = comment;
         spec.key = toggle.key.clone();
         spec.secrets = toggle.secrets.clone();
         if let Some(tags) = &mut spec.tags {

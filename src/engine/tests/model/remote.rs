@@ -270,6 +270,10 @@ impl Remote {
                 let before = known.iter().filter(|((id, _), _)| ids.contains(id));
                 self.known
                     .extend(before.map(|(place, users)| (*place, users.clone())));
+                for id in ids {
+                    let flags = self.toggles[*id].environments.iter_mut();
+                    flags.for_each(|flag| flag.meddled = true);
+                }
             }
             _ => {}
         }
