@@ -98,16 +98,19 @@ impl Failure {
         }
     }
 
-    pub fn not_ready() -> Failure {
-        let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
-                     nothing was written to its data since it started): nothing is applied; if OPAL \
-                     loads no data at all, set wait_until_ready = false on the source";
-        Failure::new(Kind::NotReady, words)
-    }
-
-    pub fn bundles_missing() -> Failure {
-        let words = "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
-                     nothing is applied; if it never will, set wait_until_ready = false on the source";
+    /// OPAL, or else OPA's bundles, should have loaded everything.
+    pub fn not_ready(by_opal: bool) -> Failure {
+        let words = match by_opal {
+            true => {
+                "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
+                 nothing was written to its data since it started): nothing is applied; if OPAL \
+                 loads no data at all, set wait_until_ready = false on the source"
+            }
+            false => {
+                "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
+                 nothing is applied; if it never will, set wait_until_ready = false on the source"
+            }
+        };
         Failure::new(Kind::NotReady, words)
     }
 

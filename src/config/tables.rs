@@ -110,11 +110,14 @@ struct Tables {
     names_targets: bool,
     /// That of the file.
     max_removal: MaxRemoval,
-    /// By their keys: the target of each, its `spec`, and its place in the file.
-    toggles: HashMap<String, Vec<(TargetId, Map<String, Value>, Place)>>,
+    /// By their keys.
+    toggles: HashMap<String, Vec<Known>>,
     rules: Vec<Rule>,
     rule_ids: HashMap<Rule, RuleId>,
 }
+
+/// A toggle that was read: its target, its `spec`, and its place in the file.
+type Known = (TargetId, Map<String, Value>, Place);
 
 /// The ids of the sources, or of the targets.
 #[derive(Default)]

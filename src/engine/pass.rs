@@ -466,16 +466,16 @@ impl Engine {
         let held = now.at - *self.sources[id].passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
             let source = &self.sources[id];
-            let failure = match source.terms.loads {
-                false => Failure::bundles_missing(),
-                true if source.passes.loading.wants_load() => {
+            let loads = source.terms.loads;
+            let failure = match loads && source.passes.loading.wants_load() {
+                true => {
                     let words = "OPA was restarted, or may have been, and OPAL has not reported yet that \
                                  it has loaded all policy and data into it again: nothing is applied; OPAL \
                                  reports only with OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True; to go on \
                                  without, set wait_until_ready = false on the source";
                     Failure::new(Kind::NotReady, words)
                 }
-                true => Failure::not_ready(),
+                false => Failure::not_ready(loads),
             };
             self.failed(Key::Ready(id), Operation::Ready, failure, now);
         }

@@ -8,7 +8,7 @@ use crate::job::{Part, TargetId, TargetTerms, ToggleId};
 use crate::schedule::LONGEST_PAUSE;
 
 use super::task::Slots;
-use super::toggle::Toggle;
+use super::toggle::{Environment, Toggle};
 use super::{Cause, Engine, Moment, News, Subject, Timer};
 
 /// The window of a rate limit: after a 429, requests are made one at a time for this long.
@@ -41,7 +41,11 @@ impl Target {
     /// Gives its toggles their environments.
     pub(super) fn new(terms: TargetTerms, slots: usize, toggles: &mut [Toggle]) -> Target {
         for (id, toggle) in &terms.toggles {
-            toggles[*id].set_environments(&toggle.environments);
+            let environments = toggle.environments.iter().map(|name| Environment {
+                name: name.clone(),
+                ..Environment::default()
+            });
+            toggles[*id].environments = environments.collect();
         }
         Target {
             changes: VecDeque::new(),

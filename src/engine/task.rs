@@ -263,7 +263,7 @@ pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 pub(crate) const HANGING: usize = 64;
 
 /// The slots for requests to a source or target, by what the requests are about.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Slots<K> {
     limit: usize,
     /// Requests that hang keep their slots, because the peer counts them.
@@ -274,23 +274,13 @@ pub(super) struct Slots<K> {
     taken: Vec<(K, Instant)>,
 }
 
-impl<K> Default for Slots<K> {
-    fn default() -> Slots<K> {
-        Slots {
-            limit: 0,
-            strict: false,
-            narrow_until: None,
-            taken: Vec::new(),
-        }
-    }
-}
-
 impl<K: PartialEq> Slots<K> {
     pub(super) fn new(limit: usize, strict: bool) -> Slots<K> {
         Slots {
             limit,
             strict,
-            ..Slots::default()
+            narrow_until: None,
+            taken: Vec::new(),
         }
     }
 

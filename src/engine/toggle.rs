@@ -84,7 +84,7 @@ pub(super) struct Environment {
     /// What this run has sent.
     pub(super) sent: Sent,
     /// The update in flight.
-    sending: Option<Update>,
+    pub(super) sending: Option<Update>,
     /// One was lost that could be applied late.
     pub(super) unsure: bool,
 }
@@ -114,7 +114,7 @@ enum Line {
 }
 
 /// Users that were sent, and what that changes where it is known.
-struct Update {
+pub(super) struct Update {
     users: Arc<Users>,
     change: Option<Arc<Change>>,
 }
@@ -140,14 +140,6 @@ impl Work {
 }
 
 impl Toggle {
-    pub(super) fn set_environments(&mut self, names: &[String]) {
-        let environment = |name: &String| Environment {
-            name: name.clone(),
-            ..Environment::default()
-        };
-        self.environments = names.iter().map(environment).collect();
-    }
-
     /// Its parts: what changes users first, and what depends on all others last.
     pub(super) fn parts(&self) -> impl Iterator<Item = Part> + use<> {
         let environments = (0..self.environments.len()).map(Part::Environment);
@@ -812,16 +804,12 @@ impl Engine {
     /// The target has this, as far as is known.
     fn was_found(&mut self, id: ToggleId, observed: Observed, now: Moment) {
         let toggle = &mut self.toggles[id];
-        let present = match observed {
-            Observed::Present(present) => present,
-            Observed::Absent => {
-                toggle.existence = Existence::Absent;
-                return;
-            }
-            Observed::Unknown => {
-                toggle.existence = Existence::Unknown;
-                return;
-            }
+        let Observed::Present(present) = observed else {
+            toggle.existence = match observed {
+                Observed::Absent => Existence::Absent,
+                _ => Existence::Unknown,
+            };
+            return;
         };
         toggle.existence = Existence::Present;
         toggle.exists = true;

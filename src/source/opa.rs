@@ -138,9 +138,8 @@ fn check_state(source: &impl Source, opa: &Origin) -> Result<Told, Failure> {
     let loads = source.terms().loads;
     let lacks_data = writes.is_some_and(|writes| writes.data == 0);
     match says {
-        Some(false) if !loads => Err(Failure::bundles_missing()),
-        Some(false) => Err(Failure::not_ready()),
-        _ if lacks_data => Err(Failure::not_ready()),
+        Some(false) => Err(Failure::not_ready(loads)),
+        _ if lacks_data => Err(Failure::not_ready(true)),
         Some(true) => Ok("answers, everything is loaded".into()),
         None if writes.is_some() => Ok("answers, data was written to it".into()),
         None if loads => Ok(Told {

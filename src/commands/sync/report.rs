@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::config::report::count;
 use crate::engine::{Counts, Engine, EnvironmentOutcome, Outcome, Sent, Trouble, Verdict};
 use crate::job::{Operation, ToggleId};
 use crate::terminal::Tone;
@@ -187,10 +188,9 @@ impl Report {
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
         let counts = counts.map(|(count, result)| format!("{count} {}", self.words(result)));
         let counts: Vec<String> = counts.collect();
-        let ending = if summary.toggles == 1 { "" } else { "s" };
         let colon = if counts.is_empty() { "" } else { ": " };
-        let (toggles, counts, seconds) = (summary.toggles, counts.join(", "), self.seconds);
-        format!("{toggles} toggle{ending}{colon}{counts} ({seconds:.2}s)")
+        let (toggles, counts) = (count(summary.toggles, "toggle"), counts.join(", "));
+        format!("{toggles}{colon}{counts} ({:.2}s)", self.seconds)
     }
 }
 
