@@ -198,7 +198,7 @@ pub struct TargetTerms {
     pub readable: bool,
     /// The most requests in flight, including those that hang, and after a 429 one; none: `concurrency`.
     pub at_once: Option<usize>,
-    /// A toggle has to be read before it is changed, even if its state is known from before a reload.
+    /// After a reload, its toggles have to be read before they are changed, even if their state is known.
     pub reads_first: bool,
     /// Several edits form one job, because they cost no more than one.
     pub applies_together: bool,

@@ -1,8 +1,8 @@
 //! A toggle: what is known of it at its target, and the next step of each of its parts there.
 //!
-//! What is to be done about a part is decided by [`Engine::decide`], each time that something about the
-//! toggle has changed, and nowhere else: which step is next, what it changes, and whether it may be
-//! taken. A read, or a creation, is alone. Of the other parts, one is sent at a time, unless one hangs.
+//! [`Engine::decide`] alone decides what to do about a part, whenever something about the toggle has
+//! changed, and again when a request can go out. A read, or a creation, is alone. Of the other parts, one
+//! is sent at a time, unless one hangs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
