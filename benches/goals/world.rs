@@ -1,5 +1,6 @@
 //! Stand-ins for OPAL, OPA and a target, and a configuration that names them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,13 +67,16 @@ impl World {
             move |request| opal(&url, &authorization, request)
         });
         let flag: Arc<Vec<u8>> = match target {
-            Target::LaunchDarkly => Arc::new(flag("toggle-0", &users(count)).into_bytes()),
-            Target::Several => Arc::new(flags(toggles, &users(count))),
-            Target::Rest | Target::Flagd => Arc::default(),
+            Target::LaunchDarkly => {
+                let users = users(count);
+                Arc::new(flag("toggle-0", [&users, &users]).into_bytes())
+            }
+            Target::Several | Target::Rest | Target::Flagd => Arc::default(),
         };
+        let flags = Flags::new(toggles, count);
         let peer = Peer::start(move |request| match target {
             Target::LaunchDarkly => launchdarkly(&flag, request),
-            Target::Several => several(&flag, request),
+            Target::Several => flags.several(request),
             Target::Rest | Target::Flagd => rest(request),
         });
         let world = World {
@@ -264,40 +268,72 @@ fn launchdarkly(flag: &Arc<Vec<u8>>, request: &Request) -> Reply {
     Reply { kind, status, body }
 }
 
-fn several(flags: &Arc<Vec<u8>>, request: &Request) -> Reply {
-    let is_in_test = || String::from_utf8_lossy(&request.body).contains("\"test\"");
-    match (request.method.as_str(), request.path.as_str()) {
-        ("PATCH", path) if path.starts_with("/stuck") => Reply::new("stuck", 200, "{}"),
-        ("PATCH", path) if path.starts_with("/api") && is_in_test() => {
-            Reply::new("refused", 405, "{\"message\":\"approval is required\"}")
+/// The targets of [`Target::Several`]: of the flags, whether they have the one user more in production.
+struct Flags {
+    flags: Mutex<BTreeMap<String, bool>>,
+    /// The former users, and with one more.
+    users: [Vec<u8>; 2],
+}
+
+impl Flags {
+    fn new(toggles: usize, count: usize) -> Flags {
+        let keys = (2..toggles).step_by(3);
+        let keys = keys.map(|toggle| (format!("toggle-{toggle}"), false));
+        Flags {
+            flags: Mutex::new(keys.collect()),
+            users: [users(count), users(count + 1)],
         }
-        (_, path) if path.starts_with("/api") => launchdarkly(flags, request),
-        _ => rest(request),
+    }
+
+    fn several(&self, request: &Request) -> Reply {
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let path = path.split('?').next().unwrap_or_default();
+        let Some(path) = path.strip_prefix("/api/v2/flags/default") else {
+            return match method {
+                "PATCH" if path.starts_with("/stuck") => Reply::new("stuck", 200, "{}"),
+                _ => rest(request),
+            };
+        };
+        let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        let body = String::from_utf8_lossy(&request.body);
+        if body.contains("\"test\"") {
+            let words = "{\"message\":\"approval is required\"}";
+            return Reply::new("refused", 405, words);
+        }
+        let key = path.trim_start_matches('/');
+        if method == "PATCH" {
+            flags.insert(key.to_owned(), body.contains("addTargets"));
+            return Reply::new("update", 200, self.flag(key, &flags));
+        }
+        if !key.is_empty() {
+            return Reply::new("read", 200, self.flag(key, &flags));
+        }
+        let all: Vec<String> = flags.keys().map(|key| self.flag(key, &flags)).collect();
+        let (items, count) = (all.join(","), all.len());
+        let list = format!("{{\"items\":[{items}],\"totalCount\":{count}}}");
+        Reply::new("read", 200, list)
+    }
+
+    fn flag(&self, key: &str, flags: &BTreeMap<String, bool>) -> String {
+        let altered = flags.get(key).copied().unwrap_or_default();
+        flag(key, [&self.users[usize::from(altered)], &self.users[0]])
     }
 }
 
-/// The list of the flags of LaunchDarkly's toggles.
-fn flags(toggles: usize, users: &[u8]) -> Vec<u8> {
-    let keys = (2..toggles).step_by(3);
-    let flags: Vec<String> = keys
-        .map(|toggle| flag(&format!("toggle-{toggle}"), users))
-        .collect();
-    let (items, count) = (flags.join(","), flags.len());
-    format!("{{\"items\":[{items}],\"totalCount\":{count}}}").into_bytes()
-}
-
-/// A flag in sync: on for these users in both environments.
-fn flag(key: &str, users: &[u8]) -> String {
-    let users = String::from_utf8_lossy(users);
-    let environment = format!(
-        "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
-         \"targets\":[{{\"values\":{users},\"variation\":0}}],\"contextTargets\":[],\"rules\":[],\
-         \"prerequisites\":[],\"version\":1}}"
-    );
+/// A flag that is on for these users in production, and for these in test.
+fn flag(key: &str, users: [&[u8]; 2]) -> String {
+    let [production, test] = users.map(|users| {
+        let users = String::from_utf8_lossy(users);
+        format!(
+            "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
+             \"targets\":[{{\"values\":{users},\"variation\":0}}],\"contextTargets\":[],\"rules\":[],\
+             \"prerequisites\":[],\"version\":1}}"
+        )
+    });
     format!(
         "{{\"key\":\"{key}\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
          \"variations\":[{{\"_id\":\"5f2d1c9e-on\",\"value\":true}},\
          {{\"_id\":\"5f2d1c9e-off\",\"value\":false}}],\
-         \"environments\":{{\"production\":{environment},\"test\":{environment}}}}}"
+         \"environments\":{{\"production\":{production},\"test\":{test}}}}}"
     )
 }
