@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::super::{Key, Timer};
 use super::remote::Remote;
 use super::setup::{
-    ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, parts_of, peer_of, places,
+    ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, parts_of, peer_of, places, told_of,
     updates_of,
 };
 use super::world::Flight;
@@ -170,24 +170,11 @@ impl Referee {
 
     /// The target may have been looked at, when it had this.
     pub(super) fn look(&mut self, done: &Done, as_of: &BTreeMap<Place, Instant>) {
-        let is_known = |observed: &Observed| *observed != Observed::Unknown;
-        let seen: Vec<ToggleId> = match done {
-            Done::Read(_, results) => {
-                let seen = |(_, result): &&(_, Result<_, _>)| result.as_ref().is_ok_and(is_known);
-                results.iter().filter(seen).map(|(id, _)| *id).collect()
+        for (id, _) in told_of(done) {
+            for place in (0..ENVIRONMENTS[id]).map(|number| (id, number)) {
+                self.seen.remove(&place);
+                self.seen.extend(as_of.get(&place).map(|at| (place, *at)));
             }
-            Done::Apply(_, results) => {
-                let seen = |(_, _, result): &&(_, _, _)| matches!(result, Ok(Applied::Found(found)) if is_known(found));
-                results.iter().filter(seen).map(|(id, _, _)| *id).collect()
-            }
-            _ => Vec::new(),
-        };
-        for place in seen
-            .into_iter()
-            .flat_map(|id| (0..ENVIRONMENTS[id]).map(move |it| (id, it)))
-        {
-            self.seen.remove(&place);
-            self.seen.extend(as_of.get(&place).map(|at| (place, *at)));
         }
     }
 
@@ -215,9 +202,11 @@ impl Referee {
                 continue;
             }
             self.asked.remove(&key);
-            if let Key::Apply(id, part) = key {
+            let kind = failure.as_ref().map(|it| it.kind);
+            if let (Key::Apply(id, part), true) = (key, kind != Some(Kind::Status(404))) {
+                // A 404 says that there is no toggle, and nothing of the part.
                 self.hung.remove(&(id, part));
-                let hung = failure.as_ref().is_some_and(|it| it.kind == Kind::Timeout);
+                let hung = kind == Some(Kind::Timeout);
                 self.hung.extend(hung.then_some((id, part)));
             }
             let Some(failure) = failure else {
@@ -277,6 +266,10 @@ impl Referee {
             }
         }
         engine.take_touched();
+        for target in &engine.targets {
+            let parts: BTreeSet<_> = target.changes.iter().collect();
+            assert_eq!(parts.len(), target.changes.len(), "in line twice");
+        }
     }
 
     /// A part that is as it should be fails no longer, whatever it was that made it so.
