@@ -1,7 +1,8 @@
 //! From a change of the policy to the flags.
 
 use super::*;
-use crate::support::launchdarkly::Target;
+use crate::support::Fault;
+use crate::support::launchdarkly::refusal;
 
 #[test]
 fn a_new_flag_is_on_for_exactly_the_users_of_the_rule_in_the_listed_environments() {
@@ -84,13 +85,15 @@ fn a_flag_that_was_deleted_is_created_again() {
 fn a_flag_that_is_not_seen_right_after_it_was_created_is_no_obstacle() {
     let flags = Flags::of(&["us"]).build();
     flags.opa.allow("us", &["ann"]);
-    flags.platform().unseen_reads = 2;
-    flags.launchdarkly.http.next(
-        1,
-        "PATCH *",
-        crate::support::Fault::Answer(crate::support::launchdarkly::refusal(409, "try again")),
-    );
+    let http = &flags.launchdarkly.http;
+    // Before it is created, and twice after that.
+    let read = format!("GET {}*", path_of("default", "us"));
+    let unseen = refusal(404, "Unknown feature flag key");
+    http.next(3, &read, Fault::Answer(unseen));
+    let conflict = refusal(409, "try again");
+    http.next(1, "PATCH *", Fault::Answer(conflict));
     flags.sync(&[]).exits(0);
+    assert!(http.count(&read) > 3, "it was read until it was seen");
     assert!(flags.is_on_for("us", &["ann"], &["eve"]));
 }
 
@@ -112,25 +115,4 @@ fn two_instances_that_send_the_same_change_leave_the_right_users() {
         });
         flags.wait_until_on_for("us", users, others);
     }
-}
-
-#[test]
-fn after_a_reload_a_flag_is_read_before_it_is_changed() {
-    let flags = Flags::of(&["us"]).build();
-    flags.opa.allow("us", &["ann"]);
-    let daemon = flags.serve_in_step();
-    flags.program.reload(&daemon, flags.program.config());
-    flags.stage.wait_until("it is reloaded", || {
-        daemon.process.stderr().contains("reloaded sources=")
-    });
-    let mut platform = flags.platform();
-    for environment in ENVIRONMENTS {
-        let config = platform.edit("default", "us").environment(environment);
-        config.targets = vec![Target::new("user", 0, &["ann", "mallory"])];
-        config.mark_order();
-    }
-    drop(platform);
-    flags.change("us", &["ann", "bob"]);
-    flags.wait_until_on_for("us", &["ann", "bob"], &["mallory"]);
-    daemon.wait_healthy();
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::*;
 use crate::support::launchdarkly::Limit;
 
@@ -65,35 +63,4 @@ fn a_resync_of_a_thousand_toggles_keeps_the_pace_that_is_allowed_and_writes_noth
     // Ten pages; each window that was used up costs one more, and the pages before it again.
     let reads = flags.requests("GET").len() - before;
     assert!(reads < 40, "{reads} reads");
-}
-
-#[test]
-fn few_toggles_among_many_flags_are_read_one_by_one() {
-    let flags = Flags::of(&["us", "tax"]).build();
-    flags.opa.allow("us", &["ann"]);
-    flags.opa.allow("tax", &["ann"]);
-    for number in 0..500 {
-        let key = format!("a-{number}");
-        let values = [json!(true), json!(false)];
-        flags.platform().put("default", &key, &values);
-    }
-    let daemon = flags.serve_in_step();
-    let before = flags.count("GET", "*");
-    daemon.terminate().exits(0);
-    assert_eq!(before, 3, "a look at the list, and one for each toggle");
-}
-
-#[test]
-fn a_429_is_followed_by_a_pause_and_everything_arrives() {
-    let flags = Flags::of(&["us", "tax", "vip"]).build();
-    for key in ["us", "tax", "vip"] {
-        flags.opa.allow(key, &["ann"]);
-    }
-    let mut limit = Limit::new(3, Duration::from_millis(300));
-    limit.retry_after = true;
-    flags.platform().limit = limit;
-    flags.sync(&[]).exits(0).sums_up("3 toggles: 3 created");
-    for key in ["us", "tax", "vip"] {
-        assert!(flags.is_on_for(key, &["ann"], &["eve"]));
-    }
 }

@@ -315,65 +315,53 @@ impl Referee {
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.
 fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
-    fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Vec<Verdict> {
+    fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Verdict {
         let failure = result.as_ref().err().cloned();
-        vec![Verdict {
+        Verdict {
             key,
             operation,
             failure,
-        }]
+        }
     }
-    match done {
-        Done::Discover(id, result) => of(Key::Discover(*id), Operation::Discover, result),
-        Done::Register(id, result) => of(Key::Register(*id), Operation::Register, result),
-        Done::Watch(id, result) => of(Key::Watch(*id), Operation::Watch, result),
-        Done::Query(id, result) => of(Key::Query(*id), Operation::Query, result),
+    let mut verdicts = match done {
+        Done::Discover(id, result) => vec![of(Key::Discover(*id), Operation::Discover, result)],
+        Done::Register(id, result) => vec![of(Key::Register(*id), Operation::Register, result)],
+        Done::Watch(id, result) => vec![of(Key::Watch(*id), Operation::Watch, result)],
+        Done::Query(id, result) => vec![of(Key::Query(*id), Operation::Query, result)],
         Done::Apply(_, results) => {
             let Job::Apply(_, edits) = job else {
                 panic!("{done:?} came of {job:?}");
             };
-            let verdict =
-                |(edit, (id, part, result)): (&Edit, &(_, _, Result<Applied, Failure>))| {
-                    let key = Key::Apply(*id, *part);
-                    let operation = match edit.what {
-                        What::Create => Operation::Create,
-                        What::Describe => Operation::Describe,
-                        What::Update(..) => Operation::Update,
-                    };
-                    let mut verdicts = match result {
-                        Ok(Applied::Found(Observed::Unknown)) => {
-                            let unread: Result<(), _> = Err(failure(Kind::Status(409)));
-                            of(key, operation, &unread)
-                        }
-                        _ => of(key, operation, result),
-                    };
-                    if let Ok(
-                        Applied::Created(present) | Applied::Found(Observed::Present(present)),
-                    ) = result
-                    {
-                        verdicts.extend(not_there(*id, present));
-                    }
-                    verdicts
+            let verdict = |(edit, (id, part, result)): (&Edit, &(_, _, Result<_, _>))| {
+                let operation = match edit.what {
+                    What::Create => Operation::Create,
+                    What::Describe => Operation::Describe,
+                    What::Update(..) => Operation::Update,
                 };
-            edits.iter().zip(results).flat_map(verdict).collect()
+                let mut verdict = of(Key::Apply(*id, *part), operation, result);
+                if let Ok(Applied::Found(Observed::Unknown)) = result {
+                    verdict.failure = Some(failure(Kind::Status(409)));
+                }
+                verdict
+            };
+            edits.iter().zip(results).map(verdict).collect()
         }
         Done::Read(_, results) => {
             // What was not told is neither a success nor a failure.
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
-            let verdicts = reads.flat_map(|(id, result)| {
-                let mut verdicts = of(Key::Apply(*id, Part::Whole), Operation::Read, result);
-                if let Ok(Observed::Present(present)) = result {
-                    verdicts.extend(not_there(*id, present));
-                }
-                verdicts
-            });
+            let key = |id: &ToggleId| Key::Apply(*id, Part::Whole);
+            let verdicts = reads.map(|(id, result)| of(key(id), Operation::Read, result));
             verdicts.collect()
         }
-        Done::Count(id, result) => of(Key::Count(*id), Operation::Count, result),
-        Done::Load(id, result) => of(Key::Load(*id), Operation::Load, result),
+        Done::Count(id, result) => vec![of(Key::Count(*id), Operation::Count, result)],
+        Done::Load(id, result) => vec![of(Key::Load(*id), Operation::Load, result)],
         Done::Leave(..) | Done::Ready(..) => Vec::new(),
+    };
+    for (id, present) in told_of(done) {
+        verdicts.extend(present.into_iter().flat_map(|it| not_there(id, it)));
     }
+    verdicts
 }
 
 /// The environments that the target does not have.

@@ -100,9 +100,9 @@ impl World {
         match action {
             Action::Allow(rule, mask) => self.allow(rule, mask),
             Action::Call(source) => self.call(source),
-            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Reset(_)
+            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Gone(..)
                 if !by_hand => {}
-            Action::Gone(..) if !by_hand => {}
+            Action::Reset(_) if !by_hand => {}
             Action::Meddle(place, mask) => self.remote.meddle(place, mask),
             Action::Rival(place, mask) => self.rival(place, mask),
             Action::Delete(toggle) => self.remote.delete(toggle),
