@@ -47,17 +47,11 @@ impl House {
 
     /// The program with this source, named `main`, and one toggle.
     fn program(&self, source: &str, env: &[(&str, &str)]) -> Program {
-        let target = format!("endpoint_url = \"{}\"", self.store.url());
-        self.program_for(source, &target, env)
-    }
-
-    /// The same with these lines in the target.
-    fn program_for(&self, source: &str, target: &str, env: &[(&str, &str)]) -> Program {
-        let timeout = self.timeout;
+        let (timeout, target) = (self.timeout, self.store.url());
         let config = format!(
             "bind = \"127.0.0.1:{{port}}\"\nhttp_timeout = \"{timeout}\"\n\
              [[sources]]\nid = \"main\"\n{source}\n\
-             [target]\ntype = \"restapi\"\n{target}\n\
+             [target]\ntype = \"restapi\"\nendpoint_url = \"{target}\"\n\
              extra_headers = {{ Authorization = \"Bearer ${{FLAGS_TOKEN}}\" }}\n\
              [[toggles]]\nkey = \"us\"\nusers_policy = {{ source = \"main\", \
              package = \"app.rbac\", rule = \"us\" }}\n[toggles.spec]\n"
@@ -92,11 +86,6 @@ impl House {
                 let health = daemon.get("/health");
                 health.status == 500 && health.text().contains(reason)
             });
-    }
-
-    /// What OPA was asked, leaving its readiness out.
-    fn queries(&self) -> usize {
-        self.opa.http.count("GET /v1/data/app/*")
     }
 }
 

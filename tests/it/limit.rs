@@ -31,6 +31,13 @@ fn serve_holds_back_what_removes_too_many_and_says_so_until_it_is_within_the_lim
     assert_eq!(daemon.toggle("us")["state"], "held");
     let health = daemon.get("/health").text();
     assert!(health.contains("3 of 4 users"), "{health}");
+    let metrics = daemon.get("/metrics").text();
+    for line in [
+        "optoggles_toggle_held{source=\"main\",target=\"restapi\",toggle=\"us\"} 1",
+        "optoggles_toggle_in_sync{source=\"main\",target=\"restapi\",toggle=\"us\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
     assert!(world.store.has("us", &["ann", "bob", "cid", "dan"]));
     world.change("us", &["ann", "bob", "cid"]);
     world.wait_for_users("us", &["ann", "bob", "cid"]);

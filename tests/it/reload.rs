@@ -38,3 +38,11 @@ fn toggle(key: &str, source: &str) -> String {
         crate::support::opa::rule_of(key)
     )
 }
+
+/// A configuration without the second source and its toggle.
+pub(crate) fn without_other(config: &str) -> String {
+    let (before, rest) = config.split_once("[[sources]]\nid = \"other\"").unwrap();
+    let (_, target) = rest.split_once("[target]").unwrap();
+    let (target, _) = target.split_once("[[toggles]]\nkey = \"beta\"").unwrap();
+    format!("{before}[target]{target}")
+}

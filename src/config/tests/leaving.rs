@@ -70,59 +70,36 @@ fn targets(targets: &[(&str, &str, &str)]) -> Config {
 }
 
 #[test]
-fn a_target_that_is_added_renamed_or_asked_with_other_credentials_leaves_nothing_behind() {
+fn of_several_targets_those_that_are_gone_or_elsewhere_are_named() {
     let old = [("a", "one", "1"), ("b", "two", "2")];
-    for new in [
-        &[("c", "three", "3"), ("b", "two", "2"), ("a", "one", "1")][..],
-        &[("c", "one", "1"), ("b", "two", "2")],
-        &[("a", "one", "3"), ("b", "two", "4")],
-        &[("c", "one", "3"), ("d", "two", "4")],
-        &[("b", "one", "1"), ("a", "two", "2")],
+    let at_one_address = [("a", "one", "1"), ("b", "one", "2")];
+    let gone = Some("target b is no longer used: its toggles stay as they are");
+    let moved = Some("target b has changed: the toggles at the old one stay as they are");
+    for (old, new, left) in [
+        (old, &[("c", "three", "3"), old[1], old[0]][..], None),
+        // Another id, other credentials, both, and the id of each other.
+        (old, &[("c", "one", "1"), old[1]], None),
+        (old, &[("a", "one", "3"), ("b", "two", "4")], None),
+        (old, &[("c", "one", "3"), ("d", "two", "4")], None),
+        (old, &[("b", "one", "1"), ("a", "two", "2")], None),
+        (old, &[old[0]], gone),
+        (old, &[old[0], ("c", "three", "2")], gone),
+        (old, &[old[0], ("b", "three", "2")], moved),
+        (at_one_address, &[old[0]], gone),
+        (at_one_address, &[("c", "one", "1")], gone),
+        (at_one_address, &[("a", "one", "3")], gone),
     ] {
-        let left = left_behind(&targets(&old), &targets(new));
-        assert_eq!(left, [""; 0], "{new:?}");
+        let found = left_behind(&targets(&old), &targets(new));
+        assert_eq!(found, Vec::from_iter(left), "{new:?}");
     }
 }
 
 #[test]
-fn the_old_toggles_of_a_target_that_is_gone_or_elsewhere_are_left_behind() {
-    let old = [("a", "one", "1"), ("b", "two", "2")];
-    let gone = "target b is no longer used: its toggles stay as they are";
-    let moved = "target b has changed: the toggles at the old one stay as they are";
-    for (new, words) in [
-        (&[("a", "one", "1")][..], gone),
-        (&[("a", "one", "1"), ("c", "three", "2")], gone),
-        (&[("a", "one", "1"), ("b", "three", "2")], moved),
-    ] {
-        assert_eq!(left_behind(&targets(&old), &targets(new)), [words]);
-    }
-}
-
-#[test]
-fn of_two_targets_at_one_address_the_one_that_goes_is_named() {
-    let old = targets(&[("a", "one", "1"), ("b", "one", "2")]);
-    for new in [
-        &[("a", "one", "1")][..],
-        &[("c", "one", "1")],
-        &[("a", "one", "3")],
-    ] {
-        let left = left_behind(&old, &targets(new));
-        assert_eq!(
-            left,
-            ["target b is no longer used: its toggles stay as they are"]
-        );
-    }
-}
-
-#[test]
-fn a_toggle_that_moves_to_another_target_is_left_behind_at_the_old_one() {
-    let mut new = targets(&[("a", "one", "1"), ("b", "two", "2")]);
-    let old = new.clone();
+fn a_toggle_that_leaves_one_of_several_targets_is_named_with_it() {
+    let old = targets(&[("a", "one", "1"), ("b", "two", "2")]);
+    let mut new = old.clone();
     new.toggles.remove(0);
-    let left = left_behind(&old, &new);
-    assert_eq!(left.len(), 1, "{left:?}");
-    assert!(
-        left[0].starts_with("toggle a/us is no longer kept: at the target"),
-        "{left:?}"
-    );
+    let left = left_behind(&old, &new).concat();
+    let start = "toggle a/us is no longer kept: at the target";
+    assert!(left.starts_with(start), "{left}");
 }

@@ -123,20 +123,6 @@ fn a_spec_becomes_json_as_it_is() {
 }
 
 #[test]
-fn the_default_configuration_has_no_problem_once_its_variable_is_set() {
-    let text = include_str!("../../../optoggles.toml");
-    let around = Surroundings {
-        folder: Path::new(""),
-        env: &|name| (name == "FLAGS_TOKEN").then(|| "token".into()),
-        read: &|_| Err(io::ErrorKind::NotFound.into()),
-        open_to_others: true,
-    };
-    let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
-    assert_eq!(report.to_string(), "");
-    assert!(config.is_some());
-}
-
-#[test]
 fn what_is_commented_out_in_the_default_configuration_is_known_too() {
     let text = include_str!("../../../optoggles.toml");
     let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
@@ -187,46 +173,6 @@ fn with_targets(rest: &str) -> String {
     format!("{source}{toggles}")
 }
 
-#[test]
-fn each_toggle_has_its_target_and_toggles_of_several_share_a_rule() {
-    let config = read(&with_targets(
-        r#"
-        [[targets]]
-        id = "shop"
-        type = "restapi"
-        endpoint_url = "https://flags"
-        ca_file = "cert.pem"
-        cert_file = "cert.pem"
-        key_file = "key.pem"
-        [[targets]]
-        id = "ld"
-        type = "launchdarkly"
-        token = "${TOKEN}"
-        ca_file = "cert.pem"
-        [[toggles]]
-        key = "us"
-        target = "ld"
-        us_users
-        spec = { name = "US", proj_key = "default", environments = ["test"] }
-        [[toggles]]
-        key = "us"
-        target = "shop"
-        us_users
-        spec = { anything = true }
-        "#,
-    ));
-    let targets = config.targets.iter();
-    let targets: Vec<_> = targets.map(|it| (&*it.id, &*it.key)).collect();
-    assert_eq!(targets, [("shop", "targets[0]"), ("ld", "targets[1]")]);
-    let toggles = config.toggles.iter().map(|it| (it.target, it.rule));
-    assert_eq!(toggles.collect::<Vec<_>>(), [(1, 0), (0, 0)]);
-    assert_eq!(config.rules.len(), 1);
-    assert_eq!((config.name_of(0), config.name_of(1)), ("ld/us", "shop/us"));
-    let tls = config.targets[0].settings.tls();
-    assert_eq!(tls.identity.unwrap().key.expose(), PAIR.1);
-    assert!(config.targets[1].settings.tls().ca.is_some());
-}
-
 /// The codes of what is wrong with a toggle of one key at each of two targets: of each, what it is, and the
 /// toggle's project.
 fn codes_of_twins(twins: [(&str, &str); 2]) -> Vec<&'static str> {
@@ -272,54 +218,15 @@ fn two_targets_at_one_place_cannot_share_a_toggle_unless_they_may_be_two_account
 
 #[test]
 fn the_only_target_need_not_be_named() {
-    for (target, place) in [
-        ("[target]\ntype = \"flagd\"", "target"),
-        (
-            "[[targets]]\nid = \"flagd\"\ntype = \"flagd\"",
-            "targets[0]",
-        ),
-    ] {
-        let toggles = "[[toggles]]\nkey = \"a\"\nus_users\n\
-                       [[toggles]]\nkey = \"b\"\ntarget = \"flagd\"\nus_users\n";
+    for (header, id) in [("[target]", "flagd"), ("[[targets]]\nid = \"f\"", "f")] {
         let config = read(&with_targets(&format!(
-            "{target}\npath = \"f.json\"\n{toggles}"
+            "{header}\ntype = \"flagd\"\npath = \"f.json\"\n[[toggles]]\nkey = \"a\"\nus_users\n\
+             [[toggles]]\nkey = \"b\"\ntarget = \"{id}\"\nus_users\n"
         )));
-        let [target] = &config.targets[..] else {
-            panic!("{:?}", config.targets);
-        };
-        assert_eq!((&*target.id, &*target.key), ("flagd", place));
+        assert_eq!(config.targets[0].id, id);
+        assert_eq!(config.toggles.len(), 2);
         assert_eq!(config.name_of(1), "b");
     }
-}
-
-#[test]
-fn a_rule_with_another_input_is_another_rule() {
-    let inputs = [
-        "",
-        ", input = { a = [1, 2.5, true, { b = \"${TOKEN}\" }] }",
-        ", input = { a = [1, 2.5, true, { b = \"${TOKEN}\" }] }",
-        ", input = \"$${x}\"",
-    ];
-    let toggles = inputs.iter().enumerate().map(|(id, input)| {
-        let policy = format!("{{ source = \"opa\", package = \"app\", rule = \"us\"{input} }}");
-        format!("[[toggles]]\nkey = \"{id}\"\nusers_policy = {policy}\n")
-    });
-    let target = "[target]\ntype = \"flagd\"\npath = \"f.json\"\n";
-    let config = read(&with_targets(
-        &(target.to_owned() + &toggles.collect::<String>()),
-    ));
-    let toggles = config.toggles.iter().map(|it| it.rule);
-    assert_eq!(toggles.collect::<Vec<_>>(), [0, 1, 1, 2]);
-    let inputs = config.rules.iter().map(|it| it.input.clone());
-    let expected = [
-        None,
-        Some(json!({ "a": [1, 2.5, true, { "b": "hunter2" }] })),
-        Some(json!("${x}")),
-    ];
-    assert_eq!(inputs.collect::<Vec<_>>(), expected);
-    assert_ne!(config.rules[0], config.rules[1]);
-    assert_eq!(config.rules[1].to_string(), "data.app.us");
-    assert!(!format!("{:?}", config.rules).contains(SECRET));
 }
 
 fn of_two_targets() -> Config {

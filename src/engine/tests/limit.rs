@@ -3,7 +3,6 @@
 use super::super::{State, Verdict};
 use super::*;
 use crate::config::MaxRemoval;
-use crate::plan::Environment;
 
 pub(super) fn with_limit(limit: MaxRemoval) -> Config {
     let mut config = config(vec![opa()], &[0]);
@@ -56,67 +55,6 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
         let jobs = allow(&mut bench, desired);
         assert_eq!(jobs.is_empty(), held, "{limit} {desired:?}");
         assert_eq!(state(&bench) == State::Held, held, "{limit} {desired:?}");
-    }
-}
-
-/// One toggle with a limit, in environments of which the target says that these have it, or does not
-/// tell who.
-fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
-    let mut terms = target_terms(true, &[None]);
-    let names = (0..observed.len()).map(|number| number.to_string());
-    let toggle = ToggleTerms {
-        batch: None,
-        environments: names.collect(),
-    };
-    terms.toggles.insert(0, toggle);
-    let mut bench = Bench::with_terms(with_limit(limit), Mode::Serve, terms);
-    bench.jobs();
-    let environments = observed.iter().map(|keys| Environment {
-        users: keys.map(|keys| Arc::new(users(keys))),
-        named: None,
-        in_order: keys.is_some(),
-    });
-    let environments = environments.map(Ok);
-    let present = Present {
-        environments: environments.collect(),
-        ..Present::plain(true, None)
-    };
-    bench.done(read(0, Ok(Observed::Present(present))));
-    bench
-}
-
-#[test]
-fn the_limit_holds_in_each_environment_separately() {
-    const FOUR: &[&str] = &["a", "b", "c", "d"];
-    const ONE: MaxRemoval = MaxRemoval::Users(1);
-    let one_unknown = [Some(FOUR), None];
-    for (limit, observed, desired, sent, held) in [
-        (
-            HALF,
-            one_unknown,
-            &["a"][..],
-            &["update 0/1 a"][..],
-            Some("3 of 4 users"),
-        ),
-        (HALF, one_unknown, &[], &[], Some("4 of 4 users")),
-        (HALF, one_unknown, &["a", "b"], &["update 0 a b"], None),
-        (HALF, [Some(&[]), None], &[], &[], Some("not known who has")),
-        // The share is larger in the other one.
-        (
-            ONE,
-            [Some(&["x"]), Some(FOUR)],
-            &["a", "b"],
-            &["update 0 a b"],
-            Some("2 of 4 users"),
-        ),
-    ] {
-        let mut bench = in_environments(limit, &observed);
-        assert_eq!(allow(&mut bench, desired), sent);
-        let troubles = troubles_of(&bench.engine, 0);
-        let words = troubles.first().map(|trouble| trouble.failure.to_string());
-        let says = |held: &str| words.as_ref().is_some_and(|words| words.contains(held));
-        assert!(held.is_none_or(says), "{words:?}");
-        assert_eq!(held.is_none(), words.is_none());
     }
 }
 

@@ -82,3 +82,26 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
         assert_eq!(bench.engine.sources[0].passes.unanswered, is_unanswered);
     }
 }
+
+#[test]
+fn a_callback_ends_every_wait_that_nobody_asked_for() {
+    for pause in [None, Some(Duration::from_secs(60))] {
+        let mut bench = Bench::in_sync(2, false);
+        bench.callback(0);
+        bench.jobs();
+        let refusal = || failure(Kind::Status(503)).pausing(pause);
+        bench.done(Done::Query(0, Err(refusal())));
+        bench.done(Done::Query(1, Ok(users(&["eve"]))));
+        assert_eq!(bench.jobs(), ["update 1 eve"]);
+        bench.done(applied(1, Err(refusal())));
+        bench.millis(400);
+        bench.callback(0);
+        let (queries, updates) = match pause {
+            None => (&["query 0", "query 1"][..], &["update 1 zoe"][..]),
+            Some(_) => (&["query 1"][..], &[][..]),
+        };
+        assert_eq!(bench.jobs(), queries);
+        bench.done(Done::Query(1, Ok(users(&["zoe"]))));
+        assert_eq!(bench.jobs(), updates);
+    }
+}

@@ -81,19 +81,3 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     let mended = |notice: &News| matches!(notice, News::Mended { count: 9, .. });
     assert!(bench.notices().iter().any(mended));
 }
-
-#[test]
-fn what_was_applied_is_not_applied_again() {
-    for readable in [true, false] {
-        let mut bench = Bench::settled(config(vec![opa()], &[0]), readable);
-        bench.callback(0);
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&["eve"]))));
-        assert_eq!(bench.jobs(), ["update 0 eve"]);
-        bench.done(applied(0, Ok(())));
-        bench.callback(0);
-        assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&["eve"]))));
-        assert_eq!(bench.jobs(), [""; 0]);
-    }
-}

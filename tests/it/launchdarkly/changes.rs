@@ -81,14 +81,27 @@ fn a_flag_that_was_deleted_is_created_again() {
     flags.wait_until_on_for("us", &["bob"], &["ann"]);
 }
 
+/// Lets no read see the flag before it is created, and twice after that: with its environments, and without.
+fn hide(flags: &Flags) -> String {
+    let read = format!("GET {}*", path_of("default", "us"));
+    let unseen = refusal(404, "Unknown feature flag key");
+    flags
+        .launchdarkly
+        .http
+        .next(6, &read, Fault::Answer(unseen));
+    read
+}
+
 #[test]
 fn a_flag_that_is_not_seen_right_after_it_was_created_is_no_obstacle() {
     let flags = Flags::of(&["us"]).build();
     flags.opa.allow("us", &["ann"]);
-    flags.platform().unseen_reads = 2;
-    let again = Fault::Answer(refusal(409, "try again"));
-    flags.launchdarkly.http.next(1, "PATCH *", again);
+    let read = hide(&flags);
+    let http = &flags.launchdarkly.http;
+    let conflict = refusal(409, "try again");
+    http.next(1, "PATCH *", Fault::Answer(conflict));
     flags.sync(&[]).exits(0);
+    assert!(http.count(&read) > 6, "it was read until it was seen");
     assert!(flags.is_on_for("us", &["ann"], &["eve"]));
 }
 
@@ -96,7 +109,7 @@ fn a_flag_that_is_not_seen_right_after_it_was_created_is_no_obstacle() {
 fn a_flag_that_cannot_be_changed_right_after_it_was_created_is_tried_again() {
     let flags = Flags::of(&["us"]).build();
     flags.opa.allow("us", &["ann"]);
-    flags.platform().unseen_reads = 2;
+    hide(&flags);
     let unknown = Fault::Answer(refusal(404, "Unknown feature flag key"));
     flags.launchdarkly.http.next(3, "PATCH *", unknown);
     let output = flags.sync(&[]).exits(0);

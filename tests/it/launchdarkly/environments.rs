@@ -65,7 +65,7 @@ impl Wrong {
             first.exits(0);
             flags
                 .platform()
-                .require_approval("default", self.environment, 405);
+                .require_approval("default", self.environment);
         }
         flags
     }
@@ -159,9 +159,7 @@ fn serve_keeps_the_other_environments_and_names_the_one_that_fails() {
     for (wrong, flags) in all() {
         let daemon = flags.program.serve(&[]);
         for (users, others) in [(["ann"], ["bob"]), (["bob"], ["ann"])] {
-            flags
-                .stage
-                .wait_until("the source is registered", || !flags.opal.keys().is_empty());
+            flags.wait_until_registered();
             flags.change("us", &users);
             flags.wait_until_on_for("us", &users, &others);
         }
@@ -220,44 +218,4 @@ fn an_environment_that_hangs_is_overtaken_after_a_second_and_from_then_on_at_onc
         let rows = daemon.toggle("us")["environments"].clone();
         [&rows[0]["state"], &rows[1]["state"]] == ["syncing", "in sync"]
     });
-}
-
-#[test]
-fn a_refused_name_is_told_by_itself_and_the_users_are_sent_all_the_same() {
-    let flags = Flags::of(&["us"]).build();
-    flags.opa.allow("us", &["ann", "bob"]);
-    flags.sync(&[]).exits(0);
-    flags.platform().edit("default", "us").name = "by hand".to_owned();
-    let refused = Fault::Answer(refusal(403, "no updateName"));
-    flags
-        .launchdarkly
-        .http
-        .always("PATCH * \"updateName\"", refused);
-    flags.opa.allow("us", &["ann"]);
-    let output = flags.sync(&[]).exits(1);
-    let output =
-        output.reports_start("us users updated, failed: metadata: flag us of project default: ");
-    output.says("no updateName").says_not("environment");
-    assert!(flags.is_on_for("us", &["ann"], &["bob"]));
-    let daemon = flags.program.serve(&[]);
-    daemon.wait_failing();
-    flags.wait_until_registered();
-    flags.change("us", &["bob"]);
-    flags.wait_until_on_for("us", &["bob"], &["ann"]);
-    let health = daemon.get("/health").text();
-    assert!(
-        health.contains("\"toggle us: metadata update: answered 403\""),
-        "{health}"
-    );
-    let rows = daemon.toggle("us")["environments"].clone();
-    assert!(
-        rows.as_array()
-            .unwrap()
-            .iter()
-            .all(|row| row["last_error"].is_null()),
-        "{rows}"
-    );
-    flags.launchdarkly.http.heal();
-    daemon.wait_healthy();
-    assert_eq!(flags.platform().flag("default", "us").unwrap().name, "us");
 }

@@ -45,7 +45,7 @@ fn a_toggle_that_is_held_in_one_environment_and_fails_in_another_is_failing() {
     let mut platform = flags.platform();
     let config = platform.edit("default", "us").environment("test");
     config.targets = vec![Target::new("user", 0, &["ann", "bob"])];
-    platform.require_approval("default", "test", 405);
+    platform.require_approval("default", "test");
     drop(platform);
     flags.opa.allow("us", &["ann"]);
     let daemon = flags.program.serve(&[]);

@@ -44,14 +44,6 @@ fn where_ten_users_or_more_have_a_toggle_half_of_them_are_the_limit() {
 }
 
 #[test]
-fn off_lets_everything_through() {
-    let world = world(40, &["max_removal = \"off\""]);
-    world.opa.allow("us", &[]);
-    world.sync(&[]).exits(0).reports("us -40 0 users updated");
-    assert_eq!(there(&world), 0);
-}
-
-#[test]
 fn a_reload_with_a_larger_limit_ends_a_hold() {
     let world = world(40, &[]);
     let daemon = world.serve_in_step();

@@ -74,9 +74,10 @@ fn is_held_after(first: impl FnOnce(&str) -> String, then: impl FnOnce(&str) -> 
 }
 
 #[test]
-fn a_target_that_is_read_no_longer_keeps_what_is_held() {
+fn a_target_that_is_read_no_longer_or_with_another_header_keeps_what_is_held() {
     is_held_after(str::to_owned, |config| {
-        config.replace("read = true", "read = false")
+        let config = config.replace("read = true", "read = false");
+        config.replace("extra_headers = {", "extra_headers = { X-Team = \"a\",")
     });
 }
 

@@ -97,27 +97,3 @@ fn refused_metadata_are_told_by_themselves_and_the_users_are_sent_all_the_same()
             .complains("metadata update failed toggle=us count=1 ");
     }
 }
-
-#[test]
-fn a_request_that_hangs_ends_at_http_timeout_and_is_a_failure() {
-    let world = World::of(&["us"])
-        .setting("http_timeout = \"500ms\"")
-        .build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    world.store.http.next(1, &patch_of("us"), Fault::Hang);
-    world.change("us", &["bob"]);
-    daemon.wait_failing();
-    world.wait_for_users("us", &["bob"]);
-    daemon.wait_healthy();
-    let seen = world.store.http.seen(&patch_of("us"));
-    let wait = seen[2].received.duration_since(seen[1].received);
-    assert!(
-        wait > Duration::from_millis(900),
-        "timeout and backoff: {wait:?}"
-    );
-    assert!(
-        wait < Duration::from_millis(1500),
-        "timeout and backoff: {wait:?}"
-    );
-}

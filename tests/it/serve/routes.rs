@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::program::{Daemon, Program};
-use crate::support::{Stage, World};
+use crate::support::World;
+use crate::support::program::Daemon;
 
 const READABLE: [&str; 6] = [
     "/",
@@ -31,9 +31,12 @@ fn a_callback_needs_the_token() {
     let authorization = world.opal.authorization();
     let token = authorization.strip_prefix("Bearer ").unwrap();
     let queries = world.queries("us");
+    let digit = if token.ends_with('0') { "1" } else { "0" };
+    let short = &authorization[..authorization.len() - 1];
     let wrong = [
         format!("{authorization}x"),
-        authorization[..authorization.len() - 1].to_owned(),
+        short.to_owned(),
+        format!("{short}{digit}"),
         "Bearer ".to_owned(),
         format!("Basic {token}"),
         token.to_owned(),
@@ -41,6 +44,7 @@ fn a_callback_needs_the_token() {
     for value in &wrong {
         let answer = daemon.post("/opa_update/main", &[("authorization", value)]);
         assert_eq!(answer.status, 401, "a wrong token");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
     assert_eq!(daemon.post("/opa_update/main", &[]).status, 401);
     assert_eq!(daemon.post("/opa_update/unknown", &[]).status, 401);
@@ -135,35 +139,8 @@ fn status_tells_what_there_is_to_know() {
     assert!(toggle["last_error"].is_string(), "{toggle}");
     assert!(toggle["next_retry"].is_string(), "{toggle}");
     assert_eq!(daemon.status()["status"], "failing");
-}
-
-#[test]
-fn reasons_name_the_object_and_the_failure_and_not_the_remotes_words() {
-    let (world, daemon) = serving();
-    let words = serde_json::json!({"message": "ann-who-is-not-shown is the matter"});
-    let answer = crate::support::Answer::json(500, &words);
-    world
-        .store
-        .http
-        .always("PATCH *", crate::support::Fault::Answer(answer));
-    world.change("us", &["bob"]);
-    daemon.wait_failing();
-    let health = daemon.get("/health");
-    assert_eq!(health.header("content-type"), Some("application/json"));
-    let body = json(&health.text());
-    assert_eq!(body["status"], "failing");
-    let reasons = body["reasons"].to_string();
-    assert!(
-        reasons.contains("us") && reasons.contains("500"),
-        "{reasons}"
-    );
-    for path in ["/health", "/status", "/metrics", "/"] {
-        let text = daemon.get(path).text();
-        assert!(
-            !text.contains("matter") && !text.contains("ann-who"),
-            "{path}: {text}"
-        );
-    }
+    let health = json(&daemon.get("/health").text());
+    assert_eq!(health["status"], "failing");
 }
 
 #[test]
@@ -190,47 +167,4 @@ fn the_page_tells_people_what_status_tells_programs() {
     };
     world.wait_until("the page shows what fails", fails);
     assert!(daemon.get("/").text().contains("✗</span> failing"));
-}
-
-#[test]
-fn toggles_with_the_same_key_at_two_targets_are_told_apart_on_every_route() {
-    let policy = "users_policy = { source = \"files\", package = \"app\", rule = \"us\" }\n";
-    let mut config = "bind = \"127.0.0.1:{port}\"\n[[sources]]\nid = \"files\"\ntype = \"file\"\n\
-                      path = \"users.json\"\n"
-        .to_owned();
-    for (id, path) in [("web", "flags.json"), ("shop", "nowhere/flags.json")] {
-        config += &format!(
-            "[[targets]]\nid = \"{id}\"\ntype = \"flagd\"\npath = \"{path}\"\n\
-             [[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\n{policy}"
-        );
-    }
-    let stage = Stage::new();
-    let program = Program::new(&stage, &config, &[]);
-    program.write("users.json", r#"{ "app": { "us": ["ann"] } }"#);
-    let daemon = program.serve(&[]);
-    let is_settled = || {
-        let status = daemon.status();
-        let states = [0, 1].map(|toggle| status["toggles"][toggle]["state"].clone());
-        states == ["in sync", "failing"]
-    };
-    stage.wait_until("one target has it and the other fails", is_settled);
-    for (path, parts) in [
-        ("/health", [r#""toggle shop/us: creation: "#, "failing"]),
-        ("/", [">web/us<", ">shop/us<"]),
-        (
-            "/metrics",
-            [
-                r#"optoggles_toggle_in_sync{source="files",target="web",toggle="us"} 1"#,
-                r#"optoggles_toggle_in_sync{source="files",target="shop",toggle="us"} 0"#,
-            ],
-        ),
-    ] {
-        let text = daemon.get(path).text();
-        for part in parts {
-            assert!(text.contains(part), "{path} without {part}: {text}");
-        }
-    }
-    let log = daemon.terminate();
-    log.complains("created toggle=web/us")
-        .complains("creation failed toggle=shop/us ");
 }

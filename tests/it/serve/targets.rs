@@ -100,6 +100,8 @@ fn a_target_that_hangs_or_pauses_delays_no_other_and_a_rule_is_queried_once_for_
             "{id}"
         );
     }
+    let page = daemon.get("/").text();
+    assert!(page.contains(">fine/us<") && page.contains(">stuck/us<"));
     let metrics = daemon.get("/metrics").text();
     for line in [
         "optoggles_target_paused{target=\"busy\"} 1",

@@ -104,7 +104,7 @@ fn a_target_that_cannot_be_read_although_it_should_be_is_an_error() {
     let world = World::of(&["us"]).readable().build();
     world.store.put("us", &["ann"]);
     world.opa.allow("us", &["bob"]);
-    world.store.set_unreadable(405);
+    world.store.http.always("GET *", Fault::status(405));
     world.sync(&[]).exits(1).says("405");
     assert!(world.store.has("us", &["ann"]));
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::super::{Key, Timer};
 use super::remote::Remote;
 use super::setup::{
-    ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, parts_of, peer_of, places,
+    ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, parts_of, peer_of, places, told_of,
     updates_of,
 };
 use super::world::Flight;
@@ -170,24 +170,11 @@ impl Referee {
 
     /// The target may have been looked at, when it had this.
     pub(super) fn look(&mut self, done: &Done, as_of: &BTreeMap<Place, Instant>) {
-        let is_known = |observed: &Observed| *observed != Observed::Unknown;
-        let seen: Vec<ToggleId> = match done {
-            Done::Read(_, results) => {
-                let seen = |(_, result): &&(_, Result<_, _>)| result.as_ref().is_ok_and(is_known);
-                results.iter().filter(seen).map(|(id, _)| *id).collect()
+        for (id, _) in told_of(done) {
+            for place in (0..ENVIRONMENTS[id]).map(|number| (id, number)) {
+                self.seen.remove(&place);
+                self.seen.extend(as_of.get(&place).map(|at| (place, *at)));
             }
-            Done::Apply(_, results) => {
-                let seen = |(_, _, result): &&(_, _, _)| matches!(result, Ok(Applied::Found(found)) if is_known(found));
-                results.iter().filter(seen).map(|(id, _, _)| *id).collect()
-            }
-            _ => Vec::new(),
-        };
-        for place in seen
-            .into_iter()
-            .flat_map(|id| (0..ENVIRONMENTS[id]).map(move |it| (id, it)))
-        {
-            self.seen.remove(&place);
-            self.seen.extend(as_of.get(&place).map(|at| (place, *at)));
         }
     }
 
@@ -215,9 +202,11 @@ impl Referee {
                 continue;
             }
             self.asked.remove(&key);
-            if let Key::Apply(id, part) = key {
+            let kind = failure.as_ref().map(|it| it.kind);
+            if let (Key::Apply(id, part), true) = (key, kind != Some(Kind::Status(404))) {
+                // A 404 says that there is no toggle, and nothing of the part.
                 self.hung.remove(&(id, part));
-                let hung = failure.as_ref().is_some_and(|it| it.kind == Kind::Timeout);
+                let hung = kind == Some(Kind::Timeout);
                 self.hung.extend(hung.then_some((id, part)));
             }
             let Some(failure) = failure else {
@@ -260,9 +249,7 @@ impl Referee {
         self.forget_streaks_of_mended(engine);
         for (id, number) in places() {
             let state = engine.toggle(id).environments[number].state;
-            // A read that was answered may not have been heard of.
-            let is_read = engine.toggles[id].whole.task.is_running();
-            if state != State::InSync || is_read || remote.is_meddled_with((id, number)) {
+            if state != State::InSync || remote.is_meddled_with((id, number)) {
                 continue;
             }
             let rule = RULE_OF[id];
@@ -279,6 +266,10 @@ impl Referee {
             }
         }
         engine.take_touched();
+        for target in &engine.targets {
+            let parts: BTreeSet<_> = target.changes.iter().collect();
+            assert_eq!(parts.len(), target.changes.len(), "in line twice");
+        }
     }
 
     /// A part that is as it should be fails no longer, whatever it was that made it so.
@@ -327,65 +318,53 @@ impl Referee {
 
 /// Readiness is left out: an OPA that is not ready is asked in its own rhythm.
 fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
-    fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Vec<Verdict> {
+    fn of<T>(key: Key, operation: Operation, result: &Result<T, Failure>) -> Verdict {
         let failure = result.as_ref().err().cloned();
-        vec![Verdict {
+        Verdict {
             key,
             operation,
             failure,
-        }]
+        }
     }
-    match done {
-        Done::Discover(id, result) => of(Key::Discover(*id), Operation::Discover, result),
-        Done::Register(id, result) => of(Key::Register(*id), Operation::Register, result),
-        Done::Watch(id, result) => of(Key::Watch(*id), Operation::Watch, result),
-        Done::Query(id, result) => of(Key::Query(*id), Operation::Query, result),
+    let mut verdicts = match done {
+        Done::Discover(id, result) => vec![of(Key::Discover(*id), Operation::Discover, result)],
+        Done::Register(id, result) => vec![of(Key::Register(*id), Operation::Register, result)],
+        Done::Watch(id, result) => vec![of(Key::Watch(*id), Operation::Watch, result)],
+        Done::Query(id, result) => vec![of(Key::Query(*id), Operation::Query, result)],
         Done::Apply(_, results) => {
             let Job::Apply(_, edits) = job else {
                 panic!("{done:?} came of {job:?}");
             };
-            let verdict =
-                |(edit, (id, part, result)): (&Edit, &(_, _, Result<Applied, Failure>))| {
-                    let key = Key::Apply(*id, *part);
-                    let operation = match edit.what {
-                        What::Create => Operation::Create,
-                        What::Describe => Operation::Describe,
-                        What::Update(..) => Operation::Update,
-                    };
-                    let mut verdicts = match result {
-                        Ok(Applied::Found(Observed::Unknown)) => {
-                            let unread: Result<(), _> = Err(failure(Kind::Status(409)));
-                            of(key, operation, &unread)
-                        }
-                        _ => of(key, operation, result),
-                    };
-                    if let Ok(
-                        Applied::Created(present) | Applied::Found(Observed::Present(present)),
-                    ) = result
-                    {
-                        verdicts.extend(not_there(*id, present));
-                    }
-                    verdicts
+            let verdict = |(edit, (id, part, result)): (&Edit, &(_, _, Result<_, _>))| {
+                let operation = match edit.what {
+                    What::Create => Operation::Create,
+                    What::Describe => Operation::Describe,
+                    What::Update(..) => Operation::Update,
                 };
-            edits.iter().zip(results).flat_map(verdict).collect()
+                let mut verdict = of(Key::Apply(*id, *part), operation, result);
+                if let Ok(Applied::Found(Observed::Unknown)) = result {
+                    verdict.failure = Some(failure(Kind::Status(409)));
+                }
+                verdict
+            };
+            edits.iter().zip(results).map(verdict).collect()
         }
         Done::Read(_, results) => {
             // What was not told is neither a success nor a failure.
             let told = |(_, result): &&(_, _)| !matches!(result, Ok(Observed::Unknown));
             let reads = results.iter().filter(told);
-            let verdicts = reads.flat_map(|(id, result)| {
-                let mut verdicts = of(Key::Apply(*id, Part::Whole), Operation::Read, result);
-                if let Ok(Observed::Present(present)) = result {
-                    verdicts.extend(not_there(*id, present));
-                }
-                verdicts
-            });
+            let key = |id: &ToggleId| Key::Apply(*id, Part::Whole);
+            let verdicts = reads.map(|(id, result)| of(key(id), Operation::Read, result));
             verdicts.collect()
         }
-        Done::Count(id, result) => of(Key::Count(*id), Operation::Count, result),
-        Done::Load(id, result) => of(Key::Load(*id), Operation::Load, result),
+        Done::Count(id, result) => vec![of(Key::Count(*id), Operation::Count, result)],
+        Done::Load(id, result) => vec![of(Key::Load(*id), Operation::Load, result)],
         Done::Leave(..) | Done::Ready(..) => Vec::new(),
+    };
+    for (id, present) in told_of(done) {
+        verdicts.extend(present.into_iter().flat_map(|it| not_there(id, it)));
     }
+    verdicts
 }
 
 /// The environments that the target does not have.

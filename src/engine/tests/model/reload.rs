@@ -345,7 +345,7 @@ impl World {
                 if done {
                     self.remote.apply(&job, &known);
                 }
-                self.remote.forget(&job, &known);
+                self.remote.forget(&job);
                 refuse(&job, failure)
             }
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::setup::{
     ALONE, ENVIRONMENTS, Peer, Place, RULE_OF, RULES, SOURCE_OF, SOURCES, Setup, TARGET_OF,
-    TARGETS, TOGGLES, Ways, peer_of, updates_of,
+    TARGETS, TOGGLES, Ways, peer_of, places, told_of, updates_of,
 };
 use super::*;
 use crate::job::RuleId;
@@ -53,8 +53,10 @@ struct Flag {
     users: Users,
     /// The target has no such environment.
     is_gone: bool,
-    /// It was changed by somebody else, or late, since the program last read it, or set it whole.
-    meddled: bool,
+    /// How often it was changed by somebody else, or late; and how often by the time that the program
+    /// last read it, or set it whole.
+    meddled: usize,
+    known: usize,
     /// When another instance wrote what is there.
     rival: Option<Instant>,
 }
@@ -117,7 +119,40 @@ impl Remote {
     }
 
     pub(super) fn is_meddled_with(&self, (id, number): Place) -> bool {
-        self.toggles[id].environments[number].meddled
+        let flag = &self.toggles[id].environments[number];
+        flag.meddled != flag.known
+    }
+
+    /// How often what was meddled with so far.
+    pub(super) fn meddled(&self) -> BTreeMap<Place, usize> {
+        let meddled = |(id, number): Place| self.toggles[id].environments[number].meddled;
+        places().map(|place| (place, meddled(place))).collect()
+    }
+
+    /// The program hears what became of a request when so much had been meddled with.
+    pub(super) fn tell(&mut self, job: &Job, done: &Done, meddled: &BTreeMap<Place, usize>) {
+        for (id, present) in told_of(done) {
+            self.known.retain(|(toggle, _), _| *toggle != id);
+            for number in 0..ENVIRONMENTS[id] {
+                let place = (id, number);
+                self.flag(place).known = meddled[&place];
+                let environment = present.and_then(|it| it.environments[number].as_ref().ok());
+                let users = environment.and_then(|it| it.users.as_ref());
+                let users = users.map(|users| Users::clone(users));
+                self.known.extend(users.map(|users| (place, users)));
+            }
+        }
+        if let (Job::Apply(_, edits), Done::Apply(_, results)) = (job, done) {
+            for (edit, (id, _, result)) in edits.iter().zip(results) {
+                match (&edit.what, result) {
+                    (What::Update(number, users), Ok(_)) => {
+                        self.known.insert((*id, *number), Users::clone(users));
+                    }
+                    (_, Ok(_)) => {}
+                    (_, Err(_)) => self.know_nothing(edit),
+                }
+            }
+        }
     }
 
     pub(super) fn is_registered(&self, source: usize) -> bool {
@@ -140,7 +175,7 @@ impl Remote {
         self.toggles[place.0].described &= mask < 16;
         let flag = self.flag(place);
         flag.users = set(mask);
-        flag.meddled = true;
+        flag.meddled += 1;
         flag.rival = None;
     }
 
@@ -149,7 +184,7 @@ impl Remote {
         let users = self.allows(RULE_OF[place.0]);
         let flag = self.flag(place);
         flag.users = users;
-        flag.meddled = true;
+        flag.meddled += 1;
         flag.rival = Some(now);
     }
 
@@ -168,7 +203,7 @@ impl Remote {
         toggle.exists = false;
         for flag in &mut toggle.environments {
             flag.users = Users::default();
-            flag.meddled = true;
+            flag.meddled += 1;
             flag.rival = None;
         }
     }
@@ -177,11 +212,10 @@ impl Remote {
     pub(super) fn set_gone(&mut self, place: Place, is_gone: bool) {
         let flag = self.flag(place);
         if flag.is_gone != is_gone {
-            *flag = Flag {
-                is_gone,
-                meddled: true,
-                ..Flag::default()
-            };
+            flag.is_gone = is_gone;
+            flag.users = Users::default();
+            flag.meddled += 1;
+            flag.rival = None;
         }
     }
 
@@ -192,8 +226,15 @@ impl Remote {
         source.empty_until = now + EMPTY;
     }
 
-    /// Does what a request asks that was made when this was known, and answers it.
+    /// Does what a request asks that was made when this was known, and has its answer heard.
     pub(super) fn answer(&mut self, job: &Job, known: &Known, now: Instant) -> Done {
+        let done = self.process(job, known, now);
+        self.tell(job, &done, &self.meddled());
+        done
+    }
+
+    /// Does what a request asks that was made when this was known; its answer is still on its way.
+    pub(super) fn process(&mut self, job: &Job, known: &Known, now: Instant) -> Done {
         self.apply(job, known);
         let is_empty = |id: usize| now < self.sources[id].empty_until;
         match job {
@@ -213,11 +254,9 @@ impl Remote {
             Job::Query(rule, _) => Done::Query(*rule, Ok(self.allows(*rule))),
             Job::Read(target, ids) => Done::Read(*target, self.read_all(ids)),
             Job::Apply(target, edits) => {
-                let results = edits.iter().map(|edit| {
-                    let result = self.answer_edit(edit);
-                    self.know(edit, &result);
-                    (edit.toggle, edit.part(), result)
-                });
+                let results = edits
+                    .iter()
+                    .map(|edit| (edit.toggle, edit.part(), self.answer_edit(edit)));
                 Done::Apply(*target, results.collect())
             }
         }
@@ -242,18 +281,6 @@ impl Remote {
         })
     }
 
-    fn know(&mut self, edit: &Edit, result: &Result<Applied, Failure>) {
-        match (&edit.what, result) {
-            (What::Update(number, users), Ok(Applied::Done)) => {
-                let place = (edit.toggle, *number);
-                self.known.insert(place, Users::clone(users));
-            }
-            // It was noted when it was read or created, or stays as it was.
-            (_, Ok(_)) => {}
-            (_, Err(_)) => self.know_nothing(edit),
-        }
-    }
-
     fn know_nothing(&mut self, edit: &Edit) {
         let part = edit.part();
         self.known.retain(|(id, number), _| {
@@ -261,21 +288,10 @@ impl Remote {
         });
     }
 
-    /// A request has failed, and this was known when it was made: a read that is not heard changes nothing.
-    pub(super) fn forget(&mut self, job: &Job, known: &Known) {
-        match job {
-            Job::Apply(_, edits) => edits.iter().for_each(|edit| self.know_nothing(edit)),
-            Job::Read(_, ids) => {
-                self.known.retain(|(id, _), _| !ids.contains(id));
-                let before = known.iter().filter(|((id, _), _)| ids.contains(id));
-                self.known
-                    .extend(before.map(|(place, users)| (*place, users.clone())));
-                for id in ids {
-                    let flags = self.toggles[*id].environments.iter_mut();
-                    flags.for_each(|flag| flag.meddled = true);
-                }
-            }
-            _ => {}
+    /// A request has failed.
+    pub(super) fn forget(&mut self, job: &Job) {
+        if let Job::Apply(_, edits) = job {
+            edits.iter().for_each(|edit| self.know_nothing(edit));
         }
     }
 
@@ -290,25 +306,17 @@ impl Remote {
         reads.collect()
     }
 
-    fn read(&mut self, id: ToggleId) -> Observed {
-        self.known.retain(|(toggle, _), _| *toggle != id);
-        let gone = self.gone(id);
-        let toggle = &mut self.toggles[id];
-        let flags = toggle.environments.iter_mut().enumerate();
-        let environments = flags.map(|(number, flag)| {
-            flag.meddled = false;
-            if flag.is_gone {
-                return Err(gone.clone());
-            }
-            self.known.insert((id, number), flag.users.clone());
-            Ok(Environment::of(Arc::new(flag.users.clone())))
+    fn read(&self, id: ToggleId) -> Observed {
+        let toggle = &self.toggles[id];
+        let environments = toggle.environments.iter().map(|flag| match flag.is_gone {
+            true => Err(self.gone(id)),
+            false => Ok(Environment::of(Arc::new(flag.users.clone()))),
         });
-        let environments = environments.collect();
         match toggle.exists {
             false => Observed::Absent,
             true => Observed::Present(Present {
                 described: toggle.described,
-                environments,
+                environments: environments.collect(),
             }),
         }
     }
@@ -381,7 +389,7 @@ impl Remote {
             }
             _ => {
                 flag.users = Users::clone(users);
-                flag.meddled = false;
+                flag.known = flag.meddled;
             }
         }
     }
@@ -390,7 +398,7 @@ impl Remote {
     pub(super) fn apply_late(&mut self, job: &Job, known: &Known) {
         self.apply(job, known);
         for (place, _) in updates_of(job) {
-            self.flag(place).meddled = true;
+            self.flag(place).meddled += 1;
         }
     }
 }

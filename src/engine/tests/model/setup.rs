@@ -203,6 +203,31 @@ pub(super) fn parts_of(job: &Job) -> Vec<(ToggleId, Part)> {
     }
 }
 
+/// The toggles that a target has told of, with what it told; none: it does not have them.
+pub(super) fn told_of(done: &Done) -> Vec<(ToggleId, Option<&Present>)> {
+    let seen = |id: ToggleId, observed| match observed {
+        &Observed::Unknown => None,
+        Observed::Absent => Some((id, None)),
+        Observed::Present(present) => Some((id, Some(present))),
+    };
+    match done {
+        Done::Read(_, results) => {
+            let results = results.iter();
+            let told = results.filter_map(|(id, it)| seen(*id, it.as_ref().ok()?));
+            told.collect()
+        }
+        Done::Apply(_, results) => {
+            let told = results.iter().filter_map(|(id, _, result)| match result {
+                Ok(Applied::Created(present)) => Some((*id, Some(present))),
+                Ok(Applied::Found(observed)) => seen(*id, observed),
+                _ => None,
+            });
+            told.collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The users that a request sends.
 pub(super) fn updates_of(job: &Job) -> Vec<(Place, &Users)> {
     let Job::Apply(_, edits) = job else {

@@ -31,6 +31,7 @@ pub(super) struct Answer {
     moment: Instant,
     /// Of which moment of the policy what the targets had then was.
     as_of: BTreeMap<Place, Instant>,
+    meddled: BTreeMap<Place, usize>,
 }
 
 pub(super) struct World {
@@ -99,9 +100,9 @@ impl World {
         match action {
             Action::Allow(rule, mask) => self.allow(rule, mask),
             Action::Call(source) => self.call(source),
-            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Reset(_)
+            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Gone(..)
                 if !by_hand => {}
-            Action::Gone(..) if !by_hand => {}
+            Action::Reset(_) if !by_hand => {}
             Action::Meddle(place, mask) => self.remote.meddle(place, mask),
             Action::Rival(place, mask) => self.rival(place, mask),
             Action::Delete(toggle) => self.remote.delete(toggle),
@@ -184,9 +185,10 @@ impl World {
         let flight = &mut self.in_flight[index];
         if flight.answer.is_none() {
             flight.answer = Some(Answer {
-                done: self.remote.answer(&flight.job, &flight.known, self.now),
+                done: self.remote.process(&flight.job, &flight.known, self.now),
                 moment: self.now,
                 as_of: self.remote.as_of(),
+                meddled: self.remote.meddled(),
             });
         }
     }
@@ -221,14 +223,15 @@ impl World {
             (None, Some(answer)) => answer,
             (failure, _) => {
                 let failure = failure.unwrap_or_else(|| unreachable!());
-                self.remote.forget(&flight.job, &flight.known);
                 Answer {
                     done: refuse(&flight.job, failure),
                     moment: self.now,
                     as_of: BTreeMap::new(),
+                    meddled: BTreeMap::new(),
                 }
             }
         };
+        self.remote.tell(&flight.job, &answer.done, &answer.meddled);
         self.referee.look(&answer.done, &answer.as_of);
         self.referee.hear(
             &flight.job,
