@@ -55,10 +55,14 @@ fn a_toggle_that_is_held_in_one_environment_and_fails_in_another_is_failing() {
     });
     assert_eq!(daemon.toggle("us")["state"], "failing");
     let metrics = daemon.get("/metrics").text();
-    let mut held = metrics
-        .lines()
-        .filter(|line| line.starts_with("optoggles_toggle_held{"));
-    assert!(held.all(|line| line.ends_with(" 0")), "{metrics}");
+    let labels = r#"source="main",target="launchdarkly",toggle="us""#;
+    for line in [
+        format!(r#"optoggles_toggle_held{{environment="production",{labels}}} 1"#),
+        format!(r#"optoggles_toggle_held{{environment="test",{labels}}} 0"#),
+        format!(r#"optoggles_toggle_in_sync{{environment="test",{labels}}} 0"#),
+    ] {
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
 }
 
 #[test]

@@ -58,9 +58,11 @@ fn is_held_after(first: impl FnOnce(&str) -> String, then: impl FnOnce(&str) -> 
     };
     let config = first(world.program.config());
     reload(&config);
-    daemon.wait_healthy();
-    world.wait_until("it is in sync", || {
-        daemon.toggle("us")["state"] == "in sync"
+    world.wait_until("it is in sync with all of them", || {
+        daemon
+            .process
+            .stderr()
+            .contains("pass source=main cause=reload")
     });
     world.change("us", &["ann"]);
     daemon.wait_failing();
