@@ -97,25 +97,28 @@ fn toggles_of_one_rule_that_are_refused_do_not_set_off_each_others_retries() {
     one_rule.rules.truncate(1);
     one_rule.toggles[1].rule = 0;
     let mut bench = Bench::serve(one_rule);
-    let mut refused = 0;
-    for _ in 0..20 {
-        bench.answer(|job| {
+    let mut refused = [0, 0];
+    for round in 0..20 {
+        let left = bench.answer(|job| {
             let (kind, id) = job.trim_end().split_once(' ')?;
-            let id = id.parse().ok()?;
+            let id: ToggleId = id.parse().ok()?;
             Some(match kind {
                 "query" => Done::Query(id, Ok(users(&[]))),
                 "read" => read(id, Ok(present(&["eve"]))),
+                // The second one is refused later, so that they are not tried again together.
+                _ if (round, id) == (0, 1) => return None,
                 _ => {
-                    refused += 1;
-                    assert!(refused < 20, "they are tried again and again");
+                    refused[id] += 1;
+                    assert!(refused[id] < 10, "they are tried again and again");
                     applied(id, Err(failure(Kind::Status(405))))
                 }
             })
         });
         bench.millis(100);
+        if !left.is_empty() {
+            bench.done(applied(1, Err(failure(Kind::Status(405)))));
+        }
     }
-    assert!(
-        refused >= 4,
-        "each at once, after 0.5 s and after 1 s more: {refused}"
-    );
+    // After 0.5 s, and after 1 s more.
+    assert_eq!(refused, [3, 2]);
 }
