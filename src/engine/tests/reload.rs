@@ -57,31 +57,3 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     next.millis(1);
     assert!(next.jobs().contains(&"read 0".to_owned()));
 }
-
-#[test]
-fn a_new_environment_of_a_target_that_cannot_be_read_gets_its_users() {
-    let in_both = |names: &[&str]| TargetTerms {
-        toggles: [(
-            0,
-            ToggleTerms {
-                batch: None,
-                environments: names.iter().map(ToString::to_string).collect(),
-            },
-        )]
-        .into(),
-        ..target_terms(false, &[])
-    };
-    let same = || config(vec![opal()], &[0]);
-    let mut before = Bench::with_terms(same(), Mode::Serve, in_both(&["test"]));
-    before.settle(false);
-    let terms = with_sources(&same(), in_both(&["production", "test"]));
-    let engine = before.engine.succeed(Arc::new(same()), Mode::Serve, terms);
-    let mut next = Bench {
-        engine,
-        now: before.now,
-    };
-    next.engine.start(next.moment());
-    assert_eq!(next.jobs(), ["query 0"]);
-    next.done(Done::Query(0, Ok(users(&[]))));
-    assert_eq!(next.jobs(), ["update 0 "]);
-}
