@@ -163,7 +163,12 @@ fn the_end_is_announced_and_nothing_listens_before_what_is_in_flight_has_ended()
     world.wait_until("the end is announced", || {
         manager.states() == ["READY=1", "STOPPING=1"]
     });
-    world.wait_until("connections are refused", || daemon.refuses());
+    // By itself, it ends after ten seconds.
+    let soon = Duration::from_secs(5);
+    let refuses = || daemon.refuses();
+    world
+        .stage
+        .wait_within(soon, "connections are refused", refuses);
     assert!(daemon.process.is_running());
     hold.release();
     daemon.process.wait_exit(Duration::from_secs(5)).exits(0);

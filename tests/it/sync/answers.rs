@@ -79,35 +79,41 @@ fn an_opa_that_is_not_ready_changes_nothing() {
 }
 
 #[test]
-fn a_rule_with_an_input_is_queried_by_post_once_for_all_toggles_with_the_same() {
+fn a_rule_is_queried_once_with_each_input_and_by_post() {
     const SECRET: &str = "input-of-the-tests-60d2";
-    let mut world = World::of(&["us", "uk", "all"]).build();
+    let mut world = World::of(&["us", "uk", "all", "odd"]).build();
     world.stage.add_secret(SECRET);
     world.program.set_env("TENANT", SECRET);
-    let input = "{ tenant = \"${TENANT}\", at = [1, 2.5, true] }";
-    let mut config = world.program.config().to_owned();
-    for key in ["us", "uk"] {
-        let with_input = format!("rule = \"us\", input = {input} }}");
+    let input = ", input = { tenant = \"${TENANT}\", at = [1, 2.5, true] }";
+    let odd = ", input = \"$${x}\"";
+    let mut config = world.program.config().replace("{port}", "9");
+    for (key, input) in [("us", input), ("uk", input), ("all", ""), ("odd", odd)] {
+        let with_input = format!("rule = \"us\"{input} }}");
         config = config.replace(&format!("rule = \"{key}\" }}"), &with_input);
     }
-    let config = config.replace("{port}", "9");
     world.program.write("with-input.toml", &config);
     let sync = || {
         let args = ["-c", "with-input.toml", "sync", "--once"];
         world.program.run(&args)
     };
-    let sent = json!({ "at": [1, 2.5, true], "tenant": SECRET });
-    world
-        .opa
-        .answer_to("us", &sent, json!({ "result": ["ann"] }));
+    let inputs = [
+        json!("${x}"),
+        json!({ "at": [1, 2.5, true], "tenant": SECRET }),
+    ];
+    for (input, user) in inputs.iter().zip(["zoe", "ann"]) {
+        let answer = json!({ "result": [user] });
+        world.opa.answer_to("us", input, answer);
+    }
     world.opa.allow("us", &["eve"]);
-    world.opa.allow("all", &["eve"]);
     sync().exits(0);
-    assert!(world.store.has("us", &["ann"]) && world.store.has("uk", &["ann"]));
-    assert!(world.store.has("all", &["eve"]));
-    let query = format!("POST /v1/data/app/rbac/us {}", json!({ "input": sent }));
-    assert_eq!(world.opa.http.lines("POST *"), [query]);
-    assert_eq!(world.queries("us"), 0);
+    for (key, user) in [("us", "ann"), ("uk", "ann"), ("all", "eve"), ("odd", "zoe")] {
+        assert!(world.store.has(key, &[user]), "{key}");
+    }
+    let query = |input| format!("POST /v1/data/app/rbac/us {}", json!({ "input": input }));
+    let mut queries = world.opa.http.lines("POST *");
+    queries.sort();
+    assert_eq!(queries, inputs.each_ref().map(query));
+    assert_eq!(world.queries("us"), 1);
 
     let body = json!({ "code": "invalid_parameter", "message": format!("no {SECRET} here") });
     let refusal = Fault::Answer(Answer::json(400, &body));
