@@ -258,7 +258,10 @@ impl Engine {
     fn ring(&mut self, timer: Timer, now: Moment) {
         match timer {
             Timer::Task(Key::Query(rule)) => self.hurry_query(rule),
-            Timer::Task(Key::Apply(toggle, part)) => self.hurry(toggle, part, now),
+            Timer::Task(Key::Apply(toggle, part)) => {
+                self.toggles[toggle].work(part).task.state = task::State::Idle;
+                self.decide_again(toggle, now);
+            }
             Timer::Task(Key::Ready(source)) => {
                 self.sources[source].passes.ready.state = task::State::Idle;
             }
@@ -267,7 +270,11 @@ impl Engine {
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
             Timer::Overtake(toggle) => self.decide_again(toggle, now),
-            Timer::Confirm(toggle) => self.confirm(toggle, now),
+            Timer::Confirm(toggle) => {
+                let (turn, readable) = (self.tick(), self.is_readable(toggle));
+                self.toggles[toggle].fall_due(readable, turn);
+                self.decide_again(toggle, now);
+            }
             Timer::Late(toggle) => self.note_late(toggle, now.at),
             Timer::Resync(target) => self.begin_resync(target, now),
             Timer::Overdue(target) => self.note_overdue(target, now.at),

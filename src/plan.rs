@@ -92,11 +92,6 @@ impl Environment {
         }
     }
 
-    /// Who comes and who goes where these users are sent; none where it is not known who has the toggle.
-    pub(crate) fn change_to(&self, desired: &Users) -> Option<Change> {
-        Some(desired.change_from(self.users.as_ref()?))
-    }
-
     /// What an update would take away, given its change: from those who have the toggle, and from those
     /// who had it before each removal in `history`. None where it is not known who has it.
     pub(crate) fn removals(

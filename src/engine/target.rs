@@ -115,9 +115,12 @@ impl Engine {
         }
         let (turn, readable) = (self.tick(), self.targets[id].terms.readable);
         for toggle in &toggles {
-            self.toggles[*toggle].fall_due(readable, turn);
+            let toggle = &mut self.toggles[*toggle];
+            toggle.fall_due(readable, turn);
             if !readable {
-                self.toggles[*toggle].describe_again();
+                // Its metadata may have been changed by hand.
+                toggle.metadata.recheck = toggle.metadata.task.is_running();
+                toggle.described = toggle.described.filter(|_| toggle.metadata.recheck);
             }
         }
         // All at once, so that they can be read together.

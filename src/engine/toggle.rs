@@ -99,7 +99,7 @@ pub(super) struct Work {
     /// What is in flight changes something.
     is_edit: bool,
     /// What is in flight cannot be taken for the target's state.
-    recheck: bool,
+    pub(super) recheck: bool,
     /// The toggle was created, or found to exist, since the last success: a 404 is then no news.
     pub(super) fresh: bool,
 }
@@ -257,12 +257,6 @@ impl Toggle {
         }
     }
 
-    /// Has its metadata sent again: they may have been changed by hand.
-    pub(super) fn describe_again(&mut self) {
-        self.metadata.recheck = self.metadata.task.is_running();
-        self.described = self.described.filter(|_| self.metadata.recheck);
-    }
-
     /// Whether the target lacks the toggle, or does not have it for exactly these users.
     pub(super) fn lacks_users(&self, desired: &Users) -> bool {
         let mut all = self.environments.iter();
@@ -355,12 +349,6 @@ impl Engine {
                 self.timers.cancel(Timer::Task(Key::Apply(id, part)));
             }
         }
-    }
-
-    pub(super) fn hurry(&mut self, id: ToggleId, part: Part, now: Moment) {
-        self.timers.cancel(Timer::Task(Key::Apply(id, part)));
-        self.toggles[id].work(part).task.state = State::Idle;
-        self.decide_again(id, now);
     }
 
     /// Decides anew what to do at the target, and puts in line each part of a toggle about which there is
@@ -932,13 +920,6 @@ impl Engine {
             Subject::Environment(id, number),
             News::Updated { users, change },
         );
-    }
-
-    /// After a lost request: looks, or sends, once more.
-    pub(super) fn confirm(&mut self, id: ToggleId, now: Moment) {
-        let (turn, readable) = (self.tick(), self.is_readable(id));
-        self.toggles[id].fall_due(readable, turn);
-        self.decide_again(id, now);
     }
 
     fn step_taken(&mut self, id: ToggleId, part: Part, operation: Operation, now: Moment) {

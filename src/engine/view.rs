@@ -382,7 +382,7 @@ impl Engine {
 /// What a run would send to an environment that is not on for exactly these users.
 fn would_send(environment: &Environment, existence: Existence, desired: &Users) -> Sent {
     let change = match &environment.observed {
-        Some(observed) => observed.change_to(desired),
+        Some(observed) => observed.users.as_ref().map(|it| desired.change_from(it)),
         None => (existence == Existence::Absent).then(|| desired.change_from(&Users::default())),
     };
     change.map_or(Sent::Whole, |change| Sent::Change(Arc::new(change)))

@@ -27,7 +27,8 @@ fn removals(
     desired: &Users,
     history: &History,
 ) -> Option<Vec<(usize, usize)>> {
-    let change = observed.change_to(desired);
+    let known = observed.users.as_ref();
+    let change = known.map(|users| desired.change_from(users));
     let removals = observed.removals(desired, change.as_ref(), history)?;
     Some(removals.iter().map(|it| (it.removed, it.of)).collect())
 }
@@ -36,7 +37,7 @@ fn removals(
 fn sent(sets: &[&[&str]], at: Instant) -> History {
     let mut history = History::default();
     for pair in sets.windows(2) {
-        let change = has(pair[0]).change_to(&names(pair[1])).map(Arc::new);
+        let change = Some(Arc::new(names(pair[1]).change_from(&names(pair[0]))));
         history.sent(&names(pair[1]), change.as_ref(), at);
     }
     history
