@@ -72,21 +72,21 @@ fn the_difference_of_one_user(bencher: Bencher, count: usize) {
         .bench(|| wanted.change_from(&there));
 }
 
-/// One user more or less in two environments, with the two exchanges.
+/// One user more or less in an environment, with the exchange.
 #[divan::bench(args = USERS)]
 fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     let world = World::new(Target::LaunchDarkly, 1, count);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-    let target = open(&Arc::new(config(&world)), requests).unwrap();
+    let target = open(&Arc::new(config(&world)), 0, requests).unwrap();
     target.read(&[0]);
     let edit = |count| Edit {
         toggle: 0,
-        what: What::Update(Arc::new(users(count))),
+        what: What::Update(0, Arc::new(users(count))),
     };
     let mut edits = [edit(count + 1), edit(count)];
     bencher.counter(ItemsCount::new(count)).bench_local(|| {
         edits.swap(0, 1);
-        target.apply(&edits[1..]).remove(0).1.unwrap()
+        target.apply(&edits[1..]).remove(0).2.unwrap()
     });
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use http::Uri;
@@ -23,7 +24,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 pub(crate) struct Address {
     scheme: String,
     host: String,
-    port: Option<u16>,
+    port: Option<NonZeroU16>,
     /// Without a slash at its end; empty for the root.
     path: String,
     basic: Option<Secret>,
@@ -43,25 +44,19 @@ impl Address {
             return Err("it must not have a query (the part from ? on)".into());
         }
         let authority = uri.authority().ok_or("the host is missing")?.as_str();
-        let (userinfo, host_port) = match authority.rsplit_once('@') {
-            Some((userinfo, rest)) => (Some(userinfo), rest),
-            None => (None, authority),
-        };
+        let at = authority.rsplit_once('@');
+        let host_port = at.map_or(authority, |(_, host_port)| host_port);
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or("the host is missing")?.to_owned();
-        let port = match host_port[host.len()..].strip_prefix(':') {
-            None => None,
-            Some(port) => match port.parse() {
-                Ok(port) if port > 0 => Some(port),
-                _ => return Err("the port is not a number from 1 to 65535".into()),
-            },
-        };
+        let port = host_port[host.len()..].strip_prefix(':').map(str::parse);
+        let port = port.transpose();
+        let port = port.map_err(|_| "the port is not a number from 1 to 65535")?;
         Ok(Address {
             scheme: uri.scheme_str().unwrap_or("http").to_owned(),
             host,
             port,
             path: uri.path().trim_end_matches('/').to_owned(),
-            basic: userinfo.map(|userinfo| {
+            basic: at.map(|(userinfo, _)| {
                 let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
                 let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
                 basic(&decode(user), &decode(password))
@@ -106,7 +101,7 @@ impl Address {
         let default = if self.is_plain() { 80 } else { 443 };
         Address {
             host: self.host.to_ascii_lowercase(),
-            port: self.port.filter(|port| *port != default),
+            port: self.port.filter(|port| port.get() != default),
             ..self.clone()
         }
     }
@@ -140,10 +135,8 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 
 /// The value of an `Authorization` header for a user name and password (RFC 7617).
 pub(crate) fn basic(user: &str, password: &str) -> Secret {
-    Secret::new(format!(
-        "Basic {}",
-        BASE64_STANDARD.encode(format!("{user}:{password}"))
-    ))
+    let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
+    Secret::new(format!("Basic {encoded}"))
 }
 
 /// The password in the value of such a header; the user name where it is alone, as tokens are.

@@ -13,15 +13,6 @@ pub struct Told {
     pub(crate) is_warning: bool,
 }
 
-impl Told {
-    pub(crate) fn warning(words: String) -> Told {
-        Told {
-            words,
-            is_warning: true,
-        }
-    }
-}
-
 impl<W: Into<String>> From<W> for Told {
     fn from(words: W) -> Told {
         Told {
@@ -31,7 +22,6 @@ impl<W: Into<String>> From<W> for Told {
     }
 }
 
-/// What a source answers.
 pub(crate) struct SourceCheck {
     pub(crate) answers: Answers,
     /// Where its rules are to be queried, or why they cannot be; none: they are not queried.

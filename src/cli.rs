@@ -29,12 +29,10 @@ pub(crate) struct Cli {
     /// Log only errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub quiet: bool,
-    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Keep the toggles in sync: listen for OPAL's callbacks and answer health checks
@@ -51,7 +49,6 @@ pub(crate) enum Command {
     },
 }
 
-/// The options of `sync`.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
 pub(crate) struct Sync {
@@ -65,7 +62,7 @@ pub(crate) struct Sync {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
     /// Sync only this toggle; can be repeated
-    #[arg(long = "toggle", value_name = "KEY")]
+    #[arg(long = "toggle", value_name = "[TARGET/]KEY")]
     pub toggles: Vec<String>,
     /// For one pass: start no retry after this time [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,
@@ -83,10 +80,9 @@ pub(crate) struct Sync {
     pub format: Option<SyncFormat>,
 }
 
-/// The options of `check-config`.
 #[derive(Args, Debug)]
 pub(crate) struct CheckConfig {
-    /// Also query every source and the target; changes nothing
+    /// Also query every source and target; changes nothing
     #[arg(long)]
     pub online: bool,
     /// Treat warnings as errors

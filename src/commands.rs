@@ -34,11 +34,11 @@ enum Exit {
 }
 
 /// Why a command ends early.
-enum Stop {
-    Failed(String),
-    Invalid(String),
-    /// A report on an invalid configuration; each of its problems starts with `error` itself.
-    Reported(String),
+struct Stop {
+    exit: Exit,
+    /// What goes before the words; nothing where they are a report, each problem of which starts with it.
+    label: &'static str,
+    words: String,
 }
 
 /// Runs the command line of this process.
@@ -46,7 +46,7 @@ pub fn run() -> ExitCode {
     end_on_panic();
     let exit = try_run(&Cli::parse()).unwrap_or_else(|stop| {
         complain(&stop.to_string());
-        stop.exit()
+        stop.exit
     });
     ExitCode::from(exit as u8)
 }
@@ -109,7 +109,10 @@ fn usable(loaded: Result<Loaded, LoadError>, quiet: bool) -> Result<(PathBuf, Co
             }
             Ok((loaded.warnings.file, loaded.config))
         }
-        Err(LoadError::Invalid(report)) => Err(Stop::Reported(shown(&report))),
+        Err(LoadError::Invalid(report)) => Err(Stop {
+            label: "",
+            ..Stop::invalid(shown(&report))
+        }),
         Err(error) => Err(Stop::invalid(error)),
     }
 }
@@ -120,34 +123,23 @@ fn shown(report: &Report) -> String {
 }
 
 impl Stop {
+    fn new(exit: Exit, words: impl ToString) -> Stop {
+        let (label, words) = ("error: ", words.to_string());
+        Stop { exit, label, words }
+    }
+
     fn invalid(words: impl ToString) -> Stop {
-        Stop::Invalid(words.to_string())
+        Stop::new(Exit::Invalid, words)
     }
 
-    fn failed_to<E: fmt::Display>(what: &'static str) -> impl Fn(E) -> Stop {
-        move |error| Stop::Failed(format!("failed to {what}: {error}"))
-    }
-
-    fn words(&self) -> &str {
-        match self {
-            Stop::Failed(words) | Stop::Invalid(words) | Stop::Reported(words) => words,
-        }
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Stop::Failed(_) => Exit::Failed,
-            Stop::Invalid(_) | Stop::Reported(_) => Exit::Invalid,
-        }
+    fn failed_to<E: fmt::Display>(what: &str) -> impl Fn(E) -> Stop {
+        move |error| Stop::new(Exit::Failed, format!("failed to {what}: {error}"))
     }
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stop::Failed(words) | Stop::Invalid(words) => write!(f, "error: {words}"),
-            Stop::Reported(words) => f.write_str(words),
-        }
+        write!(f, "{}{}", self.label, self.words)
     }
 }
 

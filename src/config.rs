@@ -15,7 +15,7 @@ pub(crate) mod tests;
 mod tls;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
@@ -23,8 +23,20 @@ use serde_json::{Map, Value};
 
 use crate::secret::Secret;
 
-pub(crate) use keys::{Catalog, Form, Key, PeerType, Spec, TLS, TargetType, ValueKind};
+pub(crate) use keys::{Catalog, Form, Key, PeerType, Spec, TLS, TargetType, ValueKind, is_id};
 pub(crate) use section::{Context, Section, Setting, Settings};
+
+/// A source, by its index in the configuration.
+pub(crate) type SourceId = usize;
+
+/// A target, by its index in the configuration.
+pub(crate) type TargetId = usize;
+
+/// A rule, by its index in the configuration.
+pub(crate) type RuleId = usize;
+
+/// A toggle, by its index in the configuration.
+pub(crate) type ToggleId = usize;
 
 /// Everything that `optoggles.toml` says.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,56 +46,121 @@ pub struct Config {
     /// Time between resyncs; none: no resyncs.
     pub(crate) resync_interval: Option<Duration>,
     pub(crate) http_timeout: Duration,
-    /// Requests in flight at once, to each source and to the target; at least 1.
+    /// Requests in flight at once, to each source and to each target; at least 1.
     pub(crate) concurrency: usize,
     pub(crate) sources: Vec<Source>,
-    pub(crate) target: Target,
+    pub(crate) targets: Vec<Target>,
+    /// Those that toggles follow, each once.
+    pub(crate) rules: Vec<Rule>,
     pub(crate) toggles: Vec<Toggle>,
 }
 
 impl Config {
-    /// The same for these toggles alone, all where none is named, and for the sources they use.
-    /// Fails with each key that no toggle has, on a line of its own.
-    pub(crate) fn only(mut self, keys: &[String]) -> Result<Config, String> {
-        let known: Vec<&str> = self.toggles.iter().map(|toggle| &*toggle.key).collect();
-        let unknown = keys.iter().filter(|key| !known.contains(&key.as_str()));
-        let unknown: Vec<String> = unknown.map(|key| no_toggle(key, &known)).collect();
-        if !unknown.is_empty() {
-            return Err(unknown.join("\n"));
+    /// The same for these toggles alone and what they use; where none is named, for all. Where `one_each`, a
+    /// name may not be that of several. Fails with each name that is wrong, on a line of its own.
+    pub(crate) fn only(mut self, names: &[String], one_each: bool) -> Result<Config, String> {
+        let mut chosen: BTreeSet<ToggleId> = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for name in names {
+            match &self.called(name)[..] {
+                [] => wrong.push(self.no_toggle(name)),
+                several @ [_, _, ..] if one_each => wrong.push(self.several_toggles(name, several)),
+                found => chosen.extend(found),
+            }
         }
-        self.toggles
-            .retain(|toggle| keys.is_empty() || keys.contains(&toggle.key));
-        let rules = self.toggles.iter_mut();
-        let rules: Vec<&mut Rule> = rules.map(|toggle| &mut toggle.users_policy).collect();
-        let used: BTreeSet<usize> = rules.iter().map(|rule| rule.source).collect();
-        for rule in rules {
-            rule.source = used.range(..rule.source).count();
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
         }
-        let mut id = 0..;
-        self.sources
-            .retain(|_| id.next().is_some_and(|id| used.contains(&id)));
+        if !names.is_empty() {
+            keep(&mut self.toggles, &chosen);
+        }
+        let toggles = &mut self.toggles;
+        keep_used(&mut self.rules, toggles.iter_mut().map(|it| &mut it.rule));
+        keep_used(
+            &mut self.targets,
+            toggles.iter_mut().map(|it| &mut it.target),
+        );
+        let rules = &mut self.rules;
+        keep_used(&mut self.sources, rules.iter_mut().map(|it| &mut it.source));
         Ok(self)
     }
 
+    /// The toggle that is meant as `target/key`, else those of this key.
+    fn called(&self, name: &str) -> Vec<ToggleId> {
+        let ids = 0..self.toggles.len();
+        let is_meant = |id: &ToggleId| {
+            let toggle = &self.toggles[*id];
+            name.split_once('/') == Some((&*self.targets[toggle.target].id, &*toggle.key))
+        };
+        match ids.clone().find(is_meant) {
+            Some(id) => vec![id],
+            None => ids.filter(|id| self.toggles[*id].key == name).collect(),
+        }
+    }
+
     pub(crate) fn rules_of(&self, source: &Source) -> Vec<Rule> {
-        let rules = self.toggles.iter().map(|toggle| &toggle.users_policy);
+        let rules = self.rules.iter();
         let ours = rules.filter(|rule| self.sources[rule.source].id == source.id);
         ours.cloned().collect()
     }
+
+    /// The toggles of a target, with their ids.
+    pub(crate) fn toggles_at(&self, target: TargetId) -> impl Iterator<Item = (ToggleId, &Toggle)> {
+        let toggles = self.toggles.iter().enumerate();
+        toggles.filter(move |(_, toggle)| toggle.target == target)
+    }
+
+    /// Where a toggle is: its target's place, and its key.
+    pub(crate) fn place_of(&self, id: ToggleId) -> (String, &str) {
+        let toggle = &self.toggles[id];
+        (self.targets[toggle.target].place(), &toggle.key)
+    }
+
+    /// A toggle as logs and reports name it.
+    pub(crate) fn name_of(&self, id: ToggleId) -> &str {
+        &self.toggles[id].name
+    }
+
+    /// Says that there is no such toggle, and which one may be meant.
+    fn no_toggle(&self, name: &str) -> String {
+        const MOST: usize = 10;
+        let known: Vec<&str> = self.toggles.iter().map(|toggle| &*toggle.name).collect();
+        let keys = self.toggles.iter().map(|toggle| &*toggle.key);
+        let all = known.iter().copied().chain(keys);
+        let hint = match nearest::nearest(name, all) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.len() > MOST => {
+                format!("it is not one of the {} in the file", known.len())
+            }
+            None => format!("it has: {}", known.join(", ")),
+        };
+        format!(
+            "the configuration has no toggle `{}`: {hint}",
+            name.escape_debug()
+        )
+    }
+
+    fn several_toggles(&self, name: &str, ids: &[ToggleId]) -> String {
+        let names: Vec<&str> = ids.iter().map(|id| self.name_of(*id)).collect();
+        let (name, names) = (name.escape_debug(), names.join(", "));
+        format!("the toggle `{name}` is at several targets: write one of {names}")
+    }
 }
 
-/// Says that there is no such toggle, and which one may be meant.
-fn no_toggle(key: &str, known: &[&str]) -> String {
-    const MOST: usize = 10;
-    let hint = match nearest::nearest(key, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.len() > MOST => format!("it is not one of the {} in the file", known.len()),
-        None => format!("it has: {}", known.join(", ")),
-    };
-    format!(
-        "the configuration has no toggle `{}`: {hint}",
-        key.escape_debug()
-    )
+/// Keeps the things with these indices.
+fn keep<T>(things: &mut Vec<T>, used: &BTreeSet<usize>) {
+    let mut id = 0..;
+    things.retain(|_| id.next().is_some_and(|id| used.contains(&id)));
+}
+
+/// Keeps the things that are used, by their indices, and corrects these.
+fn keep_used<'u, T>(things: &mut Vec<T>, uses: impl Iterator<Item = &'u mut usize>) {
+    let uses: Vec<&mut usize> = uses.collect();
+    let used: BTreeSet<usize> = uses.iter().map(|id| **id).collect();
+    for id in uses {
+        *id = used.range(..*id).count();
+    }
+    keep(things, &used);
 }
 
 /// An address to listen at.
@@ -120,31 +197,36 @@ pub(crate) struct Identity {
     pub(crate) key: Secret,
 }
 
-/// The feature management platform that holds the toggles.
+/// A feature management platform that holds toggles.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
+    /// Like that of a source; of `[target]`, the name of its type.
+    pub(crate) id: String,
+    /// Where it stands in the file: `target`, or such as `targets[1]`.
+    pub(crate) key: String,
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,
 }
 
 #[derive(Clone, PartialEq)]
 pub(crate) struct Toggle {
-    /// Its key at the target, unique.
+    /// Unique within its target.
     pub(crate) key: String,
-    pub(crate) users_policy: Rule,
+    /// Unique: `key`, or `target/key` where the file has several targets.
+    pub(crate) name: String,
+    pub(crate) target: TargetId,
+    pub(crate) rule: RuleId,
     pub(crate) spec: Map<String, Value>,
+    /// What references brought into `spec`.
+    pub(crate) secrets: Vec<Secret>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
     pub(crate) max_removal: MaxRemoval,
 }
 
 impl fmt::Debug for Toggle {
-    /// Leaves the values of `spec` out: interpolation can bring secrets there.
+    /// Leaves `spec` out: interpolation can bring secrets there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Toggle")
-            .field("key", &self.key)
-            .field("users_policy", &self.users_policy)
-            .field("spec", &self.spec.keys().collect::<Vec<_>>())
-            .finish()
+        write!(f, "Toggle({} at target {})", self.key, self.target)
     }
 }
 
@@ -179,11 +261,7 @@ impl MaxRemoval {
 
     /// Whether everybody may be removed, however many these are.
     pub(crate) fn allows_everybody(self) -> bool {
-        match self {
-            MaxRemoval::Percent(percent) => percent >= 100.0,
-            MaxRemoval::Off => true,
-            MaxRemoval::Unset | MaxRemoval::Users(_) => false,
-        }
+        self.allows(FROM, FROM, 0)
     }
 }
 
@@ -199,13 +277,21 @@ impl fmt::Display for MaxRemoval {
 }
 
 /// A rule of a source's policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
-    /// The index of its source in [`Config::sources`].
-    pub(crate) source: usize,
+    pub(crate) source: SourceId,
     /// Such as `app.rbac`.
     pub(crate) package: String,
     pub(crate) rule: String,
+    /// What OPA evaluates it with, if anything.
+    pub(crate) input: Option<Value>,
+}
+
+impl fmt::Debug for Rule {
+    /// Leaves `input` out: interpolation can bring secrets there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rule({self} of source {})", self.source)
+    }
 }
 
 impl fmt::Display for Rule {
@@ -219,37 +305,74 @@ impl fmt::Display for Rule {
 /// stays as it is.
 pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
-    if old.target.place() != new.target.place() {
-        left.push("the target has changed: the toggles at the old one stay as they are".into());
+    let successors = successors(&old.targets, &new.targets);
+    let targets = old.targets.iter().zip(&successors);
+    for (Target { id, .. }, _) in targets.filter(|(_, successor)| successor.is_none()) {
+        left.push(match new.targets.iter().any(|it| it.id == *id) {
+            true => format!("target {id} has changed: the toggles at the old one stay as they are"),
+            false => format!("target {id} is no longer used: its toggles stay as they are"),
+        });
     }
     for source in &old.sources {
         if !new.sources.iter().any(|it| it.id == source.id) {
             left.push(format!("source {} is no longer used", source.id));
         }
     }
-    for toggle in &old.toggles {
-        let key = &toggle.key;
-        match new.toggles.iter().find(|it| it.key == *key) {
-            None => left.push(format!(
-                "toggle {key} is no longer kept: at the target it stays as it is; turn it off or \
+    let toggles = new.toggles.iter();
+    let toggles: HashMap<(TargetId, &str), &Toggle> =
+        toggles.map(|it| ((it.target, &*it.key), it)).collect();
+    for (id, toggle) in old.toggles.iter().enumerate() {
+        // All toggles of a target that is left behind stay as they are.
+        let Some(target) = successors[toggle.target] else {
+            continue;
+        };
+        let (name, kind) = (old.name_of(id), old.targets[toggle.target].kind);
+        left.extend(match toggles.get(&(target, &*toggle.key)) {
+            None => Some(format!(
+                "toggle {name} is no longer kept: at the target it stays as it is; turn it off or \
                  delete it there"
             )),
-            Some(now) => left.extend((new.target.kind.left_behind)(toggle, now)),
-        }
+            Some(now) => (kind.left_behind)(toggle, now).map(|place| {
+                let kept = format!("toggle {name} is no longer kept in {place}");
+                format!("{kept}: there it stays as it is; turn it off there")
+            }),
+        });
     }
     left
 }
 
+/// For each target of an old configuration the one of a new configuration that is at the same place. That
+/// alone can mean several, such as accounts at one address: then an id or the same credentials tell.
+pub(crate) fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
+    let same_id = |it: &Target, other: &Target| it.id == other.id;
+    let same_settings = |it: &Target, other: &Target| it.settings == other.settings;
+    let mut found = vec![None; old.len()];
+    let rounds: [fn(&Target, &Target) -> bool; 3] = [same_id, same_settings, |_, _| true];
+    for is_same in rounds {
+        for (id, target) in old.iter().enumerate() {
+            let is_free = |other: &TargetId| !found.contains(&Some(*other));
+            let is_it = |other: &TargetId| {
+                let other = &new[*other];
+                target.place() == other.place() && is_same(target, other)
+            };
+            found[id] = found[id].or_else(|| (0..new.len()).filter(is_free).find(is_it));
+        }
+    }
+    found
+}
+
 impl Target {
+    /// Whether a toggle of one is that of the other too: with other credentials, the same place can be another
+    /// account.
+    fn overwrites(&self, other: &Target) -> bool {
+        let place = |it: &Target| it.settings.place(it.kind.place);
+        let is_same_place = place(self).is_some() && self.place() == other.place();
+        is_same_place && self.settings.credentials() == other.settings.credentials()
+    }
+
     /// Where it is; with which credentials it is asked does not matter.
     pub(crate) fn place(&self) -> String {
-        let (key, settings) = (self.kind.place, &self.settings);
-        let place = match (settings.address(key), settings.path(key)) {
-            (Ok(address), _) => address.spelled_alike().to_string(),
-            (_, path) => path
-                .map(|path| path.display().to_string())
-                .unwrap_or_default(),
-        };
+        let place = self.settings.place(self.kind.place).unwrap_or_default();
         format!("{} {place}", self.kind.peer.name)
     }
 }

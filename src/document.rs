@@ -97,13 +97,11 @@ impl Document {
 
 /// The first error of an output without `result`.
 fn complaint(members: &Members) -> Option<String> {
-    if members.contains_key("result") {
-        return None;
-    }
-    let errors = members.get("errors")?;
+    let errors = members
+        .get("errors")
+        .filter(|_| !members.contains_key("result"))?;
     let complaints: Vec<Complaint> = serde_json::from_str(errors.get()).ok()?;
-    let first = complaints.first()?;
-    Some(quote(first.message.as_bytes()))
+    Some(quote(complaints.first()?.message.as_bytes()))
 }
 
 /// Distinguishes the three shapes.
@@ -173,11 +171,11 @@ fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t 
             [first, path @ ..] => below.entry(first).or_default().push((rule, path)),
         }
     }
+    if below.is_empty() {
+        return;
+    }
     // Only an object has members.
-    let members = match below.is_empty() {
-        true => Members::new(),
-        false => serde_json::from_str(value.get()).unwrap_or_default(),
-    };
+    let members: Members = serde_json::from_str(value.get()).unwrap_or_default();
     for (name, wanted) in below {
         if let Some(value) = members.get(name) {
             gather(value, wanted, found);
@@ -185,10 +183,15 @@ fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t 
     }
 }
 
-fn users(rule: &Rule, value: &RawValue) -> Result<Users, Failure> {
+/// The users that a value of the rule lists.
+pub(crate) fn users(rule: &Rule, value: &RawValue) -> Result<Users, Failure> {
     match serde_json::from_str::<Users>(value.get()) {
         Ok(users) if !users.has_empty_key() => Ok(users),
-        _ => Err(Failure::wrong_type(rule, &describe_wrong(value))),
+        _ => {
+            let wrong = describe_wrong(value);
+            let words = format!("rule {rule} is not a list of users: {wrong}");
+            Err(Failure::new(Kind::WrongType, words))
+        }
     }
 }
 

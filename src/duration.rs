@@ -44,24 +44,23 @@ impl fmt::Display for Wrong {
 
 /// A duration from 1ms to a year, as humantime reads it.
 pub(crate) fn parse(text: &str) -> Result<Duration, Wrong> {
-    let duration = read(text)?.filter(|duration| RANGE.contains(duration));
-    duration.ok_or(Wrong::OutOfRange)
+    read(text, |duration| RANGE.contains(duration), Wrong::OutOfRange)
 }
 
 /// The same, or zero.
 pub(crate) fn parse_or_zero(text: &str) -> Result<Duration, Wrong> {
-    let duration = read(text)?.filter(|it| it.is_zero() || RANGE.contains(it));
-    duration.ok_or(Wrong::OutOfRangeOrZero)
+    let is_in = |it: &Duration| it.is_zero() || RANGE.contains(it);
+    read(text, is_in, Wrong::OutOfRangeOrZero)
 }
 
-/// None where the duration is too long to be held.
-fn read(text: &str) -> Result<Option<Duration>, Wrong> {
+fn read(text: &str, is_in: impl Fn(&Duration) -> bool, outside: Wrong) -> Result<Duration, Wrong> {
     if text.bytes().filter(u8::is_ascii_digit).count() > DIGITS {
-        return Ok(None);
+        return Err(outside);
     }
     match humantime::parse_duration(text) {
-        Err(humantime::DurationError::NumberOverflow) => Ok(None),
-        read => read.map(Some).map_err(|_| Wrong::NoDuration),
+        Ok(duration) if is_in(&duration) => Ok(duration),
+        Ok(_) | Err(humantime::DurationError::NumberOverflow) => Err(outside),
+        Err(_) => Err(Wrong::NoDuration),
     }
 }
 

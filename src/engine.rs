@@ -1,13 +1,14 @@
 //! The state of each source and toggle: events in, jobs and notices out; no I/O, no clock.
 //!
-//! Once a source is connected (discovered and registered with), passes query it for the users of its
-//! toggles. A toggle has two tasks that never wait for each other: its query at the source, and its next
-//! step at the target. At most one request of each is in flight.
+//! Once a source is connected (discovered and registered with), passes query its rules. A rule has a task
+//! for its query, a toggle one for each of its parts at the target: no task waits for another's retry.
 
 mod loading;
 mod pass;
 mod reload;
+mod rule;
 mod source;
+mod target;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -19,14 +20,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use task::{Moment, Trouble};
-pub(crate) use view::{Cause, News, Notice, Sent, State, TargetView, View};
+pub(crate) use view::{
+    Cause, Counts, EnvironmentOutcome, EnvironmentView, News, Notice, Outcome, Sent, State,
+    TargetView, Verdict, View,
+};
 
 use crate::config::Config;
-use crate::error::Failure;
-use crate::job::{Done, Job, Load, SourceId, TargetTerms, Terms, ToggleId};
+use crate::job::{Done, Job, Load, RuleId, SourceId, TargetId, Terms, ToggleId};
 use crate::schedule::Timers;
+use rule::Rule;
 use source::{CallbackHealth, Source};
-use task::{Key, Slots, Timer};
+use target::Target;
+use task::{Key, Timer};
 use toggle::Toggle;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +56,6 @@ pub(crate) enum Event {
     Callback(SourceId),
     Loaded(SourceId, Load),
     Done(Done),
-    /// A request for a toggle from the engine of an earlier configuration has ended.
-    Ended(ToggleId),
     /// The engine of an earlier configuration has left a source. If it is one of ours under another name,
     /// our registration is gone.
     Left,
@@ -65,41 +68,27 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Source(SourceId),
+    Rule(RuleId),
     Toggle(ToggleId),
-    Target,
-}
-
-/// By how much a resync may exceed its interval, so that a request that ends at `http_timeout` is reported
-/// as such.
-const GRACE: Duration = Duration::from_millis(200);
-
-struct Resync {
-    since: Instant,
-    /// Toggles that it has not read, or sent again.
-    left: BTreeSet<ToggleId>,
-    is_overdue: bool,
+    /// A toggle in one of its environments.
+    Environment(ToggleId, usize),
+    Target(TargetId),
 }
 
 /// Owned by one thread, the worker.
 pub(crate) struct Engine {
     config: Arc<Config>,
     mode: Mode,
-    terms: TargetTerms,
     sources: Vec<Source>,
+    targets: Vec<Target>,
+    rules: Vec<Rule>,
     toggles: Vec<Toggle>,
-    /// Toggles with a change to send to the target; all other steps wait for these.
-    changes: VecDeque<ToggleId>,
-    looks: VecDeque<ToggleId>,
-    slots: Slots,
-    /// The end of the pause that the target asked for, and its words.
-    paused: Option<(Instant, Failure)>,
     timers: Timers<Timer>,
     /// Jobs that need no slot: at most one of each kind for each source.
     urgent: VecDeque<Job>,
     in_flight: usize,
     /// Counts requests, responses and callbacks, which gives them an order.
     turn: u64,
-    resync: Option<Resync>,
     started: bool,
     stopping: bool,
     notices: Vec<Notice>,
@@ -109,22 +98,33 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let slots = config.concurrency;
-        let at_once = terms.target.at_once;
-        let source = |terms| Source::new(terms, mode, slots);
+        let mut rules: Vec<Rule> = config.rules.iter().map(|_| Rule::default()).collect();
+        for (id, toggle) in config.toggles.iter().enumerate() {
+            rules[toggle.rule].toggles.push(id);
+        }
+        let sources = terms.sources.into_iter().enumerate().map(|(id, terms)| {
+            let of_source = config.rules.iter().enumerate();
+            let of_source = of_source.filter(|(_, rule)| rule.source == id);
+            Source::new(
+                terms,
+                mode,
+                slots,
+                of_source.map(|(rule, _)| rule).collect(),
+            )
+        });
+        let mut toggles: Vec<Toggle> = config.toggles.iter().map(|_| Toggle::default()).collect();
+        let targets = terms.targets.into_iter();
+        let targets = targets.map(|terms| Target::new(terms, slots, &mut toggles));
         Engine {
             mode,
-            sources: terms.sources.into_iter().map(source).collect(),
-            toggles: config.toggles.iter().map(|_| Toggle::default()).collect(),
-            changes: VecDeque::new(),
-            looks: VecDeque::new(),
-            slots: Slots::new(at_once.unwrap_or(slots).min(slots), at_once.is_some()),
-            terms: terms.target,
-            paused: None,
+            sources: sources.collect(),
+            targets: targets.collect(),
+            rules,
+            toggles,
             timers: Timers::new(),
             urgent: VecDeque::new(),
             in_flight: 0,
             turn: 1,
-            resync: None,
             started: false,
             stopping: false,
             notices: Vec::new(),
@@ -144,14 +144,16 @@ impl Engine {
                 self.connect(source, now);
             }
             self.set_poll(source, now);
-            self.touched.insert(Subject::Source(source));
+            self.touch(Subject::Source(source));
         }
         for toggle in 0..self.toggles.len() {
             self.decide_again(toggle, now);
-            self.touched.insert(Subject::Toggle(toggle));
+            self.touch(Subject::Toggle(toggle));
         }
-        self.touched.insert(Subject::Target);
-        self.set_resync(now.at);
+        for target in 0..self.targets.len() {
+            self.touch(Subject::Target(target));
+            self.set_resync(target, now.at);
+        }
         self.check_started();
     }
 
@@ -168,7 +170,6 @@ impl Engine {
             }
             Event::Loaded(source, load) => self.was_loaded(source, load, now),
             Event::Done(done) => self.done(done, now),
-            Event::Ended(toggle) => self.ended(toggle, now),
             Event::Left => {
                 (0..self.sources.len()).for_each(|source| self.check_registration(source));
             }
@@ -188,7 +189,10 @@ impl Engine {
         }
         let job = match self.urgent.pop_front() {
             None if self.stopping => None,
-            None => self.next_query(now.at).or_else(|| self.next_step(now)),
+            None => self.next_query(now.at).or_else(|| {
+                let mut targets = 0..self.targets.len();
+                targets.find_map(|target| self.next_step(target, now))
+            }),
             urgent => urgent,
         };
         if let Some(Job::Discover(source)) = job {
@@ -200,13 +204,11 @@ impl Engine {
 
     /// When the next [`Event::Time`] is due.
     pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
-        let waits = !self.changes.is_empty() || !self.looks.is_empty();
-        let steps = (waits && self.paused.is_none()).then_some(&self.slots);
         let sources = self.sources.iter();
-        let queries = sources.filter_map(|source| source.passes.waiting_for_slot());
-        let slots = queries.chain(steps);
-        let free = slots.filter_map(|slots| slots.next_free(now));
-        free.chain(self.timers.next()).min()
+        let queries = sources.filter_map(|source| source.passes.next_slot(now));
+        let targets = self.targets.iter();
+        let steps = targets.filter_map(|target| target.next_slot(now));
+        queries.chain(steps).chain(self.timers.next()).min()
     }
 
     /// Whether nothing is in flight that changes anything: the shutdown does not wait for other responses.
@@ -214,7 +216,7 @@ impl Engine {
         let is_changing = |source: &Source| source.register.is_running() || source.is_leaving;
         self.urgent.is_empty()
             && !self.sources.iter().any(is_changing)
-            && self.toggles.iter().all(|toggle| toggle.edit.is_none())
+            && !self.toggles.iter().any(Toggle::is_being_edited)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -247,16 +249,19 @@ impl Engine {
             Done::Ready(source, result) => self.heard_if_ready(source, result, now),
             Done::Count(source, result) => self.counted(source, result, now),
             Done::Load(source, result) => self.asked_to_load(source, result, now),
-            Done::Query(toggle, result) => self.queried(toggle, result, now),
-            Done::Read(results) => self.were_read(results, now),
-            Done::Apply(results) => self.were_applied(results, now),
+            Done::Query(rule, result) => self.queried(rule, result, now),
+            Done::Read(target, results) => self.were_read(target, results, now),
+            Done::Apply(target, results) => self.were_applied(target, results, now),
         }
     }
 
     fn ring(&mut self, timer: Timer, now: Moment) {
         match timer {
-            Timer::Task(Key::Query(toggle)) => self.hurry_query(toggle),
-            Timer::Task(Key::Apply(toggle)) => self.hurry(toggle, now),
+            Timer::Task(Key::Query(rule)) => self.hurry_query(rule),
+            Timer::Task(Key::Apply(toggle, part)) => {
+                self.toggles[toggle].work(part).task.state = task::State::Idle;
+                self.decide_again(toggle, now);
+            }
             Timer::Task(Key::Ready(source)) => {
                 self.sources[source].passes.ready.state = task::State::Idle;
             }
@@ -264,81 +269,53 @@ impl Engine {
             Timer::Task(key) => self.begin(key),
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
-            Timer::Confirm(toggle) => self.confirm(toggle, now),
+            Timer::Overtake(toggle) => self.decide_again(toggle, now),
+            Timer::Confirm(toggle) => {
+                let (turn, readable) = (self.tick(), self.is_readable(toggle));
+                self.toggles[toggle].fall_due(readable, turn);
+                self.decide_again(toggle, now);
+            }
             Timer::Late(toggle) => self.note_late(toggle, now.at),
-            Timer::Resync => self.begin_resync(now),
-            Timer::Overdue => self.note_overdue(now.at),
-            Timer::Target => {
-                self.paused = None;
-                self.touched.insert(Subject::Target);
+            Timer::Resync(target) => self.begin_resync(target, now),
+            Timer::Overdue(target) => self.note_overdue(target, now.at),
+            Timer::Pause(target) => {
+                self.targets[target].paused = None;
+                self.touch(Subject::Target(target));
             }
         }
     }
 
-    /// Finds or overrides what was changed by hand, after all changes of policy. What the previous resync did
-    /// not reach is part of this one.
-    fn begin_resync(&mut self, now: Moment) {
-        // A toggle that waits for its retry must not delay the next resync of the others.
-        let left = (0..self.toggles.len()).filter(|id| !self.toggles[*id].apply.is_waiting());
-        self.resync = Some(Resync {
-            since: now.at,
-            left: left.collect(),
-            is_overdue: false,
-        });
-        if let Some(interval) = self.config.resync_interval {
-            self.timers.set(Timer::Overdue, now.at + interval + GRACE);
-        }
-        let turn = self.tick();
-        for toggle in &mut self.toggles {
-            toggle.fall_due(self.terms.readable, turn);
-            if !self.terms.readable && !toggle.recheck {
-                toggle.observed.forget(false);
+    /// The source of a toggle's rule.
+    fn source_of(&self, id: ToggleId) -> SourceId {
+        self.config.rules[self.config.toggles[id].rule].source
+    }
+
+    /// Whether a toggle can be read at its target.
+    fn is_readable(&self, id: ToggleId) -> bool {
+        self.targets[self.config.toggles[id].target].terms.readable
+    }
+
+    /// The toggles that follow a source's rules.
+    fn toggles_of(&self, source: SourceId) -> Vec<ToggleId> {
+        let rules = self.sources[source].rules.iter();
+        rules
+            .flat_map(|rule| self.rules[*rule].toggles.iter().copied())
+            .collect()
+    }
+
+    /// Notes which rows of the status can have changed.
+    fn touch(&mut self, subject: Subject) {
+        match subject {
+            Subject::Rule(id) => {
+                let toggles = self.rules[id].toggles.iter();
+                self.touched.extend(toggles.map(|id| Subject::Toggle(*id)));
             }
-        }
-        // All at once, so that they can be read together.
-        (0..self.toggles.len()).for_each(|id| self.decide_again(id, now));
-        for source in 0..self.sources.len() {
-            self.load_at_resync(source, now);
-            self.ask_for_pass(source, Cause::Resync, now);
-        }
-        self.end_resync(now.at);
-    }
-
-    /// The resync has reached a toggle, whatever the result.
-    fn note_reached(&mut self, id: ToggleId, now: Instant) {
-        if let Some(resync) = &mut self.resync {
-            resync.left.remove(&id);
-            self.end_resync(now);
-        }
-    }
-
-    /// Ends the resync when it has reached every toggle. The next one begins an interval later.
-    fn end_resync(&mut self, now: Instant) {
-        let resync = self.resync.take_if(|resync| resync.left.is_empty());
-        if resync.is_some() {
-            self.timers.cancel(Timer::Overdue);
-            self.touched.insert(Subject::Target);
-            self.set_resync(now);
-        }
-    }
-
-    fn note_overdue(&mut self, now: Instant) {
-        if let Some(resync) = &mut self.resync {
-            resync.is_overdue = true;
-            let (took, left) = (now - resync.since, resync.left.len());
-            self.notify(Subject::Target, News::Overdue { took, left });
-            self.touched.insert(Subject::Target);
-        }
-    }
-
-    fn set_resync(&mut self, now: Instant) {
-        // A reload does not postpone it.
-        let due = self.timers.get(Timer::Resync);
-        self.timers.cancel(Timer::Resync);
-        if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {
-            let next = now + interval;
-            let next = due.map_or(next, |due| due.min(next));
-            self.timers.set(Timer::Resync, next);
+            Subject::Environment(toggle, _) => {
+                self.touched.insert(Subject::Toggle(toggle));
+            }
+            Subject::Source(_) | Subject::Toggle(_) | Subject::Target(_) => {
+                self.touched.insert(subject);
+            }
         }
     }
 

@@ -58,23 +58,31 @@ pub enum Kind {
 impl Kind {
     /// The kind as the metrics have it.
     pub fn word(&self) -> &'static str {
+        self.words().0
+    }
+
+    /// The kind as the metrics have it, and as the reason of a failure or its beginning.
+    fn words(&self) -> (&'static str, &'static str) {
         match self {
-            Kind::Lookup => "lookup",
-            Kind::Refused => "refused",
-            Kind::Proxy => "proxy",
-            Kind::Timeout => "timeout",
-            Kind::Lost => "lost",
-            Kind::Tls => "tls",
-            Kind::Status(_) => "status",
-            Kind::Answer => "answer",
-            Kind::Undefined => "undefined",
-            Kind::WrongType => "wrong_type",
-            Kind::NotReady => "not_ready",
-            Kind::Held { .. } => "held",
-            Kind::Late => "late",
-            Kind::Misfit => "misfit",
-            Kind::File => "file",
-            Kind::Setup => "setup",
+            Kind::Lookup => ("lookup", "host not found"),
+            Kind::Refused => ("refused", "connection refused"),
+            Kind::Proxy => ("proxy", "the proxy failed"),
+            Kind::Timeout => ("timeout", "no answer in time"),
+            Kind::Lost => ("lost", "connection lost"),
+            Kind::Tls => ("tls", "TLS failed"),
+            Kind::Status(_) => ("status", "answered"),
+            Kind::Answer => ("answer", "answer not understood"),
+            Kind::Undefined => ("undefined", "the rule is undefined"),
+            Kind::WrongType => ("wrong_type", "the rule is not a list of users"),
+            Kind::NotReady => ("not_ready", "OPA is not ready"),
+            Kind::Held { .. } => ("held", "held"),
+            Kind::Late => ("late", "the change has not arrived in time"),
+            Kind::Misfit => (
+                "misfit",
+                "the target and the configuration do not fit: see the log",
+            ),
+            Kind::File => ("file", "the file cannot be read"),
+            Kind::Setup => ("setup", "not set up"),
         }
     }
 }
@@ -90,16 +98,19 @@ impl Failure {
         }
     }
 
-    pub fn not_ready() -> Failure {
-        let words = "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
-                     nothing was written to its data since it started): nothing is applied; if OPAL \
-                     loads no data at all, set wait_until_ready = false on the source";
-        Failure::new(Kind::NotReady, words)
-    }
-
-    pub fn bundles_missing() -> Failure {
-        let words = "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
-                     nothing is applied; if it never will, set wait_until_ready = false on the source";
+    /// OPAL, or else OPA's bundles, should have loaded everything.
+    pub fn not_ready(by_opal: bool) -> Failure {
+        let words = match by_opal {
+            true => {
+                "OPA has not loaded its policy and data yet (system/opal/ready is not true, or \
+                 nothing was written to its data since it started): nothing is applied; if OPAL \
+                 loads no data at all, set wait_until_ready = false on the source"
+            }
+            false => {
+                "OPA has not activated all of its bundles yet (GET /health?bundles answers 500): \
+                 nothing is applied; if it never will, set wait_until_ready = false on the source"
+            }
+        };
         Failure::new(Kind::NotReady, words)
     }
 
@@ -128,23 +139,6 @@ impl Failure {
         Failure::new(Kind::Undefined, words)
     }
 
-    /// The rule is not a list of users; `wrong` says what it is instead.
-    pub fn wrong_type(rule: &Rule, wrong: &str) -> Failure {
-        let words = format!("rule {rule} is not a list of users: {wrong}");
-        Failure::new(Kind::WrongType, words)
-    }
-
-    /// The failure of an OPA that responds with this body. An error of its compiler, such as that the rule
-    /// is a function, does not pass by itself.
-    pub fn of_opa(mut self, said: &[u8]) -> Failure {
-        const TYPE_ERROR: &[u8] = b"rego_type_error";
-        let mut parts = said.windows(TYPE_ERROR.len());
-        if parts.any(|part| part == TYPE_ERROR) {
-            self.kind = Kind::WrongType;
-        }
-        self
-    }
-
     pub fn pausing(self, pause: Option<Duration>) -> Failure {
         Failure { pause, ..self }
     }
@@ -167,23 +161,11 @@ impl Failure {
 
     /// The failure without the remote's words.
     pub fn reason(&self) -> String {
+        let (_, words) = self.kind.words();
         match self.kind {
-            Kind::Lookup => "host not found".into(),
-            Kind::Refused => "connection refused".into(),
-            Kind::Proxy => "the proxy failed".into(),
-            Kind::Timeout => "no answer in time".into(),
-            Kind::Lost => "connection lost".into(),
-            Kind::Tls => "TLS failed".into(),
-            Kind::Status(status) => format!("answered {status}"),
-            Kind::Answer => "answer not understood".into(),
-            Kind::Undefined => "the rule is undefined".into(),
-            Kind::WrongType => "the rule is not a list of users".into(),
-            Kind::NotReady => "OPA is not ready".into(),
-            Kind::Held { removed, of } => format!("held: {}", would_remove(removed, of)),
-            Kind::Late => "the change has not arrived in time".into(),
-            Kind::Misfit => "the target and the configuration do not fit: see the log".into(),
-            Kind::File => "the file cannot be read".into(),
-            Kind::Setup => "not set up".into(),
+            Kind::Status(status) => format!("{words} {status}"),
+            Kind::Held { removed, of } => format!("{words}: {}", would_remove(removed, of)),
+            _ => words.to_owned(),
         }
     }
 
@@ -247,8 +229,6 @@ impl fmt::Display for Failure {
         f.write_str(&self.message)
     }
 }
-
-impl std::error::Error for Failure {}
 
 /// The remote's words for a message: on one line, control characters escaped, at most 200 characters.
 pub(crate) fn quote(words: &[u8]) -> String {

@@ -6,12 +6,12 @@ mod proxy;
 mod redact;
 mod tls;
 
-use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
 use serde::Serialize;
+use serde_json::Value;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, SendBody};
@@ -49,27 +49,20 @@ pub(crate) struct Request<'a> {
     pub(crate) authorization: Option<&'a Secret>,
     pub(crate) headers: &'a [(String, Secret)],
     pub(crate) body: Option<Body<'a>>,
-    /// A secret in the body or in the answer. Like those in the headers, it is redacted in the
+    /// Secrets in the body or in the answer. Like those in the headers, they are redacted in the
     /// remote's words.
-    pub(crate) secret: Option<&'a Secret>,
+    pub(crate) secrets: &'a [Secret],
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(method: Method, url: String) -> Request<'a> {
+    pub(crate) fn new(method: Method, url: String, authorization: Option<&'a Secret>) -> Self {
         Request {
             method,
             url,
-            authorization: None,
+            authorization,
             headers: &[],
             body: None,
-            secret: None,
-        }
-    }
-
-    pub(crate) fn authorized(self, authorization: Option<&'a Secret>) -> Request<'a> {
-        Request {
-            authorization,
-            ..self
+            secrets: &[],
         }
     }
 
@@ -80,31 +73,35 @@ impl<'a> Request<'a> {
 
     pub(crate) fn carrying(self, body: io::Result<Body<'a>>) -> Result<Request<'a>, Failure> {
         let body = body.map(Some).map_err(|error| {
-            let words = format!("{self}: failed to write its body as JSON: {error}");
+            let name = self.name();
+            let words = format!("{name}: failed to write its body as JSON: {error}");
             Failure::new(Kind::Setup, words)
         })?;
         Ok(Request { body, ..self })
     }
-}
 
-impl Request<'_> {
-    /// What must not be repeated: each secret, what follows the scheme in it, and a password.
+    /// The request in messages.
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.url)
+    }
+
+    /// What must not be repeated: each secret, what follows the scheme in it, and a password; and what is in
+    /// the body as JSON has it there, which an answer in JSON may quote.
     fn secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().map(|(_, value)| value);
-        let secrets = headers.chain(self.authorization).chain(self.secret);
+        let secrets = headers.chain(self.authorization).chain(self.secrets);
         let parts = secrets.map(Secret::expose).flat_map(|secret| {
             let token = secret
                 .split_once(' ')
                 .map(|(_, token)| token.trim().to_owned());
             [Some(secret.to_owned()), token, password(secret)]
         });
-        parts.flatten().filter(|part| !part.is_empty()).collect()
-    }
-}
-
-impl fmt::Display for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.url)
+        let bodies = self.secrets.iter().map(|secret| {
+            let json = Value::from(secret.expose()).to_string();
+            json[1..json.len() - 1].to_owned()
+        });
+        let all = parts.flatten().chain(bodies);
+        all.filter(|part| !part.is_empty()).collect()
     }
 }
 
@@ -162,11 +159,10 @@ impl Client {
                 .build();
             Agent::with_parts(config, DefaultConnector::default(), Lookup::default())
         };
+        let env = |name: &str| std::env::var(name).ok();
         Ok(Client {
             direct: agent(None),
-            proxies: Proxies::read(&|name| std::env::var(name).ok(), &|proxy| {
-                agent(Some(proxy))
-            }),
+            proxies: Proxies::read(&env, &|proxy| agent(Some(proxy))),
             timeout,
             requests,
         })
@@ -175,13 +171,10 @@ impl Client {
     /// Sends a request, and reads the whole answer, whatever its status.
     pub(crate) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let (asked, method) = (request.to_string(), request.method.clone());
+        let (asked, method) = (request.name(), request.method.clone());
         let result = self.exchange(request, &asked);
         let took = Seconds(start.elapsed());
-        let status = match &result {
-            Ok(answer) => Ok(answer.status),
-            Err(failure) => Err(failure.kind),
-        };
+        let status = result.as_ref().map(|it| it.status).map_err(|it| it.kind);
         match status {
             Ok(status) => log::debug!("request {asked} status={status} took={took}"),
             Err(kind) => log::debug!("request {asked} failed={kind:?} took={took}"),
@@ -207,14 +200,13 @@ impl Client {
         if let Some(authorization) = request.authorization {
             builder = builder.header(header::AUTHORIZATION, authorization.expose());
         }
-        if let Some(body) = &request.body {
-            builder = builder.header(header::CONTENT_LENGTH, body.length);
-        } else if request.method == Method::POST {
+        if request.body.is_none() && request.method == Method::POST {
             // Without it, the empty body is sent in chunks, which not every server reads.
             builder = builder.header(header::CONTENT_LENGTH, 0);
         }
         let sent = match request.body {
             Some(mut body) => builder
+                .header(header::CONTENT_LENGTH, body.length)
                 .header(header::CONTENT_TYPE, body.content_type)
                 .body(SendBody::from_reader(&mut body.content))
                 .map(|request| agent.run(request)),
@@ -252,14 +244,12 @@ impl Resolver for Lookup {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let parts = uri.scheme().zip(uri.authority());
         let address = parts.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
-        match address.and_then(|address| address.parse().ok()) {
-            Some(address) => {
-                let mut addresses = self.empty();
-                addresses.push(address);
-                Ok(addresses)
-            }
-            None => self.0.resolve(uri, config, timeout),
-        }
+        let Some(address) = address.and_then(|address| address.parse().ok()) else {
+            return self.0.resolve(uri, config, timeout);
+        };
+        let mut addresses = self.empty();
+        addresses.push(address);
+        Ok(addresses)
     }
 }
 

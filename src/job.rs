@@ -1,21 +1,28 @@
 //! Jobs of the engine, and their results.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
+pub(crate) use crate::config::{RuleId, SourceId, TargetId, ToggleId};
 use crate::document::Document;
 use crate::error::Failure;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
 
-/// A source, by its index in the configuration.
-pub(crate) type SourceId = usize;
-
-/// A toggle, by its index in the configuration.
-pub(crate) type ToggleId = usize;
+/// What of a toggle a request is about. Each part has its own failures and retries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// All of it: it is read, or created.
+    Whole,
+    /// What its `spec` says, the same in all environments.
+    Metadata,
+    /// Its users in an environment, by the index of that.
+    Environment(usize),
+}
 
 /// Where OPA is, and how to ask it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +140,7 @@ pub(crate) enum Load {
     Policy,
 }
 
-/// A change of a toggle at the target.
+/// A change of a toggle at its target.
 #[derive(Clone, Debug)]
 pub struct Edit {
     /// By its index.
@@ -149,8 +156,19 @@ pub enum What {
     Create,
     /// Set its metadata to its `spec`.
     Describe,
-    /// Turn it on for exactly these users.
-    Update(Arc<Users>),
+    /// Turn it on for exactly these users in an environment, by the index of that.
+    Update(usize, Arc<Users>),
+}
+
+impl Edit {
+    /// The part that it is about.
+    pub(crate) fn part(&self) -> Part {
+        match self.what {
+            What::Create => Part::Whole,
+            What::Describe => Part::Metadata,
+            What::Update(environment, _) => Part::Environment(environment),
+        }
+    }
 }
 
 /// The result of an edit.
@@ -160,18 +178,18 @@ pub enum Applied {
     Done,
     /// It was created.
     Created(Present),
-    /// Nothing was changed: the toggle had to be read first. Unknown if the target did not return it.
+    /// It exists already. Unknown if the target did not return it.
     Found(Observed),
 }
 
-pub(crate) type Applies = Vec<(ToggleId, Result<Applied, Failure>)>;
+pub(crate) type Applies = Vec<(ToggleId, Part, Result<Applied, Failure>)>;
 
 pub(crate) type Reads = Vec<(ToggleId, Result<Observed, Failure>)>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub sources: Vec<SourceTerms>,
-    pub target: TargetTerms,
+    pub targets: Vec<TargetTerms>,
 }
 
 /// How a target is used.
@@ -180,10 +198,31 @@ pub struct TargetTerms {
     pub readable: bool,
     /// The most requests in flight, including those that hang, and after a 429 one; none: `concurrency`.
     pub at_once: Option<usize>,
-    /// By toggle: those with the same number are read in one job, those without separately.
-    pub batches: Vec<Option<usize>>,
+    /// After a reload, its toggles have to be read before they are changed, even if their state is known.
+    pub reads_first: bool,
     /// Several edits form one job, because they cost no more than one.
     pub applies_together: bool,
+    /// Its toggles.
+    pub toggles: BTreeMap<ToggleId, ToggleTerms>,
+}
+
+/// How a toggle is used at its target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToggleTerms {
+    /// Toggles with the same number are read in one job, those without separately.
+    pub batch: Option<usize>,
+    /// The names of its environments; a target without environments has one without a name.
+    pub environments: Vec<String>,
+}
+
+impl ToggleTerms {
+    /// Of a target without environments.
+    pub(crate) fn plain(batch: Option<usize>) -> ToggleTerms {
+        ToggleTerms {
+            batch,
+            environments: vec![String::new()],
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,9 +278,9 @@ pub(crate) enum Job {
     Count(SourceId, Arc<Origin>),
     /// Have OPAL load everything into OPA.
     Load(SourceId),
-    Query(ToggleId, Arc<Origin>),
-    Read(Vec<ToggleId>),
-    Apply(Vec<Edit>),
+    Query(RuleId, Arc<Origin>),
+    Read(TargetId, Vec<ToggleId>),
+    Apply(TargetId, Vec<Edit>),
 }
 
 #[derive(Debug)]
@@ -255,18 +294,7 @@ pub(crate) enum Done {
     Count(SourceId, Result<Option<Writes>, Failure>),
     /// Whether OPAL loads data too.
     Load(SourceId, Result<bool, Failure>),
-    Query(ToggleId, Result<Users, Failure>),
-    Read(Reads),
-    Apply(Applies),
-}
-
-impl Done {
-    /// The toggles that were read or changed at the target.
-    pub(crate) fn toggles_at_target(&self) -> Vec<ToggleId> {
-        match self {
-            Done::Read(results) => results.iter().map(|(id, _)| *id).collect(),
-            Done::Apply(results) => results.iter().map(|(id, _)| *id).collect(),
-            _ => Vec::new(),
-        }
-    }
+    Query(RuleId, Result<Users, Failure>),
+    Read(TargetId, Reads),
+    Apply(TargetId, Applies),
 }

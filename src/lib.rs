@@ -40,7 +40,7 @@ pub mod internals {
     pub use crate::job::{Applied, Edit, What};
     pub use crate::metrics::Metrics;
     pub use crate::peers::catalog;
-    pub use crate::plan::{Observed, Step};
+    pub use crate::plan::{Environment, Observed};
     pub use crate::target::open;
     pub use crate::users::{Keys, Users};
 }

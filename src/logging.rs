@@ -11,7 +11,15 @@ pub(crate) fn start(
 ) -> Result<(), String> {
     let level = match (quiet, verbose) {
         (true, _) => LevelFilter::Error,
-        (false, 0) => from_environment(env)?,
+        (false, 0) => match env("OPTOGGLES_LOG").filter(|text| !text.is_empty()) {
+            Some(text) => text.parse().map_err(|_| {
+                format!(
+                    "invalid log level `{}` in $OPTOGGLES_LOG: use off, error, warn, info, debug or trace",
+                    text.escape_debug()
+                )
+            })?,
+            None => LevelFilter::Info,
+        },
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
     };
@@ -22,16 +30,4 @@ pub(crate) fn start(
         .with_module_level("optoggles", level)
         .init()
         .map_err(|error| format!("failed to start the log: {error}"))
-}
-
-fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Result<LevelFilter, String> {
-    let Some(text) = env("OPTOGGLES_LOG").filter(|text| !text.is_empty()) else {
-        return Ok(LevelFilter::Info);
-    };
-    text.parse().map_err(|_| {
-        format!(
-            "invalid log level `{}` in $OPTOGGLES_LOG: use off, error, warn, info, debug or trace",
-            text.escape_debug()
-        )
-    })
 }

@@ -1,7 +1,7 @@
 //! What is counted, for `/metrics`: each event where it occurs.
 //!
 //! Gauges are computed from the status at each scrape (`server/scrape.rs`), so that state is kept once.
-//! Labels are bounded: source ids, methods, statuses and words of this program; never a user or a URL.
+//! Labels are bounded: ids of sources and targets, methods, statuses and words of this program; never a user or a URL.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use http::Method;
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Error, HistogramVec, IntCounterVec, Registry, register_gauge_with_registry,
+    Error, HistogramVec, IntCounter, IntCounterVec, Registry, register_gauge_with_registry,
     register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
 };
 
@@ -29,7 +29,8 @@ pub struct Metrics {
     pass_seconds: HistogramVec,
     requests: IntCounterVec,
     retries: IntCounterVec,
-    callbacks: IntCounterVec,
+    /// In the order of [`Callback`].
+    callbacks: [IntCounter; 3],
 }
 
 /// Counts the requests to one peer.
@@ -51,7 +52,19 @@ impl Metrics {
     /// Fails if Prometheus rejects a metric, which only a change of this file can cause.
     pub fn new(started: SystemTime) -> Result<Metrics, Error> {
         let registry = Registry::new();
-        let metrics = Metrics {
+        let callbacks = register_int_counter_vec_with_registry!(
+            "optoggles_callbacks_total",
+            "Callbacks by result: accepted, unauthorized, unknown_source.",
+            &["result"],
+            registry
+        )?;
+        let start = register_gauge_with_registry!(
+            "process_start_time_seconds",
+            "When the process was started, in seconds since 1970.",
+            registry
+        )?;
+        start.set(seconds(started));
+        Ok(Metrics {
             passes: register_int_counter_vec_with_registry!(
                 "optoggles_passes_total",
                 "Passes that ended, by source and result: complete, failed (a query failed), late (a \
@@ -68,7 +81,7 @@ impl Metrics {
             )?,
             requests: register_int_counter_vec_with_registry!(
                 "optoggles_requests_total",
-                "Requests by peer (source and its id, or target), method, and status of the answer; \
+                "Requests by peer (source or target, and its id), method, and status of the answer; \
                  without an answer, the kind of the failure.",
                 &["peer", "method", "status"],
                 registry
@@ -79,32 +92,14 @@ impl Metrics {
                 &["operation"],
                 registry
             )?,
-            callbacks: register_int_counter_vec_with_registry!(
-                "optoggles_callbacks_total",
-                "Callbacks by result: accepted, unauthorized, unknown_source.",
-                &["result"],
-                registry
-            )?,
-            registry,
-        };
-        let start = register_gauge_with_registry!(
-            "process_start_time_seconds",
-            "When the process was started, in seconds since 1970.",
-            metrics.registry
-        )?;
-        start.set(seconds(started));
-        for callback in [
-            Callback::Accepted,
-            Callback::Unauthorized,
-            Callback::UnknownSource,
-        ] {
             // A rate needs the zero before the first one.
-            metrics.of_callback(callback);
-        }
-        Ok(metrics)
+            callbacks: ["accepted", "unauthorized", "unknown_source"]
+                .map(|result| callbacks.with_label_values(&[result])),
+            registry,
+        })
     }
 
-    /// Counts requests to a peer: `target`, or `source` and its id.
+    /// Counts requests to a peer: `source` or `target`, and its id.
     pub fn requests(&self, peer: impl Into<String>) -> Requests {
         Requests {
             total: self.requests.clone(),
@@ -128,36 +123,29 @@ impl Metrics {
     }
 
     pub(crate) fn callback(&self, callback: Callback) {
-        self.of_callback(callback).inc();
+        self.callbacks[callback as usize].inc();
     }
 
-    /// The series of these sources, and those of no source; the others are dropped for good.
-    pub(crate) fn gather<'a>(&self, sources: impl Iterator<Item = &'a str>) -> Vec<MetricFamily> {
+    /// The series of these sources and targets, and those of neither; the others are dropped for good.
+    pub(crate) fn gather<'a>(
+        &self,
+        sources: impl Iterator<Item = &'a str>,
+        targets: impl Iterator<Item = &'a str>,
+    ) -> Vec<MetricFamily> {
         let ids: HashSet<String> = sources.map(str::to_owned).collect();
+        let targets = targets.map(|id| format!("target {id}"));
         let peers = ids.iter().map(|id| format!("source {id}"));
-        let peers = peers.chain(["target".to_owned()]).collect();
+        let peers = peers.chain(targets).collect();
         retain(&self.passes, "source", &ids);
         retain(&self.pass_seconds, "source", &ids);
         retain(&self.requests, "peer", &peers);
         self.registry.gather()
     }
-
-    fn of_callback(&self, callback: Callback) -> prometheus::IntCounter {
-        let result = match callback {
-            Callback::Accepted => "accepted",
-            Callback::Unauthorized => "unauthorized",
-            Callback::UnknownSource => "unknown_source",
-        };
-        self.callbacks.with_label_values(&[result])
-    }
 }
 
 impl Requests {
     pub(crate) fn count(&self, method: &Method, result: Result<u16, Kind>) {
-        let status = match result.map_err(|kind| kind.word()) {
-            Ok(status) => status.to_string(),
-            Err(word) => word.to_owned(),
-        };
+        let status = result.map_or_else(|kind| kind.word().to_owned(), |it| it.to_string());
         let labels = [self.peer.as_str(), method.as_str(), &status];
         self.total.with_label_values(&labels).inc();
     }

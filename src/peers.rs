@@ -1,4 +1,4 @@
-//! The sources and the target of a configuration, on which the request threads perform their jobs.
+//! The sources and targets of a configuration, on which the request threads perform their jobs.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ pub fn catalog() -> Catalog {
 
 pub(crate) struct Peers {
     config: Arc<Config>,
-    sources: Vec<Box<dyn Source>>,
-    target: Box<dyn Target>,
+    pub(crate) sources: Vec<Box<dyn Source>>,
+    pub(crate) targets: Vec<Box<dyn Target>>,
 }
 
 impl Peers {
@@ -32,9 +32,14 @@ impl Peers {
     ) -> Result<Peers, String> {
         let sources = config.sources.iter();
         let sources = sources.map(|source| source::open(source, &config, callback_token, metrics));
+        let targets = config.targets.iter().enumerate();
+        let targets = targets.map(|(id, target)| {
+            let requests = metrics.requests(format!("target {}", target.id));
+            target::open(&config, id, requests)
+        });
         Ok(Peers {
             sources: sources.collect::<Result<_, _>>()?,
-            target: target::open(&config, metrics.requests("target"))?,
+            targets: targets.collect::<Result<_, _>>()?,
             config,
         })
     }
@@ -42,13 +47,12 @@ impl Peers {
     pub(crate) fn terms(&self) -> Terms {
         Terms {
             sources: self.sources.iter().map(|source| source.terms()).collect(),
-            target: self.target.terms(),
+            targets: self.targets.iter().map(|target| target.terms()).collect(),
         }
     }
 
     /// Does a job. It blocks, for as long as `http_timeout` for each request.
     pub(crate) fn perform(&self, job: Job) -> Done {
-        let toggles = &self.config.toggles;
         match job {
             Job::Discover(id) => Done::Discover(id, self.sources[id].discover()),
             Job::Register(id) => Done::Register(id, self.sources[id].register()),
@@ -60,11 +64,11 @@ impl Peers {
             Job::Count(id, origin) => Done::Count(id, self.sources[id].count(&origin)),
             Job::Load(id) => Done::Load(id, self.sources[id].load()),
             Job::Query(id, origin) => {
-                let rule = &toggles[id].users_policy;
+                let rule = &self.config.rules[id];
                 Done::Query(id, self.sources[rule.source].query(&origin, rule))
             }
-            Job::Read(ids) => Done::Read(self.target.read(&ids)),
-            Job::Apply(edits) => Done::Apply(self.target.apply(&edits)),
+            Job::Read(id, toggles) => Done::Read(id, self.targets[id].read(&toggles)),
+            Job::Apply(id, edits) => Done::Apply(id, self.targets[id].apply(&edits)),
         }
     }
 }

@@ -5,11 +5,11 @@ mod opa;
 mod opal;
 
 use crate::check::SourceCheck;
-use crate::config::{self, Config, PeerType, Rule, Tls};
+use crate::config::{self, Config, PeerType, Rule};
 use crate::error::Failure;
 use crate::http::Client;
 use crate::job::{Evidence, Known, Origin, SourceTerms, Writes};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Requests};
 use crate::secret::Secret;
 use crate::users::Users;
 pub(crate) use opal::report::scan as scan_report;
@@ -57,7 +57,7 @@ pub(crate) trait Source: Send + Sync {
     fn check(&self, has_rules: bool) -> SourceCheck;
 }
 
-type Open = fn(&config::Source, &Opening) -> Result<Box<dyn Source>, String>;
+type Open = fn(&config::Source, &Config, &Secret, Requests) -> Result<Box<dyn Source>, String>;
 
 /// A type of source: what the configuration has to know of it, and how one is opened.
 struct Type {
@@ -72,18 +72,9 @@ pub(crate) fn types() -> Vec<&'static PeerType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
-struct Opening<'a> {
-    config: &'a Config,
-    callback_token: &'a Secret,
-    metrics: &'a Metrics,
-}
-
-impl Opening<'_> {
-    fn client(&self, source: &config::Source, tls: &Tls) -> Result<Client, String> {
-        let requests = self.metrics.requests(format!("source {}", source.id));
-        let (timeout, connections) = (self.config.http_timeout, self.config.concurrency);
-        Client::new(timeout, connections, tls, requests)
-    }
+fn client(source: &config::Source, config: &Config, requests: Requests) -> Result<Client, String> {
+    let (timeout, connections) = (config.http_timeout, config.concurrency);
+    Client::new(timeout, connections, &source.settings.tls(), requests)
 }
 
 /// Opens a source of the configuration. Fails where a certificate or key cannot be used.
@@ -93,12 +84,9 @@ pub(crate) fn open(
     callback_token: &Secret,
     metrics: &Metrics,
 ) -> Result<Box<dyn Source>, String> {
-    let opening = Opening {
-        config,
-        callback_token,
-        metrics,
-    };
     let kind = TYPES.iter().find(|kind| kind.config.name == source.kind);
     let kind = kind.ok_or_else(|| format!("unknown source type `{}`", source.kind))?;
-    (kind.open)(source, &opening).map_err(|error| format!("source {}: {error}", source.id))
+    let requests = metrics.requests(format!("source {}", source.id));
+    let opened = (kind.open)(source, config, callback_token, requests);
+    opened.map_err(|error| format!("source {}: {error}", source.id))
 }

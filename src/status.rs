@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Serialize, Serializer};
 
 use crate::config::Config;
-use crate::engine::{Engine, State, Subject, TargetView, Trouble, View};
+use crate::engine::{Engine, EnvironmentView, State, Subject, TargetView, Trouble, View};
 
 pub(crate) struct Status {
     begun: Instant,
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     pub(crate) reasons: Vec<String>,
 }
 
-/// The answer of `/status`; sources and toggles in the order of the configuration.
+/// The answer of `/status`, in the order of the configuration.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Rows {
     pub(crate) version: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Rows {
     pub(crate) status: State,
     pub(crate) started: bool,
     pub(crate) sources: Vec<SourceRow>,
-    pub(crate) target: TargetRow,
+    pub(crate) targets: Vec<TargetRow>,
     pub(crate) toggles: Vec<ToggleRow>,
 }
 
@@ -49,6 +49,7 @@ pub(crate) struct SourceRow {
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct TargetRow {
+    pub(crate) id: String,
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     pub(crate) state: State,
@@ -60,12 +61,19 @@ pub(crate) struct TargetRow {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct ToggleRow {
     pub(crate) key: String,
+    pub(crate) target: String,
     pub(crate) source: String,
     pub(crate) state: State,
     pub(crate) users: Option<usize>,
     pub(crate) last_success: Option<Time>,
     pub(crate) last_error: Option<String>,
     pub(crate) next_retry: Option<Time>,
+    /// Empty at a target without environments.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) environments: Vec<EnvironmentView>,
+    /// With its target, if there are several.
+    #[serde(skip)]
+    pub(crate) name: String,
 }
 
 /// Shown as RFC 3339, in UTC.
@@ -149,19 +157,24 @@ impl Rows {
             state: State::Connecting,
             ..SourceRow::default()
         });
-        let toggles = config.toggles.iter().map(|toggle| ToggleRow {
+        let targets = config.targets.iter().map(|target| TargetRow {
+            id: target.id.clone(),
+            kind: target.kind.peer.name,
+            ..TargetRow::default()
+        });
+        let toggles = config.toggles.iter().enumerate();
+        let toggles = toggles.map(|(id, toggle)| ToggleRow {
             key: toggle.key.clone(),
-            source: config.sources[toggle.users_policy.source].id.clone(),
+            target: config.targets[toggle.target].id.clone(),
+            source: config.sources[config.rules[toggle.rule].source].id.clone(),
             state: State::Waiting,
+            name: config.name_of(id).to_owned(),
             ..ToggleRow::default()
         });
         Rows {
             version: env!("CARGO_PKG_VERSION"),
             sources: sources.collect(),
-            target: TargetRow {
-                kind: config.target.kind.peer.name,
-                ..TargetRow::default()
-            },
+            targets: targets.collect(),
             toggles: toggles.collect(),
             status: State::Starting,
             ..Rows::default()
@@ -173,7 +186,9 @@ impl Rows {
             match subject {
                 Subject::Source(id) => self.sources[id].show(&engine.source(id), now),
                 Subject::Toggle(id) => self.toggles[id].show(&engine.toggle(id), now),
-                Subject::Target => self.target.show(&engine.target(), now),
+                Subject::Target(id) => self.targets[id].show(&engine.target(id), now),
+                // The engine touches their toggles.
+                Subject::Rule(_) | Subject::Environment(..) => {}
             }
         }
         self.started = engine.is_started();
@@ -190,10 +205,11 @@ impl Rows {
     fn reasons(&self) -> impl Iterator<Item = String> {
         let sources = self.sources.iter();
         let sources = sources.map(|row| ("source ", &*row.id, &row.last_error));
-        let target = [("target", "", &self.target.last_error)];
+        let targets = self.targets.iter();
+        let targets = targets.map(|row| ("target ", &*row.id, &row.last_error));
         let toggles = self.toggles.iter();
-        let toggles = toggles.map(|row| ("toggle ", &*row.key, &row.last_error));
-        let all = sources.chain(target).chain(toggles);
+        let toggles = toggles.map(|row| ("toggle ", &*row.name, &row.last_error));
+        let all = sources.chain(targets).chain(toggles);
         all.filter_map(|(what, id, error)| Some(format!("{what}{id}: {}", error.as_ref()?)))
     }
 
@@ -215,7 +231,7 @@ impl SourceRow {
     fn show(&mut self, source: &View, now: Clocks) {
         self.state = source.state;
         self.last_success = now.time(source.last_success);
-        self.last_error = reasons(&source.troubles);
+        self.last_error = joined(source.troubles.iter().map(Trouble::reason));
         self.next_retry = now.time(source.next_retry);
     }
 }
@@ -225,8 +241,17 @@ impl ToggleRow {
         self.state = toggle.state;
         self.users = toggle.users;
         self.last_success = now.time(toggle.last_success);
-        self.last_error = reasons(&toggle.troubles);
+        let failing = toggle.environments.iter().filter_map(|it| {
+            let error = it.last_error.clone()?;
+            Some(match &*it.name {
+                "" => error,
+                name => format!("environment {name}: {error}"),
+            })
+        });
+        self.last_error = joined(toggle.troubles.iter().map(Trouble::reason).chain(failing));
         self.next_retry = now.time(toggle.next_retry);
+        self.environments.clone_from(&toggle.environments);
+        self.environments.retain(|it| !it.name.is_empty());
     }
 }
 
@@ -243,13 +268,6 @@ impl TargetRow {
         self.resync_overdue = target.is_overdue;
         self.last_error = joined(errors.into_iter().flatten());
     }
-}
-
-fn reasons(troubles: &[Trouble]) -> Option<String> {
-    joined(troubles.iter().map(|trouble| {
-        let (what, why) = (trouble.operation.word(), trouble.failure.reason());
-        format!("{what}: {why}")
-    }))
 }
 
 fn joined(errors: impl Iterator<Item = String>) -> Option<String> {
@@ -279,31 +297,7 @@ impl fmt::Display for Time {
     }
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Ok => "ok",
-            State::Starting => "starting",
-            State::Connecting => "connecting",
-            State::Connected => "connected",
-            State::NotReady => "not ready",
-            State::Paused => "paused",
-            State::Waiting => "waiting",
-            State::Syncing => "syncing",
-            State::InSync => "in sync",
-            State::Held => "held",
-            State::Failing => "failing",
-        })
-    }
-}
-
 impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

@@ -1,18 +1,20 @@
-//! The feature management platform that holds the toggles.
+//! The feature management platforms that hold the toggles.
 
 mod flagd;
 mod launchdarkly;
 mod restapi;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::Answers;
 use crate::config::{Config, TargetType};
 use crate::error::Failure;
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms};
 use crate::metrics::Requests;
 
-/// Makes the requests to a platform, at most one at a time for each toggle.
+/// Makes the requests to a platform: at most one at a time for each part of a toggle, and no other beside one
+/// for the whole.
 pub trait Target: Send + Sync {
     /// What it can do, and within which limits.
     fn terms(&self) -> TargetTerms;
@@ -29,7 +31,7 @@ pub trait Target: Send + Sync {
     fn check(&self) -> Answers;
 }
 
-type Open = fn(&Arc<Config>, Requests) -> Result<Box<dyn Target>, String>;
+type Open = fn(&Arc<Config>, TargetId, Requests) -> Result<Box<dyn Target>, String>;
 
 /// A type of target: what the configuration has to know of it, and how one is opened.
 struct Type {
@@ -43,18 +45,30 @@ pub(crate) fn types() -> Vec<&'static TargetType> {
     TYPES.iter().map(|it| &it.config).collect()
 }
 
-/// Opens the target of a configuration. Fails where something in the configuration cannot be used.
-pub fn open(config: &Arc<Config>, requests: Requests) -> Result<Box<dyn Target>, String> {
-    let kind = config.target.kind;
-    let found = TYPES.iter().find(|it| it.config == *kind);
-    let found = found.ok_or_else(|| format!("unknown type of target `{kind:?}`"))?;
-    (found.open)(config, requests)
+/// Opens a target of a configuration. Fails where something in the configuration cannot be used.
+pub fn open(
+    config: &Arc<Config>,
+    id: TargetId,
+    requests: Requests,
+) -> Result<Box<dyn Target>, String> {
+    let target = &config.targets[id];
+    let found = TYPES.iter().find(|it| it.config == *target.kind);
+    let found = found.ok_or_else(|| format!("unknown type of target `{:?}`", target.kind))?;
+    (found.open)(config, id, requests).map_err(|error| format!("target {}: {error}", target.id))
 }
 
-fn one_by_one(
-    edits: &[Edit],
-    apply: impl Fn(ToggleId, &What) -> Result<Applied, Failure>,
-) -> Applies {
-    let apply = |edit: &Edit| (edit.toggle, apply(edit.toggle, &edit.what));
+/// The terms of the toggles of a target without environments.
+fn plain_toggles(
+    config: &Config,
+    id: TargetId,
+    batch: Option<usize>,
+) -> BTreeMap<ToggleId, ToggleTerms> {
+    let toggles = config.toggles_at(id);
+    let terms = |(id, _)| (id, ToggleTerms::plain(batch));
+    toggles.map(terms).collect()
+}
+
+fn one_by_one(edits: &[Edit], mut apply: impl FnMut(&Edit) -> Result<Applied, Failure>) -> Applies {
+    let apply = |edit: &Edit| (edit.toggle, edit.part(), apply(edit));
     edits.iter().map(apply).collect()
 }

@@ -4,7 +4,8 @@ mod json;
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+
+use serde::Serialize;
 
 pub use json::Keys;
 pub(crate) use json::describe_wrong;
@@ -19,9 +20,11 @@ pub struct Users {
 }
 
 /// The difference between the observed and the desired users.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Change {
+    #[serde(rename = "added_users")]
     pub(crate) added: Users,
+    #[serde(rename = "removed_users")]
     pub(crate) removed: Users,
 }
 
@@ -120,21 +123,12 @@ impl Users {
 }
 
 impl Change {
-    /// The changes of all environments together; none if one is unknown.
-    pub(crate) fn of_all(changes: &[Option<Arc<Change>>]) -> Option<Arc<Change>> {
-        let mut all: Option<Arc<Change>> = None;
-        for change in changes {
-            let change = change.as_ref()?;
-            all = Some(match all {
-                Some(all) if !Arc::ptr_eq(&all, change) => Arc::new(Change {
-                    added: all.added.and(&change.added),
-                    removed: all.removed.and(&change.removed),
-                }),
-                Some(all) => all,
-                None => Arc::clone(change),
-            });
+    /// That of two environments together.
+    pub(crate) fn and(&self, other: &Change) -> Change {
+        Change {
+            added: self.added.and(&other.added),
+            removed: self.removed.and(&other.removed),
         }
-        all
     }
 
     pub(crate) fn then(&self, next: &Change) -> Change {

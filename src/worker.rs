@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded
 
 use crate::config::Config;
 use crate::engine::{Engine, Event, Mode, Moment};
-use crate::job::{Done, Load, SourceId, ToggleId};
+use crate::job::{Done, Load, SourceId};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
@@ -148,10 +148,9 @@ impl Worker {
 
     /// Continues with another configuration; requests in flight may end.
     fn reload(&mut self, assignment: Assignment) {
-        let now = Instant::now();
-        let mut next = self.current.succeed(assignment, now);
+        let mut next = self.current.succeed(assignment);
         for older in &self.retired {
-            next.engine.wait_for(&older.engine, now);
+            next.engine.wait_for(&older.engine);
         }
         self.callbacks.set(&next.config);
         self.status_line.rejected = false;
@@ -168,15 +167,17 @@ impl Worker {
             return;
         };
         let has_left = matches!(done, Done::Leave(..));
-        let keys = self.retired[index].keys(&done);
-        let old = &mut self.retired[index];
-        old.engine.handle(Event::Done(done), moment());
-        let later = self.retired[index + 1..].iter_mut();
-        for generation in later.chain([&mut self.current]) {
-            generation.ended(&keys, moment());
-            if has_left {
+        let was_edit = matches!(done, Done::Apply(..));
+        let (older, later) = self.retired.split_at_mut(index + 1);
+        older[index].engine.handle(Event::Done(done), moment());
+        if has_left {
+            for generation in later.iter_mut().chain([&mut self.current]) {
                 generation.engine.handle(Event::Left, moment());
             }
+        }
+        if was_edit {
+            let older = self.retired.iter().map(|generation| &generation.engine);
+            self.current.engine.go_on(older, moment());
         }
     }
 
@@ -185,11 +186,7 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 self.pool.run(generation.number, &generation.peers, job);
             }
-            log::tell(
-                generation.engine.take_notices(),
-                &generation.config,
-                &self.metrics,
-            );
+            log::tell(&mut generation.engine, &generation.config, &self.metrics);
         }
         self.retired
             .retain(|generation| !generation.engine.is_idle());
@@ -241,30 +238,15 @@ impl Generation {
     }
 
     /// The next one, which has not started; this one only ends what it has in flight.
-    fn succeed(&mut self, assignment: Assignment, now: Instant) -> Generation {
+    fn succeed(&mut self, assignment: Assignment) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
-        let engine = self.engine.succeed(config, assignment.mode, terms, now);
+        let engine = self.engine.succeed(config, assignment.mode, terms);
         self.engine.retire(&engine);
         Generation {
             number: self.number + 1,
             config: assignment.config,
             peers: assignment.peers,
             engine,
-        }
-    }
-
-    /// The keys of the toggles that a job read or changed at the target.
-    fn keys(&self, done: &Done) -> Vec<String> {
-        let key = |id: &ToggleId| self.config.toggles[*id].key.clone();
-        done.toggles_at_target().iter().map(key).collect()
-    }
-
-    /// An older generation's requests for these toggles have ended.
-    fn ended(&mut self, keys: &[String], now: Moment) {
-        for (id, toggle) in self.config.toggles.iter().enumerate() {
-            if keys.contains(&toggle.key) {
-                self.engine.handle(Event::Ended(id), now);
-            }
         }
     }
 }

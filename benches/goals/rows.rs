@@ -13,10 +13,11 @@ use crate::table::Row;
 pub(crate) type Group = (&'static str, fn(usize) -> Vec<Row>);
 
 /// All groups, in the order of the table.
-pub(crate) const ALL: [Group; 14] = [
+pub(crate) const ALL: [Group; 15] = [
     ("latency", times::latency),
     ("start", times::start),
     ("slow", times::slow_target),
+    ("apart", times::apart),
     ("passes", times::passes),
     ("flagd", times::flagd),
     ("unchanged", bytes::unchanged),

@@ -1,5 +1,6 @@
 //! Stand-ins for OPAL, OPA and a target, and a configuration that names them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,9 @@ pub(crate) enum Target {
     Rest,
     LaunchDarkly,
     Flagd,
+    /// One that works, one that hangs, and LaunchDarkly, which refuses changes in an environment. The toggles
+    /// take turns, and follow ten rules, of which one changes.
+    Several,
 }
 
 /// Everything around the program.
@@ -39,6 +43,8 @@ pub(crate) struct World {
 /// The answers to every rule: the second has one more user.
 struct Policy {
     answers: [Arc<Vec<u8>>; 2],
+    /// The rule that changes; none: every rule.
+    one: Option<&'static str>,
     changes: AtomicUsize,
 }
 
@@ -48,6 +54,7 @@ impl World {
         let answer = |count| Arc::new([b"{\"result\":", &*users(count), b"}"].concat());
         let policy = Arc::new(Policy {
             answers: [answer(count), answer(count + 1)],
+            one: (target == Target::Several).then_some("/v1/data/app/rbac/rule_0"),
             changes: AtomicUsize::new(0),
         });
         let authorization: Arc<Mutex<String>> = Arc::default();
@@ -60,11 +67,16 @@ impl World {
             move |request| opal(&url, &authorization, request)
         });
         let flag: Arc<Vec<u8>> = match target {
-            Target::LaunchDarkly => Arc::new(flag(&users(count))),
-            Target::Rest | Target::Flagd => Arc::default(),
+            Target::LaunchDarkly => {
+                let users = users(count);
+                Arc::new(flag("toggle-0", [&users, &users]).into_bytes())
+            }
+            Target::Several | Target::Rest | Target::Flagd => Arc::default(),
         };
+        let flags = Flags::new(toggles, count);
         let peer = Peer::start(move |request| match target {
             Target::LaunchDarkly => launchdarkly(&flag, request),
+            Target::Several => flags.several(request),
             Target::Rest | Target::Flagd => rest(request),
         });
         let world = World {
@@ -148,6 +160,7 @@ impl World {
                  environments = [\"production\", \"test\"]\n",
             ),
             Target::Flagd => ("type = \"flagd\"\npath = \"flags.json\"".to_owned(), ""),
+            Target::Several => return config + &self.several(&url),
         };
         let _ = writeln!(config, "[target]\n{lines}");
         for toggle in 0..self.toggles {
@@ -157,6 +170,39 @@ impl World {
                 "[[toggles]]\nkey = \"toggle-{toggle}\"\nusers_policy = {{ source = \"main\", \
                  package = \"app.rbac\", rule = \"{rule}\" }}\n{spec}"
             );
+        }
+        config
+    }
+}
+
+/// The toggles take turns at the targets of [`Target::Several`].
+const TARGETS: [&str; 3] = ["fine", "stuck", "launchdarkly"];
+
+impl World {
+    fn several(&self, url: &str) -> String {
+        let mut config = String::new();
+        for id in &TARGETS[..2] {
+            let _ = writeln!(
+                config,
+                "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"{url}/{id}\""
+            );
+        }
+        let _ = writeln!(
+            config,
+            "[[targets]]\nid = \"launchdarkly\"\ntype = \"launchdarkly\"\ntoken = \"none\"\n\
+             base_url = \"{url}\""
+        );
+        for toggle in 0..self.toggles {
+            let (target, rule) = (TARGETS[toggle % 3], toggle % 10);
+            let _ = writeln!(
+                config,
+                "[[toggles]]\nkey = \"toggle-{toggle}\"\ntarget = \"{target}\"\nusers_policy = {{ \
+                 source = \"main\", package = \"app.rbac\", rule = \"rule_{rule}\" }}"
+            );
+            if target == "launchdarkly" {
+                config += "[toggles.spec]\nname = \"Flag\"\nproj_key = \"default\"\n\
+                           environments = [\"production\", \"test\"]\n";
+            }
         }
         config
     }
@@ -181,11 +227,15 @@ fn opa(policy: &Policy, request: &Request) -> Reply {
     match request.path.as_str() {
         "/metrics" => Reply::new("metrics", 200, METRICS),
         "/v1/data/system/opal/ready" => Reply::new("ready", 200, "{\"result\":true}"),
-        _ => Reply {
-            kind: "query",
-            status: 200,
-            body: Arc::clone(&policy.answers[policy.changes.load(Ordering::SeqCst) % 2]),
-        },
+        path => {
+            let changes = policy.one.is_none_or(|one| one == path);
+            let altered = changes && policy.changes.load(Ordering::SeqCst) % 2 == 1;
+            Reply {
+                kind: "query",
+                status: 200,
+                body: Arc::clone(&policy.answers[usize::from(altered)]),
+            }
+        }
     }
 }
 
@@ -218,19 +268,72 @@ fn launchdarkly(flag: &Arc<Vec<u8>>, request: &Request) -> Reply {
     Reply { kind, status, body }
 }
 
-/// A flag in sync: on for these users in both environments.
-fn flag(users: &[u8]) -> Vec<u8> {
-    let users = String::from_utf8_lossy(users);
-    let environment = format!(
-        "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
-         \"targets\":[{{\"values\":{users},\"variation\":0}}],\"contextTargets\":[],\"rules\":[],\
-         \"prerequisites\":[],\"version\":1}}"
-    );
+/// The targets of [`Target::Several`]: of the flags, whether they have the one user more in production.
+struct Flags {
+    flags: Mutex<BTreeMap<String, bool>>,
+    /// The former users, and with one more.
+    users: [Vec<u8>; 2],
+}
+
+impl Flags {
+    fn new(toggles: usize, count: usize) -> Flags {
+        let keys = (2..toggles).step_by(3);
+        let keys = keys.map(|toggle| (format!("toggle-{toggle}"), false));
+        Flags {
+            flags: Mutex::new(keys.collect()),
+            users: [users(count), users(count + 1)],
+        }
+    }
+
+    fn several(&self, request: &Request) -> Reply {
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let path = path.split('?').next().unwrap_or_default();
+        let Some(path) = path.strip_prefix("/api/v2/flags/default") else {
+            return match method {
+                "PATCH" if path.starts_with("/stuck") => Reply::new("stuck", 200, "{}"),
+                _ => rest(request),
+            };
+        };
+        let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
+        let body = String::from_utf8_lossy(&request.body);
+        if body.contains("\"test\"") {
+            let words = "{\"message\":\"approval is required\"}";
+            return Reply::new("refused", 405, words);
+        }
+        let key = path.trim_start_matches('/');
+        if method == "PATCH" {
+            flags.insert(key.to_owned(), body.contains("addTargets"));
+            return Reply::new("update", 200, self.flag(key, &flags));
+        }
+        if !key.is_empty() {
+            return Reply::new("read", 200, self.flag(key, &flags));
+        }
+        let all: Vec<String> = flags.keys().map(|key| self.flag(key, &flags)).collect();
+        let (items, count) = (all.join(","), all.len());
+        let list = format!("{{\"items\":[{items}],\"totalCount\":{count}}}");
+        Reply::new("read", 200, list)
+    }
+
+    fn flag(&self, key: &str, flags: &BTreeMap<String, bool>) -> String {
+        let altered = flags.get(key).copied().unwrap_or_default();
+        flag(key, [&self.users[usize::from(altered)], &self.users[0]])
+    }
+}
+
+/// A flag that is on for these users in production, and for these in test.
+fn flag(key: &str, users: [&[u8]; 2]) -> String {
+    let [production, test] = users.map(|users| {
+        let users = String::from_utf8_lossy(users);
+        format!(
+            "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
+             \"targets\":[{{\"values\":{users},\"variation\":0}}],\"contextTargets\":[],\"rules\":[],\
+             \"prerequisites\":[],\"version\":1}}"
+        )
+    });
     format!(
-        "{{\"key\":\"toggle-0\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
+        "{{\"key\":\"{key}\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
          \"variations\":[{{\"_id\":\"5f2d1c9e-on\",\"value\":true}},\
          {{\"_id\":\"5f2d1c9e-off\",\"value\":false}}],\
-         \"environments\":{{\"production\":{environment},\"test\":{environment}}}}}"
+         \"environments\":{{\"production\":{production},\"test\":{test}}}}}"
     )
-    .into_bytes()
 }

@@ -9,11 +9,11 @@ use super::{Exit, Stop, complain, print, shown};
 use crate::cli::{CheckConfig, Format};
 use crate::config::Config;
 use crate::config::load::{LoadError, Loaded};
-use crate::config::report::{Entry, Report, Severity};
+use crate::config::report::{Entry, Report, Severity, count};
 use crate::terminal::is_colourful;
 use online::Finding;
 
-/// Reports what is wrong with the file, or how much is in it, and what the sources and the target
+/// Reports what is wrong with the file, or how much is in it, and what the sources and targets
 /// answer.
 pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> Result<Exit, Stop> {
     let (config, mut report) = match (loaded, options.format) {
@@ -39,17 +39,13 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
             print(&summary(config, &report))?;
         }
     }
-    let findings = match &config {
-        Some(config) if options.online => online::ask(config)?,
-        _ => Vec::new(),
-    };
-    match options.format {
-        Format::Human if findings.is_empty() => {}
-        Format::Human => print(&online::human(&findings, is_colourful(&io::stdout())))?,
-        Format::Json => {
-            let answers = findings.iter().map(Finding::entry);
-            print(&json(&report.entries().chain(answers).collect::<Vec<_>>())?)?;
-        }
+    let asked = config.as_ref().filter(|_| options.online);
+    let findings = asked.map(online::ask).transpose()?.unwrap_or_default();
+    if options.format == Format::Json {
+        let answers = findings.iter().map(Finding::entry);
+        print(&json(&report.entries().chain(answers).collect::<Vec<_>>())?)?;
+    } else if !findings.is_empty() {
+        print(&online::human(&findings, is_colourful(&io::stdout())))?;
     }
     Ok(if config.is_none() {
         Exit::Invalid
@@ -66,14 +62,12 @@ fn json(entries: &[Entry]) -> Result<String, Stop> {
 
 /// What is in a file that can be used.
 fn summary(config: &Config, report: &Report) -> String {
-    let target = config.target.kind.peer.name;
+    let targets = match &config.targets[..] {
+        [target] => format!("target {}", target.id),
+        targets => count(targets.len(), "target"),
+    };
     let sources = count(config.sources.len(), "source");
     let toggles = count(config.toggles.len(), "toggle");
     let file = report.file.display();
-    format!("{file} is valid: {sources}, {toggles}, target {target}")
-}
-
-fn count(number: usize, word: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {word}{ending}")
+    format!("{file} is valid: {sources}, {toggles}, {targets}")
 }

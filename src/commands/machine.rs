@@ -17,14 +17,13 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::status::{Clocks, Status};
-use crate::worker::{Assignment, Notifier, Order, PendingCallbacks, Worker};
+use crate::worker::{Assignment, Notifier, Order, Worker};
 
 /// A worker that has not started, and what the other threads share with it.
 pub(super) struct Machine {
-    pub(super) callbacks: Arc<PendingCallbacks>,
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
-    worker: Worker,
+    pub(super) worker: Worker,
     orders: Sender<Order>,
     signals: Signals,
     notifier: Notifier,
@@ -59,7 +58,6 @@ impl Machine {
             receiver,
         );
         Ok(Machine {
-            callbacks: Arc::clone(&worker.callbacks),
             status,
             metrics,
             worker,
@@ -112,7 +110,7 @@ impl Machine {
         }
         // A panic in the thread has already ended the process.
         let engine = thread.join();
-        engine.map_err(|_| Stop::Failed("the worker thread failed".to_owned()))
+        engine.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))
     }
 }
 
@@ -122,13 +120,13 @@ fn assign(
     callback_token: &Secret,
     metrics: &Metrics,
 ) -> Result<Assignment, Stop> {
-    let peers = Peers::new(Arc::clone(&config), callback_token, metrics).map_err(Stop::Invalid)?;
+    let peers = Peers::new(Arc::clone(&config), callback_token, metrics).map_err(Stop::invalid)?;
     let mut sources = peers.terms().sources.into_iter().zip(&config.sources);
     // Standard input cannot change while serving, and is gone after a restart.
     if let Some((_, source)) = sources.find(|(terms, _)| terms.is_read_once)
         && mode == Mode::Serve
     {
-        return Err(Stop::Invalid(format!(
+        return Err(Stop::invalid(format!(
             "source {} reads standard input (`path = \"-\"`), which serve cannot follow: set \
              `path` to a file, or use sync",
             source.id
@@ -149,17 +147,18 @@ fn reload(current: &mut Arc<Config>, assigned: Result<Assignment, Stop>) -> Orde
                 log::warn!("{words}");
             }
             *current = Arc::clone(&assignment.config);
-            let (sources, toggles) = (current.sources.len(), current.toggles.len());
-            log::info!("reloaded sources={sources} toggles={toggles}");
+            let (sources, targets) = (current.sources.len(), current.targets.len());
+            let toggles = current.toggles.len();
+            log::info!("reloaded sources={sources} targets={targets} toggles={toggles}");
             Order::Reload(assignment)
         }
         Err(stop) => {
             // An event is one line of the log; the help may take more.
-            let mut lines = stop.words().trim_end().lines();
+            let mut lines = stop.words.trim_end().lines();
             let first = lines.next().unwrap_or_default();
             log::error!("reload rejected, keeping the current configuration: {first}");
             if lines.next().is_some() {
-                complain(stop.words());
+                complain(&stop.words);
             }
             Order::Rejected
         }

@@ -23,20 +23,19 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     let listener = listen(&bind)?;
     let routes = Routes {
         callback_token: token,
-        callbacks: Arc::clone(&machine.callbacks),
+        callbacks: Arc::clone(&machine.worker.callbacks),
         status: Arc::clone(&machine.status),
         metrics: Arc::clone(&machine.metrics),
     };
-    let gate = open_gate(listener, routes, Arc::clone(&machine.callbacks))
+    let gate = open_gate(listener, routes, Arc::clone(&machine.worker.callbacks))
         .map_err(Stop::failed_to("start the HTTP server"))?;
     let read = || {
         let config = again()?;
-        match config.bind == bind {
-            true => Ok((config, Mode::Serve)),
-            false => Err(Stop::invalid(
-                "a reload cannot change `bind`: restart optoggles, or set it back",
-            )),
+        if config.bind != bind {
+            let words = "a reload cannot change `bind`: restart optoggles, or set it back";
+            return Err(Stop::invalid(words));
         }
+        Ok((config, Mode::Serve))
     };
     machine.run(&read, || gate.close())?;
     log::info!("stopped");
@@ -78,12 +77,9 @@ fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
             .to_socket_addrs()
             .and_then(|addresses| TcpListener::bind(addresses.collect::<Vec<_>>().as_slice())),
     };
-    listener.map_err(|error| {
-        let Bind { host, port } = bind;
-        Stop::Failed(format!(
-            "failed to listen on {host}:{port}: {error}; `bind` sets the address"
-        ))
-    })
+    let Bind { host, port } = bind;
+    let what = format!("listen on {host}:{port}");
+    listener.map_err(|error| Stop::failed_to(&what)(format!("{error}; `bind` sets the address")))
 }
 
 /// 256 random bits, new at each start.

@@ -27,7 +27,8 @@ pub(super) fn run(
 ) -> Result<Exit, Stop> {
     let start = Instant::now();
     let chosen = |config: Config| {
-        let config = config.only(&options.toggles).map_err(Stop::invalid)?;
+        let config = config.only(&options.toggles, options.force);
+        let config = config.map_err(Stop::invalid)?;
         let mode = mode(&config, options, start)?;
         Ok((config, mode))
     };

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::report::{Place, quote};
 use super::section::{Context, Node};
+use crate::secret::Secret;
 
 const INVALID: &str = "invalid-reference";
 
@@ -45,8 +46,7 @@ impl Context<'_> {
     /// other values.
     pub(super) fn text(&mut self, node: &Node, help: &str) -> Option<Text> {
         let Some(written) = node.value.as_str() else {
-            self.wrong_type(node, "a string", help);
-            return None;
+            return self.wrong_type(node, "a string", help);
         };
         let at = &node.place;
         let mut text = Text {
@@ -71,7 +71,10 @@ impl Context<'_> {
                 };
                 text.inline = false;
                 match self.look_up(name, at) {
-                    Some(value) => text.value.push_str(&value),
+                    Some(value) => {
+                        text.value.push_str(&value);
+                        self.brought_in.push(Secret::new(value));
+                    }
                     None => is_whole = false,
                 }
                 rest = after;
@@ -86,14 +89,10 @@ impl Context<'_> {
 
     fn look_up(&mut self, name: &str, at: &Place) -> Option<String> {
         if let Some(path) = name.strip_prefix("file:") {
-            let mut text = self.read_text(path, &quote(path), at)?;
-            if text.ends_with('\n') {
-                text.pop();
-                if text.ends_with('\r') {
-                    text.pop();
-                }
-            }
-            return Some(text);
+            let text = self.read_text(path, &quote(path), at)?;
+            let line = text.strip_suffix('\n');
+            let line = line.map(|line| line.strip_suffix('\r').unwrap_or(line));
+            return Some(line.unwrap_or(&text).to_owned());
         }
         if !is_identifier(name) {
             // It is not repeated: `${TOKEN:-default}` would show a default that is a secret.

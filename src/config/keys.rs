@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde_json::{Map, Value};
+
 use super::Toggle;
 use super::interpolate::is_identifier;
 use super::mask::Show;
@@ -71,6 +73,8 @@ pub(crate) enum ValueKind {
     Input,
     /// A table of strings, numbers and booleans.
     Values,
+    /// Anything that JSON can hold.
+    Json,
     /// A table with keys of its own.
     Table,
     Tables,
@@ -144,7 +148,8 @@ impl Key {
                 format!("write `[[{}]]` above each, with two brackets", self.name)
             }
             (ValueKind::Table, _) if self.name == "target" => {
-                "write `[target]` above its keys, with one bracket".into()
+                "write `[target]` above its keys, with one bracket; several are `[[targets]]`"
+                    .into()
             }
             (ValueKind::Spec, _) => {
                 "write `[toggles.spec]` above its keys, with one bracket".into()
@@ -207,6 +212,11 @@ impl PeerType {
     pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
         self.keys.iter().copied().flatten()
     }
+
+    /// The key of what is read instead of OPA.
+    pub(super) fn input(&self) -> Option<&'static Key> {
+        self.keys().find(|key| matches!(key.kind, ValueKind::Input))
+    }
 }
 
 /// What the configuration has to know of a type of target beside that.
@@ -216,8 +226,10 @@ pub(crate) struct TargetType {
     pub(crate) place: &'static str,
     /// What the key of a toggle has to be.
     pub(crate) toggle_key: Option<&'static Form>,
+    /// Whether toggles of the same key with these `spec`s have any environment in common.
+    pub(crate) is_same_toggle: fn(&Map<String, Value>, &Map<String, Value>) -> bool,
     pub(crate) spec: Spec,
-    /// What of a toggle is no longer kept after a reload, as a sentence for the log.
+    /// Where a toggle is no longer kept after a reload, such as `the project x`.
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
 }
 
@@ -277,15 +289,19 @@ impl Group {
 }
 
 impl Catalog {
-    /// All tables of the file that have keys of their own, the outermost first.
-    pub(crate) fn groups(&self) -> Vec<Group> {
+    /// All tables that have keys of their own, the outermost first, with the targets in one of two forms.
+    pub(crate) fn groups(&self, form: &Key) -> Vec<Group> {
         let group = |place, path, types| Group { place, path, types };
         let plain = |keys: &'static [Key]| vec![("", keys.iter().collect())];
         let typed = |common: &'static [Key], peer: &PeerType| {
             (peer.name, common.iter().chain(peer.keys()).collect())
         };
         let sources = self.sources.iter().map(|it| typed(EVERY_SOURCE, it));
-        let targets = self.targets.iter().map(|it| typed(EVERY_TARGET, &it.peer));
+        let (place, path, common): (_, &[_], _) = match form.name == TARGET.name {
+            true => ("in `[target]`", &[TARGET.name], ONLY_TARGET),
+            false => ("in `[[targets]]`", &[TARGETS.name], EVERY_TARGET),
+        };
+        let targets = self.targets.iter().map(|it| typed(common, &it.peer));
         let specs = self.targets.iter().filter_map(|it| match it.spec {
             Spec::Keys(keys) => Some((it.peer.name, keys.iter().collect())),
             Spec::Free(_) => None,
@@ -295,7 +311,7 @@ impl Catalog {
         vec![
             group(top, &[], plain(TOP)),
             group("in `[[sources]]`", &["sources"], sources.collect()),
-            group("in `[target]`", &["target"], targets.collect()),
+            group(place, path, targets.collect()),
             group("in `[[toggles]]`", &["toggles"], plain(EVERY_TOGGLE)),
             group("in `users_policy`", policy, plain(POLICY)),
             group("in `[toggles.spec]`", &["toggles", "spec"], specs.collect()),
@@ -342,7 +358,7 @@ pub(crate) const TOP: &[Key] = &[
     Key::default("http_timeout", ValueKind::Duration, "\"10s\"")
         .says("The time limit of each request, from its start to the end of the answer."),
     Key::default("concurrency", ValueKind::Number(1, 256), "8").says(
-        "Requests in flight at once, to each source and to the target. LaunchDarkly gets 4 at most.",
+        "Requests in flight at once, to each source and each target. LaunchDarkly gets 4 at most.",
     ),
     MAX_REMOVAL.says(
         "The most users that may be removed from a toggle at once: a share, a number of users, or \
@@ -350,13 +366,17 @@ pub(crate) const TOP: &[Key] = &[
     ),
     SOURCES,
     TARGET,
+    TARGETS,
     TOGGLES,
 ];
 
 pub(super) const SOURCES: Key =
     Key::required("sources", ValueKind::Tables, "[]").says("Where users come from.");
-pub(super) const TARGET: Key =
-    Key::required("target", ValueKind::Table, "{}").says("The platform that holds the toggles.");
+pub(super) const TARGET: Key = Key::required("target", ValueKind::Table, "{}")
+    .says("The platform that holds the toggles, if there is only one. Its `id` is its `type`.");
+pub(super) const TARGETS: Key = Key::required("targets", ValueKind::Tables, "[]").says(
+    "The platforms that hold the toggles, each with an `id`. It takes the place of `target`.",
+);
 pub(super) const TOGGLES: Key =
     Key::optional("toggles", ValueKind::Tables, "[]").says("The feature flags.");
 
@@ -371,30 +391,57 @@ pub(crate) const EVERY_SOURCE: &[Key] = &[
     Key::default("type", ValueKind::Text, "\"opal\"").says("The type of the source."),
 ];
 
-const ID: Form = Form {
-    is_met: is_id,
-    code: "invalid-id",
-    what: "source id",
-    of: "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
-};
+const ID: Form = id("source id");
 
-pub(super) fn is_id(text: &str) -> bool {
+const fn id(what: &'static str) -> Form {
+    Form {
+        is_met: is_id,
+        code: "invalid-id",
+        what,
+        of: "letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
+    }
+}
+
+pub(crate) fn is_id(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_plain)
 }
 
-/// What every target has.
-pub(crate) const EVERY_TARGET: &[Key] = &[Key::required("type", ValueKind::Text, "\"restapi\"")
+/// What each of several targets has.
+pub(crate) const EVERY_TARGET: &[Key] = &[
+    Key::required("id", ValueKind::Word(&TARGET_ID), "\"my-target\"").says(
+        "In `[[targets]]` only. Toggles name their target by it. Letters, digits, `.`, `_` and `-`; the \
+         first is a letter or digit.",
+    ),
+    TYPE_OF_TARGET,
+];
+
+/// What a target has that is the only one.
+pub(crate) const ONLY_TARGET: &[Key] = &[TYPE_OF_TARGET];
+
+const TARGET_ID: Form = id("target id");
+
+const TYPE_OF_TARGET: Key = Key::required("type", ValueKind::Text, "\"restapi\"")
     .was(&["target_type"])
-    .says("The type of the target.")];
+    .says("The type of the target.");
 
 pub(crate) const EVERY_TOGGLE: &[Key] = &[
-    Key::required("key", ValueKind::Filled, "\"my-feature\"")
-        .says("The toggle's key at the target."),
+    Key::required("key", ValueKind::Filled, "\"my-feature\"").says(
+        "The toggle's key at the target. It is unique there, and also among targets at the same \
+             place: for `launchdarkly`, in the same project and environment.",
+    ),
+    Key {
+        need: Need::Optional,
+        ..NAMED_TARGET
+    },
     USERS_POLICY,
     SPEC,
     MAX_REMOVAL.says("Overrides `max_removal` at the top of the file."),
 ];
+
+/// A toggle's target where there are several.
+pub(super) const NAMED_TARGET: Key = Key::required("target", ValueKind::Text, "\"my-target\"")
+    .says("The `id` of a target. Required if there are several.");
 
 pub(super) const USERS_POLICY: Key = Key::required(
     "users_policy",
@@ -412,6 +459,10 @@ pub(crate) const POLICY: &[Key] = &[
     Key::required("rule", ValueKind::Word(&RULE), "\"us_users\"").says(
         "The rule's name, such as `us_users`. Its value has to be a set or a list of strings, none of \
          them empty.",
+    ),
+    Key::optional("input", ValueKind::Json, "{ environment = \"production\" }").says(
+        "Sent to OPA as the rule's `input`: any value that JSON can hold. Not with a source of type \
+         `file`.",
     ),
 ];
 

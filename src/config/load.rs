@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::interpolate::{Surroundings, why};
+use super::keys::TARGETS;
 use super::report::{Entry, Place, Problem, Report};
 use super::tables::check;
 use super::{Catalog, Config, mask};
@@ -145,7 +146,7 @@ fn not_utf8(file: &Path, error: std::string::FromUtf8Error, catalog: &Catalog) -
     let help = "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`";
     let problem = Problem::error("not-utf8", &at, message, help);
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let cuts = mask::cuts_of_unparsed(&text, &catalog.groups());
+    let cuts = mask::cuts_of_unparsed(&text, &catalog.groups(&TARGETS));
     Report::new(file, text, vec![problem], cuts)
 }
 

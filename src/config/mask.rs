@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::address::Address;
@@ -31,13 +30,9 @@ pub(super) struct Cut {
 
 /// A part of a text with what is cut out of it replaced. It begins and ends in no cut (`widened`).
 pub(super) fn masked(text: &str, part: Range<usize>, cuts: &[Cut]) -> String {
-    let first = cuts.partition_point(|cut| cut.span.end <= part.start);
     let mut masked = String::new();
     let mut copied = part.start;
-    for cut in cuts[first..]
-        .iter()
-        .take_while(|cut| cut.span.start < part.end)
-    {
+    for cut in touched(&part, cuts) {
         masked += text.get(copied..cut.span.start).unwrap_or_default();
         masked += cut.instead;
         copied = cut.span.end;
@@ -47,26 +42,27 @@ pub(super) fn masked(text: &str, part: Range<usize>, cuts: &[Cut]) -> String {
 
 /// A span with all of every cut that it touches.
 pub(super) fn widened(span: &Range<usize>, cuts: &[Cut]) -> Range<usize> {
-    let first = cuts.partition_point(|cut| cut.span.end <= span.start);
-    let touched = cuts[first..].iter();
-    let touched = touched.take_while(|cut| cut.span.start < span.end);
-    touched.fold(span.clone(), |wide, cut| {
+    touched(span, cuts).fold(span.clone(), |wide, cut| {
         wide.start.min(cut.span.start)..wide.end.max(cut.span.end)
     })
 }
 
+fn touched<'c>(span: &Range<usize>, cuts: &'c [Cut]) -> impl Iterator<Item = &'c Cut> {
+    let (start, end) = (span.start, span.end);
+    let first = cuts.partition_point(|cut| cut.span.end <= start);
+    let rest = cuts[first..].iter();
+    rest.take_while(move |cut| cut.span.start < end)
+}
+
 /// What is cut out of a file that was parsed: values, and comments.
 pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
-    let mut pieces = Vec::new();
-    members(root, &mut Vec::new(), &mut pieces, groups);
+    let mut pieces = pieces(root, groups);
     pieces.sort_by_key(|(span, _)| span.start);
     let mut cuts = Vec::new();
     let mut end = 0;
     for (span, show) in pieces {
         comments(text, end..span.start, &mut cuts);
-        let value = text.get(span.clone()).unwrap_or_default();
-        for part in hidden(value, show) {
-            let part = span.start + part.start..span.start + part.end;
+        for part in hidden(text, span.clone(), show) {
             cuts.extend(by_line(text, part).map(|span| Cut {
                 span,
                 instead: "[redacted]",
@@ -80,11 +76,12 @@ pub(super) fn cuts(text: &str, root: &DeTable, groups: &[Group]) -> Vec<Cut> {
 
 /// What is cut out of a file that was not parsed: all of each line but a key or a header.
 pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
+    let keys = groups.iter().flat_map(Group::keys);
+    let keys: Vec<&str> = keys.map(|key| key.name).collect();
     let lines = by_line(text, 0..text.len());
     let cuts = lines.filter_map(|span| {
-        let shown = text
-            .get(span.clone())
-            .map_or(0, |line| shown_of_unparsed(line, groups));
+        let line = text.get(span.clone()).unwrap_or_default();
+        let shown = shown_of_unparsed(line, &keys);
         let instead = if shown == 0 { "…" } else { " …" };
         let span = span.start + shown..span.end;
         (!span.is_empty()).then_some(Cut { span, instead })
@@ -93,53 +90,44 @@ pub(super) fn cuts_of_unparsed(text: &str, groups: &[Group]) -> Vec<Cut> {
 }
 
 /// How much of a line may be shown: `[table]`, or `key =`.
-fn shown_of_unparsed(line: &str, groups: &[Group]) -> usize {
-    let is_key = |word: &str| {
-        groups
-            .iter()
-            .flat_map(Group::keys)
-            .any(|key| key.name == word)
-    };
-    let is_known = |path: &str| path.split('.').all(|word| is_key(word.trim()));
-    let header = line.trim();
-    if let Some(rest) = header.strip_prefix('[')
-        && let Some(end) = rest.find(']')
+fn shown_of_unparsed(line: &str, keys: &[&str]) -> usize {
+    let is_known = |path: &str| path.split('.').all(|word| keys.contains(&word.trim()));
+    if line.trim_start().starts_with('[')
+        && let Some((head, rest)) = line.split_once(']')
     {
-        let name = rest[..end].trim_start_matches('[');
-        let brackets = rest[end..].len() - rest[end..].trim_start_matches(']').len();
-        let shown = line.len() - line.trim_start().len() + 1 + end + brackets;
+        let name = head.trim_start().trim_start_matches('[');
+        let brackets = rest.len() - rest.trim_start_matches(']').len();
+        let shown = head.len() + 1 + brackets;
         return if is_known(name) { shown } else { 0 };
     }
     let pair = line.split_once('=').filter(|(key, _)| is_known(key));
     pair.map_or(0, |(key, _)| key.len() + 1)
 }
 
-type Pieces = Vec<(Range<usize>, Show)>;
-
-/// The keys and single values below a table, which the parser keeps from being too deep.
-fn members(table: &DeTable, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
-    for (name, value) in table.iter() {
-        pieces.push((name.span(), Show::Whole));
-        path.push(name.get_ref().to_string());
-        values(value, path, pieces, groups);
-        path.pop();
-    }
-}
-
-fn values(value: &Spanned<DeValue>, path: &mut Vec<String>, pieces: &mut Pieces, groups: &[Group]) {
-    match value.get_ref() {
-        DeValue::Table(table) => members(table, path, pieces, groups),
-        DeValue::Array(array) => {
-            for element in array.iter() {
-                values(element, path, pieces, groups);
+/// The keys and single values below a table.
+fn pieces(root: &DeTable, groups: &[Group]) -> Vec<(Range<usize>, Show)> {
+    let mut pieces = Vec::new();
+    let mut tables = vec![(Vec::new(), root)];
+    while let Some((path, table)) = tables.pop() {
+        for (name, value) in table.iter() {
+            pieces.push((name.span(), Show::Whole));
+            let path = [&path[..], &[name.get_ref().to_string()]].concat();
+            let mut values = vec![value];
+            while let Some(value) = values.pop() {
+                match value.get_ref() {
+                    DeValue::Table(table) => tables.push((path.clone(), table)),
+                    DeValue::Array(array) => values.extend(array.iter()),
+                    _ => pieces.push((value.span(), show(groups, &path))),
+                }
             }
         }
-        _ => pieces.push((value.span(), show(groups, path))),
     }
+    pieces
 }
 
-/// The parts of a value, as it is written, that must not be shown.
-fn hidden(written: &str, show: Show) -> Vec<Range<usize>> {
+/// The parts of a value that must not be shown, where `span` is what is written of it.
+fn hidden(text: &str, span: Range<usize>, show: Show) -> impl Iterator<Item = Range<usize>> {
+    let written = text.get(span.clone()).unwrap_or_default();
     let quotes = ["\"\"\"", "'''", "\"", "'"];
     let quote = quotes.iter().find(|quote| written.starts_with(**quote));
     let start = quote.map_or(0, |quote| quote.len());
@@ -150,10 +138,9 @@ fn hidden(written: &str, show: Show) -> Vec<Range<usize>> {
         Show::Address => around_host(value),
         Show::Whole | Show::Nothing => std::iter::once(0..value.len()).collect(),
     };
-    let parts = parts.into_iter().filter(|part| !part.is_empty());
-    parts
-        .map(|part| start + part.start..start + part.end)
-        .collect()
+    let start = span.start + start;
+    let parts = parts.into_iter();
+    parts.map(move |part| start + part.start..start + part.end)
 }
 
 /// Whether a text that should hold no secret has none: a string that has lost its quote can go on into

@@ -144,7 +144,7 @@ impl Report {
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.lines.partition_point(|start| *start <= offset);
-        let before = &self.text[line_start(&self.text, offset)..offset];
+        let before = &self.text[self.lines[line - 1]..offset];
         // A byte order mark is not visible.
         let before = before.trim_start_matches('\u{feff}');
         (line, before.chars().count() + 1)
@@ -172,7 +172,8 @@ impl Report {
             let spans = || first.into_iter().chain([&problem.span]);
             let start = spans().map(|span| span.start).min().unwrap_or_default();
             let end = spans().map(|span| span.end).max().unwrap_or_default();
-            let window = line_start(&self.text, start)..line_end(&self.text, end);
+            let line = self.position(start).0;
+            let window = self.lines[line - 1]..line_end(&self.text, end);
             let shown = |span: &Range<usize>| {
                 let span = widened(span, &self.cuts);
                 let before = masked(&self.text, window.start..span.start, &self.cuts).len();
@@ -180,7 +181,7 @@ impl Report {
             };
             let first = first.map(|it| AnnotationKind::Context.span(shown(it)).label(FIRST));
             let snippet = Snippet::source(masked(&self.text, window.clone(), &self.cuts))
-                .line_start(self.position(start).0)
+                .line_start(line)
                 .annotation(AnnotationKind::Primary.span(shown(&problem.span)))
                 .annotations(first);
             group = group.element(snippet);
@@ -223,8 +224,7 @@ impl Report {
         let of = |severity: Severity| {
             let problems = self.problems.iter();
             let number = problems.filter(|it| it.severity == severity).count();
-            let ending = if number == 1 { "" } else { "s" };
-            (number > 0).then(|| format!("{number} {}{ending}", severity.name()))
+            (number > 0).then(|| count(number, severity.name()))
         };
         let counts = [of(Severity::Error), of(Severity::Warning)];
         let counts: Vec<String> = counts.into_iter().flatten().collect();
@@ -232,8 +232,10 @@ impl Report {
     }
 }
 
-fn line_start(text: &str, offset: usize) -> usize {
-    text[..offset].rfind('\n').map_or(0, |newline| newline + 1)
+/// Such as `2 users`.
+pub(crate) fn count(number: usize, word: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{ending}")
 }
 
 /// The byte at which a line ends, without what ends it.

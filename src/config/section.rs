@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) groups: &'a [Group],
     pub(super) problems: Vec<Problem>,
+    /// What references brought in.
+    pub(super) brought_in: Vec<Secret>,
 }
 
 impl Context<'_> {
@@ -32,8 +34,9 @@ impl Context<'_> {
         at: &Place,
         message: impl Into<String>,
         help: impl Into<String>,
-    ) {
-        self.problems.push(Problem::error(code, at, message, help));
+    ) -> &mut Problem {
+        self.problems
+            .push_mut(Problem::error(code, at, message, help))
     }
 
     pub(crate) fn warn(
@@ -43,28 +46,10 @@ impl Context<'_> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        self.problems.push(Problem {
-            severity: Severity::Warning,
-            ..Problem::error(code, at, message, help)
-        });
+        self.error(code, at, message, help).severity = Severity::Warning;
     }
 
-    /// Reports what is there a second time.
-    pub(super) fn duplicate(
-        &mut self,
-        code: &'static str,
-        at: &Place,
-        first: &Place,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.problems.push(Problem {
-            first: Some(first.span.clone()),
-            ..Problem::error(code, at, message, help)
-        });
-    }
-
-    pub(super) fn wrong_type(&mut self, node: &Node, expected: &str, help: &str) {
+    pub(super) fn wrong_type<T>(&mut self, node: &Node, expected: &str, help: &str) -> Option<T> {
         let found = match node.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -76,14 +61,14 @@ impl Context<'_> {
         };
         let message = format!("`{}` must be {expected}, not {found}", node.place.name);
         self.error("wrong-type", &node.place, message, help);
+        None
     }
 
     pub(super) fn table<'t>(&mut self, node: &Node<'t>, help: &str) -> Option<Section<'t>> {
-        let entries = node.value.as_table();
-        if entries.is_none() {
-            self.wrong_type(node, "a table", help);
+        match node.value.as_table() {
+            Some(entries) => Some(Section::new(entries, node.place.clone())),
+            None => self.wrong_type(node, "a table", help),
         }
-        Some(Section::new(entries?, node.place.clone()))
     }
 }
 
@@ -115,7 +100,8 @@ pub(crate) struct Section<'t> {
     pub(super) place: Place,
     entries: &'t DeTable<'t>,
     known: Vec<&'static Key>,
-    missing: Vec<&'static Key>,
+    /// What `finish` reports as missing.
+    pub(super) missing: Vec<&'static Key>,
     read: BTreeMap<&'static str, Read>,
 }
 
@@ -165,7 +151,7 @@ impl<'t> Section<'t> {
         peer: &str,
         types: &[&'static PeerType],
     ) -> Option<&'static PeerType> {
-        let named = self.get("type").and_then(|read| read.text.clone());
+        let named = self.text("type");
         let is_named = |peer: &&&PeerType| named.as_ref().is_some_and(|it| it.value == peer.name);
         let Some(found) = types.iter().find(is_named) else {
             if let Some(named) = &named {
@@ -253,10 +239,10 @@ impl<'t> Section<'t> {
     pub(super) fn tables(&self, cx: &mut Context, key: &Key) -> Result<Vec<Section<'t>>, Place> {
         let node = self.node(key.name).ok_or_else(Place::default)?;
         let help = key.help();
-        match node.value.as_array() {
-            Some(list) if list.is_empty() => return Err(node.place),
-            Some(_) => {}
-            None => cx.wrong_type(&node, "a list of tables", &help),
+        let list = node.value.as_array();
+        let list = list.or_else(|| cx.wrong_type(&node, "a list of tables", &help));
+        if list.is_some_and(|list| list.is_empty()) {
+            return Err(node.place);
         }
         let elements = node.elements();
         let tables = elements.iter().filter_map(|node| cx.table(node, &help));
@@ -265,6 +251,14 @@ impl<'t> Section<'t> {
 
     pub(crate) fn get(&self, name: &str) -> Option<&Read> {
         self.read.get(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<Text> {
+        self.get(name)?.text.clone()
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<Read> {
+        self.read.remove(name)
     }
 
     /// Gives a key its default that the file does not set.
@@ -304,22 +298,14 @@ impl<'t> Section<'t> {
         Settings(read.map(|(name, read)| (name, read.setting)).collect())
     }
 
-    /// Takes a key out of what `finish` reports as missing.
-    pub(super) fn forgive(&mut self, name: &str) {
-        self.missing.retain(|key| key.name != name);
-    }
-
-    /// Counts a table as missing where one of its keys is required.
-    pub(super) fn require(&mut self, key: &'static Key, keys: &[Key]) {
-        if keys.iter().any(|key| key.need == Need::Required) {
-            self.missing.push(key);
-        }
-    }
-
     /// The known key that an unknown one stands for, and what to do about it.
     fn explain(&self, key: &str, cx: &Context) -> (Option<&'static str>, String) {
         if is_respelled(key, "target_spec") {
-            return (None, "move its keys to `[target]`".into());
+            return (None, "move its keys up, beside the target's `type`".into());
+        }
+        if (&*self.place.key, key) == ("target", "id") {
+            let help = "remove it, or write `[[targets]]` instead of `[target]`";
+            return (None, help.into());
         }
         let mut known = self.known.iter();
         if let Some(known) = known.clone().find(|known| is_respelled(known.name, key)) {
@@ -366,7 +352,7 @@ pub(crate) enum Setting {
     /// A name comes once.
     Headers(Vec<(String, Secret)>),
     Path(PathBuf),
-    Table(Map<String, Value>),
+    Json(Value),
 }
 
 /// What is set, with defaults: of a configuration without errors, every required key.
@@ -397,6 +383,29 @@ impl Settings {
         secret: Secret -> Secret;
         headers: Headers -> [(String, Secret)];
         path: Path -> Path;
+        json: Json -> Value;
+    }
+
+    /// The value of a key that says where something is, in one spelling for all of a place.
+    pub(super) fn place(&self, key: &str) -> Option<String> {
+        match self.0.get(key)? {
+            Setting::Address(address) => Some(address.spelled_alike().to_string()),
+            Setting::Path(path) => {
+                let parts = path.components().filter(|part| *part != Component::CurDir);
+                Some(parts.collect::<PathBuf>().display().to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// What says who asks.
+    pub(super) fn credentials(&self) -> Vec<Setting> {
+        let credentials = self.0.values().filter_map(|setting| match setting {
+            Setting::Secret(_) | Setting::Headers(_) => Some(setting.clone()),
+            Setting::Address(address) => address.authorization().cloned().map(Setting::Secret),
+            _ => None,
+        });
+        credentials.collect()
     }
 
     #[cfg(test)]
@@ -409,7 +418,7 @@ impl Settings {
         let json = |setting| match setting {
             Setting::Text(text) => Some(text.into()),
             Setting::Texts(texts) => Some(texts.into()),
-            Setting::Table(table) => Some(Value::Object(table)),
+            Setting::Json(value) => Some(value),
             _ => None,
         };
         let members = self.0.into_iter();

@@ -2,20 +2,23 @@
 //! an error.
 
 use std::collections::HashMap;
+use std::mem;
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{
-    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, POLICY, PeerType, SOURCES, SPEC, Spec,
-    TARGET, TOGGLES, TOP, TargetType, USERS_POLICY, ValueKind, is_id, package_parts,
+    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, NAMED_TARGET, Need, ONLY_TARGET, POLICY,
+    SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY, is_id,
+    package_parts,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
 use super::section::{Context, Node, Section, Setting};
-use super::{Config, MaxRemoval, Rule, Source, Target, Toggle, values};
+use super::{Config, MaxRemoval, Rule, RuleId, Source, Target, TargetId, Toggle, values};
 
 /// Checks the text of a configuration. Where it is invalid TOML, that is all there is to say.
 pub(super) fn check(
@@ -24,18 +27,22 @@ pub(super) fn check(
     around: &Surroundings,
     catalog: &Catalog,
 ) -> (Option<Config>, Report) {
-    let groups = catalog.groups();
     let (tree, errors) = DeTable::parse_recoverable(&text);
     if !errors.is_empty() {
         let problems = invalid_toml(&text, &errors);
-        let cuts = mask::cuts_of_unparsed(&text, &groups);
+        let cuts = mask::cuts_of_unparsed(&text, &catalog.groups(&TARGETS));
         return (None, Report::new(file, text, problems, cuts));
     }
+    let groups = catalog.groups(match tree.get_ref().contains_key(TARGETS.name) {
+        true => &TARGETS,
+        false => &TARGET,
+    });
     let mut cx = Context {
         around,
         catalog,
         groups: &groups,
         problems: Vec::new(),
+        brought_in: Vec::new(),
     };
     let config = read(Section::new(tree.get_ref(), Place::default()), &mut cx);
     let mut problems = cx.problems;
@@ -66,9 +73,11 @@ fn invalid_toml(text: &str, errors: &[Error]) -> Vec<Problem> {
 /// Reads everything before it gives up on anything, so that all problems are found.
 fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     root.read(cx, TOP);
+    // That these are missing is said in other words.
+    root.missing.clear();
     let mut tables = Tables::default();
-    let sources = tables.sources(&mut root, cx);
-    let target = tables.target(&mut root, cx);
+    tables.sources(&root, cx);
+    tables.targets(&root, cx);
     if let Some(Setting::MaxRemoval(limit)) = root.get("max_removal").map(|read| &read.setting) {
         tables.max_removal = *limit;
     }
@@ -80,8 +89,9 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         resync_interval: Some(interval).filter(|interval| !interval.is_zero()),
         http_timeout: *settings.duration("http_timeout").ok()?,
         concurrency: *settings.number("concurrency").ok()?,
-        sources,
-        target: target?,
+        sources: tables.sources.into_iter().flatten().collect(),
+        targets: tables.targets.into_iter().flatten().collect(),
+        rules: tables.rules,
         toggles,
     })
 }
@@ -89,66 +99,58 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
 /// What was read so far that other tables refer to.
 #[derive(Default)]
 struct Tables {
-    /// Every id of a source, in the order of the file.
-    ids: Vec<Text>,
-    /// Whether some id could not be read, so that toggles may well name what is not in `ids`.
-    ids_are_in_doubt: bool,
+    /// In the order of the file; none where the type is not known.
+    sources: Vec<Option<Source>>,
+    source_ids: Ids,
     /// Where the first source reads standard input.
     stdin: Option<Place>,
-    target: Option<&'static TargetType>,
+    targets: Vec<Option<Target>>,
+    target_ids: Ids,
+    /// Whether each toggle has to name its target.
+    names_targets: bool,
     /// That of the file.
     max_removal: MaxRemoval,
-    toggles: HashMap<String, Place>,
-    /// The sources of the toggles.
+    /// By their keys.
+    toggles: HashMap<String, Vec<Known>>,
+    rules: Vec<Rule>,
+    rule_ids: HashMap<Rule, RuleId>,
+}
+
+/// A toggle that was read: its target, its `spec`, and its place in the file.
+type Known = (TargetId, Map<String, Value>, Place);
+
+/// The ids of the sources, or of the targets.
+#[derive(Default)]
+struct Ids {
+    /// In the order of the file; none where it could not be read.
+    all: Vec<Option<Text>>,
+    /// Those that toggles name.
     used: Vec<usize>,
 }
 
 impl Tables {
-    fn sources(&mut self, root: &mut Section, cx: &mut Context) -> Vec<Source> {
-        root.forgive("sources");
+    fn sources(&mut self, root: &Section, cx: &mut Context) {
         let tables = root.tables(cx, &SOURCES).unwrap_or_else(|at| {
             let help =
                 "add a table `[[sources]]` with an `id`, a `url` and an `advertised_address`";
             cx.error("no-sources", &at, "no source is configured", help);
             Vec::new()
         });
-        let sources = tables.into_iter();
-        let sources = sources.filter_map(|table| self.source(table, cx)).collect();
-        self.ids_are_in_doubt |= self.ids.is_empty();
-        sources
-    }
-
-    fn source(&mut self, mut section: Section, cx: &mut Context) -> Option<Source> {
-        section.read(cx, EVERY_SOURCE);
-        let id = section.get("id").and_then(|read| read.text.clone());
-        self.add_id(id.as_ref(), cx);
-        let kind = section.read_type(cx, "source", &cx.catalog.sources);
-        let keys = kind.into_iter().flat_map(PeerType::keys);
-        for input in keys.filter(|key| matches!(key.kind, ValueKind::Input)) {
-            let read = section.get(input.name);
-            if let Some(read) = read.filter(|it| it.setting == Setting::Path("-".into())) {
+        for mut section in tables {
+            section.read(cx, EVERY_SOURCE);
+            let id = section.text("id");
+            let kind = section.read_type(cx, "source", &cx.catalog.sources);
+            let input = kind.and_then(|kind| section.get(kind.input()?.name));
+            if let Some(read) = input.filter(|it| it.setting == Setting::Path("-".into())) {
                 self.add_stdin(&read.place, cx);
             }
-        }
-        let settings = section.finish(cx);
-        Some(Source {
-            id: id?.value,
-            kind: kind?.name,
-            settings,
-        })
-    }
-
-    fn add_id(&mut self, id: Option<&Text>, cx: &mut Context) {
-        let Some(id) = id else {
-            self.ids_are_in_doubt = true;
-            return;
-        };
-        if let Some(first) = self.ids.iter().find(|first| first.value == id.value) {
-            let message = format!("duplicate source id {}", id.quoted());
-            let help = "give it another id, or remove one of the two sources";
-            cx.duplicate("duplicate-id", &id.place, &first.place, message, help);
-        } else {
-            self.ids.push(id.clone());
+            let settings = section.finish(cx);
+            self.sources.push(kind.map(|kind| Source {
+                id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
+                kind: kind.name,
+                settings,
+            }));
+            self.source_ids.add(cx, "source", id);
         }
     }
 
@@ -156,29 +158,57 @@ impl Tables {
         if let Some(first) = &self.stdin {
             let message = "two sources read standard input";
             let help = "name a file in one of the two, or let the toggles share one source";
-            cx.duplicate("duplicate-path", at, first, message, help);
+            cx.error("duplicate-path", at, message, help).first = Some(first.span.clone());
         } else {
             self.stdin = Some(at.clone());
         }
     }
 
-    fn target(&mut self, root: &mut Section, cx: &mut Context) -> Option<Target> {
-        root.forgive("target");
-        let Some(node) = root.node("target") else {
-            let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
-            let message = "no `[target]` is configured";
-            cx.error("no-target", &Place::default(), message, help);
-            return None;
-        };
-        let mut section = cx.table(&node, &TARGET.help())?;
-        section.read(cx, EVERY_TARGET);
+    /// The targets, in one form or the other.
+    fn targets(&mut self, root: &Section, cx: &mut Context) {
+        let (only, list) = (root.node(TARGET.name), root.node(TARGETS.name));
+        if let (Some(only), Some(list)) = (&only, &list) {
+            let mut places = [&only.place, &list.place];
+            places.sort_by_key(|place| place.span.start);
+            let [first, second] = places;
+            let message = "`[target]` and `[[targets]]` exclude each other";
+            let help = "write `[[targets]]` above each target, with an `id`";
+            cx.error("duplicate-target", second, message, help).first = Some(first.span.clone());
+        }
+        let mut tables = Vec::new();
+        if let Some(node) = &only {
+            tables.extend(cx.table(node, &TARGET.help()));
+        }
+        if only.is_none() || list.is_some() {
+            tables.extend(root.tables(cx, &TARGETS).unwrap_or_else(|at| {
+                let help = "add a table `[target]` with `type = \"restapi\"` and an `endpoint_url`";
+                cx.error("no-target", &at, "no `[target]` is configured", help);
+                Vec::new()
+            }));
+        }
+        self.names_targets = only.is_none() && tables.len() > 1;
         let types: Vec<_> = cx.catalog.targets.iter().map(|it| &it.peer).collect();
-        let peer = section.read_type(cx, "target", &types);
-        let settings = section.finish(cx);
-        let mut targets = cx.catalog.targets.iter().copied();
-        self.target = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
-        let kind = self.target?;
-        Some(Target { kind, settings })
+        for mut section in tables {
+            let is_only = section.place.key == TARGET.name;
+            section.read(cx, if is_only { ONLY_TARGET } else { EVERY_TARGET });
+            let peer = section.read_type(cx, "target", &types);
+            let mut targets = cx.catalog.targets.iter().copied();
+            let kind = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
+            // Not a setting: a target that only gets another id is the same.
+            let id = match is_only {
+                true => kind.and_then(|_| section.text("type")),
+                false => section.take("id").and_then(|read| read.text),
+            };
+            let key = section.place.key.clone();
+            let settings = section.finish(cx);
+            self.targets.push(kind.map(|kind| Target {
+                id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
+                key,
+                kind,
+                settings,
+            }));
+            self.target_ids.add(cx, "target", id);
+        }
     }
 
     fn toggles(&mut self, root: &Section, cx: &mut Context) -> Vec<Toggle> {
@@ -188,98 +218,219 @@ impl Tables {
             Vec::new()
         });
         let count = tables.len();
-        let toggles = tables.into_iter();
-        let toggles = toggles.filter_map(|table| self.toggle(table, cx)).collect();
-        // A toggle whose source is not known may well mean one that seems not to be used.
-        if count > 0 && self.used.len() == count {
-            self.warn_of_unused(cx);
-        }
+        let tables = tables.into_iter();
+        let toggles = tables.filter_map(|table| self.toggle(table, cx)).collect();
+        let words = ["source", "unused-source", "in the `users_policy`"];
+        self.source_ids.warn_of_unused(cx, count, words);
+        let words = ["target", "unused-target", "as the `target`"];
+        self.target_ids.warn_of_unused(cx, count, words);
         toggles
     }
 
     fn toggle(&mut self, mut section: Section, cx: &mut Context) -> Option<Toggle> {
         section.read(cx, EVERY_TOGGLE);
-        let key = section.get("key").and_then(|read| read.text.clone());
-        let key = key.and_then(|text| self.key(cx, &text));
+        let target = self.target_of(&mut section, cx);
+        let kind = target.and_then(|id| Some(self.targets[id].as_ref()?.kind));
+        let key = section.text("key");
+        let key = key.filter(|text| is_toggle_key(cx, text, kind));
         let users_policy = section.node("users_policy");
         let users_policy = users_policy.and_then(|node| self.users_policy(cx, &node));
         let node = section.node("spec");
-        if let (None, Some(Spec::Keys(keys))) = (&node, self.target.map(|target| &target.spec)) {
-            section.require(&SPEC, keys);
+        if let (None, Some(Spec::Keys(keys))) = (&node, kind.map(|kind| &kind.spec))
+            && keys.iter().any(|key| key.need == Need::Required)
+        {
+            section.missing.push(&SPEC);
         }
-        let spec = values::spec(cx, node, self.target);
+        cx.brought_in.clear();
+        let spec = values::spec(cx, node, kind);
+        let secrets = mem::take(&mut cx.brought_in);
+        if let (Some(key), Some(target)) = (&key, target) {
+            self.report_twin(cx, key, target, spec.as_ref());
+        }
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
+        let (key, target) = (key?, target?);
         Some(Toggle {
-            key: key?,
-            users_policy: users_policy?,
+            name: self.name_of(&key.value, target)?,
+            key: key.value,
+            target,
+            rule: self.rule_id(users_policy?),
             spec: spec?,
+            secrets,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
         })
     }
 
-    fn key(&mut self, cx: &mut Context, text: &Text) -> Option<String> {
-        let key = &text.value;
-        if key.chars().any(char::is_control) || key.trim() != key {
-            let message = format!("{} is not a valid toggle key", text.quoted());
-            let help = "write one line without blanks around it: `key = \"my-feature\"`";
-            cx.error("invalid-key", &text.place, message, help);
+    /// The target that a toggle names, else the only one.
+    fn target_of(&mut self, section: &mut Section, cx: &mut Context) -> Option<TargetId> {
+        if section.node("target").is_some() {
+            let ids = &mut self.target_ids;
+            return ids.find(cx, ["target", "unknown-target"], section);
+        }
+        if self.names_targets {
+            section.missing.push(&NAMED_TARGET);
             return None;
         }
-        if let Some(form) = self.target.and_then(|target| target.toggle_key)
-            && !(form.is_met)(key)
-        {
-            let message = format!("{} is not a valid {}", text.quoted(), form.what);
-            let help = format!("it consists of {}: write `key = \"my-feature\"`", form.of);
-            cx.error(form.code, &text.place, message, help);
-        }
-        if let Some(first) = self.toggles.get(key) {
-            let message = format!("duplicate toggle key {}", text.quoted());
+        let only = Some(0).filter(|_| self.targets.len() == 1);
+        self.target_ids.used.extend(only);
+        only
+    }
+
+    /// Reports a toggle that another one would overwrite: it has the same key at the same target, or at
+    /// another one at the same place.
+    fn report_twin(
+        &mut self,
+        cx: &mut Context,
+        key: &Text,
+        id: TargetId,
+        spec: Option<&Map<String, Value>>,
+    ) {
+        let toggles = self.toggles.entry(key.value.clone()).or_default();
+        let target = self.targets[id].as_ref();
+        let spec = spec.cloned().unwrap_or_default();
+        let overwrites = |other: TargetId, its: &Map<String, Value>| {
+            let targets = target.zip(self.targets[other].as_ref());
+            targets.is_some_and(|(one, other)| {
+                one.overwrites(other) && (one.kind.is_same_toggle)(&spec, its)
+            })
+        };
+        let twin = toggles
+            .iter()
+            .find(|(other, its, _)| *other == id || overwrites(*other, its));
+        if let Some((other, _, first)) = twin {
+            let why = match *other == id {
+                true => "",
+                false => ": both targets are at the same place",
+            };
+            let message = format!("duplicate toggle key {}{why}", key.quoted());
             let help = "give it another key, or remove one of the two toggles";
-            cx.duplicate("duplicate-key", &text.place, first, message, help);
-            return None;
+            let problem = cx.error("duplicate-key", &key.place, message, help);
+            problem.first = Some(first.span.clone());
         }
-        self.toggles.insert(key.clone(), text.place.clone());
-        Some(key.clone())
+        toggles.push((id, spec, key.place.clone()));
+    }
+
+    /// A toggle's name: with the target too where the key alone could mean another toggle.
+    fn name_of(&self, key: &str, target: TargetId) -> Option<String> {
+        let target = &self.target_ids.all.get(target)?.as_ref()?.value;
+        let name = format!("{target}/{key}");
+        let is_alone = self.target_ids.all.len() == 1 && !key.starts_with(&format!("{target}/"));
+        Some(if is_alone { key.to_owned() } else { name })
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {
         let mut section = cx.table(node, &USERS_POLICY.help())?;
         section.read(cx, POLICY);
-        let source = section.get("source").and_then(|read| read.text.clone());
-        let source = source.and_then(|text| self.named_source(cx, &text));
-        self.used.extend(source);
+        let source = self
+            .source_ids
+            .find(cx, ["source", "unknown-source"], &section);
+        let kind = source.and_then(|id| Some(self.sources[id].as_ref()?.kind));
+        let mut types = cx.catalog.sources.iter();
+        if let (Some(kind), Some(input)) = (kind, section.node("input"))
+            && types.any(|it| it.name == kind && it.input().is_some())
+        {
+            // What it reads has one answer for each rule.
+            let message = format!("a source of type `{kind}` takes no `input`");
+            let help = "remove it, or name a source that asks OPA";
+            cx.error("input-without-opa", &input.place, message, help);
+        }
         let settings = section.finish(cx);
         Some(Rule {
             source: source?,
             package: package_parts(settings.text("package").ok()?)?.join("."),
             rule: settings.text("rule").ok()?.to_owned(),
+            input: settings.json("input").ok().cloned(),
         })
     }
 
-    fn named_source(&self, cx: &mut Context, text: &Text) -> Option<usize> {
-        let index = self.ids.iter().position(|id| id.value == text.value);
+    /// Toggles that follow the same rule share it.
+    fn rule_id(&mut self, rule: Rule) -> RuleId {
+        let next = self.rules.len();
+        let id = *self.rule_ids.entry(rule.clone()).or_insert(next);
+        if id == next {
+            self.rules.push(rule);
+        }
+        id
+    }
+}
+
+/// Whether a text can be the key of a toggle; reports why not.
+fn is_toggle_key(cx: &mut Context, text: &Text, target: Option<&TargetType>) -> bool {
+    let key = &text.value;
+    if key.chars().any(char::is_control) || key.trim() != key {
+        let message = format!("{} is not a valid toggle key", text.quoted());
+        let help = "write one line without blanks around it: `key = \"my-feature\"`";
+        cx.error("invalid-key", &text.place, message, help);
+        return false;
+    }
+    if let Some(form) = target.and_then(|kind| kind.toggle_key) {
+        values::word(cx, text, form, "write `key = \"my-feature\"`");
+    }
+    true
+}
+
+impl Ids {
+    /// Adds the id of the next source or target.
+    fn add(&mut self, cx: &mut Context, peer: &str, id: Option<Text>) {
+        if let Some(id) = &id
+            && let Some(first) = self.position(id)
+            && let Some(first) = &self.all[first]
+        {
+            let message = format!("duplicate {peer} id {}", id.quoted());
+            let help = format!("give it another id, or remove one of the two {peer}s");
+            let first = first.place.span.clone();
+            cx.error("duplicate-id", &id.place, message, help).first = Some(first);
+        }
+        self.all.push(id);
+    }
+
+    fn position(&self, id: &Text) -> Option<usize> {
+        let is_it = |other: &Option<Text>| other.as_ref().is_some_and(|it| it.value == id.value);
+        self.all.iter().position(is_it)
+    }
+
+    /// The index of the source or target that a section names; `peer` is its word, and the code where there is
+    /// none.
+    fn find(
+        &mut self,
+        cx: &mut Context,
+        peer: [&'static str; 2],
+        section: &Section,
+    ) -> Option<usize> {
+        let [peer, code] = peer;
+        let id = section.text(peer)?;
+        let index = self.position(&id);
+        self.used.extend(index);
         if index.is_none() {
             // What was interpolated is not suggested: not everyone may see it.
-            let known = self.ids.iter().filter(|id| id.inline && is_id(&id.value));
+            let known = self.all.iter().flatten();
+            let known = known.filter(|id| id.inline && is_id(&id.value));
             let known: Vec<&str> = known.map(|id| &*id.value).collect();
-            let is_near = nearest(&text.value, known.iter().copied()).is_some();
-            if is_near || !self.ids_are_in_doubt {
-                let message = format!("no source has the id {}", text.quoted());
-                let help = suggest_value(&text.value, &known);
-                cx.error("unknown-source", &text.place, message, help);
+            let is_near = nearest(&id.value, known.iter().copied()).is_some();
+            // One whose id could not be read may well be meant.
+            let is_in_doubt = self.all.is_empty() || self.all.iter().any(Option::is_none);
+            if is_near || !is_in_doubt {
+                let message = format!("no {peer} has the id {}", id.quoted());
+                let help = suggest_value(&id.value, &known);
+                cx.error(code, &id.place, message, help);
             }
         }
         index
     }
 
-    fn warn_of_unused(&self, cx: &mut Context) {
-        for (index, id) in self.ids.iter().enumerate() {
-            if !self.used.contains(&index) {
+    /// Warns of those that none of so many toggles names: a word for one, the code, and where one is named.
+    fn warn_of_unused(&self, cx: &mut Context, toggles: usize, words: [&'static str; 3]) {
+        // A toggle for which it is not known may well use one that seems not to be used.
+        if toggles == 0 || self.used.len() < toggles {
+            return;
+        }
+        let [peer, code, place] = words;
+        for id in self.all.iter().flatten() {
+            if self.position(id).is_some_and(|it| !self.used.contains(&it)) {
                 let quoted = id.quoted();
-                let message = format!("no toggle uses the source {quoted}");
-                let help = format!("name {quoted} in the `users_policy` of a toggle, or remove it");
-                cx.warn("unused-source", &id.place, message, help);
+                let message = format!("no toggle uses the {peer} {quoted}");
+                let help = format!("name {quoted} {place} of a toggle, or remove it");
+                cx.warn(code, &id.place, message, help);
             }
         }
     }

@@ -35,13 +35,14 @@ impl Key {
 
 /// Checks that a certificate and its key are there together, and belong together.
 pub(super) fn check(section: &Section, cx: &mut Context) {
-    let (cert, key) = (section.node("cert_file"), section.node("key_file"));
-    let lonely = match (&cert, &key) {
-        (Some(cert), None) => Some((&cert.place, "key_file", "client.key")),
-        (None, Some(key)) => Some((&key.place, "cert_file", "client.pem")),
-        _ => None,
-    };
-    if let Some((at, lacks, example)) = lonely {
+    for (name, lacks, example) in [
+        ("cert_file", "key_file", "client.key"),
+        ("key_file", "cert_file", "client.pem"),
+    ] {
+        let (Some(node), None) = (section.node(name), section.node(lacks)) else {
+            continue;
+        };
+        let at = &node.place;
         let missing = Place {
             key: at.key.replace(&at.name, lacks),
             ..at.clone()
@@ -61,16 +62,12 @@ pub(super) fn check(section: &Section, cx: &mut Context) {
 impl Settings {
     /// The certificates and keys, where there are any.
     pub(crate) fn tls(&self) -> Tls {
-        let pair = (self.text("cert_file"), self.secret("key_file"));
+        let text = |key| self.text(key).ok().map(str::to_owned);
+        let key = self.secret("key_file").ok().cloned();
+        let identity = text("cert_file").zip(key);
         Tls {
-            ca: self.text("ca_file").ok().map(str::to_owned),
-            identity: match pair {
-                (Ok(cert), Ok(key)) => Some(Identity {
-                    cert: cert.to_owned(),
-                    key: key.clone(),
-                }),
-                _ => None,
-            },
+            ca: text("ca_file"),
+            identity: identity.map(|(cert, key)| Identity { cert, key }),
         }
     }
 }

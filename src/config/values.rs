@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Number, Value};
-use toml::de::{DeFloat, DeInteger, DeValue};
+use toml::de::{DeInteger, DeValue};
 
 use super::interpolate::Text;
 use super::keys::{Form, Key, SPEC, Spec, TOP, TargetType, ValueKind};
@@ -43,18 +43,16 @@ impl Key {
                 let number = integer(cx, node, low, high, &help)?;
                 Setting::Number(usize::try_from(number).ok()?)
             }
-            ValueKind::Bool => match node.value.as_bool() {
-                Some(value) => Setting::Bool(value),
-                None => {
-                    cx.wrong_type(node, "true or false", &help);
-                    return None;
-                }
-            },
+            ValueKind::Bool => {
+                let value = node.value.as_bool();
+                Setting::Bool(value.or_else(|| cx.wrong_type(node, "true or false", &help))?)
+            }
             ValueKind::MaxRemoval => Setting::MaxRemoval(max_removal(cx, node)?),
             ValueKind::Words(form) => Setting::Texts(words(cx, node, form, &help, false)?),
             ValueKind::Set(form) => Setting::Texts(words(cx, node, form, &help, true)?),
             ValueKind::Headers(_) => Setting::Headers(headers(cx, node, &help)?),
-            ValueKind::Values => Setting::Table(flat_table(cx, node, &help)?),
+            ValueKind::Values => Setting::Json(flat_table(cx, node, &help)?.into()),
+            ValueKind::Json => Setting::Json(json(cx, node, Free::Input)?),
             _ => {
                 let found = cx.text(node, &help)?;
                 self.read_text(cx, text.insert(found))?
@@ -72,9 +70,10 @@ impl Key {
             ValueKind::Filled => Setting::Text(self.filled(cx, text)?.to_owned()),
             ValueKind::Word(form) => Setting::Text(word(cx, text, form, &self.help())?),
             ValueKind::Bind => Setting::Bind(self.bind(cx, text)?),
-            ValueKind::Address => Setting::Address(self.address(cx, text)?),
-            ValueKind::OpaAddress => Setting::Address(self.opa_address(cx, text)?),
-            ValueKind::AdvertisedAddress => Setting::Address(self.advertised_address(cx, text)?),
+            ValueKind::Address | ValueKind::OpaAddress => Setting::Address(self.address(cx, text)?),
+            ValueKind::AdvertisedAddress => {
+                Setting::Address(self.found(cx, text, parse_advertised(&text.value))?)
+            }
             ValueKind::Duration => self.duration(cx, text, duration::parse)?,
             ValueKind::Interval => self.duration(cx, text, duration::parse_or_zero)?,
             ValueKind::Token(_) => self.token(cx, text)?,
@@ -118,17 +117,16 @@ impl Key {
         text: &Text,
         parse: fn(&str) -> Result<Duration, Wrong>,
     ) -> Option<Setting> {
-        let wrong = match parse(&text.value) {
-            Ok(duration) => return Some(Setting::Duration(duration)),
-            Err(wrong) => wrong,
-        };
-        let code = match wrong {
-            Wrong::NoDuration => "invalid-duration",
-            Wrong::OutOfRange | Wrong::OutOfRangeOrZero => "out-of-range",
-        };
-        let message = format!("`{}` {wrong}: {}", self.name, text.quoted());
-        cx.error(code, &text.place, message, self.help());
-        None
+        let parsed = parse(&text.value);
+        if let Err(wrong) = parsed {
+            let code = match wrong {
+                Wrong::NoDuration => "invalid-duration",
+                Wrong::OutOfRange | Wrong::OutOfRangeOrZero => "out-of-range",
+            };
+            let message = format!("`{}` {wrong}: {}", self.name, text.quoted());
+            cx.error(code, &text.place, message, self.help());
+        }
+        parsed.ok().map(Setting::Duration)
     }
 
     /// A secret that a header can carry.
@@ -142,58 +140,35 @@ impl Key {
 
     /// A URL of OPAL, OPA or the target.
     fn address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
-        let address = self.parse_address(cx, text, &text.value)?;
+        let address = self.found(cx, text, Address::parse(&text.value))?;
         if address.authorization().is_some() {
             let what = format!("the password in `{}`", self.name);
             warn_of_inline(cx, text, &what, "${NAME}");
             warn_if_plain(cx, &text.place, &what, &address);
         }
-        Some(address)
-    }
-
-    /// A URL of OPA, without the path of its API.
-    fn opa_address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
-        let address = self.address(cx, text)?;
         let shown = address.to_string();
         let mut paths = ["/v1/data", "/v1"].iter();
-        if let Some(path) = paths.find(|path| shown.ends_with(**path)) {
+        if let ValueKind::OpaAddress = self.kind
+            && let Some(path) = paths.find(|path| shown.ends_with(**path))
+        {
             let message = format!("`{}` ends in `{path}`, which is added to it", self.name);
             cx.warn("api-path", &text.place, message, format!("remove `{path}`"));
         }
         Some(address)
     }
 
-    /// The address at which OPAL reaches us: `host:port`, or a URL.
-    fn advertised_address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
-        let address = if text.value.contains("://") {
-            self.parse_address(cx, text, &text.value)?
-        } else {
-            let authority = text.value.split('/').next().unwrap_or_default();
-            let port = authority.rsplit_once(':').map(|(_, port)| port);
-            if port.is_none_or(|port| port.parse::<u16>().is_err()) {
-                self.refuse_address(cx, text, "it needs a port from 1 to 65535");
-                return None;
-            }
-            self.parse_address(cx, text, &format!("http://{}", text.value))?
-        };
-        if address.authorization().is_some() {
-            self.refuse_address(cx, text, "a callback cannot carry a user name and password");
-            return None;
+    /// The address, or what is wrong with it without the text: it may hold a password.
+    fn found(
+        &self,
+        cx: &mut Context,
+        text: &Text,
+        address: Result<Address, String>,
+    ) -> Option<Address> {
+        if let Err(why) = &address {
+            let message = format!("`{}` is not a valid address: {why}", self.name);
+            cx.error("invalid-address", &text.place, message, self.help());
         }
-        Some(address)
-    }
-
-    fn parse_address(&self, cx: &mut Context, text: &Text, url: &str) -> Option<Address> {
-        let address = Address::parse(url);
-        address
-            .map_err(|why| self.refuse_address(cx, text, &why))
-            .ok()
-    }
-
-    /// Says why without the text: it may hold a password.
-    fn refuse_address(&self, cx: &mut Context, text: &Text, why: &str) {
-        let message = format!("`{}` is not a valid address: {why}", self.name);
-        cx.error("invalid-address", &text.place, message, self.help());
+        address.ok()
     }
 
     /// `host:port`, of which the host may be missing.
@@ -210,6 +185,24 @@ impl Key {
             cx.error("invalid-address", &text.place, message, help);
         }
         bind
+    }
+}
+
+/// The address at which OPAL reaches us: `host:port`, or a URL.
+fn parse_advertised(text: &str) -> Result<Address, String> {
+    let address = if text.contains("://") {
+        Address::parse(text)?
+    } else {
+        let authority = text.split('/').next().unwrap_or_default();
+        let port = authority.rsplit_once(':').map(|(_, port)| port);
+        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+            return Err("it needs a port from 1 to 65535".into());
+        }
+        Address::parse(&format!("http://{text}"))?
+    };
+    match address.authorization() {
+        Some(_) => Err("a callback cannot carry a user name and password".into()),
+        None => Ok(address),
     }
 }
 
@@ -231,10 +224,9 @@ fn parse_bind(text: &str) -> Option<Bind> {
 
 fn integer(cx: &mut Context, node: &Node, low: i64, high: i64, help: &str) -> Option<i64> {
     let Some(integer) = node.value.as_integer() else {
-        cx.wrong_type(node, "an integer", help);
-        return None;
+        return cx.wrong_type(node, "an integer", help);
     };
-    let value = i64::from_str_radix(integer.as_str(), integer.radix()).ok();
+    let value = whole(integer).and_then(|number| number.as_i64());
     let value = value.filter(|value| (low..=high).contains(value));
     if value.is_none() {
         let message = format!("`{}` must be from {low} to {high}", node.place.name);
@@ -244,7 +236,7 @@ fn integer(cx: &mut Context, node: &Node, low: i64, high: i64, help: &str) -> Op
 }
 
 /// A word of a certain form.
-fn word(cx: &mut Context, text: &Text, form: &Form, help: &str) -> Option<String> {
+pub(super) fn word(cx: &mut Context, text: &Text, form: &Form, help: &str) -> Option<String> {
     if (form.is_met)(&text.value) {
         return Some(text.value.clone());
     }
@@ -263,8 +255,7 @@ fn words(
     is_set: bool,
 ) -> Option<Vec<String>> {
     if !node.value.is_array() {
-        cx.wrong_type(node, "a list", help);
-        return None;
+        return cx.wrong_type(node, "a list", help);
     }
     let name = &node.place.name;
     let elements = node.elements();
@@ -283,14 +274,9 @@ fn words(
             .position(|other| word.is_some() && other == word);
         if let Some(first) = first {
             let message = format!("duplicate value in `{name}`");
-            let (place, first) = (&elements[at].place, &elements[first].place);
-            cx.duplicate(
-                "duplicate-key",
-                place,
-                first,
-                message,
-                "remove one of the two",
-            );
+            let (place, first) = (&elements[at].place, &elements[first].place.span);
+            let help = "remove one of the two";
+            cx.error("duplicate-key", place, message, help).first = Some(first.clone());
         }
     }
     words.into_iter().collect()
@@ -348,13 +334,8 @@ fn check_header_name(cx: &mut Context, key: &Place, seen: &[Place]) -> bool {
         cx.error("reserved-header", key, message, "remove it");
     } else if let Some(first) = seen.iter().find(|seen| is_same(&seen.name)) {
         let message = format!("duplicate header {quoted}: header names are case-insensitive");
-        cx.duplicate(
-            "duplicate-header",
-            key,
-            first,
-            message,
-            "remove one of the two",
-        );
+        let help = "remove one of the two";
+        cx.error("duplicate-header", key, message, help).first = Some(first.span.clone());
     } else {
         return true;
     }
@@ -370,12 +351,8 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
         return usize::try_from(users).ok().map(MaxRemoval::Users);
     }
     if !node.value.is_str() {
-        cx.wrong_type(
-            node,
-            "a share of users, a number of them, or `\"off\"`",
-            HELP,
-        );
-        return None;
+        let expected = "a share of users, a number of them, or `\"off\"`";
+        return cx.wrong_type(node, expected, HELP);
     }
     let text = cx.text(node, HELP)?;
     if text.value == "off" {
@@ -389,6 +366,13 @@ fn max_removal(cx: &mut Context, node: &Node) -> Option<MaxRemoval> {
         cx.error("invalid-share", &text.place, message, HELP);
     }
     percent.map(MaxRemoval::Percent)
+}
+
+/// Where a value of any form is: in a toggle's `spec`, or in the `input` of its rule.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Free {
+    Spec,
+    Input,
 }
 
 /// Reads a toggle's `spec` as its target has it.
@@ -416,7 +400,7 @@ pub(super) fn spec(
             cx.error("reserved-key", &key, message, help);
         }
     }
-    object(cx, &section)
+    object(cx, &section, Free::Spec)
 }
 
 /// A table of strings, numbers and booleans.
@@ -430,23 +414,25 @@ fn flat_table(cx: &mut Context, node: &Node, help: &str) -> Option<Map<String, V
             cx.error("wrong-type", &member.place, message, help);
         }
     }
-    object(cx, &table)
+    object(cx, &table, Free::Spec)
 }
 
 /// A table as JSON, its strings interpolated; none if something in it was reported.
 ///
 /// The TOML parser bounds how deep tables go, so this may follow them down.
-pub(super) fn object(cx: &mut Context, table: &Section) -> Option<Map<String, Value>> {
+pub(super) fn object(cx: &mut Context, table: &Section, free: Free) -> Option<Map<String, Value>> {
     let members = table.members();
     let members = members.iter().map(|(key, node)| {
-        warn_of_stray(cx, key, "a `spec`");
-        Some((key.name.clone(), json(cx, node)?))
+        if free == Free::Spec {
+            warn_of_stray(cx, key, "a `spec`");
+        }
+        Some((key.name.clone(), json(cx, node, free)?))
     });
     // Every member is looked at before the first that is wrong ends it.
     members.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn json(cx: &mut Context, node: &Node) -> Option<Value> {
+fn json(cx: &mut Context, node: &Node, free: Free) -> Option<Value> {
     let number = match node.value {
         DeValue::String(_) => {
             let text = cx.text(node, "write a string")?;
@@ -459,28 +445,29 @@ fn json(cx: &mut Context, node: &Node) -> Option<Value> {
             return Some(Value::String(text.value));
         }
         DeValue::Boolean(boolean) => return Some(Value::Bool(*boolean)),
-        DeValue::Datetime(date) => return Some(Value::String(date.to_string())),
+        DeValue::Datetime(date) if free == Free::Spec => {
+            return Some(Value::String(date.to_string()));
+        }
+        DeValue::Datetime(_) => None,
         DeValue::Array(_) => {
             let elements = node.elements();
-            let values: Vec<_> = elements.iter().map(|node| json(cx, node)).collect();
+            let values: Vec<_> = elements.iter().map(|node| json(cx, node, free)).collect();
             return values.into_iter().collect::<Option<_>>().map(Value::Array);
         }
         DeValue::Table(entries) => {
             let table = Section::new(entries, node.place.clone());
-            return object(cx, &table).map(Value::Object);
+            return object(cx, &table, free).map(Value::Object);
         }
         DeValue::Integer(integer) => whole(integer),
         // None for `nan`, `inf`, and what is too large to be anything else.
-        DeValue::Float(float) => real(float),
+        DeValue::Float(float) => float.as_str().parse().ok().and_then(Number::from_f64),
     };
     if number.is_none() {
-        let message = "this number cannot be represented in JSON";
-        cx.error(
-            "not-json",
-            &node.place,
-            message,
-            "write it as a string, in quotes",
-        );
+        let is_date = node.value.is_datetime();
+        let what = if is_date { "date" } else { "number" };
+        let message = format!("this {what} cannot be represented in JSON");
+        let help = "write it as a string, in quotes";
+        cx.error("not-json", &node.place, message, help);
     }
     number.map(Value::Number)
 }
@@ -490,10 +477,6 @@ fn whole(integer: &DeInteger) -> Option<Number> {
     let signed = i64::from_str_radix(digits, radix).map(Number::from);
     let number = signed.or_else(|_| u64::from_str_radix(digits, radix).map(Number::from));
     number.ok()
-}
-
-fn real(float: &DeFloat) -> Option<Number> {
-    float.as_str().parse().ok().and_then(Number::from_f64)
 }
 
 /// Warns of a setting of the file's top that was written below a table which can have any keys. A single

@@ -12,6 +12,7 @@ fn rule(name: &str) -> Rule {
         source: 0,
         package: package.to_owned(),
         rule: rule.to_owned(),
+        input: None,
     }
 }
 

@@ -1,11 +1,11 @@
-//! Passes: a source is queried for the users of all its toggles, when its OPA is ready.
+//! Passes: all rules of a source are queried, when its OPA is ready.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Evidence, Job, Load, Operation, SourceId, ToggleId};
+use crate::job::{Evidence, Job, Load, Operation, RuleId, SourceId, ToggleId};
 
 use super::loading::{Loading, Verdict};
 use super::task::{Slots, State, Task};
@@ -37,8 +37,8 @@ pub(super) struct Passes {
     pub(super) settling: Option<Pass>,
     /// How many have begun.
     pub(super) count: u64,
-    pub(super) queries: VecDeque<ToggleId>,
-    pub(super) slots: Slots,
+    pub(super) queries: VecDeque<RuleId>,
+    pub(super) slots: Slots<RuleId>,
 }
 
 pub(super) struct Pass {
@@ -46,7 +46,7 @@ pub(super) struct Pass {
     pub(super) cause: Cause,
     started: Instant,
     toggles: usize,
-    /// Queries without a response.
+    /// Toggles whose query has no response.
     pending: usize,
     /// How long the queries took, once all have ended.
     took: Option<Duration>,
@@ -75,10 +75,10 @@ impl Passes {
         self.is_logged = old.is_logged;
     }
 
-    /// The slots, if the next query only waits for one.
-    pub(super) fn waiting_for_slot(&self) -> Option<&Slots> {
+    /// When the next query gets a slot without the end of a request, if that is all it waits for.
+    pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
         let waits = !self.queries.is_empty() && (!self.asks_if_ready || self.ready_until.is_some());
-        waits.then_some(&self.slots)
+        self.slots.next_free(now).filter(|_| waits)
     }
 
     /// A pass that has not been reported yet.
@@ -121,9 +121,11 @@ impl Engine {
     fn begin_pass(&mut self, id: SourceId, now: Moment) {
         self.end_pass(id, now);
         self.timers.cancel(Timer::Patience(id));
-        let toggles = self.toggles_of(id);
+        let rules = self.sources[id].rules.clone();
+        let counts = rules.iter().map(|rule| self.rules[*rule].toggles.len());
+        let toggles = counts.sum();
         let passes = &mut self.sources[id].passes;
-        let Some(cause) = passes.waiting.take().filter(|_| !toggles.is_empty()) else {
+        let Some(cause) = passes.waiting.take().filter(|_| toggles > 0) else {
             return;
         };
         passes.count += 1;
@@ -136,8 +138,8 @@ impl Engine {
             number: passes.count,
             cause,
             started: now.at,
-            toggles: toggles.len(),
-            pending: toggles.len(),
+            toggles,
+            pending: toggles,
             took: None,
             settling: 0,
             changed: 0,
@@ -145,9 +147,9 @@ impl Engine {
             lost: 0,
         });
         let count = passes.count;
-        for toggle in toggles {
-            self.toggles[toggle].pass = Some(count);
-            self.ask_for_query(toggle);
+        for rule in rules {
+            self.rules[rule].pass = Some(count);
+            self.ask_for_query(rule);
         }
     }
 
@@ -163,7 +165,7 @@ impl Engine {
         }
         pass.took = Some(now.at - pass.started);
         let before = passes.settling.replace(pass);
-        self.touched.insert(Subject::Source(id));
+        self.touch(Subject::Source(id));
         if let Some(before) = before {
             self.report_pass(id, before);
         }
@@ -189,10 +191,12 @@ impl Engine {
         self.notify(Subject::Source(id), news);
     }
 
+    /// The query of a rule that so many toggles follow has ended.
     pub(super) fn count_answer(
         &mut self,
         id: SourceId,
         number: u64,
+        toggles: usize,
         failure: Option<&Failure>,
         now: Moment,
     ) {
@@ -202,9 +206,11 @@ impl Engine {
         if pass.took.is_some() {
             return;
         }
-        pass.pending -= 1;
-        pass.failed += usize::from(failure.is_some());
-        pass.lost += usize::from(failure.is_some_and(Failure::is_unreachable));
+        pass.pending -= toggles;
+        pass.failed += failure.map_or(0, |_| toggles);
+        pass.lost += failure
+            .filter(|failure| failure.is_unreachable())
+            .map_or(0, |_| toggles);
         if pass.pending == 0 {
             self.end_pass(id, now);
             self.try_pass(id, now);
@@ -213,7 +219,7 @@ impl Engine {
 
     /// The report of the pass waits for the outcome of a toggle.
     pub(super) fn waits_for_target(&mut self, toggle: ToggleId, number: u64) {
-        let source = self.config.toggles[toggle].users_policy.source;
+        let source = self.source_of(toggle);
         self.settled(toggle);
         if let Some(pass) = self.sources[source].passes.pass(number) {
             pass.settling += 1;
@@ -223,7 +229,7 @@ impl Engine {
 
     /// A toggle has come to rest at the target.
     pub(super) fn settled(&mut self, toggle: ToggleId) {
-        let source = self.config.toggles[toggle].users_policy.source;
+        let source = self.source_of(toggle);
         let Some(number) = self.toggles[toggle].settles.take() else {
             return;
         };
@@ -248,22 +254,16 @@ impl Engine {
             if !passes.is_ready(now) || !passes.slots.is_free(now) {
                 continue;
             }
-            let Some(toggle) = passes.queries.pop_front() else {
+            let Some(id) = passes.queries.pop_front() else {
                 continue;
             };
-            self.toggles[toggle].asking = asking;
-            let query = &mut self.toggles[toggle].query;
-            passes.slots.take(toggle, now, query.hung());
-            query.state = State::Running;
-            return Some(Job::Query(toggle, Arc::clone(origin)));
+            let rule = &mut self.rules[id];
+            rule.asking = asking;
+            passes.slots.take(id, now, rule.query.hung());
+            rule.query.state = State::Running;
+            return Some(Job::Query(id, Arc::clone(origin)));
         }
         None
-    }
-
-    pub(super) fn toggles_of(&self, id: SourceId) -> Vec<ToggleId> {
-        let toggles = self.config.toggles.iter().enumerate();
-        let ours = toggles.filter(|(_, toggle)| toggle.users_policy.source == id);
-        ours.map(|(toggle, _)| toggle).collect()
     }
 }
 
@@ -378,7 +378,7 @@ impl Engine {
         let passes = &mut self.sources[id].passes;
         if passes.loading.demand_proof(now.at) {
             passes.held_since = Some(now.at);
-            self.touched.insert(Subject::Source(id));
+            self.touch(Subject::Source(id));
             self.notify(Subject::Source(id), News::Doubtful);
             self.ask_to_load(id, REPORT, now);
             self.ask_for_pass(id, Cause::Ready, now);
@@ -458,7 +458,7 @@ impl Engine {
 
     /// OPA is not ready, and is asked again soon. In a single pass, or after a long time, that is a failure.
     fn hold(&mut self, id: SourceId, now: Moment) {
-        self.touched.insert(Subject::Source(id));
+        self.touch(Subject::Source(id));
         self.skip_in_resync(id, now.at);
         if self.sources[id].passes.held_since.is_none() {
             self.notify(Subject::Source(id), News::NotReady);
@@ -466,16 +466,16 @@ impl Engine {
         let held = now.at - *self.sources[id].passes.held_since.get_or_insert(now.at);
         if held >= LONG_HOLD || self.until().is_some() {
             let source = &self.sources[id];
-            let failure = match source.terms.loads {
-                false => Failure::bundles_missing(),
-                true if source.passes.loading.wants_load() => {
+            let loads = source.terms.loads;
+            let failure = match loads && source.passes.loading.wants_load() {
+                true => {
                     let words = "OPA was restarted, or may have been, and OPAL has not reported yet that \
                                  it has loaded all policy and data into it again: nothing is applied; OPAL \
                                  reports only with OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True; to go on \
                                  without, set wait_until_ready = false on the source";
                     Failure::new(Kind::NotReady, words)
                 }
-                true => Failure::not_ready(),
+                false => Failure::not_ready(loads),
             };
             self.failed(Key::Ready(id), Operation::Ready, failure, now);
         }

@@ -1,36 +1,28 @@
 //! A reload: the engine of a new configuration takes over the state that is still valid.
 //!
 //! The old engine ends its requests, and leaves the sources that are gone. The new one waits for the old
-//! one's requests at the target, so that a toggle never has two in flight.
+//! one's edits at the targets, so that a toggle is never edited by two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::config::Config;
-use crate::job::{SourceId, Terms, ToggleId};
+use crate::config::{Config, Rule, successors};
+use crate::job::{Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
-use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer};
 
 impl Engine {
     /// An engine for another configuration, which has not started. It takes over the state of objects whose
     /// configuration is the same.
-    pub(crate) fn succeed(
-        &self,
-        config: Arc<Config>,
-        mode: Mode,
-        terms: Terms,
-        now: Instant,
-    ) -> Engine {
+    pub(crate) fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
-        next.inherit_timer(self, Timer::Resync, Timer::Resync);
-        if self.has_same_target(&next) {
-            next.paused = self.paused.clone();
-            next.inherit_timer(self, Timer::Target, Timer::Target);
-            next.slots.inherit(&self.slots);
+        let successors = successors(&self.config.targets, &next.config.targets);
+        for (old, id) in successors.iter().enumerate() {
+            if let Some(id) = id {
+                next.inherit_target(*id, self, old);
+            }
         }
         for id in 0..next.sources.len() {
             let source = &next.config.sources[id];
@@ -47,35 +39,64 @@ impl Engine {
                 passes.loading.moved();
             }
         }
-        for (id, old_id) in next.in_common_with(self) {
-            next.inherit_toggle(id, self, old_id);
+        let now = Arc::clone(&next.config);
+        let rules = now.rules.iter().enumerate();
+        let rules: HashMap<&Rule, RuleId> = rules.map(|(id, rule)| (rule, id)).collect();
+        for (old, rule) in self.config.rules.iter().enumerate() {
+            let source = &self.config.sources[rule.source];
+            let source = now.sources.iter().position(|it| it == source);
+            let rule = source.map(|source| Rule {
+                source,
+                ..rule.clone()
+            });
+            if let Some(id) = rule.and_then(|rule| rules.get(&rule)) {
+                next.inherit_rule(*id, self, old);
+            }
         }
-        next.wait_for(self, now);
+        let toggles = now.toggles.iter().enumerate();
+        let toggles: HashMap<_, ToggleId> = toggles
+            .map(|(id, toggle)| ((toggle.target, &toggle.key), id))
+            .collect();
+        for (old, toggle) in self.config.toggles.iter().enumerate() {
+            let place = successors[toggle.target].map(|target| (target, &toggle.key));
+            if let Some(id) = place.and_then(|place| toggles.get(&place)) {
+                next.inherit_toggle(*id, self, old);
+            }
+        }
+        next.wait_for(self);
         next
     }
 
-    /// Waits for the requests that any older engine has in flight at the target.
-    pub(crate) fn wait_for(&mut self, old: &Engine, now: Instant) {
-        for (id, old_id) in self.in_common_with(old) {
-            let known = &old.toggles[old_id];
-            if known.apply.is_running() && !self.toggles[id].waits_for_old {
-                self.toggles[id].wait_for_old(known);
-                if self.has_same_target(old) && old.slots.holds(old_id) {
-                    self.slots.take(id, now, known.apply.hung());
-                }
+    /// Waits for the edits that an older engine has in flight.
+    pub(crate) fn wait_for(&mut self, old: &Engine) {
+        let edited = old.edited();
+        for id in 0..self.toggles.len() {
+            if let Some(known) = edited.get(&self.config.place_of(id)) {
+                let readable = self.is_readable(id);
+                self.toggles[id].wait_for(&old.toggles[*known], readable);
             }
         }
     }
 
-    /// The toggles that both engines have, by their ids here and there.
-    fn in_common_with(&self, other: &Engine) -> Vec<(ToggleId, ToggleId)> {
-        let others = other.config.toggles.iter().enumerate();
-        let others: BTreeMap<&str, ToggleId> = others
-            .map(|(id, toggle)| (toggle.key.as_str(), id))
-            .collect();
-        let toggles = self.config.toggles.iter().enumerate();
-        let common = toggles.map(|(id, toggle)| Some((id, *others.get(toggle.key.as_str())?)));
-        common.flatten().collect()
+    /// Goes on with the toggles that no older engine edits any longer.
+    pub(crate) fn go_on<'e>(&mut self, older: impl Iterator<Item = &'e Engine>, now: Moment) {
+        let edited: BTreeSet<_> = older.flat_map(|old| old.edited().into_keys()).collect();
+        for id in 0..self.toggles.len() {
+            let is_busy = self.toggles[id].is_busy;
+            if is_busy && !edited.contains(&self.config.place_of(id)) {
+                self.toggles[id].is_busy = false;
+                self.decide_again(id, now);
+            }
+        }
+    }
+
+    /// The toggles that are being edited, by their places.
+    fn edited(&self) -> BTreeMap<(String, &str), ToggleId> {
+        let edited = self.toggles.iter().enumerate();
+        let edited = edited.filter(|(_, toggle)| toggle.is_being_edited());
+        edited
+            .map(|(id, _)| (self.config.place_of(id), id))
+            .collect()
     }
 
     /// Leaves the sources for which the next configuration has no registration with the same key, which
@@ -89,17 +110,27 @@ impl Engine {
         self.stop();
     }
 
-    pub(super) fn ended(&mut self, id: ToggleId, now: Moment) {
-        let toggle = &mut self.toggles[id];
-        if std::mem::take(&mut toggle.waits_for_old) {
-            toggle.apply.state = State::Idle;
-            self.slots.release(id);
-            self.decide_again(id, now);
+    /// Whether nothing but its id has changed.
+    fn is_same_target(&self, id: TargetId, other: &Engine, other_id: TargetId) -> bool {
+        let (target, known) = (&self.config.targets[id], &other.config.targets[other_id]);
+        target.kind == known.kind && target.settings == known.settings
+    }
+
+    fn inherit_target(&mut self, id: TargetId, old: &Engine, old_id: TargetId) {
+        self.inherit_timer(old, Timer::Resync(id), Timer::Resync(old_id));
+        if self.is_same_target(id, old, old_id) {
+            let known = &old.targets[old_id];
+            self.targets[id].paused = known.paused.clone();
+            self.targets[id].slots.inherit(&known.slots);
+            self.inherit_timer(old, Timer::Pause(id), Timer::Pause(old_id));
         }
     }
 
-    fn has_same_target(&self, other: &Engine) -> bool {
-        self.config.target == other.config.target
+    fn inherit_rule(&mut self, id: RuleId, old: &Engine, old_id: RuleId) {
+        let known = &old.rules[old_id];
+        self.rules[id].query = known.query.inherit_hurried();
+        self.rules[id].answer = known.answer.clone();
+        self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
     }
 
     fn inherit_source(&mut self, id: SourceId, old: &Engine, old_id: SourceId) {
@@ -132,43 +163,39 @@ impl Engine {
     }
 
     fn inherit_toggle(&mut self, id: ToggleId, old: &Engine, old_id: ToggleId) {
-        let (known, readable) = (&old.toggles[old_id], self.terms.readable);
-        let same_target = self.has_same_target(old);
-        // Whatever the requests contain.
-        let same_place = self.config.target.place() == old.config.target.place();
-        let same_spec = self.config.toggles[id].spec == old.config.toggles[old_id].spec;
-        let rule = &self.config.toggles[id].users_policy;
-        let old_rule = &old.config.toggles[old_id].users_policy;
-        let same_policy = (&rule.package, &rule.rule) == (&old_rule.package, &old_rule.rule)
-            && self.config.sources[rule.source] == old.config.sources[old_rule.source];
-        let toggle = &mut self.toggles[id];
+        let known = &old.toggles[old_id];
+        let (config, old_config) = (&self.config.toggles[id], &old.config.toggles[old_id]);
+        let same_target = self.is_same_target(config.target, old, old_config.target);
+        let terms = &self.targets[config.target].terms;
+        let is_known = config.spec == old_config.spec && !terms.reads_first;
+        let kind = self.config.targets[config.target].kind;
+        let same_place = (kind.is_same_toggle)(&config.spec, &old_config.spec);
         // Until the rule is queried.
-        toggle.news = u64::from(known.behind.is_some());
+        let rule = &mut self.rules[config.rule];
+        rule.news = rule.news.max(u64::from(known.behind.is_some()));
+        let toggle = &mut self.toggles[id];
         toggle.behind = known.behind;
         toggle.is_late = known.is_late;
-        if same_policy {
-            toggle.query = known.query.inherit_hurried();
-            toggle.answer = known.answer.clone();
-        }
         if same_target {
-            toggle.apply = known.apply.inherit_hurried();
-            toggle.exists = known.exists;
-            toggle.observed = known.observed.clone();
-            toggle.due = known.due;
-            toggle.last_success = known.last_success;
-            toggle.fresh = known.fresh;
-            if !same_spec {
-                toggle.observed.forget(readable);
-            }
-        }
-        if same_place {
-            toggle.history = known.history.clone();
-            toggle.unsure = known.unsure;
-            self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
+            toggle.inherit(known, is_known, terms.readable);
         }
         self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
-        self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
-        self.inherit_wait(old, Key::Apply(id), Key::Apply(old_id));
+        self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
+        for part in [Part::Whole, Part::Metadata] {
+            self.inherit_wait(old, Key::Apply(id, part), Key::Apply(old_id, part));
+        }
+        for number in 0..self.toggles[id].environments.len() {
+            let environment = &mut self.toggles[id].environments[number];
+            let Some(old_number) = known.named(&environment.name) else {
+                continue;
+            };
+            if same_place {
+                environment.history = known.environments[old_number].history.clone();
+                environment.unsure = known.environments[old_number].unsure;
+            }
+            let parts = [number, old_number].map(Part::Environment);
+            self.inherit_wait(old, Key::Apply(id, parts[0]), Key::Apply(old_id, parts[1]));
+        }
     }
 
     /// The wait of a task, unless it starts over.

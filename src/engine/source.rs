@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Job, Operation, Origin, SourceId, SourceTerms, Writes};
+use crate::job::{Job, Operation, Origin, RuleId, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
@@ -20,6 +20,7 @@ const COUNT: Duration = Duration::from_secs(5);
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) terms: SourceTerms,
+    pub(super) rules: Vec<RuleId>,
     /// Where OPA is, or what the file contained when it was last read.
     pub(super) origin: Option<Arc<Origin>>,
     pub(super) discover: Task,
@@ -52,7 +53,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize) -> Source {
+    pub(super) fn new(terms: SourceTerms, mode: Mode, slots: usize, rules: Vec<RuleId>) -> Source {
         Source {
             origin: terms.origin.clone().map(Arc::new),
             registers: terms.registration.is_some() && mode == Mode::Serve,
@@ -67,6 +68,7 @@ impl Source {
                 Mode::Once { .. } => None,
             },
             terms,
+            rules,
             ..Source::default()
         }
     }
@@ -154,7 +156,7 @@ impl Engine {
                 Some(origin) => Job::Count(source, Arc::clone(origin)),
                 None => return,
             },
-            Key::Ready(_) | Key::Query(_) | Key::Apply(_) => return,
+            Key::Ready(_) | Key::Query(_) | Key::Apply(..) => return,
         };
         self.timers.cancel(Timer::Task(key));
         let task = self.task(key);
@@ -210,9 +212,11 @@ impl Engine {
     fn forget_origin(&mut self, id: SourceId, now: Moment) {
         self.sources[id].origin = None;
         self.outdate_answers(id);
+        for rule in self.sources[id].rules.clone() {
+            self.rules[rule].desired = None;
+            self.touch(Subject::Rule(rule));
+        }
         for toggle in self.toggles_of(id) {
-            self.toggles[toggle].desired = None;
-            self.touched.insert(Subject::Toggle(toggle));
             // What is queued is not sent.
             self.decide_again(toggle, now);
         }
@@ -349,7 +353,7 @@ impl Engine {
         let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
         source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
         self.forget_origin(id, now);
-        self.touched.insert(Subject::Source(id));
+        self.touch(Subject::Source(id));
         self.failed_for_good(id, operation, failure);
     }
 
@@ -376,13 +380,13 @@ impl Engine {
 
     /// OPA has moved, or the file has changed: responses of the previous one do not count.
     pub(super) fn outdate_answers(&mut self, id: SourceId) {
-        for toggle in self.toggles_of(id) {
-            let query = &mut self.toggles[toggle].query;
+        for rule in &self.sources[id].rules {
+            let query = &mut self.rules[*rule].query;
             query.outdate();
             // A wait that the previous one asked for does not apply.
             if query.is_waiting() {
                 query.state = State::Idle;
-                self.timers.cancel(Timer::Task(Key::Query(toggle)));
+                self.timers.cancel(Timer::Task(Key::Query(*rule)));
             }
         }
         let passes = &mut self.sources[id].passes;

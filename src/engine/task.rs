@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Failure, Kind};
-use crate::job::{Operation, SourceId, ToggleId};
+use crate::job::{Operation, Part, RuleId, SourceId, TargetId, ToggleId};
 use crate::schedule::Backoff;
 
 use super::{Engine, News, Subject};
@@ -40,6 +40,11 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
+    /// Without the remote's own words.
+    pub(crate) fn reason(&self) -> String {
+        format!("{}: {}", self.operation.word(), self.failure.reason())
+    }
+
     pub(super) fn first(operation: Operation, failure: Failure) -> Trouble {
         Trouble {
             operation,
@@ -130,8 +135,8 @@ pub(super) enum Key {
     Count(SourceId),
     Load(SourceId),
     Ready(SourceId),
-    Query(ToggleId),
-    Apply(ToggleId),
+    Query(RuleId),
+    Apply(ToggleId, Part),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,15 +145,17 @@ pub(super) enum Timer {
     /// A pass waits that may not wait for the running one any longer.
     Patience(SourceId),
     Poll(SourceId),
+    /// A part of a toggle waits for another one, which now counts as hanging.
+    Overtake(ToggleId),
     /// A toggle whose update was lost is due for another read.
     Confirm(ToggleId),
     /// A change of a toggle should have arrived.
     Late(ToggleId),
-    Resync,
+    Resync(TargetId),
     /// The resync should have ended.
-    Overdue,
+    Overdue(TargetId),
     /// The target's pause is over.
-    Target,
+    Pause(TargetId),
 }
 
 impl Engine {
@@ -160,14 +167,14 @@ impl Engine {
             Key::Count(source) => &mut self.sources[source].count,
             Key::Load(source) => &mut self.sources[source].load,
             Key::Ready(source) => &mut self.sources[source].passes.ready,
-            Key::Query(toggle) => &mut self.toggles[toggle].query,
-            Key::Apply(toggle) => &mut self.toggles[toggle].apply,
+            Key::Query(rule) => &mut self.rules[rule].query,
+            Key::Apply(toggle, part) => &mut self.toggles[toggle].work(part).task,
         }
     }
 
     pub(super) fn succeeded(&mut self, key: Key) {
         self.timers.cancel(Timer::Task(key));
-        self.touched.insert(subject(key));
+        self.touch(subject(key));
         let task = self.task(key);
         task.state = State::Idle;
         task.backoff.reset();
@@ -189,9 +196,10 @@ impl Engine {
             true => Some(now.at),
             false => self.until(),
         };
+        let is_lasting = failure.is_lasting() && !self.may_be_too_new(key, &failure);
         let task = self.task(key);
         let wait = task.backoff.fail(failure.pause, now.chance);
-        let is_hopeless = until.is_some_and(|until| failure.is_lasting() || now.at + wait > until);
+        let is_hopeless = until.is_some_and(|until| is_lasting || now.at + wait > until);
         task.state = match is_hopeless {
             true => State::GivenUp,
             false => State::Waiting {
@@ -212,7 +220,7 @@ impl Engine {
             self.timers.set(Timer::Task(key), now.at + wait);
             self.notify(subject(key), News::Retry { operation, wait });
         }
-        self.touched.insert(subject(key));
+        self.touch(subject(key));
         if count.is_power_of_two() {
             let news = News::Failing {
                 operation,
@@ -223,11 +231,23 @@ impl Engine {
             self.notify(subject(key), news);
         }
     }
+
+    /// Whether the target may not yet know the toggle that this run has created there.
+    fn may_be_too_new(&self, key: Key, failure: &Failure) -> bool {
+        match key {
+            Key::Apply(toggle, Part::Environment(_) | Part::Metadata) => {
+                self.toggles[toggle].created && failure.is_status(404)
+            }
+            _ => false,
+        }
+    }
 }
 
-fn subject(key: Key) -> Subject {
+pub(super) fn subject(key: Key) -> Subject {
     match key {
-        Key::Query(toggle) | Key::Apply(toggle) => Subject::Toggle(toggle),
+        Key::Query(rule) => Subject::Rule(rule),
+        Key::Apply(toggle, Part::Environment(number)) => Subject::Environment(toggle, number),
+        Key::Apply(toggle, Part::Whole | Part::Metadata) => Subject::Toggle(toggle),
         Key::Discover(source) | Key::Register(source) | Key::Watch(source) => {
             Subject::Source(source)
         }
@@ -242,24 +262,25 @@ pub(crate) const PROMPT: Duration = Duration::from_secs(1);
 /// threads.
 pub(crate) const HANGING: usize = 64;
 
-/// The slots for requests to one source or to the target.
+/// The slots for requests to a source or target, by what the requests are about.
 #[derive(Debug, Default)]
-pub(super) struct Slots {
+pub(super) struct Slots<K> {
     limit: usize,
     /// Requests that hang keep their slots, because the peer counts them.
     strict: bool,
     /// Until when there is only one slot.
     narrow_until: Option<Instant>,
     /// Requests in flight, and when each gives up its slot.
-    taken: Vec<(ToggleId, Instant)>,
+    taken: Vec<(K, Instant)>,
 }
 
-impl Slots {
-    pub(super) fn new(limit: usize, strict: bool) -> Slots {
+impl<K: PartialEq> Slots<K> {
+    pub(super) fn new(limit: usize, strict: bool) -> Slots<K> {
         Slots {
             limit,
             strict,
-            ..Slots::default()
+            narrow_until: None,
+            taken: Vec::new(),
         }
     }
 
@@ -267,12 +288,8 @@ impl Slots {
         self.narrow_until = self.narrow_until.max(Some(until).filter(|_| self.strict));
     }
 
-    pub(super) fn inherit(&mut self, old: &Slots) {
+    pub(super) fn inherit(&mut self, old: &Slots<K>) {
         self.narrow_until = old.narrow_until.filter(|_| self.strict);
-    }
-
-    pub(super) fn holds(&self, toggle: ToggleId) -> bool {
-        self.taken.iter().any(|(taken, _)| *taken == toggle)
     }
 
     pub(super) fn is_free(&self, now: Instant) -> bool {
@@ -292,13 +309,13 @@ impl Slots {
     }
 
     /// What hung the last time takes no slot, because it probably hangs again.
-    pub(super) fn take(&mut self, toggle: ToggleId, now: Instant, hung: bool) {
+    pub(super) fn take(&mut self, key: K, now: Instant, hung: bool) {
         let until = if hung { now } else { now + PROMPT };
-        self.taken.push((toggle, until));
+        self.taken.push((key, until));
     }
 
-    pub(super) fn release(&mut self, toggle: ToggleId) {
-        self.taken.retain(|(other, _)| *other != toggle);
+    pub(super) fn release(&mut self, key: &K) {
+        self.taken.retain(|(other, _)| other != key);
     }
 
     fn has_room(&self) -> bool {

@@ -9,6 +9,7 @@ mod loading;
 mod files;
 mod model;
 mod moving;
+mod parts;
 mod passes;
 mod single_pass;
 mod slots;
@@ -19,13 +20,14 @@ mod reload;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Engine, Event, Mode, Moment, News, State};
+use super::{Engine, Event, Mode, Moment, News, State, Trouble};
 use crate::address::Address;
 use crate::config::tests::configured;
 use crate::config::{Config, Setting};
 use crate::error::{Failure, Kind};
 use crate::job::{
-    Access, Applied, Done, Edit, Evidence, Job, Origin, TargetTerms, Terms, ToggleId, What,
+    Access, Applied, Done, Edit, Evidence, Job, Origin, Part, TargetTerms, Terms, ToggleId,
+    ToggleTerms, What,
 };
 use crate::metrics::Metrics;
 use crate::plan::{Observed, Present};
@@ -80,20 +82,17 @@ fn config(sources: Vec<String>, toggles: &[usize]) -> Config {
     configured(&text)
 }
 
-/// A header of the target that is not there otherwise.
-fn with_header(config: &mut Config, name: &str, value: &str) {
-    let headers = vec![(name.to_owned(), Secret::new(value))];
-    let settings = &mut config.target.settings;
-    settings.set("extra_headers", Setting::Headers(headers));
-}
-
 /// These terms of the target, and the sources' own.
 fn with_sources(config: &Config, target: TargetTerms) -> Terms {
+    with_targets(config, vec![target])
+}
+
+fn with_targets(config: &Config, targets: Vec<TargetTerms>) -> Terms {
     let metrics = Metrics::new(SystemTime::UNIX_EPOCH).unwrap();
     let open = |it| source::open(it, config, &Secret::new("token"), &metrics).unwrap();
     Terms {
         sources: config.sources.iter().map(|it| open(it).terms()).collect(),
-        target,
+        targets,
     }
 }
 
@@ -139,31 +138,56 @@ fn new_toggle(readable: bool) -> Applied {
     Applied::Created(Present::plain(true, readable.then(Arc::default)))
 }
 
-/// What came of an update, or of a description.
+/// What came of an update.
 fn applied(id: ToggleId, result: Result<(), Failure>) -> Done {
-    created(id, result.map(|()| Applied::Done))
+    edited(id, Part::Environment(0), result.map(|()| Applied::Done))
+}
+
+fn described(id: ToggleId, result: Result<(), Failure>) -> Done {
+    edited(id, Part::Metadata, result.map(|()| Applied::Done))
 }
 
 fn created(id: ToggleId, result: Result<Applied, Failure>) -> Done {
-    Done::Apply(vec![(id, result)])
+    edited(id, Part::Whole, result)
+}
+
+fn edited(id: ToggleId, part: Part, result: Result<Applied, Failure>) -> Done {
+    Done::Apply(0, vec![(id, part, result)])
 }
 
 fn read(id: ToggleId, result: Result<Observed, Failure>) -> Done {
-    Done::Read(vec![(id, result)])
+    Done::Read(0, vec![(id, result)])
+}
+
+/// A target that takes one request at a time for each toggle, and whose toggles have these batches.
+fn target_terms(readable: bool, batches: &[Option<usize>]) -> TargetTerms {
+    let toggles = batches.iter().enumerate();
+    let toggles = toggles.map(|(id, batch)| (id, ToggleTerms::plain(*batch)));
+    TargetTerms {
+        readable,
+        at_once: None,
+        reads_first: false,
+        applies_together: false,
+        toggles: toggles.collect(),
+    }
 }
 
 fn short_edit(Edit { toggle, what }: &Edit) -> String {
     match what {
         What::Create => format!("create {toggle}"),
         What::Describe => format!("describe {toggle}"),
-        What::Update(users) => {
+        What::Update(environment, users) => {
             let keys: Vec<&str> = users.iter().collect();
-            format!("update {toggle} {}", keys.join(" "))
+            let keys = keys.join(" ");
+            match environment {
+                0 => format!("update {toggle} {keys}"),
+                other => format!("update {toggle}/{other} {keys}"),
+            }
         }
     }
 }
 
-/// A job in short: `update 0 a b`.
+/// A job in short: `update 0 a b`, in another environment than the first `update 0/1 a b`.
 fn short(job: &Job) -> String {
     match job {
         Job::Discover(id) => format!("discover {id}"),
@@ -174,15 +198,23 @@ fn short(job: &Job) -> String {
         Job::Count(id, _) => format!("count {id}"),
         Job::Load(id) => format!("load {id}"),
         Job::Query(id, _) => format!("query {id}"),
-        Job::Read(ids) => {
+        Job::Read(_, ids) => {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             format!("read {}", ids.join(" "))
         }
-        Job::Apply(edits) => {
+        Job::Apply(_, edits) => {
             let edits: Vec<String> = edits.iter().map(short_edit).collect();
             edits.join(", ")
         }
     }
+}
+
+/// All that is wrong with a toggle.
+fn troubles_of(engine: &Engine, id: ToggleId) -> Vec<Trouble> {
+    let environments = engine.toggles[id].environments.iter();
+    let environments = environments.filter_map(|it| it.work.task.trouble.clone());
+    let others = engine.toggle(id).troubles.into_iter();
+    others.chain(environments).collect()
 }
 
 impl Bench {
@@ -192,22 +224,15 @@ impl Bench {
     }
 
     fn new(config: Config, mode: Mode, readable: bool) -> Bench {
-        let terms = TargetTerms {
-            readable,
-            at_once: None,
-            batches: vec![None; config.toggles.len()],
-            applies_together: false,
-        };
+        let terms = target_terms(readable, &vec![None; config.toggles.len()]);
         Bench::with_terms(config, mode, terms)
     }
 
     /// A daemon whose target takes so many requests at once, and tells of several toggles in one.
     fn reading(at_once: usize, batches: &[Option<usize>]) -> Bench {
         let terms = TargetTerms {
-            readable: true,
             at_once: Some(at_once),
-            batches: batches.to_vec(),
-            applies_together: false,
+            ..target_terms(true, batches)
         };
         Bench::with_terms(
             config(vec![opa()], &vec![0; batches.len()]),
@@ -250,6 +275,7 @@ impl Bench {
                 "query" => Done::Query(id, Ok(Users::default())),
                 "read" => read(id, Ok(present(&[]))),
                 "create" => created(id, Ok(new_toggle(readable))),
+                "describe" => described(id, Ok(())),
                 _ => applied(id, Ok(())),
             })
         });
@@ -338,7 +364,7 @@ impl Bench {
 
     fn is_failing(&self) -> bool {
         let sources = (0..self.engine.sources.len()).map(|id| self.engine.source(id).troubles);
-        let toggles = (0..self.engine.toggles.len()).map(|id| self.engine.toggle(id).troubles);
+        let toggles = (0..self.engine.toggles.len()).map(|id| troubles_of(&self.engine, id));
         sources.chain(toggles).any(|troubles| !troubles.is_empty())
     }
 }

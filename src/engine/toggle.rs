@@ -1,815 +1,1030 @@
-//! A toggle: its state, its query at the source, and its next step at the target.
+//! A toggle: what is known of it at its target, and the next step of each of its parts there.
 //!
-//! [`Engine::decide`] alone decides what is done at the target, each time that the state changes: which step
-//! is next, what it changes, and whether it is allowed.
+//! [`Engine::decide`] alone decides what to do about a part, whenever something about the toggle has
+//! changed, and again when a request can go out. A read, or a creation, is alone. Of the other parts, one
+//! is sent at a time, unless one hangs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::MaxRemoval;
 use crate::error::{Failure, Kind};
-use crate::job::{Applied, Applies, Edit, Job, Operation, Reads, SourceId, ToggleId, What};
-use crate::plan::{History, Observed, Removal, Step};
-use crate::schedule::LONGEST_PAUSE;
+use crate::job::{
+    Applied, Applies, Edit, Job, Operation, Part, Reads, SourceId, TargetId, ToggleId, What,
+};
+use crate::plan::{self, History, Observed, Present, Removal};
 use crate::users::{Change, Users};
 
-use super::task::{State, Task, Trouble};
-use super::view::{Outcome, Sent};
-use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
+use super::task::{PROMPT, State, Task, Trouble, subject};
+use super::view::Sent;
+use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
 
-/// After a lost update, a toggle is read or sent once more this long after it is in sync again: the update
-/// may be applied late.
+/// How long after a toggle is in sync again to look once more, or to send once more, where an update
+/// was lost before: it may be applied late.
 const CONFIRM: Duration = Duration::from_secs(30);
 
-/// The window of a rate limit: after a 429, requests are made one at a time for this long.
-const WINDOW: Duration = Duration::from_secs(10);
-
-/// By how much a change may exceed `http_timeout` before that is a failure.
+/// How much longer than a request a change may take to arrive before that is a failure.
 const LATE: Duration = Duration::from_secs(5);
 
-/// For how long removals count together without resyncs.
+/// For how long removals count together where there are no resyncs.
 const UNSYNCED: Duration = Duration::from_secs(300);
 
 #[derive(Default)]
 pub(super) struct Toggle {
-    pub(super) query: Task,
-    pub(super) apply: Task,
-    /// The number of the pass that waits for the next response.
-    pub(super) pass: Option<u64>,
-    /// The pass that waits for the outcome at the target.
+    pub(super) existence: Existence,
+    /// Whether its metadata follow `spec`; none: it has to be read where it can be, and is sent otherwise.
+    pub(super) described: Option<bool>,
+    pub(super) environments: Vec<Environment>,
+    pub(super) whole: Work,
+    pub(super) metadata: Work,
+    /// The engine of an earlier configuration has an edit in flight: until that has ended, nothing is done.
+    pub(super) is_busy: bool,
+    /// The pass that waits for what becomes of the answer at the target.
     pub(super) settles: Option<u64>,
     /// Whether it was created, or found, once.
     pub(super) exists: bool,
-    /// None if the last query failed, or before the first.
-    pub(super) desired: Option<Arc<Users>>,
-    /// The turns of the query that `desired` came from, and of the one in flight.
-    pub(super) asked: u64,
-    pub(super) asking: u64,
-    /// The turn of the last read at the target.
-    looked: u64,
-    /// The turn in which the policy may last have changed.
-    pub(super) news: u64,
-    /// Since when the target may differ from the policy.
+    /// When the target was last looked at, in [`Engine::tick`]s.
+    pub(super) looked: u64,
+    /// Since when the target may not have what the policy says.
     pub(super) behind: Option<Instant>,
+    /// That has lasted too long.
     pub(super) is_late: bool,
-    /// The last good response.
-    pub(super) answer: Option<Arc<Users>>,
-    pub(super) observed: Observed,
-    /// To be read again, or sent again, although nothing is known to differ.
+    /// To be read again, or where that is not possible sent again, although nothing is known to differ.
     pub(super) due: bool,
-    /// A read of several toggles did not return it: it is read separately until it is known, or the next
-    /// resync.
-    pub(super) read_alone: bool,
+    /// The last read of several toggles did not return it: until it is known, or the next resync, it
+    /// is read by itself.
+    read_alone: bool,
     pub(super) last_success: Option<Instant>,
-    pub(super) history: History,
-    pub(super) outcome: Outcome,
-    /// It was created, or given other users, since the last report of a pass.
+    /// This run has created it, or sent its metadata.
+    pub(super) created: bool,
+    pub(super) described_now: bool,
+    /// It was created, or its users were sent, since a pass last told of it.
     pub(super) has_changed: bool,
-    /// Query once more when the running query ends.
-    again: bool,
-    /// The queued step.
-    next: Option<Next>,
-    /// The edit in flight.
-    pub(super) edit: Option<Next>,
-    /// Created, or found to exist, since the last update: a 404 does not mean that it was deleted.
-    pub(super) fresh: bool,
-    /// An update was lost that could be applied late.
+}
+
+/// Whether the target has a toggle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Existence {
+    #[default]
+    Unknown,
+    Absent,
+    Present,
+}
+
+/// A toggle in one environment of its target.
+#[derive(Default)]
+pub(super) struct Environment {
+    /// Empty at a target without environments.
+    pub(super) name: String,
+    pub(super) work: Work,
+    /// What the target has; none: it has to be read where it can be, and is sent all users otherwise.
+    pub(super) observed: Option<plan::Environment>,
+    /// What was sent, for the removal limit.
+    pub(super) history: History,
+    /// What this run has sent.
+    pub(super) sent: Sent,
+    /// The update in flight.
+    pub(super) sending: Option<Update>,
+    /// One was lost that could be applied late.
     pub(super) unsure: bool,
-    /// The request in flight is of the engine of an earlier configuration.
-    pub(super) waits_for_old: bool,
-    /// The outcome of the request in flight may be outdated.
+}
+
+/// What is under way about one part of a toggle at the target.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) task: Task,
+    line: Line,
+    /// When what is in flight was sent.
+    since: Option<Instant>,
+    /// What is in flight changes something.
+    is_edit: bool,
+    /// What is in flight cannot be taken for the target's state.
     pub(super) recheck: bool,
+    /// The toggle was created, or found to exist, since the last success: a 404 is then no news.
+    pub(super) fresh: bool,
 }
 
-pub(super) enum Next {
-    Read,
-    Create,
-    Describe,
-    /// Send users, which makes a change in each environment.
-    Update {
-        users: Arc<Users>,
-        changes: Vec<Option<Arc<Change>>>,
-    },
+/// The queue of the target in which a part has an entry. One that is no longer to be done is passed over.
+#[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
+enum Line {
+    #[default]
+    None,
+    Looks,
+    Changes,
 }
 
-impl Next {
-    fn operation(&self) -> Operation {
-        match self {
-            Next::Read => Operation::Read,
-            Next::Create => Operation::Create,
-            Next::Describe => Operation::Describe,
-            Next::Update { .. } => Operation::Update,
-        }
-    }
+/// Users that were sent, and what that changes where it is known.
+pub(super) struct Update {
+    users: Arc<Users>,
+    change: Option<Arc<Change>>,
 }
 
-/// What to do about a toggle at the target, or why nothing is done.
+/// What there is to do about a part of a toggle at the target, or why it may not be done.
 enum Decision {
-    Step(Next),
+    Read,
+    Edit(What),
     InSync,
-    /// The desired users are older than the last read at the target.
-    Stale,
-    /// It would remove users, and the source's OPA has not proven that it has loaded everything.
+    /// It would take the toggle away from users, and the source's OPA has not proven that it has loaded
+    /// everything.
     Doubtful,
-    /// The source's OPA is not ready, or a dry run has nothing to do.
+    /// The users are not known or were asked for before the target was last looked at, the source's OPA is
+    /// not ready, another part comes first, or there is nothing that a dry run does.
     Wait,
     Held(Failure),
 }
 
+impl Work {
+    fn is_idle_or_queued(&self) -> bool {
+        self.task.is_idle() || self.task.state == State::Queued
+    }
+}
+
 impl Toggle {
-    /// Waits for the request of the old engine, which alone gets its outcome: a toggle never has two in flight.
-    pub(super) fn wait_for_old(&mut self, old: &Toggle) {
-        self.waits_for_old = true;
-        self.apply.state = State::Running;
-        self.observed = Observed::Unknown;
-        self.unsure |= old.unsure;
-        if let Some(Next::Update { users, .. }) = &old.edit {
-            self.unsure = true;
-            self.history.may_have(users);
+    /// Its parts: what changes users first, and what depends on all others last.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+        let environments = (0..self.environments.len()).map(Part::Environment);
+        environments.chain([Part::Metadata, Part::Whole])
+    }
+
+    pub(super) fn work(&mut self, part: Part) -> &mut Work {
+        match part {
+            Part::Whole => &mut self.whole,
+            Part::Metadata => &mut self.metadata,
+            Part::Environment(number) => &mut self.environments[number].work,
         }
     }
 
-    /// Has it read again, or sent again, when nothing else is to be done.
+    pub(super) fn works(&self) -> impl Iterator<Item = (Part, &Work)> {
+        let environments = self.environments.iter().enumerate();
+        let environments = environments.map(|(id, it)| (Part::Environment(id), &it.work));
+        let others = [(Part::Metadata, &self.metadata), (Part::Whole, &self.whole)];
+        environments.chain(others)
+    }
+
+    /// Notes whether a 404 will be news: it was created or found, or a part was changed there.
+    fn set_fresh(&mut self, result: &Result<Applied, Failure>, part: Part) {
+        match result {
+            Ok(Applied::Done) => self.work(part).fresh = false,
+            Ok(_) => self.parts().for_each(|part| self.work(part).fresh = true),
+            Err(_) => {}
+        }
+    }
+
+    pub(super) fn is_described(&self) -> bool {
+        self.described == Some(true)
+    }
+
+    /// Whether a part waits for its retry.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.works().any(|(_, work)| work.task.is_waiting())
+    }
+
+    pub(super) fn is_queued(&self) -> bool {
+        self.works()
+            .any(|(_, work)| work.task.state == State::Queued)
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.is_busy || self.works().any(|(_, work)| work.task.is_running())
+    }
+
+    /// Takes over what an old engine knows of the toggle at the same target; what that has, only where it is
+    /// still known.
+    pub(super) fn inherit(&mut self, old: &Toggle, is_known: bool, readable: bool) {
+        self.exists = old.exists;
+        self.due = old.due;
+        self.last_success = old.last_success;
+        self.whole.task = old.whole.task.inherit_hurried();
+        self.metadata.task = old.metadata.task.inherit_hurried();
+        if is_known || !readable {
+            self.existence = old.existence;
+        }
+        if is_known {
+            self.described = old.described;
+        }
+        for environment in &mut self.environments {
+            if let Some(known) = old.named(&environment.name) {
+                let known = &old.environments[known];
+                environment.work.task = known.work.task.inherit_hurried();
+                environment.observed = known.observed.clone().filter(|_| is_known);
+            }
+        }
+    }
+
+    /// The index of an environment by its name.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.environments.iter().position(|it| it.name == name)
+    }
+
+    pub(super) fn is_being_edited(&self) -> bool {
+        self.works().any(|(_, work)| work.is_edit)
+    }
+
+    /// Waits until the edits that an old engine has in flight have ended: what becomes of them, only that
+    /// one hears.
+    pub(super) fn wait_for(&mut self, old: &Toggle, readable: bool) {
+        self.is_busy = true;
+        if readable || old.whole.is_edit {
+            self.existence = Existence::Unknown;
+        }
+        if old.metadata.is_edit {
+            self.described = None;
+        }
+        for environment in &mut self.environments {
+            let known = old.named(&environment.name);
+            let known = known.and_then(|known| old.environments[known].sending.as_ref());
+            if let Some(update) = known {
+                environment.observed = None;
+                environment.unsure = true;
+                environment.history.may_have(&update.users);
+            }
+        }
+    }
+
+    /// Has it read again, or sent again, when nothing else is to be done. What cannot be looked at may
+    /// have become anything by now.
     pub(super) fn fall_due(&mut self, readable: bool, turn: u64) {
         self.read_alone = false;
         self.due = true;
         if !readable {
             self.looked = turn;
-            self.recheck = self.apply.is_running();
-            if !self.recheck {
-                self.observed.forget_users(readable);
+            for environment in &mut self.environments {
+                environment.work.recheck = environment.work.task.is_running();
+                if !environment.work.recheck {
+                    environment.observed = None;
+                }
             }
         }
     }
 
-    /// Whether the desired users are older than the last read at the target, which may show what another
-    /// instance wrote later.
-    fn is_stale(&self) -> bool {
-        self.desired.is_some() && self.looked > self.asked
+    /// Whether the target lacks the toggle, or does not have it for exactly these users.
+    pub(super) fn lacks_users(&self, desired: &Users) -> bool {
+        let mut all = self.environments.iter();
+        self.existence != Existence::Present || !all.all(|it| it.is_on_for(desired))
     }
 
-    /// Whether an update waits for another query.
-    fn waits_for_answer(&self, readable: bool) -> bool {
-        let steps = self.observed.steps(self.desired.as_deref(), readable);
-        self.is_stale() && steps.contains(&Step::Update)
+    /// What of a part was last known may no longer be so.
+    fn forget(&mut self, part: Part) {
+        match part {
+            Part::Whole if self.existence == Existence::Present => self.due = true,
+            Part::Whole => self.existence = Existence::Unknown,
+            Part::Metadata => self.described = None,
+            Part::Environment(number) => self.environments[number].observed = None,
+        }
     }
+}
 
-    /// Whether the target differs, or may differ, from the policy.
-    fn is_behind(&self, readable: bool) -> bool {
-        let is_sent_again = self.due && !readable;
-        let steps = self.observed.steps(self.desired.as_deref(), readable);
-        let is_known = self.desired.is_some();
-        let lacks = is_known && steps.iter().any(|step| *step != Step::Describe);
-        self.news > self.asked || (!is_sent_again && lacks)
+/// What is known of an environment at a target that cannot be read.
+static UNKNOWN: plan::Environment = plan::Environment {
+    users: None,
+    named: None,
+    in_order: true,
+};
+
+impl Environment {
+    pub(super) fn is_on_for(&self, desired: &Users) -> bool {
+        let observed = self.observed.as_ref();
+        observed.is_some_and(|observed| observed.is_on_for(desired))
     }
 }
 
 impl Engine {
-    /// Queries a toggle's rule as soon as its source has a slot.
-    pub(super) fn ask_for_query(&mut self, id: ToggleId) {
-        let toggle = &mut self.toggles[id];
-        match toggle.query.state {
-            State::Running => toggle.again = true,
-            State::Queued | State::GivenUp | State::Waiting { asked: true } => {}
-            State::Idle | State::Waiting { asked: false } => {
-                toggle.query.state = State::Queued;
-                self.timers.cancel(Timer::Task(Key::Query(id)));
-                let source = self.config.toggles[id].users_policy.source;
-                self.sources[source].passes.queries.push_back(id);
-            }
-        }
+    pub(super) fn desired(&self, id: ToggleId) -> Option<&Arc<Users>> {
+        self.rules[self.config.toggles[id].rule].desired.as_ref()
     }
 
-    /// Queries again for users that are older than the last read at the target; a file is read first.
-    fn ask_again(&mut self, id: ToggleId) {
-        let source = self.config.toggles[id].users_policy.source;
-        let toggle = &self.toggles[id];
-        if self.sources[source].asked <= toggle.looked && self.sources[source].terms.is_read {
-            self.begin(Key::Discover(source));
-        } else if !toggle.query.is_running() || toggle.asking < toggle.looked {
-            self.ask_for_query(id);
-        }
+    /// Whether the desired users were asked for before the target was last looked at: another instance
+    /// that asked later may have written what is there.
+    fn is_stale(&self, id: ToggleId) -> bool {
+        let rule = &self.rules[self.config.toggles[id].rule];
+        rule.desired.is_some() && self.toggles[id].looked > rule.asked
     }
 
-    /// After a read of an unchanged file.
-    pub(super) fn ask_stale(&mut self, source: SourceId) {
-        for id in self.toggles_of(source) {
-            if self.toggles[id].waits_for_answer(self.terms.readable) {
-                self.ask_again(id);
-            }
-        }
-    }
-
-    pub(super) fn queried(&mut self, id: ToggleId, result: Result<Users, Failure>, now: Moment) {
-        let source = self.config.toggles[id].users_policy.source;
-        self.sources[source].passes.slots.release(id);
-        if self.toggles[id].query.take_outdated() {
-            self.toggles[id].again = false;
-            return self.ask_for_query(id);
-        }
-        let failure = result.as_ref().err().cloned();
-        match result {
-            Ok(users) => {
-                self.succeeded(Key::Query(id));
-                // OPA is where it was thought to be.
-                self.sources[source].rediscovery.reset();
-                self.sources[source].rediscover_after = None;
-                self.learn(id, users, now);
-            }
-            Err(failure) => {
-                self.toggles[id].desired = None;
-                self.rediscover(source, &failure, now);
-                self.failed(Key::Query(id), Operation::Query, failure, now);
-                self.decide_again(id, now);
-            }
-        }
-        let again = std::mem::take(&mut self.toggles[id].again);
-        // A pass that has begun meanwhile queries at once, but respects a pause.
-        let state = self.toggles[id].query.state;
-        if again && state != (State::Waiting { asked: true }) {
-            if state != State::Queued {
-                self.hurry_query(id);
-            }
-        } else if let Some(pass) = self.toggles[id].pass.take() {
-            self.waits_for_target(id, pass);
-            let toggle = &self.toggles[id];
-            let is_active = matches!(toggle.apply.state, State::Queued | State::Running);
-            if !is_active && !toggle.waits_for_answer(self.terms.readable) {
-                self.settled(id);
-            }
-            self.count_answer(source, pass, failure.as_ref(), now);
-        }
-    }
-
-    pub(super) fn hurry_query(&mut self, id: ToggleId) {
-        self.toggles[id].query.state = State::Idle;
-        self.ask_for_query(id);
-    }
-
-    fn learn(&mut self, id: ToggleId, users: Users, now: Moment) {
-        let source = self.config.toggles[id].users_policy.source;
-        let toggle = &mut self.toggles[id];
-        toggle.asked = toggle.asking;
-        // Equal sets share their memory.
-        let users = match toggle.observed.same(&users) {
-            Some(known) => Arc::clone(known),
-            None => Arc::new(users),
+    /// Whether an update waits for users that are asked for again.
+    pub(super) fn waits_for_answer(&self, id: ToggleId) -> bool {
+        let (toggle, readable) = (&self.toggles[id], self.is_readable(id));
+        let lacks = |desired: &Arc<Users>| {
+            let environments = toggle.environments.iter();
+            let mut known = environments.filter(|it| !readable || it.observed.is_some());
+            known.any(|it| !it.is_on_for(desired))
         };
-        let before = toggle.answer.replace(Arc::clone(&users));
-        let changed = before.is_some_and(|before| before != users);
-        let was_known = toggle.desired.replace(users).is_some();
-        let source = &mut self.sources[source];
-        let cause = source.passes.running.as_ref().map(|pass| pass.cause);
-        if changed && was_known && matches!(cause, Some(Cause::Resync | Cause::Watch)) {
-            source.missed_callback();
-        }
-        let readable = self.terms.readable;
+        let is_there = toggle.existence == Existence::Present;
+        is_there && self.is_stale(id) && self.desired(id).is_some_and(lacks)
+    }
+
+    /// Whether policy says, or may say, something else than the target has.
+    fn is_behind(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let rule = &self.rules[self.config.toggles[id].rule];
+        let is_sent_again = toggle.due && !self.is_readable(id);
+        let lacks = rule
+            .desired
+            .as_deref()
+            .is_some_and(|desired| toggle.lacks_users(desired));
+        rule.news > rule.asked || (!is_sent_again && lacks)
+    }
+
+    /// Users have changed: what was held may have been let through by `sync --force`, and where a target
+    /// cannot be read, they are not sent again, but sent.
+    pub(super) fn note_change(&mut self, id: ToggleId) {
+        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        let is_held = |trouble: &Trouble| trouble.failure.is_held();
-        if changed && readable && toggle.apply.trouble.as_ref().is_some_and(is_held) {
-            // `sync --force` may have applied it.
-            toggle.due = true;
-        } else if changed && !readable {
-            // It is a change now, not a repetition.
+        let is_held = |(_, work): (Part, &Work)| {
+            let trouble = work.task.trouble.as_ref();
+            trouble.is_some_and(|trouble| trouble.failure.is_held())
+        };
+        if !readable {
             toggle.due = false;
-        }
-        // A poll without a change must not shorten the waits of a target that fails.
-        let is_news = changed || !matches!(cause, Some(Cause::Poll | Cause::Watch));
-        if is_news && self.toggles[id].apply.may_be_hurried() {
-            self.hurry(id, now);
-        } else {
-            self.decide_again(id, now);
+        } else if toggle.works().any(is_held) {
+            toggle.due = true;
         }
     }
 
-    /// Decides anew what to do at the target, and queues it, unless a request is in flight or waits for its
-    /// retry.
+    /// Tries what waits for its retry at once, unless the target asked for the wait.
+    pub(super) fn hurry_all(&mut self, id: ToggleId) {
+        for part in self.toggles[id].parts() {
+            let task = &mut self.toggles[id].work(part).task;
+            if task.may_be_hurried() {
+                task.state = State::Idle;
+                self.timers.cancel(Timer::Task(Key::Apply(id, part)));
+            }
+        }
+    }
+
+    /// Decides anew what to do at the target, and puts in line each part of a toggle about which there is
+    /// something to do, unless something of it is in flight or waits for its retry.
     pub(super) fn decide_again(&mut self, id: ToggleId, now: Moment) {
         self.note_if_behind(id, now.at);
-        let is_queued = self.toggles[id].apply.state == State::Queued;
-        if !is_queued && !self.toggles[id].apply.is_idle() {
-            return;
+        self.forget_old_changes(id, now.at);
+        let mut is_in_sync = true;
+        for part in self.toggles[id].parts() {
+            if !self.toggles[id].work(part).is_idle_or_queued() {
+                is_in_sync = false;
+                continue;
+            }
+            match self.decide(id, part) {
+                decision @ (Decision::Read | Decision::Edit(_)) => {
+                    is_in_sync = false;
+                    self.put_in_line(id, part, &decision);
+                }
+                other => {
+                    is_in_sync &= matches!(other, Decision::InSync);
+                    self.come_to_rest(id, part, other, now);
+                }
+            }
         }
+        if is_in_sync {
+            let toggle = &mut self.toggles[id];
+            toggle.due = false;
+            toggle.last_success = Some(now.at);
+        }
+        if self.waits_for_answer(id) {
+            // It is not read again before the answer has come: each answer could be stale then.
+            self.ask_again(id);
+        } else if self.is_at_rest(id) {
+            self.note_reached(id, now.at);
+            self.settled(id);
+        }
+    }
+
+    fn forget_old_changes(&mut self, id: ToggleId, now: Instant) {
         let window = match self.config.toggles[id].max_removal.allows_everybody() {
-            // Earlier removals do not matter, and sets can be large.
+            // Nothing is held back for what was removed before, and sets can be large.
             true => Duration::ZERO,
             false => self.config.resync_interval.unwrap_or(UNSYNCED),
         };
-        if let Some(start) = now.at.checked_sub(window) {
-            self.toggles[id].history.forget_before(start);
-        }
-        let next = match self.decide(id) {
-            Decision::Step(next) => next,
-            other => return self.come_to_rest(id, other, now),
-        };
-        let toggle = &mut self.toggles[id];
-        let readable = self.terms.readable;
-        let is_change = matches!(next, Next::Update { .. }) && (readable || !toggle.due);
-        toggle.next = Some(next);
-        toggle.apply.state = State::Queued;
-        // A toggle that changes queues leaves an entry behind, which is skipped.
-        if is_change {
-            self.changes.push_back(id);
-        } else if !is_queued {
-            self.looks.push_back(id);
-        }
-        if self.paused.is_some() {
-            self.touched.insert(Subject::Target);
-        }
-        if self.toggles[id].waits_for_answer(readable) {
-            self.ask_again(id);
-        }
-    }
-
-    pub(super) fn hurry(&mut self, id: ToggleId, now: Moment) {
-        self.timers.cancel(Timer::Task(Key::Apply(id)));
-        self.toggles[id].apply.state = State::Idle;
-        self.decide_again(id, now);
-    }
-
-    /// The next step, if this run may take it. Only here is decided what a dry run does.
-    fn decide(&self, id: ToggleId) -> Decision {
-        let toggle = &self.toggles[id];
-        let readable = self.terms.readable;
-        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let mut blocked = None;
-        let mut steps = toggle.observed.steps(toggle.desired.as_deref(), readable);
-        if toggle.due && readable && matches!(toggle.observed, Observed::Present(_)) {
-            // After a change, before metadata.
-            let at = usize::from(steps.first() == Some(&Step::Update));
-            steps.insert(at, Step::Read);
-        }
-        for step in steps {
-            match step {
-                Step::Read => return Decision::Step(Next::Read),
-                Step::Create | Step::Describe if dry_run => {}
-                Step::Create => return Decision::Step(Next::Create),
-                Step::Describe => return Decision::Step(Next::Describe),
-                Step::Update => match self.update(id) {
-                    Ok(_) if dry_run => blocked = Some(Decision::Wait),
-                    Ok(update) => return Decision::Step(update),
-                    Err(why) => blocked = Some(why),
-                },
+        if let Some(start) = now.checked_sub(window) {
+            for environment in &mut self.toggles[id].environments {
+                environment.history.forget_before(start);
             }
         }
-        // A dry run does not create, but reports what would be held then.
-        let is_there = matches!(toggle.observed, Observed::Present(_));
-        if dry_run && !is_there && !readable {
-            blocked = self.update(id).err();
-        }
-        blocked.unwrap_or(Decision::InSync)
     }
 
-    /// The update to send, or why it may not be sent.
-    fn update(&self, id: ToggleId) -> Result<Next, Decision> {
+    fn put_in_line(&mut self, id: ToggleId, part: Part, decision: &Decision) {
+        let target = self.config.toggles[id].target;
+        let readable = self.is_readable(id);
+        let toggle = &mut self.toggles[id];
+        let is_update = matches!(decision, Decision::Edit(What::Update(..)));
+        let is_change = is_update && (readable || !toggle.due);
+        let line = if is_change {
+            Line::Changes
+        } else {
+            Line::Looks
+        };
+        let work = toggle.work(part);
+        work.task.state = State::Queued;
+        // What moves to the other queue leaves an entry in the first, which is passed over.
+        if work.line < line {
+            work.line = line;
+            let target = &mut self.targets[target];
+            match is_change {
+                true => target.changes.push_back((id, part)),
+                false => target.looks.push_back((id, part)),
+            }
+        }
+        self.touch_pause(id);
+    }
+
+    /// What waits for the end of a pause is shown.
+    fn touch_pause(&mut self, id: ToggleId) {
+        let target = self.config.toggles[id].target;
+        if self.targets[target].paused.is_some() {
+            self.touch(Subject::Target(target));
+        }
+    }
+
+    /// The next step of a part, if this run may take it. Whether a run is dry is decided here and nowhere
+    /// else.
+    fn decide(&self, id: ToggleId, part: Part) -> Decision {
         let toggle = &self.toggles[id];
-        let Some(users) = toggle.desired.clone() else {
-            return Err(Decision::Wait);
-        };
-        if !self.is_sure(id) {
-            return Err(Decision::Wait);
-        }
-        if toggle.is_stale() {
-            return Err(Decision::Stale);
-        }
-        let changes = toggle.observed.changes_to(&users);
-        let limit = self.limit(id);
-        // The source's OPA was trusted without proof, and OPAL can prove it.
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let lacks_proof =
-            source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof();
-        let removals = match limit.is_some() || lacks_proof {
-            true => toggle.observed.removals(&users, &changes, &toggle.history),
-            false => Vec::new(),
-        };
-        let may_remove = |removal: &Option<Removal>| removal.is_none_or(|it| it.removed > 0);
-        if lacks_proof && removals.iter().any(may_remove) {
-            return Err(Decision::Doubtful);
-        }
-        let key = &self.config.toggles[id].key;
-        match limit.and_then(|limit| held_back(limit, &removals, users.len(), key)) {
-            Some(failure) => Err(Decision::Held(failure)),
-            None => Ok(Next::Update { users, changes }),
+        let readable = self.is_readable(id);
+        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
+        let is_there = toggle.existence == Existence::Present;
+        match part {
+            _ if toggle.is_busy => Decision::Wait,
+            Part::Whole if readable && self.wants_read(id) => Decision::Read,
+            Part::Whole if !is_there && !dry_run => Decision::Edit(What::Create),
+            Part::Whole => Decision::InSync,
+            Part::Metadata if !is_there => Decision::Wait,
+            Part::Metadata if toggle.is_described() || dry_run => Decision::InSync,
+            Part::Metadata if toggle.described.is_none() && readable => Decision::Wait,
+            Part::Metadata => Decision::Edit(What::Describe),
+            // A dry run does not create, and reports nevertheless what would be held then.
+            Part::Environment(_) if !is_there && (readable || !dry_run) => Decision::Wait,
+            Part::Environment(number) => {
+                let unknown = (!readable).then_some(&UNKNOWN);
+                let observed = toggle.environments[number].observed.as_ref().or(unknown);
+                let (Some(observed), Some(desired)) = (observed, self.desired(id)) else {
+                    return Decision::Wait;
+                };
+                if observed.is_on_for(desired) {
+                    return Decision::InSync;
+                }
+                match self.refusal(id, number, observed, desired) {
+                    None if dry_run => Decision::Wait,
+                    None => Decision::Edit(What::Update(number, Arc::clone(desired))),
+                    Some(refusal) => refusal,
+                }
+            }
         }
     }
 
+    /// Whether a toggle is to be read: nothing is known of it, it is due, or a part cannot go on without.
+    fn wants_read(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let mut environments = toggle.environments.iter();
+        match toggle.existence {
+            Existence::Unknown => true,
+            Existence::Absent => false,
+            Existence::Present => {
+                toggle.due
+                    || (toggle.described.is_none() && toggle.metadata.is_idle_or_queued())
+                    || environments.any(|it| it.observed.is_none() && it.work.is_idle_or_queued())
+            }
+        }
+    }
+
+    /// Why the desired users may not be sent to an environment.
+    fn refusal(
+        &self,
+        id: ToggleId,
+        number: usize,
+        observed: &plan::Environment,
+        desired: &Arc<Users>,
+    ) -> Option<Decision> {
+        if !self.is_sure(id) || self.is_stale(id) {
+            return Some(Decision::Wait);
+        }
+        let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
+        if limit.is_none() && !lacks_proof {
+            return None;
+        }
+        let change = self.change(id, observed);
+        let history = &self.toggles[id].environments[number].history;
+        let removals = observed.removals(desired, change.as_deref(), history);
+        let may_remove =
+            |removals: &Vec<Removal>| removals.iter().any(|removal| removal.removed > 0);
+        if lacks_proof && removals.as_ref().is_none_or(may_remove) {
+            return Some(Decision::Doubtful);
+        }
+        let name = self.config.name_of(id);
+        let held = held_back(limit?, removals.as_deref(), desired.len(), name);
+        held.map(Decision::Held)
+    }
+
+    /// What sending the desired users changes, where the target's users are known.
+    fn change(&self, id: ToggleId, observed: &plan::Environment) -> Option<Arc<Change>> {
+        let rule = &self.rules[self.config.toggles[id].rule];
+        rule.change_from(observed.users.as_ref()?)
+    }
+
+    /// Whether the desired users can be relied on: a pass follows as soon as they can.
     fn is_sure(&self, id: ToggleId) -> bool {
-        let source = self.config.toggles[id].users_policy.source;
-        self.sources[source].passes.is_sure()
+        self.sources[self.source_of(id)].passes.is_sure()
     }
 
-    /// The removal limit, if there is one.
+    /// Whether the source's OPA has been taken at its word, and OPAL can be had to prove it.
+    fn lacks_proof(&self, id: ToggleId) -> bool {
+        let source = &self.sources[self.source_of(id)];
+        source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
+    }
+
+    /// What may be removed of a toggle at once, where there is a limit.
     fn limit(&self, id: ToggleId) -> Option<MaxRemoval> {
-        let toggle = &self.config.toggles[id];
-        let limit = match self.sources[toggle.users_policy.source].passes.unproven {
-            // Where OPA may lack data, few users are no reason to have no limit.
-            true if toggle.max_removal == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
-            _ => toggle.max_removal,
+        let limit = self.config.toggles[id].max_removal;
+        let limit = match self.sources[self.source_of(id)].passes.unproven {
+            // A share says enough of few users too, where OPA may have lost some of its data.
+            true if limit == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
+            _ => limit,
         };
         let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
         (!is_forced && !limit.allows_everybody()).then_some(limit)
     }
 
-    /// Nothing is left to do at the target, or nothing may be done.
-    fn come_to_rest(&mut self, id: ToggleId, why: Decision, now: Moment) {
-        self.touched.insert(Subject::Toggle(id));
-        let toggle = &mut self.toggles[id];
-        toggle.next = None;
-        toggle.apply.state = State::Idle;
-        if self.paused.is_some() {
-            self.touched.insert(Subject::Target);
-        }
-        if matches!(why, Decision::Stale) {
-            // The resync waits for the response: if the target were read first, each response could be stale.
-            return self.ask_again(id);
-        }
-        self.note_reached(id, now.at);
+    /// There is nothing left to do about a part at the target, or nothing that may be done.
+    fn come_to_rest(&mut self, id: ToggleId, part: Part, why: Decision, now: Moment) {
+        self.touch(Subject::Toggle(id));
+        self.touch_pause(id);
+        let work = self.toggles[id].work(part);
+        work.task.state = State::Idle;
         match why {
-            Decision::Doubtful => self.doubt(self.config.toggles[id].users_policy.source, now),
-            Decision::Held(failure) => self.hold_back(id, failure),
-            Decision::InSync if self.toggles[id].desired.is_some() => {
-                self.note_in_sync(id, now.at);
+            Decision::Doubtful => self.doubt(self.source_of(id), now),
+            Decision::Held(failure) => self.hold_back(id, part, failure),
+            Decision::InSync => {
+                if let Part::Environment(number) = part {
+                    self.note_on(id, number, now.at);
+                }
+                self.succeeded(Key::Apply(id, part));
             }
-            _ => {}
+            Decision::Wait | Decision::Read | Decision::Edit(_) => {}
         }
-        self.settled(id);
     }
 
-    fn note_in_sync(&mut self, id: ToggleId, now: Instant) {
-        let toggle = &mut self.toggles[id];
-        toggle.due = false;
-        toggle.last_success = Some(now);
-        if std::mem::take(&mut toggle.unsure) {
+    /// An environment has the toggle on for exactly the desired users.
+    fn note_on(&mut self, id: ToggleId, number: usize, now: Instant) {
+        let desired = self.desired(id).map(Arc::clone);
+        let environment = &mut self.toggles[id].environments[number];
+        // Of two equal sets, one is kept.
+        if let Some(observed) = &mut environment.observed {
+            observed.users = desired;
+        }
+        if std::mem::take(&mut environment.unsure) {
             self.timers.set(Timer::Confirm(id), now + CONFIRM);
         }
-        self.succeeded(Key::Apply(id));
     }
 
-    /// Logs the reason once, as long as the numbers are the same.
-    fn hold_back(&mut self, id: ToggleId, failure: Failure) {
-        let apply = &mut self.toggles[id].apply;
-        if matches!(&apply.trouble, Some(known) if known.failure.kind == failure.kind) {
+    /// Leaves a part as it is, and says why: once, as long as the numbers are the same.
+    fn hold_back(&mut self, id: ToggleId, part: Part, failure: Failure) {
+        let task = &mut self.toggles[id].work(part).task;
+        if matches!(&task.trouble, Some(known) if known.failure.kind == failure.kind) {
             return;
         }
-        apply.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
-        self.notify(Subject::Toggle(id), News::HeldBack(failure));
+        task.trouble = Some(Trouble::first(Operation::Update, failure.clone()));
+        self.notify(subject(Key::Apply(id, part)), News::HeldBack(failure));
     }
 
-    /// The rules of a source cannot be queried: a resync does not wait for that.
+    /// The users of a source's toggles cannot be asked for: a resync does not wait for that.
     pub(super) fn skip_in_resync(&mut self, source: SourceId, now: Instant) {
         for id in self.toggles_of(source) {
-            if self.toggles[id].waits_for_answer(self.terms.readable) {
+            if self.waits_for_answer(id) {
                 self.note_reached(id, now);
             }
         }
     }
 
-    /// The policy of a source may have changed: its toggles are behind until they are queried.
-    pub(super) fn heard_news(&mut self, source: SourceId, now: Instant) {
-        let turn = self.tick();
-        for id in self.toggles_of(source) {
-            self.toggles[id].news = turn;
-            self.note_if_behind(id, now);
-        }
-    }
-
-    fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
+    /// Notes since when the target may not have what the policy says.
+    pub(super) fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
+        let is_behind = self.is_behind(id);
         let toggle = &mut self.toggles[id];
         let timer = Timer::Late(id);
-        match (toggle.is_behind(self.terms.readable), toggle.behind) {
+        match (is_behind, toggle.behind) {
             (true, None) => {
                 toggle.behind = Some(now);
-                let late = now + self.config.http_timeout + LATE;
-                self.timers.set(timer, late);
+                self.timers
+                    .set(timer, now + self.config.http_timeout + LATE);
             }
             (false, Some(_)) => {
                 toggle.behind = None;
                 self.timers.cancel(timer);
                 if std::mem::take(&mut toggle.is_late) {
-                    self.touched.insert(Subject::Toggle(id));
+                    self.touch(Subject::Toggle(id));
                 }
             }
             _ => {}
         }
     }
 
+    /// A change has not arrived for too long, for whatever reason.
     pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
-        self.touched.insert(Subject::Toggle(id));
+        self.touch(Subject::Toggle(id));
+        let rule = &self.rules[self.config.toggles[id].rule];
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
         let since = toggle.behind.unwrap_or(now);
-        if toggle.query.trouble.is_none() && toggle.apply.trouble.is_none() {
+        let is_told = toggle.works().any(|(_, work)| work.task.trouble.is_some());
+        if rule.query.trouble.is_none() && !is_told {
             let after = now - since;
             self.notify(Subject::Toggle(id), News::Late { after });
         }
     }
 
-    pub(super) fn next_step(&mut self, moment: Moment) -> Option<Job> {
+    /// The next job at a target.
+    pub(super) fn next_step(&mut self, target: TargetId, moment: Moment) -> Option<Job> {
         let now = moment.at;
-        if self.paused.is_some() || !self.slots.is_free(now) {
+        if self.targets[target].paused.is_some() || !self.targets[target].slots.is_free(now) {
             return None;
         }
         let mut edits: Vec<Edit> = Vec::new();
-        while let Some(id) = self.changes.pop_front().or_else(|| self.looks.pop_front()) {
-            let what = match &self.toggles[id].next {
-                None => continue,
-                Some(Next::Read) if edits.is_empty() => {
-                    self.take_slot(id, now);
-                    return Some(Job::Read(self.batch(id)));
+        while let Some((id, part)) = self.targets[target].pop() {
+            let work = self.toggles[id].work(part);
+            work.line = Line::None;
+            if work.task.state != State::Queued {
+                continue;
+            }
+            if self.has_to_wait(id, part, &edits, now) {
+                self.toggles[id].work(part).task.state = State::Idle;
+                continue;
+            }
+            let what = match self.decide(id, part) {
+                Decision::Read if edits.is_empty() => {
+                    self.take_slot(target, id, part, now);
+                    return Some(Job::Read(target, self.batch(target, id, now)));
                 }
-                Some(Next::Read) => {
-                    self.looks.push_front(id);
+                Decision::Read => {
+                    self.toggles[id].work(part).line = Line::Looks;
+                    self.targets[target].looks.push_front((id, part));
                     break;
                 }
-                Some(Next::Create) => What::Create,
-                Some(Next::Describe) => What::Describe,
-                Some(Next::Update { .. }) if !self.is_sure(id) => {
-                    self.come_to_rest(id, Decision::Wait, moment);
+                Decision::Edit(what) => what,
+                // What it was queued for is no longer to be done.
+                _ => {
+                    self.toggles[id].work(part).task.state = State::Idle;
+                    self.decide_again(id, moment);
                     continue;
                 }
-                Some(Next::Update { users, .. }) => What::Update(Arc::clone(users)),
             };
-            self.toggles[id].edit = self.toggles[id].next.take();
-            self.set_running(id);
+            if let What::Update(number, users) = &what {
+                self.note_sending(id, *number, users);
+            }
+            self.set_running(id, part, now);
+            self.toggles[id].work(part).is_edit = true;
             edits.push(Edit { toggle: id, what });
-            if !self.terms.applies_together {
+            if !self.targets[target].terms.applies_together {
                 break;
             }
         }
-        self.take_slot(edits.first()?.toggle, now);
-        Some(Job::Apply(edits))
+        let first = edits.first()?;
+        self.take_slot(target, first.toggle, first.part(), now);
+        Some(Job::Apply(target, edits))
     }
 
-    fn take_slot(&mut self, id: ToggleId, now: Instant) {
-        let hung = self.toggles[id].apply.hung();
-        self.slots.take(id, now, hung);
+    fn note_sending(&mut self, id: ToggleId, number: usize, users: &Arc<Users>) {
+        let observed = self.toggles[id].environments[number].observed.as_ref();
+        let update = Update {
+            users: Arc::clone(users),
+            change: observed.and_then(|observed| self.change(id, observed)),
+        };
+        self.toggles[id].environments[number].sending = Some(update);
     }
 
-    fn set_running(&mut self, id: ToggleId) {
-        let toggle = &mut self.toggles[id];
-        toggle.apply.state = State::Running;
-        toggle.recheck = false;
-    }
-
-    /// The toggles to read together with this one: all that are due and fit the same job.
-    fn batch(&mut self, first: ToggleId) -> Vec<ToggleId> {
-        let mut batch = vec![first];
-        let batches = &self.terms.batches;
-        let others = (0..self.toggles.len()).filter(|id| {
-            let toggle = &self.toggles[*id];
-            let is_read = match toggle.apply.state {
-                State::Queued => matches!(toggle.next, Some(Next::Read)),
-                State::Waiting { asked: false } => {
-                    matches!(self.decide(*id), Decision::Step(Next::Read))
-                }
-                _ => false,
-            };
-            *id != first && batches[*id] == batches[first] && !toggle.read_alone && is_read
-        });
-        if batches[first].is_some() && !self.toggles[first].read_alone {
-            batch.extend(others);
+    /// Whether a part has to wait for another part of the toggle that is in flight, and not in the same
+    /// job: one after the other, because platforms answer changes of one flag at the same time with a
+    /// 409; but one that hangs is overtaken.
+    fn has_to_wait(&mut self, id: ToggleId, part: Part, edits: &[Edit], now: Instant) -> bool {
+        let is_whole = |part: Part| part == Part::Whole;
+        let mut until = None;
+        for (other, work) in self.toggles[id].works() {
+            let is_here = |edit: &Edit| edit.toggle == id && edit.part() == other;
+            if other == part || !work.task.is_running() || edits.iter().any(is_here) {
+                continue;
+            }
+            if is_whole(part) || is_whole(other) {
+                return true;
+            }
+            let overtaken = work.since.map(|since| since + PROMPT);
+            until = until.max(overtaken.filter(|at| *at > now && !work.task.hung()));
         }
-        for id in &batch {
-            self.timers.cancel(Timer::Task(Key::Apply(*id)));
-            self.toggles[*id].next = None;
-            self.toggles[*id].due = false;
-            self.set_running(*id);
+        if let Some(at) = until {
+            self.timers.set(Timer::Overtake(id), at);
         }
-        batch
+        until.is_some()
     }
 
-    /// One of the toggles holds the slot of the job.
-    pub(super) fn were_read(&mut self, results: Reads, now: Moment) {
+    fn take_slot(&mut self, target: TargetId, id: ToggleId, part: Part, now: Instant) {
+        let hung = self.toggles[id].work(part).task.hung();
+        self.targets[target].slots.take((id, part), now, hung);
+    }
+
+    fn set_running(&mut self, id: ToggleId, part: Part, now: Instant) {
+        let work = self.toggles[id].work(part);
+        work.task.state = State::Running;
+        work.since = Some(now);
+        work.recheck = false;
+    }
+
+    /// The toggles to read along with this one: all that are to be read, or read again, and can be
+    /// had in the same job.
+    fn batch(&mut self, target: TargetId, first: ToggleId, now: Instant) -> Vec<ToggleId> {
+        let toggles = &self.targets[target].terms.toggles;
+        let batch = toggles.get(&first).and_then(|terms| terms.batch);
+        let mut ids = vec![first];
+        if batch.is_some() && !self.toggles[first].read_alone {
+            let others = toggles.iter().filter(|(id, terms)| {
+                **id != first && terms.batch == batch && self.can_be_read(**id)
+            });
+            ids.extend(others.map(|(id, _)| *id));
+        }
+        for id in &ids {
+            self.timers
+                .cancel(Timer::Task(Key::Apply(*id, Part::Whole)));
+            let toggle = &mut self.toggles[*id];
+            toggle.due = false;
+            self.set_running(*id, Part::Whole, now);
+        }
+        ids
+    }
+
+    /// Whether a toggle is to be read, or read again, and need not be read alone.
+    fn can_be_read(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        let is_free = match toggle.whole.task.state {
+            State::Queued | State::Waiting { asked: false } => !toggle.is_running(),
+            _ => false,
+        };
+        is_free && !toggle.read_alone && matches!(self.decide(id, Part::Whole), Decision::Read)
+    }
+
+    /// Reads of one job have ended; the slot is one of theirs.
+    pub(super) fn were_read(&mut self, target: TargetId, results: Reads, now: Moment) {
         for (id, _) in &results {
-            self.slots.release(*id);
+            self.targets[target].slots.release(&(*id, Part::Whole));
         }
         for (id, result) in results {
             match result {
                 Ok(Observed::Unknown) => self.was_not_returned(id, now),
                 Ok(observed) => {
                     self.toggles[id].read_alone = false;
-                    self.was_seen(id, observed, now.at);
-                    self.step_taken(id, Operation::Read, now);
+                    self.was_seen(id, observed, now);
+                    self.step_taken(id, Part::Whole, Operation::Read, now);
                 }
-                Err(failure) => self.step_failed(id, Operation::Read, failure, now),
+                Err(failure) => self.step_failed(id, Part::Whole, Operation::Read, failure, now),
             }
         }
     }
 
-    fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Instant) {
-        let turn = self.tick();
-        let toggle = &mut self.toggles[id];
-        toggle.looked = turn;
+    /// The target was looked at, and has this.
+    fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Moment) {
+        self.toggles[id].looked = self.tick();
         if let Observed::Present(present) = &observed {
-            toggle.exists = true;
-            toggle.history.seen(&present.environments, now);
+            let environments = self.toggles[id].environments.iter_mut();
+            for (environment, seen) in environments.zip(&present.environments) {
+                if let Ok(plan::Environment {
+                    users: Some(users), ..
+                }) = seen
+                {
+                    environment.history.seen(users, now.at);
+                }
+            }
         }
-        toggle.observed = observed;
+        self.was_found(id, observed, now);
     }
 
-    /// A read of several toggles did not return this one: it gets its own job, so that a request that hangs
-    /// delays no other toggle, and a 429 takes effect before the next request.
+    /// The target has this, as far as is known.
+    fn was_found(&mut self, id: ToggleId, observed: Observed, now: Moment) {
+        let toggle = &mut self.toggles[id];
+        let Observed::Present(present) = observed else {
+            toggle.existence = match observed {
+                Observed::Absent => Existence::Absent,
+                _ => Existence::Unknown,
+            };
+            return;
+        };
+        toggle.existence = Existence::Present;
+        toggle.exists = true;
+        toggle.described = Some(present.described);
+        let mut seen = present.environments.into_iter();
+        for number in 0..toggle.environments.len() {
+            let seen = seen.next().unwrap_or_else(|| Err(not_returned()));
+            let environment = &mut self.toggles[id].environments[number];
+            match seen {
+                Ok(observed) => environment.observed = Some(observed),
+                Err(failure) => {
+                    environment.observed = None;
+                    if environment.work.is_idle_or_queued() {
+                        let key = Key::Apply(id, Part::Environment(number));
+                        self.failed(key, Operation::Read, failure, now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A read of several toggles did not return this one: it gets a job of its own, so that a request
+    /// that hangs delays no other toggle, and that a 429 is heard before the next one goes out.
     fn was_not_returned(&mut self, id: ToggleId, now: Moment) {
         let toggle = &mut self.toggles[id];
         if std::mem::replace(&mut toggle.read_alone, true) {
-            let failure = Failure::new(Kind::Answer, "the target did not return the toggle");
-            return self.step_failed(id, Operation::Read, failure, now);
+            return self.step_failed(id, Part::Whole, Operation::Read, not_returned(), now);
         }
         toggle.due = true;
-        toggle.apply.state = State::Idle;
+        toggle.whole.task.state = State::Idle;
         self.decide_again(id, now);
     }
 
-    /// One of the toggles holds the slot of the job.
-    pub(super) fn were_applied(&mut self, results: Applies, now: Moment) {
-        for (id, _) in &results {
-            self.slots.release(*id);
+    /// Edits of one job have ended; the slot is one of theirs.
+    pub(super) fn were_applied(&mut self, target: TargetId, results: Applies, now: Moment) {
+        for (id, part, _) in &results {
+            self.targets[target].slots.release(&(*id, *part));
+            self.toggles[*id].work(*part).is_edit = false;
         }
-        for (id, result) in results {
-            let Some(edit) = self.toggles[id].edit.take() else {
-                continue;
+        for (id, part, result) in results {
+            let operation = match part {
+                Part::Whole => Operation::Create,
+                Part::Metadata => Operation::Describe,
+                Part::Environment(_) => Operation::Update,
             };
-            let operation = match (&edit, &result) {
-                (Next::Describe | Next::Update { .. }, Ok(Applied::Found(_))) => Operation::Read,
-                _ => edit.operation(),
-            };
-            match self.was_applied(id, edit, result, now.at) {
-                Ok(()) => self.step_taken(id, operation, now),
-                Err(failure) => self.step_failed(id, operation, failure, now),
+            match self.was_applied(id, part, result, now) {
+                Ok(()) => self.step_taken(id, part, operation, now),
+                Err(failure) => self.step_failed(id, part, operation, failure, now),
             }
         }
     }
 
+    /// Notes what has become of an edit.
     fn was_applied(
         &mut self,
         id: ToggleId,
-        edit: Next,
+        part: Part,
         result: Result<Applied, Failure>,
-        now: Instant,
+        now: Moment,
     ) -> Result<(), Failure> {
+        let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
-        match (result, edit) {
-            (Err(failure), edit) => {
-                if let Next::Update { users, .. } = edit
-                    && failure.is_unsure()
-                {
-                    toggle.history.may_have(&users);
+        let sending = match part {
+            Part::Environment(number) => toggle.environments[number].sending.take(),
+            Part::Whole | Part::Metadata => None,
+        };
+        toggle.set_fresh(&result, part);
+        match (result, part) {
+            (Err(failure), Part::Environment(number)) => {
+                if let Some(update) = sending.filter(|_| failure.is_unsure()) {
+                    toggle.environments[number].history.may_have(&update.users);
                 }
                 return Err(failure);
             }
+            (Err(failure), _) => return Err(failure),
             (Ok(Applied::Found(Observed::Unknown)), _) => {
-                let words = "the target says that the toggle exists (409), but did not return it: \
-                             reading it again";
+                let words = "the target says that it exists already (409), but could not show it: \
+                             it is read again";
                 return Err(Failure::new(Kind::Status(409), words));
             }
-            (Ok(Applied::Found(observed)), edit) => {
-                let is_new = matches!(edit, Next::Create);
-                toggle.exists |= is_new;
-                toggle.fresh |= is_new;
-                match self.terms.readable {
-                    true => self.was_seen(id, observed, now),
-                    false => toggle.observed = observed,
+            (Ok(Applied::Found(observed)), _) => match readable {
+                true => self.was_seen(id, observed, now),
+                false => self.was_found(id, observed, now),
+            },
+            (Ok(Applied::Created(present)), _) => self.was_created(id, present, now),
+            (Ok(Applied::Done), Part::Environment(number)) => {
+                if let Some(update) = sending {
+                    self.was_updated(id, number, update, now.at);
                 }
-            }
-            (Ok(Applied::Created(present)), _) => {
-                toggle.exists = true;
-                toggle.fresh = true;
-                toggle.outcome.created = true;
-                toggle.has_changed = true;
-                toggle.history = History::of_new();
-                toggle.observed = Observed::Present(present);
-                self.notify(Subject::Toggle(id), News::Created);
-            }
-            (Ok(Applied::Done), Next::Update { users, changes }) => {
-                let change = Change::of_all(&changes);
-                toggle.fresh = false;
-                toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-                toggle.observed.set_users(&users);
-                toggle.history.sent(&users, &changes, now);
-                toggle.outcome.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-                self.notify(Subject::Toggle(id), News::Updated { users, change });
             }
             (Ok(Applied::Done), _) => {
-                toggle.outcome.described = true;
-                if let Observed::Present(present) = &mut toggle.observed {
-                    present.described = true;
-                }
+                toggle.described = Some(true);
+                toggle.described_now = true;
             }
         }
         Ok(())
     }
 
-    /// After a lost update: reads, or sends, once more.
-    pub(super) fn confirm(&mut self, id: ToggleId, now: Moment) {
-        let turn = self.tick();
-        self.toggles[id].fall_due(self.terms.readable, turn);
+    fn was_created(&mut self, id: ToggleId, present: Present, now: Moment) {
+        let toggle = &mut self.toggles[id];
+        toggle.created = true;
+        toggle.has_changed = true;
+        for environment in &mut toggle.environments {
+            environment.history = History::default();
+            environment.history.sent(&Arc::default(), None, now.at);
+        }
+        self.was_found(id, Observed::Present(present), now);
+        self.notify(Subject::Toggle(id), News::Created);
+    }
+
+    fn was_updated(&mut self, id: ToggleId, number: usize, update: Update, now: Instant) {
+        let toggle = &mut self.toggles[id];
+        let environment = &mut toggle.environments[number];
+        let Update { users, change } = update;
+        toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
+        environment.observed = Some(plan::Environment::of(Arc::clone(&users)));
+        environment.history.sent(&users, change.as_ref(), now);
+        environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+        self.notify(
+            Subject::Environment(id, number),
+            News::Updated { users, change },
+        );
+    }
+
+    fn step_taken(&mut self, id: ToggleId, part: Part, operation: Operation, now: Moment) {
+        let toggle = &mut self.toggles[id];
+        let work = toggle.work(part);
+        work.task.state = State::Idle;
+        let is_over = matches!(&work.task.trouble, Some(it) if it.operation == operation);
+        if std::mem::take(&mut work.recheck) {
+            toggle.forget(part);
+        }
+        // The same step's trouble is over; another's may come back: it ends when all is done.
+        if is_over {
+            self.succeeded(Key::Apply(id, part));
+        }
+        self.touch(Subject::Toggle(id));
         self.decide_again(id, now);
     }
 
-    fn step_taken(&mut self, id: ToggleId, operation: Operation, now: Moment) {
+    fn step_failed(
+        &mut self,
+        id: ToggleId,
+        part: Part,
+        operation: Operation,
+        failure: Failure,
+        now: Moment,
+    ) {
         let toggle = &mut self.toggles[id];
-        toggle.apply.state = State::Idle;
-        if std::mem::take(&mut toggle.recheck) {
-            toggle.observed.forget(self.terms.readable);
+        if failure.is_status(404) && part != Part::Whole {
+            toggle.existence = match toggle.work(part).fresh {
+                true => Existence::Unknown,
+                false => Existence::Absent,
+            };
+            if toggle.existence == Existence::Absent {
+                // It was deleted.
+                toggle.work(part).task.state = State::Idle;
+                return self.decide_again(id, now);
+            }
         }
-        // The trouble of another step may come back, and ends when all is done.
-        if matches!(&toggle.apply.trouble, Some(trouble) if trouble.operation == operation) {
-            self.succeeded(Key::Apply(id));
+        if let Part::Environment(number) = part {
+            toggle.environments[number].unsure |= failure.is_unsure();
         }
-        self.touched.insert(Subject::Toggle(id));
+        toggle.forget(part);
+        self.pause_target(self.config.toggles[id].target, &failure, now);
+        self.failed(Key::Apply(id, part), operation, failure, now);
         self.decide_again(id, now);
     }
 
-    fn step_failed(&mut self, id: ToggleId, operation: Operation, failure: Failure, now: Moment) {
-        let readable = self.terms.readable;
-        let toggle = &mut self.toggles[id];
-        let deleted = failure.is_status(404) && !toggle.fresh && toggle.exists;
-        if deleted && matches!(operation, Operation::Update | Operation::Describe) {
-            toggle.observed = Observed::Absent;
-            toggle.apply.state = State::Idle;
-            return self.decide_again(id, now);
-        }
-        toggle.unsure |= operation == Operation::Update && failure.is_unsure();
-        match operation {
-            Operation::Read => toggle.due = true,
-            _ => toggle.observed.forget_users(readable),
-        }
-        if failure.is_status(404) && toggle.fresh {
-            toggle.observed = Observed::Unknown;
-        }
-        self.pause_target(&failure, now);
-        self.failed(Key::Apply(id), operation, failure, now);
-        self.note_if_behind(id, now.at);
-        self.note_reached(id, now.at);
-        self.settled(id);
+    /// Whether nothing is in flight or in line for a toggle at the target.
+    pub(super) fn is_at_rest(&self, id: ToggleId) -> bool {
+        let toggle = &self.toggles[id];
+        !toggle.is_queued() && !toggle.is_running() && !self.waits_for_answer(id)
     }
 
-    /// A 429 pauses the whole target.
-    fn pause_target(&mut self, failure: &Failure, now: Moment) {
-        if !failure.is_status(429) {
-            return;
-        }
-        // A jump of the wall clock can make it any length.
-        let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
-        let narrow = pause.unwrap_or_default().max(WINDOW);
-        self.slots.narrow(now.at + narrow);
-        let Some(wait) = pause else {
-            return;
-        };
-        let end = now.at + wait;
-        if self.paused.as_ref().is_none_or(|(known, _)| *known < end) {
-            self.paused = Some((end, failure.clone()));
-            self.timers.set(Timer::Target, end);
-            self.notify(Subject::Target, News::Paused { wait });
-            self.touched.insert(Subject::Target);
-        }
-    }
-
-    /// Whether a single pass is over for a toggle: once its source or its target has failed for good, retries
-    /// of the other cannot help.
+    /// In a single pass: whether nothing more will come of a toggle. Once its source or its target has
+    /// failed for good, retries of the other cannot help.
     pub(super) fn is_settled(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let unanswerable = toggle.query.has_given_up() || source.has_given_up();
-        let has_failed = unanswerable || toggle.apply.has_given_up();
-        let paused_for_good = match (&self.paused, self.until()) {
+        let (source, query) = (&self.sources[self.source_of(id)], self.query_of(id));
+        let unanswerable = query.has_given_up() || source.has_given_up();
+        let paused = &self.targets[self.config.toggles[id].target].paused;
+        let paused_for_good = match (paused, self.until()) {
             (Some((end, _)), Some(until)) => *end > until,
             _ => false,
         };
-        let applied = match toggle.apply.state {
+        let applied = toggle.works().all(|(_, work)| match work.task.state {
             State::Idle | State::GivenUp => true,
             State::Queued => paused_for_good,
-            State::Waiting { .. } => has_failed,
+            State::Waiting { .. } => unanswerable,
             State::Running => false,
-        };
-        let retries = toggle.query.is_waiting() || source.is_waiting();
-        let waits = toggle.waits_for_answer(self.terms.readable);
-        let known = toggle.desired.is_some() && source.passes.is_sure() && !waits;
+        });
+        let mut environments = toggle.environments.iter();
+        let has_failed = toggle.whole.task.has_given_up()
+            || environments.all(|environment| environment.work.task.has_given_up());
+        let retries = query.is_waiting() || source.is_waiting();
+        let waits = self.waits_for_answer(id);
+        let known = self.desired(id).is_some() && source.passes.is_sure() && !waits;
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
     }
+
+    pub(super) fn query_of(&self, id: ToggleId) -> &Task {
+        &self.rules[self.config.toggles[id].rule].query
+    }
 }
 
-/// Why an update with these removals, which leaves so many users, is held back.
+fn not_returned() -> Failure {
+    Failure::new(Kind::Answer, "the target did not return it")
+}
+
+/// Why an update may not be made that removes so much, and leaves so many.
 ///
-/// The limit holds in each environment separately: one that is unknown lets nothing through in another. If
-/// the users of one are unknown, an empty set is held back too, unless no limit is configured.
+/// A set that becomes empty removes all users. Where it is not known who has the toggle, an empty set is
+/// held too, if the configuration says anything of a limit.
 fn held_back(
     limit: MaxRemoval,
-    removals: &[Option<Removal>],
+    removals: Option<&[Removal]>,
     left: usize,
-    key: &str,
+    name: &str,
 ) -> Option<Failure> {
-    let known = removals.iter().flatten();
-    let too_many = known.filter(|it| !limit.allows(it.removed, it.of, left));
-    let share = |it: &Removal| it.removed as f64 / it.of.max(1) as f64;
-    let by_share = |one: &&Removal, other: &&Removal| {
-        let order = share(one).total_cmp(&share(other));
-        order.then(one.removed.cmp(&other.removed))
+    let Some(removals) = removals else {
+        let is_held = left == 0 && limit != MaxRemoval::Unset;
+        return is_held.then(|| Failure::held(0, None, limit, name));
     };
-    if let Some(most) = too_many.max_by(by_share) {
-        return Some(Failure::held(most.removed, Some(most.of), limit, key));
-    }
-    let is_held = removals.contains(&None) && left == 0 && limit != MaxRemoval::Unset;
-    is_held.then(|| Failure::held(0, None, limit, key))
+    let too_many = removals.iter();
+    let too_many = too_many.filter(|it| !limit.allows(it.removed, it.of, left));
+    let most = too_many.max_by(|one, other| one.cmp_share(other))?;
+    Some(Failure::held(most.removed, Some(most.of), limit, name))
 }

@@ -4,20 +4,67 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::error::{Failure, Kind};
-use crate::job::{Operation, SourceId, ToggleId};
-use crate::plan::{Observed, Step};
+use crate::job::{Operation, Part, SourceId, TargetId, ToggleId};
 use crate::users::{Change, Users};
 
-use super::task::{self, Task, Trouble};
+use super::task::{Task, Trouble};
+use super::toggle::{Environment, Existence};
 use super::{Engine, Key, Mode, Subject, Timer};
 
-/// What was done, or would be done, at the target.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a single pass did about a toggle, or would do. Serialized, it is what `sync --format json` prints.
+#[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
+    pub(crate) result: Verdict,
+    /// How many users it has then, or would have; none if it failed.
+    pub(crate) users: Option<usize>,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
     pub(crate) created: bool,
+    /// Its metadata were sent.
     pub(crate) described: bool,
+    /// To all environments together.
+    #[serde(skip)]
     pub(crate) sent: Sent,
+    /// All that went wrong, and in which environments.
+    #[serde(skip)]
+    pub(crate) troubles: Vec<(Trouble, Vec<String>)>,
+    /// None at a target without environments.
+    #[serde(skip)]
+    pub(crate) environments: Vec<EnvironmentOutcome>,
+}
+
+/// The same of one environment.
+#[derive(Debug, Serialize)]
+pub(crate) struct EnvironmentOutcome {
+    pub(crate) name: String,
+    pub(crate) result: Verdict,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    pub(crate) error: Option<String>,
+}
+
+/// How many users came and went; none where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) added: Option<usize>,
+    pub(crate) removed: Option<usize>,
+}
+
+/// What became of a toggle, or would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Created,
+    Updated,
+    /// Updated; what the target had is not known.
+    Set,
+    Unchanged,
+    /// Held back by `max_removal`.
+    Held,
+    Failed,
 }
 
 /// Which users were sent.
@@ -31,16 +78,40 @@ pub(crate) enum Sent {
 }
 
 impl Sent {
-    pub(crate) fn as_change(&self) -> Option<&Change> {
+    pub(crate) fn as_change(&self) -> Option<&Arc<Change>> {
         match self {
             Sent::Change(change) => Some(change),
             Sent::Nothing | Sent::Whole => None,
         }
     }
+
+    fn counts(&self, result: Verdict) -> Counts {
+        let (added, removed) = match (self, result) {
+            (Sent::Change(change), _) => (change.added.len(), change.removed.len()),
+            (Sent::Whole, _) | (_, Verdict::Held | Verdict::Failed) => return Counts::default(),
+            (Sent::Nothing, _) => (0, 0),
+        };
+        Counts {
+            added: Some(added),
+            removed: Some(removed),
+        }
+    }
+
+    /// Both together.
+    fn and(&self, other: &Sent) -> Sent {
+        match (self, other) {
+            (sent, Sent::Nothing) | (Sent::Nothing, sent) => sent.clone(),
+            (Sent::Change(one), Sent::Change(other)) if Arc::ptr_eq(one, other) => self.clone(),
+            (Sent::Change(one), Sent::Change(other)) => Sent::Change(Arc::new(one.and(other))),
+            _ => Sent::Whole,
+        }
+    }
 }
 
-/// The state of a source, the target, a toggle, or everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The state of a source, a target, a toggle, one of its environments, or everything. A toggle has the worst
+/// state of its environments: the last one here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     #[default]
     Ok,
@@ -49,13 +120,15 @@ pub(crate) enum State {
     Connecting,
     Connected,
     /// A source's OPA has not loaded everything.
+    #[serde(rename = "not ready")]
     NotReady,
     /// The target asked for a pause.
     Paused,
+    #[serde(rename = "in sync")]
+    InSync,
+    Syncing,
     /// A toggle's users are unknown.
     Waiting,
-    Syncing,
-    InSync,
     /// By `max_removal`.
     Held,
     Failing,
@@ -69,6 +142,18 @@ pub(crate) struct View {
     pub(crate) troubles: Vec<Trouble>,
     pub(crate) last_success: Option<Instant>,
     pub(crate) next_retry: Option<Instant>,
+    /// Of a toggle.
+    pub(crate) environments: Vec<EnvironmentView>,
+}
+
+/// A toggle in one of its environments, as `/status` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct EnvironmentView {
+    /// Empty at a target without environments.
+    pub(crate) name: String,
+    pub(crate) state: State,
+    /// Without the remote's own words.
+    pub(crate) last_error: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,50 +196,70 @@ impl Engine {
             users: None,
             troubles,
             last_success: source.passes.last,
-            next_retry: self.next_retry(tasks),
+            next_retry: self.next_retry(tasks.into_iter()),
+            environments: Vec::new(),
         }
     }
 
     pub(crate) fn toggle(&self, id: ToggleId) -> View {
         let toggle = &self.toggles[id];
-        let tasks = [
-            (&toggle.query, Key::Query(id)),
-            (&toggle.apply, Key::Apply(id)),
-        ];
-        let mut troubles = troubles(tasks.map(|(task, _)| task));
-        if toggle.is_late && troubles.is_empty() {
+        let rule_id = self.config.toggles[id].rule;
+        let rule = &self.rules[rule_id];
+        let desired = rule.desired.as_deref();
+        let is_there = toggle.existence == Existence::Present;
+        let environments = toggle.environments.iter().map(|it| EnvironmentView {
+            name: it.name.clone(),
+            state: match (&it.work.task.trouble, desired) {
+                (Some(trouble), _) if trouble.failure.is_held() => State::Held,
+                (Some(_), _) => State::Failing,
+                (None, None) => State::Waiting,
+                (None, Some(_)) if !is_there || it.work.task.is_running() => State::Syncing,
+                (None, Some(desired)) if it.is_on_for(desired) => State::InSync,
+                (None, Some(_)) => State::Syncing,
+            },
+            last_error: it.work.task.trouble.as_ref().map(Trouble::reason),
+        });
+        let environments: Vec<EnvironmentView> = environments.collect();
+        let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
+        let mut state = match toggle.is_described() && !toggle.is_running() {
+            true => State::InSync,
+            false => State::Syncing,
+        };
+        state = environments
+            .iter()
+            .map(|it| it.state)
+            .fold(state, State::max);
+        if toggle.is_late && troubles.is_empty() && state < State::Held {
             let failure = Failure::new(Kind::Late, "the change has not arrived in time");
             troubles.push(Trouble::first(Operation::Update, failure));
         }
-        let desired = toggle.desired.as_deref();
-        let steps = toggle.observed.steps(desired, self.terms.readable);
-        let state = if troubles.iter().any(|trouble| trouble.failure.is_held()) {
-            State::Held
-        } else if !troubles.is_empty() {
-            State::Failing
-        } else if desired.is_none() {
-            State::Waiting
-        } else if toggle.apply.is_running() || !steps.is_empty() {
-            State::Syncing
-        } else {
-            State::InSync
-        };
+        if !troubles.is_empty() {
+            state = State::Failing;
+        }
+        let parts = toggle.works();
+        let tasks = parts.map(|(part, work)| (&work.task, Key::Apply(id, part)));
         View {
             state,
-            users: toggle.answer.as_deref().map(Users::len),
+            users: rule.answer.as_deref().map(Users::len),
             troubles,
             last_success: toggle.last_success,
-            next_retry: self.next_retry(tasks),
+            next_retry: self.next_retry(tasks.chain([(&rule.query, Key::Query(rule_id))])),
+            environments,
         }
     }
 
-    pub(crate) fn target(&self) -> TargetView {
-        let waits = self
-            .toggles
-            .iter()
-            .any(|toggle| toggle.apply.state == task::State::Queued);
-        let (paused_until, failure) = self.paused.clone().unzip();
-        let is_overdue = self.resync.as_ref().is_some_and(|resync| resync.is_overdue);
+    /// The name of a toggle's environment; empty at a target without environments.
+    pub(crate) fn environment(&self, id: ToggleId, number: usize) -> &str {
+        &self.toggles[id].environments[number].name
+    }
+
+    pub(crate) fn target(&self, id: TargetId) -> TargetView {
+        let target = &self.targets[id];
+        let mut toggles = target.terms.toggles.keys();
+        let waits = toggles.any(|id| self.toggles[*id].is_queued());
+        let (paused_until, failure) = target.paused.clone().unzip();
+        let resync = target.resync.as_ref();
+        let is_overdue = resync.is_some_and(|resync| resync.is_overdue);
         TargetView {
             state: match is_overdue {
                 _ if paused_until.is_some() => State::Paused,
@@ -167,63 +272,120 @@ impl Engine {
         }
     }
 
-    /// What a single pass did, or would do, about a toggle, and how many users it has then. If it failed, all
-    /// troubles of the toggle and its source: none if the run was stopped before.
-    pub(crate) fn outcome(&self, id: ToggleId) -> (Outcome, Result<usize, Vec<Trouble>>) {
+    /// What a single pass did about a toggle; of a dry run, and where it is held, what would be done.
+    pub(crate) fn outcome(&self, id: ToggleId) -> Outcome {
         let toggle = &self.toggles[id];
-        let source = &self.sources[self.config.toggles[id].users_policy.source];
-        let tasks = [
-            &toggle.query,
-            &toggle.apply,
-            &source.discover,
-            &source.passes.ready,
-        ];
-        let done = toggle.outcome.clone();
-        let Some(desired) = &toggle.desired else {
-            return (done, Err(troubles(tasks)));
+        let desired = self.desired(id);
+        let has_failed = toggle.works().any(|(_, work)| work.task.trouble.is_some());
+        let is = |existence| toggle.existence == existence;
+        let is_known = !is(Existence::Unknown) || !(has_failed || self.is_readable(id));
+        let is_planned = is_known && matches!(self.mode, Mode::Once { dry_run: true, .. });
+        let is_in_sync = |desired| toggle.is_described() && !toggle.lacks_users(desired);
+        let is_done = !has_failed && desired.is_some_and(|it| is_planned || is_in_sync(it));
+        let troubles = match is_done {
+            true => Vec::new(),
+            false => self.why_not_done(id, has_failed),
         };
-        let dry_run = matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let steps = toggle.observed.steps(Some(desired), self.terms.readable);
-        match steps.first() {
-            _ if toggle.apply.trouble.is_some() => (done, Err(troubles(tasks))),
-            None => (done, Ok(desired.len())),
-            Some(step) if dry_run && *step != Step::Read => {
-                (would(&toggle.observed, desired), Ok(desired.len()))
+        let is_held = !is_done && troubles.iter().all(|(it, _)| it.failure.is_held());
+        let plan = desired.filter(|_| is_planned || is_held);
+
+        let mut all = Sent::Nothing;
+        let environments = toggle.environments.iter().map(|it| {
+            let failure = it.work.task.trouble.as_ref().map(|it| &it.failure);
+            let has_failed = failure.is_some_and(|failure| !failure.is_held());
+            let is_on = desired.is_some_and(|desired| it.is_on_for(desired));
+            let sent = match plan.filter(|_| !is_on && !has_failed) {
+                Some(desired) => would_send(it, toggle.existence, desired),
+                None => it.sent.clone(),
+            };
+            let result = match sent {
+                _ if has_failed => Verdict::Failed,
+                _ if failure.is_some() => Verdict::Held,
+                Sent::Whole => Verdict::Set,
+                Sent::Change(_) => Verdict::Updated,
+                Sent::Nothing if is_on => Verdict::Unchanged,
+                // Its toggle has failed.
+                Sent::Nothing => Verdict::Failed,
+            };
+            all = all.and(&sent);
+            EnvironmentOutcome {
+                name: it.name.clone(),
+                result,
+                counts: sent.counts(result),
+                error: failure.map(Failure::to_string),
             }
-            Some(_) => {
-                let pause = self.paused.as_ref().map(|(_, failure)| failure.clone());
-                let pause = pause.map(|failure| vec![Trouble::first(Operation::Update, failure)]);
-                (done, Err(pause.unwrap_or_else(|| troubles(tasks))))
-            }
+        });
+        let mut environments: Vec<_> = environments.collect();
+        environments.retain(|it| !it.name.is_empty());
+        let is_created = plan.is_some() && is(Existence::Absent);
+        let is_described = plan.is_some() && is(Existence::Present) && !toggle.is_described();
+        let created = toggle.created || is_created;
+        let described = toggle.described_now || is_described;
+        let result = match all {
+            _ if is_held => Verdict::Held,
+            _ if !is_done => Verdict::Failed,
+            Sent::Whole => Verdict::Set,
+            _ if created => Verdict::Created,
+            Sent::Nothing if !described => Verdict::Unchanged,
+            Sent::Nothing | Sent::Change(_) => Verdict::Updated,
+        };
+        Outcome {
+            result,
+            users: desired.filter(|_| is_done || is_held).map(|it| it.len()),
+            counts: all.counts(result),
+            created,
+            described,
+            sent: all,
+            troubles,
+            environments,
         }
     }
 
-    /// What `max_removal` holds back, and the number of users afterwards.
-    pub(crate) fn held_back_change(&self, id: ToggleId) -> Option<(Outcome, usize)> {
+    /// Each trouble of a toggle and its source, with its environments; else why it is not done all the same.
+    fn why_not_done(&self, id: ToggleId, has_failed: bool) -> Vec<(Trouble, Vec<String>)> {
         let toggle = &self.toggles[id];
-        let desired = toggle.desired.as_deref()?;
-        Some((would(&toggle.observed, desired), desired.len()))
+        let source = &self.sources[self.source_of(id)];
+        let at_source = [self.query_of(id), &source.discover, &source.passes.ready];
+        let at_source = at_source.into_iter().map(|task| (task, ""));
+        let at_target = toggle.works().map(|(part, work)| match part {
+            Part::Environment(number) => (&work.task, self.environment(id, number)),
+            Part::Whole | Part::Metadata => (&work.task, ""),
+        });
+        let what = |it: &Trouble| (it.operation == Operation::Describe, it.failure.clone());
+        let mut all: Vec<(Trouble, Vec<String>)> = Vec::new();
+        for (task, environment) in at_source.chain(at_target) {
+            let Some(trouble) = &task.trouble else {
+                continue;
+            };
+            let name = Some(environment.to_owned()).filter(|name| !name.is_empty());
+            match all.iter_mut().find(|(it, _)| what(it) == what(trouble)) {
+                Some((_, names)) => names.extend(name),
+                None => all.push((trouble.clone(), Vec::from_iter(name))),
+            }
+        }
+        let paused = &self.targets[self.config.toggles[id].target].paused;
+        let failure = match paused {
+            Some((_, failure)) if !has_failed && self.desired(id).is_some() => failure.clone(),
+            _ if !all.is_empty() => return all,
+            _ => Failure::new(Kind::Late, "interrupted before it was done"),
+        };
+        vec![(Trouble::first(Operation::Update, failure), Vec::new())]
     }
 
-    fn next_retry<const N: usize>(&self, tasks: [(&Task, Key); N]) -> Option<Instant> {
-        let waiting = tasks.iter().filter(|(task, _)| task.is_waiting());
-        let retries = waiting.filter_map(|(_, key)| self.timers.get(Timer::Task(*key)));
+    fn next_retry<'t>(&self, tasks: impl Iterator<Item = (&'t Task, Key)>) -> Option<Instant> {
+        let waiting = tasks.filter(|(task, _)| task.is_waiting());
+        let retries = waiting.filter_map(|(_, key)| self.timers.get(Timer::Task(key)));
         retries.min()
     }
 }
 
-/// What a real run would do.
-fn would(observed: &Observed, desired: &Users) -> Outcome {
-    let sent = match Change::of_all(&observed.changes_to(desired)) {
-        None => Sent::Whole,
-        Some(change) if change.is_empty() && observed.is_in_order() => Sent::Nothing,
-        Some(change) => Sent::Change(change),
+/// What a run would send to an environment that is not on for exactly these users.
+fn would_send(environment: &Environment, existence: Existence, desired: &Users) -> Sent {
+    let change = match &environment.observed {
+        Some(observed) => observed.users.as_ref().map(|it| desired.change_from(it)),
+        None => (existence == Existence::Absent).then(|| desired.change_from(&Users::default())),
     };
-    Outcome {
-        created: *observed == Observed::Absent,
-        described: matches!(observed, Observed::Present(present) if !present.described),
-        sent,
-    }
+    change.map_or(Sent::Whole, |change| Sent::Change(Arc::new(change)))
 }
 
 fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
@@ -234,7 +396,8 @@ fn troubles<const N: usize>(tasks: [&Task; N]) -> Vec<Trouble> {
 }
 
 /// Why a pass runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Cause {
     Connected,
     Callback,
@@ -252,21 +415,17 @@ pub(crate) enum Cause {
     Reload,
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Cause::Connected => "connected",
-            Cause::Callback => "callback",
-            Cause::Moved => "moved",
-            Cause::Changed => "changed",
-            Cause::Ready => "ready",
-            Cause::Watch => "watch",
-            Cause::Poll => "poll",
-            Cause::Resync => "resync",
-            Cause::Reload => "reload",
-        })
-    }
+/// They print the words that they have in JSON.
+macro_rules! in_words {
+    ($($name:ident)*) => {
+        $(impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.serialize(f)
+            }
+        })*
+    };
 }
+in_words! { Verdict State Cause }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {

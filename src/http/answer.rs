@@ -33,7 +33,12 @@ impl Answer {
     /// The failure that the answer is, in words picked out of it; `advice` is better than there is for
     /// any remote.
     pub(crate) fn failure(&self, said: &str, advice: Option<&str>) -> Failure {
-        let advice = advice.or_else(|| general_advice(self.status));
+        let advice = advice.or(match self.status {
+            300..=399 => Some("redirects are not followed: configure the address it leads to"),
+            401 => Some("the token is missing or wrong"),
+            403 => Some("the token does not allow this"),
+            _ => None,
+        });
         let mut words = format!("{} answered {}", self.asked, self.status);
         if !said.is_empty() {
             words.push_str(&format!(": {said}"));
@@ -51,15 +56,6 @@ impl Answer {
             Failure::new(Kind::Answer, words)
         });
         object.map(|Object(content)| content)
-    }
-}
-
-fn general_advice(status: u16) -> Option<&'static str> {
-    match status {
-        300..=399 => Some("redirects are not followed: configure the address it leads to"),
-        401 => Some("the token is missing or wrong"),
-        403 => Some("the token does not allow this"),
-        _ => None,
     }
 }
 

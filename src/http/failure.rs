@@ -47,10 +47,8 @@ pub(super) fn describe(
                 true => " (is it an https:// address?)",
                 false => "",
             };
-            (
-                Kind::Answer,
-                format!("the answer is not HTTP: {error}{advice}"),
-            )
+            let words = format!("the answer is not HTTP: {error}{advice}");
+            (Kind::Answer, words)
         }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };
@@ -96,7 +94,22 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
 
 fn tls_failure(error: &rustls::Error) -> String {
     let advice = match error {
-        rustls::Error::InvalidCertificate(error) => advice_on_certificate(error),
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "renew the server's certificate, or correct this machine's clock"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "check this machine's clock, and when the certificate becomes valid"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "use a host that the server's certificate names"
+            }
+            // The signature is bad if a CA was created again under its old name.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "for a private CA, set ca_file to its current certificate"
+            }
+            _ => "replace the server's certificate",
+        },
         // A server that ends the handshake mostly does so because of our certificate.
         rustls::Error::AlertReceived(
             Alert::CertificateRequired
@@ -115,23 +128,4 @@ fn tls_failure(error: &rustls::Error) -> String {
         _ => return format!("TLS failed: {error}"),
     };
     format!("TLS failed: {error} ({advice})")
-}
-
-fn advice_on_certificate(error: &CertificateError) -> &'static str {
-    match error {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "renew the server's certificate, or correct this machine's clock"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "check this machine's clock, and when the certificate becomes valid"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "use a host that the server's certificate names"
-        }
-        // The signature is bad if a CA was created again under its old name.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "for a private CA, set ca_file to its current certificate; only sources have ca_file"
-        }
-        _ => "replace the server's certificate",
-    }
 }

@@ -53,21 +53,18 @@ impl Proxies {
     /// The proxy on the way to a URL, if there is one.
     pub(super) fn on_the_way_to(&self, uri: &Uri) -> Option<&Named> {
         let host = uri.host()?;
-        if is_loopback(host) || self.is_direct(host) {
+        let name = host.trim_matches(['[', ']']).to_ascii_lowercase();
+        let is_direct = |entry: &String| {
+            let above = name.strip_suffix(entry.as_str());
+            entry == "*" || above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        };
+        if is_loopback(host) || self.direct.iter().any(is_direct) {
             return None;
         }
         match uri.scheme_str() {
             Some("https") => self.https.as_ref(),
             _ => self.http.as_ref(),
         }
-    }
-
-    fn is_direct(&self, host: &str) -> bool {
-        let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
-        self.direct.iter().any(|entry| {
-            let above = host.strip_suffix(entry.as_str());
-            entry == "*" || above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-        })
     }
 }
 

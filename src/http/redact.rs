@@ -31,10 +31,8 @@ fn length_of(secret: &str, text: &str) -> Option<usize> {
     let mut length = 0;
     for character in secret.chars() {
         let rest = &text[length..];
-        length += escaped(character, rest).or_else(|| {
-            let is_plain = rest.starts_with(character);
-            is_plain.then_some(character.len_utf8())
-        })?;
+        let plain = rest.starts_with(character).then_some(character.len_utf8());
+        length += escaped(character, rest).or(plain)?;
     }
     Some(length)
 }

@@ -17,6 +17,7 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
     let mut toggles: Vec<&ToggleRow> = rows.toggles.iter().collect();
     toggles.sort_by_key(|toggle| toggle.last_error.is_none());
     let toggles: String = toggles.iter().map(|row| toggle(row, now)).collect();
+    let targets: String = rows.targets.iter().map(|row| target(row, now)).collect();
     let sources: String = rows.sources.iter().map(|row| source(row, now)).collect();
     format!(
         include_str!("page.html"),
@@ -25,7 +26,7 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
         state = state(rows.status),
         version = rows.version,
         uptime = length(Duration::from_secs(rows.uptime_seconds)),
-        target = target(&rows.target, now),
+        targets = targets,
         summary = summary(rows),
         sources = sources,
         toggles = toggles,
@@ -47,7 +48,7 @@ fn source(row: &SourceRow, now: SystemTime) -> String {
 fn toggle(row: &ToggleRow, now: SystemTime) -> String {
     let users = row.users.map(|users| users.to_string());
     let cells = [
-        cell("Toggle", "", Some(&row.key)),
+        cell("Toggle", "", Some(&row.name)),
         cell("Source", "", Some(&row.source)),
         state_cell(row.state),
         cell("Users", "number", users.as_deref()),
@@ -59,14 +60,14 @@ fn toggle(row: &ToggleRow, now: SystemTime) -> String {
 }
 
 fn target(row: &TargetRow, now: SystemTime) -> String {
-    let mut text = format!("{}: {}", row.kind, state(row.state));
+    let mut text = format!("<p>{}: {}", escape(&row.id), state(row.state));
     if let Some(until) = row.paused_until {
         text += &format!(" until {}", time(until, now));
     }
     if let Some(error) = &row.last_error {
         text += &format!(" ({})", escape(error));
     }
-    text
+    text + "</p>\n"
 }
 
 /// How many toggles are in which state.

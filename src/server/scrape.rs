@@ -1,5 +1,6 @@
 //! The answer of `/metrics`: what was counted, and how things are now.
 
+use prometheus::proto::MetricFamily;
 use prometheus::{Error, GaugeVec, Opts, Registry, TextEncoder};
 
 use crate::engine::State;
@@ -9,35 +10,12 @@ use crate::status::{Rows, ToggleRow};
 /// Prometheus' text format.
 pub(super) const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A gauge of each toggle: its name and help, and its value as far as that is known.
-type ToggleGauge = (&'static str, &'static str, fn(&ToggleRow) -> Option<f64>);
-
-const TOGGLE_GAUGES: [ToggleGauge; 4] = [
-    (
-        "optoggles_toggle_users",
-        "How many users the policy allows for a toggle, by the last good answer.",
-        |row| row.users.map(|count| count as f64),
-    ),
-    (
-        "optoggles_toggle_in_sync",
-        "Whether the target has exactly the users that the policy allows for a toggle.",
-        |row| Some(flag(row.state == State::InSync)),
-    ),
-    (
-        "optoggles_toggle_held",
-        "Whether max_removal holds a change of a toggle back.",
-        |row| Some(flag(row.state == State::Held)),
-    ),
-    (
-        "optoggles_toggle_last_success_timestamp_seconds",
-        "When a toggle was last known to be in sync, in seconds since 1970.",
-        |row| row.last_success.map(|time| seconds(time.0)),
-    ),
-];
-
-/// All metrics, without the sources and toggles that a reload has removed.
+/// All metrics, without the sources, targets and toggles that a reload has removed.
 pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
-    let counted = metrics.gather(rows.sources.iter().map(|row| row.id.as_str()));
+    let counted = metrics.gather(
+        rows.sources.iter().map(|row| row.id.as_str()),
+        rows.targets.iter().map(|row| row.id.as_str()),
+    );
     let mut text = TextEncoder::new().encode_to_string(&counted)?;
     add_gauge(
         &mut text,
@@ -54,27 +32,69 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         ["source"],
         sources.map(|row| ([row.id.as_str()], flag(row.state == State::Connected))),
     )?;
+    let targets = rows.targets.iter();
     add_gauge(
         &mut text,
         "optoggles_target_paused",
         "Whether the target asked to be left alone for a while (429).",
-        [],
-        [([], flag(rows.target.paused_until.is_some()))],
+        ["target"],
+        targets
+            .clone()
+            .map(|row| ([row.id.as_str()], flag(row.paused_until.is_some()))),
     )?;
     add_gauge(
         &mut text,
         "optoggles_resync_overdue",
         "Whether a resync takes longer than resync_interval.",
-        [],
-        [([], flag(rows.target.resync_overdue))],
+        ["target"],
+        targets.map(|row| ([row.id.as_str()], flag(row.resync_overdue))),
     )?;
-    for (name, help, value) in TOGGLE_GAUGES {
+    // For each toggle, as far as its value is known.
+    let mut add_values = |name, help, value: fn(&ToggleRow) -> Option<f64>| {
         let known = rows.toggles.iter().filter_map(|row| {
-            let labels = [row.key.as_str(), row.source.as_str()];
+            let labels = [&*row.key, &*row.source, &*row.target];
             Some((labels, value(row)?))
         });
-        add_gauge(&mut text, name, help, ["toggle", "source"], known)?;
-    }
+        add_gauge(&mut text, name, help, ["toggle", "source", "target"], known)
+    };
+    add_values(
+        "optoggles_toggle_users",
+        "How many users the policy allows for a toggle, by the last good answer.",
+        |row| row.users.map(|count| count as f64),
+    )?;
+    add_values(
+        "optoggles_toggle_last_success_timestamp_seconds",
+        "When a toggle was last known to be in sync, in seconds since 1970.",
+        |row| row.last_success.map(|time| seconds(time.0)),
+    )?;
+    // For each toggle in each of its environments: 1 in this state.
+    let mut add_states = |name, help, state| {
+        let states = rows.toggles.iter().flat_map(|row| {
+            let environments = row.environments.iter();
+            let environments = environments.map(|it| (&*it.name, it.state));
+            // Without environments, the toggle has one state.
+            let whole = row.environments.is_empty().then_some(("", row.state));
+            whole
+                .into_iter()
+                .chain(environments)
+                .map(move |(name, its)| {
+                    let labels = [&*row.key, &*row.source, &*row.target, name];
+                    (labels, flag(its == state))
+                })
+        });
+        let labels = ["toggle", "source", "target", "environment"];
+        add_gauge(&mut text, name, help, labels, states)
+    };
+    add_states(
+        "optoggles_toggle_in_sync",
+        "Whether the target has exactly the users that the policy allows for a toggle.",
+        State::InSync,
+    )?;
+    add_states(
+        "optoggles_toggle_held",
+        "Whether max_removal holds a change of a toggle back.",
+        State::Held,
+    )?;
     Ok(text)
 }
 
@@ -93,7 +113,13 @@ fn add_gauge<'a, const N: usize>(
     // It sorts the series.
     let registry = Registry::new();
     registry.register(Box::new(gauge))?;
-    TextEncoder::new().encode_utf8(&registry.gather(), text)
+    let mut families = registry.gather();
+    for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+        // To Prometheus, an empty label is none.
+        let labels = metric.take_label().into_iter();
+        metric.set_label(labels.filter(|label| !label.value().is_empty()).collect());
+    }
+    TextEncoder::new().encode_utf8(&families, text)
 }
 
 fn flag(is: bool) -> f64 {

@@ -27,10 +27,14 @@ pub(super) static TYPE: Type = Type {
             .says("`-` is the standard input, with `optoggles sync` only.")]],
         check: |_, _| {},
     },
-    open: |source, opening| {
+    open: |source, config, _, _| {
         let path = source.settings.path("path")?;
         let path = (path.as_os_str() != "-").then(|| path.to_owned());
-        Ok(Box::new(File::new(path, opening.config.rules_of(source))))
+        Ok(Box::new(File {
+            path,
+            rules: config.rules_of(source),
+            last: Mutex::default(),
+        }))
     },
 };
 
@@ -59,29 +63,16 @@ struct Look {
     content: Result<Arc<Document>, Failure>,
 }
 
-/// What changes when a file does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    /// Device, inode and length.
-    file: [u64; 3],
-    /// mtime, and ctime, which cannot be set back, with their nanoseconds.
-    times: [i64; 4],
-}
+/// What changes when a file does: device, inode and length; mtime, and ctime, which cannot be set back, with
+/// their nanoseconds.
+type Stamp = ([u64; 3], [i64; 4]);
 
 impl File {
-    fn new(path: Option<PathBuf>, rules: Vec<Rule>) -> File {
-        File {
-            path,
-            rules,
-            last: Mutex::default(),
-        }
-    }
-
     /// The document; read anew only where it may have changed since the last time, and the same
     /// one as long as it holds the same.
     fn read(&self) -> Result<Arc<Document>, Failure> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = self.path.as_deref().map(Stamp::of).transpose();
+        let stamp = self.path.as_deref().map(stamp).transpose();
         let stamp = stamp.map_err(|error| self.unreadable(&error))?;
         let now = Instant::now();
         let known = last.take().filter(|known| known.stamp == stamp);
@@ -187,23 +178,21 @@ impl Source for File {
     }
 }
 
-impl Stamp {
-    fn of(path: &Path) -> io::Result<Stamp> {
-        let found = fs::metadata(path)?;
-        // Reading a pipe could block forever.
-        if !found.is_file() {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        Ok(Stamp {
-            file: [found.dev(), found.ino(), found.len()],
-            times: [
-                found.mtime(),
-                found.mtime_nsec(),
-                found.ctime(),
-                found.ctime_nsec(),
-            ],
-        })
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let found = fs::metadata(path)?;
+    // Reading a pipe could block forever.
+    if !found.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
     }
+    Ok((
+        [found.dev(), found.ino(), found.len()],
+        [
+            found.mtime(),
+            found.mtime_nsec(),
+            found.ctime(),
+            found.ctime_nsec(),
+        ],
+    ))
 }
 
 #[cfg(test)]

@@ -2,16 +2,17 @@
 
 use http::Method;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::{Source, Type};
 use crate::check::{Answers, SourceCheck, Told, not_asked};
-use crate::config::{self, Key, PeerType, Rule, TLS, ValueKind};
-use crate::error::{Failure, quote};
+use crate::config::{Key, PeerType, Rule, TLS, ValueKind};
+use crate::document;
+use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
-use crate::users::{Keys, Users, describe_wrong};
+use crate::users::{Keys, Users};
 
 pub(super) static TYPE: Type = Type {
     config: PeerType {
@@ -20,9 +21,20 @@ pub(super) static TYPE: Type = Type {
         keys: &[KEYS, TLS],
         check: |_, _| {},
     },
-    open: |source, opening| {
-        let client = opening.client(source, &source.settings.tls())?;
-        Ok(Box::new(Opa::new(source, client)?))
+    open: |source, config, _, requests| {
+        let settings = &source.settings;
+        let url = settings.address("url")?.clone();
+        let origin = Origin::Opa(Access::bearer(url, settings.secret("token").ok()));
+        Ok(Box::new(Opa {
+            client: super::client(source, config, requests)?,
+            terms: SourceTerms {
+                origin: Some(origin.clone()),
+                poll_interval: Some(*settings.duration("poll_interval")?),
+                waits_until_ready: *settings.bool("wait_until_ready")?,
+                ..SourceTerms::default()
+            },
+            origin,
+        }))
     },
 };
 
@@ -47,32 +59,6 @@ struct Opa {
     origin: Origin,
 }
 
-impl Opa {
-    fn new(source: &config::Source, client: Client) -> Result<Opa, String> {
-        let settings = &source.settings;
-        let url = settings.address("url")?.clone();
-        let origin = Origin::Opa(Access::bearer(url, settings.secret("token").ok()));
-        Ok(Opa {
-            client,
-            terms: SourceTerms {
-                origin: Some(origin.clone()),
-                poll_interval: Some(*settings.duration("poll_interval")?),
-                waits_until_ready: *settings.bool("wait_until_ready")?,
-                ..SourceTerms::default()
-            },
-            origin,
-        })
-    }
-
-    fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {
-        match self.ready(opa, &Known::default())?.says {
-            Some(false) => Err(Failure::bundles_missing()),
-            Some(true) => Ok("answers, everything is loaded".into()),
-            None => Ok("answers".into()),
-        }
-    }
-}
-
 impl Source for Opa {
     fn terms(&self) -> SourceTerms {
         self.terms.clone()
@@ -91,8 +77,9 @@ impl Source for Opa {
         let Origin::Opa(opa) = origin else {
             return Ok(Evidence::default());
         };
-        let url = opa.url.join(["health"]) + "?bundles";
-        let says = match self.client.send(request(opa, url))?.status {
+        let mut request = request(opa, Method::GET, ["health"]);
+        request.url += "?bundles";
+        let says = match self.client.send(request)?.status {
             200 => Some(true),
             500 => Some(false),
             _ => None,
@@ -104,20 +91,18 @@ impl Source for Opa {
     }
 
     fn check(&self, has_rules: bool) -> SourceCheck {
-        let waits = self.terms.waits_until_ready;
-        let state = waits.then_some(|opa: &Origin| self.check_state(opa));
         let origin = Ok(self.origin.clone());
-        check(&self.client, Vec::new(), origin, has_rules, state)
+        check(self, &self.client, Vec::new(), origin, has_rules)
     }
 }
 
-/// Asks an OPA whether it answers and, with `state`, whether it has loaded everything.
+/// Asks an OPA whether it answers and, where its rules wait for that, whether it has loaded everything.
 pub(super) fn check(
+    source: &impl Source,
     client: &Client,
     mut answers: Answers,
     origin: Result<Origin, Failure>,
     has_rules: bool,
-    state: Option<impl FnOnce(&Origin) -> Result<Told, Failure>>,
 ) -> SourceCheck {
     let ask = |origin: &Origin| {
         if let Origin::Opa(opa) = origin {
@@ -127,7 +112,10 @@ pub(super) fn check(
                 reached => drop(reached?),
             }
         }
-        state.map_or_else(|| Ok("answers".into()), |state| state(origin))
+        match source.terms().waits_until_ready {
+            true => check_state(source, origin),
+            false => Ok("answers".into()),
+        }
     };
     let answer = origin.as_ref().map_err(Clone::clone).and_then(ask);
     let origin = match &answer {
@@ -138,6 +126,27 @@ pub(super) fn check(
     SourceCheck {
         answers,
         origin: Some(origin),
+    }
+}
+
+fn check_state(source: &impl Source, opa: &Origin) -> Result<Told, Failure> {
+    let anything = Known {
+        tells_process: true,
+        ..Known::default()
+    };
+    let Evidence { says, writes, .. } = source.ready(opa, &anything)?;
+    let loads = source.terms().loads;
+    let lacks_data = writes.is_some_and(|writes| writes.data == 0);
+    match says {
+        Some(false) => Err(Failure::not_ready(loads)),
+        _ if lacks_data => Err(Failure::not_ready(true)),
+        Some(true) => Ok("answers, everything is loaded".into()),
+        None if writes.is_some() => Ok("answers, data was written to it".into()),
+        None if loads => Ok(Told {
+            words: format!("answers, but {UNTOLD}"),
+            is_warning: true,
+        }),
+        None => Ok("answers".into()),
     }
 }
 
@@ -162,46 +171,34 @@ pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Use
         Origin::File(document) => return document.users(rule),
     };
     let package = rule.package.split('.');
-    let answer = get(client, opa, package.chain([rule.rule.as_str()]))?;
+    let path = package.chain([rule.rule.as_str()]);
+    let answer = get(client, opa, path, rule.input.as_ref())?;
     users_in(answer, rule)
 }
 
 fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
-    match answer.json::<Data<Keys>>() {
-        Ok(Data { result: Some(keys) }) if !keys.has_empty_key() => {
-            return Ok(keys.take_from(answer.body));
-        }
-        Ok(Data { result: None }) => return Err(Failure::undefined(rule)),
-        _ => {}
+    if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>()
+        && !keys.has_empty_key()
+    {
+        return Ok(keys.take_from(answer.body));
     }
-    match answer.json::<Data<Users>>() {
-        Ok(Data {
-            result: Some(users),
-        }) if !users.has_empty_key() => Ok(users),
-        _ => {
-            let wrong = match answer.json::<Data<&RawValue>>()?.result {
-                Some(value) => describe_wrong(value),
-                None => "its answer was not understood".to_owned(),
-            };
-            Err(Failure::wrong_type(rule, &wrong))
-        }
+    match answer.json::<Data<&RawValue>>()?.result {
+        Some(value) => document::users(rule, value),
+        None => Err(Failure::undefined(rule)),
     }
 }
 
 /// Whether OPAL's health policy says that OPA has loaded everything; none without that policy.
 pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failure> {
-    let answer = get(client, opa, ["system", "opal", "ready"])?;
+    let answer = get(client, opa, ["system", "opal", "ready"], None)?;
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
 /// Which process answers: OPA gives itself another id at each start; none where it does not say.
 pub(super) fn process(client: &Client, opa: &Access) -> Result<Option<String>, Failure> {
     let answer = unless_refused(client, opa, &["v1", "config"])?;
-    let config = answer.and_then(|answer| answer.json::<Value>().ok());
-    let id = config
-        .as_ref()
-        .and_then(|it| it.pointer("/result/labels/id")?.as_str());
-    Ok(id.map(str::to_owned))
+    let id = |config: Value| Some(config.pointer("/result/labels/id")?.as_str()?.to_owned());
+    Ok(answer.and_then(|answer| answer.json().ok()).and_then(id))
 }
 
 /// How often OPA was written to since it was started; none where it does not say.
@@ -212,8 +209,8 @@ pub(super) fn writes(client: &Client, opa: &Access) -> Result<Option<Writes>, Fa
 
 /// The answer to a question that OPA may refuse to answer; none where it does.
 fn unless_refused(client: &Client, opa: &Access, path: &[&str]) -> Result<Option<Answer>, Failure> {
-    let url = opa.url.join(path.iter().copied());
-    match client.send(request(opa, url)).and_then(Answer::success) {
+    let request = request(opa, Method::GET, path.iter().copied());
+    match client.send(request).and_then(Answer::success) {
         Ok(answer) => Ok(Some(answer)),
         Err(failure) if failure.is_unreachable() => Err(failure),
         Err(_) => Ok(None),
@@ -233,12 +230,10 @@ fn count_writes(metrics: &str) -> Option<Writes> {
         let has = |label: &str| labels.contains(label);
         let (is_data, is_policy) = (has("handler=\"v1/data\""), has("handler=\"v1/policies\""));
         counts_data |= is_data && count > 0;
-        if !has("code=\"2") {
-            continue;
-        }
         let mut methods = ["put", "patch", "delete"].into_iter();
         let is_write = methods.any(|method| has(&format!("method=\"{method}\"")));
         match (is_data, is_policy) {
+            _ if !has("code=\"2") => {}
             (true, _) if is_write => writes.data += count,
             (_, true) if is_write => writes.policies += count,
             (_, true) if has("method=\"get\"") => writes.lists += count,
@@ -248,27 +243,47 @@ fn count_writes(metrics: &str) -> Option<Writes> {
     counts_data.then_some(writes)
 }
 
+/// Asks for a document, with an `input` if there is one.
 fn get<'a>(
     client: &Client,
     opa: &Access,
     path: impl IntoIterator<Item = &'a str>,
+    input: Option<&Value>,
 ) -> Result<Answer, Failure> {
-    let url = opa.url.join(["v1", "data"].into_iter().chain(path));
-    let answer = client.send(request(opa, url))?;
+    let path = ["v1", "data"].into_iter().chain(path);
+    let request = match input {
+        None => request(opa, Method::GET, path),
+        Some(input) => request(opa, Method::POST, path).json(&json!({ "input": input }))?,
+    };
+    let answer = client.send(request)?;
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
-    Err(match serde_json::from_slice::<Refusal>(&answer.body) {
-        Ok(Refusal { code, message }) => {
-            let said = quote(format!("{code}: {message}").as_bytes());
-            answer.failure(&said, None).of_opa(&answer.body)
-        }
-        Err(_) => answer.failure(&quote(&answer.body), None),
-    })
+    let Ok(Refusal { code, message }) = serde_json::from_slice(&answer.body) else {
+        return Err(match input {
+            None => answer.failure(&quote(&answer.body), None),
+            Some(_) => answer.failure("", None),
+        });
+    };
+    let said = match input {
+        None => format!("{code}: {message}"),
+        // The message can quote what is in the input.
+        Some(_) => code,
+    };
+    let mut failure = answer.failure(&quote(said.as_bytes()), None);
+    // An error of OPA's compiler, such as that the rule is a function, does not pass by itself.
+    if String::from_utf8_lossy(&answer.body).contains("rego_type_error") {
+        failure.kind = Kind::WrongType;
+    }
+    Err(failure)
 }
 
-fn request(opa: &Access, url: String) -> Request<'_> {
-    Request::new(Method::GET, url).authorized(opa.authorization.as_ref())
+pub(super) fn request<'a>(
+    at: &Access,
+    method: Method,
+    path: impl IntoIterator<Item = &'a str>,
+) -> Request<'_> {
+    Request::new(method, at.url.join(path), at.authorization.as_ref())
 }
 
 pub(super) fn defined<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>

@@ -3,6 +3,9 @@
 mod oauth;
 pub(super) mod report;
 
+use std::collections::HashMap;
+use std::slice;
+
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +14,7 @@ use super::{Source, Type, opa};
 use crate::address::Address;
 use crate::check::{SourceCheck, Told, not_asked};
 use crate::config::{self, Context, Key, PeerType, Rule, Section, Setting, TLS, ValueKind};
-use crate::error::{Failure, Kind, UNTOLD, quote};
+use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::Secret;
@@ -26,9 +29,9 @@ pub(super) static TYPE: Type = Type {
         keys: &[KEYS, TLS],
         check: check_settings,
     },
-    open: |source, opening| {
-        let client = opening.client(source, &source.settings.tls())?;
-        Ok(Box::new(Opal::new(source, opening.callback_token, client)?))
+    open: |source, config, callback_token, requests| {
+        let client = super::client(source, config, requests)?;
+        Ok(Box::new(Opal::new(source, callback_token, client)?))
     },
 };
 
@@ -76,9 +79,9 @@ fn check_settings(section: &mut Section, cx: &mut Context) {
             cx.warn("unreachable-address", &read.place, message, help);
         }
     }
-    let advertised = read.text.as_ref().map(|text| text.value.clone());
-    if let Some(advertised) = advertised {
-        section.set_default("instance", Setting::Text(advertised));
+    if let Some(text) = &read.text {
+        let advertised = Setting::Text(text.value.clone());
+        section.set_default("instance", advertised);
     }
 }
 
@@ -86,8 +89,8 @@ fn check_settings(section: &mut Section, cx: &mut Context) {
 struct Opal {
     client: Client,
     terms: SourceTerms,
-    url: Address,
-    authorization: Option<Secret>,
+    /// OPAL itself is asked as OPA is.
+    opal: Access,
     opa_token: Option<Secret>,
     has_certificate: bool,
     key: String,
@@ -101,7 +104,6 @@ struct Opal {
 #[derive(Deserialize)]
 struct PolicyStore {
     url: String,
-    #[serde(default)]
     auth_type: Option<String>,
     token: Option<String>,
     oauth_client_id: Option<String>,
@@ -119,13 +121,7 @@ struct Entry {
 #[derive(Deserialize)]
 struct EntryConfig {
     #[serde(default)]
-    headers: EntryHeaders,
-}
-
-#[derive(Default, Deserialize)]
-struct EntryHeaders {
-    #[serde(rename = "Authorization", default)]
-    authorization: String,
+    headers: HashMap<String, String>,
 }
 
 impl Opal {
@@ -153,27 +149,23 @@ impl Opal {
                 loads: true,
                 ..SourceTerms::default()
             },
-            authorization: Access::bearer(url.clone(), settings.secret("token").ok()).authorization,
             key: registration_key(id, instance),
             callback_url: advertised.join(["opa_update", id]),
             callback_authorization: Secret::new(format!("Bearer {}", callback_token.expose())),
             opa_token,
             has_certificate: settings.tls().identity.is_some(),
-            url,
+            opal: Access::bearer(url, settings.secret("token").ok()),
         })
     }
 
     /// Where OPA is, and with what authorization it can be asked.
     fn find_opa(&self) -> Result<Access, Failure> {
-        let request = self.request(Method::GET, ["policy-store", "config"]);
+        let request = opa::request(&self.opal, Method::GET, ["policy-store", "config"]);
         let store: PolicyStore = accepted(self.client.send(request)?)?.json()?;
-        let url = Address::parse(&store.url).map_err(|error| {
-            let words = format!("OPAL names an invalid address of OPA: {error}");
-            Failure::new(Kind::Answer, words)
-        })?;
+        let url = named_address("OPA", &store.url)?;
         // A loopback address is OPAL's own host, which is ours only if OPAL is here too.
-        let url = match url.is_loopback() && !self.url.is_loopback() {
-            true => url.at_host(self.url.host()),
+        let url = match url.is_loopback() && !self.opal.url.is_loopback() {
+            true => url.at_host(self.opal.url.host()),
             false => url,
         };
         self.authorize(url, &store)
@@ -221,12 +213,6 @@ impl Opal {
         }
     }
 
-    /// Whether OPAL itself says that it has loaded everything.
-    fn is_ready(&self) -> bool {
-        let answer = self.client.send(self.request(Method::GET, ["ready"]));
-        answer.is_ok_and(|answer| answer.status == 200)
-    }
-
     fn check_callbacks(&self, opa: Option<&Failure>) -> Result<Told, Failure> {
         if let Some(failure) = opa.filter(|failure| failure.is_unreachable()) {
             return Err(not_asked("OPAL", failure));
@@ -239,34 +225,14 @@ impl Opal {
         })
     }
 
-    fn check_state(&self, opa: &Origin) -> Result<Told, Failure> {
-        let anything = Known {
-            tells_process: true,
-            ..Known::default()
-        };
-        let Evidence { says, writes, .. } = self.ready(opa, &anything)?;
-        let lacks_data = writes.is_some_and(|writes| writes.data == 0);
-        match says {
-            Some(false) => Err(Failure::not_ready()),
-            _ if lacks_data => Err(Failure::not_ready()),
-            Some(true) => Ok("answers, everything is loaded".into()),
-            None if writes.is_some() => Ok("answers, data was written to it".into()),
-            None => Ok(Told::warning(format!("answers, but {UNTOLD}"))),
-        }
-    }
-
-    fn request<'a>(&self, method: Method, path: impl IntoIterator<Item = &'a str>) -> Request<'_> {
-        let url = self.url.join(path);
-        Request::new(method, url).authorized(self.authorization.as_ref())
-    }
-
     /// A request for our entry, whose key needs no encoding. An answer of any status can hold the entry,
     /// and with it our token.
     fn entry(&self, method: Method) -> Request<'_> {
-        let url = format!("{}/{}", self.url.join(["callbacks"]), self.key);
+        let request = opa::request(&self.opal, method, ["callbacks"]);
         Request {
-            secret: Some(&self.callback_authorization),
-            ..Request::new(method, url).authorized(self.authorization.as_ref())
+            url: format!("{}/{}", request.url, self.key),
+            secrets: slice::from_ref(&self.callback_authorization),
+            ..request
         }
     }
 }
@@ -301,7 +267,10 @@ impl Source for Opal {
             });
         }
         let says = match opa::ready(client, opa)? {
-            Some(false) => Some(self.is_ready()),
+            Some(false) => {
+                let answer = client.send(opa::request(&self.opal, Method::GET, ["ready"]));
+                Some(answer.is_ok_and(|answer| answer.status == 200))
+            }
             says => says,
         };
         let writes = opa::writes(client, opa)?;
@@ -329,16 +298,17 @@ impl Source for Opal {
             },
         });
         let request = Request {
-            secret: Some(&self.callback_authorization),
-            ..self.request(Method::POST, ["callbacks"]).json(&entry)?
+            secrets: slice::from_ref(&self.callback_authorization),
+            ..opa::request(&self.opal, Method::POST, ["callbacks"])
         };
-        accepted(self.client.send(request)?).map(drop)
+        accepted(self.client.send(request.json(&entry)?)?).map(drop)
     }
 
     fn watch(&self) -> Result<bool, Failure> {
         let ours = |entry: Entry| {
-            let presented = entry.config.headers.authorization;
-            entry.url == self.callback_url && self.callback_authorization.matches(&presented)
+            let presented = entry.config.headers.get("Authorization");
+            let is_ours = |presented: &String| self.callback_authorization.matches(presented);
+            entry.url == self.callback_url && presented.is_some_and(is_ours)
         };
         Ok(self.find()?.is_some_and(ours))
     }
@@ -357,8 +327,8 @@ impl Source for Opal {
     /// OPAL loads after it has answered.
     fn load(&self) -> Result<bool, Failure> {
         let trigger = |updater| {
-            self.client
-                .send(self.request(Method::POST, [updater, "trigger"]))
+            let request = opa::request(&self.opal, Method::POST, [updater, "trigger"]);
+            self.client.send(request)
         };
         let policy = trigger("policy-updater").and_then(Answer::success);
         let data = trigger("data-updater")?;
@@ -384,21 +354,15 @@ impl Source for Opal {
             ("callbacks".to_owned(), callbacks),
         ];
         let origin = origin.map_err(|failure| not_asked("OPAL", &failure));
-        let waits = self.terms.waits_until_ready;
-        let state = waits.then_some(|opa: &Origin| self.check_state(opa));
-        opa::check(&self.client, answers, origin, has_rules, state)
+        opa::check(self, &self.client, answers, origin, has_rules)
     }
 }
 
 /// The key of our registration: always the same, so that a restart replaces it, and without a slash, which
 /// OPAL would not find again.
 fn registration_key(id: &str, instance: &str) -> String {
-    let allowed = |character: char| character.is_ascii_alphanumeric() || "._:-".contains(character);
-    let clean = |character| if allowed(character) { character } else { '-' };
-    format!("optoggles:{id}:{instance}")
-        .chars()
-        .map(clean)
-        .collect()
+    let is_unsafe = |c: char| !(c.is_ascii_alphanumeric() || "._:-".contains(c));
+    format!("optoggles:{id}:{instance}").replace(is_unsafe, "-")
 }
 
 /// An answer that is a 2xx. In secure mode OPAL accepts one type of token, and names the claim `peer_type` where
@@ -411,6 +375,14 @@ fn accepted(answer: Answer) -> Result<Answer, Failure> {
         401 if said.contains("peer_type") => Err(answer.failure(&said, Some(ADVICE))),
         _ => answer.success(),
     }
+}
+
+/// The address of `whose`, as OPAL names it.
+fn named_address(whose: &str, text: &str) -> Result<Address, Failure> {
+    Address::parse(text).map_err(|error| {
+        let words = format!("OPAL names an invalid address of {whose}: {error}");
+        Failure::new(Kind::Answer, words)
+    })
 }
 
 fn withheld(what: &str) -> Failure {

@@ -3,15 +3,15 @@
 mod definition;
 mod file;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Target, Type};
+use super::{Target, Type, one_by_one, plain_toggles};
 use crate::check::{Answers, Told};
+use crate::config::report::count;
 use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::error::Failure;
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
-use crate::plan::{Observed, Present};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::plan::{Environment, Observed, Present};
 use definition::{Definition, Flag};
 use file::File;
 
@@ -30,18 +30,17 @@ pub(super) static TYPE: Type = Type {
         },
         place: "path",
         toggle_key: None,
+        is_same_toggle: |_, _| true,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
             .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
         left_behind: |_, _| None,
     },
-    open: |config, _| {
-        let path = config.target.settings.path("path")?;
-        Ok(Box::new(Flagd::new(path, config)))
-    },
+    open: |config, id, _| Ok(Box::new(Flagd::new(config, id)?)),
 };
 
 struct Flagd {
     all: Arc<Config>,
+    id: TargetId,
     file: File,
 }
 
@@ -50,11 +49,12 @@ struct Flagd {
 static WRITING: Mutex<()> = Mutex::new(());
 
 impl Flagd {
-    fn new(path: &Path, config: &Arc<Config>) -> Flagd {
-        Flagd {
+    fn new(config: &Arc<Config>, id: TargetId) -> Result<Flagd, String> {
+        Ok(Flagd {
             all: Arc::clone(config),
-            file: File::new(path),
-        }
+            id,
+            file: File::new(config.targets[id].settings.path("path")?),
+        })
     }
 
     /// Makes edits in one write, because each costs a whole file and a wait for the disk. The file is left
@@ -63,8 +63,7 @@ impl Flagd {
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
-        let make = |edit: &Edit| (edit.toggle, self.make(edit, &mut definition));
-        let made = edits.iter().map(make).collect();
+        let made = one_by_one(edits, |edit| self.make(edit, &mut definition));
         let edited = definition.to_text()?;
         if text.as_deref() != Some(&*edited) {
             self.file.replace(&edited)?;
@@ -81,7 +80,7 @@ impl Flagd {
             (Some(flag), What::Create) => return Ok(Applied::Found(observed(Some(flag), toggle))),
             (found, _) => found.unwrap_or_default(),
         };
-        if let What::Update(users) = &edit.what {
+        if let What::Update(_, users) = &edit.what {
             flag.turn_on_for(users);
         }
         if is_new || matches!(edit.what, What::Describe) {
@@ -90,7 +89,7 @@ impl Flagd {
         definition.put(&toggle.key, flag);
         Ok(match edit.what {
             What::Create => Applied::Created(Present::plain(true, Some(Arc::default()))),
-            What::Describe | What::Update(_) => Applied::Done,
+            What::Describe | What::Update(..) => Applied::Done,
         })
     }
 
@@ -104,12 +103,11 @@ impl Flagd {
             return Ok("does not exist yet, and can be written".into());
         };
         let definition = self.parse(Some(&text))?;
-        for toggle in &self.all.toggles {
+        for (_, toggle) in self.all.toggles_at(self.id) {
             definition.flag(&toggle.key)?;
         }
-        let flags = definition.len();
-        let plural = if flags == 1 { "" } else { "s" };
-        Ok(format!("has {flags} flag{plural}, and can be written"))
+        let flags = count(definition.len(), "flag");
+        Ok(format!("has {flags}, and can be written"))
     }
 }
 
@@ -118,8 +116,9 @@ impl Target for Flagd {
         TargetTerms {
             readable: true,
             at_once: Some(1),
-            batches: vec![Some(0); self.all.toggles.len()],
+            reads_first: false,
             applies_together: true,
+            toggles: plain_toggles(&self.all, self.id, Some(0)),
         }
     }
 
@@ -137,10 +136,8 @@ impl Target for Flagd {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        self.write(edits).unwrap_or_else(|failure| {
-            let failed = |edit: &Edit| (edit.toggle, Err(failure.clone()));
-            edits.iter().map(failed).collect()
-        })
+        let failed = |failure: Failure| one_by_one(edits, |_| Err(failure.clone()));
+        self.write(edits).unwrap_or_else(failed)
     }
 
     fn check(&self) -> Answers {
@@ -153,10 +150,15 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     let Some(flag) = flag else {
         return Observed::Absent;
     };
-    let users = flag.users().map(Arc::new);
-    let mut present = Present::plain(flag.follows(&toggle.spec), users);
-    present.environments[0].in_order = flag.is_in_order();
-    Observed::Present(present)
+    let environment = Environment {
+        users: flag.users(),
+        in_order: flag.is_in_order(),
+        ..Environment::default()
+    };
+    Observed::Present(Present {
+        described: flag.follows(&toggle.spec),
+        environments: vec![Ok(environment)],
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ mod spec;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::slice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -16,13 +17,14 @@ use serde_json::json;
 use super::{Target, Type, one_by_one};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, PeerType, TargetType, Tls, ValueKind};
-use crate::error::{Failure, quote};
+use crate::config::{Config, Key, PeerType, TLS, TargetType, ValueKind};
+use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
+use crate::users::Users;
 use flag::{Flag, FlagAnswer, Instruction, Patch, State, refuse};
 use list::Lists;
 use spec::Spec;
@@ -31,7 +33,6 @@ use spec::Spec;
 /// at a time.
 const AT_ONCE: usize = 4;
 
-/// The version of the API that is spoken.
 const VERSION: (&str, &str) = ("LD-API-Version", "20240415");
 
 /// Without this content type a PATCH would be a JSON patch.
@@ -42,15 +43,16 @@ pub(super) static TYPE: Type = Type {
         peer: PeerType {
             name: "launchdarkly",
             says: "",
-            keys: &[KEYS],
+            keys: &[KEYS, TLS],
             check: |_, _| {},
         },
         place: "base_url",
         toggle_key: Some(&spec::FLAG),
+        is_same_toggle: spec::is_same_flag,
         spec: spec::SPEC,
         left_behind: spec::left_behind,
     },
-    open: |config, requests| Ok(Box::new(LaunchDarkly::new(config, requests)?)),
+    open: |config, id, requests| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[
@@ -81,30 +83,29 @@ struct LaunchDarkly {
     base_url: Address,
     client: Client,
     headers: [(String, Secret); 1],
-    /// By toggle.
-    specs: Vec<Spec>,
-    /// For each toggle, which others are read with it.
-    batches: Vec<Option<usize>>,
+    specs: BTreeMap<ToggleId, Spec>,
     lists: Lists,
-    /// Each flag as it was last read or created, with what was changed of it since. One whose change
-    /// failed is not here: nothing is changed before it has been read.
+    /// Each flag as it was last read or created, with what was changed of it since. What is being
+    /// changed, or failed to be, is missing: nothing is changed before it has been read.
     flags: Mutex<HashMap<ToggleId, Flag>>,
 }
 
 impl LaunchDarkly {
-    fn new(config: &Config, requests: Requests) -> Result<LaunchDarkly, String> {
-        let settings = &config.target.settings;
-        let specs = config.toggles.iter().map(Spec::of);
-        let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
+    fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
+        let settings = &config.targets[id].settings;
+        let toggles = config.toggles_at(id);
+        let specs = toggles.map(|(id, toggle)| {
+            let comment = format!("optoggles: {}", config.rules[toggle.rule]);
+            Ok((id, Spec::of(toggle, comment)?))
+        });
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
-            client: Client::new(config.http_timeout, AT_ONCE, &Tls::default(), requests)?,
+            client: Client::new(config.http_timeout, AT_ONCE, &settings.tls(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
-            batches: list::batches(&specs),
+            specs: specs.collect::<Result<_, String>>()?,
             lists: Lists::default(),
             flags: Mutex::default(),
-            specs,
         })
     }
 
@@ -117,41 +118,51 @@ impl LaunchDarkly {
         }
         Request {
             headers: &self.headers,
-            ..Request::new(method, url).authorized(Some(&self.token))
+            ..Request::new(method, url, Some(&self.token))
         }
     }
 
     fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        let answer = self.client.send(request)?;
+        let secrets = &spec.secrets;
+        let answer = self.client.send(Request { secrets, ..request })?;
         match answer.status {
             200..=299 => Ok(answer),
             _ => Err(refusal_of(&answer, spec)),
         }
     }
 
-    /// The same where a 404 may be about the project or an environment.
-    fn ask(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
+    /// The same where a 404 may be about the project or one of these environments.
+    fn ask(
+        &self,
+        request: Request<'_>,
+        spec: &Spec,
+        environments: &[String],
+    ) -> Result<Answer, Failure> {
         let sent = self.send(request, spec);
         sent.map_err(|failure| match failure.is_status(404) {
-            true => self.find(spec).err().unwrap_or(failure),
+            true => self.find(spec, environments).err().unwrap_or(failure),
             false => failure,
         })
     }
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
-        let spec = &self.specs[id];
-        let environments = query_of(&spec.environments);
+        let spec = &self.specs[&id];
         let path = ["flags", &spec.proj_key, &spec.key];
-        match self.send(self.request(Method::GET, &path, &environments), spec) {
-            Ok(answer) => self.keep(id, answer.json()?).map(Observed::Present),
-            Err(failure) if failure.is_status(404) => Ok(Observed::Absent),
-            Err(failure) => Err(failure),
+        // A 404 can be about one of the environments: without these, it is about the flag.
+        for query in [query_of(&spec.environments), String::new()] {
+            match self.send(self.request(Method::GET, &path, &query), spec) {
+                Ok(answer) => return self.keep(id, answer.json()?).map(Observed::Present),
+                Err(failure) if failure.is_status(404) => {}
+                Err(failure) => return Err(failure),
+            }
         }
+        Ok(Observed::Absent)
     }
 
     fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
-        let flag = answer.flag(&self.specs[id])?;
-        let present = flag.present();
+        let spec = &self.specs[&id];
+        let flag = answer.flag(spec)?;
+        let present = flag.present(spec);
         self.flags().insert(id, flag);
         Ok(present)
     }
@@ -163,15 +174,15 @@ impl LaunchDarkly {
     fn patch(
         &self,
         id: ToggleId,
-        environment: Option<&str>,
+        environment: Option<&String>,
         instructions: &[Instruction],
     ) -> Result<(), Failure> {
         if instructions.is_empty() {
             return Ok(());
         }
-        let spec = &self.specs[id];
+        let spec = &self.specs[&id];
         let body = Patch {
-            environment_key: environment,
+            environment_key: environment.map(String::as_str),
             comment: &spec.comment,
             instructions,
         };
@@ -180,59 +191,69 @@ impl LaunchDarkly {
         if let Some(body) = &mut request.body {
             body.content_type = SEMANTIC_PATCH;
         }
-        self.ask(request, spec).map(drop)
+        let environments = environment.map(slice::from_ref).unwrap_or_default();
+        self.ask(request, spec, environments).map(drop)
     }
 
-    fn apply_one(&self, id: ToggleId, what: &What) -> Result<Applied, Failure> {
-        let known = self.flags().remove(&id);
-        let mut flag = match (what, known) {
-            (What::Create, _) => return self.create(id),
-            (_, Some(flag)) => flag,
-            (_, None) => return self.read_one(id).map(Applied::Found),
-        };
-        match what {
-            What::Update(users) => {
-                for (number, key) in self.specs[id].environments.iter().enumerate() {
-                    self.patch(id, Some(key), &flag.patch(number, users))?;
-                    flag.environments[number] = State::of(users);
-                }
-            }
-            _ => {
-                self.patch(id, None, &flag.description)?;
-                flag.description.clear();
-            }
+    fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
+        let id = edit.toggle;
+        match &edit.what {
+            What::Create => return self.create(id),
+            What::Describe => self.describe(id)?,
+            What::Update(environment, users) => self.update(id, *environment, users)?,
         }
-        self.flags().insert(id, flag);
         Ok(Applied::Done)
     }
 
+    fn describe(&self, id: ToggleId) -> Result<(), Failure> {
+        let known = self
+            .flags()
+            .get_mut(&id)
+            .and_then(|flag| flag.description.take());
+        self.patch(id, None, &known.ok_or_else(unread)?)?;
+        if let Some(flag) = self.flags().get_mut(&id) {
+            flag.description = Some(Vec::new());
+        }
+        Ok(())
+    }
+
+    fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
+        let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
+        let (on, state) = known.ok_or_else(unread)?;
+        let environment = self.specs[&id].environments.get(number);
+        self.patch(id, environment, &state.patch(&on, users))?;
+        if let Some(flag) = self.flags().get_mut(&id) {
+            flag.environments[number] = Some(State::of(users));
+        }
+        Ok(())
+    }
+
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
-        let spec = &self.specs[id];
+        let spec = &self.specs[&id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
-        match self.ask(request.json(&new_flag(spec))?, spec) {
+        match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
             // It was created a moment ago, or another instance of optoggles was faster.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
-                Observed::Absent => self.find(spec).map(|()| Applied::Found(Observed::Unknown)),
+                Observed::Absent => Ok(Applied::Found(Observed::Unknown)),
                 there => Ok(Applied::Found(there)),
             },
             Err(failure) => Err(failure),
         }
     }
 
-    /// Looks for the project and the environments of a toggle.
-    fn find(&self, spec: &Spec) -> Result<(), Failure> {
+    /// Looks for the project of a toggle, and for environments.
+    fn find(&self, spec: &Spec, environments: &[String]) -> Result<(), Failure> {
         let project = &*spec.proj_key;
-        self.look(&["projects", project], || {
-            format!(
-                "the project {project} does not exist, or the token cannot see it: correct \
-                 `proj_key` of the toggle {}, or create it in LaunchDarkly",
-                spec.key
-            )
-        })?;
-        spec.environments.iter().try_for_each(|key| {
+        let missing = format!(
+            "the project {project} does not exist, or the token cannot see it: correct `proj_key` of \
+             the toggle {}, or create it in LaunchDarkly",
+            spec.key
+        );
+        self.look(&["projects", project], missing)?;
+        environments.iter().try_for_each(|key| {
             let path = ["projects", project, "environments", key];
-            self.look(&path, || spec.has_no_environment(key))
+            self.look(&path, spec.has_no_environment(key))
         })
     }
 
@@ -251,9 +272,9 @@ impl LaunchDarkly {
 
     /// Fails where it is not there, with the words of `missing`. The answer is not looked at: that of an
     /// environment holds its SDK keys.
-    fn look(&self, path: &[&str], missing: impl FnOnce() -> String) -> Result<(), Failure> {
+    fn look(&self, path: &[&str], missing: impl Into<String>) -> Result<(), Failure> {
         match self.get(path) {
-            Err(failure) if failure.is_status(404) => Err(refuse(missing())),
+            Err(failure) if failure.is_status(404) => Err(refuse(missing)),
             looked => looked.map(drop),
         }
     }
@@ -275,8 +296,9 @@ impl Target for LaunchDarkly {
         TargetTerms {
             readable: true,
             at_once: Some(AT_ONCE),
-            batches: self.batches.clone(),
+            reads_first: true,
             applies_together: false,
+            toggles: list::toggles(&self.specs),
         }
     }
 
@@ -288,18 +310,18 @@ impl Target for LaunchDarkly {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        one_by_one(edits, |id, what| self.apply_one(id, what))
+        one_by_one(edits, |edit| self.apply_one(edit))
     }
 
     fn check(&self) -> Answers {
         let token = self.who_am_i().map(Told::from);
         let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for spec in self.specs.iter().filter(|_| token.is_ok()) {
+        for spec in self.specs.values().filter(|_| token.is_ok()) {
             let environments = projects.entry(&spec.proj_key).or_default();
             environments.extend(spec.environments.iter().map(String::as_str));
         }
         let exists = |path: &[&str]| {
-            let missing = || "does not exist, or the token cannot see it".to_owned();
+            let missing = "does not exist, or the token cannot see it";
             self.look(path, missing).map(|()| Told::from("exists"))
         };
         let mut found = vec![("token".to_owned(), token)];
@@ -314,6 +336,11 @@ impl Target for LaunchDarkly {
         }
         found
     }
+}
+
+/// Nothing is changed before it has been read.
+fn unread() -> Failure {
+    Failure::new(Kind::Answer, "the flag has to be read before it is changed")
 }
 
 /// The body that creates a flag: boolean, and seen by the SDKs in browsers and on phones.
@@ -398,9 +425,9 @@ impl Refusal {
     fn words(&self, answer: &Answer) -> String {
         let words = [&*self.code, &*self.message];
         let words: Vec<&str> = words.into_iter().filter(|it| !it.is_empty()).collect();
-        match words.is_empty() {
-            true => quote(&answer.body),
-            false => quote(words.join(": ").as_bytes()),
+        match &*words.join(": ") {
+            "" => quote(&answer.body),
+            words => quote(words.as_bytes()),
         }
     }
 }

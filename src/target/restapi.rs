@@ -7,15 +7,15 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Target, Type, one_by_one};
+use super::{Target, Type, one_by_one, plain_toggles};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, PeerType, Spec, TargetType, Tls, Toggle, ValueKind};
+use crate::config::{Config, Key, PeerType, Spec, TLS, TargetType, Toggle, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
-use crate::job::{Applied, Applies, Edit, Reads, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
-use crate::plan::{Observed, Present};
+use crate::plan::{Environment, Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
 
@@ -26,15 +26,16 @@ pub(super) static TYPE: Type = Type {
             says: "A system of your own. A toggle is created with `POST {endpoint_url}`: its key and all of \
                its `spec`. Its users follow with `PATCH {endpoint_url}/{key}`: `{\"users\": [...]}`, \
                the whole set, sorted.",
-            keys: &[KEYS],
+            keys: &[KEYS, TLS],
             check: |_, _| {},
         },
         place: "endpoint_url",
         toggle_key: None,
+        is_same_toggle: |_, _| true,
         spec: Spec::Free(&["key", "users"]),
         left_behind: |_, _| None,
     },
-    open: |config, requests| Ok(Box::new(RestApi::new(config, requests)?)),
+    open: |config, id, requests| Ok(Box::new(RestApi::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[
@@ -62,10 +63,10 @@ struct RestApi {
     headers: Vec<(String, Secret)>,
     reads: bool,
     all: Arc<Config>,
+    id: TargetId,
     client: Client,
 }
 
-/// The body that creates a toggle.
 #[derive(Serialize)]
 struct NewToggle<'a> {
     key: &'a str,
@@ -74,30 +75,40 @@ struct NewToggle<'a> {
 }
 
 impl RestApi {
-    fn new(config: &Arc<Config>, requests: Requests) -> Result<RestApi, String> {
+    fn new(config: &Arc<Config>, id: TargetId, requests: Requests) -> Result<RestApi, String> {
         let (timeout, connections) = (config.http_timeout, config.concurrency);
-        let settings = &config.target.settings;
+        let settings = &config.targets[id].settings;
         let headers = settings.headers("extra_headers").unwrap_or_default();
         Ok(RestApi {
             endpoint_url: settings.address("endpoint_url")?.clone(),
             headers: headers.to_vec(),
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
-            client: Client::new(timeout, connections, &Tls::default(), requests)?,
+            id,
+            client: Client::new(timeout, connections, &settings.tls(), requests)?,
         })
     }
 
     fn request(&self, method: Method, key: Option<&str>) -> Request<'_> {
         let endpoint = &self.endpoint_url;
+        // A header of the user's goes before the user name and password of `endpoint_url`.
+        let mut names = self.headers.iter().map(|(name, _)| name);
+        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
+        let authorization = endpoint.authorization().filter(|_| !given);
         Request {
             headers: &self.headers,
-            ..Request::new(method, endpoint.join(key)).authorized(self.authorization())
+            ..Request::new(method, endpoint.join(key), authorization)
         }
+    }
+
+    fn send(&self, request: Request<'_>, toggle: &Toggle) -> Result<Answer, Failure> {
+        let secrets = &toggle.secrets;
+        self.client.send(Request { secrets, ..request })
     }
 
     /// Whether the server answers, without writing anything.
     fn reach(&self) -> Result<String, Failure> {
-        if let (true, Some(toggle)) = (self.reads, self.all.toggles.first()) {
+        if let (true, Some((_, toggle))) = (self.reads, self.all.toggles_at(self.id).next()) {
             let key = &toggle.key;
             let has = match self.read_one(toggle)? {
                 Observed::Absent => "has no",
@@ -113,16 +124,9 @@ impl RestApi {
         }
     }
 
-    /// The user name and password of `endpoint_url`, unless a header of the user's says otherwise.
-    fn authorization(&self) -> Option<&Secret> {
-        let mut names = self.headers.iter().map(|(name, _)| name);
-        let given = names.any(|name| name.eq_ignore_ascii_case("authorization"));
-        self.endpoint_url.authorization().filter(|_| !given)
-    }
-
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
         let request = self.request(Method::GET, Some(&toggle.key));
-        let answer = self.client.send(request)?;
+        let answer = self.send(request, toggle)?;
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
@@ -142,17 +146,18 @@ impl RestApi {
         Ok(Observed::Present(present))
     }
 
-    fn apply_one(&self, toggle: &Toggle, what: &What) -> Result<Applied, Failure> {
+    fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
+        let toggle = &self.all.toggles[edit.toggle];
         let request = self.request(Method::PATCH, Some(&toggle.key));
-        let request = match what {
+        let request = match &edit.what {
             What::Create => return self.create(toggle),
             What::Describe if toggle.spec.is_empty() => return Ok(Applied::Done),
             What::Describe => request.json(&toggle.spec)?,
-            What::Update(users) => request.carrying(Body::made(|| {
+            What::Update(_, users) => request.carrying(Body::made(|| {
                 (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
             }))?,
         };
-        accepted(self.client.send(request)?).map(|_| Applied::Done)
+        accepted(self.send(request, toggle)?).map(|_| Applied::Done)
     }
 
     fn create(&self, toggle: &Toggle) -> Result<Applied, Failure> {
@@ -161,17 +166,25 @@ impl RestApi {
             spec: &toggle.spec,
         };
         let request = self.request(Method::POST, None).json(&body)?;
-        let answer = self.client.send(request)?;
+        let answer = self.send(request, toggle)?;
         if answer.status == 409 {
             return Ok(Applied::Found(match self.reads {
                 true => Observed::Unknown,
                 false => Observed::Present(Present::plain(toggle.spec.is_empty(), None)),
             }));
         }
-        let mut present = Present::plain(true, self.reads.then(Arc::default));
-        // An empty set is sent too: without `users` it would not be known who has the toggle.
-        present.environments[0].in_order = false;
-        accepted(answer).map(|_| Applied::Created(present))
+        let environment = Environment {
+            users: self.reads.then(Arc::default),
+            // An empty set is sent too: without `users` it would not be known who has the toggle.
+            in_order: false,
+            named: None,
+        };
+        let (described, environments) = (true, vec![Ok(environment)]);
+        accepted(answer)?;
+        Ok(Applied::Created(Present {
+            described,
+            environments,
+        }))
     }
 }
 
@@ -180,8 +193,9 @@ impl Target for RestApi {
         TargetTerms {
             readable: self.reads,
             at_once: None,
-            batches: vec![None; self.all.toggles.len()],
+            reads_first: false,
             applies_together: false,
+            toggles: plain_toggles(&self.all, self.id, None),
         }
     }
 
@@ -191,9 +205,7 @@ impl Target for RestApi {
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
-        one_by_one(edits, |id, what| {
-            self.apply_one(&self.all.toggles[id], what)
-        })
+        one_by_one(edits, |edit| self.apply_one(edit))
     }
 
     fn check(&self) -> Answers {
@@ -218,11 +230,8 @@ fn same(left: &Value, right: &Value) -> bool {
             left == right || left.as_f64() == right.as_f64()
         }
         (Value::Array(left), Value::Array(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| same(left, right))
+            let mut pairs = left.iter().zip(right);
+            left.len() == right.len() && pairs.all(|(left, right)| same(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             let found = |(name, value)| right.get(name).is_some_and(|other| same(value, other));

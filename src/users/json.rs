@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Cursor, Read};
 use std::marker::PhantomData;
 
 use serde::de::{SeqAccess, Visitor};
@@ -19,9 +19,7 @@ const PIECE: usize = 16 * 1024;
 pub struct Json<'a> {
     users: &'a Users,
     next: usize,
-    piece: Vec<u8>,
-    /// How much of the piece has been read.
-    read: usize,
+    piece: Cursor<Vec<u8>>,
 }
 
 impl Users {
@@ -30,25 +28,25 @@ impl Users {
         Json {
             users: self,
             next: 0,
-            piece: Vec::new(),
-            read: 0,
+            piece: Cursor::default(),
         }
     }
 }
 
 impl Json<'_> {
     fn write_piece(&mut self) -> io::Result<()> {
-        self.piece.clear();
-        self.read = 0;
-        while self.piece.len() < PIECE && self.next <= self.users.len() {
+        self.piece.set_position(0);
+        let piece = self.piece.get_mut();
+        piece.clear();
+        while piece.len() < PIECE && self.next <= self.users.len() {
             match self.next {
-                0 => self.piece.push(b'['),
-                next if next < self.users.len() => self.piece.push(b','),
+                0 => piece.push(b'['),
+                next if next < self.users.len() => piece.push(b','),
                 _ => {}
             }
             match self.next < self.users.len() {
-                true => serde_json::to_writer(&mut self.piece, self.users.get(self.next))?,
-                false => self.piece.push(b']'),
+                true => serde_json::to_writer(&mut *piece, self.users.get(self.next))?,
+                false => piece.push(b']'),
             }
             self.next += 1;
         }
@@ -58,12 +56,10 @@ impl Json<'_> {
 
 impl Read for Json<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.read == self.piece.len() {
+        if self.piece.fill_buf()?.is_empty() {
             self.write_piece()?;
         }
-        let read = (&self.piece[self.read..]).read(buffer)?;
-        self.read += read;
-        Ok(read)
+        self.piece.read(buffer)
     }
 }
 
@@ -168,26 +164,24 @@ const EMPTY: &str = "an empty string";
 ///
 /// It parses the value again, at the expense of invalid responses only.
 pub(crate) fn describe_wrong(value: &RawValue) -> String {
-    match type_name(value) {
-        "an array" => {
-            let (mut index, mut wrong) = (0, None);
-            let mut list = serde_json::Deserializer::from_str(value.get());
-            let read = each(&mut list, |element: &RawValue| {
-                let name = type_name(element);
-                if wrong.is_none() && name != "a string" {
-                    wrong = Some((index, name));
-                }
-                index += 1;
-            });
-            match read.ok().and(wrong) {
-                Some((index, EMPTY)) => format!(
-                    "element {index} is {EMPTY}, which platforms take for users who are not signed in"
-                ),
-                Some((index, found)) => format!("element {index} is {found}, not a string"),
-                None => "it is not a list of strings".to_owned(),
-            }
+    let (mut index, mut wrong) = (0, None);
+    let mut list = serde_json::Deserializer::from_str(value.get());
+    let read = each(&mut list, |element: &RawValue| {
+        let name = type_name(element);
+        if name != "a string" {
+            wrong.get_or_insert((index, name));
         }
-        other => format!("it is {other}, not a list of strings"),
+        index += 1;
+    });
+    match (type_name(value), read.ok().and(wrong)) {
+        (_, Some((index, EMPTY))) => {
+            format!(
+                "element {index} is {EMPTY}, which platforms take for users who are not signed in"
+            )
+        }
+        (_, Some((index, found))) => format!("element {index} is {found}, not a string"),
+        ("an array", None) => "it is not a list of strings".to_owned(),
+        (other, None) => format!("it is {other}, not a list of strings"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sets of users: from JSON, into JSON, and what differs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use proptest::prelude::*;
@@ -12,45 +12,6 @@ use crate::tests::anything::{QUOTE, any_edits, any_json, any_text, edited};
 
 fn set(users: &Users) -> BTreeSet<&str> {
     users.iter().collect()
-}
-
-#[test]
-fn users_are_sorted_and_without_duplicates() {
-    let users: Users = serde_json::from_str(r#"["eve", "al\u00efce", "eve", "bob"]"#).unwrap();
-    assert_eq!(users.iter().collect::<Vec<_>>(), ["alïce", "bob", "eve"]);
-    assert_eq!(users.len(), 3);
-    assert_eq!(
-        serde_json::to_string(&users).unwrap(),
-        r#"["alïce","bob","eve"]"#
-    );
-}
-
-#[test]
-fn what_is_no_list_of_users_is_described_by_its_types_alone() {
-    for (json, wrong) in [
-        ("{\"a\": 1}", "it is an object, not a list of strings"),
-        ("null", "it is null, not a list of strings"),
-        ("true", "it is a boolean, not a list of strings"),
-        ("-1", "it is a number, not a list of strings"),
-        ("\"eve\"", "it is a string, not a list of strings"),
-        ("[\"a\", [1], 2]", "element 1 is an array, not a string"),
-    ] {
-        assert!(serde_json::from_str::<Users>(json).is_err(), "{json}");
-        assert_eq!(describe_wrong(serde_json::from_str(json).unwrap()), wrong);
-    }
-}
-
-#[test]
-fn the_keys_of_an_answer_take_over_its_memory() {
-    let answer = br#"{"decision_id": "x", "result": ["al", "", "bob"], "z": 1}"#.to_vec();
-    let mut found: BTreeMap<&str, &RawValue> = serde_json::from_slice(&answer).unwrap();
-    let keys: Keys = serde_json::from_str(found.remove("result").unwrap().get()).unwrap();
-    let users = keys.take_from(answer);
-    assert_eq!(users.iter().collect::<Vec<_>>(), ["", "al", "bob"]);
-    assert_eq!(users, ["bob", "", "al"].into_iter().collect());
-    let sorted = br#"["al","bob"]"#.to_vec();
-    let keys: Keys = serde_json::from_slice(&sorted).unwrap();
-    assert_eq!(keys.take_from(sorted), ["al", "bob"].into_iter().collect());
 }
 
 #[test]

@@ -4,18 +4,18 @@ use log::Level;
 
 use crate::config::Config;
 use crate::duration::Seconds;
-use crate::engine::{Cause, News, Notice, Subject};
+use crate::engine::{Cause, Engine, News, Notice, Subject};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
 
 const LOG: &str = "optoggles";
 
-pub(super) fn tell(notices: Vec<Notice>, config: &Config, metrics: &Metrics) {
-    for Notice { subject, news } in notices {
+pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
+    for Notice { subject, news } in engine.take_notices() {
         count(subject, &news, config, metrics);
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
-            let of = field(subject, config);
+            let of = field(subject, config, engine);
             log::log!(target: LOG, level, "{}", words(&of, &news));
             trace_users(&of, &news);
         }
@@ -38,11 +38,22 @@ fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
 }
 
 /// The object of a line, such as `toggle=us-feature`.
-fn field(subject: Subject, config: &Config) -> String {
+fn field(subject: Subject, config: &Config, engine: &Engine) -> String {
     match subject {
         Subject::Source(id) => format!("source={}", config.sources[id].id),
-        Subject::Toggle(id) => format!("toggle={}", config.toggles[id].key),
-        Subject::Target => "target".into(),
+        Subject::Rule(id) => {
+            let rule = &config.rules[id];
+            format!("source={} rule={rule}", config.sources[rule.source].id)
+        }
+        Subject::Toggle(id) => format!("toggle={}", config.name_of(id)),
+        Subject::Environment(id, number) => {
+            let toggle = config.name_of(id);
+            match engine.environment(id, number) {
+                "" => format!("toggle={toggle}"),
+                name => format!("toggle={toggle} environment={name}"),
+            }
+        }
+        Subject::Target(id) => format!("target={}", config.targets[id].id),
     }
 }
 
@@ -119,7 +130,7 @@ fn words(of: &str, news: &News) -> String {
             format!("the change has not arrived {of} after={}", Seconds(*after))
         }
         News::Overdue { took, left } => format!(
-            "a resync takes longer than resync_interval took={} left={left}: raise resync_interval",
+            "a resync takes longer than resync_interval {of} took={} left={left}: raise resync_interval",
             Seconds(*took)
         ),
         News::Failing {

@@ -16,19 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Request threads take jobs and send back the results. There are as many as there are jobs at once, which
 /// the engine bounds. If the system allows no more threads, jobs wait for the existing ones.
+#[derive(Clone)]
 pub(super) struct Pool {
     jobs: Sender<Work>,
-    shared: Shared,
-}
-
-type Work = Box<dyn FnOnce() -> Message + Send>;
-
-#[derive(Clone)]
-struct Shared {
-    jobs: Receiver<Work>,
+    waiting: Receiver<Work>,
     results: Sender<Message>,
     crew: Arc<Mutex<Crew>>,
 }
+
+type Work = Box<dyn FnOnce() -> Message + Send>;
 
 #[derive(Default)]
 struct Crew {
@@ -39,31 +35,27 @@ struct Crew {
 
 impl Pool {
     pub(super) fn new(results: Sender<Message>) -> Pool {
-        let (sender, jobs) = unbounded();
+        let (jobs, waiting) = unbounded();
         Pool {
-            jobs: sender,
-            shared: Shared {
-                jobs,
-                results,
-                crew: Arc::default(),
-            },
+            jobs,
+            waiting,
+            results,
+            crew: Arc::default(),
         }
     }
 
-    pub(super) fn run(&mut self, generation: u64, peers: &Arc<Peers>, job: Job) {
+    pub(super) fn run(&self, generation: u64, peers: &Arc<Peers>, job: Job) {
         let peers = Arc::clone(peers);
         let work: Work = Box::new(move || Message::Done(generation, peers.perform(job)));
-        if self.shared.find_thread() {
+        if self.find_thread() {
             // The pool holds a receiver, so the channel is never closed.
             let _ = self.jobs.send(work);
         } else {
             // Late, and one after the other, is better than not at all.
-            self.shared.tell(work());
+            self.tell(work());
         }
     }
-}
 
-impl Shared {
     /// Reserves a thread for a job; whether there is one.
     fn find_thread(&self) -> bool {
         let mut crew = self.crew();
@@ -83,16 +75,16 @@ impl Shared {
     }
 
     fn start_thread(&self, crew: &mut Crew) -> io::Result<()> {
-        let shared = self.clone();
+        let pool = self.clone();
         let thread = thread::Builder::new().name("request".into());
-        thread.spawn(move || shared.work())?;
+        thread.spawn(move || pool.work())?;
         crew.threads += 1;
         Ok(())
     }
 
     fn work(self) {
         loop {
-            match self.jobs.recv_timeout(PATIENCE) {
+            match self.waiting.recv_timeout(PATIENCE) {
                 Ok(work) => {
                     let done = work();
                     self.crew().idle += 1;

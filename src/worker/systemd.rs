@@ -25,13 +25,8 @@ impl Notifier {
     /// The one at `$NOTIFY_SOCKET`. If that is not a socket's address, a warning is logged.
     pub(crate) fn new(env: &dyn Fn(&str) -> Option<String>) -> Notifier {
         let name = env("NOTIFY_SOCKET").filter(|name| !name.is_empty());
-        Notifier(name.and_then(|name| match address(&name) {
-            Ok(address) => Some(address),
-            Err(error) => {
-                log::warn!("invalid $NOTIFY_SOCKET: {error}");
-                None
-            }
-        }))
+        let warn = |error: &io::Error| log::warn!("invalid $NOTIFY_SOCKET: {error}");
+        Notifier(name.and_then(|name| address(&name).inspect_err(warn).ok()))
     }
 
     /// Startup or a reload has finished.
@@ -78,8 +73,9 @@ fn address(name: &str) -> io::Result<SocketAddr> {
         return SocketAddr::from_abstract_name(name);
     }
     if !name.starts_with('/') {
-        let words = "neither an absolute path nor an abstract name";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        return Err(io::Error::other(
+            "neither an absolute path nor an abstract name",
+        ));
     }
     SocketAddr::from_pathname(name)
 }
@@ -122,9 +118,8 @@ impl StatusLine {
             return;
         }
         self.last_attempt = Some(now);
-        let sent = self
-            .notifier
-            .send(&format!("STATUS={line}"), Duration::ZERO);
+        let message = format!("STATUS={line}");
+        let sent = self.notifier.send(&message, Duration::ZERO);
         self.due = sent.is_err().then_some(now + PAUSE);
         if sent.is_ok() {
             self.sent = line;

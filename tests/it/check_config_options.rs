@@ -124,26 +124,38 @@ fn warnings_count_as_errors_where_that_is_asked_for() {
 }
 
 #[test]
-fn programs_get_the_answers_of_sources_and_target_in_the_same_array() {
-    // Nobody listens at port 9 of this machine.
-    let config = RIGHT.replace("opa:8181", "127.0.0.1:9");
-    let config = config.replace("https://flags.example.com", "http://127.0.0.1:9");
+fn several_targets_are_counted_and_each_of_them_is_asked() {
+    let target = |id: &str| {
+        format!(
+            "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"http://127.0.0.1:9/{id}\"\n\
+             [[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\nusers_policy = {{ source = \"main\", \
+             package = \"app.rbac\", rule = \"us_users\" }}\n"
+        )
+    };
+    let (source, _) = RIGHT.split_once("[target]").unwrap();
+    let source = source.replace("opa:8181", "127.0.0.1:9");
+    let config = source.clone() + &target("a") + &target("b") + &target("c");
+    let output = run(&config, &["check-config"]).exits(0);
+    let line = "optoggles.toml is valid: 1 source, 3 toggles, 3 targets\n";
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (line, ""));
     let args = ["check-config", "--online", "--format", "json"];
-    let output = run(&config, &args).exits(1);
-    let found = output.json();
-    let keys: Vec<&Value> = found
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|f| &f["key"])
-        .collect();
-    assert_eq!(keys, ["sources[0]", "toggles[0].users_policy", "target"]);
-    for finding in found.as_array().unwrap() {
-        assert_eq!(
-            (&finding["severity"], &finding["code"]),
-            (&json!("error"), &json!("online"))
-        );
+    let found = run(&config, &args).exits(1).json();
+    assert_eq!(found[0]["key"], "sources[0]");
+    assert_eq!(found[1]["key"], "toggles[0].users_policy");
+    let found = found.as_array().unwrap().iter();
+    let told = found.map(|it| {
+        let kind = [&it["severity"], &it["code"]];
+        assert_eq!(kind, ["error", "online"]);
+        (it["key"].as_str().unwrap(), it["message"].as_str().unwrap())
+    });
+    let targets: Vec<_> = told.filter(|(key, _)| key.starts_with("targets")).collect();
+    assert_eq!(targets.len(), 3, "{targets:?}");
+    for ((key, message), (number, id)) in targets.iter().zip(["a", "b", "c"].iter().enumerate()) {
+        assert_eq!(*key, format!("targets[{number}]"));
+        assert!(message.starts_with(&format!("target {id}: endpoint_url: ")));
     }
+    let output = run(&(source + &target("a")), &["check-config"]).exits(0);
+    output.says("is valid: 1 source, 1 toggle, target a\n");
 }
 
 /// What the check of a wrong file shows on a terminal.

@@ -47,12 +47,7 @@ impl House {
 
     /// The program with this source, named `main`, and one toggle.
     fn program(&self, source: &str, env: &[(&str, &str)]) -> Program {
-        self.program_for(source, &self.store.url(), env)
-    }
-
-    /// The same with the target somewhere else.
-    fn program_for(&self, source: &str, target: &str, env: &[(&str, &str)]) -> Program {
-        let timeout = self.timeout;
+        let (timeout, target) = (self.timeout, self.store.url());
         let config = format!(
             "bind = \"127.0.0.1:{{port}}\"\nhttp_timeout = \"{timeout}\"\n\
              [[sources]]\nid = \"main\"\n{source}\n\
@@ -91,11 +86,6 @@ impl House {
                 let health = daemon.get("/health");
                 health.status == 500 && health.text().contains(reason)
             });
-    }
-
-    /// What OPA was asked, leaving its readiness out.
-    fn queries(&self) -> usize {
-        self.opa.http.count("GET /v1/data/app/*")
     }
 }
 

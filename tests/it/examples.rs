@@ -1,4 +1,4 @@
-//! The files of `examples` are right.
+//! The files of `examples`, and the default configuration, are right.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,10 @@ fn configurations(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_example_passes_the_strict_check() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let examples = configurations(&folder);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut examples = configurations(&root.join("examples"));
     assert!(examples.len() >= 4, "{examples:?}");
+    examples.push(root.join("optoggles.toml"));
     let tokens = ["LAUNCHDARKLY_TOKEN", "FLAGS_TOKEN"].map(|name| (name, "any"));
     let program = Program::new(&Stage::new(), "", &tokens);
     for example in examples {

@@ -143,22 +143,6 @@ fn serve_refuses_to_follow_standard_input() {
 }
 
 #[test]
-fn a_rule_that_is_undefined_or_of_another_type_fails_alone() {
-    let files = Files::new();
-    let text = r#"{"app":{"rbac":{"us":["ann"]}}}"#;
-    files.program.write("users.json", text);
-    let output = files.program.run(&ONCE).exits(1);
-    output
-        .reports("us +1 1 user created")
-        .reports("tax created, failed: rule data.app.rbac.tax is undefined: is its policy loaded, and its name spelled correctly?");
-    let text = r#"{"app":{"rbac":{"us":["ann"],"tax":["ann",null]}}}"#;
-    files.program.write("users.json", text);
-    let output = files.program.run(&ONCE).exits(1);
-    let wrong = "is not a list of users: element 1 is null, not a string";
-    output.says(&format!("failed: rule data.app.rbac.tax {wrong}"));
-}
-
-#[test]
 fn a_file_that_is_being_written_is_waited_for_until_the_timeout() {
     let files = Files::new();
     files.program.write("users.json", "{\"app\":{\"rb");

@@ -45,17 +45,6 @@ fn withstands<T>(clients: impl FnOnce(&Serving) -> T) {
     serving.is_as_before();
 }
 
-/// This request is answered so, however often it comes.
-#[track_caller]
-fn answers(status: u16, request: &str) {
-    withstands(|serving| {
-        for _ in 0..20 {
-            let answer = serving.ask(request);
-            assert_eq!(status_of(&answer), status, "{request:?}: {answer}");
-        }
-    });
-}
-
 impl Serving {
     /// With so many descriptors, where that is said.
     #[track_caller]

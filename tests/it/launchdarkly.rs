@@ -5,6 +5,7 @@ mod alone;
 mod any;
 mod changes;
 mod describes;
+mod environments;
 mod faults;
 mod limit;
 mod mistakes;
@@ -76,6 +77,13 @@ impl Flags {
             toggles.iter().all(|toggle| toggle["state"] == "in sync")
         });
         daemon
+    }
+
+    #[track_caller]
+    fn wait_until_registered(&self) {
+        let is_registered = || !self.opal.keys().is_empty();
+        self.stage
+            .wait_until("the source is registered", is_registered);
     }
 
     /// The policy changes, and OPAL says so.

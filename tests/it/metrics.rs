@@ -1,6 +1,5 @@
 //! `GET /metrics`: what it says is what happened.
 
-mod contents;
 mod counts;
 mod gauges;
 mod shipped;

@@ -155,7 +155,7 @@ fn a_reload_is_announced_and_a_refused_one_stays_in_the_status_line() {
 }
 
 #[test]
-fn the_end_is_announced_before_what_is_in_flight_has_ended() {
+fn the_end_is_announced_and_nothing_listens_before_what_is_in_flight_has_ended() {
     let (world, manager) = managed(Manager::new);
     let daemon = world.serve_in_step();
     let hold = world.opal.http.hold("* /callbacks/*");
@@ -163,6 +163,12 @@ fn the_end_is_announced_before_what_is_in_flight_has_ended() {
     world.wait_until("the end is announced", || {
         manager.states() == ["READY=1", "STOPPING=1"]
     });
+    // By itself, it ends after ten seconds.
+    let soon = Duration::from_secs(5);
+    let refuses = || daemon.refuses();
+    world
+        .stage
+        .wait_within(soon, "connections are refused", refuses);
     assert!(daemon.process.is_running());
     hold.release();
     daemon.process.wait_exit(Duration::from_secs(5)).exits(0);

@@ -44,7 +44,7 @@ fn every_configuration_of_the_readme_is_right() {
             text += "[[sources]]\nid = \"example-opal\"\nurl = \"http://opal-client:7000\"\n\
                      advertised_address = \"optoggles:8080\"\n";
         }
-        if !text.contains("[target]") {
+        if !text.contains("[target]") && !text.contains("[[targets]]") {
             text += "[target]\ntype = \"flagd\"\npath = \"flags.json\"\n";
         }
         let program = Program::new(&Stage::new(), &text, &tokens);

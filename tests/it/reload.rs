@@ -16,7 +16,7 @@ const RELOADED: &str = "reloaded sources=";
 impl World {
     /// Changes the configuration of a daemon that runs, and waits until it has taken it over.
     #[track_caller]
-    fn reload(&self, daemon: &Daemon, change: impl FnOnce(&str) -> String) {
+    pub(crate) fn reload(&self, daemon: &Daemon, change: impl FnOnce(&str) -> String) {
         let before = reloads(daemon);
         let config = change(self.program.config());
         self.program.reload(daemon, &config);
@@ -37,4 +37,12 @@ fn toggle(key: &str, source: &str) -> String {
          \"app.rbac\", rule = \"{}\" }}\n",
         crate::support::opa::rule_of(key)
     )
+}
+
+/// A configuration without the second source and its toggle.
+pub(crate) fn without_other(config: &str) -> String {
+    let (before, rest) = config.split_once("[[sources]]\nid = \"other\"").unwrap();
+    let (_, target) = rest.split_once("[target]").unwrap();
+    let (target, _) = target.split_once("[[toggles]]\nkey = \"beta\"").unwrap();
+    format!("{before}[target]{target}")
 }

@@ -114,6 +114,30 @@ fn a_password_in_a_url_is_sent_and_never_shown() {
 }
 
 #[test]
+fn what_references_bring_into_a_spec_is_sent_and_never_shown() {
+    let spec = "owner.hook = [\"https://${HOOK}/x\"]\nnote = \"${file:note.txt}\"";
+    let secrets = ["hook-of-the-tests-2c9d", "note \"of\" the\ntests 8e1f"];
+    let mut world = World::of(&["us"]).spec("us", spec).build();
+    world.opa.allow("us", &["ann"]);
+    world.program.set_env("HOOK", secrets[0]);
+    world.program.write("note.txt", secrets[1]);
+    world.stage.add_secret(secrets[0]);
+    world.stage.add_secret("tests 8e1f");
+    for which in ["POST *", "PATCH *"] {
+        world.store.http.always(which, echo(422));
+        world.program.run(&["-vv", "sync", "--once"]).exits(1);
+        let sent = world.store.http.seen(which).remove(0).request.json();
+        assert_eq!(
+            sent["owner"]["hook"][0],
+            format!("https://{}/x", secrets[0])
+        );
+        assert_eq!(sent["note"], secrets[1]);
+        world.store.http.heal();
+        world.store.put("us", &[]);
+    }
+}
+
+#[test]
 fn users_are_named_at_trace_only_and_reports_never() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann-the-first"]);

@@ -10,3 +10,4 @@ mod routes;
 mod shutdown;
 mod side_by_side;
 mod startup;
+mod targets;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod failures;
+mod names;
 mod options;
 mod report;
 mod requests;

@@ -60,6 +60,7 @@ def scraped(_daemon, prometheus):
     prometheus.wait_for("up", 1)
     prometheus.wait_for("sum(optoggles_toggle_in_sync)", TOGGLES)
     prometheus.wait_for('optoggles_toggle_users{toggle="feature-7", source="files"}', 4)
+    prometheus.wait_for('optoggles_target_paused{target="flagd"}', 0)
     prometheus.wait_for("optoggles_build_info", 1)
 
 

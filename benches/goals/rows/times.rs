@@ -81,6 +81,27 @@ pub(crate) fn slow_target(runs: usize) -> Vec<Row> {
     vec![Row::new(what, "< 0.65 s", Unit::Seconds, measured).floor(vec![floor])]
 }
 
+/// A rule changes that a hundred of a thousand toggles follow, while one of three targets hangs, and another
+/// refuses all changes in one of two environments.
+pub(crate) fn apart(runs: usize) -> Vec<Row> {
+    const TOGGLES: usize = 1000;
+    /// Those that follow the rule: at the target that works, and in the environment that takes changes.
+    const UPDATES: usize = 34 + 33;
+    const STUCK: std::time::Duration = std::time::Duration::from_secs(60);
+    let world = World::new(Target::Several, TOGGLES, USERS);
+    let daemon = world.start();
+    world.target.wait_for("update", TOGGLES.div_ceil(3));
+    world.target.wait_for("stuck", TOGGLES / 3);
+    world.target.delay("stuck", STUCK);
+    world.change(&daemon, UPDATES);
+    let measured = repeat(runs, |_| {
+        let samples = repeat(11, |_| time(|| world.change(&daemon, UPDATES)));
+        median(&samples)
+    });
+    let what = "1,000 toggles, 3 targets, 1 hangs: change of a rule → 67 updates elsewhere";
+    vec![Row::new(what, "< 50 ms", Unit::Milliseconds, measured)]
+}
+
 /// Passes per second in which nothing changes.
 pub(crate) fn passes(runs: usize) -> Vec<Row> {
     let counts = [

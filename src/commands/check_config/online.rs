@@ -1,27 +1,27 @@
-//! `optoggles check-config --online`: what the sources and the target answer.
+//! `optoggles check-config --online`: what the sources and targets answer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use super::count;
 use crate::check::{Answers, SourceCheck, Told};
 use crate::commands::Stop;
-use crate::config::Config;
-use crate::config::report::Entry;
+use crate::config::report::{Entry, count};
+use crate::config::{Config, Rule};
 use crate::engine::Subject;
 use crate::error::Failure;
-use crate::job::{SourceId, ToggleId};
+use crate::job::{RuleId, SourceId};
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::secret::Secret;
-use crate::source::{self, Source};
+use crate::source::Source;
 use crate::status::Clocks;
-use crate::target::{self, Target};
 use crate::terminal::Tone;
 
 /// What came of one question.
 pub(super) struct Finding {
-    /// What it is about, such as `source example-opal`.
+    subject: Subject,
+    /// The subject in words, such as `source example-opal`.
     about: String,
     /// Where that stands in the configuration, such as `toggles[2].users_policy`.
     key: String,
@@ -30,56 +30,82 @@ pub(super) struct Finding {
     pub(super) result: Result<Told, Failure>,
 }
 
-enum Peer {
-    Source(SourceId, Box<dyn Source>),
-    Target(Box<dyn Target>),
-}
+type Ask<'a> = Box<dyn Fn() -> Vec<Finding> + Sync + 'a>;
 
-/// Asks every source and the target, all at once, and each question once. Nothing is written.
+/// Asks every source and target, all at once, and each question once. Nothing is written.
 ///
-/// The findings are in the order of the file: the sources, the toggles, the target.
+/// The findings are in the order of the file: the sources, the toggles, the targets.
 pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nothing is to call back, so that no token is needed; nor are the requests shown anywhere.
     let token = Secret::new("");
     let metrics =
         Metrics::new(Clocks::read().wall).map_err(Stop::failed_to("set up the metrics"))?;
-    let mut peers = Vec::new();
-    for (id, source) in config.sources.iter().enumerate() {
-        let source = source::open(source, config, &token, &metrics).map_err(Stop::invalid)?;
-        peers.push(Peer::Source(id, source));
-    }
-    let target = target::open(config, metrics.requests("target")).map_err(Stop::invalid)?;
-    peers.push(Peer::Target(target));
-    let mut answers = in_parallel(&peers, peers.len(), |peer| peer.ask(config)).concat();
+    let peers = Peers::new(Arc::clone(config), &token, &metrics).map_err(Stop::invalid)?;
+    let sources = peers.sources.iter().enumerate();
+    let sources =
+        sources.map(|(id, source)| -> Ask { Box::new(move || ask_source(config, id, &**source)) });
+    let targets = peers.targets.iter().enumerate();
+    let targets = targets.map(|(id, target)| -> Ask {
+        Box::new(move || Finding::all(config, Subject::Target(id), target.check()))
+    });
+    let asks: Vec<Ask> = sources.chain(targets).collect();
+    let findings = in_parallel(&asks, asks.len(), |ask| ask());
+    let mut findings: Vec<Finding> = findings.into_iter().flatten().collect();
     // Stable: what a peer was asked stays in the order in which it was asked.
-    answers.sort_by_key(|(subject, ..)| *subject);
-    let findings = answers.into_iter().map(|(subject, asked, result)| {
+    findings.sort_by_key(|finding| finding.subject);
+    Ok(findings)
+}
+
+fn ask_source(config: &Config, id: SourceId, source: &dyn Source) -> Vec<Finding> {
+    let rules = config.rules.iter().enumerate();
+    let rules: Vec<(RuleId, &Rule)> = rules.filter(|(_, rule)| rule.source == id).collect();
+    let SourceCheck { answers, origin } = source.check(!rules.is_empty());
+    let mut findings = Finding::all(config, Subject::Source(id), answers);
+    let Some(origin) = origin else {
+        return findings;
+    };
+    let told = in_parallel(&rules, config.concurrency, |(_, rule)| {
+        let users = source.query(origin.as_ref().map_err(Clone::clone)?, rule)?;
+        Ok(Told::from(count(users.len(), "user")))
+    });
+    for ((id, rule), told) in rules.iter().zip(told) {
+        let toggles = config.toggles.iter().enumerate();
+        for (toggle, _) in toggles.filter(|(_, toggle)| toggle.rule == *id) {
+            let answers = vec![(format!("rule {rule}"), told.clone())];
+            findings.extend(Finding::all(config, Subject::Toggle(toggle), answers));
+        }
+    }
+    findings
+}
+
+impl Finding {
+    fn all(config: &Config, subject: Subject, answers: Answers) -> Vec<Finding> {
         let (about, key) = match subject {
             Subject::Source(id) => {
                 let name = &config.sources[id].id;
                 (format!("source {name}"), format!("sources[{id}]"))
             }
-            Subject::Toggle(id) => {
-                let name = &config.toggles[id].key;
+            Subject::Rule(id) => (format!("rule {}", config.rules[id]), "toggles".to_owned()),
+            Subject::Toggle(id) | Subject::Environment(id, _) => {
+                let name = config.name_of(id);
                 let key = format!("toggles[{id}].users_policy");
                 (format!("toggle {name}"), key)
             }
-            Subject::Target => {
-                let name = config.target.kind.peer.name;
-                (format!("target {name}"), "target".to_owned())
+            Subject::Target(id) => {
+                let name = &config.targets[id].id;
+                (format!("target {name}"), config.targets[id].key.clone())
             }
         };
-        Finding {
-            about,
-            key,
+        let finding = |(asked, result)| Finding {
+            subject,
+            about: about.clone(),
+            key: key.clone(),
             asked,
             result,
-        }
-    });
-    Ok(findings.collect())
-}
+        };
+        answers.into_iter().map(finding).collect()
+    }
 
-impl Finding {
     /// How serious it is, and the answer in words.
     fn verdict(&self) -> (&'static str, String) {
         match &self.result {
@@ -122,66 +148,31 @@ pub(super) fn human(findings: &[Finding], colours: bool) -> String {
     findings.iter().map(line).collect()
 }
 
-/// An answer: about what, to which question, and what it was.
-type Answer = (Subject, String, Result<Told, Failure>);
-
-impl Peer {
-    fn ask(&self, config: &Config) -> Vec<Answer> {
-        let of = |subject: Subject, answers: Answers| {
-            let answers = answers.into_iter();
-            answers.map(move |(asked, result)| (subject, asked, result))
-        };
-        match self {
-            Peer::Source(id, source) => {
-                let toggles: Vec<ToggleId> = (0..config.toggles.len())
-                    .filter(|toggle| config.toggles[*toggle].users_policy.source == *id)
-                    .collect();
-                let SourceCheck { answers, origin } = source.check(!toggles.is_empty());
-                let users = origin.map(|origin| {
-                    in_parallel(&toggles, config.concurrency, |toggle| {
-                        let rule = &config.toggles[*toggle].users_policy;
-                        let users = origin
-                            .clone()
-                            .and_then(|origin| source.query(&origin, rule));
-                        let told = users.map(|users| count(users.len(), "user").into());
-                        (Subject::Toggle(*toggle), format!("rule {rule}"), told)
-                    })
-                });
-                of(Subject::Source(*id), answers)
-                    .chain(users.into_iter().flatten())
-                    .collect()
-            }
-            Peer::Target(target) => of(Subject::Target, target.check()).collect(),
-        }
-    }
-}
-
 /// Does the work for each item, on so many threads; the results are in the order of the items.
 fn in_parallel<T, R>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R>
 where
     T: Sync,
-    R: Send,
+    R: Send + Sync,
 {
     let next = AtomicUsize::new(0);
-    let take = || {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        Some((index, work(items.get(index)?)))
+    let results: Vec<OnceLock<R>> = items.iter().map(|_| OnceLock::new()).collect();
+    let run = || {
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(item) = items.get(index)
+        {
+            results[index].get_or_init(|| work(item));
+        }
     };
-    let run = || std::iter::from_fn(take).collect::<Vec<_>>();
-    let mut results = thread::scope(|scope| {
+    thread::scope(|scope| {
         // This thread is one of them: where no other can be started, it does all the work.
-        let mut others = Vec::new();
         for _ in 1..threads.min(items.len()) {
             let thread = thread::Builder::new().name("request".into());
-            match thread.spawn_scoped(scope, run) {
-                Ok(thread) => others.push(thread),
-                Err(error) => log::error!("failed to start a request thread: {error}"),
+            if let Err(error) = thread.spawn_scoped(scope, run) {
+                log::error!("failed to start a request thread: {error}");
             }
         }
-        let mut results = run();
-        results.extend(others.into_iter().filter_map(|it| it.join().ok()).flatten());
-        results
+        run();
     });
-    results.sort_by_key(|(index, _)| *index);
-    results.into_iter().map(|(_, result)| result).collect()
+    let results = results.into_iter();
+    results.filter_map(OnceLock::into_inner).collect()
 }

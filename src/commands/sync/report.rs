@@ -1,15 +1,17 @@
 //! The report of one pass: what it changed, or would change.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::engine::{Engine, Sent, Trouble};
-use crate::job::ToggleId;
+use crate::config::report::count;
+use crate::engine::{Counts, Engine, EnvironmentOutcome, Outcome, Sent, Trouble, Verdict};
+use crate::job::{Operation, ToggleId};
 use crate::terminal::Tone;
-use crate::users::Users;
+use crate::users::{Change, Users};
 
 /// How many names `--format markdown` shows of a toggle; the rest is counted.
 const NAMES: usize = 20;
@@ -33,39 +35,25 @@ struct Summary {
     failed: usize,
 }
 
-/// What the pass did to one toggle, or what `max_removal` holds back; `None` where it is not known.
+/// What the pass did to one toggle, or what `max_removal` holds back.
 #[derive(Serialize)]
 struct Row {
     key: String,
-    #[serde(rename = "result")]
-    verdict: Verdict,
-    /// How many users the toggle now has.
-    users: Option<usize>,
-    added: Option<usize>,
-    removed: Option<usize>,
-    created: bool,
-    described: bool,
-    /// Shown with `--verbose`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    added_users: Option<Users>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    removed_users: Option<Users>,
+    target: String,
+    #[serde(flatten)]
+    outcome: Outcome,
+    /// Who is added and removed, with `--verbose`.
+    #[serde(flatten)]
+    named: Option<Arc<Change>>,
     error: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    environments: Vec<EnvironmentOutcome>,
+    /// The toggle as people know it.
     #[serde(skip)]
-    sent: Sent,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Created,
-    Updated,
-    /// Updated; what the target had is not known.
-    Set,
-    Unchanged,
-    /// Held back by `max_removal`.
-    Held,
-    Failed,
+    name: String,
+    /// What `error` is made of.
+    #[serde(skip)]
+    errors: Vec<String>,
 }
 
 impl Report {
@@ -77,8 +65,7 @@ impl Report {
         verbose: bool,
         took: Duration,
     ) -> Report {
-        let toggles = config.toggles.iter().enumerate();
-        let toggles = toggles.map(|(id, toggle)| Row::new(id, &toggle.key, engine, verbose));
+        let toggles = (0..config.toggles.len()).map(|id| Row::new(id, config, engine, verbose));
         let toggles: Vec<Row> = toggles.collect();
         Report {
             dry_run,
@@ -100,25 +87,33 @@ impl Report {
     /// One line per toggle, and a summary line.
     pub(super) fn human(&self, colours: bool) -> String {
         let in_columns = self.toggles.iter().filter(|row| row.error.is_none());
-        let keys = widest(self.toggles.iter().map(|row| row.key.clone()));
+        let names = widest(self.toggles.iter().map(|row| row.name.clone()));
         let changes = widest(in_columns.clone().map(Row::change));
         let counts = widest(in_columns.map(Row::count));
         let mut text = String::new();
         for row in &self.toggles {
-            let (key, change, count) = (&row.key, row.change(), row.count());
-            let result = match colours {
-                true => row.verdict.tone().paint(&self.result(row)),
-                false => self.result(row),
+            let (name, change, count) = (&row.name, row.change(), row.count());
+            let noun = if count == "1" { "user" } else { "users" };
+            let columns = match row.error {
+                Some(_) => String::new(),
+                None => format!("{change:changes$}   {count:>counts$} {noun:8}"),
             };
-            let columns = match (&row.error, row.users) {
-                (Some(_), _) => String::new(),
-                (None, Some(1)) => format!("{change:changes$}   {count:>counts$} user    "),
-                (None, _) => format!("{change:changes$}   {count:>counts$} users   "),
+            let result = match colours {
+                true => tone(row.outcome.result).paint(&self.result(row, true)),
+                false => self.result(row, true),
             };
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{key:keys$}   {columns}{result}");
-            for (sign, users) in [('+', &row.added_users), ('-', &row.removed_users)] {
-                for user in users.iter().flat_map(Users::iter) {
+            let _ = writeln!(text, "{name:names$}   {columns}{result}");
+            for it in row.differing() {
+                let (name, words) = (&it.name, self.words(it.result));
+                let _ = match it.result {
+                    Verdict::Failed => writeln!(text, "  {name}: {words}"),
+                    _ => writeln!(text, "  {name}: {} {words}", it.counts),
+                };
+            }
+            let named = row.named.iter();
+            for (sign, users) in named.flat_map(|it| [('+', &it.added), ('-', &it.removed)]) {
+                for user in users.iter() {
                     let _ = writeln!(text, "  {sign} {}", user.escape_debug());
                 }
             }
@@ -130,15 +125,16 @@ impl Report {
     pub(super) fn markdown(&self) -> String {
         let mut text = String::new();
         for row in &self.toggles {
-            if row.verdict == Verdict::Unchanged {
+            if row.outcome.result == Verdict::Unchanged {
                 continue;
             }
             if text.is_empty() {
                 text.push_str("| toggle | gain it | lose it | users | result |\n");
                 text.push_str("| --- | --- | --- | ---: | --- |\n");
             }
-            let (key, count, result) = (code(&row.key), row.count(), escape(&self.result(row)));
+            let (key, count) = (code(&row.name), row.count());
             let (gains, losses) = row.gains_and_losses();
+            let result = escape(&self.result(row, false));
             let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
         }
         if !text.is_empty() {
@@ -147,38 +143,36 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// The result of a toggle in words. Changed metadata show only here.
-    fn result(&self, row: &Row) -> String {
-        let words = self.words(row.verdict);
-        match &row.error {
-            None if row.described && row.sent == Sent::Nothing => words + " (metadata)",
-            None => words,
-            Some(error) if row.verdict == Verdict::Held => error.clone(),
-            Some(error) => {
-                let created = if row.created { "created, " } else { "" };
-                let updated = match row.sent {
-                    Sent::Nothing => "",
-                    Sent::Whole | Sent::Change(_) => "users updated, ",
-                };
-                format!("{created}{updated}failed: {error}")
+    /// The result of a toggle in words. Changed metadata show only here. Several failures are on `lines` of
+    /// their own, if there may be several.
+    fn result(&self, row: &Row, lines: bool) -> String {
+        let outcome = &row.outcome;
+        let (words, is_sent) = (self.words(outcome.result), outcome.sent != Sent::Nothing);
+        let errors = match &row.error {
+            None if outcome.described && !is_sent => return words + " (metadata)",
+            None => return words,
+            Some(error) if outcome.result == Verdict::Held => return error.clone(),
+            Some(_) if lines && row.errors.len() > 1 => {
+                format!("\n  {}", row.errors.join("\n  "))
             }
+            Some(error) => format!(" {error}"),
+        };
+        let mut done = String::new();
+        if outcome.created {
+            done += &format!("{}, ", self.words(Verdict::Created));
         }
+        if is_sent {
+            done += &format!("users {}, ", self.words(Verdict::Updated));
+        }
+        format!("{done}failed:{errors}")
     }
 
-    fn words(&self, verdict: Verdict) -> String {
-        let word = match verdict {
-            Verdict::Created => "created",
-            Verdict::Updated => "updated",
-            Verdict::Set => "set",
-            Verdict::Unchanged => "unchanged",
-            Verdict::Held => "held",
-            Verdict::Failed => "failed",
-        };
-        match verdict {
+    fn words(&self, result: Verdict) -> String {
+        match result {
             Verdict::Created | Verdict::Updated | Verdict::Set if self.dry_run => {
-                format!("would be {word}")
+                format!("would be {result}")
             }
-            _ => word.to_owned(),
+            _ => result.to_string(),
         }
     }
 
@@ -192,19 +186,18 @@ impl Report {
             (summary.failed, Verdict::Failed),
         ];
         let counts = counts.into_iter().filter(|(count, _)| *count > 0);
-        let counts: Vec<String> = counts
-            .map(|(count, verdict)| format!("{count} {}", self.words(verdict)))
-            .collect();
-        let ending = if summary.toggles == 1 { "" } else { "s" };
+        let counts = counts.map(|(count, result)| format!("{count} {}", self.words(result)));
+        let counts: Vec<String> = counts.collect();
         let colon = if counts.is_empty() { "" } else { ": " };
-        let (toggles, counts, seconds) = (summary.toggles, counts.join(", "), self.seconds);
-        format!("{toggles} toggle{ending}{colon}{counts} ({seconds:.2}s)")
+        let (toggles, counts) = (count(summary.toggles, "toggle"), counts.join(", "));
+        format!("{toggles}{colon}{counts} ({:.2}s)", self.seconds)
     }
 }
 
 impl Summary {
     fn of(rows: &[Row]) -> Summary {
-        let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
+        let results = rows.iter().map(|row| row.outcome.result);
+        let count = |result| results.clone().filter(|it| *it == result).count();
         Summary {
             toggles: rows.len(),
             created: count(Verdict::Created),
@@ -216,91 +209,82 @@ impl Summary {
     }
 }
 
-impl Verdict {
-    fn tone(self) -> Tone {
-        match self {
-            Verdict::Created | Verdict::Updated | Verdict::Set => Tone::Good,
-            Verdict::Unchanged => Tone::Quiet,
-            Verdict::Held | Verdict::Failed => Tone::Bad,
-        }
-    }
-}
-
 impl Row {
-    fn new(id: ToggleId, key: &str, engine: &Engine, verbose: bool) -> Row {
-        let (mut outcome, result) = engine.outcome(id);
-        let (verdict, users, error) = match result {
-            Ok(users) => {
-                let verdict = match &outcome.sent {
-                    Sent::Whole => Verdict::Set,
-                    _ if outcome.created => Verdict::Created,
-                    Sent::Nothing if !outcome.described => Verdict::Unchanged,
-                    Sent::Nothing | Sent::Change(_) => Verdict::Updated,
-                };
-                (verdict, Some(users), None)
-            }
-            Err(troubles) if troubles.iter().any(|trouble| trouble.failure.is_held()) => {
-                let (held, users) = engine.held_back_change(id).unzip();
-                outcome = held.unwrap_or(outcome);
-                (Verdict::Held, users, Some(words_of(&troubles)))
-            }
-            Err(troubles) => (Verdict::Failed, None, Some(words_of(&troubles))),
-        };
-        let change = outcome.sent.as_change();
-        let named = change.filter(|_| verbose);
-        let same = (error.is_none() && outcome.sent == Sent::Nothing).then_some(0);
+    fn new(id: ToggleId, config: &Config, engine: &Engine, verbose: bool) -> Row {
+        let mut outcome = engine.outcome(id);
+        let errors: Vec<String> = outcome.troubles.iter().map(words_of).collect();
+        let named = outcome.sent.as_change().filter(|_| verbose);
+        let toggle = &config.toggles[id];
         Row {
-            key: key.to_owned(),
-            verdict,
-            users,
-            added: change.map(|change| change.added.len()).or(same),
-            removed: change.map(|change| change.removed.len()).or(same),
-            created: outcome.created,
-            described: outcome.described,
-            added_users: named.map(|change| change.added.clone()),
-            removed_users: named.map(|change| change.removed.clone()),
-            error,
-            sent: outcome.sent,
+            key: toggle.key.clone(),
+            target: config.targets[toggle.target].id.clone(),
+            named: named.cloned(),
+            error: (!errors.is_empty()).then(|| errors.join("; ")),
+            environments: std::mem::take(&mut outcome.environments),
+            outcome,
+            name: config.name_of(id).to_owned(),
+            errors,
         }
     }
 
-    /// Such as `+1 -2`; `=` if the users are the same, `?` if that is not known.
-    fn change(&self) -> String {
-        match (self.added, self.removed) {
-            (Some(0), Some(0)) => "=".to_owned(),
-            (Some(added), Some(0)) => format!("+{added}"),
-            (Some(0), Some(removed)) => format!("-{removed}"),
-            (Some(added), Some(removed)) => format!("+{added} -{removed}"),
-            _ => "?".to_owned(),
+    /// Its environments, where not the same was done in all of them.
+    fn differing(&self) -> &[EnvironmentOutcome] {
+        let facts = |it: &EnvironmentOutcome| (it.result, it.counts);
+        let mut pairs = self.environments.windows(2);
+        match pairs.any(|pair| facts(&pair[0]) != facts(&pair[1])) {
+            true => &self.environments,
+            false => &[],
         }
     }
 
     fn gains_and_losses(&self) -> (String, String) {
-        match (self.sent.as_change(), self.verdict) {
+        match (self.outcome.sent.as_change(), self.outcome.result) {
             (Some(change), _) => (names('+', &change.added), names('−', &change.removed)),
             (None, Verdict::Set | Verdict::Held) => ("?".into(), "?".into()),
             (None, _) => Default::default(),
         }
     }
 
+    fn change(&self) -> String {
+        self.outcome.counts.to_string()
+    }
+
     fn count(&self) -> String {
-        self.users.map_or(String::new(), |users| users.to_string())
+        let users = self.outcome.users;
+        users.map_or(String::new(), |users| users.to_string())
     }
 }
 
-/// Every failure: a toggle can fail at its source and at the target.
-fn words_of(troubles: &[Trouble]) -> String {
-    let words = troubles
-        .iter()
-        .map(|Trouble { failure, .. }| match failure.is_held() {
-            true => format!("held: {failure}"),
-            false => failure.to_string(),
-        });
-    let mut words: Vec<String> = words.collect();
-    words.dedup();
-    match words.is_empty() {
-        true => "interrupted before it was done".to_owned(),
-        false => words.join("; "),
+/// Such as `+1 -2`; `=` if no user comes or goes, `?` if that is not known.
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.added, self.removed) {
+            (Some(0), Some(0)) => f.write_str("="),
+            (Some(added), Some(0)) => write!(f, "+{added}"),
+            (Some(0), Some(removed)) => write!(f, "-{removed}"),
+            (Some(added), Some(removed)) => write!(f, "+{added} -{removed}"),
+            _ => f.write_str("?"),
+        }
+    }
+}
+
+fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::Created | Verdict::Updated | Verdict::Set => Tone::Good,
+        Verdict::Unchanged => Tone::Quiet,
+        Verdict::Held | Verdict::Failed => Tone::Bad,
+    }
+}
+
+/// What went wrong, and in which environments.
+fn words_of((trouble, environments): &(Trouble, Vec<String>)) -> String {
+    let failure = &trouble.failure;
+    let held = if failure.is_held() { "held: " } else { "" };
+    match &environments[..] {
+        [] if trouble.operation == Operation::Describe => format!("metadata: {failure}"),
+        [] => format!("{held}{failure}"),
+        [name] => format!("{held}environment {name}: {failure}"),
+        names => format!("{held}environments {}: {failure}", names.join(", ")),
     }
 }
 

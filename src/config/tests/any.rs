@@ -36,13 +36,18 @@ hunter2 """
 anything = ["a", "hunter2", { b = "hunter2" }] # x = "hunter2"
 [[toggles]]
 key = "tax"
-users_policy = { source = "opa", package = "app.rbac", rule = "tax_users" }
+target = "restapi"
+[toggles.users_policy]
+source = "opa"
+package = "app.rbac"
+rule = "tax_users"
+input = { token = "hunter2", "a" = ["${TOKEN}", 'hunter2', 5] }
 "#;
 
 /// Pieces with which people break a file, between bars.
 const PIECES: &str = "\n| |=|\"|\"\"\"|'|'''|[|]|{|}|,|.|#|:|é|\u{feff}|\\|5|x|@|/|${|\
     -1|1e9999|nan|2020-01-01|99999999999999999999s|\"${TOKEN}\"|\
-    [[sources]]\n|[target]\n|[[toggles]]\n|[toggles.spec]\n|spec = |name = |type = \"opa\"\n|\
+    [[sources]]\n|[target]\n|[[targets]]\n|target = |input = |[[toggles]]\n|[toggles.spec]\n|spec = |name = |type = \"opa\"\n|\
     ca_file = \"key.pem\"\n|usersPolicy = {}\n|a.b.c.d = [[{}]]\n";
 
 #[derive(Clone, Debug)]
@@ -92,7 +97,8 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 /// Keys whose values may be shown.
-const SHOWN: &str = "bind id type key source package rule url endpoint_url advertised_address";
+const SHOWN: &str =
+    "bind id type key target source package rule url endpoint_url advertised_address";
 
 /// Whether valid TOML says that the secret is a key, or the plain value of a key that holds none:
 /// then it is no secret.

@@ -27,6 +27,7 @@ fn fill(text: &str) -> Result<(String, bool), Vec<String>> {
         catalog: &catalog(),
         groups: &[],
         problems: Vec::new(),
+        brought_in: Vec::new(),
     };
     let (value, place) = (&DeValue::String(text.into()), Place::default());
     let filled = cx.text(&Node { value, place }, "");

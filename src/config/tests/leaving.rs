@@ -53,3 +53,53 @@ fn sources_toggles_projects_and_environments_that_go_are_named() {
         assert!(words.starts_with(start), "{words}");
     }
 }
+
+/// A configuration with these targets, each an id, a URL and a header, and a toggle `us` at each.
+fn targets(targets: &[(&str, &str, &str)]) -> Config {
+    let tables = targets.iter().map(|(id, url, header)| {
+        format!(
+            "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"https://{url}\"\n\
+             extra_headers = {{ X-A = \"{header}\" }}\n\
+             [[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\n\
+             users_policy = {{ source = \"x\", package = \"app\", rule = \"us\" }}\n"
+        )
+    });
+    let tables: String = tables.collect();
+    let source = "[[sources]]\nid = \"x\"\ntype = \"file\"\npath = \"x.json\"\n";
+    configured(&(source.to_owned() + &tables))
+}
+
+#[test]
+fn of_several_targets_those_that_are_gone_or_elsewhere_are_named() {
+    let old = [("a", "one", "1"), ("b", "two", "2")];
+    let at_one_address = [("a", "one", "1"), ("b", "one", "2")];
+    let gone = Some("target b is no longer used: its toggles stay as they are");
+    let moved = Some("target b has changed: the toggles at the old one stay as they are");
+    for (old, new, left) in [
+        (old, &[("c", "three", "3"), old[1], old[0]][..], None),
+        // Another id, other credentials, both, and the id of each other.
+        (old, &[("c", "one", "1"), old[1]], None),
+        (old, &[("a", "one", "3"), ("b", "two", "4")], None),
+        (old, &[("c", "one", "3"), ("d", "two", "4")], None),
+        (old, &[("b", "one", "1"), ("a", "two", "2")], None),
+        (old, &[old[0]], gone),
+        (old, &[old[0], ("c", "three", "2")], gone),
+        (old, &[old[0], ("b", "three", "2")], moved),
+        (at_one_address, &[old[0]], gone),
+        (at_one_address, &[("c", "one", "1")], gone),
+        (at_one_address, &[("a", "one", "3")], gone),
+    ] {
+        let found = left_behind(&targets(&old), &targets(new));
+        assert_eq!(found, Vec::from_iter(left), "{new:?}");
+    }
+}
+
+#[test]
+fn a_toggle_that_leaves_one_of_several_targets_is_named_with_it() {
+    let old = targets(&[("a", "one", "1"), ("b", "two", "2")]);
+    let mut new = old.clone();
+    new.toggles.remove(0);
+    let left = left_behind(&old, &new).concat();
+    let start = "toggle a/us is no longer kept: at the target";
+    assert!(left.starts_with(start), "{left}");
+}

@@ -81,15 +81,3 @@ fn where_nothing_is_found_every_place_is_listed() {
          help: name one with -c or $OPTOGGLES_CONFIG"
     );
 }
-
-#[test]
-fn a_secret_in_the_file_is_a_warning_as_long_as_everybody_can_read_it() {
-    let folder = folder();
-    let file = folder.path().join("inline.toml");
-    fs::write(&file, VALID.replace("${file:token}", "hunter2")).unwrap();
-    for (mode, warnings) in [(0o644, 1), (0o640, 0)] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let loaded = load(Some(&file), &no_env, &catalog()).unwrap();
-        assert_eq!(loaded.warnings.problems.len(), warnings, "{mode:o}");
-    }
-}

@@ -8,10 +8,12 @@ use serde_json::{Map, Value, json};
 use toml::de::{DeTable, DeValue};
 
 use super::*;
-use crate::config::keys::{EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TOP, ValueKind};
+use crate::config::keys::{
+    EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TARGET, TARGETS, TOP, ValueKind,
+};
 use crate::config::report::Place;
 use crate::config::section::{Context, Section};
-use crate::config::values::object;
+use crate::config::values::{Free, object};
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -52,6 +54,7 @@ fn in_words(kind: ValueKind) -> String {
         | ValueKind::Path
         | ValueKind::Input => "Path".into(),
         ValueKind::Values | ValueKind::Table | ValueKind::Spec => "Table".into(),
+        ValueKind::Json => "Any value".into(),
         ValueKind::Tables => "List of tables".into(),
     }
 }
@@ -111,11 +114,11 @@ fn reference(catalog: &Catalog) -> String {
         let peer = peers.iter().find(|it| it.name == name);
         peer.filter(|_| path.len() == 1).map_or("", |it| it.says)
     };
-    for Group { path, types, .. } in catalog.groups() {
+    for Group { path, types, .. } in catalog.groups(&TARGETS) {
         let header = match path {
             [] => "Top of the file",
             ["sources"] => "[[sources]]",
-            ["target"] => "[target]",
+            ["targets"] => "[target] or [[targets]]",
             ["toggles"] => "[[toggles]]",
             ["toggles", "spec"] => "[toggles.spec]",
             _ => "users_policy",
@@ -170,7 +173,7 @@ fn each_word_of_the_yaml_leads_to_the_key_that_the_manual_page_names() {
     for (old, new) in rows {
         let old = old.rsplit('.').next().unwrap();
         let new = new.trim_end_matches(']').rsplit([' ', '.']).next().unwrap();
-        let groups = catalog().groups();
+        let groups = catalog().groups(&TARGETS);
         let mut keys = groups.iter().flat_map(Group::keys);
         assert!(
             keys.any(|key| key.name == new && key.is_called(old)),
@@ -185,7 +188,7 @@ fn every_key_is_in_the_default_configuration() {
     let words: Vec<&str> = text
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .collect();
-    for key in catalog().groups().iter().flat_map(Group::keys) {
+    for key in catalog().groups(&TARGETS).iter().flat_map(Group::keys) {
         assert!(words.contains(&key.name), "{}", key.name);
     }
 }
@@ -208,6 +211,7 @@ fn value_schema(key: &Key) -> Value {
         }
         ValueKind::Table | ValueKind::Spec => json!({ "type": "object" }),
         ValueKind::Tables => json!({ "type": "array" }),
+        ValueKind::Json => json!({}),
         _ => string,
     };
     schema["description"] = key.says.into();
@@ -258,8 +262,9 @@ fn typed_schema(group: &Group) -> Value {
 }
 
 fn schema(catalog: &Catalog) -> Value {
-    let groups = catalog.groups();
-    let at = |path: &[&str]| groups.iter().find(|group| group.path == path).unwrap();
+    let (groups, short) = (catalog.groups(&TARGETS), catalog.groups(&TARGET));
+    let groups = groups.iter().chain(&short);
+    let at = |path: &[&str]| groups.clone().find(|group| group.path == path).unwrap();
     let mut toggle = table_schema(EVERY_TOGGLE);
     toggle["properties"]["users_policy"] = table_schema(POLICY);
     let mut schema = table_schema(TOP);
@@ -269,7 +274,11 @@ fn schema(catalog: &Catalog) -> Value {
     properties["sources"]["items"] = typed_schema(at(&["sources"]));
     properties["sources"]["minItems"] = 1.into();
     properties["target"] = typed_schema(at(&["target"]));
+    properties["targets"]["items"] = typed_schema(at(&["targets"]));
+    properties["targets"]["minItems"] = 1.into();
     properties["toggles"]["items"] = toggle;
+    schema["required"] = json!(["sources"]);
+    schema["oneOf"] = json!([{ "required": ["target"] }, { "required": ["targets"] }]);
     let specs = catalog.targets.iter().filter_map(|target| {
         let Spec::Keys(keys) = target.spec else {
             return None;
@@ -280,11 +289,15 @@ fn schema(catalog: &Catalog) -> Value {
         let toggle = json!({ "properties": { "spec": spec }, "required": required });
         let is_it = json!({ "properties": { "type": { "const": target.peer.name } } });
         Some(json!({
-            "if": { "properties": { "target": is_it } },
+            "if": { "properties": { "target": is_it }, "required": ["target"] },
             "then": { "properties": { "toggles": { "items": toggle } } },
         }))
     });
-    schema["allOf"] = specs.collect();
+    let several = json!({
+        "if": { "properties": { "targets": { "minItems": 2 } }, "required": ["targets"] },
+        "then": { "properties": { "toggles": { "items": { "required": ["target"] } } } },
+    });
+    schema["allOf"] = specs.chain([several]).collect();
     schema
 }
 
@@ -303,9 +316,10 @@ fn as_json(text: &str) -> Value {
         catalog: &catalog(),
         groups: &[],
         problems: Vec::new(),
+        brought_in: Vec::new(),
     };
     let root = Section::new(tree.get_ref(), Place::default());
-    Value::Object(object(&mut cx, &root).unwrap())
+    Value::Object(object(&mut cx, &root, Free::Spec).unwrap())
 }
 
 #[test]
@@ -319,6 +333,7 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
         "examples/restapi.toml",
         "examples/flagd.toml",
         "examples/launchdarkly.toml",
+        "examples/several-targets.toml",
         "examples/quickstart/optoggles.toml",
     ] {
         let text = read(name);
@@ -331,7 +346,11 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
         let schema = schema.map(|schema| path(name).parent().unwrap().join(schema));
         assert!(schema.is_some_and(|schema| schema.exists()), "{name}");
     }
+    let several = read("examples/several-targets.toml");
     for wrong in [
+        several.replace("target = \"shop\"\n", ""),
+        several.clone() + "[target]\ntype = \"flagd\"\npath = \"flags.json\"\n",
+        several.replace("[[targets]]\nid = \"shop\"", "[[targets]]"),
         with("bind =", "binds ="),
         with("id = \"opal\"", "id = \"opal\"\npoll_interval = \"1s\""),
         with("package = \"app.rbac\", ", ""),

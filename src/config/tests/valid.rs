@@ -24,7 +24,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(opal.bool("wait_until_ready"), Ok(&true));
     assert_eq!(opal.text("instance"), Ok("localhost:8080"));
     assert!(opal.address("opa_url").is_err());
-    assert_eq!(config.target.settings.bool("read"), Ok(&false));
+    assert_eq!(config.targets[0].settings.bool("read"), Ok(&false));
     let without_bind = read(&with("bind = \":8080\"", ""));
     let host = "0.0.0.0".to_owned();
     assert_eq!(without_bind.bind, Bind { host, port: 8080 });
@@ -89,17 +89,13 @@ fn every_key_reaches_the_configuration() {
     let tls = opa.tls();
     assert_eq!(tls.ca.as_deref(), Some(PAIR.0.as_str()));
     assert_eq!(tls.identity.unwrap().key.expose(), PAIR.1);
-    let headers = config.target.settings.headers("extra_headers").unwrap();
+    let headers = config.targets[0].settings.headers("extra_headers").unwrap();
     let headers = headers
         .iter()
         .map(|(name, value)| (&**name, value.expose()));
     assert_eq!(headers.collect::<Vec<_>>(), [("X-A", ""), ("x-b", "${B}")]);
-    assert_eq!(config.target.settings.bool("read"), Ok(&true));
-    let rules: Vec<_> = config
-        .toggles
-        .iter()
-        .map(|toggle| &toggle.users_policy)
-        .collect();
+    assert_eq!(config.targets[0].settings.bool("read"), Ok(&true));
+    let rules = &config.rules;
     assert_eq!(
         (rules[0].source, &*rules[0].package, &*rules[0].rule),
         (1, "p.q-r.s", "t")
@@ -127,20 +123,6 @@ fn a_spec_becomes_json_as_it_is() {
 }
 
 #[test]
-fn the_default_configuration_has_no_problem_once_its_variable_is_set() {
-    let text = include_str!("../../../optoggles.toml");
-    let around = Surroundings {
-        folder: Path::new(""),
-        env: &|name| (name == "FLAGS_TOKEN").then(|| "token".into()),
-        read: &|_| Err(io::ErrorKind::NotFound.into()),
-        open_to_others: true,
-    };
-    let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
-    assert_eq!(report.to_string(), "");
-    assert!(config.is_some());
-}
-
-#[test]
 fn what_is_commented_out_in_the_default_configuration_is_known_too() {
     let text = include_str!("../../../optoggles.toml");
     let is_setting = |line: &&str| line.contains(" = ") || line.starts_with('[');
@@ -149,22 +131,143 @@ fn what_is_commented_out_in_the_default_configuration_is_known_too() {
         .map(|line| line.strip_prefix("# ").filter(is_setting).unwrap_or(line))
         .map(|line| format!("{line}\n"))
         .collect();
-    // There is one target, and so one kind of `spec`: the file shows one of each type.
+    // The file shows one `spec` of each type, and both forms of targets.
     for choice in 0..3 {
-        let mut seen = [0; 2];
+        let mut specs = 0;
         let is_chosen = |block: &&str| {
-            let single = ["[target]", "[toggles.spec]"];
-            let Some(kind) = single.iter().position(|header| block.starts_with(header)) else {
-                return true;
-            };
-            seen[kind] += 1;
-            seen[kind] == choice + 1
+            let is_spec = block.starts_with("[toggles.spec]");
+            specs += usize::from(is_spec);
+            match (is_spec, block.split_once('\n')) {
+                (true, _) => specs == choice + 1,
+                (_, Some(("[target]", _))) => choice == 0,
+                (_, Some(("[[targets]]", _))) => choice > 0,
+                _ => true,
+            }
         };
         let blocks: Vec<&str> = active.split("\n\n").filter(is_chosen).collect();
         let text = blocks.join("\n\n");
+        let text = match choice {
+            0 => text.replace("\ntarget = ", "\n# "),
+            1 => text,
+            _ => text.replace("target = \"launchdarkly\"", "target = \"files\""),
+        };
         let (_, report) = run(&text, false);
-        let known = ["missing-variable", "unreadable-file", "unused-source"];
+        let known = [
+            "missing-variable",
+            "unreadable-file",
+            "unused-source",
+            "unused-target",
+        ];
         let mut problems = report.problems.iter();
         assert!(problems.all(|it| known.contains(&it.code)), "{report}");
+    }
+}
+
+/// Targets and toggles, each beneath the one source.
+fn with_targets(rest: &str) -> String {
+    let source = "[[sources]]\nid = \"opa\"\ntype = \"opa\"\nurl = \"https://opa\"\n";
+    let toggles = rest.replace(
+        "us_users",
+        "users_policy = { source = \"opa\", package = \"app\", rule = \"us\" }",
+    );
+    format!("{source}{toggles}")
+}
+
+#[test]
+fn targets_at_one_place_can_share_a_key_if_they_may_be_two_accounts() {
+    const REST: &str = "type = \"restapi\"\nendpoint_url = \"https://flags/api\"";
+    const LD: &str = "type = \"launchdarkly\"\ntoken = \"a\"";
+    let others = [
+        REST.replace("flags/api", "other/api"),
+        REST.replace("//", "//ann:secret@"),
+        REST.to_owned() + "\nextra_headers = { X-Account = \"a\" }",
+        LD.to_owned(),
+    ];
+    let account = LD.replace("\"a\"", "\"b\"");
+    let rest = others.iter().map(|other| [(REST, "p"), (other, "p")]);
+    let ld = [(LD, "q"), (&account, "p")].map(|other| [(LD, "p"), other]);
+    for twins in rest.chain(ld) {
+        let tables = twins.iter().enumerate().map(|(id, (target, project))| {
+            format!(
+                "[[targets]]\nid = \"{id}\"\n{target}\n[[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\nus_users\n\
+                 [toggles.spec]\nname = \"US\"\nproj_key = \"{project}\"\nenvironments = [\"test\"]\n"
+            )
+        });
+        assert_eq!(
+            read(&with_targets(&tables.collect::<String>()))
+                .toggles
+                .len(),
+            2
+        );
+    }
+}
+
+#[test]
+fn the_only_target_need_not_be_named() {
+    for (header, id) in [("[target]", "flagd"), ("[[targets]]\nid = \"f\"", "f")] {
+        let config = read(&with_targets(&format!(
+            "{header}\ntype = \"flagd\"\npath = \"f.json\"\n[[toggles]]\nkey = \"a\"\nus_users\n\
+             [[toggles]]\nkey = \"b\"\ntarget = \"{id}\"\nus_users\n"
+        )));
+        assert_eq!(config.targets[0].id, id);
+        assert_eq!(config.toggles.len(), 2);
+        assert_eq!(config.name_of(1), "b");
+    }
+}
+
+fn of_two_targets() -> Config {
+    let toggle = |target: &str, key: &str| {
+        format!("[[toggles]]\nkey = \"{key}\"\ntarget = \"{target}\"\nus_users\n")
+    };
+    let target =
+        |id: &str| format!("[[targets]]\nid = \"{id}\"\ntype = \"flagd\"\npath = \"{id}.json\"\n");
+    let toggles = [("a", "us"), ("b", "us"), ("b", "a/us"), ("b", "x/us-tax")];
+    let toggles = toggles.map(|(id, key)| toggle(id, key)).concat();
+    read(&with_targets(&(target("a") + &target("b") + &toggles)))
+}
+
+/// The names of the toggles that are left, where each of these may be that of several, or of one alone.
+fn only(config: Config, names: &[&str], one_each: bool) -> Result<Vec<String>, String> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let config = config.only(&names, one_each)?;
+    let ids = 0..config.toggles.len();
+    Ok(ids.map(|id| config.name_of(id).to_owned()).collect())
+}
+
+#[test]
+fn a_toggle_is_named_with_its_target_or_by_its_key_and_keeps_its_name_alone() {
+    for (names, expected) in [
+        (&["us"][..], &["a/us", "b/us"][..]),
+        (&["b/us"], &["b/us"]),
+        (&["a/us"], &["a/us"]),
+        (&["b/a/us"], &["b/a/us"]),
+        (&["x/us-tax", "a/us"], &["a/us", "b/x/us-tax"]),
+        (&[], &["a/us", "b/us", "b/a/us", "b/x/us-tax"]),
+    ] {
+        assert_eq!(only(of_two_targets(), names, false).unwrap(), expected);
+    }
+    for (name, hint) in [
+        ("other", "it has: a/us, b/us, b/a/us, b/x/us-tax"),
+        ("b/x/us-tx", "did you mean `b/x/us-tax`?"),
+        ("x/us-tx", "did you mean `x/us-tax`?"),
+    ] {
+        let expected = format!("the configuration has no toggle `{name}`: {hint}");
+        assert_eq!(only(of_two_targets(), &[name], false), Err(expected));
+    }
+}
+
+#[test]
+fn a_key_at_the_only_target_that_looks_like_a_name_with_a_target_is_told_apart() {
+    let config = || {
+        let toggle = |key: &str| format!("[[toggles]]\nkey = \"{key}\"\nus_users\n");
+        let target = "[target]\ntype = \"flagd\"\npath = \"flags.json\"\n".to_owned();
+        read(&with_targets(
+            &(target + &toggle("us") + &toggle("flagd/us")),
+        ))
+    };
+    let all = ["us", "flagd/flagd/us"];
+    assert_eq!(only(config(), &[], true).unwrap(), all);
+    for (name, expected) in [("us", "us"), ("flagd/us", "us"), (all[1], all[1])] {
+        assert_eq!(only(config(), &[name], true).unwrap(), [expected]);
     }
 }

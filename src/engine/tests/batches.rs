@@ -8,7 +8,7 @@ fn told_nothing(toggles: usize) -> Bench {
     let ids: Vec<String> = (0..toggles).map(|id| id.to_string()).collect();
     assert_eq!(reads(&mut bench), [format!("read {}", ids.join(" "))]);
     let unknown = (0..toggles).map(|id| (id, Ok(Observed::Unknown)));
-    bench.done(Done::Read(unknown.collect()));
+    bench.done(Done::Read(0, unknown.collect()));
     bench
 }
 
@@ -23,11 +23,11 @@ fn what_can_be_read_together_is_read_in_one_job() {
     assert_eq!(reads(&mut bench), ["read 0 2 4", "read 1", "read 3"]);
     // They failed together, and are read together again as soon as one of them is due.
     let failed = |id| (id, Err(failure(Kind::Status(500))));
-    bench.done(Done::Read([0, 2, 4].map(failed).to_vec()));
+    bench.done(Done::Read(0, [0, 2, 4].map(failed).to_vec()));
     bench.millis(500);
     assert_eq!(reads(&mut bench), ["read 0 2 4"]);
     let found = |id| (id, Ok(present(&[])));
-    bench.done(Done::Read([0, 2, 4].map(found).to_vec()));
+    bench.done(Done::Read(0, [0, 2, 4].map(found).to_vec()));
     bench.wait(Duration::from_secs(300));
     assert_eq!(reads(&mut bench), ["read 0 2 4"]);
 }
@@ -37,7 +37,7 @@ fn a_batch_gives_its_place_back_in_whatever_order_its_results_come() {
     let mut bench = Bench::reading(1, &[Some(0), Some(0), None]);
     assert!(bench.jobs().contains(&"read 0 1".to_owned()));
     let found = |id| (id, Ok(present(&[])));
-    bench.done(Done::Read([1, 0].map(found).to_vec()));
+    bench.done(Done::Read(0, [1, 0].map(found).to_vec()));
     assert_eq!(bench.jobs(), ["read 2"]);
 }
 

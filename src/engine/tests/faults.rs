@@ -90,3 +90,16 @@ fn nothing_but_the_farewell_is_sent_after_the_stop() {
     bench.done(Done::Leave(0, Ok(())));
     assert!(bench.engine.is_idle());
 }
+
+#[test]
+fn a_registration_is_not_made_once_it_is_leaving() {
+    let mut bench = Bench::serve(config(vec![opal()], &[0]));
+    bench.jobs();
+    bench.done(Done::Discover(0, Ok(access())));
+    assert_eq!(bench.jobs(), ["register 0"]);
+    bench.done(Done::Register(0, Err(failure(Kind::Status(500)))));
+    bench.handle(Event::Stop);
+    assert_eq!(bench.jobs(), ["leave 0"]);
+    bench.millis(60_000);
+    assert_eq!(bench.jobs(), Vec::<String>::new());
+}

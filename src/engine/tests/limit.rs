@@ -1,9 +1,8 @@
 //! The removal limit.
 
-use super::super::State;
+use super::super::{State, Verdict};
 use super::*;
 use crate::config::MaxRemoval;
-use crate::plan::Environment;
 
 pub(super) fn with_limit(limit: MaxRemoval) -> Config {
     let mut config = config(vec![opa()], &[0]);
@@ -59,52 +58,6 @@ fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
     }
 }
 
-/// One toggle with a limit, in environments of which the target says that these have it, or does not
-/// tell who.
-fn in_environments(limit: MaxRemoval, observed: &[Option<&[&str]>]) -> Bench {
-    let mut bench = Bench::serve(with_limit(limit));
-    bench.jobs();
-    let environments = observed.iter().map(|keys| Environment {
-        users: keys.map(|keys| Arc::new(users(keys))),
-        named: None,
-        in_order: keys.is_some(),
-    });
-    let present = Present {
-        environments: environments.collect(),
-        ..Present::plain(true, None)
-    };
-    bench.done(read(0, Ok(Observed::Present(present))));
-    bench
-}
-
-#[test]
-fn the_limit_holds_in_each_environment_separately() {
-    const FOUR: &[&str] = &["a", "b", "c", "d"];
-    const ONE: MaxRemoval = MaxRemoval::Users(1);
-    let one_unknown = [Some(FOUR), None];
-    for (limit, observed, desired, held) in [
-        (HALF, one_unknown, &["a"][..], Some("3 of 4 users")),
-        (HALF, one_unknown, &[], Some("4 of 4 users")),
-        (HALF, one_unknown, &["a", "b"], None),
-        (HALF, [Some(&[]), None], &[], Some("not known who has")),
-        // The share is larger in the other one.
-        (
-            ONE,
-            [Some(&["x"]), Some(FOUR)],
-            &["a", "b"],
-            Some("2 of 4 users"),
-        ),
-    ] {
-        let mut bench = in_environments(limit, &observed);
-        let jobs = allow(&mut bench, desired);
-        assert_eq!(jobs.is_empty(), held.is_some(), "{observed:?} {desired:?}");
-        let troubles = bench.engine.toggle(0).troubles;
-        let words = troubles.first().map(|trouble| trouble.failure.to_string());
-        let says = |held: &str| words.as_ref().is_some_and(|words| words.contains(held));
-        assert!(held.is_none_or(says), "{words:?}");
-    }
-}
-
 /// Whether one pass ends with its toggle held, at a target that finds it like this.
 fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool {
     let mut bench = Bench::new(with_limit(HALF), once(dry_run), *found != Observed::Unknown);
@@ -117,12 +70,12 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
                 let unread = Present::plain(true, None);
                 created(0, Ok(Applied::Found(Observed::Present(unread))))
             }
+            "describe" => described(0, Ok(())),
             _ => applied(0, Ok(())),
         })
     });
     assert!(bench.engine.is_finished());
-    let troubles = bench.engine.outcome(0).1.err().unwrap_or_default();
-    troubles.iter().any(|trouble| trouble.failure.is_held())
+    bench.engine.outcome(0).result == Verdict::Held
 }
 
 #[test]

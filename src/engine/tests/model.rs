@@ -15,22 +15,25 @@ mod world;
 use proptest::prelude::*;
 
 use super::*;
-use setup::{SOURCES, Setup, TOGGLES};
+use crate::job::{RuleId, TargetId};
+use setup::{Place, RULES, SOURCES, Setup, TARGETS, TOGGLES, Ways, places};
 use world::World;
 
 /// What can happen. Requests in flight are named by any number, modulo how many there are.
 #[derive(Clone, Debug)]
 enum Action {
     /// The policy allows other users, and OPAL calls back, if it knows us.
-    Allow(usize, u8),
+    Allow(RuleId, u8),
     /// OPAL calls back although nothing changed.
     Call(usize),
     /// Somebody changes the users, or the metadata, at the target by hand.
-    Meddle(usize, u8),
+    Meddle(Place, u8),
     /// The policy allows other users. Another instance is called back, and writes the target at once.
-    Rival(usize, u8),
+    Rival(Place, u8),
     /// Somebody deletes the toggle at the target.
-    Delete(usize),
+    Delete(ToggleId),
+    /// An environment goes, or comes back.
+    Gone(Place, bool),
     /// The remote does what a request asks; its answer is still on its way.
     Process(usize),
     /// A request is answered.
@@ -39,8 +42,8 @@ enum Action {
     Fail(usize, Failure, Effect),
     /// OPAL and its OPA are restarted, or OPA alone.
     Restart(usize, bool),
-    /// The target is restarted and has forgotten everything.
-    Reset,
+    /// A target is restarted and has forgotten everything.
+    Reset(TargetId),
     /// The program is restarted.
     Reboot,
     /// Time passes, in milliseconds.
@@ -84,7 +87,7 @@ fn any_failure() -> impl Strategy<Value = Failure> {
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
-    let toggle = || 0..TOGGLES;
+    let place = || prop::sample::select(places().collect::<Vec<_>>());
     let effect = prop_oneof![
         Just(Effect::None),
         Just(Effect::AllTheSame),
@@ -92,61 +95,57 @@ fn any_action() -> impl Strategy<Value = Action> {
         (0_u64..25_000).prop_map(Effect::Late),
     ];
     prop_oneof![
-        4 => (toggle(), 1_u8..4).prop_map(|(toggle, mask)| Action::Allow(toggle, mask)),
+        4 => (0..RULES, 1_u8..4).prop_map(|(rule, mask)| Action::Allow(rule, mask)),
         1 => (0..SOURCES).prop_map(Action::Call),
-        1 => (toggle(), 0_u8..20).prop_map(|(toggle, mask)| Action::Meddle(toggle, mask)),
-        2 => (toggle(), 1_u8..4).prop_map(|(toggle, mask)| Action::Rival(toggle, mask)),
-        1 => toggle().prop_map(Action::Delete),
+        1 => (place(), 0_u8..20).prop_map(|(place, mask)| Action::Meddle(place, mask)),
+        2 => (place(), 1_u8..4).prop_map(|(place, mask)| Action::Rival(place, mask)),
+        1 => (0..TOGGLES).prop_map(Action::Delete),
+        2 => (place(), any::<bool>()).prop_map(|(place, is_gone)| Action::Gone(place, is_gone)),
         3 => any::<usize>().prop_map(Action::Process),
         12 => any::<usize>().prop_map(Action::Answer),
         5 => (any::<usize>(), any_failure(), effect)
             .prop_map(|(job, failure, effect)| Action::Fail(job, failure, effect)),
         1 => (0..SOURCES, any::<bool>()).prop_map(|(id, opal)| Action::Restart(id, opal)),
-        1 => Just(Action::Reset),
+        1 => (0..TARGETS).prop_map(Action::Reset),
         1 => Just(Action::Reboot),
         5 => (1_u64..3000).prop_map(Action::Wait),
         2 => (1_u64..40_000).prop_map(Action::Wait),
     ]
 }
 
-fn any_setup() -> impl Strategy<Value = Setup> {
+fn any_ways() -> impl Strategy<Value = Ways> {
     let at_once = prop::option::of(1_usize..5);
+    (any::<[bool; 5]>(), at_once).prop_map(|(flags, at_once)| {
+        let [readable, differences, batched, untold, together] = flags;
+        Ways {
+            readable,
+            differences: differences && readable,
+            batched: batched && readable,
+            untold,
+            together,
+            at_once,
+        }
+    })
+}
+
+fn any_setup() -> impl Strategy<Value = Setup> {
+    let ways = [any_ways(), any_ways()];
     let resync = prop::sample::select(vec![None, Some(20), Some(300)]);
-    (
-        any::<[bool; 5]>(),
-        resync,
-        at_once,
-        1_usize..9,
-        any::<u64>(),
-    )
-        .prop_map(
-            |(
-                [readable, differences, batched, untold, together],
-                resync,
-                at_once,
-                concurrency,
-                seed,
-            )| {
-                Setup {
-                    readable,
-                    differences: differences && readable,
-                    batched: batched && readable,
-                    untold,
-                    together,
-                    at_once,
-                    concurrency,
-                    resync: resync.map(Duration::from_secs),
-                    seed,
-                }
-            },
-        )
+    (ways, resync, 1_usize..9, any::<u64>()).prop_map(|(targets, resync, concurrency, seed)| {
+        Setup {
+            targets,
+            concurrency,
+            resync: resync.map(Duration::from_secs),
+            seed,
+        }
+    })
 }
 
 proptest! {
     #![proptest_config(cases(400))]
 
     #[test]
-    fn once_faults_end_the_target_equals_the_policy(
+    fn once_faults_end_the_targets_equal_the_policy(
         setup in any_setup(),
         actions in prop::collection::vec(any_action(), 0..100),
     ) {

@@ -5,10 +5,9 @@ use super::*;
 #[test]
 fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     let terms = TargetTerms {
-        readable: true,
         at_once: Some(1),
-        batches: vec![None; 5],
         applies_together: true,
+        ..target_terms(true, &[None; 5])
     };
     let mut bench = Bench::with_terms(config(vec![opa()], &[0; 5]), Mode::Serve, terms);
     bench.settle(true);
@@ -25,11 +24,11 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     assert_eq!(bench.jobs(), [together]);
     // What becomes of one says nothing of the others.
     let done = |id| match id {
-        2 => (id, Err(failure(Kind::Misfit))),
-        _ => (id, Ok(Applied::Done)),
+        2 => (id, Part::Environment(0), Err(failure(Kind::Misfit))),
+        _ => (id, Part::Environment(0), Ok(Applied::Done)),
     };
-    bench.done(Done::Apply((0..4).map(done).collect()));
-    let is_failing = |id| !bench.engine.toggle(id).troubles.is_empty();
+    bench.done(Done::Apply(0, (0..4).map(done).collect()));
+    let is_failing = |id| !troubles_of(&bench.engine, id).is_empty();
     assert_eq!([0, 1, 2, 3].map(is_failing), [false, false, true, false]);
     bench.millis(500);
     assert_eq!(bench.jobs(), ["read 2"]);
@@ -81,5 +80,28 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
         }
         assert_eq!(bench.engine.source(0).last_success, last_success);
         assert_eq!(bench.engine.sources[0].passes.unanswered, is_unanswered);
+    }
+}
+
+#[test]
+fn a_callback_ends_every_wait_that_nobody_asked_for() {
+    for pause in [None, Some(Duration::from_secs(60))] {
+        let mut bench = Bench::in_sync(2, false);
+        bench.callback(0);
+        bench.jobs();
+        let refusal = || failure(Kind::Status(503)).pausing(pause);
+        bench.done(Done::Query(0, Err(refusal())));
+        bench.done(Done::Query(1, Ok(users(&["eve"]))));
+        assert_eq!(bench.jobs(), ["update 1 eve"]);
+        bench.done(applied(1, Err(refusal())));
+        bench.millis(400);
+        bench.callback(0);
+        let (queries, updates) = match pause {
+            None => (&["query 0", "query 1"][..], &["update 1 zoe"][..]),
+            Some(_) => (&["query 1"][..], &[][..]),
+        };
+        assert_eq!(bench.jobs(), queries);
+        bench.done(Done::Query(1, Ok(users(&["zoe"]))));
+        assert_eq!(bench.jobs(), updates);
     }
 }

@@ -46,7 +46,8 @@ fn the_limit_knows_what_was_in_flight_at_a_reload() {
     assert_eq!(allow(&mut before, &MANY), ["update 0 a b c d e f g h"]);
     let (mut old, mut next) = reload(before, with_limit(HALF));
     old.done(applied(0, Ok(())));
-    next.handle(Event::Ended(0));
+    let moment = next.moment();
+    next.engine.go_on([&old.engine].into_iter(), moment);
     assert_eq!(sent_for_a(&mut next), NOTHING, "7 of 8 users would go");
 }
 

@@ -5,12 +5,10 @@ use super::*;
 /// The bench of the next configuration, which has started; and the one before it, retired.
 pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
     let config = Arc::new(config);
-    let terms = TargetTerms {
-        batches: vec![None; config.toggles.len()],
-        ..old.engine.terms.clone()
-    };
+    let readable = old.engine.targets[0].terms.readable;
+    let terms = target_terms(readable, &vec![None; config.toggles.len()]);
     let terms = with_sources(&config, terms);
-    let engine = old.engine.succeed(config, Mode::Serve, terms, old.now);
+    let engine = old.engine.succeed(config, Mode::Serve, terms);
     old.engine.retire(&engine);
     let mut next = Bench {
         engine,
@@ -38,22 +36,6 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
     next.done(applied(1, Ok(())));
     next.millis(30_000);
     assert_eq!(next.jobs(), ["watch 0"]);
-}
-
-#[test]
-fn the_end_of_a_request_that_nobody_waits_for_is_no_news() {
-    let (_, mut next) = reload(in_step(), config(vec![opal()], &[0, 0]));
-    next.jobs();
-    next.done(Done::Query(0, Ok(users(&["ann"]))));
-    assert_eq!(next.jobs(), ["update 0 ann"]);
-    next.handle(Event::Ended(0));
-    next.callback(0);
-    next.done(Done::Query(0, Ok(users(&["eve"]))));
-    let jobs = next.jobs();
-    assert!(
-        !jobs.iter().any(|job| job.starts_with("update 0")),
-        "{jobs:?}"
-    );
 }
 
 #[test]

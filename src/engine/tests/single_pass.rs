@@ -20,7 +20,7 @@ fn a_toggle_that_has_failed_for_good_does_not_wait_for_its_other_half() {
     assert!(bench.engine.is_finished());
     let bench = halves(refused(), failure(Kind::Status(403)));
     assert!(bench.engine.is_finished());
-    let troubles = bench.engine.outcome(0).1.unwrap_err();
+    let troubles = bench.engine.outcome(0).troubles;
     assert_eq!(troubles.len(), 2, "both are told");
     assert!(!halves(refused(), refused()).engine.is_finished());
 }

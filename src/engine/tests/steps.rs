@@ -43,12 +43,14 @@ fn a_toggle_that_exists_but_cannot_be_seen_is_read_again_after_a_wait() {
 fn a_target_that_creates_but_does_not_find_is_a_failure_and_not_a_storm() {
     let mut bench = updating(&["eve"], false);
     bench.done(applied(0, Err(failure(Kind::Status(404)))));
+    assert_eq!(bench.jobs(), ["create 0"]);
+    bench.done(created(0, Ok(new_toggle(false))));
     for wait in [500, 1000, 2000] {
-        assert_eq!(bench.jobs(), ["create 0"]);
-        bench.done(created(0, Ok(new_toggle(false))));
         assert_eq!(bench.jobs(), ["update 0 eve"]);
         bench.done(applied(0, Err(failure(Kind::Status(404)))));
         assert!(bench.is_failing());
+        assert_eq!(bench.jobs(), ["create 0"]);
+        bench.done(created(0, Ok(new_toggle(false))));
         bench.millis(wait - 1);
         assert_eq!(bench.jobs(), Vec::<String>::new());
         bench.millis(1);

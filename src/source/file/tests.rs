@@ -5,12 +5,17 @@ fn rule() -> Rule {
         source: 0,
         package: "app".to_owned(),
         rule: "us".to_owned(),
+        input: None,
     }
 }
 
 /// A file in a folder of its own, which is not there yet.
 fn file(folder: &tempfile::TempDir) -> File {
-    File::new(Some(folder.path().join("users.json")), vec![rule()])
+    File {
+        path: Some(folder.path().join("users.json")),
+        rules: vec![rule()],
+        last: Mutex::default(),
+    }
 }
 
 /// Allows this user, and reads who is allowed.

@@ -69,6 +69,7 @@ fn rule() -> Rule {
         source: 0,
         package: "app.rbac".into(),
         rule: "us".into(),
+        input: None,
     }
 }
 

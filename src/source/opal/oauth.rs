@@ -5,8 +5,9 @@ use std::time::Duration;
 use http::Method;
 use serde::Deserialize;
 
+use super::named_address;
 use crate::address::{self, Address};
-use crate::error::{Failure, Kind, quote};
+use crate::error::{Failure, quote};
 use crate::http::{Body, Client, Request};
 use crate::job::Access;
 use crate::secret::Secret;
@@ -30,15 +31,18 @@ pub(super) fn access(
     client_id: &str,
     client_secret: &str,
 ) -> Result<Access, Failure> {
+    let address = named_address("its OAuth server", server)?;
+    // It can matter.
+    let slash = if server.ends_with('/') { "/" } else { "" };
     // As OPAL does it: id and secret are not encoded as a form first (RFC 6749, 2.3.1). What lets OPAL
     // in lets us in.
     let basic = address::basic(client_id, client_secret);
-    let secret = Secret::new(client_secret);
+    let secrets = [Secret::new(client_secret)];
     let form = b"grant_type=client_credentials".to_vec();
     let request = Request {
         body: Some(Body::whole("application/x-www-form-urlencoded", form)),
-        secret: Some(&secret),
-        ..Request::new(Method::POST, url(server)?).authorized(Some(&basic))
+        secrets: &secrets,
+        ..Request::new(Method::POST, format!("{address}{slash}"), Some(&basic))
     };
     let granted = client.send(request).and_then(|answer| match answer.status {
         400 | 401 | 403 => Err(answer.failure(&quote(&answer.body), Some(REFUSED))),
@@ -51,14 +55,4 @@ pub(super) fn access(
         expires_in: lifetime.and_then(Result::ok),
         ..Access::bearer(opa, Some(&Secret::new(grant.access_token)))
     })
-}
-
-/// The server's address, with the slash at its end, which can matter.
-fn url(server: &str) -> Result<String, Failure> {
-    let address = Address::parse(server).map_err(|error| {
-        let words = format!("OPAL names an invalid address of its OAuth server: {error}");
-        Failure::new(Kind::Answer, words)
-    })?;
-    let slash = if server.ends_with('/') { "/" } else { "" };
-    Ok(format!("{address}{slash}"))
 }

@@ -120,7 +120,7 @@ pub(super) struct Flag<'t>(BTreeMap<String, Member<'t>>);
 enum Member<'t> {
     Kept(&'t RawValue),
     Value(Value),
-    Targeting(Targeting<Arc<Users>>),
+    Targeting(Targeting),
 }
 
 /// `{"if": [{"in": [{"var": "targetingKey"}, [users]]}, "on", "off"]}`
@@ -128,21 +128,15 @@ enum Member<'t> {
 /// Each operator is an object with one member of its name, as serde reads and writes an enum. A struct
 /// would be read from a list too, member by member.
 #[derive(Clone, Deserialize, Serialize)]
-enum Targeting<U> {
+enum Targeting {
     #[serde(rename = "if")]
-    If(Condition<U>, String, String),
+    If(Condition, String, String),
 }
 
 #[derive(Clone, Deserialize, Serialize)]
-enum Condition<U> {
+enum Condition {
     #[serde(rename = "in")]
-    In(Var, U),
-}
-
-#[derive(Clone, Deserialize, Serialize)]
-enum Var {
-    #[serde(rename = "var")]
-    Var(String),
+    In(Value, Arc<Users>),
 }
 
 /// The members that are the same in each flag.
@@ -155,7 +149,9 @@ fn fixed() -> [(&'static str, Value); 3] {
 }
 
 /// The evaluation context's member that names the user.
-const TARGETING_KEY: &str = "targetingKey";
+fn targeting_key() -> Value {
+    json!({ "var": "targetingKey" })
+}
 
 impl Default for Flag<'_> {
     /// A flag that is on for nobody.
@@ -167,8 +163,8 @@ impl Default for Flag<'_> {
 }
 
 impl<'t> Flag<'t> {
-    /// Parses a flag; none where it is not boolean.
-    pub(super) fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
+    /// None where it is not boolean.
+    fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(flag.get()).ok()?;
         let members = members.into_iter();
         let kept = members.map(|(name, value)| (name, Member::Kept(value)));
@@ -178,10 +174,10 @@ impl<'t> Flag<'t> {
     }
 
     /// Whom the targeting names, where it is written as ours is.
-    pub(super) fn users(&self) -> Option<Users> {
-        let targeting: Targeting<Users> = self.read("targeting")?;
-        let Targeting::If(Condition::In(Var::Var(var), users), then, otherwise) = targeting;
-        let is_ours = var == TARGETING_KEY && then == "on" && otherwise == "off";
+    pub(super) fn users(&self) -> Option<Arc<Users>> {
+        let targeting: Targeting = self.read("targeting")?;
+        let Targeting::If(Condition::In(var, users), then, otherwise) = targeting;
+        let is_ours = var == targeting_key() && then == "on" && otherwise == "off";
         is_ours.then_some(users)
     }
 
@@ -199,8 +195,7 @@ impl<'t> Flag<'t> {
 
     /// Turns it on for exactly these users.
     pub(super) fn turn_on_for(&mut self, users: &Arc<Users>) {
-        let var = Var::Var(TARGETING_KEY.to_owned());
-        let condition = Condition::In(var, Arc::clone(users));
+        let condition = Condition::In(targeting_key(), Arc::clone(users));
         let targeting = Targeting::If(condition, "on".to_owned(), "off".to_owned());
         for (name, value) in fixed() {
             self.set(name, Member::Value(value));

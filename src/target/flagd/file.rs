@@ -128,8 +128,6 @@ fn keep_owner_and_mode(temporary: &NamedTempFile, observed: &Metadata) -> io::Re
 }
 
 fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }

@@ -59,7 +59,7 @@ struct Fallthrough {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Target {
-    values: Users,
+    values: Arc<Users>,
     variation: usize,
     context_kind: Option<String>,
 }
@@ -68,10 +68,10 @@ struct Target {
 pub(super) struct Flag {
     /// The id of the variation `true`.
     on: String,
-    /// What brings name, description and tags in line with the `spec`.
-    pub(super) description: Vec<Instruction>,
-    /// In the order of `spec`.
-    pub(super) environments: Vec<State>,
+    /// What brings name, description and tags in line with the `spec`; none while that is being sent.
+    pub(super) description: Option<Vec<Instruction>>,
+    /// In the order of `spec`; none for one that the flag does not have, or that is being changed.
+    pub(super) environments: Vec<Option<State>>,
 }
 
 /// A flag in one environment, and what puts it in order.
@@ -82,22 +82,8 @@ pub(super) struct State {
     strays: Vec<Instruction>,
     /// What puts right all but the individual targets.
     repairs: Vec<Instruction>,
-    serves: Serves,
-}
-
-/// Who is served `true`.
-#[derive(Clone, Copy, PartialEq)]
-enum Serves {
-    Targets,
-    Nobody,
-    /// It is not certain.
-    Unknown,
-}
-
-/// The two variations of a boolean flag, found by their values.
-struct Variations<'a> {
-    on: (usize, &'a str),
-    off: (usize, &'a str),
+    /// Who is served `true`, where that is certain.
+    users: Option<Arc<Users>>,
 }
 
 impl FlagAnswer {
@@ -120,22 +106,16 @@ impl FlagAnswer {
                 self.key
             )));
         }
-        let variations = self.variations()?;
-        let mut environments: Vec<State> = Vec::new();
+        let variations @ [(_, on), _] = self.variations()?;
+        let mut environments: Vec<Option<State>> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
-            let config = config.ok_or_else(|| refuse(spec.has_no_environment(key)))?;
-            let mut state = config.state(&variations);
-            // Equal sets are shared: they can be large.
-            let mut known = environments.iter().map(|state| &state.targets);
-            if let Some(known) = known.find(|known| **known == state.targets) {
-                state.targets = Arc::clone(known);
-            }
+            let state = config.map(|config| config.state(variations, &environments));
             environments.push(state);
         }
         Ok(Flag {
-            on: variations.on.1.to_owned(),
-            description: self.description(spec),
+            on: on.to_owned(),
+            description: Some(self.description(spec)),
             environments,
         })
     }
@@ -170,7 +150,8 @@ impl FlagAnswer {
         patch
     }
 
-    fn variations(&self) -> Result<Variations<'_>, Failure> {
+    /// The two variations of a boolean flag, `true` first, each by its index and its id.
+    fn variations(&self) -> Result<[(usize, &str); 2], Failure> {
         let find = |value: bool| {
             let mut all = self.variations.iter().enumerate();
             let found = all.find(|(_, variation)| variation.value == Value::Bool(value));
@@ -181,7 +162,7 @@ impl FlagAnswer {
                 let words = format!("the variations of the flag {} have no ids", self.key);
                 Err(Failure::new(Kind::Answer, words))
             }
-            (Some(on), Some(off), 2) => Ok(Variations { on, off }),
+            (Some(on), Some(off), 2) => Ok([on, off]),
             _ => Err(refuse(format!(
                 "the flag {} is not boolean: give the toggle another key, or delete the flag in \
                  LaunchDarkly to have it created again",
@@ -192,8 +173,7 @@ impl FlagAnswer {
 }
 
 impl Config {
-    fn state(&self, variations: &Variations) -> State {
-        let (on, off) = (variations.on, variations.off);
+    fn state(&self, [on, off]: [(usize, &str); 2], others: &[Option<State>]) -> State {
         let mut targets = Users::default();
         let mut strays = Vec::new();
         let mut nobody_else = true;
@@ -210,9 +190,13 @@ impl Config {
             strays.push(Instruction::RemoveTargets(Targets {
                 context_kind: target.context_kind.clone().filter(|_| !is_user),
                 variation_id: if is_on { on.1 } else { off.1 }.to_owned(),
-                values: Arc::new(target.values.clone()),
+                values: Arc::clone(&target.values),
             }));
         }
+        // Equal sets are shared: they can be large.
+        let mut known = others.iter().flatten().map(|state| &state.targets);
+        let known = known.find(|known| ***known == targets).cloned();
+        let targets = known.unwrap_or_else(|| Arc::new(targets));
         let is_any =
             |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|it| !it.is_empty());
         // First what can serve `true` to others while it is on, or `false` to targets.
@@ -241,38 +225,61 @@ impl Config {
             repairs.push(Instruction::TurnFlagOn);
         }
         State {
-            targets: Arc::new(targets),
+            users: match self.on {
+                true if is_direct => Some(Arc::clone(&targets)),
+                false if is_off_right => Some(Arc::default()),
+                _ => None,
+            },
+            targets,
             strays,
             repairs,
-            serves: match self.on {
-                true if is_direct => Serves::Targets,
-                false if is_off_right => Serves::Nobody,
-                _ => Serves::Unknown,
-            },
         }
     }
 }
 
 impl Flag {
-    /// What the engine has to know of it.
-    pub(super) fn present(&self) -> Present {
+    /// What the engine has to know of it, as it was read.
+    pub(super) fn present(&self, spec: &Spec) -> Present {
+        let environments = self.environments.iter().zip(&spec.environments);
+        let observed = |(state, key): (&Option<State>, &String)| match state {
+            Some(state) => Ok(state.observed()),
+            None => Err(refuse(spec.has_no_environment(key))),
+        };
         Present {
-            described: self.description.is_empty(),
-            environments: self.environments.iter().map(State::observed).collect(),
+            described: self.description.as_ref().is_some_and(Vec::is_empty),
+            environments: environments.map(observed).collect(),
         }
     }
 
-    /// What makes it be on for exactly these users in an environment, by its number; nothing where it is.
-    pub(super) fn patch(&self, environment: usize, desired: &Arc<Users>) -> Vec<Instruction> {
-        let state = &self.environments[environment];
-        let change = desired.change_from(&state.targets);
+    /// An environment that is to be changed, with the id of the variation `true`.
+    pub(super) fn take(&mut self, number: usize) -> Option<(String, State)> {
+        let state = self.environments.get_mut(number)?.take()?;
+        Some((self.on.clone(), state))
+    }
+}
+
+impl State {
+    /// One in which exactly these users have the toggle.
+    pub(super) fn of(users: &Arc<Users>) -> State {
+        State {
+            targets: Arc::clone(users),
+            strays: Vec::new(),
+            repairs: Vec::new(),
+            users: Some(Arc::clone(users)),
+        }
+    }
+
+    /// What makes the flag be on for exactly these users there, `on` being the id of its variation `true`;
+    /// nothing where it is.
+    pub(super) fn patch(&self, on: &str, desired: &Arc<Users>) -> Vec<Instruction> {
+        let change = desired.change_from(&self.targets);
         let of = |values: Arc<Users>| Targets {
             context_kind: None,
-            variation_id: self.on.clone(),
+            variation_id: on.to_owned(),
             values,
         };
         // Removals first: a key must never be in two variations.
-        let mut differences = state.strays.clone();
+        let mut differences = self.strays.clone();
         if !change.removed.is_empty() {
             differences.push(Instruction::RemoveTargets(of(Arc::new(change.removed))));
         }
@@ -288,42 +295,25 @@ impl Flag {
         let replaces =
             desired.bytes() < length && size(&[&whole]) < length && !differences.is_empty();
         let mut patch = if replaces { vec![whole] } else { differences };
-        patch.extend(state.repairs.iter().cloned());
+        patch.extend(self.repairs.iter().cloned());
         patch
-    }
-}
-
-impl State {
-    /// One in which exactly these users have the toggle.
-    pub(super) fn of(users: &Arc<Users>) -> State {
-        State {
-            targets: Arc::clone(users),
-            strays: Vec::new(),
-            repairs: Vec::new(),
-            serves: Serves::Targets,
-        }
     }
 
     fn observed(&self) -> Environment {
-        let users = match self.serves {
-            Serves::Targets => Some(Arc::clone(&self.targets)),
-            Serves::Nobody => Some(Arc::default()),
-            Serves::Unknown => None,
-        };
+        let named = Some(&self.targets).filter(|named| self.users.as_ref() != Some(named));
         Environment {
-            named: Some(Arc::clone(&self.targets)).filter(|named| users.as_ref() != Some(named)),
-            users,
+            named: named.cloned(),
+            users: self.users.clone(),
             in_order: self.strays.is_empty() && self.repairs.is_empty(),
         }
     }
 }
 
 /// A failure that lasts until the flag or the configuration is changed by hand.
-pub(super) fn refuse(words: String) -> Failure {
+pub(super) fn refuse(words: impl Into<String>) -> Failure {
     Failure::new(Kind::Misfit, words)
 }
 
-/// The body of a semantic patch.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Patch<'a> {
@@ -335,7 +325,6 @@ pub(super) struct Patch<'a> {
     pub(super) instructions: &'a [Instruction],
 }
 
-/// An instruction of a semantic patch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(
     tag = "kind",

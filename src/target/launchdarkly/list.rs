@@ -12,13 +12,12 @@ use super::spec::Spec;
 use super::{LaunchDarkly, query_of};
 use crate::error::{Failure, Kind};
 use crate::http::Object;
-use crate::job::{Reads, ToggleId};
+use crate::job::{Reads, ToggleId, ToggleTerms};
 use crate::plan::Observed;
 
 /// How many flags are asked for at once.
 const PAGE: usize = 100;
 
-/// A page of a list.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
@@ -29,19 +28,15 @@ struct Page {
     links: HashMap<String, IgnoredAny>,
 }
 
-/// A project's flags come in two lists: archived flags are in one of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
-    Live,
-    Archived,
-}
+/// A project's flags come in two lists, which a filter tells apart.
+const LIVE: &str = "";
+const ARCHIVED: &str = "&filter=state:archived";
 
-/// What is remembered of each project's lists, to read them in fewer requests.
-#[derive(Default)]
-pub(super) struct Lists(Mutex<HashMap<(String, Part), Memory>>);
+/// What is remembered of each project's lists, by project and filter, to read them in fewer requests.
+pub(super) type Lists = Mutex<HashMap<(String, &'static str), Memory>>;
 
 #[derive(Clone, Copy, Default)]
-struct Memory {
+pub(super) struct Memory {
     /// How many flags the list had.
     flags: usize,
     /// Where reading it was broken off, and continues: a rate limit may never allow all of it at once.
@@ -54,18 +49,22 @@ struct Memory {
 struct Cursor {
     start: usize,
     offset: usize,
-    from_the_top: bool,
 }
 
-/// Toggles of one project and the same environments can be read from one list.
-pub(super) fn batches<'s>(specs: &'s [Spec]) -> Vec<Option<usize>> {
-    let mut known: BTreeMap<(&'s str, &'s [String]), usize> = BTreeMap::new();
-    let number = |spec: &'s Spec| {
+/// The terms of each toggle: those of one project and the same environments can be read from one list.
+pub(super) fn toggles(specs: &BTreeMap<ToggleId, Spec>) -> BTreeMap<ToggleId, ToggleTerms> {
+    let mut known: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
+    let mut toggles = BTreeMap::new();
+    for (id, spec) in specs {
         let next = known.len();
         let batch = known.entry((&spec.proj_key, &spec.environments));
-        Some(*batch.or_insert(next))
-    };
-    specs.iter().map(number).collect()
+        let terms = ToggleTerms {
+            batch: Some(*batch.or_insert(next)),
+            environments: spec.environments.clone(),
+        };
+        toggles.insert(*id, terms);
+    }
+    toggles
 }
 
 impl LaunchDarkly {
@@ -73,20 +72,14 @@ impl LaunchDarkly {
     /// each, are left unknown.
     pub(super) fn read_together(&self, ids: &[ToggleId]) -> Reads {
         let mut reads: Reads = Vec::with_capacity(ids.len());
-        let key = |id: &ToggleId| (&*self.specs[*id].key, *id);
+        let key = |id: &ToggleId| (&*self.specs[id].key, *id);
         let mut left: BTreeMap<&str, ToggleId> = ids.iter().map(key).collect();
-        let mut others = Ok(Observed::Unknown);
-        for part in [Part::Live, Part::Archived] {
-            match self.list(part, &mut left, &mut reads) {
-                Ok(true) if part == Part::Live => {}
-                Ok(true) => others = Ok(Observed::Absent),
-                Ok(false) => break,
-                Err(failure) => {
-                    others = Err(failure);
-                    break;
-                }
-            }
-        }
+        let mut list = |filter| self.list(filter, &mut left, &mut reads);
+        let others = match list(LIVE).and_then(|is_whole| Ok(is_whole && list(ARCHIVED)?)) {
+            Ok(true) => Ok(Observed::Absent),
+            Ok(false) => Ok(Observed::Unknown),
+            Err(failure) => Err(failure),
+        };
         reads.extend(left.into_values().map(|id| (id, others.clone())));
         reads
     }
@@ -95,28 +88,31 @@ impl LaunchDarkly {
     /// by one. True where all of it was read, so that those still left are not in it.
     fn list(
         &self,
-        part: Part,
+        filter: &'static str,
         left: &mut BTreeMap<&str, ToggleId>,
         reads: &mut Reads,
     ) -> Result<bool, Failure> {
         let toggles = left.len();
-        let Some(spec) = left.values().next().map(|id| &self.specs[*id]) else {
+        let Some(spec) = left.values().next().map(|id| &self.specs[id]) else {
             return Ok(false);
         };
-        let memory = self.remember(spec, part, |memory| *memory);
+        let memory = self.remember(spec, filter, |memory| *memory);
         if requests(memory.flags) >= toggles {
             return Ok(false);
         }
-        let mut cursor = Cursor::at(memory.broken_off);
+        let (start, offset) = (memory.broken_off, memory.broken_off);
+        let mut cursor = Cursor { start, offset };
         let mut is_whole = true;
         for pages in 1.. {
             let offset = cursor.offset;
-            let page = match self.page(spec, part, offset) {
+            let page = match self.page(spec, filter, offset) {
                 Ok(page) => page,
-                Err(failure) => return self.end_list(spec, part, offset, failure),
+                // The project, or an environment, may not exist: the toggles themselves tell which.
+                Err(failure) if failure.is_status(404) => return Ok(false),
+                Err(failure) => return self.end_list(spec, filter, offset, failure),
             };
             let flags = page.total_count.unwrap_or(offset + page.items.len());
-            self.remember(spec, part, |memory| {
+            self.remember(spec, filter, |memory| {
                 memory.flags = flags;
                 memory.broken_off = 0;
                 memory.failed.take_if(|failed| *failed == offset);
@@ -148,12 +144,18 @@ impl LaunchDarkly {
     fn end_list(
         &self,
         spec: &Spec,
-        part: Part,
+        filter: &'static str,
         offset: usize,
         failure: Failure,
     ) -> Result<bool, Failure> {
-        let is_of_this_page = may_be_of_this_page(&failure);
-        let has_failed_again = self.remember(spec, part, |memory| {
+        // A page is large, and can each time take too long or break what is in between: smaller requests may
+        // succeed.
+        let is_of_this_page = failure.pause.is_none()
+            && matches!(
+                failure.kind,
+                Kind::Answer | Kind::Timeout | Kind::Lost | Kind::Status(408 | 500..)
+            );
+        let has_failed_again = self.remember(spec, filter, |memory| {
             if !is_of_this_page {
                 memory.broken_off = offset;
                 return false;
@@ -170,57 +172,41 @@ impl LaunchDarkly {
         }
     }
 
-    fn remember<R>(&self, spec: &Spec, part: Part, update: impl FnOnce(&mut Memory) -> R) -> R {
-        let mut lists = self.lists.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (spec.proj_key.clone(), part);
+    fn remember<R>(
+        &self,
+        spec: &Spec,
+        filter: &'static str,
+        update: impl FnOnce(&mut Memory) -> R,
+    ) -> R {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (spec.proj_key.clone(), filter);
         update(lists.entry(key).or_default())
     }
 
-    fn page(&self, spec: &Spec, part: Part, offset: usize) -> Result<Page, Failure> {
+    fn page(&self, spec: &Spec, filter: &str, offset: usize) -> Result<Page, Failure> {
         let environments = query_of(&spec.environments);
-        let mut query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}");
-        if part == Part::Archived {
-            query.push_str("&filter=state:archived");
-        }
+        let query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}{filter}");
         let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
-        self.ask(request, spec)?.json()
+        self.send(request, spec)?.json()
     }
-}
-
-/// Whether smaller requests may succeed: a page is large, and can each time take too long or break what is
-/// in between.
-fn may_be_of_this_page(failure: &Failure) -> bool {
-    let fails = matches!(
-        failure.kind,
-        Kind::Answer | Kind::Timeout | Kind::Lost | Kind::Status(408 | 500..)
-    );
-    fails && failure.pause.is_none()
 }
 
 impl Cursor {
-    fn at(start: usize) -> Cursor {
-        Cursor {
-            start,
-            offset: start,
-            from_the_top: start == 0,
-        }
-    }
-
     /// Goes past a page; false where the whole list has been seen then.
     fn pass(&mut self, page: &Page) -> bool {
+        let continues_at_the_top = self.offset >= self.start && self.start > 0;
         self.offset += page.items.len();
         let is_last = page.items.is_empty() || !page.links.contains_key("next");
-        if is_last && !self.from_the_top {
-            (self.offset, self.from_the_top) = (0, true);
+        if continues_at_the_top {
+            self.offset = if is_last { 0 } else { self.offset };
             return true;
         }
-        let is_round = self.start > 0 && self.from_the_top && self.offset >= self.start;
-        !is_last && !is_round
+        !is_last && (self.start == 0 || self.offset < self.start)
     }
 
-    /// How many flags have not been seen, of so many.
+    /// How many flags have not been seen, of so many, where the list goes on.
     fn left(&self, flags: usize) -> usize {
-        let end = match self.from_the_top && self.start > 0 {
+        let end = match self.offset < self.start {
             true => self.start,
             false => flags.saturating_add(self.start),
         };

@@ -1,9 +1,10 @@
 //! What a toggle's `spec` says to LaunchDarkly.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::config::{self, Form, Key, Toggle, ValueKind};
+use crate::config::{self, Form, Key, Toggle, ValueKind, is_id};
+use crate::secret::Secret;
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -25,7 +26,8 @@ pub(super) const FLAG: Form = key("LaunchDarkly flag key");
 const PROJECT: Form = key("LaunchDarkly project key");
 const ENVIRONMENT: Form = key("LaunchDarkly environment key");
 const TAG: Form = Form {
-    is_met: |text| (1..=64).contains(&text.len()) && text.chars().all(is_of_key),
+    // Unlike a key, it may begin with any of these.
+    is_met: |text| (1..=64).contains(&text.len()) && is_id(&format!("a{text}")),
     code: "invalid-key",
     what: "LaunchDarkly tag",
     of: "1 to 64 letters, digits, `.`, `_` and `-`",
@@ -33,22 +35,28 @@ const TAG: Form = Form {
 
 const fn key(what: &'static str) -> Form {
     Form {
-        is_met: |text| {
-            text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_of_key)
-        },
+        is_met: is_id,
         code: "invalid-key",
         what,
         of: "letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
     }
 }
 
-fn is_of_key(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+/// Whether flags of the same key are in the same project, and in an environment of both.
+pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let environments = |spec: &Map<String, Value>| {
+        let listed = spec.get("environments").and_then(Value::as_array);
+        listed.cloned().unwrap_or_default()
+    };
+    let others = environments(other);
+    one.get("proj_key") == other.get("proj_key")
+        && environments(one).iter().any(|it| others.contains(it))
 }
 
 /// The environments, or the project, in which a flag is no longer kept.
 pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
-    let (Ok(mut before), Ok(after)) = (Spec::of(old), Spec::of(new)) else {
+    let of = |toggle| Spec::of(toggle, String::new());
+    let (Ok(mut before), Ok(after)) = (of(old), of(new)) else {
         return None;
     };
     let place = if before.proj_key != after.proj_key {
@@ -58,12 +66,7 @@ pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
         gone.retain(|environment| !after.environments.contains(environment));
         gone.join(", ")
     };
-    (!place.is_empty()).then(|| {
-        let key = &old.key;
-        format!(
-            "toggle {key} is no longer kept in {place}: there it stays as it is; turn it off there"
-        )
-    })
+    Some(place).filter(|place| !place.is_empty())
 }
 
 #[derive(Deserialize)]
@@ -78,16 +81,20 @@ pub(super) struct Spec {
     pub(super) environments: Vec<String>,
     pub(super) description: Option<String>,
     pub(super) tags: Option<Vec<String>>,
+    /// What references brought in: it is redacted in LaunchDarkly's words.
+    #[serde(skip)]
+    pub(super) secrets: Vec<Secret>,
 }
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
-    pub(super) fn of(toggle: &Toggle) -> Result<Spec, String> {
+    pub(super) fn of(toggle: &Toggle, comment: String) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
+        spec.comment = comment;
         spec.key = toggle.key.clone();
-        spec.comment = format!("optoggles: {}", toggle.users_policy);
+        spec.secrets = toggle.secrets.clone();
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();

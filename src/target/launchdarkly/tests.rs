@@ -24,6 +24,7 @@ fn spec(key: &str) -> Spec {
         environments: vec![PRODUCTION.to_owned()],
         description: None,
         tags: None,
+        secrets: Vec::new(),
     }
 }
 

@@ -29,8 +29,8 @@ fn a_target_that_can_be_read_is_asked_for_the_first_toggle() {
 #[test]
 fn a_target_that_should_be_readable_and_is_not_fails() {
     let world = world_of(World::of(&["us"]).readable());
-    world.store.set_unreadable(405);
-    assert!(line(&world, 1).ends_with("answered 405: {\"message\":\"no GET here\"}"));
+    world.store.http.next(1, "GET *", Fault::status(405));
+    assert!(line(&world, 1).contains("answered 405: {\"code\":\"code_405\","));
     let html = Answer {
         body: b"<html>".to_vec(),
         ..Answer::json(200, &serde_json::Value::Null)

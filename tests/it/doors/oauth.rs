@@ -186,28 +186,6 @@ fn an_oauth_server_that_fails_is_named_and_tried_again() {
 }
 
 #[test]
-fn sync_once_gives_up_at_once_where_the_client_is_not_known() {
-    let world = Granted::new(json!({}));
-    let body = json!({"error": "invalid_client"});
-    world
-        .oauth
-        .always(TOKEN, Fault::Answer(Answer::json(400, &body)));
-    let output = world.program.run(&["-vv", "sync", "--once"]).exits(1);
-    output
-        .says("failed: the OAuth server that OPAL names: POST http:")
-        .says("answered 400: {\"error\":\"invalid_client\"}")
-        .says("(check OPAL_POLICY_STORE_AUTH_OAUTH_CLIENT_ID");
-    assert_eq!((world.asked(), world.house.queries()), (1, 0));
-    world.oauth.heal();
-    world.oauth.stop();
-    let args = ["-vv", "sync", "--once", "--timeout", "100ms"];
-    let output = world.program.run(&args).exits(1);
-    output
-        .says("the OAuth server that OPAL names: ")
-        .says("connection refused");
-}
-
-#[test]
 fn secrets_that_opal_keeps_to_itself_are_asked_for() {
     let world = Granted::new(json!({}));
     world.house.opal.set_config(json!({

@@ -1,8 +1,6 @@
 //! The proxies of the environment are for other hosts, never for this machine.
 
-use std::net::TcpListener;
-
-use super::{House, opa_source, opal_source};
+use super::{House, opa_source};
 use crate::support::port::listen_anywhere;
 use crate::support::program::Program;
 use crate::support::proxy::Proxy;
@@ -61,47 +59,6 @@ fn tls_goes_through_the_proxy_from_end_to_end() {
         assert!(house.store.has("us", &["ann"]), "{variable}");
         assert_eq!(asked(&proxy), [format!("CONNECT {HOST}:443 HTTP/1.1")]);
     }
-}
-
-#[test]
-fn this_machine_is_never_asked_through_a_proxy() {
-    let (house, proxy) = (House::new(), Proxy::start());
-    let port = house.opal.http.address().port();
-    let all = ["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"];
-    let authority = proxy.authority();
-    let env = all.map(|name| (name, authority.as_str()));
-    for host in ["127.0.0.1", "localhost"] {
-        let source = opal_source(&format!("http://{host}:{port}"), "");
-        let daemon = house.program(&source, &env).serve(&[]);
-        daemon.wait_healthy();
-        house.change(&[host]);
-        daemon.terminate().exits(0);
-    }
-    assert_eq!(asked(&proxy), [""; 0]);
-    if let Ok(listener) = TcpListener::bind("[::1]:0") {
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
-        let output = proxied(&house, &url, &env).run(&ONCE).exits(1);
-        output.says("connection refused").says_not("proxy");
-        assert_eq!(asked(&proxy), [""; 0]);
-    }
-}
-
-#[test]
-fn hosts_in_no_proxy_and_of_another_scheme_are_asked_directly() {
-    let (house, proxy) = (House::new(), Proxy::start());
-    proxy.lead(&format!("{NOWHERE}:8181"), house.opa.http.address());
-    let authority = proxy.authority();
-    let url = format!("http://{NOWHERE}:8181");
-    for env in [
-        [("HTTP_PROXY", &*authority), ("NO_PROXY", "a, example")],
-        [("HTTP_PROXY", &*authority), ("no_proxy", "*")],
-        [("HTTPS_PROXY", &*authority), ("NO_PROXY", "")],
-    ] {
-        let output = proxied(&house, &url, &env).run(&ONCE).exits(1);
-        output.says("host not found").says_not("proxy");
-    }
-    assert_eq!(asked(&proxy), [""; 0]);
 }
 
 #[test]

@@ -54,17 +54,3 @@ fn an_oauth_server_leads_nowhere() {
     let program = house.program(&opal_source(&house.opal.http.url(), ""), &[]);
     leads_nowhere(&house, &program, &oauth);
 }
-
-#[test]
-fn a_registration_is_not_led_away() {
-    let house = House::new();
-    let elsewhere = bystander(&house.stage);
-    let answer = Answer::json(307, &json!({})).with("location", &elsewhere.url());
-    house.opal.http.always("POST *", Fault::Answer(answer));
-    let program = house.program(&opal_source(&house.opal.http.url(), ""), &[]);
-    let daemon = program.serve(&[]);
-    house.wait_for_reason(&daemon, "answered 307");
-    let output = daemon.terminate().exits(0);
-    output.complains("registration failed").complains(ADVICE);
-    assert_eq!(elsewhere.count("*"), 0);
-}

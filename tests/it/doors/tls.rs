@@ -1,11 +1,12 @@
-//! Sources over TLS, through real TLS servers.
+//! Sources and targets over TLS, through real TLS servers.
 
 use serde_json::json;
 
 use super::{House, opa_source, opal_source};
+use crate::support::launchdarkly::LaunchDarkly;
 use crate::support::program::Program;
 use crate::support::tls::{Authority, Door, Front};
-use crate::support::world::OPA_TOKEN;
+use crate::support::world::{FLAGS_TOKEN, OPA_TOKEN};
 
 /// The name in the servers' certificates.
 const HOST: &str = "localhost";
@@ -63,6 +64,9 @@ fn certify(program: &Program, authority: &Authority) {
 fn opal_and_opa_are_asked_over_tls_with_a_private_authority() {
     let world = secured(None);
     let program = world.program("");
+    // Several authorities can be trusted at once.
+    let (other, ours) = (Authority::new().pem, &world.authority.pem);
+    program.write("ca.pem", &format!("{other}\n# ours\n{ours}"));
     let daemon = program.serve(&[]);
     daemon.wait_healthy();
     world.house.wait_for_users(&["ann"]);
@@ -138,15 +142,45 @@ fn an_opa_without_opal_is_asked_over_tls_with_a_client_certificate() {
     }
 }
 
+/// A toggle that every type of target takes.
+fn toggle(target: &str) -> String {
+    format!(
+        "[[toggles]]\nkey = \"us\"\ntarget = \"{target}\"\nusers_policy = {{ source = \"main\", \
+         package = \"app.rbac\", rule = \"us\" }}\n[toggles.spec]\nname = \"US\"\n\
+         proj_key = \"default\"\nenvironments = [\"test\"]\n"
+    )
+}
+
 #[test]
-fn several_authorities_can_be_trusted_at_once() {
-    let world = secured(None);
-    let program = world.program("");
-    let other = Authority::new().pem;
-    program.write(
-        "ca.pem",
-        &format!("{other}\n# ours\n{}", world.authority.pem),
+fn targets_are_asked_over_tls_with_a_private_authority_and_a_client_certificate() {
+    const TOKEN: &str = "token-of-the-tests-of-tls-40bd";
+    let (house, authority, clients) = (House::new(), Authority::new(), Authority::new());
+    house.stage.add_secret(TOKEN);
+    let launchdarkly = LaunchDarkly::start(&house.stage, TOKEN);
+    launchdarkly.platform().add_project("default", &["test"]);
+    let identity = authority.certify(HOST);
+    let door = || Door::of(&identity).for_clients_of(&clients);
+    let store = Front::open(&house.store.http, &door());
+    let flags = Front::open(&launchdarkly.http, &door());
+    let config = format!(
+        "[[sources]]\nid = \"main\"\n{}\n\
+         [[targets]]\nid = \"shop\"\ntype = \"restapi\"\nendpoint_url = \"{}/api/toggles\"\n\
+         extra_headers = {{ Authorization = \"Bearer {FLAGS_TOKEN}\" }}\nca_file = \"ca.pem\"\n{CERTIFIED}\n\
+         [[targets]]\nid = \"ld\"\ntype = \"launchdarkly\"\ntoken = \"{TOKEN}\"\nbase_url = \"{}\"\n\
+         ca_file = \"ca.pem\"\n{CERTIFIED}\n{}{}",
+        opa_source(&house.opa.http.url(), ""),
+        store.url(HOST),
+        flags.url(HOST),
+        toggle("shop"),
+        toggle("ld"),
     );
+    let program = Program::new(&house.stage, &config, &[("OPA_TOKEN", OPA_TOKEN)]);
+    program.write("ca.pem", &authority.pem);
+    certify(&program, &clients);
+    program.run(&["check-config", "--online"]).exits(0);
     program.run(&["sync", "--once"]).exits(0);
-    world.house.wait_for_users(&["ann"]);
+    house.wait_for_users(&["ann"]);
+    let platform = launchdarkly.platform();
+    assert!(platform.is_on_for("default", "us", "test", &["ann"], &["eve"]));
+    assert!(store.passed() > 0 && flags.passed() > 0);
 }

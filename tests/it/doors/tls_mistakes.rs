@@ -124,37 +124,6 @@ fn where_a_client_certificate_is_missing_or_wrong_the_error_says_so() {
 }
 
 #[test]
-fn a_key_of_another_certificate_is_refused_at_the_start() {
-    let authority = Authority::new();
-    let world = Behind::new(&authority.certify("localhost"), authority);
-    let program = world.program(CERTIFIED);
-    let (ours, other) = (
-        world.authority.certify("optoggles"),
-        world.authority.certify("optoggles"),
-    );
-    program.write("client.pem", &ours.cert);
-    program.write("client.key", &other.key);
-    for args in [&["sync", "--once"][..], &["serve"], &["check-config"]] {
-        let output = program.run(args).exits(2);
-        output.complains("the file of `key_file` cannot be used: keys may not be consistent");
-    }
-}
-
-#[test]
-fn what_is_no_certificate_is_refused_at_the_start() {
-    let authority = Authority::new();
-    let world = Behind::new(&authority.certify("localhost"), authority);
-    // PEM around a sequence that is not a certificate.
-    let program = world.program(TRUSTING);
-    let nothing = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
-    program.write("ca.pem", &format!("{}{nothing}", world.authority.pem));
-    for args in [&["sync", "--once"][..], &["serve"], &["check-config"]] {
-        let output = program.run(args).exits(2);
-        output.complains("the file of `ca_file` cannot be used");
-    }
-}
-
-#[test]
 fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     let authority = Authority::new();
     let world = Behind::new(&authority.certify("localhost"), authority);
@@ -178,25 +147,6 @@ fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     let program = world.house.program(&opa_source(&url, ""), &[]);
     let output = world.fails(&program);
     output.says("is it an https:// address?");
-}
-
-#[test]
-fn a_target_of_an_unknown_authority_is_not_talked_to() {
-    let house = House::new();
-    let authority = Authority::new();
-    let front = Front::open(
-        &house.store.http,
-        &Door::of(&authority.certify("localhost")),
-    );
-    let url = format!("{}/api/toggles", front.url("localhost"));
-    let source = opa_source(&house.opa.http.url(), "");
-    let program = house.program_for(&source, &url, &[]);
-    let args = ["sync", "--once", "--timeout", "100ms"];
-    let output = program.run(&args).exits(1);
-    output
-        .says("UnknownIssuer")
-        .says("only sources have ca_file");
-    assert_eq!((front.passed(), house.store.http.count("*")), (0, 0));
 }
 
 #[test]

@@ -157,27 +157,12 @@ fn is_told_and_arrives(case: Case, world: &World, daemon: &Daemon) {
     case.is_over(world, daemon, "v1");
 }
 
-fn shutdown(case: Case) {
-    let world = world(&[]);
-    let daemon = world.serve_in_step();
-    case.begin(&world);
-    if case.0 != Peer::Opal {
-        world.change("us", &["v1"]);
-        case.is_told(&world, &daemon);
-    }
-    let output = daemon.terminate().exits(0);
-    let left = world.opal.keys().is_empty();
-    assert!(left || case.0 == Peer::Opal, "{}", output.picture());
-    nothing_stale_was_sent(&world, "us");
-}
-
 fn at_every_moment(of: Peer) {
     let cases = cases(of);
     at_once("at the start", &cases, start);
     at_once("at a callback", &cases, callback);
     at_once("at a retry", &cases, retry);
     at_once("at a resync", &cases, resync);
-    at_once("at the shutdown", &cases, shutdown);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use rustix::process::Signal;
 
 use super::at_once;
 use crate::support::opa::{READY, query_of};
-use crate::support::opal::Opal;
 use crate::support::program::Daemon;
 use crate::support::store::patch_of;
 use crate::support::{Fault, World};
@@ -161,33 +160,4 @@ fn it_ends_within_ten_seconds_whatever_hangs() {
 #[test]
 fn a_second_signal_ends_it_whatever_hangs() {
     at_once("", &HANGING, ends_at_the_second_signal);
-}
-
-#[test]
-fn a_registration_is_not_made_once_it_is_leaving() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let Opal { http: opal, .. } = &world.opal;
-    opal.next(1, "POST *", Fault::status(500));
-    let hold = opal.hold("GET /callbacks/*");
-    let daemon = world.serve();
-    daemon.wait_failing();
-    let due = || {
-        daemon
-            .process
-            .stderr()
-            .contains("registration failed source=main")
-    };
-    world.wait_until("the registration has failed", due);
-    daemon.process.signal(Signal::TERM);
-    world.wait_until("it takes its leave", || opal.count("GET /callbacks/*") > 0);
-    // By then its retry would be due.
-    let running = || daemon.process.is_running();
-    world
-        .stage
-        .holds_for(Duration::from_millis(700), "it is leaving", running);
-    hold.release();
-    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
-    assert_eq!(opal.count("POST *"), 1);
-    assert!(world.opal.keys().is_empty());
 }

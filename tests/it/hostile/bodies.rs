@@ -23,7 +23,8 @@ fn a_callback_with_a_huge_body_that_never_comes_is_answered() {
     withstands(|serving| {
         HUGE.map(|length| {
             let request = serving.callback(&format!("Content-Length: {length}\r\n"));
-            let owing = (0..10).map(|_| {
+            // More than there are places for.
+            let owing = (0..40).map(|_| {
                 let mut client = serving.send(&request);
                 let mut start = [0; 12];
                 client.read_exact(&mut start).unwrap();
@@ -33,14 +34,6 @@ fn a_callback_with_a_huge_body_that_never_comes_is_answered() {
             owing.collect::<Vec<_>>()
         })
     });
-}
-
-#[test]
-fn a_length_that_no_number_holds_is_refused() {
-    answers(
-        400,
-        "GET /health HTTP/1.1\r\nHost: me\r\nContent-Length: 18446744073709551616\r\n\r\n",
-    );
 }
 
 #[test]
@@ -56,54 +49,22 @@ fn a_body_that_nobody_wants_is_not_kept() {
 
 #[test]
 fn who_sends_a_small_body_that_nobody_wants_reads_its_answer() {
-    let head = "GET /health/live HTTP/1.1\r\nHost: me\r\nContent-Length: 65536\r\n\r\n";
-    answers(200, &(head.to_owned() + &"x".repeat(65536)));
-}
-
-#[test]
-fn a_body_without_the_token_is_refused_and_not_kept() {
     withstands(|serving| {
-        let head = "POST /opa_update/main HTTP/1.1\r\nHost: me\r\nContent-Length: 100000\r\n\r\n";
-        let answer = serving.ask(head.to_owned() + &"x".repeat(100_000));
-        assert_eq!(status_of(&answer), 401);
-    });
-}
-
-#[test]
-fn two_lengths_that_differ_are_refused() {
-    let lengths = "Content-Length: 4\r\nContent-Length: 5\r\n";
-    answers(
-        400,
-        &format!("GET /health HTTP/1.1\r\nHost: me\r\n{lengths}\r\nabcde"),
-    );
-}
-
-#[test]
-fn a_length_beside_a_transfer_encoding_is_refused() {
-    let framing = "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n";
-    answers(
-        400,
-        &format!("GET /health HTTP/1.1\r\nHost: me\r\n{framing}\r\n0\r\n\r\n"),
-    );
-}
-
-#[test]
-fn a_callback_in_chunks_is_taken() {
-    withstands(|serving| {
+        let head = "GET /health/live HTTP/1.1\r\nHost: me\r\nContent-Length: 65536\r\n\r\n";
         for _ in 0..20 {
-            let head = serving.callback("Transfer-Encoding: chunked\r\n");
-            let answer = serving.ask(head + "5\r\nhello\r\n0\r\n\r\n");
-            assert_eq!(status_of(&answer), 202, "{answer}");
+            let answer = serving.ask(head.to_owned() + &"x".repeat(65536));
+            assert_eq!(status_of(&answer), 200, "{answer}");
         }
     });
 }
 
 #[test]
-fn a_transfer_encoding_that_does_not_exist_is_withstood() {
+fn a_callback_in_chunks_or_in_an_encoding_that_does_not_exist_is_taken() {
     withstands(|serving| {
-        for _ in 0..20 {
-            let head = serving.callback("Transfer-Encoding: no-such-thing\r\n");
-            assert_eq!(status_of(&serving.ask(head + "hello")), 202);
+        for encoding in ["chunked", "no-such-thing"].repeat(20) {
+            let head = serving.callback(&format!("Transfer-Encoding: {encoding}\r\n"));
+            let answer = serving.ask(head + "5\r\nhello\r\n0\r\n\r\n");
+            assert_eq!(status_of(&answer), 202, "{answer}");
         }
     });
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use optoggles::internals::{
-    Applied, Config, Edit, Metrics, Observed, Step, Users, What, catalog, load, open as open_target,
+    Applied, Config, Edit, Environment, Metrics, Observed, Users, What, catalog, load,
+    open as open_target,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -113,24 +114,25 @@ proptest! {
         }
         let open = || {
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-            open_target(&config(&launchdarkly.http.url()), requests).unwrap()
+            open_target(&config(&launchdarkly.http.url()), 0, requests).unwrap()
         };
         let (target, judge) = (open(), open());
-        let update = |users: &Arc<Users>| {
-            let edit = Edit { toggle: 0, what: What::Update(Arc::clone(users)) };
-            target.apply(&[edit]).remove(0).1.unwrap()
+        let update = |number: usize, users: &Arc<Users>| {
+            let edit = Edit { toggle: 0, what: What::Update(number, Arc::clone(users)) };
+            target.apply(&[edit]).remove(0).2
         };
         // What has not been read is not changed.
-        let Applied::Found(mut observed) = update(&Arc::default()) else {
-            panic!("it was changed");
-        };
+        prop_assert!(update(0, &Arc::default()).is_err());
         prop_assert_eq!(launchdarkly.http.count("PATCH *"), 0);
+        let mut known = environments(target.read(&[0]).remove(0).1.unwrap());
         // The second set is sent on top of what is known, without another read.
         for set in [desired, next] {
             let users: Arc<Users> = Arc::new(set.iter().copied().collect());
-            if observed.steps(Some(&users), true).contains(&Step::Update) {
-                prop_assert_eq!(update(&users), Applied::Done);
-                observed.set_users(&users);
+            for (number, environment) in known.iter_mut().enumerate() {
+                if !environment.is_on_for(&users) {
+                    prop_assert_eq!(update(number, &users), Ok(Applied::Done));
+                    *environment = Environment::of(Arc::clone(&users));
+                }
             }
             let others: Vec<&str> = PEOPLE.into_iter().filter(|one| !set.contains(one)).collect();
             let set: Vec<&str> = set.into_iter().collect();
@@ -139,9 +141,20 @@ proptest! {
                 prop_assert!(platform.is_on_for("default", "us", environment, &set, &others));
             }
             drop(platform);
-            let judged = judge.read(&[0]).remove(0).1.unwrap();
-            prop_assert_eq!(judged.steps(Some(&users), true), []);
-            prop_assert!(matches!(observed, Observed::Present(_)));
+            let judged = environments(judge.read(&[0]).remove(0).1.unwrap());
+            prop_assert!(judged.iter().all(|environment| environment.is_on_for(&users)));
         }
     }
+}
+
+/// What is known of each environment.
+fn environments(observed: Observed) -> Vec<Environment> {
+    let Observed::Present(present) = observed else {
+        panic!("{observed:?}");
+    };
+    present
+        .environments
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }

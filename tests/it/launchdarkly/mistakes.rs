@@ -34,36 +34,13 @@ fn what_launchdarkly_refuses_is_told_in_its_words_and_with_what_to_do() {
 }
 
 #[test]
-fn a_project_or_an_environment_that_does_not_exist_is_named() {
-    let no_project = "the project nowhere does not exist";
-    let no_environment = "project default has no environment prod";
-    for (strict, project, environment, words) in [
-        (
-            false,
-            "nowhere",
-            "staging",
-            [no_project, "correct `proj_key`"],
-        ),
-        (
-            false,
-            "default",
-            "prod",
-            [no_environment, "correct `environments`"],
-        ),
-        (
-            true,
-            "default",
-            "prod",
-            [no_environment, "correct `environments`"],
-        ),
-    ] {
-        let spec = format!(
-            "name = \"US\"\nproj_key = {project:?}\nenvironments = [\"test\", {environment:?}]"
-        );
-        let flags = Flags::of(&["us"]).spec(&spec).build();
-        flags.platform().strict_environments = strict;
-        fails_with(&flags, &words);
-    }
+fn a_project_that_does_not_exist_is_named() {
+    let spec = "name = \"US\"\nproj_key = \"nowhere\"\nenvironments = [\"test\"]";
+    let flags = Flags::of(&["us"]).spec(spec).build();
+    fails_with(
+        &flags,
+        &["the project nowhere does not exist", "correct `proj_key`"],
+    );
 }
 
 #[test]
@@ -82,4 +59,16 @@ fn a_flag_that_is_archived_or_not_boolean_is_named_and_left_alone_and_hinders_no
         assert_eq!(flags.count("PATCH", "us"), 0);
         assert!(flags.is_on_for("tax", &["bob"], &["ann"]));
     }
+}
+
+#[test]
+fn what_a_reference_brings_into_a_spec_is_not_repeated_after_launchdarkly() {
+    let spec = "name = \"${NAME}\"\nproj_key = \"default\"\nenvironments = [\"test\"]";
+    let mut flags = Flags::of(&["us"]).spec(spec).build();
+    let name = "name-of-the-tests-44d0";
+    flags.program.set_env("NAME", name);
+    flags.stage.add_secret(name);
+    let refused = Fault::Answer(refusal(400, format!("Invalid name {name}")));
+    flags.launchdarkly.http.always("POST *", refused);
+    fails_with(&flags, &["Invalid name [redacted]"]);
 }

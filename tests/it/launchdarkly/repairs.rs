@@ -4,68 +4,43 @@ use serde_json::json;
 
 use super::*;
 use crate::support::Fault;
-use crate::support::launchdarkly::flag::Config;
 use crate::support::launchdarkly::{Target, refusal};
 
-/// Puts the flag right, has somebody change it in `production`, and syncs again.
-#[track_caller]
-fn is_repaired(change: impl FnOnce(&mut Config)) -> Flags {
+#[test]
+fn whatever_is_changed_in_one_environment_is_repaired_in_one_request() {
     let flags = Flags::of(&["us"]).build();
     flags.opa.allow("us", &["ann", "bob"]);
     flags.sync(&[]).exits(0);
     let before = flags.count("PATCH", "*");
     let mut platform = flags.platform();
     let config = platform.edit("default", "us").environment("production");
-    change(config);
+    config.on = false;
+    config.fallthrough = json!({ "variation": 0 });
+    config.off_variation = None;
+    config.prerequisites = vec![json!({ "key": "other", "variation": 0 })];
+    config.rules = vec![json!({
+        "_id": "r1", "variation": 0, "trackEvents": false,
+        "clauses": [{ "attribute": "key", "op": "in", "values": ["eve"], "negate": false }],
+    })];
+    config.targets = vec![
+        Target::new("user", 0, &["eve"]),
+        Target::new("user", 1, &["ann"]),
+    ];
+    config.context_targets = vec![Target::new("org", 0, &["acme"])];
     config.mark_order();
     drop(platform);
     flags.sync(&[]).exits(0);
     assert!(flags.is_on_for("us", &["ann", "bob"], &["eve", "mallory"]));
+    let served = flags
+        .platform()
+        .serves_with("default", "us", "production", &[("org", "acme")]);
+    assert_eq!(served, Some(json!(false)));
     assert_eq!(
         flags.count("PATCH", "*"),
         before + 1,
         "only where it differs"
     );
     flags.sync(&[]).exits(0).reports("us = 2 users unchanged");
-    flags
-}
-
-#[test]
-fn whatever_is_changed_in_one_environment_is_repaired_in_one_request() {
-    is_repaired(|config| config.on = false);
-    is_repaired(|config| config.fallthrough = json!({ "variation": 0 }));
-    is_repaired(|config| config.off_variation = None);
-    is_repaired(|config| config.prerequisites = vec![json!({ "key": "other", "variation": 0 })]);
-    is_repaired(|config| {
-        config.rules = vec![json!({
-            "_id": "r1", "variation": 0, "trackEvents": false,
-            "clauses": [{ "attribute": "key", "op": "in", "values": ["eve"], "negate": false }],
-        })];
-    });
-    is_repaired(|config| {
-        config.targets = vec![
-            Target::new("user", 0, &["eve"]),
-            Target::new("user", 1, &["ann"]),
-        ];
-    });
-    let flags = is_repaired(|config| {
-        config.context_targets = vec![Target::new("org", 0, &["acme"])];
-    });
-    let served = flags
-        .platform()
-        .serves_with("default", "us", "production", &[("org", "acme")]);
-    assert_eq!(served, Some(json!(false)));
-}
-
-#[test]
-fn variations_are_found_by_their_value() {
-    let flags = Flags::of(&["us"]).build();
-    flags.opa.allow("us", &["ann"]);
-    flags
-        .platform()
-        .put("default", "us", &[json!(false), json!(true)]);
-    flags.sync(&[]).exits(0);
-    assert!(flags.is_on_for("us", &["ann"], &["eve"]));
 }
 
 #[test]
@@ -96,16 +71,4 @@ fn a_patch_that_no_longer_fits_is_followed_by_a_fresh_read() {
         flags.wait_until_on_for("us", &["bob"], &["ann"]);
         assert_eq!(flags.count("GET", "us"), reads + 1, "after {status}");
     }
-}
-
-#[test]
-fn one_environment_that_fails_does_not_keep_the_other_from_being_right() {
-    let flags = Flags::of(&["us"]).build();
-    flags.opa.allow("us", &["ann"]);
-    flags.sync(&[]).exits(0);
-    flags.platform().require_approval("default", "test", 405);
-    flags.opa.allow("us", &["bob"]);
-    flags.sync(&[]).exits(1);
-    let platform = flags.platform();
-    assert!(platform.is_on_for("default", "us", "production", &["bob"], &["ann"]));
 }

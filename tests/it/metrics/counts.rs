@@ -11,7 +11,8 @@ const LATE: &str = r#"optoggles_passes_total{result="late",source="main"}"#;
 const DURATIONS: &str = r#"optoggles_pass_duration_seconds_count{source="main"}"#;
 
 fn target(method: &str, status: &str) -> String {
-    format!(r#"optoggles_requests_total{{method="{method}",peer="target",status="{status}"}}"#)
+    let peer = r#"peer="target restapi""#;
+    format!(r#"optoggles_requests_total{{method="{method}",{peer},status="{status}"}}"#)
 }
 
 #[test]

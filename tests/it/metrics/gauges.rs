@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Scrape, wait_for};
+use crate::reload::without_other;
 use crate::support::opal::Opal;
-use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
 /// A gauge of a toggle of the source `main`.
 fn of(what: &str, key: &str) -> String {
-    format!(r#"optoggles_toggle_{what}{{source="main",toggle="{key}"}}"#)
+    format!(r#"optoggles_toggle_{what}{{source="main",target="restapi",toggle="{key}"}}"#)
 }
 
 fn now() -> f64 {
@@ -77,18 +77,6 @@ fn what_is_not_known_has_no_series() {
 }
 
 #[test]
-fn a_toggle_that_is_held_says_so_until_it_is_let_go() {
-    let world = World::of(&["us"]).setting("max_removal = \"50%\"").build();
-    world.opa.allow("us", &["ann", "bob", "cid", "dan"]);
-    let daemon = world.serve_in_step();
-    world.change("us", &["ann"]);
-    wait_for(&world, &daemon, &of("held", "us"), 1.0);
-    assert_eq!(Scrape::of(&daemon).get(&of("in_sync", "us")), Some(0.0));
-    world.change("us", &["ann", "bob", "cid"]);
-    wait_for(&world, &daemon, &of("held", "us"), 0.0);
-}
-
-#[test]
 fn a_source_that_fails_is_down_and_the_other_is_up() {
     let world = World::of(&["us"]).and_other(&["beta"]).build();
     world.opa.allow("us", &["ann"]);
@@ -104,20 +92,6 @@ fn a_source_that_fails_is_down_and_the_other_is_up() {
     wait_for(&world, &daemon, &up("other"), 0.0);
     other.opal.http.heal();
     wait_for(&world, &daemon, &up("other"), 1.0);
-}
-
-#[test]
-fn a_target_that_asks_for_a_pause_is_paused_until_it_has_passed() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    let paused = "optoggles_target_paused";
-    assert_eq!(Scrape::of(&daemon).get(paused), Some(0.0));
-    let later = Fault::retry_after(429, "2");
-    world.store.http.next(1, &patch_of("us"), later);
-    world.change("us", &["bob"]);
-    wait_for(&world, &daemon, paused, 1.0);
-    wait_for(&world, &daemon, paused, 0.0);
 }
 
 /// Whether nothing of the source `other` and its toggle is told.
@@ -137,13 +111,8 @@ fn what_a_reload_takes_out_leaves_the_metrics_and_the_rest_goes_on() {
     for name in ["passes_total", "source_up", "toggle_in_sync"] {
         assert_eq!(before.series(&format!("optoggles_{name}")), 2, "{name}");
     }
-    let config = world.program.config();
-    let (head, rest) = config.split_once("[[sources]]\nid = \"other\"").unwrap();
-    let (_, target) = rest.split_once("[target]").unwrap();
-    let (target, _) = target.split_once("[[toggles]]\nkey = \"beta\"").unwrap();
-    world
-        .program
-        .reload(&daemon, &format!("{head}[target]{target}"));
+    let config = without_other(world.program.config());
+    world.program.reload(&daemon, &config);
     world.wait_until("nothing is told of the source", || {
         is_silent_of_other(&Scrape::of(&daemon))
     });

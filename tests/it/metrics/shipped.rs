@@ -1,4 +1,4 @@
-//! The alert rules and the dashboard that come along ask for metrics that there are.
+//! Names of metrics: by the conventions, and as the alert rules and the dashboard that come along have them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -74,5 +74,20 @@ fn the_alert_rules_ask_for_metrics_that_there_are() {
     let there = scrape.names();
     for name in asked {
         assert!(there.contains(name.as_str()), "there is no {name}");
+    }
+}
+
+#[test]
+fn every_metric_has_a_help_and_a_type_and_a_name_by_the_conventions() {
+    let scrape = eventful();
+    let names = scrape.metrics();
+    assert!(names.len() >= 12, "{names:?}");
+    for name in names {
+        let help = format!("# HELP {name} ");
+        assert!(scrape.text.contains(&help), "{name} has no help");
+        let counts = scrape.text.contains(&format!("# TYPE {name} counter"));
+        assert_eq!(counts, name.ends_with("_total"), "{name}");
+        let ours = name.starts_with("optoggles_") || name == "process_start_time_seconds";
+        assert!(ours, "{name}");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::toggle;
+use super::{toggle, without_other};
 use crate::support::World;
 use crate::support::opa::Opa;
 use crate::support::opal::Opal;
@@ -59,15 +59,12 @@ fn a_source_that_goes_is_left_and_a_new_one_is_registered_with() {
     let daemon = world.serve_in_step();
     assert_eq!(other.opal.keys().len(), 1);
     world.reload(&daemon, |config| {
-        let (before, rest) = config.split_once("[[sources]]\nid = \"other\"").unwrap();
-        let (_, target) = rest.split_once("[target]").unwrap();
-        let (target, _) = target.split_once("[[toggles]]\nkey = \"beta\"").unwrap();
-        format!(
-            "{before}[[sources]]\nid = \"third\"\nurl = \"{}\"\n\
-             advertised_address = \"127.0.0.1:{{port}}\"\n[target]{target}{}",
-            opal.http.url(),
-            toggle("new", "third")
-        )
+        let third = format!(
+            "[[sources]]\nid = \"third\"\nurl = \"{}\"\n\
+             advertised_address = \"127.0.0.1:{{port}}\"\n[target]",
+            opal.http.url()
+        );
+        without_other(config).replace("[target]", &third) + &toggle("new", "third")
     });
     world.wait_for_users("new", &["eve"]);
     world.wait_until("the old source is left", || other.opal.keys().is_empty());
@@ -156,7 +153,7 @@ fn another_target_gets_all_toggles_and_the_old_one_keeps_its() {
     world.wait_until("the new target follows", || store.has("us", &["bob"]));
     assert!(world.store.has("us", &["ann"]));
     let log = daemon.terminate().exits(0);
-    log.complains("the target has changed: the toggles at the old one stay as they are");
+    log.complains("target restapi has changed: the toggles at the old one stay as they are");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_pause_goes_on_to_be_told_when_the_toggle_that_met_it_is_gone() {
     world.store.http.next(1, &patch_of("gone"), later);
     world.change("gone", &["bob"]);
     world.wait_until("the target is paused", || {
-        daemon.status()["target"]["state"] == "paused"
+        daemon.target()["state"] == "paused"
     });
     world.reload(&daemon, |config| without(config, "gone"));
     // Nothing waits for its end.
@@ -70,7 +70,7 @@ fn a_pause_goes_on_to_be_told_when_the_toggle_that_met_it_is_gone() {
     daemon.wait_failing();
     let health = daemon.get("/health").text();
     assert!(
-        health.contains("\"target: paused: answered 429\""),
+        health.contains("\"target restapi: paused: answered 429\""),
         "{health}"
     );
     world.reload(&daemon, |config| {
@@ -78,7 +78,7 @@ fn a_pause_goes_on_to_be_told_when_the_toggle_that_met_it_is_gone() {
     });
     let health = daemon.get("/health").text();
     assert!(
-        health.contains("\"target: paused: answered 429\""),
+        health.contains("\"target restapi: paused: answered 429\""),
         "{health}"
     );
 }

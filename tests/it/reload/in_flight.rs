@@ -1,5 +1,6 @@
 //! Requests that are in flight while the configuration changes.
 
+use super::without_other;
 use crate::support::opa::query_of;
 use crate::support::program::Daemon;
 use crate::support::store::patch_of;
@@ -101,12 +102,7 @@ fn a_registration_in_flight_with_a_source_that_goes_is_taken_back() {
     world.wait_until("the registration is out", || {
         other.opal.http.count(register) == 1
     });
-    world.reload(&daemon, |config| {
-        let (before, rest) = config.split_once("[[sources]]\nid = \"other\"").unwrap();
-        let (_, target) = rest.split_once("[target]").unwrap();
-        let (target, _) = target.split_once("[[toggles]]\nkey = \"beta\"").unwrap();
-        format!("{before}[target]{target}")
-    });
+    world.reload(&daemon, without_other);
     world.wait_for_users("us", &["ann"]);
     hold.release();
     world.wait_until("it is taken back", || {

@@ -64,19 +64,3 @@ fn a_source_that_comes_back_while_it_is_left_has_a_registration() {
     wait_for_registration(&world);
     daemon.wait_healthy();
 }
-
-#[test]
-fn another_header_does_not_let_through_what_is_held() {
-    let world = World::of(&["us"]).setting("max_removal = \"50%\"").build();
-    world.opa.allow("us", &["ann", "bob", "cid", "dan"]);
-    let daemon = world.serve_in_step();
-    world.change("us", &["ann"]);
-    daemon.wait_failing();
-    world.reload(&daemon, |config| {
-        config.replace("extra_headers = {", "extra_headers = { X-Team = \"a\",")
-    });
-    world.stays("nobody loses it", || {
-        world.store.has("us", &["ann", "bob", "cid", "dan"])
-    });
-    assert_eq!(daemon.toggle("us")["state"], "held");
-}

@@ -39,46 +39,6 @@ fn a_callback_after_which_nothing_changed_sends_nothing() {
 }
 
 #[test]
-fn a_large_callback_is_answered_like_a_small_one() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let _daemon = world.serve_in_step();
-    world.opa.allow("us", &["bob"]);
-    let answers = world.opal.call_back_with(8 << 20);
-    assert_eq!(answers[0].status, 202);
-    assert_eq!(answers[0].header("content-type"), Some("application/json"));
-    assert_eq!(answers[0].text(), "{}");
-    world.wait_for_users("us", &["bob"]);
-}
-
-#[test]
-fn callbacks_during_a_pass_cause_exactly_one_more() {
-    let world = World::of(&["us", "tax"]).build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.allow("tax", &["ann"]);
-    let _daemon = world.serve_in_step();
-    let before = world.queries("us");
-    assert_eq!(world.queries("tax"), before);
-    let hold = world.opa.http.hold("GET /v1/data/app/*");
-    world.opal.call_back();
-    let asked = |count| {
-        move |world: &World| {
-            world.queries("us") == before + count && world.queries("tax") == before + count
-        }
-    };
-    world.wait_until("a pass has begun", || asked(1)(&world));
-    for _ in 0..50 {
-        world.opal.call_back();
-    }
-    world.opa.allow("us", &["bob"]);
-    world.stays("passes do not overlap", || asked(1)(&world));
-    hold.release();
-    world.wait_for_users("us", &["bob"]);
-    world.wait_until("the second pass has asked", || asked(2)(&world));
-    world.stays("there is no third pass", || asked(2)(&world));
-}
-
-#[test]
 fn a_callback_for_one_source_asks_no_other() {
     let world = World::of(&["us"]).and_other(&["beta"]).build();
     let other = world.other.as_ref().unwrap();

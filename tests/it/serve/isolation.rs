@@ -14,7 +14,7 @@ const DELAY: Duration = Duration::from_millis(50);
 ///
 /// The quickest, because the machine that runs the tests has other things to do as well.
 #[track_caller]
-fn is_updated_promptly(world: &World, opa: &Opa, opal: &Opal, key: &str) {
+pub(super) fn is_updated_promptly(world: &World, opa: &Opa, opal: &Opal, key: &str) {
     let times = (0..5).map(|round| {
         let user = format!("user-{round}");
         opa.allow(key, &[&user]);
@@ -69,25 +69,31 @@ fn a_source_that_hangs_or_fails_delays_no_other() {
 }
 
 #[test]
-fn a_request_that_hangs_ends_at_http_timeout_and_is_a_failure() {
-    let world = World::of(&["us"])
-        .setting("http_timeout = \"500ms\"")
-        .build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    world.store.http.next(1, &patch_of("us"), Fault::Hang);
-    world.change("us", &["bob"]);
-    daemon.wait_failing();
-    world.wait_for_users("us", &["bob"]);
-    daemon.wait_healthy();
-    let seen = world.store.http.seen(&patch_of("us"));
-    let wait = seen[2].received.duration_since(seen[1].received);
-    assert!(
-        wait > Duration::from_millis(900),
-        "timeout and backoff: {wait:?}"
-    );
-    assert!(
-        wait < Duration::from_millis(1500),
-        "timeout and backoff: {wait:?}"
-    );
+fn refused_metadata_are_told_by_themselves_and_the_users_are_sent_all_the_same() {
+    for readable in [true, false] {
+        let plan = World::of(&["us"]).spec("us", "name = \"US\"");
+        let world = if readable { plan.readable() } else { plan }.build();
+        let there = serde_json::json!({ "name": "by hand", "users": ["ann", "bob"] });
+        world.store.put_members("us", there);
+        let metadata = format!("{} \"name\"", patch_of("us"));
+        world.store.http.always(&metadata, Fault::status(422));
+        world.opa.allow("us", &["ann"]);
+        let output = world.sync(&[]).exits(1);
+        output.reports_start("us users updated, failed: metadata: PATCH ");
+        assert!(world.store.has("us", &["ann"]));
+        let daemon = world.serve();
+        daemon.wait_failing();
+        world.wait_until("it registers", || !world.opal.keys().is_empty());
+        world.change("us", &["bob"]);
+        world.wait_for_users("us", &["bob"]);
+        let health = daemon.get("/health").text();
+        let told = "\"toggle us: metadata update: answered 422\"";
+        assert!(health.contains(told), "{health}");
+        world.store.http.heal();
+        daemon.wait_healthy();
+        assert_eq!(world.store.toggle("us").unwrap()["name"], "US");
+        daemon
+            .terminate()
+            .complains("metadata update failed toggle=us count=1 ");
+    }
 }

@@ -7,7 +7,12 @@ use crate::support::world::Plan;
 use crate::support::{Fault, World};
 
 const EVERY_SECOND: &str = "resync_interval = \"1s\"";
-const OVERDUE: &str = "target: the resync takes longer than resync_interval";
+const OVERDUE: &str = "target restapi: the resync takes longer than resync_interval";
+
+/// The line of the metrics.
+fn gauge(value: u8) -> String {
+    format!("\noptoggles_resync_overdue{{target=\"restapi\"}} {value}\n")
+}
 
 /// Each request to the target takes so long.
 fn slow(world: &World, millis: u64) {
@@ -34,11 +39,11 @@ fn changes_arrive(keys: &[&str], plan: Plan, millis: u64) {
         health.status == 500 && health.text().contains(OVERDUE)
     });
     world.wait_until("/status and the metrics tell of it", || {
-        let target = daemon.status()["target"].clone();
+        let target = daemon.target();
         let metrics = daemon.get("/metrics").text();
         target["resync_overdue"] == true
             && target["last_error"] == "the resync takes longer than resync_interval"
-            && metrics.contains("\noptoggles_resync_overdue 1\n")
+            && metrics.contains(&gauge(1))
     });
     let last = keys.last().unwrap();
     for users in [&["ann", "bob"][..], &["bob"]] {
@@ -48,9 +53,9 @@ fn changes_arrive(keys: &[&str], plan: Plan, millis: u64) {
     world.store.http.heal();
     daemon.wait_healthy();
     let metrics = daemon.get("/metrics").text();
-    assert!(metrics.contains("\noptoggles_resync_overdue 0\n"));
+    assert!(metrics.contains(&gauge(0)));
     let log = daemon.terminate().exits(0);
-    log.complains("a resync takes longer than resync_interval took=");
+    log.complains("a resync takes longer than resync_interval target=restapi took=");
 }
 
 #[test]
@@ -110,17 +115,17 @@ fn a_pause_that_keeps_a_change_waiting_is_a_failure_until_it_has_passed() {
     world.store.http.next(1, &patch_of("us"), later);
     world.change("us", &["bob"]);
     world.wait_until("the target is paused", || {
-        daemon.status()["target"]["state"] == "paused"
+        daemon.target()["state"] == "paused"
     });
-    let target = daemon.status()["target"].clone();
+    let target = daemon.target();
     assert!(target["last_error"].is_null(), "nothing waits: {target}");
     world.change("tax", &["bob"]);
     world.wait_until("the pause is a reason", || {
-        daemon.status()["target"]["last_error"] == "paused: answered 429"
+        daemon.target()["last_error"] == "paused: answered 429"
     });
     assert!(daemon.get("/").text().contains("(paused: answered 429)"));
     world.wait_for_users("us", &["bob"]);
     world.wait_for_users("tax", &["bob"]);
     daemon.wait_healthy();
-    assert!(daemon.status()["target"]["last_error"].is_null());
+    assert!(daemon.target()["last_error"].is_null());
 }

@@ -5,14 +5,18 @@ use crate::support::{Fault, World};
 
 const EVERY_SECOND: &str = "resync_interval = \"1s\"";
 
-#[test]
-fn a_resync_puts_back_what_was_changed_by_hand() {
-    let world = World::of(&["us", "tax"])
-        .readable()
-        .setting(EVERY_SECOND)
-        .build();
+/// Two toggles for ann, at a target that is read every second.
+fn readable() -> World {
+    let world = World::of(&["us", "tax"]).readable();
+    let world = world.setting(EVERY_SECOND).build();
     world.opa.allow("us", &["ann"]);
     world.opa.allow("tax", &["ann"]);
+    world
+}
+
+#[test]
+fn a_resync_puts_back_what_was_changed_by_hand() {
+    let world = readable();
     let _daemon = world.serve_in_step();
     let before = world.updates("tax");
     world.store.put("us", &["ann", "mallory"]);
@@ -44,12 +48,7 @@ fn a_resync_sends_again_what_cannot_be_read() {
 
 #[test]
 fn a_toggle_that_is_told_to_wait_keeps_no_other_from_being_looked_at() {
-    let world = World::of(&["us", "tax"])
-        .readable()
-        .setting(EVERY_SECOND)
-        .build();
-    world.opa.allow("us", &["ann"]);
-    world.opa.allow("tax", &["ann"]);
+    let world = readable();
     let daemon = world.serve_in_step();
     let later = Fault::retry_after(503, "60");
     world.store.http.next(1, "GET /api/toggles/us", later);
@@ -58,7 +57,7 @@ fn a_toggle_that_is_told_to_wait_keeps_no_other_from_being_looked_at() {
         world.store.put("tax", &["mallory"]);
         world.wait_for_users("tax", &["ann"]);
     }
-    let target = daemon.status()["target"].clone();
+    let target = daemon.target();
     assert_eq!(target["resync_overdue"], false, "{target}");
 }
 

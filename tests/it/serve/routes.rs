@@ -31,9 +31,12 @@ fn a_callback_needs_the_token() {
     let authorization = world.opal.authorization();
     let token = authorization.strip_prefix("Bearer ").unwrap();
     let queries = world.queries("us");
+    let digit = if token.ends_with('0') { "1" } else { "0" };
+    let short = &authorization[..authorization.len() - 1];
     let wrong = [
         format!("{authorization}x"),
-        authorization[..authorization.len() - 1].to_owned(),
+        short.to_owned(),
+        format!("{short}{digit}"),
         "Bearer ".to_owned(),
         format!("Basic {token}"),
         token.to_owned(),
@@ -41,6 +44,7 @@ fn a_callback_needs_the_token() {
     for value in &wrong {
         let answer = daemon.post("/opa_update/main", &[("authorization", value)]);
         assert_eq!(answer.status, 401, "a wrong token");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
     assert_eq!(daemon.post("/opa_update/main", &[]).status, 401);
     assert_eq!(daemon.post("/opa_update/unknown", &[]).status, 401);
@@ -115,7 +119,8 @@ fn status_tells_what_there_is_to_know() {
     );
     assert!(source["last_success"].is_string(), "{source}");
     assert!(source["last_error"].is_null() && source["next_retry"].is_null());
-    assert_eq!(status["target"]["type"], "restapi");
+    let target = &status["targets"][0];
+    assert_eq!([&target["id"], &target["type"]], ["restapi", "restapi"]);
     let toggle = &status["toggles"][0];
     assert_eq!(
         (&toggle["key"], &toggle["source"]),
@@ -134,35 +139,8 @@ fn status_tells_what_there_is_to_know() {
     assert!(toggle["last_error"].is_string(), "{toggle}");
     assert!(toggle["next_retry"].is_string(), "{toggle}");
     assert_eq!(daemon.status()["status"], "failing");
-}
-
-#[test]
-fn reasons_name_the_object_and_the_failure_and_not_the_remotes_words() {
-    let (world, daemon) = serving();
-    let words = serde_json::json!({"message": "ann-who-is-not-shown is the matter"});
-    let answer = crate::support::Answer::json(500, &words);
-    world
-        .store
-        .http
-        .always("PATCH *", crate::support::Fault::Answer(answer));
-    world.change("us", &["bob"]);
-    daemon.wait_failing();
-    let health = daemon.get("/health");
-    assert_eq!(health.header("content-type"), Some("application/json"));
-    let body = json(&health.text());
-    assert_eq!(body["status"], "failing");
-    let reasons = body["reasons"].to_string();
-    assert!(
-        reasons.contains("us") && reasons.contains("500"),
-        "{reasons}"
-    );
-    for path in ["/health", "/status", "/metrics", "/"] {
-        let text = daemon.get(path).text();
-        assert!(
-            !text.contains("matter") && !text.contains("ann-who"),
-            "{path}: {text}"
-        );
-    }
+    let health = json(&daemon.get("/health").text());
+    assert_eq!(health["status"], "failing");
 }
 
 #[test]

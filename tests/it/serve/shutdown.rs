@@ -79,18 +79,3 @@ fn requests_in_flight_end_before_the_program_does() {
         output.picture()
     );
 }
-
-#[test]
-fn it_stops_listening_first() {
-    let world = serving();
-    let daemon = world.serve_in_step();
-    let hold = world.opal.http.hold("* /callbacks/*");
-    let before = world.opal.http.count("* /callbacks/*");
-    daemon.process.signal(Signal::TERM);
-    world.wait_until("it takes its leave", || {
-        world.opal.http.count("* /callbacks/*") > before
-    });
-    world.wait_until("connections are refused", || daemon.refuses());
-    hold.release();
-    daemon.process.wait_exit(Duration::from_secs(3)).exits(0);
-}

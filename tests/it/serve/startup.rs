@@ -1,8 +1,5 @@
 //! Starting while nothing else is there yet.
 
-use serde_json::json;
-
-use crate::support::opa::Opa;
 use crate::support::{Fault, Server, World};
 
 fn three(world: &World) -> [&Server; 3] {
@@ -69,45 +66,6 @@ fn opal_is_registered_with_before_the_first_query() {
     assert_eq!(registered.request.json()["config"]["method"], "post");
     assert!(world.opal.authorization().len() > "Bearer ".len() + 256 / 8);
     drop(daemon);
-}
-
-#[test]
-fn an_instance_tells_replicas_apart_and_has_no_characters_that_opal_cannot_find() {
-    let instance = "instance = \"a/b c\"";
-    let world = World::of(&["us"]).source_setting(instance).build();
-    world.opa.allow("us", &["ann"]);
-    let _daemon = world.serve_in_step();
-    assert_eq!(world.opal.keys(), ["optoggles:main:a-b-c"]);
-}
-
-#[test]
-fn opal_is_not_asked_for_an_opa_that_is_configured() {
-    let opa = "opa_url = \"{opa}\"\nopa_token = \"${OPA_TOKEN}\"";
-    let world = World::of(&["us"]).source_setting(opa).build();
-    world.opal.set_config(json!({"detail": "deprecated"}));
-    world.opa.allow("us", &["ann"]);
-    let _daemon = world.serve_in_step();
-    assert_eq!(world.opal.http.count("GET /policy-store/config"), 0);
-    assert_eq!(world.opal.keys().len(), 1);
-}
-
-#[test]
-fn an_opa_that_has_moved_is_found_again() {
-    let world = World::of(&["us"]).build();
-    world.opa.allow("us", &["ann"]);
-    let daemon = world.serve_in_step();
-    let moved = Opa::start(&world.stage, None);
-    moved.allow("us", &["bob"]);
-    let url = moved.http.url();
-    world
-        .opal
-        .set_config(json!({"type": "OPA", "url": url, "auth_type": "none"}));
-    world.opa.http.stop();
-    world.opal.call_back();
-    world.wait_for_users("us", &["bob"]);
-    daemon.wait_healthy();
-    let queries = moved.http.seen("GET /v1/data/app/*");
-    assert_eq!(queries[0].request.header("authorization"), None);
 }
 
 #[test]

@@ -104,6 +104,12 @@ impl Daemon {
         found.cloned().unwrap_or(Value::Null)
     }
 
+    /// The first of its targets, as `/status` has it.
+    #[track_caller]
+    pub(crate) fn target(&self) -> Value {
+        self.status()["targets"][0].clone()
+    }
+
     #[track_caller]
     pub(crate) fn wait_healthy(&self) {
         let healthy = || self.health() == 200;

@@ -81,14 +81,21 @@ impl Hold {
     }
 }
 
-/// Which requests are meant: `METHOD PATH`, either of them `*`, a path also `/prefix/*`.
+/// Which requests are meant: `METHOD PATH`, either of them `*`, a path also `/prefix/*`; after another
+/// blank, what is in the body.
 pub(crate) fn is_meant(which: &str, request: &Request) -> bool {
-    let (method, path) = which.split_once(' ').unwrap_or((which, "*"));
+    let mut parts = which.splitn(3, ' ');
+    let method = parts.next().unwrap_or_default();
+    let (path, body) = (
+        parts.next().unwrap_or("*"),
+        parts.next().unwrap_or_default(),
+    );
     let path_fits = match path.strip_suffix('*') {
         Some(prefix) => request.path.starts_with(prefix),
         None => request.path == path,
     };
-    path_fits && (method == "*" || method == request.method)
+    let body_fits = body.is_empty() || String::from_utf8_lossy(&request.body).contains(body);
+    path_fits && body_fits && (method == "*" || method == request.method)
 }
 
 /// The faults that a stand-in has now.

@@ -22,6 +22,8 @@ struct State {
     token: Option<String>,
     ready: Option<bool>,
     rules: BTreeMap<String, Value>,
+    /// By the rule and its `input`.
+    inputs: BTreeMap<(String, String), Value>,
 }
 
 impl Opa {
@@ -54,6 +56,12 @@ impl Opa {
         lock(&self.state).rules.insert(rule_of(key), answer);
     }
 
+    /// The answer to a query with this `input`.
+    pub(crate) fn answer_to(&self, key: &str, input: &Value, answer: Value) {
+        let asked = (rule_of(key), input.to_string());
+        lock(&self.state).inputs.insert(asked, answer);
+    }
+
     /// The users that the rule of this toggle gives, sorted.
     #[allow(dead_code, reason = "for the soak")]
     pub(crate) fn users(&self, key: &str) -> Vec<String> {
@@ -80,9 +88,11 @@ impl State {
             let body = json!({"code": "unauthorized", "message": "request rejected"});
             return Answer::json(401, &body);
         }
-        if request.method != "GET" {
-            return Answer::json(405, &json!({"code": "bad_method", "message": "GET only"}));
-        }
+        let input = match request.method.as_str() {
+            "GET" => None,
+            "POST" => Some(request.json()["input"].to_string()),
+            _ => return Answer::json(405, &json!({"code": "bad_method", "message": "no"})),
+        };
         match request.path.strip_prefix("/v1/data/") {
             Some("system/opal/ready") => match self.ready {
                 Some(ready) => Answer::json(200, &json!({ "result": ready })),
@@ -90,7 +100,11 @@ impl State {
             },
             Some(path) => {
                 let rule = path.strip_prefix("app/rbac/").unwrap_or(path);
-                let answer = self.rules.get(rule).cloned();
+                let answer = match input {
+                    Some(input) => self.inputs.get(&(rule.to_owned(), input)),
+                    None => self.rules.get(rule),
+                };
+                let answer = answer.cloned();
                 Answer::json(200, &answer.unwrap_or_else(|| json!({})))
             }
             None => Answer::json(

@@ -98,13 +98,8 @@ impl Opal {
 
     /// Tells everyone who registered that something changed, as OPAL does.
     pub(crate) fn call_back(&self) -> Vec<Answer> {
-        self.call_back_with(200)
-    }
-
-    /// The same with a body of about so many bytes.
-    pub(crate) fn call_back_with(&self, size: usize) -> Vec<Answer> {
         let entries: Vec<Value> = lock(&self.state).callbacks.values().cloned().collect();
-        let body = report(size);
+        let body = report();
         entries.iter().map(|entry| send(entry, &body)).collect()
     }
 }
@@ -147,7 +142,7 @@ impl State {
         match method {
             "GET" => {
                 let mut entry = self.callbacks[key].clone();
-                entry["config"]["data"] = json!(report(400));
+                entry["config"]["data"] = json!(report());
                 Answer::json(200, &entry)
             }
             "DELETE" => {
@@ -163,8 +158,8 @@ fn not_found() -> Answer {
     Answer::json(404, &json!({"detail": "Not Found"}))
 }
 
-fn report(size: usize) -> String {
-    let data = json!({"name": REPORTED, "padding": "x".repeat(size)});
+fn report() -> String {
+    let data = json!({ "name": REPORTED });
     let entry = json!({"url": "", "dst_path": "/users", "save_method": "PUT", "data": data});
     let reports = json!([{"entry": entry, "fetched": true, "saved": true, "hash": "eb16"}]);
     json!({"update_id": "39c8", "reports": reports, "policy_hash": null, "user_data": {}})

@@ -57,6 +57,10 @@ impl Program {
         &self.config
     }
 
+    pub(crate) fn set_config(&mut self, config: &str) {
+        self.config = config.to_owned();
+    }
+
     /// Writes another configuration for a daemon that runs, and tells it.
     pub(crate) fn reload(&self, daemon: &Daemon, config: &str) {
         let config = config.replace("{port}", &daemon.port().to_string());

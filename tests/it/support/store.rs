@@ -19,8 +19,6 @@ pub(crate) struct Store {
 struct State {
     token: Option<String>,
     toggles: BTreeMap<String, Map<String, Value>>,
-    /// The answer to every GET, where the server has none.
-    unreadable: Option<u16>,
 }
 
 impl Store {
@@ -29,7 +27,6 @@ impl Store {
         let state = Arc::new(Mutex::new(State {
             token: token.map(str::to_owned),
             toggles: BTreeMap::new(),
-            unreadable: None,
         }));
         let handler = {
             let state = state.clone();
@@ -64,11 +61,6 @@ impl Store {
         lock(&self.state).toggles.remove(key);
     }
 
-    /// The answer to every GET: this server has none.
-    pub(crate) fn set_unreadable(&self, status: u16) {
-        lock(&self.state).unreadable = Some(status);
-    }
-
     pub(crate) fn toggle(&self, key: &str) -> Option<Map<String, Value>> {
         lock(&self.state).toggles.get(key).cloned()
     }
@@ -90,8 +82,9 @@ impl State {
             return Answer::json(401, &json!({"message": "who are you?"}));
         }
         let has_body = !["GET", "HEAD"].contains(&request.method.as_str());
-        if request.header("content-length").is_none() && has_body {
-            return Answer::json(411, &json!({"message": "length required"}));
+        let is_json = request.header("content-type") == Some("application/json");
+        if has_body && !(is_json && request.header("content-length").is_some()) {
+            return Answer::json(411, &json!({"message": "JSON and its length required"}));
         }
         let key = request.path.strip_prefix(TOGGLES);
         match (request.method.as_str(), key) {
@@ -121,10 +114,9 @@ impl State {
     }
 
     fn read(&self, key: &str) -> Answer {
-        match (self.unreadable, self.toggles.get(key)) {
-            (Some(status), _) => Answer::json(status, &json!({"message": "no GET here"})),
-            (None, Some(toggle)) => Answer::json(200, &json!(toggle)),
-            (None, None) => Answer::json(404, &json!({"message": "no such toggle"})),
+        match self.toggles.get(key) {
+            Some(toggle) => Answer::json(200, &json!(toggle)),
+            None => Answer::json(404, &json!({"message": "no such toggle"})),
         }
     }
 

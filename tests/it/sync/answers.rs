@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::opa::query_of;
-use crate::support::{Fault, World, owned};
+use crate::support::{Answer, Fault, World};
 
 /// `sync --once` without waiting for a retry.
 const AT_ONCE: [&str; 2] = ["--timeout", "100ms"];
@@ -11,95 +10,58 @@ const AT_ONCE: [&str; 2] = ["--timeout", "100ms"];
 #[test]
 fn an_undefined_rule_and_a_wrong_type_are_errors_that_quote_no_value() {
     let answers = [
+        ("undefined", json!({}), "is undefined: is its policy loaded"),
+        ("text", json!("hidden"), "it is a string, not a list"),
         (
-            "undefined",
-            json!({"decision_id": "hidden"}),
-            "is undefined",
+            "object",
+            json!({ "hidden": 1 }),
+            "it is an object, not a list",
         ),
-        ("string", json!({"result": "hidden"}), "string"),
-        ("object", json!({"result": {"hidden": true}}), "object"),
-        ("null", json!({"result": null}), "null"),
+        ("null", json!(null), "it is null, not a list of strings"),
         (
-            "number-2",
-            json!({"result": ["hidden", "b", 47]}),
-            "element 2 is a number",
+            "boolean",
+            json!(true),
+            "it is a boolean, not a list of strings",
         ),
         (
-            "array-0",
-            json!({"result": [["hidden"]]}),
-            "element 0 is an array",
+            "number",
+            json!(-47),
+            "it is a number, not a list of strings",
+        ),
+        (
+            "mixed",
+            json!(["hidden", "b", 4]),
+            "element 2 is a number, not",
+        ),
+        (
+            "nested",
+            json!([["hidden"]]),
+            "element 0 is an array, not a string",
         ),
     ];
     let keys = answers.each_ref().map(|(key, ..)| *key);
     let world = World::of(&keys).readable().build();
-    for (key, answer, _) in &answers {
+    for (key, result, _) in &answers {
         world.store.put(key, &["ann"]);
-        world.opa.answer(key, answer.clone());
+        let answer = json!({ "decision_id": "hidden", "result": result });
+        world.opa.answer(key, answer);
     }
-    let output = world.sync(&[]).exits(1).sums_up("6 toggles: 6 failed");
+    world
+        .opa
+        .answer("undefined", json!({ "decision_id": "hidden" }));
+    let output = world.sync(&[]).exits(1).sums_up("8 toggles: 8 failed");
     assert!(!output.stderr.contains("hidden"), "{}", output.picture());
     let mut output = output.says_not("hidden");
     for (key, _, words) in &answers {
-        output = output.says(words).reports_start(&format!(
-            "{key} failed: rule data.app.rbac.{}",
-            key.replace('-', "_")
-        ));
+        let words = match *key {
+            "undefined" => (*words).to_owned(),
+            _ => format!("is not a list of users: {words}"),
+        };
+        let start = format!("{key} failed: rule data.app.rbac.{key} {words}");
+        output = output.reports_start(&start);
         assert_eq!(world.queries(key), 1, "what lasts is not tried again");
         assert!(world.store.has(key, &["ann"]));
     }
-}
-
-#[test]
-fn other_members_are_ignored_and_an_empty_list_is_an_answer() {
-    let world = World::of(&["us", "none"]).readable().build();
-    world.store.put("none", &["ann"]);
-    world.opa.answer(
-        "us",
-        json!({"decision_id": "4ca6", "metrics": {"a": [1]}, "result": ["bob", "ann"]}),
-    );
-    world
-        .opa
-        .answer("none", json!({"result": [], "warning": {"code": "x"}}));
-    world.sync(&[]).exits(0);
-    assert!(world.store.has("us", &["ann", "bob"]));
-    assert!(world.store.has("none", &[]));
-}
-
-#[test]
-fn a_broken_answer_empties_nothing() {
-    let raw = |text: &str| Fault::Raw(text.as_bytes().to_vec());
-    let empty = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"result\":[]}";
-    let faults = [
-        ("status", Fault::status(500)),
-        ("unavailable", Fault::status(503)),
-        ("reset", Fault::Reset),
-        ("truncated", Fault::Truncate),
-        ("closed", Fault::Close),
-        ("garbage", raw("hello\r\n\r\n")),
-        (
-            "no-json",
-            raw("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>"),
-        ),
-        ("cut", raw(&empty.replace("13", "99"))),
-        ("moved", raw(&empty.replace("200 OK", "302 Found"))),
-        ("not-found", raw(&empty.replace("200 OK", "404 Not Found"))),
-    ];
-    let keys = faults.each_ref().map(|(key, _)| *key);
-    let world = World::of(&keys).readable().build();
-    for (key, fault) in faults {
-        world.store.put(key, &["ann"]);
-        world.opa.allow(key, &[]);
-        world.opa.http.always(&query_of(key), fault);
-    }
-    let output = world
-        .sync(&AT_ONCE)
-        .exits(1)
-        .sums_up("10 toggles: 10 failed");
-    output.says("code_500").says("stand-in says 500");
-    for key in keys {
-        assert_eq!(world.store.users(key), Some(owned(&["ann"])), "{key}");
-    }
-    assert_eq!(world.store.http.count("PATCH *"), 0);
 }
 
 #[test]
@@ -114,4 +76,50 @@ fn an_opa_that_is_not_ready_changes_nothing() {
     world.opa.set_ready(Some(true));
     world.sync(&[]).exits(0);
     assert!(world.store.has("us", &[]));
+}
+
+#[test]
+fn a_rule_is_queried_once_with_each_input_and_by_post() {
+    const SECRET: &str = "input-of-the-tests-60d2";
+    let mut world = World::of(&["us", "uk", "all", "odd"]).build();
+    world.stage.add_secret(SECRET);
+    world.program.set_env("TENANT", SECRET);
+    let input = ", input = { tenant = \"${TENANT}\", at = [1, 2.5, true] }";
+    let odd = ", input = \"$${x}\"";
+    let mut config = world.program.config().replace("{port}", "9");
+    for (key, input) in [("us", input), ("uk", input), ("all", ""), ("odd", odd)] {
+        let with_input = format!("rule = \"us\"{input} }}");
+        config = config.replace(&format!("rule = \"{key}\" }}"), &with_input);
+    }
+    world.program.write("with-input.toml", &config);
+    let sync = || {
+        let args = ["-c", "with-input.toml", "sync", "--once"];
+        world.program.run(&args)
+    };
+    let inputs = [
+        json!("${x}"),
+        json!({ "at": [1, 2.5, true], "tenant": SECRET }),
+    ];
+    for (input, user) in inputs.iter().zip(["zoe", "ann"]) {
+        let answer = json!({ "result": [user] });
+        world.opa.answer_to("us", input, answer);
+    }
+    world.opa.allow("us", &["eve"]);
+    sync().exits(0);
+    for (key, user) in [("us", "ann"), ("uk", "ann"), ("all", "eve"), ("odd", "zoe")] {
+        assert!(world.store.has(key, &[user]), "{key}");
+    }
+    let query = |input| format!("POST /v1/data/app/rbac/us {}", json!({ "input": input }));
+    let mut queries = world.opa.http.lines("POST *");
+    queries.sort();
+    assert_eq!(queries, inputs.each_ref().map(query));
+    assert_eq!(world.queries("us"), 1);
+
+    let body = json!({ "code": "invalid_parameter", "message": format!("no {SECRET} here") });
+    let refusal = Fault::Answer(Answer::json(400, &body));
+    world.opa.http.always("POST *", refusal);
+    let output = sync().exits(1);
+    output
+        .says("answered 400: invalid_parameter")
+        .says_not(" here");
 }

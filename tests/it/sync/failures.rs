@@ -73,6 +73,22 @@ fn what_may_pass_is_tried_again() {
 }
 
 #[test]
+fn a_toggle_that_is_not_found_right_after_it_was_created_is_tried_again_until_the_timeout() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let patch = patch_of("us");
+    world.store.http.next(2, &patch, Fault::status(404));
+    world.sync(&[]).exits(0);
+    assert!(world.store.has("us", &["ann"]));
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    world.store.http.always(&patch, Fault::status(404));
+    world.sync(&["--timeout", "2s"]).exits(1);
+    // At once, after 0.5 s, and after another second.
+    assert_eq!(world.updates("us"), 3);
+}
+
+#[test]
 fn a_retry_that_the_target_asks_for_too_late_is_not_waited_for() {
     let world = world_of(&[503]);
     let start = Instant::now();
@@ -88,7 +104,7 @@ fn a_target_that_cannot_be_read_although_it_should_be_is_an_error() {
     let world = World::of(&["us"]).readable().build();
     world.store.put("us", &["ann"]);
     world.opa.allow("us", &["bob"]);
-    world.store.set_unreadable(405);
+    world.store.http.always("GET *", Fault::status(405));
     world.sync(&[]).exits(1).says("405");
     assert!(world.store.has("us", &["ann"]));
 }

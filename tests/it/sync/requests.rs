@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::support::world::FLAGS_TOKEN;
 use crate::support::{World, owned};
 
 const SPEC: &str = "name = \"US\"\ntags = [\"a\", \"b\"]";
@@ -85,24 +84,6 @@ fn keys_are_percent_encoded_in_paths_and_nowhere_else() {
             format!("PATCH {path} {}", json!({ "users": ["ann"] })),
         ]
     );
-}
-
-#[test]
-fn every_request_has_its_length_its_type_and_the_extra_headers() {
-    let world = World::of(&["us", "tax"]).spec("us", SPEC).build();
-    world.store.put("us", &[]);
-    world.opa.allow("us", &["ann"]);
-    world.opa.allow("tax", &["ann"]);
-    world.sync(&[]).exits(0);
-    let seen = world.store.http.seen("*");
-    assert_eq!(seen.len(), 5);
-    for request in seen.iter().map(|seen| &seen.request) {
-        let length = request.body.len().to_string();
-        assert_eq!(request.header("content-length"), Some(length.as_str()));
-        assert_eq!(request.header("transfer-encoding"), None);
-        assert_eq!(request.header("content-type"), Some("application/json"));
-        assert!(request.may(Some(FLAGS_TOKEN)));
-    }
 }
 
 #[test]

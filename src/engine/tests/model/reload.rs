@@ -1,58 +1,261 @@
 //! Reloads at any moment: engines that take over from each other, over one world.
 
 use super::remote::{Known, Remote, refuse};
-use super::setup::{Dice, SOURCE_OF, Setup, TOGGLES, engine, is_query, toggles_of, updates_of};
+use super::setup::{
+    Dice, ENVIRONMENTS, Place, RULE_OF, RULES, SOURCE_OF, Setup, TARGET_OF, TARGETS, TOGGLES,
+    everything, names, parts_of, terms_of, updates_of,
+};
 use super::*;
+use crate::job::{RuleId, TargetId};
 
 /// What can happen.
 #[derive(Clone, Debug)]
 enum Step {
     /// The policy allows other users, and OPAL calls back, if it knows us.
-    Allow(ToggleId, u8),
+    Allow(RuleId, u8),
     Answer(usize),
     /// A request fails; what it asked for may be done all the same.
     Fail(usize, Failure, bool),
     /// The configuration is read again; what is different in it.
-    Reload(Difference),
+    Reload(Vec<Difference>),
     Wait(u64),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Difference {
-    Nothing,
-    /// The target is asked with another token.
-    Token(u8),
+    /// A target is asked with another token.
+    Token(TargetId, u8),
+    /// It has another id; the target that had it gets this one's.
+    Name(TargetId, u8),
+    /// It goes, or comes back, with its toggles; one stays.
+    Target(TargetId, bool),
     /// A toggle is described otherwise.
     Spec(ToggleId, u8),
+    /// It is in other environments, or in the same ones in another order.
+    Environments(ToggleId, u8),
     /// OPAL is asked with another token.
     Source(u8),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
     let difference = prop_oneof![
-        2 => Just(Difference::Nothing),
-        1 => (0_u8..3).prop_map(Difference::Token),
+        1 => (0..TARGETS, 0_u8..3).prop_map(|(id, token)| Difference::Token(id, token)),
+        1 => (0..TARGETS, 0_u8..3).prop_map(|(id, name)| Difference::Name(id, name)),
+        2 => (0..TARGETS, any::<bool>()).prop_map(|(id, stays)| Difference::Target(id, stays)),
         1 => (0..TOGGLES, 0_u8..3).prop_map(|(id, text)| Difference::Spec(id, text)),
+        2 => (0..TOGGLES, 0_u8..4).prop_map(|(id, which)| Difference::Environments(id, which)),
         1 => (0_u8..3).prop_map(Difference::Source),
     ];
     prop_oneof![
-        3 => (0..TOGGLES, 1_u8..4).prop_map(|(toggle, mask)| Step::Allow(toggle, mask)),
+        3 => (0..RULES, 1_u8..4).prop_map(|(rule, mask)| Step::Allow(rule, mask)),
         10 => any::<usize>().prop_map(Step::Answer),
         3 => (any::<usize>(), any_failure(), any::<bool>())
             .prop_map(|(job, failure, done)| Step::Fail(job, failure, done)),
-        2 => difference.prop_map(Step::Reload),
+        2 => prop::collection::vec(difference, 0..3).prop_map(Step::Reload),
         3 => (1_u64..3000).prop_map(Step::Wait),
     ]
 }
 
+/// What a configuration says that can differ.
+#[derive(Clone)]
+struct File {
+    /// By target: its id, its token, and whether it is there.
+    targets: [(u8, u8, bool); TARGETS],
+    /// By toggle: how it is described, and its environments.
+    toggles: [(u8, Vec<usize>); TOGGLES],
+    source: u8,
+}
+
+impl File {
+    fn change(&mut self, difference: Difference) {
+        match difference {
+            Difference::Token(id, token) => self.targets[id].1 = token,
+            Difference::Name(id, name) => {
+                let before = self.targets[id].0;
+                let mut others = self.targets.iter_mut();
+                if let Some(other) = others.find(|other| other.0 == name) {
+                    other.0 = before;
+                }
+                self.targets[id].0 = name;
+            }
+            Difference::Target(id, stays) => {
+                self.targets[id].2 = stays;
+                self.targets[1 - id].2 |= !stays;
+            }
+            Difference::Spec(id, text) => self.toggles[id].0 = text,
+            Difference::Environments(id, which) if ENVIRONMENTS[id] == 2 => {
+                let all = [vec![0], vec![1], vec![0, 1], vec![1, 0]];
+                self.toggles[id].1 = all[usize::from(which)].clone();
+            }
+            Difference::Environments(..) => {}
+            Difference::Source(token) => self.source = token,
+        }
+    }
+
+    /// The configuration, and which of everything its targets and toggles are.
+    fn read(&self, setup: &Setup) -> (Config, Ids) {
+        let mut config = everything(setup);
+        let mut targets: Vec<TargetId> = (0..TARGETS).filter(|id| self.targets[*id].2).collect();
+        targets.sort_by_key(|id| self.targets[*id].0);
+        let place = |target: TargetId| targets.iter().position(|it| *it == target);
+        let toggles = (0..TOGGLES).filter(|id| place(TARGET_OF[*id]).is_some());
+        let toggles: Vec<ToggleId> = toggles.collect();
+        for (id, (name, token, _)) in self.targets.iter().enumerate() {
+            let target = &mut config.targets[id];
+            let headers = vec![("Authorization".to_owned(), Secret::new(token.to_string()))];
+            target.id = format!("target-{name}");
+            target
+                .settings
+                .set("extra_headers", Setting::Headers(headers));
+        }
+        for (id, (text, environments)) in self.toggles.iter().enumerate() {
+            let spec = format!("{text} {environments:?}");
+            config.toggles[id].spec.insert("name".into(), spec.into());
+        }
+        let token = Setting::Secret(Secret::new(self.source.to_string()));
+        config.sources[0].settings.set("token", token);
+        config.targets = targets
+            .iter()
+            .map(|id| config.targets[*id].clone())
+            .collect();
+        config.toggles = toggles
+            .iter()
+            .map(|id| config.toggles[*id].clone())
+            .collect();
+        for toggle in &mut config.toggles {
+            toggle.target = place(toggle.target).unwrap();
+        }
+        let environments = toggles
+            .iter()
+            .map(|id| self.toggles[*id].1.clone())
+            .collect();
+        let ids = Ids {
+            targets,
+            toggles,
+            environments,
+        };
+        (config, ids)
+    }
+}
+
+/// By a configuration's own ids, which of all targets, toggles and environments these are.
+struct Ids {
+    targets: Vec<TargetId>,
+    toggles: Vec<ToggleId>,
+    environments: Vec<Vec<usize>>,
+}
+
+impl Ids {
+    fn terms(&self, config: &Config, setup: &Setup) -> Terms {
+        let targets = self.targets.iter().enumerate().map(|(target, global)| {
+            let toggles = config.toggles_at(target).map(|(id, _)| {
+                let all = names(TOGGLES);
+                let environments = self.environments[id].iter();
+                (id, environments.map(|it| all[*it].clone()).collect())
+            });
+            terms_of(setup.targets[*global], toggles)
+        });
+        with_targets(config, targets.collect())
+    }
+
+    /// A request in terms of everything.
+    fn global(&self, job: Job) -> Job {
+        match job {
+            Job::Read(target, ids) => {
+                let ids = ids.iter().map(|id| self.toggles[*id]);
+                Job::Read(self.targets[target], ids.collect())
+            }
+            Job::Apply(target, edits) => {
+                let edits = edits.into_iter().map(|Edit { toggle, what }| {
+                    let what = match what {
+                        What::Update(number, users) => {
+                            What::Update(self.environments[toggle][number], users)
+                        }
+                        other => other,
+                    };
+                    let toggle = self.toggles[toggle];
+                    Edit { toggle, what }
+                });
+                Job::Apply(self.targets[target], edits.collect())
+            }
+            other => other,
+        }
+    }
+
+    fn local_toggle(&self, id: ToggleId) -> ToggleId {
+        self.toggles.iter().position(|it| *it == id).unwrap()
+    }
+
+    fn local_target(&self, id: TargetId) -> TargetId {
+        self.targets.iter().position(|it| *it == id).unwrap()
+    }
+
+    fn local_part(&self, id: ToggleId, part: Part) -> Part {
+        let Part::Environment(number) = part else {
+            return part;
+        };
+        let mut environments = self.environments[id].iter();
+        Part::Environment(environments.position(|it| *it == number).unwrap())
+    }
+
+    /// What a toggle's configuration does not name is not told.
+    fn local_present(&self, id: ToggleId, present: Present) -> Present {
+        let environments = self.environments[id].iter();
+        let environments = environments.map(|it| present.environments[*it].clone());
+        Present {
+            environments: environments.collect(),
+            ..present
+        }
+    }
+
+    fn local_observed(&self, id: ToggleId, observed: Observed) -> Observed {
+        match observed {
+            Observed::Present(present) => Observed::Present(self.local_present(id, present)),
+            other => other,
+        }
+    }
+
+    /// The end of a request, as the engine that made it knows it.
+    fn local(&self, done: Done) -> Done {
+        match done {
+            Done::Read(target, results) => {
+                let results = results.into_iter().map(|(id, result)| {
+                    let id = self.local_toggle(id);
+                    (id, result.map(|it| self.local_observed(id, it)))
+                });
+                Done::Read(self.local_target(target), results.collect())
+            }
+            Done::Apply(target, results) => {
+                let results = results.into_iter().map(|(id, part, result)| {
+                    let id = self.local_toggle(id);
+                    let result = result.map(|applied| match applied {
+                        Applied::Created(it) => Applied::Created(self.local_present(id, it)),
+                        Applied::Found(it) => Applied::Found(self.local_observed(id, it)),
+                        Applied::Done => Applied::Done,
+                    });
+                    (id, self.local_part(id, part), result)
+                });
+                Done::Apply(self.local_target(target), results.collect())
+            }
+            other => other,
+        }
+    }
+
+    fn has(&self, (id, number): Place) -> bool {
+        let mut toggles = self.toggles.iter().zip(&self.environments);
+        toggles.any(|(it, environments)| *it == id && environments.contains(&number))
+    }
+}
+
 struct World {
+    setup: Setup,
+    file: File,
     /// The last one is the current one; those before it end what they have in flight.
-    engines: Vec<Engine>,
-    config: Config,
+    engines: Vec<(Engine, Ids)>,
     /// With the number of the engine that made each, and what was known then.
     in_flight: Vec<(usize, Job, Known)>,
-    /// By toggle, the last good answer that the current engine has had.
-    told: [Option<Users>; TOGGLES],
+    /// By rule, the last good answer that the current engine has had.
+    told: [Option<Users>; RULES],
     remote: Remote,
     now: Instant,
     dice: Dice,
@@ -61,18 +264,26 @@ struct World {
 impl World {
     fn new(setup: &Setup) -> World {
         let now = Instant::now();
-        let first = engine(setup);
+        let environments = |id: usize| (0..ENVIRONMENTS[id]).collect();
+        let file = File {
+            targets: std::array::from_fn(|id| (id as u8, 0, true)),
+            toggles: std::array::from_fn(|id| (0, environments(id))),
+            source: 0,
+        };
+        let (config, ids) = file.read(setup);
+        let terms = ids.terms(&config, setup);
         let mut world = World {
-            config: Config::clone(&first.config),
-            engines: vec![first],
+            setup: setup.clone(),
+            file,
+            engines: vec![(Engine::new(Arc::new(config), Mode::Serve, terms), ids)],
             in_flight: Vec::new(),
-            told: [const { None }; TOGGLES],
+            told: [const { None }; RULES],
             remote: Remote::new(setup, now),
             now,
             dice: Dice::new(setup.seed),
         };
         let moment = world.moment();
-        world.engines[0].start(moment);
+        world.current().start(moment);
         world.take_jobs();
         world
     }
@@ -84,9 +295,9 @@ impl World {
 
     fn act(&mut self, step: Step) {
         match step {
-            Step::Allow(toggle, mask) => {
-                self.remote.allow(toggle, mask, self.now);
-                let source = SOURCE_OF[toggle];
+            Step::Allow(rule, mask) => {
+                self.remote.allow(rule, mask, self.now);
+                let source = SOURCE_OF[rule];
                 if self.remote.is_registered(source) {
                     let moment = self.moment();
                     self.current().handle(Event::Callback(source), moment);
@@ -95,40 +306,33 @@ impl World {
             Step::Answer(_) | Step::Fail(..) if self.in_flight.is_empty() => {}
             Step::Answer(job) => self.end(job, None),
             Step::Fail(job, failure, done) => self.end(job, Some((failure, done))),
-            Step::Reload(difference) => self.reload(difference),
+            Step::Reload(differences) => {
+                let file = &mut self.file;
+                differences.into_iter().for_each(|it| file.change(it));
+                self.reload();
+            }
             Step::Wait(millis) => self.wait(Duration::from_millis(millis)),
         }
         self.take_jobs();
     }
 
     fn current(&mut self) -> &mut Engine {
-        let last = self.engines.len() - 1;
-        &mut self.engines[last]
+        &mut self.engines.last_mut().unwrap().0
     }
 
-    fn reload(&mut self, difference: Difference) {
-        match difference {
-            Difference::Nothing => {}
-            Difference::Token(token) => {
-                with_header(&mut self.config, "Authorization", &token.to_string());
-            }
-            Difference::Spec(id, text) => {
-                let spec = &mut self.config.toggles[id].spec;
-                spec.insert("name".into(), text.into());
-            }
-            Difference::Source(token) => {
-                let token = Setting::Secret(Secret::new(token.to_string()));
-                self.config.sources[0].settings.set("token", token);
-            }
-        }
-        let (config, now) = (Arc::new(self.config.clone()), self.now);
+    fn reload(&mut self) {
+        let (config, ids) = self.file.read(&self.setup);
+        let terms = ids.terms(&config, &self.setup);
+        let moment = self.moment();
         let old = self.current();
-        let terms = with_sources(&config, old.terms.clone());
-        let mut next = old.succeed(config, Mode::Serve, terms, now);
+        let mut next = old.succeed(Arc::new(config), Mode::Serve, terms);
         old.retire(&next);
-        next.start(self.moment());
-        self.engines.push(next);
-        self.told = [const { None }; TOGGLES];
+        for (older, _) in &self.engines {
+            next.wait_for(older);
+        }
+        next.start(moment);
+        self.engines.push((next, ids));
+        self.told = [const { None }; RULES];
         self.remote.known = Known::default();
     }
 
@@ -149,16 +353,17 @@ impl World {
         if !is_current {
             self.remote.known = known_now;
         }
-        if let (true, Done::Query(id, result)) = (is_current, &done) {
-            self.told[*id] = result.as_ref().ok().cloned();
+        if let (true, Done::Query(rule, result)) = (is_current, &done) {
+            self.told[*rule] = result.as_ref().ok().cloned();
         }
-        let ended = done.toggles_at_target();
         let moment = self.moment();
-        self.engines[number].handle(Event::Done(done), moment);
-        for later in &mut self.engines[number + 1..] {
-            for id in &ended {
-                later.handle(Event::Ended(*id), moment);
-            }
+        let (engine, ids) = &mut self.engines[number];
+        engine.handle(Event::Done(ids.local(done)), moment);
+        if !is_current {
+            let (current, older) = self.engines.split_last_mut().unwrap();
+            current
+                .0
+                .go_on(older.iter().map(|(older, _)| older), moment);
         }
     }
 
@@ -167,10 +372,12 @@ impl World {
         for number in 0..=last {
             loop {
                 let moment = self.moment();
-                let Some(job) = self.engines[number].next_job(moment) else {
+                let (engine, ids) = &mut self.engines[number];
+                let Some(job) = engine.next_job(moment) else {
                     break;
                 };
                 assert!(number == last || matches!(job, Job::Leave(_)), "{job:?}");
+                let job = ids.global(job);
                 self.see_off(&job);
                 self.in_flight
                     .push((number, job, self.remote.known.clone()));
@@ -178,19 +385,34 @@ impl World {
         }
     }
 
-    /// At the target one request for a toggle is out, whoever made it; and only the newest users go.
+    /// Nothing of a toggle is out while another engine edits it, no two requests for a part, and none beside
+    /// a read or creation of the same engine; and only the newest users go.
     fn see_off(&self, job: &Job) {
-        for (id, users) in updates_of(job) {
-            assert_eq!(self.told[id].as_ref(), Some(users), "not the newest");
+        for ((id, _), users) in updates_of(job) {
+            assert_eq!(
+                self.told[RULE_OF[id]].as_ref(),
+                Some(users),
+                "not the newest"
+            );
         }
-        if is_query(job) {
-            return;
-        }
-        let ours = toggles_of(job);
-        for (_, other, _) in self.in_flight.iter().filter(|(_, it, _)| !is_query(it)) {
-            let theirs = toggles_of(other);
-            let same = ours.iter().find(|id| theirs.contains(id));
-            assert_eq!(same, None, "{} beside {}", short(job), short(other));
+        let last = self.engines.len() - 1;
+        for (number, other, _) in &self.in_flight {
+            if *number != last && !matches!(other, Job::Apply(..)) {
+                continue;
+            }
+            let theirs = parts_of(other);
+            for (id, part) in parts_of(job) {
+                let is_apart = |(other, its): &(ToggleId, Part)| {
+                    let is_other_part = part != *its && part != Part::Whole && *its != Part::Whole;
+                    *other != id || (*number == last && is_other_part)
+                };
+                assert!(
+                    theirs.iter().all(is_apart),
+                    "{} beside {}",
+                    short(job),
+                    short(other)
+                );
+            }
         }
     }
 
@@ -221,16 +443,25 @@ impl World {
         }
     }
 
-    fn assert_in_sync(&mut self) {
-        for toggle in 0..TOGGLES {
-            let (has, allows) = (self.remote.has(toggle), self.remote.allows(toggle));
-            assert_eq!(has, Some(allows), "toggle {toggle}");
-            let troubles = self.current().toggle(toggle).troubles;
+    fn assert_in_sync(&self) {
+        let ((current, ids), old) = self.engines.split_last().unwrap();
+        for (id, number) in places().filter(|place| ids.has(*place)) {
+            let (has, allows) = (
+                self.remote.has((id, number)),
+                self.remote.allows(RULE_OF[id]),
+            );
+            assert_eq!(has, Some(allows), "toggle {id}/{number}");
+            assert!(self.remote.is_described(id), "toggle {id} is not described");
+        }
+        for id in 0..ids.toggles.len() {
+            let troubles = troubles_of(current, id);
             assert!(troubles.is_empty(), "{troubles:?}");
         }
-        assert!(self.current().is_started());
-        let (_, old) = self.engines.split_last().unwrap();
-        assert!(old.iter().all(Engine::is_idle), "an old engine goes on");
+        assert!(current.is_started());
+        assert!(
+            old.iter().all(|(it, _)| it.is_idle()),
+            "an old engine goes on"
+        );
     }
 }
 
@@ -238,7 +469,7 @@ proptest! {
     #![proptest_config(cases(200))]
 
     #[test]
-    fn whatever_is_reloaded_when_the_target_equals_the_policy_in_the_end(
+    fn whatever_is_reloaded_when_the_targets_equal_the_policy_in_the_end(
         mut setup in any_setup(),
         steps in prop::collection::vec(any_step(), 0..80),
     ) {

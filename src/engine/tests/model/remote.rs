@@ -1,7 +1,14 @@
-//! What stands on the other side: two OPALs with an OPA each, an OPA alone, and a target.
+//! What stands on the other side: two OPALs with an OPA each, an OPA alone, and two targets.
 
-use super::setup::{ALONE, SOURCE_OF, SOURCES, Setup, TOGGLES, source_of, updates_of};
+use std::collections::BTreeMap;
+
+use super::setup::{
+    ALONE, ENVIRONMENTS, Peer, Place, RULE_OF, RULES, SOURCE_OF, SOURCES, Setup, TARGET_OF,
+    TARGETS, TOGGLES, Ways, peer_of, places, told_of, updates_of,
+};
 use super::*;
+use crate::job::RuleId;
+use crate::plan::Environment;
 use crate::users::Change;
 
 /// An OPA that is restarted is gone for longer than its readiness is believed.
@@ -10,18 +17,18 @@ const DOWN: Duration = Duration::from_millis(1500);
 /// And then it holds nothing at first.
 const EMPTY: Duration = Duration::from_secs(5);
 
-/// By toggle, the users that the object that makes the requests knows the target to have, where it sends
+/// The users that the object that makes the requests knows the target to have, where it sends
 /// differences: from what it has read, created or sent, and nothing after a failure.
-pub(super) type Known = [Option<Users>; TOGGLES];
+pub(super) type Known = BTreeMap<Place, Users>;
 
 pub(super) struct Remote {
     pub(super) known: Known,
-    readable: bool,
-    differences: bool,
-    untold: bool,
+    ways: [Ways; TARGETS],
     sources: [Source; SOURCES],
+    /// By rule, whom the policy allowed from when on.
+    policy: [Vec<(Instant, u8)>; RULES],
     toggles: [Toggle; TOGGLES],
-    /// How often it was read.
+    /// How often a target was read.
     reads: usize,
     /// Which run of the program this is: an earlier one's registration is not ours.
     pub(super) generation: u32,
@@ -33,19 +40,25 @@ struct Source {
     empty_until: Instant,
 }
 
+/// A toggle, which may not exist.
 struct Toggle {
-    /// Whom the policy allowed from when on.
-    policy: Vec<(Instant, u8)>,
-    observed: Option<Flag>,
-    /// It was changed by somebody else, or late, since the program last read it, or set it whole.
-    meddled: bool,
-    /// When another instance wrote what is there.
-    rival: Option<Instant>,
+    exists: bool,
+    described: bool,
+    environments: Vec<Flag>,
 }
 
+/// A toggle in an environment.
+#[derive(Default)]
 struct Flag {
     users: Users,
-    described: bool,
+    /// The target has no such environment.
+    is_gone: bool,
+    /// How often it was changed by somebody else, or late; and how often by the time that the program
+    /// last read it, or set it whole.
+    meddled: usize,
+    known: usize,
+    /// When another instance wrote what is there.
+    rival: Option<Instant>,
 }
 
 /// Each bit is a user. The policy never allows nobody, so that nobody is a sure sign of an answer
@@ -60,48 +73,86 @@ impl Remote {
     pub(super) fn new(setup: &Setup, now: Instant) -> Remote {
         Remote {
             known: Known::default(),
-            readable: setup.readable,
-            differences: setup.differences,
-            untold: setup.untold,
+            ways: setup.targets,
             sources: std::array::from_fn(|_| Source {
                 registered: None,
                 down_until: now,
                 empty_until: now,
             }),
-            toggles: std::array::from_fn(|_| Toggle {
-                policy: vec![(now, 1)],
-                observed: None,
-                meddled: false,
-                rival: None,
+            policy: std::array::from_fn(|_| vec![(now, 1)]),
+            toggles: ENVIRONMENTS.map(|environments| Toggle {
+                exists: false,
+                described: false,
+                environments: (0..environments).map(|_| Flag::default()).collect(),
             }),
             reads: 0,
             generation: 0,
         }
     }
 
-    pub(super) fn allow(&mut self, toggle: ToggleId, mask: u8, now: Instant) {
-        self.toggles[toggle].policy.push((now, mask));
+    pub(super) fn allow(&mut self, rule: RuleId, mask: u8, now: Instant) {
+        self.policy[rule].push((now, mask));
     }
 
-    /// Whom the policy allows now.
-    pub(super) fn allows(&self, toggle: ToggleId) -> Users {
-        set(self.toggles[toggle].policy.last().unwrap().1)
+    /// Whom a rule allows now.
+    pub(super) fn allows(&self, rule: RuleId) -> Users {
+        set(self.policy[rule].last().unwrap().1)
     }
 
     /// Whom it allowed then.
-    pub(super) fn allowed(&self, toggle: ToggleId, then: Instant) -> Users {
-        let mut newest_first = self.toggles[toggle].policy.iter().rev();
+    pub(super) fn allowed(&self, rule: RuleId, then: Instant) -> Users {
+        let mut newest_first = self.policy[rule].iter().rev();
         set(newest_first.find(|(since, _)| *since <= then).unwrap().1)
     }
 
-    /// Who has a toggle; none where it is not there, or not described as it should be.
-    pub(super) fn has(&self, toggle: ToggleId) -> Option<Users> {
-        let observed = self.toggles[toggle].observed.as_ref()?;
-        observed.described.then(|| observed.users.clone())
+    /// Who has a toggle in an environment; none where it is not there.
+    pub(super) fn has(&self, (id, number): Place) -> Option<Users> {
+        let toggle = &self.toggles[id];
+        let flag = &toggle.environments[number];
+        (toggle.exists && !flag.is_gone).then(|| flag.users.clone())
     }
 
-    pub(super) fn is_meddled_with(&self, toggle: ToggleId) -> bool {
-        self.toggles[toggle].meddled
+    /// Whether it is there, and described as it should be.
+    pub(super) fn is_described(&self, toggle: ToggleId) -> bool {
+        let toggle = &self.toggles[toggle];
+        toggle.exists && toggle.described
+    }
+
+    pub(super) fn is_meddled_with(&self, (id, number): Place) -> bool {
+        let flag = &self.toggles[id].environments[number];
+        flag.meddled != flag.known
+    }
+
+    /// How often what was meddled with so far.
+    pub(super) fn meddled(&self) -> BTreeMap<Place, usize> {
+        let meddled = |(id, number): Place| self.toggles[id].environments[number].meddled;
+        places().map(|place| (place, meddled(place))).collect()
+    }
+
+    /// The program hears what became of a request when so much had been meddled with.
+    pub(super) fn tell(&mut self, job: &Job, done: &Done, meddled: &BTreeMap<Place, usize>) {
+        for (id, present) in told_of(done) {
+            self.known.retain(|(toggle, _), _| *toggle != id);
+            for number in 0..ENVIRONMENTS[id] {
+                let place = (id, number);
+                self.flag(place).known = meddled[&place];
+                let environment = present.and_then(|it| it.environments[number].as_ref().ok());
+                let users = environment.and_then(|it| it.users.as_ref());
+                let users = users.map(|users| Users::clone(users));
+                self.known.extend(users.map(|users| (place, users)));
+            }
+        }
+        if let (Job::Apply(_, edits), Done::Apply(_, results)) = (job, done) {
+            for (edit, (id, _, result)) in edits.iter().zip(results) {
+                match (&edit.what, result) {
+                    (What::Update(number, users), Ok(_)) => {
+                        self.known.insert((*id, *number), Users::clone(users));
+                    }
+                    (_, Ok(_)) => {}
+                    (_, Err(_)) => self.know_nothing(edit),
+                }
+            }
+        }
     }
 
     pub(super) fn is_registered(&self, source: usize) -> bool {
@@ -109,40 +160,63 @@ impl Remote {
     }
 
     pub(super) fn is_down(&self, job: &Job, now: Instant) -> bool {
-        source_of(job).is_some_and(|id| now < self.sources[id].down_until)
+        match peer_of(job) {
+            Peer::Source(id) => now < self.sources[id].down_until,
+            Peer::Target(_) => false,
+        }
+    }
+
+    fn flag(&mut self, (id, number): Place) -> &mut Flag {
+        &mut self.toggles[id].environments[number]
     }
 
     /// Somebody changes the users by hand, and with a large number the metadata.
-    pub(super) fn meddle(&mut self, toggle: ToggleId, mask: u8) {
-        let toggle = &mut self.toggles[toggle];
-        if let Some(observed) = &mut toggle.observed {
-            observed.users = set(mask);
-            observed.described &= mask < 16;
-            toggle.meddled = true;
-            toggle.rival = None;
-        }
+    pub(super) fn meddle(&mut self, place: Place, mask: u8) {
+        self.toggles[place.0].described &= mask < 16;
+        let flag = self.flag(place);
+        flag.users = set(mask);
+        flag.meddled += 1;
+        flag.rival = None;
     }
 
     /// Another instance writes whom the policy allows now.
-    pub(super) fn rival(&mut self, id: ToggleId, now: Instant) {
-        let users = self.allows(id);
-        let toggle = &mut self.toggles[id];
-        if let Some(observed) = &mut toggle.observed {
-            observed.users = users;
-            toggle.meddled = true;
-            toggle.rival = Some(now);
-        }
+    pub(super) fn rival(&mut self, place: Place, now: Instant) {
+        let users = self.allows(RULE_OF[place.0]);
+        let flag = self.flag(place);
+        flag.users = users;
+        flag.meddled += 1;
+        flag.rival = Some(now);
     }
 
-    /// Of which moment of the policy what is there of each toggle is, where another instance wrote it.
-    pub(super) fn as_of(&self) -> [Option<Instant>; TOGGLES] {
-        self.toggles.each_ref().map(|toggle| toggle.rival)
+    /// Of which moment of the policy what is there is, where another instance wrote it.
+    pub(super) fn as_of(&self) -> BTreeMap<Place, Instant> {
+        let toggles = self.toggles.iter().enumerate();
+        let flags = toggles.flat_map(|(id, toggle)| {
+            let flags = toggle.environments.iter().enumerate();
+            flags.map(move |(number, flag)| ((id, number), flag.rival))
+        });
+        flags.filter_map(|(place, at)| Some((place, at?))).collect()
     }
 
     pub(super) fn delete(&mut self, toggle: ToggleId) {
-        self.toggles[toggle].observed = None;
-        self.toggles[toggle].meddled = true;
-        self.toggles[toggle].rival = None;
+        let toggle = &mut self.toggles[toggle];
+        toggle.exists = false;
+        for flag in &mut toggle.environments {
+            flag.users = Users::default();
+            flag.meddled += 1;
+            flag.rival = None;
+        }
+    }
+
+    /// An environment goes, or comes back, and is new then.
+    pub(super) fn set_gone(&mut self, place: Place, is_gone: bool) {
+        let flag = self.flag(place);
+        if flag.is_gone != is_gone {
+            flag.is_gone = is_gone;
+            flag.users = Users::default();
+            flag.meddled += 1;
+            flag.rival = None;
+        }
     }
 
     pub(super) fn restart(&mut self, source: usize, with_opal: bool, now: Instant) {
@@ -152,8 +226,15 @@ impl Remote {
         source.empty_until = now + EMPTY;
     }
 
-    /// Does what a request asks that was made when this was known, and answers it.
+    /// Does what a request asks that was made when this was known, and has its answer heard.
     pub(super) fn answer(&mut self, job: &Job, known: &Known, now: Instant) -> Done {
+        let done = self.process(job, known, now);
+        self.tell(job, &done, &self.meddled());
+        done
+    }
+
+    /// Does what a request asks that was made when this was known; its answer is still on its way.
+    pub(super) fn process(&mut self, job: &Job, known: &Known, now: Instant) -> Done {
         self.apply(job, known);
         let is_empty = |id: usize| now < self.sources[id].empty_until;
         match job {
@@ -167,132 +248,148 @@ impl Remote {
             Job::Ready(id, ..) if is_empty(*id) => Done::Ready(*id, Ok(ready(Some(false)))),
             Job::Ready(id, ..) => Done::Ready(*id, Ok(ready(Some(true)))),
             // An OPA whose readiness nobody asks for has its data at once.
-            Job::Query(id, _) if SOURCE_OF[*id] != ALONE && is_empty(SOURCE_OF[*id]) => {
-                Done::Query(*id, Ok(Users::default()))
+            Job::Query(rule, _) if SOURCE_OF[*rule] != ALONE && is_empty(SOURCE_OF[*rule]) => {
+                Done::Query(*rule, Ok(Users::default()))
             }
-            Job::Query(id, _) => Done::Query(*id, Ok(self.allows(*id))),
-            Job::Read(ids) => Done::Read(self.read_all(ids)),
-            Job::Apply(edits) => {
-                let results = edits.iter().map(|edit| {
-                    let result = self.answer_edit(edit, known);
-                    self.know(edit, &result);
-                    (edit.toggle, result)
-                });
-                Done::Apply(results.collect())
+            Job::Query(rule, _) => Done::Query(*rule, Ok(self.allows(*rule))),
+            Job::Read(target, ids) => Done::Read(*target, self.read_all(ids)),
+            Job::Apply(target, edits) => {
+                let results = edits
+                    .iter()
+                    .map(|edit| (edit.toggle, edit.part(), self.answer_edit(edit)));
+                Done::Apply(*target, results.collect())
             }
         }
     }
 
-    fn answer_edit(&mut self, edit: &Edit, known: &Known) -> Result<Applied, Failure> {
+    fn answer_edit(&mut self, edit: &Edit) -> Result<Applied, Failure> {
         let id = edit.toggle;
+        let toggle = &self.toggles[id];
         match edit.what {
             What::Create => Ok(self.create(id)),
-            _ if self.has_to_read(id, known) => Ok(Applied::Found(self.read(id))),
-            _ if self.toggles[id].observed.is_some() => Ok(Applied::Done),
-            _ => Err(failure(Kind::Status(404))),
+            _ if !toggle.exists => Err(failure(Kind::Status(404))),
+            What::Update(number, _) if toggle.environments[number].is_gone => Err(self.gone(id)),
+            _ => Ok(Applied::Done),
         }
     }
 
-    fn know(&mut self, edit: &Edit, result: &Result<Applied, Failure>) {
-        let known = match (&edit.what, result) {
-            (What::Update(users), Ok(Applied::Done)) => Some(Users::clone(users)),
-            (What::Create, Ok(Applied::Created(_))) => Some(Users::default()),
-            // It was noted when it was read, or stays as it was.
-            (_, Ok(_)) => return,
-            (_, Err(_)) => None,
-        };
-        self.known[edit.toggle] = known;
+    /// One that cannot be read cannot tell what of it is not there.
+    fn gone(&self, id: ToggleId) -> Failure {
+        failure(match self.ways[TARGET_OF[id]].readable {
+            true => Kind::Misfit,
+            false => Kind::Status(404),
+        })
+    }
+
+    fn know_nothing(&mut self, edit: &Edit) {
+        let part = edit.part();
+        self.known.retain(|(id, number), _| {
+            *id != edit.toggle || (part != Part::Whole && part != Part::Environment(*number))
+        });
     }
 
     /// A request has failed.
     pub(super) fn forget(&mut self, job: &Job) {
-        if let Job::Apply(edits) = job {
-            edits.iter().for_each(|edit| self.known[edit.toggle] = None);
+        if let Job::Apply(_, edits) = job {
+            edits.iter().for_each(|edit| self.know_nothing(edit));
         }
-    }
-
-    fn has_to_read(&self, id: ToggleId, known: &Known) -> bool {
-        self.differences && known[id].is_none()
     }
 
     fn read_all(&mut self, ids: &[ToggleId]) -> Vec<(ToggleId, Result<Observed, Failure>)> {
         self.reads += 1;
         let reads = ids.iter().map(|id| {
-            let untold = self.untold && ids.len() > 1 && (self.reads + id).is_multiple_of(3);
+            let untold = self.ways[TARGET_OF[*id]].untold && ids.len() > 1;
+            let untold = untold && (self.reads + id).is_multiple_of(3);
             let observed = (!untold).then(|| self.read(*id));
-            (*id, Ok(observed.unwrap_or_default()))
+            (*id, Ok(observed.unwrap_or(Observed::Unknown)))
         });
         reads.collect()
     }
 
-    fn read(&mut self, id: ToggleId) -> Observed {
-        let toggle = &mut self.toggles[id];
-        toggle.meddled = false;
-        self.known[id] = toggle
-            .observed
-            .as_ref()
-            .map(|observed| observed.users.clone());
-        match &toggle.observed {
-            None => Observed::Absent,
-            Some(observed) => {
-                let users = Arc::new(observed.users.clone());
-                Observed::Present(Present::plain(observed.described, Some(users)))
-            }
+    fn read(&self, id: ToggleId) -> Observed {
+        let toggle = &self.toggles[id];
+        let environments = toggle.environments.iter().map(|flag| match flag.is_gone {
+            true => Err(self.gone(id)),
+            false => Ok(Environment::of(Arc::new(flag.users.clone()))),
+        });
+        match toggle.exists {
+            false => Observed::Absent,
+            true => Observed::Present(Present {
+                described: toggle.described,
+                environments: environments.collect(),
+            }),
         }
     }
 
     fn create(&mut self, id: ToggleId) -> Applied {
-        let observed = &mut self.toggles[id].observed;
-        if observed.is_some() {
-            return Applied::Found(match self.readable {
-                true => Observed::Unknown,
-                false => Observed::Present(Present::plain(false, None)),
-            });
+        let Ways {
+            readable, untold, ..
+        } = self.ways[TARGET_OF[id]];
+        let toggle = &mut self.toggles[id];
+        let existed = std::mem::replace(&mut toggle.exists, true);
+        toggle.described |= !existed;
+        let unknown = || Environment {
+            in_order: true,
+            ..Environment::default()
+        };
+        match (existed, readable) {
+            (true, true) if untold => Applied::Found(Observed::Unknown),
+            (true, true) => Applied::Found(self.read(id)),
+            (false, true) => match self.read(id) {
+                Observed::Present(present) => Applied::Created(present),
+                _ => unreachable!(),
+            },
+            (_, false) => {
+                let present = Present {
+                    described: !existed,
+                    environments: toggle.environments.iter().map(|_| Ok(unknown())).collect(),
+                };
+                match existed {
+                    true => Applied::Found(Observed::Present(present)),
+                    false => Applied::Created(present),
+                }
+            }
         }
-        *observed = Some(Flag {
-            users: Users::default(),
-            described: true,
-        });
-        self.toggles[id].meddled = false;
-        new_toggle(self.readable)
     }
 
     /// Does what a request asks, whatever becomes of its answer.
     pub(super) fn apply(&mut self, job: &Job, known: &Known) {
         match job {
             Job::Register(id) => self.sources[*id].registered = Some(self.generation),
-            Job::Apply(edits) => edits.iter().for_each(|edit| self.apply_edit(edit, known)),
+            Job::Apply(_, edits) => edits.iter().for_each(|edit| self.apply_edit(edit, known)),
             _ => {}
         }
     }
 
     fn apply_edit(&mut self, edit: &Edit, known: &Known) {
-        let id = edit.toggle;
-        if self.has_to_read(id, known) {
+        let ways = self.ways[TARGET_OF[edit.toggle]];
+        let toggle = &mut self.toggles[edit.toggle];
+        if !toggle.exists {
             return;
         }
-        let toggle = &mut self.toggles[id];
-        let Some(observed) = &mut toggle.observed else {
-            return;
-        };
-        let users = match &edit.what {
+        let (number, users) = match &edit.what {
             What::Create => return,
             What::Describe => {
-                observed.described = true;
+                toggle.described = true;
                 return;
             }
-            What::Update(users) => users,
+            What::Update(number, users) => (*number, users),
         };
-        toggle.rival = None;
-        match &known[id] {
-            Some(known) if self.differences => {
+        let flag = &mut toggle.environments[number];
+        if flag.is_gone {
+            return;
+        }
+        flag.rival = None;
+        match known.get(&(edit.toggle, number)) {
+            None if ways.differences => panic!("{edit:?} is sent before the toggle is read"),
+            Some(known) if ways.differences => {
                 let Change { added, removed } = users.change_from(known);
-                let left = removed.change_from(&observed.users).removed;
-                observed.users = left.and(&added);
+                let left = removed.change_from(&flag.users).removed;
+                flag.users = left.and(&added);
             }
             _ => {
-                observed.users = Users::clone(users);
-                toggle.meddled &= !observed.described;
+                flag.users = Users::clone(users);
+                flag.known = flag.meddled;
             }
         }
     }
@@ -300,8 +397,8 @@ impl Remote {
     /// Does it when the program has long given it up.
     pub(super) fn apply_late(&mut self, job: &Job, known: &Known) {
         self.apply(job, known);
-        for (id, _) in updates_of(job) {
-            self.toggles[id].meddled = true;
+        for (place, _) in updates_of(job) {
+            self.flag(place).meddled += 1;
         }
     }
 }
@@ -317,13 +414,13 @@ pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
         Job::Count(id, _) => Done::Count(*id, Err(failure)),
         Job::Load(id) => Done::Load(*id, Err(failure)),
         Job::Query(id, _) => Done::Query(*id, Err(failure)),
-        Job::Read(ids) => {
+        Job::Read(target, ids) => {
             let failed = |id: &ToggleId| (*id, Err(failure.clone()));
-            Done::Read(ids.iter().map(failed).collect())
+            Done::Read(*target, ids.iter().map(failed).collect())
         }
-        Job::Apply(edits) => {
-            let failed = |edit: &Edit| (edit.toggle, Err(failure.clone()));
-            Done::Apply(edits.iter().map(failed).collect())
+        Job::Apply(target, edits) => {
+            let failed = |edit: &Edit| (edit.toggle, edit.part(), Err(failure.clone()));
+            Done::Apply(*target, edits.iter().map(failed).collect())
         }
     }
 }

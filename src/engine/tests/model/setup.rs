@@ -1,11 +1,25 @@
 //! What a world is made of.
 
 use super::*;
+use crate::job::{RuleId, SourceId, TargetId};
 
-/// Two OPALs, the first of which serves two toggles, and an OPA alone.
+/// Two OPALs, the first of which has two rules, and an OPA alone.
 pub(super) const SOURCES: usize = 3;
-pub(super) const SOURCE_OF: [usize; TOGGLES] = [0, 0, 1, 2];
-pub(super) const TOGGLES: usize = 4;
+pub(super) const RULES: usize = 4;
+pub(super) const SOURCE_OF: [usize; RULES] = [0, 0, 1, 2];
+
+/// Each toggle follows a rule of its own, but for the last one, which shares the first one's.
+pub(super) const TOGGLES: usize = 5;
+pub(super) const RULE_OF: [RuleId; TOGGLES] = [0, 1, 2, 3, 0];
+
+pub(super) const TARGETS: usize = 2;
+pub(super) const TARGET_OF: [TargetId; TOGGLES] = [0, 1, 0, 1, 1];
+
+/// How many environments each toggle is in.
+pub(super) const ENVIRONMENTS: [usize; TOGGLES] = [2, 1, 1, 2, 1];
+
+/// A toggle in one of its environments.
+pub(super) type Place = (ToggleId, usize);
 
 /// The OPA alone.
 pub(super) const ALONE: usize = 2;
@@ -19,34 +33,43 @@ pub(super) const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the world is like.
 #[derive(Clone, Debug)]
 pub(super) struct Setup {
-    /// The target can be read.
-    pub(super) readable: bool,
-    /// Its updates hold what differs from what was known, and not the whole set.
-    pub(super) differences: bool,
-    /// Its toggles are read in one job.
-    pub(super) batched: bool,
-    /// Each such job leaves one toggle of three untold.
-    pub(super) untold: bool,
-    /// What is changed at the same time is changed in one job.
-    pub(super) together: bool,
-    pub(super) at_once: Option<usize>,
+    pub(super) targets: [Ways; TARGETS],
     pub(super) concurrency: usize,
-    /// None: nobody changes anything at the target by hand, because nothing would put it right.
+    /// None: nobody changes anything at the targets by hand, because nothing would put it right.
     pub(super) resync: Option<Duration>,
     /// For what is left to chance.
     pub(super) seed: u64,
 }
 
+/// The ways of a target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ways {
+    /// It can be read.
+    pub(super) readable: bool,
+    /// Its updates hold what differs from what was known, and not the whole set.
+    pub(super) differences: bool,
+    /// Its toggles are read in one job.
+    pub(super) batched: bool,
+    /// Each such job leaves one toggle of three untold, and it does not tell what it has at a creation.
+    pub(super) untold: bool,
+    /// What is changed at the same time is changed in one job.
+    pub(super) together: bool,
+    pub(super) at_once: Option<usize>,
+}
+
 impl Setup {
-    /// A target with one request for each toggle, and no resyncs.
+    /// Targets with one request for each toggle, and no resyncs.
     pub(super) fn plain(readable: bool) -> Setup {
-        Setup {
+        let ways = Ways {
             readable,
             differences: false,
             batched: false,
             untold: false,
             together: false,
             at_once: None,
+        };
+        Setup {
+            targets: [ways; TARGETS],
             concurrency: 8,
             resync: None,
             seed: 7,
@@ -87,55 +110,132 @@ fn sources() -> Vec<String> {
     vec![opal.clone(), opal, opa]
 }
 
-/// A program that has not started.
-pub(super) fn engine(setup: &Setup) -> Engine {
-    let terms = TargetTerms {
-        readable: setup.readable,
-        at_once: setup.at_once,
-        batches: vec![setup.batched.then_some(0); TOGGLES],
-        applies_together: setup.together,
-    };
-    let config = Config {
+/// The configuration of all sources, rules, targets and toggles.
+pub(super) fn everything(setup: &Setup) -> Config {
+    let toggles = RULE_OF.map(|rule| SOURCE_OF[rule]);
+    let mut config = Config {
         resync_interval: setup.resync,
         concurrency: setup.concurrency,
-        ..config(sources(), &SOURCE_OF)
+        ..config(sources(), &toggles)
     };
-    let terms = with_sources(&config, terms);
-    Engine::new(Arc::new(config), Mode::Serve, terms)
+    config.targets = (0..TARGETS)
+        .map(|id| crate::config::Target {
+            id: format!("target-{id}"),
+            ..config.targets[0].clone()
+        })
+        .collect();
+    for (id, target) in config.targets.iter_mut().enumerate() {
+        let url = address(&format!("http://flags-{id}"));
+        target.settings.set("endpoint_url", Setting::Address(url));
+    }
+    config.rules.truncate(RULES);
+    for (id, toggle) in config.toggles.iter_mut().enumerate() {
+        toggle.rule = RULE_OF[id];
+        toggle.target = TARGET_OF[id];
+    }
+    config
 }
 
-/// The source that a request goes to; none where it goes to the target.
-pub(super) fn source_of(job: &Job) -> Option<usize> {
-    match job {
-        Job::Discover(id) | Job::Register(id) | Job::Watch(id) | Job::Leave(id) => Some(*id),
-        Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Some(*id),
-        Job::Query(toggle, _) => Some(SOURCE_OF[*toggle]),
-        Job::Read(_) | Job::Apply(_) => None,
+/// The terms of a target for its toggles, with the names of their environments.
+pub(super) fn terms_of(
+    ways: Ways,
+    toggles: impl Iterator<Item = (ToggleId, Vec<String>)>,
+) -> TargetTerms {
+    let terms = |environments| ToggleTerms {
+        batch: ways.batched.then_some(0),
+        environments,
+    };
+    TargetTerms {
+        at_once: ways.at_once,
+        reads_first: ways.differences,
+        applies_together: ways.together,
+        toggles: toggles.map(|(id, names)| (id, terms(names))).collect(),
+        ..target_terms(ways.readable, &[])
     }
 }
 
-/// The toggles that a request is about.
-pub(super) fn toggles_of(job: &Job) -> Vec<ToggleId> {
+pub(super) fn names(environments: usize) -> Vec<String> {
+    (0..environments).map(|number| number.to_string()).collect()
+}
+
+/// A program that has not started.
+pub(super) fn engine(setup: &Setup) -> Engine {
+    let config = everything(setup);
+    let targets = setup.targets.iter().enumerate().map(|(target, ways)| {
+        let toggles = (0..TOGGLES).filter(|id| TARGET_OF[*id] == target);
+        terms_of(*ways, toggles.map(|id| (id, names(ENVIRONMENTS[id]))))
+    });
+    let terms = with_targets(&config, targets.collect());
+    Engine::new(Arc::new(config), Mode::Serve, terms)
+}
+
+pub(super) fn places() -> impl Iterator<Item = Place> {
+    (0..TOGGLES).flat_map(|id| (0..ENVIRONMENTS[id]).map(move |number| (id, number)))
+}
+
+/// Where a request goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    Source(SourceId),
+    Target(TargetId),
+}
+
+pub(super) fn peer_of(job: &Job) -> Peer {
     match job {
-        Job::Query(id, _) => vec![*id],
-        Job::Apply(edits) => edits.iter().map(|edit| edit.toggle).collect(),
-        Job::Read(ids) => ids.clone(),
+        Job::Discover(id) | Job::Register(id) | Job::Watch(id) | Job::Leave(id) => {
+            Peer::Source(*id)
+        }
+        Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Peer::Source(*id),
+        Job::Query(rule, _) => Peer::Source(SOURCE_OF[*rule]),
+        Job::Read(id, _) | Job::Apply(id, _) => Peer::Target(*id),
+    }
+}
+
+/// The parts of toggles that a request to a target is about.
+pub(super) fn parts_of(job: &Job) -> Vec<(ToggleId, Part)> {
+    match job {
+        Job::Apply(_, edits) => edits
+            .iter()
+            .map(|edit| (edit.toggle, edit.part()))
+            .collect(),
+        Job::Read(_, ids) => ids.iter().map(|id| (*id, Part::Whole)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The toggles that a target has told of, with what it told; none: it does not have them.
+pub(super) fn told_of(done: &Done) -> Vec<(ToggleId, Option<&Present>)> {
+    let seen = |id: ToggleId, observed| match observed {
+        &Observed::Unknown => None,
+        Observed::Absent => Some((id, None)),
+        Observed::Present(present) => Some((id, Some(present))),
+    };
+    match done {
+        Done::Read(_, results) => {
+            let results = results.iter();
+            let told = results.filter_map(|(id, it)| seen(*id, it.as_ref().ok()?));
+            told.collect()
+        }
+        Done::Apply(_, results) => {
+            let told = results.iter().filter_map(|(id, _, result)| match result {
+                Ok(Applied::Created(present)) => Some((*id, Some(present))),
+                Ok(Applied::Found(observed)) => seen(*id, observed),
+                _ => None,
+            });
+            told.collect()
+        }
         _ => Vec::new(),
     }
 }
 
 /// The users that a request sends.
-pub(super) fn updates_of(job: &Job) -> Vec<(ToggleId, &Users)> {
-    let Job::Apply(edits) = job else {
+pub(super) fn updates_of(job: &Job) -> Vec<(Place, &Users)> {
+    let Job::Apply(_, edits) = job else {
         return Vec::new();
     };
     let users = edits.iter().filter_map(|edit| match &edit.what {
-        What::Update(users) => Some((edit.toggle, &**users)),
+        What::Update(number, users) => Some(((edit.toggle, *number), &**users)),
         _ => None,
     });
     users.collect()
-}
-
-pub(super) fn is_query(job: &Job) -> bool {
-    matches!(job, Job::Query(..))
 }

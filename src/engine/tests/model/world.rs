@@ -1,17 +1,23 @@
 //! Time, and the requests in flight.
 
+use std::collections::BTreeMap;
+
 use super::super::super::Timer;
 use super::referee::Referee;
 use super::remote::{Known, Remote, refuse};
 use super::setup::{
-    Dice, Fate, HTTP_TIMEOUT, SOURCE_OF, SOURCES, Setup, TOGGLES, engine, source_of,
+    Dice, Fate, HTTP_TIMEOUT, Peer, Place, RULE_OF, SOURCE_OF, SOURCES, Setup, TARGET_OF, TARGETS,
+    TOGGLES, engine, peer_of, places,
 };
 use super::*;
+use crate::job::{RuleId, TargetId};
 
 type Decide = dyn FnMut(&Job, &mut Dice) -> Fate;
 
 pub(super) struct Flight {
     pub(super) job: Job,
+    /// When it was made.
+    pub(super) since: Instant,
     /// What was known when it was made.
     known: Known,
     /// When and how it ends by itself: none as the remote wants it.
@@ -23,8 +29,9 @@ pub(super) struct Flight {
 pub(super) struct Answer {
     done: Done,
     moment: Instant,
-    /// By toggle, of which moment of the policy what the target had then was.
-    as_of: [Option<Instant>; TOGGLES],
+    /// Of which moment of the policy what the targets had then was.
+    as_of: BTreeMap<Place, Instant>,
+    meddled: BTreeMap<Place, usize>,
 }
 
 pub(super) struct World {
@@ -91,13 +98,16 @@ impl World {
     pub(super) fn act(&mut self, action: Action) {
         let by_hand = self.setup.resync.is_some();
         match action {
-            Action::Allow(toggle, mask) => self.allow(toggle, mask),
+            Action::Allow(rule, mask) => self.allow(rule, mask),
             Action::Call(source) => self.call(source),
-            Action::Meddle(toggle, mask) if by_hand => self.remote.meddle(toggle, mask),
-            Action::Rival(toggle, mask) if by_hand => self.rival(toggle, mask),
-            Action::Delete(toggle) if by_hand => self.remote.delete(toggle),
-            Action::Reset if by_hand => self.reset(),
-            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Reset => {}
+            Action::Meddle(..) | Action::Rival(..) | Action::Delete(_) | Action::Gone(..)
+                if !by_hand => {}
+            Action::Reset(_) if !by_hand => {}
+            Action::Meddle(place, mask) => self.remote.meddle(place, mask),
+            Action::Rival(place, mask) => self.rival(place, mask),
+            Action::Delete(toggle) => self.remote.delete(toggle),
+            Action::Gone(place, is_gone) => self.remote.set_gone(place, is_gone),
+            Action::Reset(target) => self.reset(target),
             Action::Process(_) | Action::Answer(_) | Action::Fail(..)
                 if self.in_flight.is_empty() => {}
             Action::Process(job) => self.process(job % self.in_flight.len()),
@@ -107,7 +117,7 @@ impl World {
             }
             Action::Restart(source, with_opal) => {
                 self.remote.restart(source, with_opal, self.now);
-                self.lose(|job| source_of(job) == Some(source));
+                self.lose(Peer::Source(source));
             }
             Action::Reboot => self.reboot(),
             Action::Wait(millis) => self.wait(Duration::from_millis(millis)),
@@ -116,18 +126,18 @@ impl World {
     }
 
     /// The policy never changes at the moment at which OPA is asked.
-    pub(super) fn allow(&mut self, toggle: ToggleId, mask: u8) {
+    pub(super) fn allow(&mut self, rule: RuleId, mask: u8) {
         self.wait(Duration::from_micros(1));
-        self.remote.allow(toggle, mask, self.now);
+        self.remote.allow(rule, mask, self.now);
         self.wait(Duration::from_micros(1));
-        self.call(SOURCE_OF[toggle]);
+        self.call(SOURCE_OF[rule]);
     }
 
     /// OPAL does not call us back.
-    fn rival(&mut self, toggle: ToggleId, mask: u8) {
+    fn rival(&mut self, place: Place, mask: u8) {
         self.wait(Duration::from_micros(1));
-        self.remote.allow(toggle, mask, self.now);
-        self.remote.rival(toggle, self.now);
+        self.remote.allow(RULE_OF[place.0], mask, self.now);
+        self.remote.rival(place, self.now);
         self.wait(Duration::from_micros(1));
     }
 
@@ -139,13 +149,15 @@ impl World {
         self.take_jobs();
     }
 
-    fn reset(&mut self) {
-        (0..TOGGLES).for_each(|toggle| self.remote.delete(toggle));
-        self.lose(|job| source_of(job).is_none());
+    fn reset(&mut self, target: TargetId) {
+        let toggles = (0..TOGGLES).filter(|id| TARGET_OF[*id] == target);
+        toggles.for_each(|toggle| self.remote.delete(toggle));
+        self.lose(Peer::Target(target));
     }
 
     /// Whoever has a request out there loses the connection, and nothing comes of it later.
-    fn lose(&mut self, of: impl Fn(&Job) -> bool) {
+    fn lose(&mut self, peer: Peer) {
+        let of = |job: &Job| peer_of(job) == peer;
         self.late.retain(|(_, job, _)| !of(job));
         while let Some(index) = self.in_flight.iter().position(|flight| of(&flight.job)) {
             self.end(index, Some(failure(Kind::Lost)));
@@ -173,9 +185,10 @@ impl World {
         let flight = &mut self.in_flight[index];
         if flight.answer.is_none() {
             flight.answer = Some(Answer {
-                done: self.remote.answer(&flight.job, &flight.known, self.now),
+                done: self.remote.process(&flight.job, &flight.known, self.now),
                 moment: self.now,
                 as_of: self.remote.as_of(),
+                meddled: self.remote.meddled(),
             });
         }
     }
@@ -210,26 +223,34 @@ impl World {
             (None, Some(answer)) => answer,
             (failure, _) => {
                 let failure = failure.unwrap_or_else(|| unreachable!());
-                self.remote.forget(&flight.job);
                 Answer {
                     done: refuse(&flight.job, failure),
                     moment: self.now,
-                    as_of: [None; TOGGLES],
+                    as_of: BTreeMap::new(),
+                    meddled: BTreeMap::new(),
                 }
             }
         };
-        self.referee.look(&answer.done, answer.as_of);
-        self.referee
-            .hear(&flight.job, &answer.done, answer.moment, self.now);
+        self.remote.tell(&flight.job, &answer.done, &answer.meddled);
+        self.referee.look(&answer.done, &answer.as_of);
+        self.referee.hear(
+            &flight.job,
+            &answer.done,
+            answer.moment,
+            &self.engine,
+            self.now,
+        );
         self.tell(Event::Done(answer.done));
         self.take_jobs();
     }
 
     fn tell(&mut self, event: Event) {
         let moment = self.moment();
-        let resync = self.engine.timers.get(Timer::Resync);
-        if resync.is_some_and(|at| at <= self.now) {
-            self.referee.resync(self.now);
+        for target in 0..TARGETS {
+            let resync = self.engine.timers.get(Timer::Resync(target));
+            if resync.is_some_and(|at| at <= self.now) {
+                self.referee.resync(target, self.now);
+            }
         }
         self.engine.handle(event, moment);
         self.referee.judge(&mut self.engine, &self.remote, self.now);
@@ -252,6 +273,7 @@ impl World {
             };
             self.in_flight.push(Flight {
                 job,
+                since: self.now,
                 known: self.remote.known.clone(),
                 end,
                 answer: None,
@@ -315,19 +337,21 @@ impl World {
         for flight in &mut self.in_flight {
             flight.end = Some((self.now, None));
         }
+        places().for_each(|place| self.remote.set_gone(place, false));
         self.wait(Duration::from_secs(400));
     }
 
     pub(super) fn assert_in_sync(&self) {
-        for toggle in 0..TOGGLES {
-            assert_eq!(
-                self.remote.has(toggle),
-                Some(self.remote.allows(toggle)),
-                "toggle {toggle}"
+        for (id, number) in places() {
+            let (has, allows) = (
+                self.remote.has((id, number)),
+                self.remote.allows(RULE_OF[id]),
             );
+            assert_eq!(has, Some(allows), "toggle {id}/{number}");
+            assert!(self.remote.is_described(id), "toggle {id} is not described");
         }
         let sources = (0..SOURCES).flat_map(|id| self.engine.source(id).troubles);
-        let toggles = (0..TOGGLES).flat_map(|id| self.engine.toggle(id).troubles);
+        let toggles = (0..TOGGLES).flat_map(|id| troubles_of(&self.engine, id));
         let troubles: Vec<_> = sources.chain(toggles).collect();
         assert!(troubles.is_empty(), "{troubles:?}");
         assert!(self.engine.is_started());

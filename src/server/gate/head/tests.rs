@@ -92,6 +92,8 @@ fn heads_are_refused_for_what_is_wrong_with_them() {
         ("good", "GET http://me/ HTTP/1.0\r\n\r\n"),
         ("400", "GET http://me/ HTTP/1.1\r\n\r\n"),
         ("400", "GET http://m\u{e9}/ HTTP/1.0\r\n\r\n"),
+        ("400", "GET http:///a HTTP/1.0\r\n\r\n"),
+        ("400", "GET ftp://me/a HTTP/1.0\r\n\r\n"),
         ("400", "GET me:80 HTTP/1.0\r\n\r\n"),
         ("400", "OPTIONS * HTTP/1.0\r\n\r\n"),
         ("400", "GET /\r\n\r\n"),

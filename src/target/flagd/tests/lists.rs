@@ -15,11 +15,9 @@ fn is_right(flag: Value) -> bool {
     let text = json!({ "flags": { "us": flag } }).to_string();
     let definition = Definition::parse("f", Some(&text)).unwrap();
     let users: Users = ["ann"].into_iter().collect();
-    definition.flag("us").is_ok_and(|flag| {
-        observed(flag, &toggle("us"))
-            .steps(Some(&users), true)
-            .is_empty()
-    })
+    definition
+        .flag("us")
+        .is_ok_and(|flag| is_done(&observed(flag, &toggle("us")), &users))
 }
 
 /// Where in it the objects are, as JSON pointers.

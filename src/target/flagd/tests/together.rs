@@ -6,6 +6,7 @@ use std::thread;
 
 use super::*;
 use crate::config::tests::configured;
+use crate::job::Part;
 
 /// A file that is not there yet, in a folder of its own, and so many toggles.
 fn flagd(folder: &tempfile::TempDir, toggles: usize) -> Flagd {
@@ -16,7 +17,7 @@ fn flagd(folder: &tempfile::TempDir, toggles: usize) -> Flagd {
     ));
     let toggles = (0..toggles).map(|number| toggle(&format!("toggle-{number}")));
     config.toggles = toggles.collect();
-    Flagd::new(&path, &Arc::new(config))
+    Flagd::new(&Arc::new(config), 0).unwrap()
 }
 
 fn ann() -> Arc<Users> {
@@ -30,7 +31,7 @@ fn edit(toggle: ToggleId, what: What) -> Edit {
 fn assert_in_sync(flagd: &Flagd, toggles: usize) {
     let ids: Vec<ToggleId> = (0..toggles).collect();
     for (id, observed) in flagd.read(&ids) {
-        assert_eq!(observed.unwrap().steps(Some(&ann()), true), [], "{id}");
+        assert!(is_done(&observed.unwrap(), &ann()), "{id}");
     }
 }
 
@@ -41,14 +42,18 @@ fn edits_of_one_job_are_one_write_and_each_is_answered() {
     flagd.apply(&[edit(0, What::Create)]);
     let edits = [
         edit(0, What::Create),
-        edit(1, What::Update(ann())),
+        edit(1, What::Update(0, ann())),
         edit(2, What::Create),
     ];
     let nobody = || Present::plain(true, Some(Arc::default()));
     let expected = [
-        (0, Ok(Applied::Found(Observed::Present(nobody())))),
-        (1, Ok(Applied::Done)),
-        (2, Ok(Applied::Created(nobody()))),
+        (
+            0,
+            Part::Whole,
+            Ok(Applied::Found(Observed::Present(nobody()))),
+        ),
+        (1, Part::Environment(0), Ok(Applied::Done)),
+        (2, Part::Whole, Ok(Applied::Created(nobody()))),
     ];
     assert_eq!(flagd.apply(&edits), expected);
     let inode = || folder.path().join("flags.json").metadata().unwrap().ino();
@@ -62,7 +67,7 @@ fn where_a_write_fails_all_whose_edits_were_in_it_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let flagd = flagd(&folder, 2);
     fs::write(folder.path().join("flags.json"), "{\"flags\": {").unwrap();
-    for (_, result) in flagd.apply(&[edit(0, What::Create), edit(1, What::Create)]) {
+    for (_, _, result) in flagd.apply(&[edit(0, What::Create), edit(1, What::Create)]) {
         assert_eq!(result.unwrap_err().kind, Kind::Answer);
     }
 }
@@ -76,7 +81,7 @@ fn two_that_write_the_same_file_in_one_process_undo_nothing_of_each_other() {
     thread::scope(|scope| {
         for id in 0..TOGGLES {
             let flagd = &generations[id % 2];
-            scope.spawn(move || flagd.apply(&[edit(id, What::Update(ann()))]));
+            scope.spawn(move || flagd.apply(&[edit(id, What::Update(0, ann()))]));
         }
     });
     assert_in_sync(&generations[0], TOGGLES);

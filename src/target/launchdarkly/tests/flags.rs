@@ -109,11 +109,14 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
 /// a patch, and that nothing is quoted.
 fn examine(body: &[u8], desired: &Users) {
     let answer = Answer::of(200, body).json::<FlagAnswer>();
-    let flag = match answer.and_then(|answer| answer.flag(&spec("us"))) {
+    let mut flag = match answer.and_then(|answer| answer.flag(&spec("us"))) {
         Ok(flag) => flag,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
-    let environment = &flag.present().environments[0];
+    let environment = flag.present(&spec("us")).environments.remove(0);
+    let Ok(environment) = environment else {
+        return;
+    };
     // What stands beside what is looked at may be a text that is none.
     let Ok(json) = serde_json::from_slice::<Value>(body) else {
         return;
@@ -121,7 +124,8 @@ fn examine(body: &[u8], desired: &Users) {
     if let (Some(users), true) = (&environment.users, environment.in_order) {
         assert_eq!(Some(&**users), holders(&json).as_ref(), "{json}");
     }
-    let patch = flag.patch(0, &Arc::new(desired.clone()));
+    let (on, state) = flag.take(0).unwrap();
+    let patch = state.patch(&on, &Arc::new(desired.clone()));
     assert_eq!(
         patch.is_empty(),
         holders(&json).as_ref() == Some(desired),

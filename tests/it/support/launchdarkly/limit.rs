@@ -9,8 +9,6 @@ use super::{Answer, refusal};
 pub(crate) struct Limit {
     budget: usize,
     window: Duration,
-    /// Whether refusals carry `Retry-After` too.
-    pub(crate) retry_after: bool,
     used: usize,
     ends: SystemTime,
 }
@@ -28,7 +26,6 @@ impl Limit {
         Limit {
             budget,
             window,
-            retry_after: false,
             used: 0,
             ends: UNIX_EPOCH,
         }
@@ -44,13 +41,10 @@ impl Limit {
             self.used += 1;
             return Ok(());
         }
-        let answer = refusal(429, "You've exceeded the API rate limit. Try again later.");
-        let left = self.ends.duration_since(now).unwrap_or_default();
-        let seconds = left.as_millis().div_ceil(1000).to_string();
-        Err(match self.retry_after {
-            true => answer.with("Retry-After", &seconds),
-            false => answer,
-        })
+        Err(refusal(
+            429,
+            "You've exceeded the API rate limit. Try again later.",
+        ))
     }
 
     /// Every answer says how much is left, and when the window ends.

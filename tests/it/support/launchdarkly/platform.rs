@@ -19,8 +19,6 @@ pub(crate) struct Platform {
     pub(super) projects: BTreeMap<String, Project>,
     /// How many requests it answers.
     pub(crate) limit: Limit,
-    /// So many reads of a flag answer 404 after it was created.
-    pub(crate) unseen_reads: usize,
     /// A read that names an environment that does not exist answers 404; else it is left out.
     pub(crate) strict_environments: bool,
     ids: u64,
@@ -32,8 +30,6 @@ pub(super) struct Project {
     /// Each with the answer to a patch, where changes need an approval.
     pub(super) environments: BTreeMap<String, Option<Answer>>,
     pub(super) flags: BTreeMap<String, Flag>,
-    /// How many more reads do not see a flag.
-    unseen: BTreeMap<String, usize>,
 }
 
 /// The members of a new flag that the stand-in takes: those that optoggles has a use for.
@@ -57,7 +53,6 @@ impl Platform {
             token: token.to_owned(),
             projects: BTreeMap::new(),
             limit: Limit::default(),
-            unseen_reads: 0,
             strict_environments: false,
             ids: 0,
         }
@@ -73,11 +68,11 @@ impl Platform {
         self.projects.insert(key.to_owned(), project);
     }
 
-    /// From now on, changes in an environment require an approval: patches get 405, or 403.
-    pub(crate) fn require_approval(&mut self, project: &str, environment: &str, status: u16) {
+    /// From now on, changes in an environment require an approval.
+    pub(crate) fn require_approval(&mut self, project: &str, environment: &str) {
         let project = self.projects.get_mut(project).expect("such a project");
         let environment = project.environments.get_mut(environment);
-        let refused = refusal(status, "approval is required to make this request");
+        let refused = refusal(405, "approval is required to make this request");
         *environment.expect("such an environment") = Some(refused);
     }
 
@@ -159,7 +154,7 @@ impl Platform {
         let body = json!({ "key": key, "name": key, "variations": variations });
         let new = serde_json::from_value(body).expect("a new flag");
         let flag = self.make(project, new).expect("a project, and values");
-        self.project(project).expect("a project").add(flag, 0);
+        self.project(project).expect("a project").add(flag);
         self.edit(project, key)
     }
 
@@ -170,10 +165,9 @@ impl Platform {
         let new = serde_json::from_slice(&request.body);
         let new = new.map_err(|error| refusal(400, error.to_string()))?;
         let flag = self.make(project, new)?;
-        let unseen = self.unseen_reads;
         let project = self.project(project)?;
         let shown = flag.show(&project.key, None, false);
-        project.add(flag, unseen);
+        project.add(flag);
         Ok(Answer::json(201, &shown))
     }
 
@@ -217,9 +211,7 @@ impl Platform {
         let strict = self.strict_environments;
         let project = self.project(project)?;
         project.check_environments(query, strict)?;
-        let unseen = project.unseen.get_mut(key).filter(|left| **left > 0);
-        let unseen = unseen.map(|left| *left -= 1).is_some();
-        match project.flags.get(key).filter(|_| !unseen) {
+        match project.flags.get(key) {
             Some(flag) => {
                 let shown = flag.show(&project.key, query.all("env").as_deref(), false);
                 Ok(Answer::json(200, &shown))
@@ -230,9 +222,7 @@ impl Platform {
 }
 
 impl Project {
-    /// A flag was created: for a while some do not know.
-    fn add(&mut self, flag: Flag, unseen: usize) {
-        self.unseen.insert(flag.key.clone(), unseen);
+    fn add(&mut self, flag: Flag) {
         self.flags.insert(flag.key.clone(), flag);
     }
 

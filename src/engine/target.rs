@@ -1,0 +1,174 @@
+//! A target: what waits to be done there, its pauses, and its resyncs.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::error::Failure;
+use crate::job::{Part, TargetId, TargetTerms, ToggleId};
+use crate::schedule::LONGEST_PAUSE;
+
+use super::task::Slots;
+use super::toggle::{Environment, Toggle};
+use super::{Cause, Engine, Moment, News, Subject, Timer};
+
+/// The window of a rate limit: after a 429, requests are made one at a time for this long.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// By how much a resync may exceed its interval, so that a request that ends at `http_timeout` is reported
+/// as such.
+const GRACE: Duration = Duration::from_millis(200);
+
+pub(super) struct Target {
+    pub(super) terms: TargetTerms,
+    /// Changes to send; all other steps wait for these.
+    pub(super) changes: VecDeque<(ToggleId, Part)>,
+    pub(super) looks: VecDeque<(ToggleId, Part)>,
+    pub(super) slots: Slots<(ToggleId, Part)>,
+    /// The end of the pause that it asked for, and its words.
+    pub(super) paused: Option<(Instant, Failure)>,
+    pub(super) resync: Option<Resync>,
+}
+
+/// A pass over everything at a target.
+pub(super) struct Resync {
+    since: Instant,
+    /// Toggles that it has not read, or sent again.
+    left: BTreeSet<ToggleId>,
+    pub(super) is_overdue: bool,
+}
+
+impl Target {
+    /// Gives its toggles their environments.
+    pub(super) fn new(terms: TargetTerms, slots: usize, toggles: &mut [Toggle]) -> Target {
+        for (id, toggle) in &terms.toggles {
+            let environments = toggle.environments.iter().map(|name| Environment {
+                name: name.clone(),
+                ..Environment::default()
+            });
+            toggles[*id].environments = environments.collect();
+        }
+        Target {
+            changes: VecDeque::new(),
+            looks: VecDeque::new(),
+            slots: Slots::new(
+                terms.at_once.unwrap_or(slots).min(slots),
+                terms.at_once.is_some(),
+            ),
+            terms,
+            paused: None,
+            resync: None,
+        }
+    }
+
+    /// Changes come first.
+    pub(super) fn pop(&mut self) -> Option<(ToggleId, Part)> {
+        self.changes.pop_front().or_else(|| self.looks.pop_front())
+    }
+
+    /// When the next step gets a slot without the end of a request.
+    pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
+        let waits = !self.changes.is_empty() || !self.looks.is_empty();
+        let waits_for_slot = waits && self.paused.is_none();
+        self.slots.next_free(now).filter(|_| waits_for_slot)
+    }
+}
+
+impl Engine {
+    /// After a 429, the whole target is left alone.
+    pub(super) fn pause_target(&mut self, id: TargetId, failure: &Failure, now: Moment) {
+        if !failure.is_status(429) {
+            return;
+        }
+        // Bounded, because a clock that jumped can make ages of a moment.
+        let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
+        let narrow = pause.unwrap_or_default().max(WINDOW);
+        let target = &mut self.targets[id];
+        target.slots.narrow(now.at + narrow);
+        let Some(wait) = pause else {
+            return;
+        };
+        let end = now.at + wait;
+        if target.paused.as_ref().is_none_or(|(known, _)| *known < end) {
+            target.paused = Some((end, failure.clone()));
+            self.timers.set(Timer::Pause(id), end);
+            self.notify(Subject::Target(id), News::Paused { wait });
+            self.touch(Subject::Target(id));
+        }
+    }
+
+    /// Finds or overrides what was changed by hand, after all changes of policy. What the previous resync did
+    /// not reach is part of this one.
+    pub(super) fn begin_resync(&mut self, id: TargetId, now: Moment) {
+        let toggles: Vec<ToggleId> = self.targets[id].terms.toggles.keys().copied().collect();
+        // A toggle that waits for its retry must not delay the next resync of the others.
+        let left = toggles.iter().copied();
+        let left = left.filter(|toggle| !self.toggles[*toggle].is_waiting());
+        let resync = Resync {
+            since: now.at,
+            left: left.collect(),
+            is_overdue: false,
+        };
+        self.targets[id].resync = Some(resync);
+        if let Some(interval) = self.config.resync_interval {
+            self.timers
+                .set(Timer::Overdue(id), now.at + interval + GRACE);
+        }
+        let (turn, readable) = (self.tick(), self.targets[id].terms.readable);
+        for toggle in &toggles {
+            let toggle = &mut self.toggles[*toggle];
+            toggle.fall_due(readable, turn);
+            if !readable {
+                // Its metadata may have been changed by hand.
+                toggle.metadata.recheck = toggle.metadata.task.is_running();
+                toggle.described = toggle.described.filter(|_| toggle.metadata.recheck);
+            }
+        }
+        // All at once, so that they can be read together.
+        toggles.iter().for_each(|it| self.decide_again(*it, now));
+        let sources: BTreeSet<_> = toggles.iter().map(|it| self.source_of(*it)).collect();
+        for source in sources {
+            self.load_at_resync(source, now);
+            self.ask_for_pass(source, Cause::Resync, now);
+        }
+        self.end_resync(id, now.at);
+    }
+
+    /// The resync has reached a toggle, whatever the result.
+    pub(super) fn note_reached(&mut self, toggle: ToggleId, now: Instant) {
+        let id = self.config.toggles[toggle].target;
+        if let Some(resync) = &mut self.targets[id].resync {
+            resync.left.remove(&toggle);
+            self.end_resync(id, now);
+        }
+    }
+
+    /// Ends the resync when it has reached every toggle. The next one begins an interval later.
+    fn end_resync(&mut self, id: TargetId, now: Instant) {
+        let resync = &mut self.targets[id].resync;
+        if resync.take_if(|resync| resync.left.is_empty()).is_some() {
+            self.timers.cancel(Timer::Overdue(id));
+            self.touch(Subject::Target(id));
+            self.set_resync(id, now);
+        }
+    }
+
+    pub(super) fn note_overdue(&mut self, id: TargetId, now: Instant) {
+        if let Some(resync) = &mut self.targets[id].resync {
+            resync.is_overdue = true;
+            let (took, left) = (now - resync.since, resync.left.len());
+            self.notify(Subject::Target(id), News::Overdue { took, left });
+            self.touch(Subject::Target(id));
+        }
+    }
+
+    pub(super) fn set_resync(&mut self, id: TargetId, now: Instant) {
+        // A reload does not postpone it.
+        let due = self.timers.get(Timer::Resync(id));
+        self.timers.cancel(Timer::Resync(id));
+        if let (None, Some(interval)) = (self.until(), self.config.resync_interval) {
+            let next = now + interval;
+            let next = due.map_or(next, |due| due.min(next));
+            self.timers.set(Timer::Resync(id), next);
+        }
+    }
+}
