@@ -71,8 +71,8 @@ impl Engine {
     pub(crate) fn wait_for(&mut self, old: &Engine) {
         let edited = old.edited();
         for id in 0..self.toggles.len() {
-            if let Some(known) = edited.get(&self.config.place_of(id)) {
-                let readable = self.is_readable(id);
+            let readable = self.is_readable(id);
+            for known in edited.get(&self.config.place_of(id)).into_iter().flatten() {
                 self.toggles[id].wait_for(&old.toggles[*known], readable);
             }
         }
@@ -90,13 +90,14 @@ impl Engine {
         }
     }
 
-    /// The toggles that are being edited, by their places.
-    fn edited(&self) -> BTreeMap<(String, &str), ToggleId> {
-        let edited = self.toggles.iter().enumerate();
-        let edited = edited.filter(|(_, toggle)| toggle.is_being_edited());
+    /// The toggles that are being edited, by their places: several accounts can have the same one.
+    fn edited(&self) -> BTreeMap<(String, &str), Vec<ToggleId>> {
+        let mut edited: BTreeMap<_, Vec<ToggleId>> = BTreeMap::new();
+        let toggles = self.toggles.iter().enumerate();
+        for (id, _) in toggles.filter(|(_, toggle)| toggle.is_being_edited()) {
+            edited.entry(self.config.place_of(id)).or_default().push(id);
+        }
         edited
-            .map(|(id, _)| (self.config.place_of(id), id))
-            .collect()
     }
 
     /// Leaves the sources for which the next configuration has no registration with the same key, which
@@ -167,7 +168,7 @@ impl Engine {
         let (config, old_config) = (&self.config.toggles[id], &old.config.toggles[old_id]);
         let same_target = self.is_same_target(config.target, old, old_config.target);
         let terms = &self.targets[config.target].terms;
-        let is_known = config.spec == old_config.spec && !terms.reads_first;
+        let is_known = config.spec == old_config.spec;
         let kind = self.config.targets[config.target].kind;
         let same_place = (kind.is_same_toggle)(&config.spec, &old_config.spec);
         // Until the rule is queried.
@@ -178,6 +179,7 @@ impl Engine {
         toggle.is_late = known.is_late;
         if same_target {
             toggle.inherit(known, is_known, terms.readable);
+            toggle.unread = terms.reads_first;
         }
         self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
         self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));

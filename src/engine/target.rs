@@ -102,7 +102,10 @@ impl Engine {
         let toggles: Vec<ToggleId> = self.targets[id].terms.toggles.keys().copied().collect();
         // A toggle that waits for its retry must not delay the next resync of the others.
         let left = toggles.iter().copied();
-        let left = left.filter(|toggle| !self.toggles[*toggle].is_waiting());
+        let left = left.filter(|id| {
+            let mut works = self.toggles[*id].works();
+            !works.any(|(_, work)| work.task.is_waiting())
+        });
         let resync = Resync {
             since: now.at,
             left: left.collect(),

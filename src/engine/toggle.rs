@@ -39,6 +39,8 @@ pub(super) struct Toggle {
     pub(super) metadata: Work,
     /// The engine of an earlier configuration has an edit in flight: until that has ended, nothing is done.
     pub(super) is_busy: bool,
+    /// It was not read since a reload, and has to be read before it is changed.
+    pub(super) unread: bool,
     /// The pass that waits for what becomes of the answer at the target.
     pub(super) settles: Option<u64>,
     /// Whether it was created, or found, once.
@@ -161,24 +163,6 @@ impl Toggle {
         environments.chain(others)
     }
 
-    /// Notes whether a 404 will be news: it was created or found, or a part was changed there.
-    fn set_fresh(&mut self, result: &Result<Applied, Failure>, part: Part) {
-        match result {
-            Ok(Applied::Done) => self.work(part).fresh = false,
-            Ok(_) => self.parts().for_each(|part| self.work(part).fresh = true),
-            Err(_) => {}
-        }
-    }
-
-    pub(super) fn is_described(&self) -> bool {
-        self.described == Some(true)
-    }
-
-    /// Whether a part waits for its retry.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.works().any(|(_, work)| work.task.is_waiting())
-    }
-
     pub(super) fn is_queued(&self) -> bool {
         self.works()
             .any(|(_, work)| work.task.state == State::Queued)
@@ -192,7 +176,8 @@ impl Toggle {
     /// still known.
     pub(super) fn inherit(&mut self, old: &Toggle, is_known: bool, readable: bool) {
         self.exists = old.exists;
-        self.due = old.due;
+        // Only the old engine hears of a read that is in flight.
+        self.due = old.due || old.whole.task.is_running();
         self.last_success = old.last_success;
         self.whole.task = old.whole.task.inherit_hurried();
         self.metadata.task = old.metadata.task.inherit_hurried();
@@ -446,8 +431,10 @@ impl Engine {
             Part::Whole if !is_there && !dry_run => Decision::Edit(What::Create),
             Part::Whole => Decision::InSync,
             Part::Metadata if !is_there => Decision::Wait,
-            Part::Metadata if toggle.is_described() || dry_run => Decision::InSync,
-            Part::Metadata if toggle.described.is_none() && readable => Decision::Wait,
+            Part::Metadata if toggle.described == Some(true) || dry_run => Decision::InSync,
+            Part::Metadata if toggle.unread || (readable && toggle.described.is_none()) => {
+                Decision::Wait
+            }
             Part::Metadata => Decision::Edit(What::Describe),
             // A dry run does not create, and reports nevertheless what would be held then.
             Part::Environment(_) if !is_there && (readable || !dry_run) => Decision::Wait,
@@ -461,7 +448,7 @@ impl Engine {
                     return Decision::InSync;
                 }
                 match self.refusal(id, number, observed, desired) {
-                    None if dry_run => Decision::Wait,
+                    None if dry_run || toggle.unread => Decision::Wait,
                     None => Decision::Edit(What::Update(number, Arc::clone(desired))),
                     Some(refusal) => refusal,
                 }
@@ -477,9 +464,15 @@ impl Engine {
             Existence::Unknown => true,
             Existence::Absent => false,
             Existence::Present => {
+                let is_undescribed = toggle.unread && toggle.described == Some(false);
+                let desired = self.desired(id).filter(|_| toggle.unread);
+                let lacks = |it: &Environment| desired.is_some_and(|users| !it.is_on_for(users));
                 toggle.due
-                    || (toggle.described.is_none() && toggle.metadata.is_idle_or_queued())
-                    || environments.any(|it| it.observed.is_none() && it.work.is_idle_or_queued())
+                    || ((toggle.described.is_none() || is_undescribed)
+                        && toggle.metadata.is_idle_or_queued())
+                    || environments.any(|it| {
+                        (it.observed.is_none() || lacks(it)) && it.work.is_idle_or_queued()
+                    })
             }
         }
     }
@@ -499,7 +492,9 @@ impl Engine {
         if limit.is_none() && !lacks_proof {
             return None;
         }
-        let change = self.change(id, observed);
+        let rule = &self.rules[self.config.toggles[id].rule];
+        let users = observed.users.as_ref();
+        let change = users.and_then(|users| rule.change_from(users));
         let history = &self.toggles[id].environments[number].history;
         let removals = observed.removals(desired, change.as_deref(), history);
         let may_remove =
@@ -510,12 +505,6 @@ impl Engine {
         let name = self.config.name_of(id);
         let held = held_back(limit?, removals.as_deref(), desired.len(), name);
         held.map(Decision::Held)
-    }
-
-    /// What sending the desired users changes, where the target's users are known.
-    fn change(&self, id: ToggleId, observed: &plan::Environment) -> Option<Arc<Change>> {
-        let rule = &self.rules[self.config.toggles[id].rule];
-        rule.change_from(observed.users.as_ref()?)
     }
 
     /// Whether the desired users can be relied on: a pass follows as soon as they can.
@@ -679,12 +668,13 @@ impl Engine {
     }
 
     fn note_sending(&mut self, id: ToggleId, number: usize, users: &Arc<Users>) {
-        let observed = self.toggles[id].environments[number].observed.as_ref();
-        let update = Update {
+        let rule = &self.rules[self.config.toggles[id].rule];
+        let environment = &mut self.toggles[id].environments[number];
+        let observed = environment.observed.as_ref();
+        environment.sending = Some(Update {
             users: Arc::clone(users),
-            change: observed.and_then(|observed| self.change(id, observed)),
-        };
-        self.toggles[id].environments[number].sending = Some(update);
+            change: observed.and_then(|it| rule.change_from(it.users.as_ref()?)),
+        });
     }
 
     /// Whether a part has to wait for another part of the toggle that is in flight, and not in the same
@@ -801,6 +791,7 @@ impl Engine {
         };
         toggle.existence = Existence::Present;
         toggle.exists = true;
+        toggle.unread = false;
         toggle.described = Some(present.described);
         let mut seen = present.environments.into_iter();
         for number in 0..toggle.environments.len() {
@@ -864,7 +855,11 @@ impl Engine {
             Part::Environment(number) => toggle.environments[number].sending.take(),
             Part::Whole | Part::Metadata => None,
         };
-        toggle.set_fresh(&result, part);
+        match result {
+            Ok(Applied::Done) => toggle.work(part).fresh = false,
+            Ok(_) => toggle.parts().for_each(|it| toggle.work(it).fresh = true),
+            Err(_) => {}
+        }
         match (result, part) {
             (Err(failure), Part::Environment(number)) => {
                 if let Some(update) = sending.filter(|_| failure.is_unsure()) {

@@ -221,7 +221,7 @@ impl Engine {
         });
         let environments: Vec<EnvironmentView> = environments.collect();
         let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
-        let mut state = match toggle.is_described() && !toggle.is_running() {
+        let mut state = match toggle.described == Some(true) && !toggle.is_running() {
             true => State::InSync,
             false => State::Syncing,
         };
@@ -280,7 +280,7 @@ impl Engine {
         let is = |existence| toggle.existence == existence;
         let is_known = !is(Existence::Unknown) || !(has_failed || self.is_readable(id));
         let is_planned = is_known && matches!(self.mode, Mode::Once { dry_run: true, .. });
-        let is_in_sync = |desired| toggle.is_described() && !toggle.lacks_users(desired);
+        let is_in_sync = |desired| toggle.described == Some(true) && !toggle.lacks_users(desired);
         let is_done = !has_failed && desired.is_some_and(|it| is_planned || is_in_sync(it));
         let troubles = match is_done {
             true => Vec::new(),
@@ -318,7 +318,8 @@ impl Engine {
         let mut environments: Vec<_> = environments.collect();
         environments.retain(|it| !it.name.is_empty());
         let is_created = plan.is_some() && is(Existence::Absent);
-        let is_described = plan.is_some() && is(Existence::Present) && !toggle.is_described();
+        let is_described =
+            plan.is_some() && is(Existence::Present) && toggle.described != Some(true);
         let created = toggle.created || is_created;
         let described = toggle.described_now || is_described;
         let result = match all {

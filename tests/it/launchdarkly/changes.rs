@@ -138,10 +138,14 @@ fn two_instances_that_send_the_same_change_leave_the_right_users() {
 }
 
 #[test]
-fn a_reload_reads_the_flags_again() {
+fn after_a_reload_a_flag_is_read_before_it_is_changed() {
     let flags = Flags::of(&["us"]).build();
     flags.opa.allow("us", &["ann"]);
     let daemon = flags.serve_in_step();
+    flags.program.reload(&daemon, flags.program.config());
+    flags.stage.wait_until("it is reloaded", || {
+        daemon.process.stderr().contains("cause=reload")
+    });
     let mut platform = flags.platform();
     for environment in ENVIRONMENTS {
         let config = platform.edit("default", "us").environment(environment);
@@ -149,7 +153,6 @@ fn a_reload_reads_the_flags_again() {
         config.mark_order();
     }
     drop(platform);
-    flags.program.reload(&daemon, flags.program.config());
-    flags.wait_until_on_for("us", &["ann"], &["mallory"]);
-    daemon.wait_healthy();
+    flags.change("us", &["ann", "bob"]);
+    flags.wait_until_on_for("us", &["ann", "bob"], &["mallory"]);
 }
