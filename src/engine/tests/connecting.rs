@@ -156,6 +156,8 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
     bench.jobs();
     bench.done(Done::Query(0, Ok(users(&["ann", "eve"]))));
     assert!(bench.jobs().contains(&"update 0 ann eve".to_owned()));
+    bench.wait(Duration::from_secs(240));
+    assert_eq!(loads(&mut bench), 1, "with the resync");
 }
 
 #[test]
@@ -227,6 +229,7 @@ fn an_opa_that_hangs_on_the_question_for_its_bundles_alone_is_asked_for_users() 
         (vec![fails(Kind::Refused)], false),
         (vec![says(Some(false))], false),
         (vec![says(Some(false)), fails(Kind::Timeout)], false),
+        (vec![says(Some(false)), says(None)], false),
         (vec![fails(Kind::Refused), says(Some(true))], true),
     ] {
         let mut bench = Bench::serve(config(vec![waiting.clone()], &[0]));

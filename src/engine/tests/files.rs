@@ -33,7 +33,8 @@ fn a_file_whose_file_system_hangs_is_told_and_what_it_held_is_not_relied_on() {
     let mut bench = in_sync();
     let mut looks = 0;
     let limit = bench.engine.config.http_timeout;
-    for _ in 0..2 * limit.as_secs() + 4 {
+    for second in 0..2 * limit.as_secs() + 4 {
+        assert!(!bench.is_failing() || second >= limit.as_secs());
         bench.millis(1000);
         looks += bench.jobs().len();
     }

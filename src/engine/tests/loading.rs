@@ -43,6 +43,9 @@ fn a_failure_to_tell_is_no_answer_once_it_has_told() {
     assert_eq!(loading.judge(&silent, now), Verdict::Silent);
     let another = evidence(Some("b"), Some(true), None);
     assert_eq!(loading.judge(&another, now), Verdict::Silent);
+    // At another address is another OPA.
+    loading.moved();
+    assert_eq!(loading.judge(&another, now), Verdict::Restarted);
 }
 
 #[test]
