@@ -71,9 +71,8 @@ impl Engine {
     pub(crate) fn wait_for(&mut self, old: &Engine) {
         let edited = old.edited();
         for id in 0..self.toggles.len() {
-            let readable = self.is_readable(id);
             for known in edited.get(&self.config.place_of(id)).into_iter().flatten() {
-                self.toggles[id].wait_for(&old.toggles[*known], readable);
+                self.toggles[id].wait_for(&old.toggles[*known]);
             }
         }
     }

@@ -207,9 +207,9 @@ impl Toggle {
 
     /// Waits until the edits that an old engine has in flight have ended: what becomes of them, only that
     /// one hears.
-    pub(super) fn wait_for(&mut self, old: &Toggle, readable: bool) {
+    pub(super) fn wait_for(&mut self, old: &Toggle) {
         self.is_busy = true;
-        if readable || old.whole.is_edit {
+        if old.whole.is_edit {
             self.existence = Existence::Unknown;
         }
         if old.metadata.is_edit {

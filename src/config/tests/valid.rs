@@ -177,14 +177,13 @@ fn with_targets(rest: &str) -> String {
 fn targets_at_one_place_can_share_a_key_if_they_may_be_two_accounts() {
     const REST: &str = "type = \"restapi\"\nendpoint_url = \"https://flags/api\"";
     const LD: &str = "type = \"launchdarkly\"\ntoken = \"a\"";
-    let others = [
-        REST.replace("flags/api", "other/api"),
+    let header = "\nextra_headers = { X-Account = \"a\" }";
+    let rest = [
         REST.replace("//", "//ann:secret@"),
-        REST.to_owned() + "\nextra_headers = { X-Account = \"a\" }",
-        LD.to_owned(),
+        REST.to_owned() + header,
     ];
     let account = LD.replace("\"a\"", "\"b\"");
-    let rest = others.iter().map(|other| [(REST, "p"), (other, "p")]);
+    let rest = rest.iter().map(|other| [(REST, "p"), (other, "p")]);
     let ld = [(LD, "q"), (&account, "p")].map(|other| [(LD, "p"), other]);
     for twins in rest.chain(ld) {
         let tables = twins.iter().enumerate().map(|(id, (target, project))| {
