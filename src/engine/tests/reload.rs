@@ -32,7 +32,6 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
     next.done(Done::Query(0, Ok(users(&[]))));
     next.done(Done::Query(1, Ok(users(&["ann"]))));
     assert_eq!(next.jobs(), ["update 1 ann"]);
-    // The watch goes on where it was.
     next.done(applied(1, Ok(())));
     next.millis(30_000);
     assert_eq!(next.jobs(), ["watch 0"]);
