@@ -8,7 +8,7 @@ fn updated(environment: usize, result: Result<(), Failure>) -> Done {
     edited(0, part, result.map(|()| Applied::Done))
 }
 
-/// A toggle that is as it should be in two environments, as far as its target tells.
+/// A toggle in two environments, at a target that does not tell its users.
 fn unseen() -> Present {
     let environment = Environment {
         in_order: true,

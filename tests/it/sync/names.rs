@@ -17,7 +17,7 @@ struct Targets {
 }
 
 impl Targets {
-    /// All toggles are on for the same two users, and nobody should have them any longer.
+    /// The same two users have all toggles, and should lose them.
     fn emptied() -> Targets {
         let mut config =
             "bind = \"127.0.0.1:{port}\"\nmax_removal = \"50%\"\n[[sources]]\nid = \"files\"\n\
@@ -52,7 +52,7 @@ impl Targets {
         self.program.run(&[&["sync", "--once"], args].concat())
     }
 
-    /// The toggles that nobody has any longer.
+    /// The toggles without users.
     fn empty(&self) -> Vec<String> {
         let is_empty = |(target, key): &(&str, &str)| {
             let text = fs::read_to_string(self.program.path(&format!("{target}.json"))).unwrap();
