@@ -35,7 +35,6 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
     next.done(applied(1, Ok(())));
     next.millis(30_000);
     assert_eq!(next.jobs(), ["watch 0"]);
-    // A read that is in flight is made again.
     next.wait(Duration::from_secs(300));
     assert!(next.jobs().contains(&"read 0".to_owned()));
     let (_, mut last) = reload(next, config(vec![opal()], &[0, 0]));

@@ -91,7 +91,6 @@ fn a_key_means_the_toggles_of_all_targets_but_none_to_force() {
     assert_eq!(targets.empty(), [""; 0]);
     let output = targets.sync(&["--toggle", "us"]).exits(1);
     output.sums_up("2 toggles: 2 held");
-    // Alone, it has the same name as among all.
     let output = targets.sync(&["--force", "--toggle", "tax"]).exits(0);
     output.reports("b/tax -2 0 users updated");
     assert_eq!(targets.empty(), ["b/tax"]);
