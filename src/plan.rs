@@ -61,14 +61,13 @@ pub(crate) struct Removal {
 impl Present {
     /// A toggle of a target without environments, with these users where they are known.
     pub fn plain(described: bool, users: Option<Arc<Users>>) -> Present {
-        let environment = Environment {
-            users,
-            named: None,
-            in_order: true,
-        };
         Present {
             described,
-            environments: vec![Ok(environment)],
+            environments: vec![Ok(Environment {
+                users,
+                named: None,
+                in_order: true,
+            })],
         }
     }
 }
@@ -107,7 +106,7 @@ impl Environment {
         };
         let removed = match change.filter(|_| self.named.is_none()) {
             Some(change) => change.removed.len(),
-            None => desired.change_from(had).removed.len(),
+            None => desired.lacks(had),
         };
         let of = had.len();
         let mut removals = vec![Removal { removed, of }];
@@ -139,8 +138,10 @@ impl History {
         let before = self.last.replace(Arc::clone(users));
         let change = match (change, before) {
             (Some(change), _) => Arc::clone(change),
-            (None, Some(before)) => Arc::new(users.change_from(&before)),
-            (None, None) => Arc::default(),
+            (None, Some(before)) if !(before.is_empty() && self.steps.is_empty()) => {
+                Arc::new(users.change_from(&before))
+            }
+            (None, _) => Arc::default(),
         };
         self.note(change, now);
         self.in_doubt = false;

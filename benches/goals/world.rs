@@ -227,6 +227,7 @@ fn opa(policy: &Policy, request: &Request) -> Reply {
     match request.path.as_str() {
         "/metrics" => Reply::new("metrics", 200, METRICS),
         "/v1/data/system/opal/ready" => Reply::new("ready", 200, "{\"result\":true}"),
+        "/v1/config" => Reply::new("config", 200, "{\"result\":{}}"),
         path => {
             let changes = policy.one.is_none_or(|one| one == path);
             let altered = changes && policy.changes.load(Ordering::SeqCst) % 2 == 1;
