@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use crate::support::opa::query_of;
 use crate::support::{Fault, World};
 
-/// How long OPA takes for an answer.
 const QUERY: Duration = Duration::from_millis(50);
 
 /// However many callbacks come, OPA is asked as often as it can answer, and once more after the last.

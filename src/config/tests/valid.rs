@@ -201,19 +201,6 @@ fn targets_at_one_place_can_share_a_key_if_they_may_be_two_accounts() {
     }
 }
 
-#[test]
-fn the_only_target_need_not_be_named() {
-    for (header, id) in [("[target]", "flagd"), ("[[targets]]\nid = \"f\"", "f")] {
-        let config = read(&with_targets(&format!(
-            "{header}\ntype = \"flagd\"\npath = \"f.json\"\n[[toggles]]\nkey = \"a\"\nus_users\n\
-             [[toggles]]\nkey = \"b\"\ntarget = \"{id}\"\nus_users\n"
-        )));
-        assert_eq!(config.targets[0].id, id);
-        assert_eq!(config.toggles.len(), 2);
-        assert_eq!(config.name_of(1), "b");
-    }
-}
-
 fn of_two_targets() -> Config {
     let toggle = |target: &str, key: &str| {
         format!("[[toggles]]\nkey = \"{key}\"\ntarget = \"{target}\"\nus_users\n")

@@ -36,6 +36,22 @@ fn state(bench: &Bench) -> State {
 const HALF: MaxRemoval = MaxRemoval::Percent(50.0);
 
 #[test]
+fn what_the_target_has_counts_and_not_what_the_rule_had() {
+    let mut bench = limited(MaxRemoval::Users(1), &["a", "b"]);
+    allow(&mut bench, &["a", "b"]);
+    bench.callback(0);
+    bench.jobs();
+    assert_eq!(allow(&mut bench, &["a"]), ["update 0 a"]);
+    bench.done(applied(0, Ok(())));
+    bench.wait(Duration::from_secs(300));
+    bench.answer(|job| match job {
+        "read 0" => Some(read(0, Ok(present(&["a", "y", "z"])))),
+        _ => Some(Done::Query(0, Ok(users(&["a"])))),
+    });
+    assert_eq!(state(&bench), State::Held);
+}
+
+#[test]
 fn limits_are_shares_or_numbers_and_an_empty_set_removes_everybody() {
     let observed = ["a", "b", "c", "d"];
     for (limit, desired, held) in [

@@ -18,7 +18,6 @@ fn world(count: usize, settings: &[&str]) -> World {
     world
 }
 
-/// How many users the toggle has at the target.
 fn there(world: &World) -> usize {
     world.store.users("us").unwrap().len()
 }

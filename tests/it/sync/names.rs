@@ -52,7 +52,6 @@ impl Targets {
         self.program.run(&[&["sync", "--once"], args].concat())
     }
 
-    /// The toggles without users.
     fn empty(&self) -> Vec<String> {
         let is_empty = |(target, key): &(&str, &str)| {
             let text = fs::read_to_string(self.program.path(&format!("{target}.json"))).unwrap();
