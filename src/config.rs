@@ -202,7 +202,7 @@ pub(crate) struct Identity {
 pub(crate) struct Target {
     /// Like that of a source; of `[target]`, the name of its type.
     pub(crate) id: String,
-    /// Where it stands in the file: `target`, or such as `targets[1]`.
+    /// Its place in the file, such as `target` or `targets[1]`.
     pub(crate) key: String,
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,

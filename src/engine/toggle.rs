@@ -779,7 +779,7 @@ impl Engine {
         self.was_found(id, observed, now);
     }
 
-    /// The target has this, as far as is known.
+    /// Takes this for what the target has.
     fn was_found(&mut self, id: ToggleId, observed: Observed, now: Moment) {
         let toggle = &mut self.toggles[id];
         let Observed::Present(present) = observed else {

@@ -49,7 +49,7 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         ["target"],
         targets.map(|row| ([row.id.as_str()], flag(row.resync_overdue))),
     )?;
-    // For each toggle, as far as its value is known.
+    // Toggles whose value is unknown have no series.
     let mut add_values = |name, help, value: fn(&ToggleRow) -> Option<f64>| {
         let known = rows.toggles.iter().filter_map(|row| {
             let labels = [&*row.key, &*row.source, &*row.target];
@@ -115,7 +115,7 @@ fn add_gauge<'a, const N: usize>(
     registry.register(Box::new(gauge))?;
     let mut families = registry.gather();
     for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
-        // To Prometheus, an empty label is none.
+        // Prometheus treats an empty label as missing.
         let labels = metric.take_label().into_iter();
         metric.set_label(labels.filter(|label| !label.value().is_empty()).collect());
     }

@@ -35,7 +35,7 @@ pub(super) const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Setup {
     pub(super) targets: [Ways; TARGETS],
     pub(super) concurrency: usize,
-    /// None: nobody changes anything at the targets by hand, because nothing would put it right.
+    /// None: there are no changes by hand at the targets, because nothing would revert them.
     pub(super) resync: Option<Duration>,
     /// For what is left to chance.
     pub(super) seed: u64,
