@@ -49,7 +49,7 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
 pub(crate) struct Sync {
     /// Run one pass and exit, for cron and CI

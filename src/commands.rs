@@ -9,6 +9,7 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
@@ -17,9 +18,10 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
-use crate::logging;
+use crate::logging::{self, Patient, complain};
 use crate::peers::catalog;
 use crate::terminal::is_colourful;
+use machine::Signals;
 
 /// How the program ends.
 #[derive(Clone, Copy)]
@@ -41,13 +43,20 @@ struct Stop {
     words: String,
 }
 
+/// Reads the configuration again.
+type Again = Box<dyn Fn() -> Result<Config, Stop> + Send>;
+
+/// How long a daemon's end waits for a reader of its log.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     end_on_panic();
-    let exit = try_run(&Cli::parse()).unwrap_or_else(|stop| {
+    let exit = try_run().unwrap_or_else(|stop| {
         complain(&stop.to_string());
         stop.exit
     });
+    logging::flush();
     ExitCode::from(exit as u8)
 }
 
@@ -56,7 +65,20 @@ pub fn command_line() -> clap::Command {
     Cli::command()
 }
 
-fn try_run(cli: &Cli) -> Result<Exit, Stop> {
+fn try_run() -> Result<Exit, Stop> {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            return Err(Stop {
+                label: "",
+                ..Stop::invalid(error.render())
+            });
+        }
+        Err(help) => {
+            print(&help.render().to_string())?;
+            return Ok(Exit::Done);
+        }
+    };
     // clap finds this conflict only if both are on the same side of the command.
     if cli.quiet && cli.verbose > 0 {
         return Err(Stop::invalid(
@@ -64,23 +86,33 @@ fn try_run(cli: &Cli) -> Result<Exit, Stop> {
         ));
     }
     let env = |name: &str| std::env::var(name).ok();
-    logging::start(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
-    let load = |file: Option<&Path>| load::load(file, &env, &catalog());
-    let read = |file: Option<&Path>| usable(load(file), cli.quiet);
+    // People page through what the other commands print.
+    let is_daemon = matches!(cli.command, Command::Serve | Command::Sync(_));
+    let patience = if is_daemon { PATIENCE } else { Duration::MAX };
+    logging::start(cli.quiet, cli.verbose, patience, &env).map_err(Stop::invalid)?;
+    let load = move |file: Option<&Path>| load::load(file, &env, &catalog());
+    let quiet = cli.quiet;
+    let read = move |file: Option<&Path>| usable(load(file), quiet);
+    let again = |file: PathBuf| -> Again { Box::new(move || Ok(read(Some(&file))?.1)) };
     let explicit = cli.config.as_deref();
     match &cli.command {
         Command::Serve => {
+            let signals = Signals::hear(Exit::Done)?.and_reloads()?;
             let (file, config) = read(explicit)?;
             log_start(&file);
-            serve::run(config, &|| Ok(read(Some(&file))?.1))
+            serve::run(config, signals, again(file))
         }
         Command::Sync(options) => {
+            let is_single = options.once || options.dry_run;
+            let signals = match is_single {
+                true => Signals::hear(Exit::Failed)?,
+                false => Signals::hear(Exit::Done)?.and_reloads()?,
+            };
             let (file, config) = read(explicit)?;
-            if !options.once && !options.dry_run {
+            if !is_single {
                 log_start(&file);
             }
-            let again = || Ok(read(Some(&file))?.1);
-            sync::run(config, &again, options, cli.verbose > 0)
+            sync::run(config, signals, again(file), options, cli.verbose > 0)
         }
         Command::CheckConfig(options) => check_config::run(load(explicit), options),
         Command::Completions { shell } => completions(*shell),
@@ -143,14 +175,11 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Writes to stderr; if that is closed, the words are lost.
-fn complain(words: &str) {
-    let _ = writeln!(io::stderr(), "{}", words.trim_end());
-}
-
-/// Writes a command's result to stdout. A reader that leaves early is not a failure.
+/// Writes a command's result to stdout, after what the log has for stderr. A reader that leaves early is not
+/// a failure.
 fn print(words: &str) -> Result<(), Stop> {
-    let mut stdout = io::stdout().lock();
+    logging::flush();
+    let mut stdout = Patient(io::stdout().lock());
     let written = writeln!(stdout, "{}", words.trim_end()).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -163,9 +192,15 @@ fn print(words: &str) -> Result<(), Stop> {
 /// A panic in any thread ends the process: half a daemon is worse than none.
 fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let _ = writeln!(io::stderr(), "optoggles: internal error: {panic}");
-        process::exit(Exit::Failed as i32);
+        complain(&format!("optoggles: internal error: {panic}"));
+        fail();
     }));
+}
+
+/// Ends the process from any thread.
+fn fail() -> ! {
+    logging::flush();
+    process::exit(Exit::Failed as i32)
 }
 
 #[cfg(test)]

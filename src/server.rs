@@ -72,7 +72,7 @@ impl Routes {
             "/health/live" => health(State::Ok),
             "/health/started" if self.status.is_started() => health(State::Ok),
             "/health/started" => health(State::Starting),
-            "/health" => report(&self.status.report()),
+            "/health" => report(&self.status.report(Instant::now())),
             "/status" => json(200, &self.status.at(Instant::now())),
             "/metrics" => self.metrics(),
             "/" => {

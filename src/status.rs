@@ -11,6 +11,11 @@ use serde::{Serialize, Serializer};
 use crate::config::Config;
 use crate::engine::{Engine, EnvironmentView, State, Subject, TargetView, Trouble, View};
 
+/// Past `http_timeout`, what should have happened has not (as a change that has not arrived).
+const LATE: Duration = Duration::from_secs(5);
+
+const REJECTED: &str = "; reload rejected, keeping the current configuration";
+
 pub(crate) struct Status {
     begun: Instant,
     rows: Mutex<Rows>,
@@ -31,9 +36,16 @@ pub(crate) struct Rows {
     pub(crate) uptime_seconds: u64,
     pub(crate) status: State,
     pub(crate) started: bool,
+    pub(crate) last_reload_successful: bool,
     pub(crate) sources: Vec<SourceRow>,
     pub(crate) targets: Vec<TargetRow>,
     pub(crate) toggles: Vec<ToggleRow>,
+    /// When the worker turns next, at the latest.
+    #[serde(skip)]
+    next_turn: Option<Instant>,
+    /// How late its turn may be: a request can hold it up where the system allows no more threads.
+    #[serde(skip)]
+    patience: Duration,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -104,21 +116,32 @@ impl Status {
     pub(crate) fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
         let mut rows = Rows::of(config);
         rows.take_over(engine, now);
-        *self.rows() = rows;
+        let next_turn = self.rows().next_turn;
+        *self.rows() = Rows { next_turn, ..rows };
+    }
+
+    /// The configuration stays as it is.
+    pub(crate) fn reject_reload(&self) {
+        self.rows().last_reload_successful = false;
+    }
+
+    /// The worker is busy until it says when it turns next, or waits until then.
+    pub(crate) fn set_next_turn(&self, at: Instant) {
+        self.rows().next_turn = Some(at);
     }
 
     pub(crate) fn at(&self, now: Instant) -> Rows {
         let mut rows = self.rows().clone();
         rows.uptime_seconds = (now - self.begun).as_secs();
-        rows.status = rows.health();
+        rows.status = rows.health(now);
         rows
     }
 
-    pub(crate) fn report(&self) -> Report {
+    pub(crate) fn report(&self, now: Instant) -> Report {
         let rows = self.rows();
         Report {
-            status: rows.health(),
-            reasons: rows.reasons().collect(),
+            status: rows.health(now),
+            reasons: rows.reasons(now).collect(),
         }
     }
 
@@ -138,6 +161,9 @@ impl Status {
         let failing = |row: &&SourceRow| row.state == State::Failing;
         for row in rows.sources.iter().filter(failing) {
             line += &format!(", source {} failing", row.id);
+        }
+        if !rows.last_reload_successful {
+            line += REJECTED;
         }
         line
     }
@@ -177,6 +203,8 @@ impl Rows {
             targets: targets.collect(),
             toggles: toggles.collect(),
             status: State::Starting,
+            last_reload_successful: true,
+            patience: config.http_timeout + LATE,
             ..Rows::default()
         }
     }
@@ -194,15 +222,22 @@ impl Rows {
         self.started = engine.is_started();
     }
 
-    fn health(&self) -> State {
-        match self.reasons().next() {
+    fn health(&self, now: Instant) -> State {
+        match self.reasons(now).next() {
             Some(_) => State::Failing,
             None if !self.started => State::Starting,
             None => State::Ok,
         }
     }
 
-    fn reasons(&self) -> impl Iterator<Item = String> {
+    fn reasons(&self, now: Instant) -> impl Iterator<Item = String> {
+        let late = self
+            .next_turn
+            .map(|turn| now.saturating_duration_since(turn));
+        let late = late.filter(|late| *late > self.patience).map(|late| {
+            let late = late.as_secs();
+            format!("the worker is stuck: its turn is {late}s late")
+        });
         let sources = self.sources.iter();
         let sources = sources.map(|row| ("source ", &*row.id, &row.last_error));
         let targets = self.targets.iter();
@@ -210,7 +245,9 @@ impl Rows {
         let toggles = self.toggles.iter();
         let toggles = toggles.map(|row| ("toggle ", &*row.name, &row.last_error));
         let all = sources.chain(targets).chain(toggles);
-        all.filter_map(|(what, id, error)| Some(format!("{what}{id}: {}", error.as_ref()?)))
+        let all =
+            all.filter_map(|(what, id, error)| Some(format!("{what}{id}: {}", error.as_ref()?)));
+        late.into_iter().chain(all)
     }
 
     pub(crate) fn count(&self, state: State) -> usize {

@@ -43,7 +43,7 @@ pub(crate) struct Worker {
 pub(crate) enum Order {
     Stop,
     Reload(Assignment),
-    /// A reload was rejected: the status line says so.
+    /// A reload was rejected: the status says so.
     Rejected,
 }
 
@@ -97,11 +97,13 @@ impl Worker {
             if over || self.current.engine.is_finished() {
                 return self.current.engine;
             }
-            let time = after(self.time_left(deadline));
+            let wait = self.time_left(deadline);
+            self.status.set_next_turn(Instant::now() + wait);
+            let time = after(wait);
             select_biased! {
                 recv(self.orders) -> order => match order {
                     Ok(Order::Reload(assignment)) => self.reload(assignment),
-                    Ok(Order::Rejected) => self.status_line.rejected = true,
+                    Ok(Order::Rejected) => self.status.reject_reload(),
                     Ok(Order::Stop) | Err(_) => {
                         deadline = Some(Instant::now() + GOODBYE);
                         self.orders = never();
@@ -115,6 +117,7 @@ impl Worker {
                 }
                 recv(time) -> _ => self.current.engine.handle(Event::Time, moment()),
             }
+            self.status.set_next_turn(Instant::now());
             // Results come in bursts: hand out jobs once for all of them.
             while let Ok(message) = self.messages.try_recv() {
                 self.hear(message);
@@ -153,7 +156,6 @@ impl Worker {
             next.engine.wait_for(&older.engine);
         }
         self.callbacks.set(&next.config);
-        self.status_line.rejected = false;
         next.engine.start(moment());
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());

@@ -1,13 +1,15 @@
 //! Runs the worker until a signal stops it, and reloads the configuration on SIGHUP.
 
-use std::process;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::flag;
+use signal_hook::iterator::SignalsInfo;
 
 use super::{Exit, Stop, complain};
 use crate::config::Config;
@@ -19,16 +21,67 @@ use crate::secret::Secret;
 use crate::status::{Clocks, Status};
 use crate::worker::{Assignment, Notifier, Order, Worker};
 
+/// SIGTERM, SIGINT and SIGHUP, heard from the moment this is made, whatever the other threads wait for.
+pub(super) struct Signals {
+    heard: SignalsInfo,
+    /// Before the worker runs, there is nothing to end in order: SIGTERM and SIGINT end the process.
+    is_starting: Arc<AtomicBool>,
+    /// Set by the first SIGTERM or SIGINT: the second ends the process.
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// `exit` is for a process that is stopped before it has begun.
+    pub(super) fn hear(exit: Exit) -> Result<Signals, Stop> {
+        let is_starting = Arc::new(AtomicBool::new(true));
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let register = || -> io::Result<SignalsInfo> {
+            for signal in [SIGTERM, SIGINT] {
+                let ends = [(exit, &is_starting), (Exit::Failed, &is_stopping)];
+                for (exit, condition) in ends {
+                    let condition = Arc::clone(condition);
+                    flag::register_conditional_shutdown(signal, exit as i32, condition)?;
+                }
+                // After the others, which are called in this order.
+                flag::register(signal, Arc::clone(&is_stopping))?;
+            }
+            SignalsInfo::new([SIGTERM, SIGINT])
+        };
+        Ok(Signals {
+            heard: register().map_err(Stop::failed_to("listen for signals"))?,
+            is_starting,
+            is_stopping,
+        })
+    }
+
+    /// A reload can follow: SIGHUP no longer ends the process.
+    pub(super) fn and_reloads(self) -> Result<Signals, Stop> {
+        let added = self.heard.add_signal(SIGHUP);
+        added.map_err(Stop::failed_to("listen for signals"))?;
+        Ok(self)
+    }
+}
+
 /// A worker that has not started, and what the other threads share with it.
 pub(super) struct Machine {
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) worker: Worker,
-    orders: Sender<Order>,
     signals: Signals,
-    notifier: Notifier,
+    reloads: Reloads,
+}
+
+/// Reads the configuration again.
+pub(super) type Read = Box<dyn Fn() -> Result<(Config, Mode), Stop> + Send>;
+
+/// What a reload needs. It has a thread of its own, since a file can be slow to read.
+struct Reloads {
     config: Arc<Config>,
     callback_token: Secret,
+    metrics: Arc<Metrics>,
+    orders: Sender<Order>,
+    notifier: Notifier,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Machine {
@@ -36,17 +89,15 @@ impl Machine {
         config: Arc<Config>,
         mode: Mode,
         callback_token: Secret,
+        signals: Signals,
     ) -> Result<Machine, Stop> {
         let metrics = Metrics::new(Clocks::read().wall);
         let metrics = Arc::new(metrics.map_err(Stop::failed_to("set up the metrics"))?);
         let assignment = assign(Arc::clone(&config), mode, &callback_token, &metrics)?;
-        // A single pass cannot be reloaded, and ends before a service manager could rely on it.
-        let (signals, notifier) = match mode {
-            Mode::Once { .. } => (Signals::new([SIGTERM, SIGINT]), Notifier::default()),
-            Mode::Serve | Mode::Sync { .. } => (
-                Signals::new([SIGTERM, SIGINT, SIGHUP]),
-                Notifier::new(&|name| std::env::var(name).ok()),
-            ),
+        let notifier = match mode {
+            // It ends before a service manager could rely on it.
+            Mode::Once { .. } => Notifier::default(),
+            Mode::Serve | Mode::Sync { .. } => Notifier::new(&|name| std::env::var(name).ok()),
         };
         let status = Arc::new(Status::new(&config, Instant::now()));
         let (orders, receiver) = unbounded();
@@ -57,27 +108,33 @@ impl Machine {
             notifier.clone(),
             receiver,
         );
+        let reloads = Reloads {
+            config,
+            callback_token,
+            metrics: Arc::clone(&metrics),
+            orders,
+            notifier,
+            is_stopping: Arc::clone(&signals.is_stopping),
+        };
         Ok(Machine {
             status,
             metrics,
             worker,
-            orders,
-            signals: signals.map_err(Stop::failed_to("listen for signals"))?,
-            notifier,
-            config,
-            callback_token,
+            signals,
+            reloads,
         })
     }
 
     /// Runs until the worker has finished, or a signal stops it; then calls `on_stop`. A second signal
-    /// ends the process at once. `read` reads the configuration again.
-    pub(super) fn run(
-        self,
-        read: &dyn Fn() -> Result<(Config, Mode), Stop>,
-        on_stop: impl FnOnce(),
-    ) -> Result<Engine, Stop> {
-        let mut signals = self.signals;
-        let handle = signals.handle();
+    /// ends the process at once, also while its result is printed.
+    pub(super) fn run(self, read: Read, on_stop: impl FnOnce()) -> Result<Engine, Stop> {
+        let Signals {
+            mut heard,
+            is_starting,
+            is_stopping,
+        } = self.signals;
+        is_starting.store(false, Relaxed);
+        let handle = heard.handle();
         let work = move || {
             let engine = self.worker.run();
             handle.close();
@@ -85,32 +142,49 @@ impl Machine {
         };
         let thread = thread::Builder::new().name("worker".into()).spawn(work);
         let thread = thread.map_err(Stop::failed_to("start the worker thread"))?;
-        self.notifier.ready();
-        let mut config = self.config;
+        let (orders, notifier) = (self.reloads.orders.clone(), self.reloads.notifier.clone());
+        // However many signals come during a reload, they are one more reload.
+        let (reload, reloads) = bounded(1);
+        let reloading = move || self.reloads.run(&reloads, &read);
+        let spawned = thread::Builder::new()
+            .name("reload".into())
+            .spawn(reloading);
+        spawned.map_err(Stop::failed_to("start the thread that reloads"))?;
+        notifier.ready();
         let mut on_stop = Some(on_stop);
-        for signal in &mut signals {
-            if signal == SIGHUP && on_stop.is_some() {
-                self.notifier.reloading();
-                let assigned = read().and_then(|(next, mode)| {
-                    assign(Arc::new(next), mode, &self.callback_token, &self.metrics)
-                });
-                let order = reload(&mut config, assigned);
-                // If the worker has ended, so will this loop.
-                let _ = self.orders.send(order);
-                self.notifier.ready();
-            } else if signal != SIGHUP {
-                let Some(on_stop) = on_stop.take() else {
-                    process::exit(Exit::Failed as i32);
-                };
+        for signal in &mut heard {
+            if signal == SIGHUP {
+                let _ = reload.try_send(());
+            } else if let Some(on_stop) = on_stop.take() {
                 log::info!("stopping signal={signal}");
-                let _ = self.orders.send(Order::Stop);
-                self.notifier.stopping();
+                // If the worker has ended, so will this loop.
+                let _ = orders.send(Order::Stop);
+                notifier.stopping();
                 on_stop();
             }
         }
+        is_stopping.store(true, Relaxed);
         // A panic in the thread has already ended the process.
         let engine = thread.join();
         engine.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))
+    }
+}
+
+impl Reloads {
+    fn run(mut self, signals: &Receiver<()>, read: &Read) {
+        for () in signals {
+            self.notifier.reloading();
+            let assigned = read().and_then(|(next, mode)| {
+                assign(Arc::new(next), mode, &self.callback_token, &self.metrics)
+            });
+            if self.is_stopping.load(Relaxed) {
+                return;
+            }
+            let order = reload(&mut self.config, assigned);
+            // If the worker has ended, so will the process.
+            let _ = self.orders.send(order);
+            self.notifier.ready();
+        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::io::Read;
 use std::net::{TcpListener, ToSocketAddrs};
-use std::process;
 use std::sync::Arc;
 
-use super::machine::Machine;
-use super::{Exit, Stop};
+use super::machine::{Machine, Signals};
+use super::{Again, Exit, Stop, fail};
 use crate::config::{Bind, Config};
 use crate::engine::Mode;
 use crate::secret::Secret;
@@ -16,10 +15,10 @@ use crate::source;
 use crate::worker::PendingCallbacks;
 
 /// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
-pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> Result<Exit, Stop> {
+pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit, Stop> {
     let token = callback_token()?;
     let bind = config.bind.clone();
-    let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone())?;
+    let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone(), signals)?;
     let listener = listen(&bind)?;
     let routes = Routes {
         callback_token: token,
@@ -29,7 +28,7 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
     };
     let gate = open_gate(listener, routes, Arc::clone(&machine.worker.callbacks))
         .map_err(Stop::failed_to("start the HTTP server"))?;
-    let read = || {
+    let read = move || {
         let config = again()?;
         if config.bind != bind {
             let words = "a reload cannot change `bind`: restart optoggles, or set it back";
@@ -37,7 +36,7 @@ pub(super) fn run(config: Config, again: &dyn Fn() -> Result<Config, Stop>) -> R
         }
         Ok((config, Mode::Serve))
     };
-    machine.run(&read, || gate.close())?;
+    machine.run(Box::new(read), || gate.close())?;
     log::info!("stopped");
     Ok(Exit::Done)
 }
@@ -65,7 +64,7 @@ fn open_gate(
 /// Half a daemon is worse than none: the service manager restarts it.
 fn broken(words: &str) {
     log::error!("{words}");
-    process::exit(Exit::Failed as i32);
+    fail();
 }
 
 fn listen(bind: &Bind) -> Result<TcpListener, Stop> {

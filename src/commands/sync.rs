@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::machine::Machine;
-use super::{Exit, Stop, print};
+use super::machine::{Machine, Signals};
+use super::{Again, Exit, Stop, print};
 use crate::cli::{Sync, SyncFormat};
 use crate::config::Config;
 use crate::engine::Mode;
@@ -21,22 +21,24 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Syncs as the options say; `again` reads the configuration again.
 pub(super) fn run(
     config: Config,
-    again: &dyn Fn() -> Result<Config, Stop>,
+    signals: Signals,
+    again: Again,
     options: &Sync,
     verbose: bool,
 ) -> Result<Exit, Stop> {
     let start = Instant::now();
-    let chosen = |config: Config| {
-        let config = config.only(&options.toggles, options.force);
+    let choice = options.clone();
+    let chosen = move |config: Config| {
+        let config = config.only(&choice.toggles, choice.force);
         let config = config.map_err(Stop::invalid)?;
-        let mode = mode(&config, options, start)?;
+        let mode = mode(&config, &choice, start)?;
         Ok((config, mode))
     };
     let (config, mode) = chosen(config)?;
     let config = Arc::new(config);
     // Nothing calls back, so the token is never used.
-    let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""))?;
-    let engine = machine.run(&|| chosen(again()?), || {})?;
+    let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""), signals)?;
+    let engine = machine.run(Box::new(move || chosen(again()?)), || {})?;
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
         return Ok(Exit::Done);

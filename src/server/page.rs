@@ -12,6 +12,9 @@ pub(super) const POLICY: (&str, &str) = (
      frame-ancestors 'none'",
 );
 
+const REJECTED: &str = "<p class=\"bad\">The last reload was rejected: optoggles keeps the configuration it \
+    had. The log says why.</p>\n";
+
 /// The page. What fails comes first, else the order is that of the configuration.
 pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
     let mut toggles: Vec<&ToggleRow> = rows.toggles.iter().collect();
@@ -26,6 +29,11 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
         state = state(rows.status),
         version = rows.version,
         uptime = length(Duration::from_secs(rows.uptime_seconds)),
+        reload = if rows.last_reload_successful {
+            ""
+        } else {
+            REJECTED
+        },
         targets = targets,
         summary = summary(rows),
         sources = sources,

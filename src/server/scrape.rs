@@ -24,6 +24,13 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         ["version"],
         [([rows.version], 1.0)],
     )?;
+    add_gauge(
+        &mut text,
+        "optoggles_config_last_reload_successful",
+        "Whether the configuration was accepted when it was last read.",
+        [],
+        [([], flag(rows.last_reload_successful))],
+    )?;
     let sources = rows.sources.iter();
     add_gauge(
         &mut text,

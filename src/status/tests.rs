@@ -32,3 +32,25 @@ proptest! {
         prop_assert!(serde_json::to_string(&shown).is_ok());
     }
 }
+
+#[test]
+fn a_worker_that_does_not_turn_when_it_should_fails_the_health_check() {
+    let now = Instant::now();
+    let patience = Duration::from_secs(15);
+    let status = Status {
+        begun: now,
+        rows: Mutex::new(Rows {
+            started: true,
+            patience,
+            ..Rows::default()
+        }),
+    };
+    status.set_next_turn(now + Duration::from_secs(60));
+    let after = |seconds| status.report(now + Duration::from_secs(seconds));
+    assert_eq!(after(75).status, State::Ok);
+    let late = after(76);
+    assert_eq!(late.status, State::Failing);
+    assert_eq!(late.reasons, ["the worker is stuck: its turn is 16s late"]);
+    status.set_next_turn(now + Duration::from_secs(120));
+    assert_eq!(after(76).status, State::Ok);
+}

@@ -15,8 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The shortest time between status lines: systemd passes each on to everything that watches the service.
 const PAUSE: Duration = Duration::from_secs(1);
 
-const REJECTED: &str = "; reload rejected, keeping the current configuration";
-
 /// The service manager, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Notifier(Option<SocketAddr>);
@@ -88,8 +86,6 @@ pub(super) struct StatusLine {
     last_attempt: Option<Instant>,
     /// When the next line is due, if there is one.
     pub(super) due: Option<Instant>,
-    /// Whether the last reload was rejected.
-    pub(super) rejected: bool,
 }
 
 impl StatusLine {
@@ -99,7 +95,6 @@ impl StatusLine {
             sent: String::new(),
             last_attempt: None,
             due: None,
-            rejected: false,
         }
     }
 
@@ -108,10 +103,7 @@ impl StatusLine {
         if self.notifier.0.is_none() {
             return;
         }
-        let mut line = line();
-        if self.rejected {
-            line.push_str(REJECTED);
-        }
+        let line = line();
         let earliest = self.last_attempt.map_or(now, |last| last + PAUSE);
         self.due = (line != self.sent).then_some(earliest);
         if self.due.is_none_or(|due| due > now) {

@@ -4,7 +4,6 @@
 //! What can be wrong is data ([`Wrong`]), and so is where it is; the moments are functions. The
 //! cases of one place and one moment run at once, because they mostly wait.
 
-mod panics;
 mod peers;
 mod phases;
 mod sizes;

@@ -54,3 +54,24 @@ fn a_file_that_is_gone_is_refused_and_no_other_is_looked_for() {
     world.change("us", &["bob"]);
     world.wait_for_users("us", &["bob"]);
 }
+
+#[test]
+fn a_refused_reload_shows_until_one_is_taken_over() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    let metric = "optoggles_config_last_reload_successful";
+    let shows = |successful: bool| {
+        let wanted = format!("{metric} {}\n", u8::from(successful));
+        let on_the_page = "The last reload was rejected";
+        daemon.status()["last_reload_successful"] == successful
+            && daemon.get("/metrics").text().contains(&wanted)
+            && daemon.get("/").text().contains(on_the_page) != successful
+    };
+    assert!(shows(true));
+    world.program.reload(&daemon, "");
+    world.wait_until("it shows", || shows(false));
+    assert_eq!(daemon.health(), 200);
+    world.reload(&daemon, str::to_owned);
+    world.wait_until("it no longer shows", || shows(true));
+}

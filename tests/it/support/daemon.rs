@@ -1,6 +1,6 @@
 //! `serve` as a real process, and questions to it.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -29,6 +29,15 @@ impl Daemon {
             address: address.trim_matches('"').parse().unwrap(),
             process,
             stage,
+        }
+    }
+
+    /// One whose log is not seen, at a port of this machine.
+    pub(super) fn at(stage: Stage, process: Process, port: u16) -> Daemon {
+        Daemon {
+            process,
+            stage,
+            address: (Ipv4Addr::LOCALHOST, port).into(),
         }
     }
 

@@ -30,13 +30,23 @@ struct Seen {
 
 impl Process {
     /// Starts it; where there is `input`, that is its standard input.
-    pub(crate) fn spawn(stage: &Stage, mut command: Command, input: Option<&str>) -> Process {
+    pub(crate) fn spawn(stage: &Stage, command: Command, input: Option<&str>) -> Process {
+        Process::spawn_logging(stage, command, input, Stdio::piped())
+    }
+
+    /// The same with another standard error; only of a pipe is anything seen.
+    pub(crate) fn spawn_logging(
+        stage: &Stage,
+        mut command: Command,
+        input: Option<&str>,
+        stderr: Stdio,
+    ) -> Process {
         let seen = Arc::new(Seen {
             command: format!("{command:?} in {:?}", command.get_current_dir()),
             ..Seen::default()
         });
         command.stdin(input.map_or_else(Stdio::null, |_| Stdio::piped()));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap();
         if let (Some(input), Some(mut pipe)) = (input, child.stdin.take()) {
             let input = input.to_owned();
@@ -44,11 +54,9 @@ impl Process {
             std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
         }
         let stdout = child.stdout.take().unwrap();
-        let stderr = child.stderr.take().unwrap();
-        let readers = vec![
-            collect(stage, &seen, stdout, |seen| &seen.stdout),
-            collect(stage, &seen, stderr, |seen| &seen.stderr),
-        ];
+        let mut readers = vec![collect(stage, &seen, stdout, |seen| &seen.stdout)];
+        let stderr = child.stderr.take();
+        readers.extend(stderr.map(|stderr| collect(stage, &seen, stderr, |seen| &seen.stderr)));
         let weak = Arc::downgrade(&seen);
         stage.add_picture(move || weak.upgrade().map(|seen| seen.picture()));
         Process {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -103,23 +103,6 @@ impl Program {
         self.spawn(args).wait_exit(RUN_LIMIT)
     }
 
-    /// Runs it to its end with warnings only in its log, and a log on a disk that is full.
-    #[track_caller]
-    pub(crate) fn run_with_a_full_log(&self, args: &[&str]) -> Output {
-        let mut command = self.script("exec \"$0\" \"$@\" 2>/dev/full", self.free_port());
-        command.args(args).env("OPTOGGLES_LOG", "warn");
-        Process::spawn(&self.stage, command, None).wait_exit(RUN_LIMIT)
-    }
-
-    /// Runs it to its end with a standard output that is closed at the other end.
-    pub(crate) fn run_into_nothing(&self, args: &[&str]) -> std::process::Output {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let mut command = self.command(executable(), self.free_port());
-        command.args(args).stdin(Stdio::null()).stdout(writer);
-        command.output().unwrap()
-    }
-
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         self.spawn_at(self.free_port(), args, None)
     }
@@ -135,6 +118,29 @@ impl Program {
             self.stage.fail("serve ended instead of listening");
         }
         Daemon::new(self.stage.clone(), process)
+    }
+
+    /// `serve` with its log going elsewhere.
+    #[track_caller]
+    pub(crate) fn serve_with_log(&self, args: &[&str], log: impl Into<Stdio>) -> Daemon {
+        let port = self.free_port();
+        let mut command = self.command(executable(), port);
+        command.args(args).arg("serve");
+        let process = Process::spawn_logging(&self.stage, command, None, log.into());
+        let daemon = Daemon::at(self.stage.clone(), process, port);
+        self.stage.wait_until("it listens", || !daemon.refuses());
+        daemon
+    }
+
+    /// Starts it with its standard output going elsewhere.
+    pub(crate) fn spawn_into(&self, args: &[&str], stdout: impl Into<Stdio>) -> Child {
+        let mut command = self.command(executable(), self.free_port());
+        let command = command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
     }
 
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {

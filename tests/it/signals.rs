@@ -1,0 +1,106 @@
+//! Signals that come before the daemon is ready, or while a file hangs.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::process::Signal;
+
+use crate::support::World;
+
+/// A world whose target's token is in a file that hangs: a pipe without a writer.
+fn world_with_a_pipe() -> World {
+    let mut world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let config = world
+        .program
+        .config()
+        .replace("${FLAGS_TOKEN}", "${file:token}");
+    world.program.set_config(&config);
+    make_pipe(&world);
+    world
+}
+
+fn make_pipe(world: &World) {
+    let path = world.program.path("token");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &path,
+        FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+}
+
+/// The pipe's end for a writer, as soon as the program reads it.
+fn writer(world: &World) -> File {
+    let mut pipe = None;
+    world.wait_until("the file is read", || {
+        let flags = OFlags::NONBLOCK.bits() as i32;
+        let opened = File::options()
+            .write(true)
+            .custom_flags(flags)
+            .open(world.program.path("token"));
+        pipe = opened.ok();
+        pipe.is_some()
+    });
+    pipe.unwrap()
+}
+
+#[test]
+fn sighup_before_the_daemon_listens_is_a_reload_once_it_does() {
+    let world = world_with_a_pipe();
+    let process = world.program.spawn(&["serve"]);
+    let mut pipe = writer(&world);
+    process.signal(Signal::HUP);
+    world.program.remove("token");
+    world
+        .program
+        .write("token", crate::support::world::FLAGS_TOKEN);
+    pipe.write_all(crate::support::world::FLAGS_TOKEN.as_bytes())
+        .unwrap();
+    drop(pipe);
+    world.wait_until("it is reloaded", || {
+        process.stderr().contains("reloaded sources=1")
+    });
+    world.wait_for_users("us", &["ann"]);
+}
+
+#[test]
+fn sigterm_ends_a_start_that_hangs() {
+    for (args, status) in [(&["serve"][..], 0), (&["sync", "--once"], 1)] {
+        let world = world_with_a_pipe();
+        let process = world.program.spawn(args);
+        let _pipe = writer(&world);
+        process.signal(Signal::TERM);
+        process.wait_exit(Duration::from_secs(3)).exits(status);
+    }
+}
+
+#[test]
+fn a_reload_that_hangs_keeps_neither_changes_nor_the_end_waiting() {
+    let mut world = World::of(&["us"]).build();
+    let config = world
+        .program
+        .config()
+        .replace("${FLAGS_TOKEN}", "${file:token}");
+    world.program.set_config(&config);
+    world
+        .program
+        .write("token", crate::support::world::FLAGS_TOKEN);
+    let token = world.program.path("token");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    world.program.remove("token");
+    make_pipe(&world);
+    daemon.process.signal(Signal::HUP);
+    let _pipe = writer(&world);
+    world.change("us", &["bob"]);
+    world.wait_for_users("us", &["bob"]);
+    daemon.process.signal(Signal::TERM);
+    daemon.process.wait_exit(Duration::from_secs(4)).exits(0);
+}
