@@ -11,7 +11,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use crate::support::{World, lock};
 
 /// A pipe that is full of blank lines.
-fn full_pipe(blocks: bool) -> (PipeReader, PipeWriter) {
+pub(crate) fn full_pipe(blocks: bool) -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
     fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();

@@ -6,8 +6,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
+use crate::log::full_pipe;
 use crate::support::World;
 
 /// A world whose target's token is in a file that hangs: a pipe without a writer.
@@ -103,4 +104,16 @@ fn a_reload_that_hangs_keeps_neither_changes_nor_the_end_waiting() {
     world.wait_for_users("us", &["bob"]);
     daemon.process.signal(Signal::TERM);
     daemon.process.wait_exit(Duration::from_secs(4)).exits(0);
+}
+
+#[test]
+fn sigterm_ends_a_pass_whose_result_is_not_read() {
+    let world = World::of(&["us"]).build();
+    world.opa.allow("us", &["ann"]);
+    let (_reader, writer) = full_pipe(true);
+    let mut child = world.program.spawn_into(&["sync", "--once"], writer);
+    world.wait_for_users("us", &["ann"]);
+    world.stays("it waits", || child.try_wait().unwrap().is_none());
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
