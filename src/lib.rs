@@ -7,6 +7,8 @@ mod address;
 mod duration;
 mod config;
 mod error;
+mod json;
+mod disk;
 mod document;
 mod job;
 mod check;

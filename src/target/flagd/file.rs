@@ -1,16 +1,22 @@
 //! Reading a file whole, and replacing it so that no reader ever sees a part of it.
 
-use std::fs::{self, Metadata, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use rustix::fs::{Access, access};
-use tempfile::NamedTempFile;
+use rustix::fs::{Access, Mode, OFlags, StatxAttributes, access};
+use rustix::io::Errno;
 
+use super::access::carry_over;
+use crate::disk::attributes;
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
+use crate::json;
 
 pub(super) struct File {
     path: PathBuf,
@@ -21,6 +27,13 @@ const LINKS: usize = 40;
 
 /// The permissions of a new file, less the process's umask.
 const NEW: u32 = 0o666;
+
+/// Those of a file that replaces another, until it has the other's.
+const PRIVATE: u32 = 0o600;
+
+/// Held while a file is read, edited and replaced: after a reload, the generation before it may still write
+/// the same file, perhaps under another name. By folder (device and inode) and name.
+static TURNS: Mutex<BTreeMap<(u64, u64, OsString), Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
 impl File {
     pub(super) fn new(path: &Path) -> File {
@@ -34,17 +47,40 @@ impl File {
     /// Its text; none where there is no such file.
     pub(super) fn read(&self) -> Result<Option<String>, Failure> {
         let read = || match fs::metadata(&self.path)?.is_file() {
-            true => fs::read_to_string(&self.path),
-            false => Err(io::ErrorKind::InvalidInput.into()),
+            true => fs::read(&self.path),
+            false => Err(io::Error::other("not a regular file: correct `path`")),
         };
-        match read() {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failure("read", &error)),
+        let bytes = match read() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.failure("read", &error)),
+        };
+        let misfit = |what| {
+            let words = format!("{} {what}", self.name());
+            Failure::new(Kind::Answer, words).lasting()
+        };
+        if json::text(&bytes).map_err(misfit)?.len() < bytes.len() {
+            let what = "begins with a byte order mark, which flagd does not read: save it without";
+            return Err(misfit(what));
         }
+        let text = String::from_utf8(bytes).map_err(|_| misfit("is not UTF-8 text"))?;
+        Ok(Some(text))
     }
 
-    /// Replaces it with its mode and owner; where that cannot be, the file stays as it is.
+    /// What to lock before it is read to be changed.
+    pub(super) fn turn(&self) -> Result<Arc<Mutex<()>>, Failure> {
+        let find = || {
+            let path = self.real_path()?;
+            let folder = fs::metadata(folder_of(&path))?;
+            let name = path.file_name().unwrap_or_default().to_owned();
+            let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+            let turn = turns.entry((folder.dev(), folder.ino(), name));
+            Ok(Arc::clone(turn.or_default()))
+        };
+        find().map_err(|error| self.failure("written", &error))
+    }
+
+    /// Replaces it for the same readers; where that cannot be, the file stays as it is.
     pub(super) fn replace(&self, text: &str) -> Result<(), Failure> {
         let start = Instant::now();
         self.try_replace(text)
@@ -56,30 +92,51 @@ impl File {
     }
 
     /// Fails where it cannot be replaced, if that shows without doing it.
-    pub(super) fn check_folder(&self) -> Result<(), Failure> {
-        let rights = Access::WRITE_OK | Access::EXEC_OK;
-        let checked = self
-            .real_path()
-            .and_then(|path| Ok(access(folder_of(&path), rights)?));
-        checked.map_err(|error| self.failure("written", &error))
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let check = || {
+            let path = self.real_path()?;
+            let is = attributes(&path);
+            if is.contains(StatxAttributes::MOUNT_ROOT) {
+                return Err(Errno::BUSY.into());
+            }
+            if is.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND) {
+                return Err(Errno::PERM.into());
+            }
+            let folder = folder_of(&path);
+            access(folder, Access::WRITE_OK | Access::EXEC_OK)?;
+            // A file without a name, which only some file systems have, takes what the successor will.
+            let (flags, mode) = (OFlags::TMPFILE | OFlags::WRONLY, Mode::from_raw_mode(PRIVATE));
+            match (open(&path)?, rustix::fs::open(folder, flags, mode)) {
+                (Some(old), Ok(nameless)) => carry_over(&old, &nameless.into()),
+                _ => Ok(()),
+            }
+        };
+        check().map_err(|error| self.failure("written", &error))
     }
 
     fn try_replace(&self, text: &str) -> io::Result<()> {
         let path = self.real_path()?;
         let folder = folder_of(&path);
+        let old = open(&path)?;
+        let mode = if old.is_some() { PRIVATE } else { NEW };
         // Beside the file: only within a file system is a rename one step.
         let mut temporary = tempfile::Builder::new()
             .prefix(".optoggles-")
-            .permissions(Permissions::from_mode(NEW))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(folder)?;
-        if let Ok(observed) = fs::metadata(&path) {
-            keep_owner_and_mode(&temporary, &observed)?;
-        }
         temporary.write_all(text.as_bytes())?;
-        temporary.as_file().sync_all()?;
+        if let Some(old) = &old {
+            carry_over(old, temporary.as_file())?;
+        }
+        flush(temporary.as_file())?;
         temporary.persist(&path).map_err(|error| error.error)?;
         // Without this, a power failure can bring the old text back.
-        fs::File::open(folder)?.sync_all()
+        match fs::File::open(folder) {
+            Ok(folder) => flush(&folder),
+            // One may write into it that may not read it.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where the file itself is, or will be: a link to it stays a link.
@@ -93,23 +150,28 @@ impl File {
                 Err(_) => return Ok(path),
             }
         }
-        Err(rustix::io::Errno::LOOP.into())
+        Err(Errno::LOOP.into())
     }
 
     fn failure(&self, what: &str, error: &io::Error) -> Failure {
         let path = self.real_path().unwrap_or_else(|_| self.path.clone());
         let folder = folder_of(&path).display();
         let why = match error.kind() {
-            io::ErrorKind::NotFound => format!("no such folder {folder}: create it"),
-            io::ErrorKind::PermissionDenied if what == "read" => {
+            ErrorKind::NotFound => format!("no such folder {folder}: create it"),
+            ErrorKind::PermissionDenied if what == "read" => {
                 "permission denied: let the user that runs optoggles read it".to_owned()
             }
-            io::ErrorKind::PermissionDenied => format!(
+            ErrorKind::PermissionDenied => format!(
                 "permission denied: let the user that runs optoggles write to the folder {folder}, \
-                 and own the file"
+                 and own the file, which may not be immutable (lsattr)"
             ),
-            io::ErrorKind::InvalidInput => "not a regular file: correct `path`".to_owned(),
-            io::ErrorKind::InvalidData => "not UTF-8 text: correct `path`".to_owned(),
+            ErrorKind::ResourceBusy => format!(
+                "it is itself a mount point, which cannot be replaced: mount the folder that holds \
+                 it to {folder} instead"
+            ),
+            ErrorKind::ReadOnlyFilesystem => {
+                format!("the folder {folder} is read-only: mount it writable")
+            }
             _ => error.to_string(),
         };
         let words = format!("{} cannot be {what}: {why}", self.name());
@@ -117,14 +179,23 @@ impl File {
     }
 }
 
-/// The owner comes first: changing it clears bits of the mode.
-fn keep_owner_and_mode(temporary: &NamedTempFile, observed: &Metadata) -> io::Result<()> {
-    let new = temporary.as_file().metadata()?;
-    if (new.uid(), new.gid()) != (observed.uid(), observed.gid()) {
-        let (owner, group) = (Some(observed.uid()), Some(observed.gid()));
-        fchown(temporary.as_file(), owner, group)?;
+/// None where there is no such file.
+fn open(path: &Path) -> io::Result<Option<fs::File>> {
+    match fs::File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    temporary.as_file().set_permissions(observed.permissions())
+}
+
+/// Waits until the disk has it; some file systems cannot tell, above all of folders.
+fn flush(file: &fs::File) -> io::Result<()> {
+    let flushed = file.sync_all();
+    let untold = [Errno::INVAL, Errno::NOTSUP, Errno::NOSYS, Errno::BADF, Errno::ROFS];
+    flushed.or_else(|error| match Errno::from_io_error(&error) {
+        Some(errno) if untold.contains(&errno) => Ok(()),
+        _ => Err(error),
+    })
 }
 
 fn folder_of(path: &Path) -> &Path {
