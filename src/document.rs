@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::config::Rule;
+use crate::encoding;
 use crate::error::{Failure, Kind, quote};
 use crate::json;
 use crate::users::{Users, describe_wrong};
@@ -65,7 +66,7 @@ impl Document {
     pub(crate) fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
         let size = text.len();
         let failure = |words: &str| Failure::new(Kind::Answer, format!("{name} {words}"));
-        let text = json::text(text).map_err(|what| failure(what).lasting())?;
+        let text = encoding::text(text).map_err(|what| failure(what).lasting())?;
         if text.trim_ascii().is_empty() {
             return Err(failure("is empty: did the command that writes it fail?"));
         }

@@ -22,21 +22,6 @@ pub(crate) struct Members<V>(BTreeMap<String, V>);
 const FIELD: &str = "duplicate field `";
 const MEMBER: &str = "duplicate member `";
 
-/// What some editors and shells write before a text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The text in a file or an answer, without a byte order mark (RFC 8259, 8.1). Fails with what it is
-/// where it is not UTF-8.
-pub(crate) fn text(bytes: &[u8]) -> Result<&[u8], &'static str> {
-    match bytes {
-        // With a mark of its own, or with its first character, which in JSON is always ASCII.
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-            Err("is UTF-16 text: save it as UTF-8")
-        }
-        _ => Ok(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)),
-    }
-}
-
 /// Whether a text that is not JSON is YAML, by the first line that is neither empty nor a comment.
 pub(crate) fn is_yaml(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);

@@ -5,6 +5,7 @@
 
 mod address;
 mod duration;
+mod encoding;
 mod config;
 mod error;
 mod json;

@@ -138,7 +138,10 @@ fn a_member_on_the_way_to_a_rule_that_is_there_twice_is_an_error_that_names_it()
         (eval(&[("data.app.rbac", us)]), "us"),
         (packages.to_owned(), "app"),
         (format!(r#"{{"result":{packages}}}"#), "app"),
-        (format!(r#"{{"result":{{}},"result":{packages}}}"#), "result"),
+        (
+            format!(r#"{{"result":{{}},"result":{packages}}}"#),
+            "result",
+        ),
     ] {
         let words = format!(
             "file users.json has the member `{name}` twice: it is not known which of the two counts"

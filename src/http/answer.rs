@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
+use crate::encoding;
 use crate::error::{Failure, Kind, quote};
 use crate::json;
 
@@ -56,9 +57,8 @@ impl Answer {
             let words = format!("the answer to {} {what}", self.asked);
             Failure::new(Kind::Answer, words)
         };
-        let text = json::text(&self.body).map_err(failure)?;
-        let object =
-            serde_json::from_slice(text).map_err(|error| failure(&json::describe(&error)));
+        let text = encoding::text(&self.body).map_err(failure)?;
+        let object = serde_json::from_slice(text).map_err(|error| failure(&json::describe(&error)));
         object.map(|Object(content)| content)
     }
 }

@@ -154,7 +154,9 @@ impl Target for Flagd {
             let failed = toggles.iter().map(|id| (*id, Err(failure.clone())));
             failed.collect()
         };
-        self.disk.run(move || flags.read(&ids)).unwrap_or_else(failed)
+        self.disk
+            .run(move || flags.read(&ids))
+            .unwrap_or_else(failed)
     }
 
     fn apply(&self, edits: &[Edit]) -> Applies {

@@ -164,9 +164,9 @@ fn a_file_that_is_itself_a_mount_point_and_was_replaced_behind_it_is_an_error() 
     files.program.write("host.json", &document(&["bob"], &[]));
     let replaced = "mount --bind host.json users.json; rm host.json; touch host.json";
     if let Some(output) = files.program.run_among_mounts(replaced, &ONCE) {
-        output
-            .exits(1)
-            .says("file users.json cannot be read: it is itself a mount point, and what was mounted");
+        output.exits(1).says(
+            "file users.json cannot be read: it is itself a mount point, and what was mounted",
+        );
     }
 }
 

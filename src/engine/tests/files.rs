@@ -34,7 +34,11 @@ fn while_a_file_system_hangs_there_is_one_look_and_what_the_file_held_is_not_rel
     bench.millis(1000);
     assert_eq!(bench.jobs(), ["discover 0"]);
     bench.millis(9000);
-    assert_eq!(bench.jobs(), Vec::<String>::new(), "another look would hang too");
+    assert_eq!(
+        bench.jobs(),
+        Vec::<String>::new(),
+        "another look would hang too"
+    );
     bench.done(Done::Discover(0, Err(failure(Kind::Timeout))));
     assert!(bench.is_failing());
     assert_eq!(bench.engine.toggle(0).state, State::Waiting);

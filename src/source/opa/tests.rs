@@ -62,7 +62,11 @@ fn an_answer_with_two_results_is_an_error() {
     ] {
         let failure = users_in(Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
         assert_eq!(failure.kind, Kind::Answer);
-        assert!(failure.to_string().contains("has the member `result` twice (line 1 "));
+        assert!(
+            failure
+                .to_string()
+                .contains("has the member `result` twice (line 1 ")
+        );
     }
 }
 

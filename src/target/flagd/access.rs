@@ -32,8 +32,14 @@ pub(super) fn carry_over(old: &File, new: &File) -> io::Result<()> {
     for name in given.keys().filter(|name| !kept.contains_key(*name)) {
         unless_lost(name, fremovexattr(new, name.as_str()))?;
     }
-    for (name, value) in kept.iter().filter(|(name, value)| given.get(*name) != Some(value)) {
-        unless_lost(name, fsetxattr(new, name.as_str(), value, XattrFlags::empty()))?;
+    for (name, value) in kept
+        .iter()
+        .filter(|(name, value)| given.get(*name) != Some(value))
+    {
+        unless_lost(
+            name,
+            fsetxattr(new, name.as_str(), value, XattrFlags::empty()),
+        )?;
     }
     // After the list, whose mask is part of the mode.
     if access(new)?.2 != before.2 {
@@ -41,7 +47,10 @@ pub(super) fn carry_over(old: &File, new: &File) -> io::Result<()> {
     }
     match access(new)? == before {
         true => Ok(()),
-        false => Err(cannot("owner and mode", "the file system does not keep them")),
+        false => Err(cannot(
+            "owner and mode",
+            "the file system does not keep them",
+        )),
     }
 }
 
@@ -59,7 +68,11 @@ fn attributes(file: &File) -> io::Result<Attributes> {
     let mut attributes = Attributes::new();
     for name in names {
         let mut value = Vec::with_capacity(LARGEST);
-        match fgetxattr(file, name.as_str(), rustix::buffer::spare_capacity(&mut value)) {
+        match fgetxattr(
+            file,
+            name.as_str(),
+            rustix::buffer::spare_capacity(&mut value),
+        ) {
             Ok(_) => drop(attributes.insert(name, value)),
             Err(Errno::NODATA) => {}
             Err(errno) => unless_lost(&name, Err(errno))?,

@@ -89,7 +89,10 @@ impl<'t> Definition<'t> {
                 Some(words) => format!("{words}: {ONCE}"),
                 None => "is not boolean: give the toggle another key, or remove the flag".into(),
             };
-            Failure::new(Kind::Misfit, format!("the flag {key} in {} {why}", self.name))
+            Failure::new(
+                Kind::Misfit,
+                format!("the flag {key} in {} {why}", self.name),
+            )
         })
     }
 

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 use super::access::carry_over;
 use crate::disk::attributes;
 use crate::duration::Seconds;
+use crate::encoding;
 use crate::error::{Failure, Kind};
-use crate::json;
 
 pub(super) struct File {
     path: PathBuf,
@@ -59,7 +59,7 @@ impl File {
             let words = format!("{} {what}", self.name());
             Failure::new(Kind::Answer, words).lasting()
         };
-        if json::text(&bytes).map_err(misfit)?.len() < bytes.len() {
+        if encoding::text(&bytes).map_err(misfit)?.len() < bytes.len() {
             let what = "begins with a byte order mark, which flagd does not read: save it without";
             return Err(misfit(what));
         }
@@ -105,7 +105,10 @@ impl File {
             let folder = folder_of(&path);
             access(folder, Access::WRITE_OK | Access::EXEC_OK)?;
             // A file without a name, which only some file systems have, takes what the successor will.
-            let (flags, mode) = (OFlags::TMPFILE | OFlags::WRONLY, Mode::from_raw_mode(PRIVATE));
+            let (flags, mode) = (
+                OFlags::TMPFILE | OFlags::WRONLY,
+                Mode::from_raw_mode(PRIVATE),
+            );
             match (open(&path)?, rustix::fs::open(folder, flags, mode)) {
                 (Some(old), Ok(nameless)) => carry_over(&old, &nameless.into()),
                 _ => Ok(()),
@@ -191,7 +194,13 @@ fn open(path: &Path) -> io::Result<Option<fs::File>> {
 /// Waits until the disk has it; some file systems cannot tell, above all of folders.
 fn flush(file: &fs::File) -> io::Result<()> {
     let flushed = file.sync_all();
-    let untold = [Errno::INVAL, Errno::NOTSUP, Errno::NOSYS, Errno::BADF, Errno::ROFS];
+    let untold = [
+        Errno::INVAL,
+        Errno::NOTSUP,
+        Errno::NOSYS,
+        Errno::BADF,
+        Errno::ROFS,
+    ];
     flushed.or_else(|error| match Errno::from_io_error(&error) {
         Some(errno) if untold.contains(&errno) => Ok(()),
         _ => Err(error),
@@ -201,4 +210,20 @@ fn flush(file: &fs::File) -> io::Result<()> {
 fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_cannot_flush_is_no_failure() {
+        // A folder of some file systems answers as a device does.
+        let device = fs::File::open("/dev/null").unwrap();
+        assert_eq!(
+            device.sync_all().unwrap_err().kind(),
+            ErrorKind::InvalidInput
+        );
+        assert!(flush(&device).is_ok());
+    }
 }

@@ -116,7 +116,11 @@ impl Program {
     #[track_caller]
     pub(crate) fn run_among_mounts(&self, script: &str, args: &[&str]) -> Option<Output> {
         let mut probe = Command::new("unshare");
-        if !probe.args(["-m", "true"]).output().is_ok_and(|it| it.status.success()) {
+        if !probe
+            .args(["-m", "true"])
+            .output()
+            .is_ok_and(|it| it.status.success())
+        {
             eprintln!("unshare -m is not allowed: skipped");
             return None;
         }

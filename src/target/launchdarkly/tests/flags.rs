@@ -80,9 +80,8 @@ fn a_flag_that_shows_an_environment_or_its_targets_twice_is_an_error() {
         format!("{{{off},{off}}}"),
         r#"{"production":{"on":true,"targets":[],"targets":[]}}"#.to_owned(),
     ] {
-        let text = format!(
-            r#"{{"key":"us","name":"US","variations":[],"environments":{environments}}}"#
-        );
+        let text =
+            format!(r#"{{"key":"us","name":"US","variations":[],"environments":{environments}}}"#);
         let read = Answer::of(200, text.as_bytes());
         let failure = read.json::<FlagAnswer>().err().unwrap();
         assert!(failure.to_string().contains(" twice (line 1 "), "{failure}");
