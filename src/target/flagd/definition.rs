@@ -65,7 +65,7 @@ impl<'t> Definition<'t> {
         }
         let flags: Members<&RawValue> = serde_json::from_str(flags).map_err(unreadable)?;
         let flags = flags.iter();
-        let flags = flags.map(|(key, flag)| (key.clone(), Part::Kept(*flag)));
+        let flags = flags.map(|(key, flag)| (key.clone(), Part::Kept(flag)));
         Ok(Definition {
             name: name.to_owned(),
             flags: flags.collect(),
@@ -186,7 +186,7 @@ impl<'t> Flag<'t> {
             return Err(None);
         }
         let members = members.iter();
-        let kept = members.map(|(name, value)| (name.clone(), Member::Kept(*value)));
+        let kept = members.map(|(name, value)| (name.clone(), Member::Kept(value)));
         Ok(Flag(kept.collect()))
     }
 

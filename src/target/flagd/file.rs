@@ -33,7 +33,9 @@ const PRIVATE: u32 = 0o600;
 
 /// Held while a file is read, edited and replaced: after a reload, the generation before it may still write
 /// the same file, perhaps under another name. By folder (device and inode) and name.
-static TURNS: Mutex<BTreeMap<(u64, u64, OsString), Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+static TURNS: Mutex<BTreeMap<(u64, u64, OsString), Turn>> = Mutex::new(BTreeMap::new());
+
+type Turn = Arc<Mutex<()>>;
 
 impl File {
     pub(super) fn new(path: &Path) -> File {
@@ -68,7 +70,7 @@ impl File {
     }
 
     /// What to lock before it is read to be changed.
-    pub(super) fn turn(&self) -> Result<Arc<Mutex<()>>, Failure> {
+    pub(super) fn turn(&self) -> Result<Turn, Failure> {
         let find = || {
             let path = self.real_path()?;
             let folder = fs::metadata(folder_of(&path))?;
