@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt, fchown};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fremovexattr, fsetxattr};
 use rustix::io::Errno;
 
@@ -32,31 +33,28 @@ pub(super) fn carry_over(old: &File, new: &File) -> io::Result<()> {
     for name in given.keys().filter(|name| !kept.contains_key(*name)) {
         unless_lost(name, fremovexattr(new, name.as_str()))?;
     }
-    for (name, value) in kept
-        .iter()
-        .filter(|(name, value)| given.get(*name) != Some(value))
-    {
-        unless_lost(
-            name,
-            fsetxattr(new, name.as_str(), value, XattrFlags::empty()),
-        )?;
+    for (name, value) in &kept {
+        if given.get(name) != Some(value) {
+            let set = fsetxattr(new, name.as_str(), value, XattrFlags::empty());
+            unless_lost(name, set)?;
+        }
     }
     // After the list, whose mask is part of the mode.
     if access(new)?.2 != before.2 {
         new.set_permissions(old.metadata()?.permissions())?;
     }
-    match access(new)? == before {
-        true => Ok(()),
-        false => Err(cannot(
+    if access(new)? != before {
+        return Err(cannot(
             "owner and mode",
             "the file system does not keep them",
-        )),
+        ));
     }
+    Ok(())
 }
 
 fn attributes(file: &File) -> io::Result<Attributes> {
     let mut names = Vec::with_capacity(LARGEST);
-    match flistxattr(file, rustix::buffer::spare_capacity(&mut names)) {
+    match flistxattr(file, spare_capacity(&mut names)) {
         Ok(_) => {}
         // The file system has none.
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Attributes::new()),
@@ -68,11 +66,7 @@ fn attributes(file: &File) -> io::Result<Attributes> {
     let mut attributes = Attributes::new();
     for name in names {
         let mut value = Vec::with_capacity(LARGEST);
-        match fgetxattr(
-            file,
-            name.as_str(),
-            rustix::buffer::spare_capacity(&mut value),
-        ) {
+        match fgetxattr(file, name.as_str(), spare_capacity(&mut value)) {
             Ok(_) => drop(attributes.insert(name, value)),
             Err(Errno::NODATA) => {}
             Err(errno) => unless_lost(&name, Err(errno))?,
