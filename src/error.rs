@@ -248,16 +248,5 @@ pub(crate) fn quote(words: &[u8]) -> String {
     quoted
 }
 
-/// What is wrong with JSON, and where, without quoting it.
-pub(crate) fn describe_json(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "does not hold what it should",
-        _ if error.is_eof() => "is cut off",
-        _ => "is not JSON",
-    };
-    let (line, column) = (error.line(), error.column());
-    format!("{what} (line {line} column {column})")
-}
-
 #[cfg(test)]
 mod tests;

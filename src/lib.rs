@@ -5,8 +5,11 @@
 
 mod address;
 mod duration;
+mod encoding;
 mod config;
 mod error;
+mod json;
+mod disk;
 mod document;
 mod job;
 mod check;

@@ -11,6 +11,7 @@ use super::keys::TARGETS;
 use super::report::{Entry, Place, Problem, Report};
 use super::tables::check;
 use super::{Catalog, Config, mask};
+use crate::encoding;
 
 /// Where a configuration file is looked for when none is named.
 const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];
@@ -120,9 +121,19 @@ fn parse(
     around: &Surroundings,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
-    let (config, report) = match String::from_utf8(bytes) {
-        Ok(text) => check(file, text, around, catalog),
-        Err(error) => (None, not_utf8(file, error, catalog)),
+    let (config, report) = match (encoding::text(&bytes).is_ok(), String::from_utf8(bytes)) {
+        (true, Ok(text)) => check(file, text, around, catalog),
+        (false, _) => (
+            None,
+            not_utf8(file, Vec::new(), "the file is UTF-16 text", catalog),
+        ),
+        (true, Err(error)) => {
+            let end = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(end);
+            let message = "the file is not UTF-8 text from here on";
+            (None, not_utf8(file, bytes, message, catalog))
+        }
     };
     match config {
         Some(config) => Ok(Loaded {
@@ -134,18 +145,17 @@ fn parse(
 }
 
 /// A report that shows where the text ends to be text.
-fn not_utf8(file: &Path, error: std::string::FromUtf8Error, catalog: &Catalog) -> Report {
-    let end = error.utf8_error().valid_up_to();
-    let mut bytes = error.into_bytes();
-    bytes.truncate(end);
+fn not_utf8(file: &Path, before: Vec<u8>, message: &str, catalog: &Catalog) -> Report {
     let at = Place {
-        span: end..end,
+        span: before.len()..before.len(),
         ..Place::default()
     };
-    let message = "the file is not UTF-8 text from here on";
-    let help = "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`";
+    let help = match before.is_empty() {
+        true => "save it as UTF-8",
+        false => "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`",
+    };
     let problem = Problem::error("not-utf8", &at, message, help);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = String::from_utf8_lossy(&before).into_owned();
     let cuts = mask::cuts_of_unparsed(&text, &catalog.groups(&TARGETS));
     Report::new(file, text, vec![problem], cuts)
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::error::{Failure, Kind, describe_json, quote};
+use crate::encoding;
+use crate::error::{Failure, Kind, quote};
+use crate::json;
 
 /// An answer of any status.
 pub(crate) struct Answer {
@@ -51,10 +53,12 @@ impl Answer {
 
     /// The body as a JSON object. An error names the place without quoting it.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        let object = serde_json::from_slice(&self.body).map_err(|error| {
-            let words = format!("the answer to {} {}", self.asked, describe_json(&error));
+        let failure = |what: &str| {
+            let words = format!("the answer to {} {what}", self.asked);
             Failure::new(Kind::Answer, words)
-        });
+        };
+        let text = encoding::text(&self.body).map_err(failure)?;
+        let object = serde_json::from_slice(text).map_err(|error| failure(&json::describe(&error)));
         object.map(|Object(content)| content)
     }
 }

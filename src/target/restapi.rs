@@ -14,6 +14,7 @@ use crate::config::{Config, Key, PeerType, Spec, TLS, TargetType, Toggle, ValueK
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::json::Members;
 use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
 use crate::secret::Secret;
@@ -130,7 +131,7 @@ impl RestApi {
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
-        let found: Map<String, Value> = accepted(answer)?.json()?;
+        let found: Members<Value> = accepted(answer)?.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {
             let url = self.endpoint_url.join([&*toggle.key]);
             let words = format!("GET {url}: the answer has another `key`");

@@ -1,7 +1,6 @@
 //! A flag as LaunchDarkly shows it, and the semantic patches that correct it: what
 //! differs, and nothing else.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
 use crate::http::Object;
+use crate::json::Members;
 use crate::plan::{Environment, Present};
 use crate::users::Users;
 
@@ -27,7 +27,7 @@ pub(super) struct FlagAnswer {
     archived: bool,
     variations: Vec<Object<Variation>>,
     #[serde(default)]
-    environments: HashMap<String, Object<Config>>,
+    environments: Members<Object<Config>>,
 }
 
 #[derive(Deserialize)]

@@ -74,6 +74,21 @@ fn a_list_is_no_part_of_a_flag_whatever_is_in_it() {
 }
 
 #[test]
+fn a_flag_that_shows_an_environment_or_its_targets_twice_is_an_error() {
+    let off = r#""production":{"on":false}"#;
+    for environments in [
+        format!("{{{off},{off}}}"),
+        r#"{"production":{"on":true,"targets":[],"targets":[]}}"#.to_owned(),
+    ] {
+        let text =
+            format!(r#"{{"key":"us","name":"US","variations":[],"environments":{environments}}}"#);
+        let read = Answer::of(200, text.as_bytes());
+        let failure = read.json::<FlagAnswer>().err().unwrap();
+        assert!(failure.to_string().contains(" twice (line 1 "), "{failure}");
+    }
+}
+
+#[test]
 fn another_flag_is_not_taken_for_ours_nor_named() {
     let flag = json!({ "key": "mallory", "name": "US", "archived": true, "variations": [] });
     let answer = Answer::of(200, flag.to_string().as_bytes())
