@@ -184,7 +184,7 @@ impl Referee {
         job: &Job,
         done: &Done,
         moment: Instant,
-        engine: &Engine,
+        engine: &mut Engine,
         now: Instant,
     ) {
         if let Done::Query(rule, result) = done {
@@ -231,8 +231,10 @@ impl Referee {
                 target.paused_until = target.paused_until.max(end);
             }
             let before = self.streaks.get(&key).copied();
-            let count = before.map_or(0, |(count, _)| count);
-            self.streaks.insert(key, (count + 1, operation));
+            // What is tried before its wait is over does not count.
+            let is_early = engine.task(key).backoff.is_waiting(now);
+            let count = before.map_or(0, |(count, _)| count) + usize::from(!is_early);
+            self.streaks.insert(key, (count, operation));
             self.failed.push((key, failure, before));
         }
     }
