@@ -147,9 +147,13 @@ proptest! {
     }
 }
 
-/// The pause that a header asks for at a moment, in seconds.
-fn pause(status: u16, name: &'static str, value: &str, now: u64) -> Option<f64> {
-    let headers = http::HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+/// The pause that these headers ask for at a moment, in seconds.
+fn pause(status: u16, headers: &str, now: u64) -> Option<f64> {
+    let headers = headers.lines().map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.parse().unwrap(), value.parse().unwrap())
+    });
+    let headers = http::HeaderMap::from_iter(headers);
     let now = UNIX_EPOCH + Duration::from_secs(now);
     answer::pause_asked_for(status, &headers, now).map(|pause| pause.as_secs_f64())
 }
@@ -157,21 +161,51 @@ fn pause(status: u16, name: &'static str, value: &str, now: u64) -> Option<f64> 
 #[test]
 fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
     // The example of RFC 9110, and the moment a minute before it.
-    let (date, now) = ("Sun, 06 Nov 1994 08:50:37 GMT", 784_111_777);
-    for (status, name, value, now, expected) in [
-        (429, "retry-after", "120", now, Some(120.0)),
-        (503, "retry-after", date, now, Some(60.0)),
-        (503, "retry-after", date, now + 61, None),
+    let (date, now) = ("Retry-After: Sun, 06 Nov 1994 08:50:37 GMT", 784_111_777);
+    for (status, headers, now, expected) in [
+        (429, "Retry-After: 120", now, Some(120.0)),
+        (429, "Retry-After: 2.5", now, Some(2.5)),
+        (503, date, now, Some(60.0)),
+        (503, date, now + 61, None),
         // A clock that is behind: schedule.rs caps the pause.
-        (503, "retry-after", date, now - 86_400, Some(86_460.0)),
-        (503, "retry-after", date, 0, Some(784_111_837.0)),
-        (503, "retry-after", "soon", now, None),
-        (503, "retry-after", "0", now, None),
-        (429, "x-ratelimit-reset", "784111779500", now, Some(2.5)),
-        (429, "x-ratelimit-reset", "784111770000", now, None),
-        (409, "x-ratelimit-reset", "784111779500", now, None),
+        (503, date, now - 86_400, Some(86_460.0)),
+        (503, date, 0, Some(784_111_837.0)),
+        (503, "Retry-After: soon", now, None),
+        (503, "Retry-After: inf", now, None),
+        (503, "Retry-After: -3", now, None),
+        (503, "Retry-After: 0", now, None),
+        (
+            503,
+            "Retry-After: 99999999999999999999",
+            now,
+            Some(Duration::MAX.as_secs_f64()),
+        ),
+        (429, "X-Ratelimit-Reset: 784111779500", now, Some(2.5)),
+        (429, "X-Ratelimit-Reset: 784111770000", now, None),
+        (409, "X-Ratelimit-Reset: 784111779500", now, None),
+        (
+            429,
+            "Retry-After: 2\nX-Ratelimit-Reset: 784111780000",
+            now,
+            Some(3.0),
+        ),
     ] {
-        let found = pause(status, name, value, now);
-        assert_eq!(found, expected, "{status} {name}: {value}");
+        let found = pause(status, headers, now);
+        assert_eq!(found, expected, "{status} {headers}");
     }
+}
+
+#[test]
+fn a_pause_does_not_depend_on_our_clock_where_the_remote_tells_the_time() {
+    let date = "Date: Sun, 06 Nov 1994 08:49:37 GMT\n";
+    let until = "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT";
+    for now in [0, 784_111_777, 999_999_999] {
+        let reset = format!("{date}X-Ratelimit-Reset: 784111779500");
+        assert_eq!(pause(429, &reset, now), Some(2.5));
+        assert_eq!(pause(503, &format!("{date}{until}"), now), Some(60.0));
+    }
+    assert_eq!(
+        pause(503, &format!("Date: today\n{until}"), 784_111_777),
+        Some(60.0)
+    );
 }

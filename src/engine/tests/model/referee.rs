@@ -209,7 +209,7 @@ impl Referee {
                 let hung = kind == Some(Kind::Timeout);
                 self.hung.extend(hung.then_some((id, part)));
             }
-            let Some(failure) = failure else {
+            let Some(mut failure) = failure else {
                 if self
                     .streaks
                     .get(&key)
@@ -224,11 +224,11 @@ impl Referee {
                     panic!("{key:?} at a source");
                 };
                 let target = &mut self.targets[target];
-                let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
-                let window = pause.unwrap_or_default().max(WINDOW);
+                let pause = failure.pause.unwrap_or(WINDOW).min(LONGEST_PAUSE);
+                let window = pause.max(WINDOW);
                 target.narrow_until = target.narrow_until.max(Some(now + window));
-                let end = pause.map(|pause| now + pause);
-                target.paused_until = target.paused_until.max(end);
+                target.paused_until = target.paused_until.max(Some(now + pause));
+                failure = failure.pausing(Some(pause));
             }
             let before = self.streaks.get(&key).copied();
             // What is tried before its wait is over does not count.
