@@ -60,7 +60,7 @@ impl Machine {
         Ok(Machine {
             status,
             metrics,
-            worker,
+            worker: worker.map_err(Stop::failed_to("start a request thread"))?,
             orders,
             signals: signals.map_err(Stop::failed_to("listen for signals"))?,
             notifier,

@@ -53,6 +53,46 @@ proptest! {
     }
 }
 
+#[test]
+fn what_fails_on_our_side_is_not_blamed_on_the_remote() {
+    let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("remote");
+    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
+    let canned = Canned::raw(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec());
+    let token = Secret::new("\u{feff}q1w2e3");
+    let request = Request::new(Method::GET, canned.url().to_string(), Some(&token));
+    let failure = client.send(request).map(drop).unwrap_err();
+    assert_eq!(failure.kind, Kind::Setup);
+    assert!(
+        failure
+            .to_string()
+            .ends_with("the Authorization header holds more than ASCII")
+    );
+
+    let system = |code| io::Error::from_raw_os_error(code);
+    let (emfile, eagain) = (24, 11);
+    for (error, kind) in [
+        (ureq::Error::Io(system(emfile)), Kind::System),
+        (
+            ureq::Error::Other(Box::new(lookup::Lost::NoThread(system(eagain)))),
+            Kind::System,
+        ),
+        (
+            ureq::Error::Other(Box::new(lookup::Lost::Failed(system(emfile).into()))),
+            Kind::System,
+        ),
+        (
+            ureq::Error::Other(Box::new(lookup::Lost::Late)),
+            Kind::Lookup,
+        ),
+        (ureq::Error::TlsRequired, Kind::Setup),
+        (ureq::Error::LargeResponseHeader(2, 1), Kind::Answer),
+    ] {
+        let words = format!("{error:?}");
+        let failure = failure::describe("GET http://remote/", error, Duration::MAX, None);
+        assert_eq!(failure.kind, kind, "{words}");
+    }
+}
+
 /// The variable of the proxy on the way to a URL, in this environment.
 fn way(env: &[(&str, &str)], url: &str) -> Option<&'static str> {
     let value = |name: &str| {
