@@ -161,10 +161,13 @@ impl Client {
                 .build();
             Agent::with_parts(config, DefaultConnector::default(), Lookup)
         };
-        let env = |name: &str| std::env::var(name).ok();
+        // A value that is not text is not ignored, but invalid.
+        let env = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let proxies = Proxies::read(&env, &|proxy| agent(Some(proxy)));
+        proxies.warn_once();
         Ok(Client {
             direct: agent(None),
-            proxies: Proxies::read(&env, &|proxy| agent(Some(proxy))),
+            proxies,
             timeout,
             requests,
         })

@@ -124,17 +124,35 @@ fn this_machine_and_what_no_proxy_names_are_asked_directly() {
     for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
         assert_eq!(way(&[all], &format!("http://{host}:8181/")), None, "{host}");
     }
-    let names = "opal, .svc,*.example.com,10.0.0.1,fd00::1";
+    let names = "opal, .svc,*.example.com example.org. 10.0.0.1,fd00::1\t[fd00::2],flags:8443,\
+                 [fd00::3]:80,10.1.2.3/16,fd01::/32,127.0.0.1:80";
     let direct = [
         "opal",
-        "OPAL",
+        "OPAL:8181",
         "a.opal",
         "opa.team.svc",
         "flags.example.com",
-        "10.0.0.1",
+        "example.org",
+        "example.org.",
+        "10.0.0.1:80",
         "[fd00::1]",
+        "[fd00::2]:8080",
+        "flags:8443",
+        "a.flags:8443",
+        "[fd00::3]",
+        "10.1.255.255",
+        "[::ffff:10.1.0.1]",
+        "[fd01:0:ffff::1]",
     ];
-    let proxied = ["noopal", "opa.team.svcs", "10.0.0.2"];
+    let proxied = [
+        "noopal",
+        "opa.team.svcs",
+        "10.0.0.2",
+        "flags",
+        "[fd00::3]:81",
+        "10.2.0.1",
+        "[fd01:1::1]",
+    ];
     for (hosts, expected) in [(&direct[..], None), (&proxied, Some("ALL_PROXY"))] {
         for host in hosts {
             let found = way(&[all, ("no_proxy", names)], &format!("http://{host}/"));
@@ -144,6 +162,29 @@ fn this_machine_and_what_no_proxy_names_are_asked_directly() {
     let url = "https://flags.example/";
     assert_eq!(way(&[all, ("NO_PROXY", "*")], url), None);
     assert_eq!(way(&[all, ("NO_PROXY", ",")], url), Some("ALL_PROXY"));
+    assert_eq!(way(&[all, ("NO_PROXY", ".example:443")], url), None);
+}
+
+#[test]
+fn what_is_not_understood_in_no_proxy_is_told_and_excepts_no_host() {
+    let odd = "10.0.0.0/33,fd00::/x,10.0.*,http://opa,opa:http,:80,*.,10.0.0.0/8:80";
+    let env = |name: &str| match name {
+        "ALL_PROXY" => Some("http://proxy:3128".to_owned()),
+        "NO_PROXY" => Some(format!("{odd},opal")),
+        _ => None,
+    };
+    let proxies = Proxies::read(&env, &|_| Agent::new_with_defaults());
+    assert_eq!(proxies.unknown.join(","), odd);
+    let all = ["http://10.0.0.1/", "http://opa/", "http://x/"];
+    assert!(
+        all.iter()
+            .all(|url| proxies.on_the_way_to(&url.parse().unwrap()).is_some())
+    );
+    assert!(
+        proxies
+            .on_the_way_to(&"http://opal/".parse().unwrap())
+            .is_none()
+    );
 }
 
 fn redacted(text: &str, secret: &str) -> String {
