@@ -119,7 +119,7 @@ impl Machine {
         Ok(Machine {
             status,
             metrics,
-            worker,
+            worker: worker.map_err(Stop::failed_to("start a request thread"))?,
             signals,
             reloads,
         })

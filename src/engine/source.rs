@@ -47,7 +47,6 @@ pub(super) struct Source {
     pub(super) interval: Option<Duration>,
     /// Limits rediscoveries to the pace of retries.
     pub(super) rediscovery: Backoff,
-    pub(super) rediscover_after: Option<Instant>,
 }
 
 impl Source {
@@ -156,6 +155,12 @@ impl Engine {
             },
             Key::Ready(_) | Key::Query(_) | Key::Apply(..) => return,
         };
+        // A wait that the remote asked for is kept.
+        let is_early = self.timers.get(Timer::Task(key)).is_some();
+        let task = self.task(key);
+        if is_early && task.state == (State::Waiting { asked: true }) {
+            return;
+        }
         self.timers.cancel(Timer::Task(key));
         let task = self.task(key);
         if !task.is_running() {
@@ -345,9 +350,9 @@ impl Engine {
         let source = &mut self.sources[id];
         source.passes.ready_until = None;
         source.passes.untold_until = None;
-        let early = source.rediscover_after.is_some_and(|after| now.at < after);
+        let early = source.rediscovery.is_waiting(now.at);
         if source.terms.origin.is_none() && source.discover.is_idle() && !early {
-            source.rediscover_after = Some(now.at + source.rediscovery.fail(None, now.chance));
+            source.rediscovery.fail(now.at, None, now.chance);
             self.begin(Key::Discover(id));
         }
     }

@@ -65,26 +65,31 @@ impl Answer {
 
 /// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
 /// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970, which it sends with
-/// other answers too. What is past asks for nothing.
+/// other answers too. What is past asks for nothing. A time is held against the remote's own `Date`, if it
+/// tells it: our clock may be wrong.
 pub(super) fn pause_asked_for(
     status: u16,
     headers: &http::HeaderMap,
     now: SystemTime,
 ) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let retry_after = text("retry-after").and_then(|value| match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(value)
-            .ok()?
-            .duration_since(now)
-            .ok(),
-    });
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let now = text("date").and_then(date).unwrap_or(now);
+    let left = |end: SystemTime| end.duration_since(now).ok();
+    let retry_after =
+        text("retry-after").and_then(|value| seconds(value).or_else(|| left(date(value)?)));
     let reset = text("x-ratelimit-reset").filter(|_| status == 429);
     let reset = reset.and_then(|value| {
-        let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
-        reset.duration_since(now).ok()
+        left(UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?)
     });
     retry_after.max(reset).filter(|pause| !pause.is_zero())
+}
+
+/// Some send a fraction too, which the RFC does not know.
+fn seconds(text: &str) -> Option<Duration> {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let seconds: f64 = text.parse().ok().filter(|_| is_number)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// What is read from a JSON object. serde alone also takes an array for a struct, member by member:
