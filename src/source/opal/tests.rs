@@ -1,5 +1,6 @@
 //! What OPAL can answer.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
@@ -28,7 +29,14 @@ fn opal(url: Address) -> Opal {
     );
     let config = configured(&text);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
-    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
+    let client = Client::new(
+        Duration::from_secs(10),
+        1,
+        &Tls::default(),
+        requests,
+        &Arc::default(),
+    )
+    .unwrap();
     Opal::new(&config.sources[0], &Secret::new(TOKEN), client).unwrap()
 }
 
