@@ -129,7 +129,7 @@ impl Config {
         let sources = self.sources.iter().map(|it| (&it.id, &it.settings));
         let targets = self.targets.iter().map(|it| (&it.id, &it.settings));
         let peers = sources.chain(targets);
-        let peers = peers.flat_map(|(id, settings)| settings.names().chain([id.clone()]));
+        let peers = peers.flat_map(|(id, settings)| settings.hosts().chain([id.clone()]));
         let rules = self.rules.iter();
         let rules = rules.flat_map(|it| [it.package.clone(), it.rule.clone()]);
         let keys = self.toggles.iter().map(|it| it.key.clone());

@@ -62,6 +62,9 @@ impl Secrets {
         if let Some(instead) = self.0.get(text) {
             return instead.clone();
         }
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
@@ -128,11 +131,18 @@ fn length_of(value: &str, text: &str) -> Option<usize> {
         let next: BTreeSet<usize> = next.collect();
         if next.is_empty() {
             let end = ends.last().copied().filter(|_| read >= RECOGNIZED)?;
-            return Some(end).filter(|_| !text[end..].starts_with(char::is_alphanumeric));
+            return Some(end).filter(|_| is_cut(&text[..end], &text[end..]));
         }
         ends = next;
     }
     ends.last().copied()
+}
+
+/// Whether a secret is cut short there, rather than that a common word begins like it.
+fn is_cut(found: &str, rest: &str) -> bool {
+    let is_marked = ["…", "...", "**"].iter().any(|mark| rest.starts_with(mark));
+    let is_word = !found.contains(|c: char| c.is_ascii_digit());
+    is_marked || !(is_word || rest.starts_with(char::is_alphanumeric))
 }
 
 /// The characters that a text can begin with, depending on how it is encoded, each with its bytes there.

@@ -200,15 +200,18 @@ impl Context<'_> {
             );
             self.error("missing-variable", at, message, help);
         }
-        if value
-            .as_ref()
-            .is_some_and(|it| it.starts_with(BYTE_ORDER_MARK))
-        {
-            let message = format!("{} begins with a byte order mark", origin(name));
-            self.error(INVALID, at, message, "set it without the mark");
-            return None;
-        }
-        value
+        value.map(|value| self.without_mark(value, &origin(name), at))
+    }
+
+    /// A text without the mark that some editors and shells put before it, which is no part of it.
+    fn without_mark(&mut self, text: String, origin: &str, at: &Place) -> String {
+        let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) else {
+            return text;
+        };
+        let message = format!("{origin} begins with a byte order mark, which is left out");
+        let help = "save it as UTF-8 without a byte order mark";
+        self.warn("byte-order-mark", at, message, help);
+        rest.to_owned()
     }
 
     /// The text of a file, which messages call `shown`.
@@ -220,11 +223,10 @@ impl Context<'_> {
             let path = Path::new(path);
             let read = (self.around.read)(&self.around.folder.join(path), self.limit);
             match read.map(String::from_utf8) {
-                Ok(Ok(text)) if text.starts_with(BYTE_ORDER_MARK) => {
-                    let help = "save it as UTF-8 without a byte order mark";
-                    ("it begins with a byte order mark".into(), help)
+                Ok(Ok(text)) => {
+                    let origin = format!("the file {shown}");
+                    return Some(self.without_mark(text, &origin, at));
                 }
-                Ok(Ok(text)) => return Some(text),
                 Ok(Err(_)) => {
                     let help = "name a text file, or save this one as UTF-8";
                     ("it is not UTF-8 text".into(), help)

@@ -416,14 +416,12 @@ impl Settings {
         }
     }
 
-    /// What messages show of it: hosts with their ports, and the `instance`.
-    pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        let names = self.0.iter().filter_map(|(key, setting)| match setting {
+    /// The hosts in it, with their ports.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = String> {
+        self.0.values().filter_map(|setting| match setting {
             Setting::Address(address) => Some(address.authority()),
-            Setting::Text(text) if *key == "instance" => Some(text.clone()),
             _ => None,
-        });
-        names
+        })
     }
 
     /// What says who asks.

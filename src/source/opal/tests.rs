@@ -77,6 +77,32 @@ fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
 }
 
 #[test]
+fn a_token_that_no_header_can_carry_is_named_with_where_it_comes_from() {
+    let grant = json!({ "access_token": "q1w2\n" }).to_string();
+    let server = Canned::answering(200, grant.as_bytes());
+    for (auth, called) in [
+        ("token", "OPAL's token"),
+        ("oauth", "the access token of the OAuth"),
+    ] {
+        let store = json!({
+            "url": "http://opa", "auth_type": auth, "token": "\u{feff}q1w2",
+            "oauth_server": server.url().to_string(), "oauth_client_id": "us",
+            "oauth_client_secret": "s",
+        });
+        let canned = Canned::answering(200, store.to_string().as_bytes());
+        let words = opal(canned.url()).find_opa().unwrap_err().to_string();
+        assert!(
+            words.starts_with(called) && !words.contains("q1w2"),
+            "{words}"
+        );
+        assert!(
+            words.ends_with("which an HTTP header cannot carry"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
 fn whole_loads_are_told_from_changes_and_from_loads_that_failed() {
     let data = |items: Value| json!({ "update_id": "39c8", "reports": items, "policy_hash": null });
     let item = |entry: &Value, saved| json!({ "entry": entry, "saved": saved, "hash": "eb16" });
