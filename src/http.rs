@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::address::password;
-use crate::config::Tls;
+use crate::config::{Config, Tls};
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
@@ -127,15 +127,15 @@ impl<'a> Body<'a> {
 }
 
 impl Client {
-    /// A client whose requests take at most `timeout` each, and that keeps up to `connections` open. Fails
-    /// where a certificate or key cannot be used.
+    /// A client whose requests take at most `http_timeout` each, and that keeps up to `connections` open.
+    /// Fails where a certificate or key cannot be used.
     pub(crate) fn new(
-        timeout: Duration,
+        config: &Config,
         connections: usize,
         tls: &Tls,
         requests: Requests,
-        secrets: &Arc<Secrets>,
     ) -> Result<Client, String> {
+        let timeout = config.http_timeout;
         let tls = tls::config(tls)?;
         let agent = |proxy: Option<Proxy>| {
             let config = Agent::config_builder()
@@ -160,7 +160,7 @@ impl Client {
             proxies: Proxies::read(&env, &|proxy| agent(Some(proxy))),
             timeout,
             requests,
-            secrets: Arc::clone(secrets),
+            secrets: Arc::clone(&config.secrets),
         })
     }
 

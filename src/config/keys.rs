@@ -147,7 +147,8 @@ impl Key {
     }
 
     /// Whether what references bring into it is a secret, wherever it turns up. Names are none, because
-    /// messages cannot do without them, nor is what has to be a number, a duration or a path.
+    /// messages cannot do without them, nor is a number, a duration or a path. Of an address, see
+    /// `Text::values_beside_host`.
     pub(super) fn holds_secrets(&self) -> bool {
         match self.kind {
             ValueKind::Text

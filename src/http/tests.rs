@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::tests::configured;
 use crate::metrics::Metrics;
 use crate::tests::anything::{any_edits, edited};
 use crate::tests::canned::Canned;
@@ -39,7 +40,11 @@ proptest! {
         for sent in [bytes, edited(head.as_bytes(), &edits)] {
             let canned = Canned::raw(sent);
             let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("remote");
-            let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests, &Arc::default()).unwrap();
+            let config = configured(
+                "[[sources]]\nid = \"a\"\ntype = \"file\"\npath = \"a\"\n\
+                 [target]\ntype = \"flagd\"\npath = \"flags.json\"\n",
+            );
+            let client = Client::new(&config, 1, &Tls::default(), requests).unwrap();
             let token = Secret::new("q1w2e3");
             let request = Request::new(Method::GET, canned.url().to_string(), Some(&token));
             let failure = match client.send(request).and_then(Answer::success) {

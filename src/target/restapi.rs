@@ -76,7 +76,6 @@ struct NewToggle<'a> {
 
 impl RestApi {
     fn new(config: &Arc<Config>, id: TargetId, requests: Requests) -> Result<RestApi, String> {
-        let (timeout, connections) = (config.http_timeout, config.concurrency);
         let settings = &config.targets[id].settings;
         let headers = settings.headers("extra_headers").unwrap_or_default();
         Ok(RestApi {
@@ -85,13 +84,7 @@ impl RestApi {
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
             id,
-            client: Client::new(
-                timeout,
-                connections,
-                &settings.tls(),
-                requests,
-                &config.secrets,
-            )?,
+            client: Client::new(config, config.concurrency, &settings.tls(), requests)?,
         })
     }
 
