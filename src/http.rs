@@ -4,24 +4,23 @@ mod answer;
 mod failure;
 mod lookup;
 mod proxy;
-mod redact;
 mod tls;
 
 use std::io::{self, Cursor, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
 use serde::Serialize;
-use serde_json::Value;
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::address::password;
-use crate::config::Tls;
+use crate::config::{Config, Tls};
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 pub(crate) use answer::{Answer, Object};
 use lookup::Lookup;
 pub(crate) use lookup::look_up;
@@ -42,6 +41,7 @@ pub(crate) struct Client {
     proxies: Proxies,
     timeout: Duration,
     requests: Requests,
+    secrets: Arc<Secrets>,
 }
 
 pub(crate) struct Request<'a> {
@@ -51,8 +51,8 @@ pub(crate) struct Request<'a> {
     pub(crate) authorization: Option<&'a Secret>,
     pub(crate) headers: &'a [(String, Secret)],
     pub(crate) body: Option<Body<'a>>,
-    /// Secrets in the body or in the answer. Like those in the headers, they are redacted in the
-    /// remote's words.
+    /// Secrets in the body or in the answer that the configuration does not hold. Like those in the
+    /// headers, they are redacted in the remote's words.
     pub(crate) secrets: &'a [Secret],
 }
 
@@ -87,8 +87,7 @@ impl<'a> Request<'a> {
         format!("{} {}", self.method, self.url)
     }
 
-    /// What must not be repeated: each secret, what follows the scheme in it, and a password; and what is in
-    /// the body as JSON has it there, which an answer in JSON may quote.
+    /// What must not be repeated: each secret, what follows the scheme in it, and a password.
     fn secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().map(|(_, value)| value);
         let secrets = headers.chain(self.authorization).chain(self.secrets);
@@ -98,12 +97,7 @@ impl<'a> Request<'a> {
                 .map(|(_, token)| token.trim().to_owned());
             [Some(secret.to_owned()), token, password(secret)]
         });
-        let bodies = self.secrets.iter().map(|secret| {
-            let json = Value::from(secret.expose()).to_string();
-            json[1..json.len() - 1].to_owned()
-        });
-        let all = parts.flatten().chain(bodies);
-        all.filter(|part| !part.is_empty()).collect()
+        parts.flatten().collect()
     }
 }
 
@@ -135,14 +129,15 @@ impl<'a> Body<'a> {
 }
 
 impl Client {
-    /// A client whose requests take at most `timeout` each, and that keeps up to `connections` open. Fails
-    /// where a certificate or key cannot be used.
+    /// A client whose requests take at most `http_timeout` each, and that keeps up to `connections` open.
+    /// Fails where a certificate or key cannot be used.
     pub(crate) fn new(
-        timeout: Duration,
+        config: &Config,
         connections: usize,
         tls: &Tls,
         requests: Requests,
     ) -> Result<Client, String> {
+        let timeout = config.http_timeout;
         let tls = tls::config(tls)?;
         let agent = |proxy: Option<Proxy>| {
             let config = Agent::config_builder()
@@ -170,13 +165,15 @@ impl Client {
             proxies,
             timeout,
             requests,
+            secrets: Arc::clone(&config.secrets),
         })
     }
 
     /// Sends a request, and reads the whole answer, whatever its status.
     pub(crate) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let (asked, method) = (request.name(), request.method.clone());
+        let asked = self.secrets.redact(&request.name());
+        let method = request.method.clone();
         let result = self.exchange(request, &asked);
         let took = Seconds(start.elapsed());
         let status = result.as_ref().map(|it| it.status).map_err(|it| it.kind);
@@ -231,7 +228,11 @@ impl Client {
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
         if !(200..300).contains(&status) {
-            body = redact::redact(&body, &secrets);
+            let mut all = Secrets::clone(&self.secrets);
+            for secret in secrets {
+                all.add(&secret, "[redacted]");
+            }
+            body = all.redact(&String::from_utf8_lossy(&body)).into_bytes();
         }
         Ok(Answer {
             status,

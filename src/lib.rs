@@ -6,6 +6,7 @@
 mod address;
 mod duration;
 mod encoding;
+mod file;
 mod config;
 mod error;
 mod json;

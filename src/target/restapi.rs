@@ -77,7 +77,6 @@ struct NewToggle<'a> {
 
 impl RestApi {
     fn new(config: &Arc<Config>, id: TargetId, requests: Requests) -> Result<RestApi, String> {
-        let (timeout, connections) = (config.http_timeout, config.concurrency);
         let settings = &config.targets[id].settings;
         let headers = settings.headers("extra_headers").unwrap_or_default();
         Ok(RestApi {
@@ -86,7 +85,7 @@ impl RestApi {
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
             id,
-            client: Client::new(timeout, connections, &settings.tls(), requests)?,
+            client: Client::new(config, config.concurrency, &settings.tls(), requests)?,
         })
     }
 
@@ -100,11 +99,6 @@ impl RestApi {
             headers: &self.headers,
             ..Request::new(method, endpoint.join(key), authorization)
         }
-    }
-
-    fn send(&self, request: Request<'_>, toggle: &Toggle) -> Result<Answer, Failure> {
-        let secrets = &toggle.secrets;
-        self.client.send(Request { secrets, ..request })
     }
 
     /// Whether the server answers, without writing anything.
@@ -127,7 +121,7 @@ impl RestApi {
 
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
         let request = self.request(Method::GET, Some(&toggle.key));
-        let answer = self.send(request, toggle)?;
+        let answer = self.client.send(request)?;
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
@@ -158,7 +152,7 @@ impl RestApi {
                 (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
             }))?,
         };
-        accepted(self.send(request, toggle)?).map(|_| Applied::Done)
+        accepted(self.client.send(request)?).map(|_| Applied::Done)
     }
 
     fn create(&self, toggle: &Toggle) -> Result<Applied, Failure> {
@@ -167,7 +161,7 @@ impl RestApi {
             spec: &toggle.spec,
         };
         let request = self.request(Method::POST, None).json(&body)?;
-        let answer = self.send(request, toggle)?;
+        let answer = self.client.send(request)?;
         if answer.status == 409 {
             return Ok(Applied::Found(match self.reads {
                 true => Observed::Unknown,
