@@ -12,34 +12,64 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 pub(crate) struct Disk {
     /// For messages.
     file: String,
+    hangs: &'static str,
     limit: Duration,
-    /// Full while a piece is under way.
-    turn: (Sender<()>, Receiver<()>),
+    /// The end of a single pass, which no piece exceeds by more than [`SHORTEST`].
+    until: Option<Instant>,
+    /// Full while so many pieces are under way.
+    turns: (Sender<()>, Receiver<()>),
 }
 
+/// What a file system takes that works.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 impl Disk {
-    pub(crate) fn new(file: String, limit: Duration) -> Disk {
-        let turn = bounded(1);
-        Disk { file, limit, turn }
+    /// For pieces that take turns.
+    pub(crate) fn new(file: String, limit: Duration, until: Option<Instant>) -> Disk {
+        Disk {
+            file,
+            hangs: "no answer from its file system",
+            limit,
+            until,
+            turns: bounded(1),
+        }
+    }
+
+    /// For reading alone: new pieces do not wait for those that hang, up to so many.
+    pub(crate) fn at_once(self, pieces: usize) -> Disk {
+        let turns = bounded(pieces);
+        Disk { turns, ..self }
+    }
+
+    /// For a pipe.
+    pub(crate) fn without_end(self) -> Disk {
+        let hangs = "no end";
+        Disk { hangs, ..self }
     }
 
     /// Does a piece of work, and gives up after the limit. The work itself goes on, and the next one waits
-    /// for it: so at most one thread hangs, and nothing is overtaken by what began before it.
+    /// for its turn: so few threads hang, and nothing is overtaken by what began before it.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let Disk { file, limit, turn } = self;
-        let until = Instant::now() + *limit;
+        let start = Instant::now();
+        let limit = self.until.map_or(self.limit, |until| {
+            let left = until.saturating_duration_since(start);
+            self.limit.min(left.max(SHORTEST))
+        });
+        let until = start + limit;
+        let Disk {
+            file, hangs, turns, ..
+        } = self;
         let hangs = || {
-            let limit = humantime::format_duration(*limit);
-            let words =
-                format!("{file}: no answer from its file system within {limit} (http_timeout)");
-            Failure::new(Kind::Timeout, words)
+            let limit = Duration::from_millis(limit.as_millis() as u64);
+            let limit = humantime::format_duration(limit);
+            Failure::new(Kind::Timeout, format!("{file}: {hangs} within {limit}"))
         };
-        turn.0.send_deadline((), until).map_err(|_| hangs())?;
+        turns.0.send_deadline((), until).map_err(|_| hangs())?;
         let (done, result) = bounded(1);
-        let is_over = turn.1.clone();
+        let is_over = turns.1.clone();
         let work = move || {
             let value = work();
             let _ = is_over.try_recv();
@@ -48,9 +78,9 @@ impl Disk {
         };
         let thread = thread::Builder::new().name("file".into()).spawn(work);
         if let Err(error) = thread {
-            let _ = turn.1.try_recv();
+            let _ = turns.1.try_recv();
             let words = format!("{file}: failed to start a thread: {error}");
-            return Err(Failure::new(Kind::Timeout, words));
+            return Err(Failure::new(Kind::System, words));
         }
         result.recv_deadline(until).map_err(|_| hangs())
     }
@@ -89,14 +119,14 @@ mod tests {
 
     #[test]
     fn work_that_hangs_is_given_up_and_not_overtaken() {
-        let disk = Disk::new("file f".to_owned(), Duration::from_millis(50));
+        let disk = Disk::new("file f".to_owned(), Duration::from_millis(50), None);
         let (go_on, hanging) = bounded::<()>(0);
         let (write, written) = bounded(1);
         let hangs = disk.run(move || {
             let _ = hanging.recv();
             let _ = write.send(1);
         });
-        let words = "file f: no answer from its file system within 50ms (http_timeout)";
+        let words = "file f: no answer from its file system within 50ms";
         assert_eq!(hangs.unwrap_err().to_string(), words);
         // It would hang too, and is not begun.
         assert_eq!(disk.run(|| 2).unwrap_err().kind, Kind::Timeout);

@@ -38,7 +38,7 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
         }
         Ok((config, Mode::Serve))
     };
-    machine.run(Box::new(read), || gate.close())?;
+    machine.run(Arc::new(read), || gate.close())?;
     log::info!("stopped");
     Ok(Exit::Done)
 }

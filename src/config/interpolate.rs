@@ -14,7 +14,7 @@ use crate::secret::BYTE_ORDER_MARK;
 const INVALID: &str = "invalid-reference";
 
 /// What to do about something that does not end.
-pub(super) const NOT_A_FILE: &str = "name a file of at most 1 MiB";
+const NOT_A_FILE: &str = "name a file of at most 1 MiB";
 
 /// What the configuration may ask of the world around its file.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::interpolate::{NOT_A_FILE, Surroundings, why};
+use super::interpolate::{Surroundings, why};
 use super::keys::TARGETS;
 use super::report::{Entry, Place, Problem, Report};
 use super::tables::check;
@@ -22,6 +22,12 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 
 /// How long files are read, together, as long as `http_timeout` is not known: its default.
 pub(super) const FIRST_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most bytes of the configuration: many thousand toggles.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// The most bytes of a file that it names.
+const LARGEST_NAMED: usize = 1024 * 1024;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +75,7 @@ fn load_first(
                 let around = Surroundings {
                     folder: path.parent().unwrap_or(Path::new("")),
                     env,
-                    read: &|path, limit| Ok(file::read(path, start, limit)?.0),
+                    read: &|path, limit| Ok(file::read(path, start, limit, LARGEST_NAMED)?.0),
                     open_to_others,
                 };
                 return parse(path, bytes, &around, catalog);
@@ -80,7 +86,9 @@ fn load_first(
                 let message = format!("cannot read the configuration file `{file}`: {why}");
                 let help = match error.kind() {
                     io::ErrorKind::IsADirectory => "name the file in it",
-                    io::ErrorKind::TimedOut | io::ErrorKind::FileTooLarge => NOT_A_FILE,
+                    io::ErrorKind::TimedOut | io::ErrorKind::FileTooLarge => {
+                        "name a file of at most 16 MiB"
+                    }
                     _ => "let the user that runs optoggles read it",
                 };
                 return Err(no_file("unreadable-file", message, help.into(), Some(path)));
@@ -113,7 +121,7 @@ fn no_file(code: &'static str, message: String, help: String, file: Option<&Path
 fn read(path: &Path, start: Instant) -> io::Result<(Vec<u8>, bool)> {
     /// Read permission for those who are neither the owner nor of the group.
     const OTHERS_READ: u32 = 0o004;
-    let (bytes, metadata) = file::read(path, start, FIRST_LIMIT)?;
+    let (bytes, metadata) = file::read(path, start, FIRST_LIMIT, LARGEST)?;
     let is_open = metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0;
     Ok((bytes, is_open))
 }

@@ -36,7 +36,14 @@ pub(super) static TYPE: Type = Type {
             rules: config.rules_of(source),
             last: Mutex::default(),
         });
-        let disk = Disk::new(file.name(), config.http_timeout);
+        let disk = match (&file.path, config.until) {
+            // What writes into a pipe may take its time.
+            (None, Some(until)) => {
+                let limit = until.saturating_duration_since(Instant::now());
+                Disk::new(file.name(), limit.max(config.http_timeout), None).without_end()
+            }
+            _ => Disk::new(file.name(), config.http_timeout, config.until),
+        };
         Ok(Box::new(Reader { file, disk }))
     },
 };
@@ -163,11 +170,7 @@ impl Source for Reader {
 
     fn discover(&self) -> Result<Origin, Failure> {
         let file = Arc::clone(&self.file);
-        let document = match file.path {
-            Some(_) => self.disk.run(move || file.read()).flatten(),
-            // What writes into a pipe may take its time.
-            None => file.read(),
-        };
+        let document = self.disk.run(move || file.read()).flatten();
         document.map(Origin::File)
     }
 

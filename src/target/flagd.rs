@@ -56,7 +56,7 @@ impl Flagd {
     fn new(config: &Arc<Config>, id: TargetId) -> Result<Flagd, String> {
         let file = File::new(config.targets[id].settings.path("path")?);
         Ok(Flagd {
-            disk: Disk::new(file.name(), config.http_timeout),
+            disk: Disk::new(file.name(), config.http_timeout, config.until),
             flags: Arc::new(Flags {
                 all: Arc::clone(config),
                 id,

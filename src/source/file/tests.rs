@@ -67,7 +67,7 @@ fn a_file_system_that_hangs_is_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let reader = Reader {
         file: Arc::new(file(&folder)),
-        disk: Disk::new("file f".to_owned(), Duration::from_millis(20)),
+        disk: Disk::new("file f".to_owned(), Duration::from_millis(20), None),
     };
     let (_end, hangs) = crossbeam_channel::bounded::<()>(0);
     assert!(reader.disk.run(move || hangs.recv()).is_err());

@@ -95,7 +95,7 @@ fn a_file_system_that_hangs_is_a_failure_of_each_toggle_and_of_no_other_file() {
     let folder = tempfile::tempdir().unwrap();
     let other = flagd(&folder, 1);
     let flagd = Flagd {
-        disk: Disk::new("file f".to_owned(), Duration::from_millis(20)),
+        disk: Disk::new("file f".to_owned(), Duration::from_millis(20), None),
         flags: Arc::clone(&other.flags),
     };
     let (_end, hangs) = bounded::<()>(0);
