@@ -63,8 +63,9 @@ impl Disk {
             file, hangs, turns, ..
         } = self;
         let hangs = || {
-            let limit = Duration::from_millis(limit.as_millis() as u64);
-            let limit = humantime::format_duration(limit);
+            // What is left of a pass is not a round number.
+            let round = Duration::from_secs(limit.as_secs_f64().round() as u64);
+            let limit = humantime::format_duration(if round.is_zero() { limit } else { round });
             Failure::new(Kind::Timeout, format!("{file}: {hangs} within {limit}"))
         };
         turns.0.send_deadline((), until).map_err(|_| hangs())?;
