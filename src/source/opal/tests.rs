@@ -1,5 +1,6 @@
 //! What OPAL can answer.
 
+use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::Tls;
 use crate::config::tests::configured;
+use crate::http::LARGEST_ANSWER;
 use crate::job::Load;
 use crate::metrics::Metrics;
 use crate::tests::anything::{QUOTE, any_changes, any_edits, any_text, changed, edited};
@@ -27,9 +29,12 @@ fn opal(url: Address) -> Opal {
          instance = \"us\"\n[target]\ntype = \"flagd\"\npath = \"flags.json\"\n"
     );
     let config = configured(&text);
+    Opal::new(&config.sources[0], &Secret::new(TOKEN), client()).unwrap()
+}
+
+fn client() -> Client {
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
-    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
-    Opal::new(&config.sources[0], &Secret::new(TOKEN), client).unwrap()
+    Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap()
 }
 
 /// Our entry, as OPAL gives it back, with the last report in it.
@@ -56,16 +61,101 @@ fn nothing_but_address_and_token_of_a_registration_is_looked_at() {
 }
 
 #[test]
-fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
-    let canned = Canned::answering(500, entry(&json!(null)).to_string().as_bytes());
-    let opal = opal(canned.url());
-    for failure in [opal.watch().unwrap_err(), opal.leave().unwrap_err()] {
-        let words = failure.to_string();
+fn of_an_entry_no_more_is_read_than_its_address_and_its_token_wherever_they_stand() {
+    let read = |body: &str, rest: Result<u8, io::ErrorKind>| {
+        let mut entry = Entry::default();
+        let result = match rest {
+            Ok(byte) => entry.read(&mut body.as_bytes().chain(io::repeat(byte))),
+            Err(kind) => entry.read(&mut body.as_bytes().chain(Failing(kind))),
+        };
+        (
+            result.map_err(|error| error.kind()),
+            entry.url,
+            entry.authorization,
+        )
+    };
+    let both = (Ok(()), Some("u".to_owned()), Some("a".to_owned()));
+    let late = Err(io::ErrorKind::TimedOut);
+    let report = format!("\"data\":\"{}\"", "[".repeat(1 << 20));
+    let headers = r#""headers":{"X":1,"Authorization":"a""#;
+    // Reports without an end, and reports before what is wanted.
+    let first = format!(r#"{{"url":"u","config":{{{headers}}},"data":""#);
+    assert_eq!(read(&first, Ok(b'x')), both);
+    let last = format!(r#"{{"config":{{{report},{headers}}},{report}}},"url":"u""#);
+    assert_eq!(read(&last, Ok(b',')), both);
+    assert_eq!(read(&last, late.map(|()| 0)), both);
+    let missing = r#"{"url":"u","config":{"data":"[[["#;
+    assert_eq!(
+        read(missing, late.map(|()| 0)),
+        (late, Some("u".into()), None)
+    );
+}
+
+/// A body that does not arrive.
+struct Failing(io::ErrorKind);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+}
+
+#[test]
+fn a_registration_with_a_report_larger_than_any_limit_is_found() {
+    let body = entry(&json!("x".repeat(LARGEST_ANSWER as usize + 1)));
+    let canned = Canned::answering(200, body.to_string().as_bytes());
+    assert_eq!(opal(canned.url()).watch(), Ok(true));
+}
+
+#[test]
+fn no_word_of_an_answer_that_can_hold_a_token_or_users_is_repeated() {
+    let secret = json!({ "token": "unknown-secret", "access_token": "unknown-secret" });
+    for status in [200, 302, 400, 401, 404, 500] {
+        let canned = Canned::answering(status, format!("{secret}<").as_bytes());
+        let (opal, client) = (opal(canned.url()), client());
+        let url = Address::parse("http://opa").unwrap();
+        let granted = oauth::access(&client, url, &canned.url().to_string(), "id", "secret");
+        let results = [
+            opal.discover().map(drop),
+            opal.watch().map(drop),
+            opal.leave(),
+            granted.map(drop),
+        ];
+        for failure in results.into_iter().filter_map(Result::err) {
+            assert!(!failure.to_string().contains("unknown"), "{failure}");
+        }
+    }
+}
+
+#[test]
+fn registrations_for_the_same_source_that_are_not_ours_are_listed_up_to_a_limit() {
+    let others: Vec<String> = (0..9).map(|n| format!("optoggles:a:old-{n}")).collect();
+    let foreign = [
+        "optoggles:a:us",
+        "optoggles:ab:us",
+        "default",
+        "optoggles:a:x y\n",
+    ];
+    let keys = others.iter().map(String::as_str).chain(foreign);
+    let entries: Vec<Value> = keys
+        .map(|key| json!({ "config": {}, "key": key }))
+        .collect();
+    let canned = Canned::answering(200, json!(entries).to_string().as_bytes());
+    let url = canned.url();
+    let told: Vec<String> = opal(url.clone())
+        .check_others()
+        .into_iter()
+        .map(|it| it.words)
+        .collect();
+    assert_eq!(told.len(), 6);
+    for (told, key) in told.iter().zip(&others[..5]) {
+        assert!(told.starts_with(&format!("{key} is registered")), "{told}");
         assert!(
-            words.contains("[redacted]") && !words.contains(TOKEN),
-            "{words}"
+            told.ends_with(&format!(" curl -X DELETE {url}/callbacks/{key}")),
+            "{told}"
         );
     }
+    assert_eq!(told[5], "4 more are registered");
 }
 
 #[test]
