@@ -17,6 +17,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
+use crate::error::visible;
 use crate::logging;
 use crate::peers::catalog;
 use crate::terminal::is_colourful;
@@ -145,13 +146,13 @@ impl fmt::Display for Stop {
 
 /// Writes to stderr; if that is closed, the words are lost.
 fn complain(words: &str) {
-    let _ = writeln!(io::stderr(), "{}", words.trim_end());
+    let _ = writeln!(io::stderr(), "{}", visible(words.trim_end()));
 }
 
 /// Writes a command's result to stdout. A reader that leaves early is not a failure.
 fn print(words: &str) -> Result<(), Stop> {
     let mut stdout = io::stdout().lock();
-    let written = writeln!(stdout, "{}", words.trim_end()).and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{}", visible(words.trim_end())).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Stop::failed_to("write the result")(error))

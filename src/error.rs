@@ -1,5 +1,6 @@
 //! Failures of requests: their kinds, and their words.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -246,6 +247,23 @@ pub(crate) fn quote(words: &[u8]) -> String {
         quoted.push('…');
     }
     quoted
+}
+
+/// The text with the characters escaped that turn the direction of what follows them, as JSON does it: with
+/// them, a name can look like another one, or like words of ours.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(turns) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for character in text.chars() {
+        match turns(character) {
+            true => shown += &format!("\\u{:04x}", u32::from(character)),
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// What is wrong with JSON, and where, without quoting it.

@@ -5,7 +5,7 @@ use log::Level;
 use crate::config::Config;
 use crate::duration::Seconds;
 use crate::engine::{Cause, Engine, News, Notice, Subject};
-use crate::error::UNTOLD;
+use crate::error::{UNTOLD, visible};
 use crate::metrics::Metrics;
 
 const LOG: &str = "optoggles";
@@ -16,7 +16,7 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
             let of = field(subject, config, engine);
-            log::log!(target: LOG, level, "{}", words(&of, &news));
+            log::log!(target: LOG, level, "{}", visible(&words(&of, &news)));
             trace_users(&of, &news);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Door;
@@ -64,7 +64,7 @@ impl Connection {
         });
         let (answer, request) = asked.unwrap_or_else(|refusal| {
             log::debug!("request refused peer={peer} status={}", refusal.0);
-            (refusal.answer(bytes.starts_with(b"HEAD ")), None)
+            (Arc::new(refusal.answer(bytes.starts_with(b"HEAD "))), None)
         });
         *self.stage() = Stage::Transfer(Instant::now());
         if self.within(TIME).write_all(&answer).is_ok() {
