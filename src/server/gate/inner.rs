@@ -34,9 +34,12 @@ pub(crate) struct Inner {
     prompt: Link,
     reports: Link,
     /// The last large report of each route, and when it was asked for.
-    made: Mutex<HashMap<String, (Instant, Arc<Vec<u8>>)>>,
+    made: Mutex<HashMap<String, (Instant, Answer)>>,
     on_broken: Box<dyn Fn(&str) + Send + Sync>,
 }
+
+/// A whole answer.
+type Answer = Arc<Vec<u8>>;
 
 /// How many connections there are.
 pub(crate) const LINKS: usize = 2;
@@ -67,7 +70,7 @@ impl Inner {
 
     /// The complete answer, so that a client that reads slowly does not hold up the server. Large ones are
     /// shared, so that however many clients do not read them, few are in memory.
-    pub(super) fn ask(&self, request: &Request) -> Result<Arc<Vec<u8>>, Refusal> {
+    pub(super) fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
         if !REPORTS.contains(&&*request.path) {
             return self.exchange(&mut locked(&self.prompt), request);
         }
@@ -96,7 +99,7 @@ impl Inner {
     }
 
     /// A report that is not older than that.
-    fn report(&self, request: &Request, age: Duration) -> Option<Arc<Vec<u8>>> {
+    fn report(&self, request: &Request, age: Duration) -> Option<Answer> {
         let made = locked(&self.made);
         let (asked, report) = made.get(&request.path).filter(|_| request.is_get)?;
         (asked.elapsed() < age).then(|| Arc::clone(report))
@@ -106,7 +109,7 @@ impl Inner {
         &self,
         link: &mut Option<BufReader<Stream>>,
         request: &Request,
-    ) -> Result<Arc<Vec<u8>>, Refusal> {
+    ) -> Result<Answer, Refusal> {
         let server = link.as_mut().ok_or(UNAVAILABLE)?;
         let answer = exchange(server, request).map_err(|error| {
             *link = None;
