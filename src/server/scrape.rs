@@ -53,10 +53,10 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     // Toggles whose value is unknown have no series.
     let mut add_values = |name, help, value: fn(&ToggleRow) -> Option<f64>| {
         let known = rows.toggles.iter().filter_map(|row| {
-            let labels = [&*row.key, &*row.source, &*row.target];
+            let labels = [&*row.source, &*row.target, &*row.key];
             Some((labels, value(row)?))
         });
-        add_gauge(&mut text, name, help, ["toggle", "source", "target"], known)
+        add_gauge(&mut text, name, help, ["source", "target", "toggle"], known)
     };
     add_values(
         "optoggles_toggle_users",
@@ -79,11 +79,11 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
                 .into_iter()
                 .chain(environments)
                 .map(move |(name, its)| {
-                    let labels = [&*row.key, &*row.source, &*row.target, name];
+                    let labels = [name, &*row.source, &*row.target, &*row.key];
                     (labels, flag(its == state))
                 })
         });
-        let labels = ["toggle", "source", "target", "environment"];
+        let labels = ["environment", "source", "target", "toggle"];
         add_gauge(&mut text, name, help, labels, states)
     };
     add_states(
