@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::config::Rule;
@@ -252,7 +253,13 @@ pub(crate) fn quote(words: &[u8]) -> String {
 /// The text with the characters escaped that turn the direction of what follows them, as JSON does it: with
 /// them, a name can look like another one, or like words of ours.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    const TURNING: [RangeInclusive<char>; 4] = [
+        '\u{61c}'..='\u{61c}',
+        '\u{200e}'..='\u{200f}',
+        '\u{202a}'..='\u{202e}',
+        '\u{2066}'..='\u{2069}',
+    ];
+    let turns = |c: char| TURNING.iter().any(|range| range.contains(&c));
     if !text.contains(turns) {
         return Cow::Borrowed(text);
     }

@@ -176,7 +176,8 @@ impl Client {
         self.send_and(request, None)
     }
 
-    /// Sends a request whose answer matters for its status only: the body of a 2xx is not kept.
+    /// Sends a request whose answer matters for its status only: the body of a 2xx is not kept, and may be
+    /// larger than others.
     pub(crate) fn tell(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let mut skip = |body: &mut dyn Read| {
             let skipped = io::copy(&mut body.take(LARGEST_ANSWER), &mut io::sink());

@@ -254,7 +254,8 @@ impl Opal {
             ))
         });
         let more = keys.len().saturating_sub(NAMED);
-        let more = (more > 0).then(|| Told::warning(format!("{more} more are registered")));
+        let list = self.opal.url.join(["callbacks"]);
+        let more = (more > 0).then(|| Told::warning(format!("and {more} more: GET {list}")));
         named.chain(more).collect()
     }
 

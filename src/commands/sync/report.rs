@@ -17,9 +17,9 @@ use crate::users::{Change, Users};
 /// and the workflow adds some.
 const LIMIT: usize = 60_000;
 
-/// How many names `--format markdown` shows of a toggle, and of how many where that is too long; the rest is
+/// How many names `--format markdown` shows of a toggle, and how many where that is too long; the rest is
 /// counted.
-const NAMES: [usize; 3] = [20, 5, 0];
+const NAMES: [usize; 2] = [20, 5];
 
 /// Serialized, it is the document of `--format json`.
 #[derive(Serialize)]
@@ -147,22 +147,22 @@ impl Report {
         // The note about all of them is the longest.
         let around = [HEAD, "\n", &note(rows.len()), &summary, "\n"];
         let space = LIMIT - around.map(size).into_iter().sum::<usize>();
-        for names in NAMES {
+        let fitting = |names: usize| {
             let mut left = space;
             let lines = rows.iter().map(|row| self.line(row, names));
-            let fitting = lines.map_while(|line| {
+            let lines = lines.map_while(|line| {
                 left = left.checked_sub(size(&line))?;
                 Some(line)
             });
-            let fitting: Vec<String> = fitting.collect();
-            let more = rows.len() - fitting.len();
-            if names > 0 && more > 0 {
-                continue;
-            }
-            let note = if names > 0 { String::new() } else { note(more) };
-            return format!("{HEAD}{}\n{note}{summary}", fitting.concat());
+            lines.collect::<Vec<String>>()
+        };
+        let mut whole = NAMES.into_iter().map(fitting);
+        if let Some(lines) = whole.find(|lines| lines.len() == rows.len()) {
+            return format!("{HEAD}{}\n{summary}", lines.concat());
         }
-        summary
+        let lines = fitting(0);
+        let note = note(rows.len() - lines.len());
+        format!("{HEAD}{}\n{note}{summary}", lines.concat())
     }
 
     /// A row of the table, with so many names of those that come, and of those that go.

@@ -62,41 +62,31 @@ fn nothing_but_address_and_token_of_a_registration_is_looked_at() {
 
 #[test]
 fn of_an_entry_no_more_is_read_than_its_address_and_its_token_wherever_they_stand() {
-    let read = |body: &str, rest: Result<u8, io::ErrorKind>| {
+    let read = |body: &str, end| {
         let mut entry = Entry::default();
-        let result = match rest {
-            Ok(byte) => entry.read(&mut body.as_bytes().chain(io::repeat(byte))),
-            Err(kind) => entry.read(&mut body.as_bytes().chain(Failing(kind))),
-        };
-        (
-            result.map_err(|error| error.kind()),
-            entry.url,
-            entry.authorization,
-        )
+        let result = entry.read(&mut body.as_bytes().chain(End(end)));
+        let result = result.map_err(|error| error.kind());
+        (result, entry.url, entry.authorization)
     };
-    let both = (Ok(()), Some("u".to_owned()), Some("a".to_owned()));
-    let late = Err(io::ErrorKind::TimedOut);
+    let url = Some("u".to_owned());
+    let both = (Ok(()), url.clone(), Some("a".to_owned()));
     let report = format!("\"data\":\"{}\"", "[".repeat(1 << 20));
-    let headers = r#""headers":{"X":1,"Authorization":"a""#;
-    // Reports without an end, and reports before what is wanted.
-    let first = format!(r#"{{"url":"u","config":{{{headers}}},"data":""#);
-    assert_eq!(read(&first, Ok(b'x')), both);
-    let last = format!(r#"{{"config":{{{report},{headers}}},{report}}},"url":"u""#);
-    assert_eq!(read(&last, Ok(b',')), both);
-    assert_eq!(read(&last, late.map(|()| 0)), both);
+    let headers = r#""headers":{"X":1,"Authorization":"a"}"#;
+    let first = format!(r#"{{"url":"u","config":{{{headers},"data":""#);
+    assert_eq!(read(&first, None), both);
+    let last = format!(r#"{{"config":{{{report},{headers}}},{report},"url":"u","#);
+    assert_eq!(read(&last, None), both);
+    let late = io::ErrorKind::TimedOut;
     let missing = r#"{"url":"u","config":{"data":"[[["#;
-    assert_eq!(
-        read(missing, late.map(|()| 0)),
-        (late, Some("u".into()), None)
-    );
+    assert_eq!(read(missing, Some(late)), (Err(late), url, None));
 }
 
-/// A body that does not arrive.
-struct Failing(io::ErrorKind);
+/// Where a body does not go on, or must not be read.
+struct End(Option<io::ErrorKind>);
 
-impl Read for Failing {
+impl Read for End {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(self.0.into())
+        Err(self.0.expect("it is read on").into())
     }
 }
 
@@ -155,7 +145,7 @@ fn registrations_for_the_same_source_that_are_not_ours_are_listed_up_to_a_limit(
             "{told}"
         );
     }
-    assert_eq!(told[5], "4 more are registered");
+    assert_eq!(told[5], format!("and 4 more: GET {url}/callbacks"));
 }
 
 #[test]
