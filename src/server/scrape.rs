@@ -121,6 +121,7 @@ fn add_gauge<'a, const N: usize>(
         text.push_str(name);
         let pairs = labels.iter().zip(values);
         let mut sign = '{';
+        let mut end = "";
         for (label, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             text.push(sign);
             text.push_str(label);
@@ -133,10 +134,10 @@ fn add_gauge<'a, const N: usize>(
                 }
             }
             text.push('"');
-            sign = ',';
+            (sign, end) = (',', "}");
         }
         // Writing to a string does not fail.
-        let _ = writeln!(text, "}} {number}");
+        let _ = writeln!(text, "{end} {number}");
     }
 }
 
