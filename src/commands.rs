@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
@@ -87,10 +87,15 @@ fn try_run() -> Result<Exit, Stop> {
         ));
     }
     let env = |name: &str| std::env::var(name).ok();
-    // People page through what the other commands print.
-    let is_daemon = matches!(cli.command, Command::Serve | Command::Sync(_));
-    let patience = if is_daemon { PATIENCE } else { Duration::MAX };
-    logging::start(cli.quiet, cli.verbose, patience, &env).map_err(Stop::invalid)?;
+    let level = logging::level(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
+    let is_single = |options: &cli::Sync| options.once || options.dry_run;
+    let patience = match &cli.command {
+        Command::Serve => PATIENCE,
+        Command::Sync(options) if !is_single(options) => PATIENCE,
+        // People page through what the other commands print.
+        _ => Duration::MAX,
+    };
+    logging::start(level, patience).map_err(Stop::failed_to("start the log"))?;
     let load = move |file: Option<&Path>| load::load(file, &env, &catalog());
     let quiet = cli.quiet;
     let read = move |file: Option<&Path>| usable(load(file), quiet);
@@ -104,7 +109,7 @@ fn try_run() -> Result<Exit, Stop> {
             serve::run(config, signals, again(file))
         }
         Command::Sync(options) => {
-            let is_single = options.once || options.dry_run;
+            let is_single = is_single(options);
             let signals = match is_single {
                 true => Signals::hear(Exit::Failed)?,
                 false => Signals::hear(Exit::Done)?.and_reloads()?,

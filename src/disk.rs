@@ -20,7 +20,7 @@ pub(crate) struct Disk {
     turns: (Sender<()>, Receiver<()>),
 }
 
-/// What a file system takes that works.
+/// How long a working file system needs at most.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Disk {
@@ -35,10 +35,14 @@ impl Disk {
         }
     }
 
-    /// For reading alone: new pieces do not wait for those that hang, up to so many.
+    /// For reading alone: up to `pieces` may run at once.
     pub(crate) fn at_once(self, pieces: usize) -> Disk {
         let turns = bounded(pieces);
         Disk { turns, ..self }
+    }
+
+    pub(crate) fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// For a pipe.
@@ -54,18 +58,24 @@ impl Disk {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let start = Instant::now();
-        let limit = self.until.map_or(self.limit, |until| {
-            let left = until.saturating_duration_since(start);
-            self.limit.min(left.max(SHORTEST))
-        });
+        let left = self
+            .until
+            .map(|until| until.saturating_duration_since(start));
+        let limit = self
+            .limit
+            .min(left.map_or(self.limit, |left| left.max(SHORTEST)));
         let until = start + limit;
         let Disk {
             file, hangs, turns, ..
         } = self;
         let hangs = || {
             // What is left of a pass is not a round number.
-            let round = Duration::from_secs(limit.as_secs_f64().round() as u64);
-            let limit = humantime::format_duration(if round.is_zero() { limit } else { round });
+            let millis = limit.as_millis() as u64;
+            let limit = match limit == self.limit {
+                true => Duration::from_millis(millis),
+                false => Duration::from_secs(millis.div_ceil(1000)),
+            };
+            let limit = humantime::format_duration(limit);
             Failure::new(Kind::Timeout, format!("{file}: {hangs} within {limit}"))
         };
         turns.0.send_deadline((), until).map_err(|_| hangs())?;
@@ -87,31 +97,19 @@ impl Disk {
     }
 }
 
-/// What Linux tells of a file that `std` does not. False where there is none, or on another system.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Traits {
-    pub(crate) is_mount_point: bool,
-    pub(crate) is_immutable: bool,
-}
-
+/// Whether a file is itself a mount point; only Linux tells.
 #[cfg(target_os = "linux")]
-pub(crate) fn traits(path: &Path) -> Traits {
+pub(crate) fn is_mount_point(path: &Path) -> bool {
     use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
     let found = statx(CWD, path, AtFlags::empty(), StatxFlags::empty());
-    found.map_or(Traits::default(), |found| {
-        let attributes = found.stx_attributes;
-        Traits {
-            is_mount_point: attributes.contains(StatxAttributes::MOUNT_ROOT),
-            is_immutable: attributes
-                .intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND),
-        }
-    })
+    let is_root = StatxAttributes::MOUNT_ROOT;
+    found.is_ok_and(|found| found.stx_attributes.contains(is_root))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn traits(_: &Path) -> Traits {
-    Traits::default()
+pub(crate) fn is_mount_point(_: &Path) -> bool {
+    false
 }
 
 #[cfg(test)]

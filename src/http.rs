@@ -31,6 +31,9 @@ const JSON: &str = "application/json";
 /// The most that is read of an answer, in bytes.
 pub(crate) const LARGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
+/// The same of one that is not a 2xx: little of it is shown.
+const LARGEST_REFUSAL: u64 = 64 * 1024;
+
 /// The size of each of a connection's two buffers, in bytes. ureq's own 128 KiB would be most of the
 /// program's memory.
 const BUFFER: usize = 32 * 1024;
@@ -259,9 +262,14 @@ impl Client {
                 let scanned = scan(&mut response.body_mut().as_reader());
                 scanned.map(|()| Vec::new()).map_err(ureq::Error::from)
             }
-            None => {
+            None if is_success => {
                 let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
                 body.read_to_vec()
+            }
+            None => {
+                let (mut body, mut words) = (response.body_mut().as_reader(), Vec::new());
+                let read = body.by_ref().take(LARGEST_REFUSAL).read_to_end(&mut words);
+                read.map(|_| words).map_err(ureq::Error::from)
             }
         };
         let mut body = body.map_err(failed)?;

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -18,7 +18,7 @@ use crate::error::visible;
 /// The most that waits for the writer, in bytes. What does not fit is dropped, and counted.
 const LONGEST_QUEUE: usize = 1024 * 1024;
 
-static LOG: OnceLock<Logger> = OnceLock::new();
+static LOG: OnceLock<&Logger> = OnceLock::new();
 
 struct Logger {
     /// Of this program.
@@ -41,15 +41,13 @@ enum Entry {
     Mark(#[expect(dead_code, reason = "only dropped")] Sender<()>),
 }
 
-/// Starts the log, at the level of `-q` or `-v`, else of `$OPTOGGLES_LOG`, else info. `patience` is how long
-/// [`flush`] waits for a reader that stalls.
-pub(crate) fn start(
+/// The level of `-q` or `-v`, else of `$OPTOGGLES_LOG`, else info.
+pub(crate) fn level(
     quiet: bool,
     verbose: u8,
-    patience: Duration,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), String> {
-    let level = match (quiet, verbose) {
+) -> Result<LevelFilter, String> {
+    Ok(match (quiet, verbose) {
         (true, _) => LevelFilter::Error,
         (false, 0) => match env("OPTOGGLES_LOG").filter(|text| !text.is_empty()) {
             Some(text) => text.parse().map_err(|_| {
@@ -62,32 +60,37 @@ pub(crate) fn start(
         },
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
-    };
-    let failed = |error: &dyn std::fmt::Display| format!("failed to start the log: {error}");
+    })
+}
+
+/// Starts the log. `patience` is how long [`flush`] waits for a reader that stalls.
+pub(crate) fn start(level: LevelFilter, patience: Duration) -> io::Result<()> {
     let (queue, entries) = Queue::new();
-    let logger = LOG.get_or_init(|| Logger {
+    let logger: &Logger = Box::leak(Box::new(Logger {
         level,
         patience,
         queue,
-    });
+    }));
     let write = move || logger.queue.write_all(&entries, Patient(io::stderr()));
-    let thread = thread::Builder::new().name("log".into()).spawn(write);
-    thread.map_err(|error| failed(&error))?;
+    thread::Builder::new().name("log".into()).spawn(write)?;
+    let _ = LOG.set(logger);
     log::set_max_level(level);
-    log::set_logger(logger).map_err(|error| failed(&error))
+    // Only a second start fails.
+    let _ = log::set_logger(logger);
+    Ok(())
 }
 
-/// Writes to stderr, in its turn. If that is closed, the words are lost.
+/// Writes to stderr, after what waits there, and is never dropped. If stderr is closed, the words are lost.
 pub(crate) fn complain(words: &str) {
     let line = format!("{}\n", visible(words.trim_end()));
     match LOG.get() {
-        Some(logger) => logger.queue.push(line),
-        // The command line is invalid.
+        Some(logger) => logger.queue.force(line),
+        // The log has not started.
         None => drop(Patient(io::stderr()).write_all(line.as_bytes())),
     }
 }
 
-/// Waits until everything is written.
+/// Waits until everything is written, or the log's patience has ended.
 pub(crate) fn flush() {
     if let Some(logger) = LOG.get() {
         logger.queue.flush(logger.patience);
@@ -117,13 +120,22 @@ impl Queue {
         };
         let fits = |waiting| (waiting == 0 || waiting + bytes <= limit).then_some(waiting + bytes);
         match self.waiting.fetch_update(Relaxed, Relaxed, fits) {
-            // The writer only ends with the process.
-            Ok(_) => drop(self.entries.send(Entry::Text(text))),
+            Ok(_) => self.send(text),
             Err(_) => drop(self.dropped.fetch_add(1, Relaxed)),
         }
     }
 
-    /// Waits until everything before it is written.
+    fn force(&self, text: String) {
+        self.waiting.fetch_add(text.len(), Relaxed);
+        self.send(text);
+    }
+
+    fn send(&self, text: String) {
+        // The writer only ends with the process.
+        let _ = self.entries.send(Entry::Text(text));
+    }
+
+    /// Waits until everything before it is written, or `patience` has passed.
     fn flush(&self, patience: Duration) {
         let (mark, written) = bounded(0);
         let _ = self.entries.send(Entry::Mark(mark));
@@ -159,7 +171,8 @@ impl Queue {
 }
 
 fn line(level: Level, target: &str, words: &fmt::Arguments<'_>) -> String {
-    let time = humantime::format_rfc3339_millis(SystemTime::now());
+    // humantime cannot write earlier times, which a wrong clock shows.
+    let time = humantime::format_rfc3339_millis(SystemTime::now().max(UNIX_EPOCH));
     format!(
         "{time} {level:<5} [{target}] {}\n",
         visible(&words.to_string())

@@ -139,7 +139,7 @@ fn length_of(value: &str, text: &str) -> Option<usize> {
     ends.last().copied()
 }
 
-/// Whether a secret is cut short there, rather than that a common word begins like it.
+/// Whether a secret was cut short there, and it is not just a word that begins like it.
 fn is_cut(found: &str, rest: &str) -> bool {
     let is_marked = ["…", "...", "**"].iter().any(|mark| rest.starts_with(mark));
     let is_word = !found.contains(|c: char| c.is_ascii_digit());

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -13,7 +13,7 @@ use signal_hook::iterator::SignalsInfo;
 
 use super::{Exit, Stop, complain};
 use crate::config::Config;
-use crate::config::left_behind;
+use crate::config::{left_behind, load::FIRST_LIMIT};
 use crate::disk::Disk;
 use crate::engine::{Engine, Mode};
 use crate::metrics::Metrics;
@@ -74,6 +74,9 @@ pub(super) struct Machine {
 
 /// Reads the configuration again.
 pub(super) type Read = Arc<dyn Fn() -> Result<(Config, Mode), Stop> + Send + Sync>;
+
+/// How much longer a reload may take than to read its files.
+const MORE: Duration = Duration::from_secs(5);
 
 /// How many reloads may hang at a file system before a further one waits for them.
 const HANGING: usize = 4;
@@ -181,6 +184,9 @@ impl Reloads {
     fn run(mut self, signals: &Receiver<()>, read: &Read) {
         for () in signals {
             self.notifier.reloading();
+            // Longer than any file of it has, whose own failure says more.
+            let limit = FIRST_LIMIT.max(self.config.http_timeout) + MORE;
+            self.disk.set_limit(limit);
             let (read, token) = (Arc::clone(read), self.callback_token.clone());
             let metrics = Arc::clone(&self.metrics);
             let assigned = self.disk.run(move || {

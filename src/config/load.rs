@@ -11,7 +11,6 @@ use super::keys::TARGETS;
 use super::report::{Entry, Place, Problem, Report};
 use super::tables::check;
 use super::{Catalog, Config, mask};
-use crate::encoding;
 use crate::file;
 
 /// Where a configuration file is looked for when none is named.
@@ -21,7 +20,7 @@ const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];
 const VARIABLE: &str = "OPTOGGLES_CONFIG";
 
 /// How long files are read, together, as long as `http_timeout` is not known: its default.
-pub(super) const FIRST_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_LIMIT: Duration = Duration::from_secs(10);
 
 /// The most bytes of the configuration: many thousand toggles.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -132,19 +131,9 @@ fn parse(
     around: &Surroundings,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
-    let (config, report) = match (encoding::text(&bytes).is_ok(), String::from_utf8(bytes)) {
-        (true, Ok(text)) => check(file, text, around, catalog),
-        (false, _) => (
-            None,
-            not_utf8(file, Vec::new(), "the file is UTF-16 text", catalog),
-        ),
-        (true, Err(error)) => {
-            let end = error.utf8_error().valid_up_to();
-            let mut bytes = error.into_bytes();
-            bytes.truncate(end);
-            let message = "the file is not UTF-8 text from here on";
-            (None, not_utf8(file, bytes, message, catalog))
-        }
+    let (config, report) = match String::from_utf8(bytes) {
+        Ok(text) => check(file, text, around, catalog),
+        Err(error) => (None, not_utf8(file, error, catalog)),
     };
     match config {
         Some(config) => Ok(Loaded {
@@ -156,17 +145,18 @@ fn parse(
 }
 
 /// A report that shows where the text ends to be text.
-fn not_utf8(file: &Path, before: Vec<u8>, message: &str, catalog: &Catalog) -> Report {
+fn not_utf8(file: &Path, error: std::string::FromUtf8Error, catalog: &Catalog) -> Report {
+    let end = error.utf8_error().valid_up_to();
+    let mut bytes = error.into_bytes();
+    bytes.truncate(end);
     let at = Place {
-        span: before.len()..before.len(),
+        span: end..end,
         ..Place::default()
     };
-    let help = match before.is_empty() {
-        true => "save it as UTF-8",
-        false => "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`",
-    };
+    let message = "the file is not UTF-8 text from here on";
+    let help = "save it as UTF-8, for example with `iconv -f utf-16 -t utf-8`, or `-f latin1`";
     let problem = Problem::error("not-utf8", &at, message, help);
-    let text = String::from_utf8_lossy(&before).into_owned();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let cuts = mask::cuts_of_unparsed(&text, &catalog.groups(&TARGETS));
     Report::new(file, text, vec![problem], cuts)
 }

@@ -38,11 +38,12 @@ pub(super) static TYPE: Type = Type {
         });
         let disk = match (&file.path, config.until) {
             // What writes into a pipe may take its time.
-            (None, Some(until)) => {
-                let limit = until.saturating_duration_since(Instant::now());
-                Disk::new(file.name(), limit.max(config.http_timeout), None).without_end()
+            (None, until) => {
+                let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                let limit = left.unwrap_or_default().max(config.http_timeout);
+                Disk::new(file.name(), limit, None).without_end()
             }
-            _ => Disk::new(file.name(), config.http_timeout, config.until),
+            (Some(_), _) => Disk::new(file.name(), config.http_timeout, config.until),
         };
         Ok(Box::new(Reader { file, disk }))
     },
@@ -202,7 +203,7 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
         return Err(io::Error::other("not a regular file: correct `path`"));
     }
     // It will never change.
-    if found.nlink() == 0 && disk::traits(path).is_mount_point {
+    if found.nlink() == 0 && disk::is_mount_point(path) {
         let words = "it is itself a mount point, and what was mounted has been replaced or removed: \
                      mount its folder instead";
         return Err(io::Error::other(words));

@@ -15,7 +15,7 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
         count(subject, &news, config, metrics);
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
-            let of = field(subject, config, engine);
+            let of = config.secrets.redact(&field(subject, config, engine));
             let words = config.secrets.redact(&words(&of, &news));
             log::log!(target: LOG, level, "{words}");
             trace_users(&of, &news);

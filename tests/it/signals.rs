@@ -102,6 +102,8 @@ fn a_reload_that_hangs_keeps_neither_changes_nor_the_end_waiting() {
     world.wait_until("it is rejected", || {
         daemon.status()["last_reload_successful"] == false
     });
+    let words = "it did not end within 2s: is it a pipe that nothing closes?";
+    assert!(daemon.process.stderr().contains(words));
     world.program.remove("token");
     world.program.write("token", FLAGS_TOKEN);
     daemon.process.signal(Signal::HUP);

@@ -18,7 +18,7 @@ const LARGEST: usize = 64 * 1024;
 
 type Attributes = BTreeMap<String, Vec<u8>>;
 
-/// Gives a new file, which nobody else may read yet, the owner, mode and extended attributes of the old one:
+/// Gives a new file, which only this user may read yet, the owner, mode and extended attributes of the old one:
 /// an access control list and a security label are attributes. Fails where more, or fewer, could read it.
 pub(super) fn carry_over(old: &File, new: &File) -> io::Result<()> {
     let access = |file: &File| file.metadata().map(|it| (it.uid(), it.gid(), it.mode()));
@@ -75,7 +75,7 @@ fn attributes(file: &File) -> io::Result<Attributes> {
     Ok(attributes)
 }
 
-/// Lets an attribute go that decides nothing about access.
+/// Ignores the loss of an attribute that does not affect access.
 fn unless_lost(name: &str, kept: rustix::io::Result<()>) -> io::Result<()> {
     match (name, kept) {
         (_, Ok(())) => Ok(()),
@@ -95,6 +95,6 @@ fn unless_lost(name: &str, kept: rustix::io::Result<()>) -> io::Result<()> {
 fn cannot(what: &str, why: impl Display) -> io::Error {
     io::Error::other(format!(
         "its {what} cannot be carried over to the file that would replace it: {why}: let optoggles run \
-         as the owner of the file, or create the file anew"
+         as the owner of the file, or delete it, so that a new one is written"
     ))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,9 @@ use crate::error::{Failure, Kind};
 pub(super) struct File {
     path: PathBuf,
 }
+
+/// The most bytes that are read of it.
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// How many links may lead to it: as many as Linux follows.
 const LINKS: usize = 40;
@@ -48,9 +51,16 @@ impl File {
 
     /// Its text; none where there is no such file.
     pub(super) fn read(&self) -> Result<Option<String>, Failure> {
-        let read = || match fs::metadata(&self.path)?.is_file() {
-            true => fs::read(&self.path),
-            false => Err(io::Error::other("not a regular file: correct `path`")),
+        let read = || {
+            if !fs::metadata(&self.path)?.is_file() {
+                return Err(io::Error::other("not a regular file: correct `path`"));
+            }
+            let mut bytes = Vec::new();
+            let file = fs::File::open(&self.path)?.take(LARGEST + 1);
+            match { file }.read_to_end(&mut bytes)? as u64 > LARGEST {
+                true => Err(io::Error::other("it is larger than 64 MiB")),
+                false => Ok(bytes),
+            }
         };
         let bytes = match read() {
             Ok(bytes) => bytes,
@@ -97,20 +107,13 @@ impl File {
     pub(super) fn check(&self) -> Result<(), Failure> {
         let check = || {
             let path = self.real_path()?;
-            let traits = disk::traits(&path);
-            if traits.is_mount_point {
+            if disk::is_mount_point(&path) {
                 return Err(Errno::BUSY.into());
             }
-            if traits.is_immutable {
-                return Err(Errno::PERM.into());
-            }
-            let folder = folder_of(&path);
-            access(folder, Access::WRITE_OK | Access::EXEC_OK)?;
-            // A file without a name takes what the successor will.
-            match (open(&path)?, nameless(folder)) {
-                (Some(old), Some(nameless)) => carry_over(&old, &nameless),
-                _ => Ok(()),
-            }
+            Ok(access(
+                folder_of(&path),
+                Access::WRITE_OK | Access::EXEC_OK,
+            )?)
         };
         check().map_err(|error| self.failure("written", &error))
     }
@@ -178,21 +181,6 @@ impl File {
         let words = format!("{} cannot be {what}: {why}", self.name());
         Failure::new(Kind::File, words)
     }
-}
-
-/// Only some file systems of Linux have these.
-#[cfg(target_os = "linux")]
-fn nameless(folder: &Path) -> Option<fs::File> {
-    use rustix::fs::{Mode, OFlags};
-
-    let flags = OFlags::TMPFILE | OFlags::WRONLY;
-    let opened = rustix::fs::open(folder, flags, Mode::from_raw_mode(PRIVATE));
-    opened.ok().map(fs::File::from)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn nameless(_: &Path) -> Option<fs::File> {
-    None
 }
 
 /// None where there is no such file.

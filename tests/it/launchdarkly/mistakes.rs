@@ -93,4 +93,7 @@ fn what_references_bring_into_a_spec_is_not_repeated_after_launchdarkly_or_by_ou
     let refused = Fault::Answer(refusal(400, format!("{:>179}: {name}", "no")));
     flags.launchdarkly.http.always("POST *", refused);
     fails_with(&flags, &["no: [r…"]);
+    // And if all is well.
+    flags.launchdarkly.http.heal();
+    flags.program.run(&["-vv", "sync", "--once"]).exits(0);
 }
