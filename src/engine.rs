@@ -116,7 +116,7 @@ impl Engine {
         let targets = terms.targets.into_iter();
         let targets = targets.map(|terms| Target::new(terms, slots, &mut toggles));
         let targets = targets.collect();
-        // What a process before this one has sent may be applied late, after all that this one sends first.
+        // A request of the previous process may arrive after ours.
         for environment in toggles.iter_mut().flat_map(|it| &mut it.environments) {
             environment.unsure = mode == Mode::Serve;
         }
