@@ -2,6 +2,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crossbeam_channel::after;
+
 use super::*;
 
 /// How long a test waits for what should come at once.
@@ -52,7 +54,9 @@ fn work_gets_threads_up_to_the_number_and_idle_ones_end() {
     let together = Arc::new(Barrier::new(3));
     for _ in 0..6 {
         let together = Arc::clone(&together);
-        crew.run(Box::new(move || drop(together.wait())));
+        crew.run(Box::new(move || {
+            together.wait();
+        }));
         assert!(lock(&crew.count).threads <= 3);
     }
     wait_until(|| lock(&crew.count).threads == 1);
@@ -69,7 +73,7 @@ fn an_idle_thread_stays_while_all_others_hang() {
     let _hanging = hang(&crew);
     quick(&crew).recv_timeout(LONG).unwrap();
     // Many times its patience.
-    thread::sleep(Duration::from_millis(50));
+    let _ = after(Duration::from_millis(50)).recv();
     quick(&crew).recv_timeout(LONG).unwrap();
     assert_eq!(allowed.load(Ordering::SeqCst), 0);
 }
