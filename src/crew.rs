@@ -13,9 +13,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 /// An idle thread ends after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce() + Send>;
 
-/// Starts a thread with this name.
 type Start = Box<dyn Fn(&str, Work) -> io::Result<()> + Send + Sync>;
 
 /// Once it is dropped, the threads end after the work that waits.
@@ -23,6 +22,7 @@ pub(crate) struct Crew {
     name: &'static str,
     most: usize,
     patience: Duration,
+    /// Starts a thread with a name.
     start: Start,
     work: Sender<Work>,
     waiting: Receiver<Work>,
@@ -39,16 +39,12 @@ struct Count {
 impl Crew {
     /// Starts the first thread; there are `most` at most.
     pub(crate) fn new(name: &'static str, most: usize) -> io::Result<Crew> {
-        Crew::with(name, most, PATIENCE, Box::new(start))
-    }
-
-    fn with(name: &'static str, most: usize, patience: Duration, start: Start) -> io::Result<Crew> {
         let (work, waiting) = unbounded();
         let crew = Crew {
             name,
             most,
-            patience,
-            start,
+            patience: PATIENCE,
+            start: Box::new(start),
             work,
             waiting,
             count: Arc::default(),
@@ -76,18 +72,17 @@ impl Crew {
     }
 
     fn start_thread(&self, count: &mut Count) -> io::Result<()> {
-        let (waiting, shared) = (self.waiting.clone(), Arc::clone(&self.count));
-        let patience = self.patience;
-        let work = move || take_part(&waiting, &shared, patience);
-        (self.start)(self.name, Box::new(work))?;
+        let (waiting, shared, patience) = (self.waiting.clone(), self.count.clone(), self.patience);
+        let work = Box::new(move || take_part(&waiting, &shared, patience));
+        (self.start)(self.name, work)?;
         count.threads += 1;
         Ok(())
     }
 }
 
 fn start(name: &str, work: Work) -> io::Result<()> {
-    let thread = thread::Builder::new().name(name.into());
-    thread.spawn(work).map(drop)
+    let thread = thread::Builder::new().name(name.into()).spawn(work);
+    thread.map(drop)
 }
 
 fn take_part(waiting: &Receiver<Work>, count: &Mutex<Count>, patience: Duration) {

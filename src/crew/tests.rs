@@ -9,16 +9,18 @@ use super::*;
 /// How long a test waits for what should come at once.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A crew in a system that allows so many more threads.
+/// A crew in a system that allows so many more threads, which have little patience.
 fn crew(most: usize, allowed: &Arc<AtomicUsize>) -> Crew {
     let allowed = Arc::clone(allowed);
     let take = |left: usize| left.checked_sub(1);
-    let start = move |name: &str, work| {
+    let mut crew = Crew::new("test", most).unwrap();
+    crew.patience = Duration::from_millis(1);
+    crew.start = Box::new(move |name, work| {
         let taken = allowed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
         taken.map_err(|_| io::ErrorKind::WouldBlock)?;
         start(name, work)
-    };
-    Crew::with("test", most, Duration::from_millis(1), Box::new(start)).unwrap()
+    });
+    crew
 }
 
 /// Work that hangs until the sender is dropped.
@@ -68,7 +70,7 @@ fn work_gets_threads_up_to_the_number_and_idle_ones_end() {
 
 #[test]
 fn an_idle_thread_stays_while_all_others_hang() {
-    let allowed = Arc::new(AtomicUsize::new(2));
+    let allowed = Arc::new(AtomicUsize::new(1));
     let crew = crew(9, &allowed);
     let _hanging = hang(&crew);
     quick(&crew).recv_timeout(LONG).unwrap();
@@ -80,7 +82,7 @@ fn an_idle_thread_stays_while_all_others_hang() {
 
 #[test]
 fn work_that_was_refused_a_thread_waits_and_gets_one_with_later_work() {
-    let allowed = Arc::new(AtomicUsize::new(1));
+    let allowed = Arc::new(AtomicUsize::new(0));
     let crew = crew(9, &allowed);
     let hanging = hang(&crew);
     let refused = quick(&crew);
