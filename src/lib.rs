@@ -11,6 +11,7 @@ mod config;
 mod error;
 mod json;
 mod disk;
+mod crew;
 mod document;
 mod job;
 mod check;

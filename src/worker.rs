@@ -1,7 +1,6 @@
 //! The worker thread: it owns the engine, hands out jobs, and is the only one that waits for time.
 
 mod log;
-mod pool;
 mod systemd;
 
 use std::collections::BTreeMap;
@@ -12,12 +11,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded};
 
 use crate::config::Config;
+use crate::crew::Crew;
 use crate::engine::{Engine, Event, Mode, Moment};
 use crate::job::{Done, Load, SourceId};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::status::{Clocks, Status};
-use pool::Pool;
 pub(crate) use systemd::Notifier;
 use systemd::StatusLine;
 
@@ -33,7 +32,9 @@ pub(crate) struct Worker {
     current: Generation,
     /// Those before a reload that still have requests in flight.
     retired: Vec<Generation>,
-    pool: Pool,
+    /// Makes the requests; the engine bounds their number.
+    requests: Crew,
+    results: Sender<Message>,
     messages: Receiver<Message>,
     orders: Receiver<Order>,
     status: Arc<Status>,
@@ -79,7 +80,8 @@ impl Worker {
             callbacks: Arc::new(PendingCallbacks::new(&assignment.config, sender.clone())),
             current: Generation::first(assignment),
             retired: Vec::new(),
-            pool: Pool::new(sender)?,
+            requests: Crew::new("request", usize::MAX)?,
+            results: sender,
             messages,
             orders,
             status,
@@ -187,7 +189,12 @@ impl Worker {
     fn hand_out(&mut self) {
         for generation in self.retired.iter_mut().chain([&mut self.current]) {
             while let Some(job) = generation.engine.next_job(moment()) {
-                self.pool.run(generation.number, &generation.peers, job);
+                let (number, peers) = (generation.number, Arc::clone(&generation.peers));
+                let results = self.results.clone();
+                self.requests.run(Box::new(move || {
+                    // Without a worker, nothing needs the result.
+                    let _ = results.send(Message::Done(number, peers.perform(job)));
+                }));
             }
             log::tell(&mut generation.engine, &generation.config, &self.metrics);
         }

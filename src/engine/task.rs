@@ -60,7 +60,7 @@ pub(super) struct Task {
     pub(super) trouble: Option<Trouble>,
     /// The response to the request in flight does not count.
     outdated: bool,
-    pub(super) backoff: Backoff,
+    backoff: Backoff,
 }
 
 impl Task {

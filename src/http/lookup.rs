@@ -3,13 +3,12 @@
 //! The system's resolver blocks, for much longer than `http_timeout` if the name server does not answer. So it is
 //! called on threads of its own. ureq would start one for each request, and panic without it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use http::Uri;
@@ -17,38 +16,32 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::crew::Crew;
+
 /// Lookups at once in the whole process, reloads included. A host has one at most, so one that is not
 /// answered holds up no other host unless there are this many of its kind.
 const AT_ONCE: usize = 32;
-
-/// An idle thread ends after this time, but the last one stays: requests could use up all threads that the
-/// system allows, and then no host would be found again.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The most addresses of a host that ureq takes.
 const MOST: usize = 16;
 
 /// The lookups of this process.
-static LOOKUPS: Lookups = Lookups::new(find, start);
+static LOOKUPS: Lookups = Lookups::new(find, || Crew::new("lookup", AT_ONCE));
 
 type Found = Result<Vec<SocketAddr>, Arc<io::Error>>;
 
-type Work = Box<dyn FnOnce() + Send>;
-
 pub(super) struct Lookups {
     find: fn(&str) -> io::Result<Vec<SocketAddr>>,
-    start: fn(Work) -> io::Result<()>,
+    assemble: fn() -> io::Result<Crew>,
     board: Mutex<Board>,
     news: Condvar,
 }
 
 struct Board {
+    /// Since the first lookup.
+    crew: Option<Crew>,
     /// What is found for each host that requests wait for.
     asked: BTreeMap<String, Arc<OnceLock<Found>>>,
-    /// Those of them that no thread has taken.
-    waiting: VecDeque<String>,
-    threads: usize,
-    idle: usize,
 }
 
 /// Why a host was not looked up, or not found.
@@ -76,16 +69,14 @@ impl Error for Lost {}
 impl Lookups {
     pub(super) const fn new(
         find: fn(&str) -> io::Result<Vec<SocketAddr>>,
-        start: fn(Work) -> io::Result<()>,
+        assemble: fn() -> io::Result<Crew>,
     ) -> Lookups {
         Lookups {
             find,
-            start,
+            assemble,
             board: Mutex::new(Board {
+                crew: None,
                 asked: BTreeMap::new(),
-                waiting: VecDeque::new(),
-                threads: 0,
-                idle: 0,
             }),
             news: Condvar::new(),
         }
@@ -101,57 +92,33 @@ impl Lookups {
         let found = match board.asked.get(host) {
             Some(found) => Arc::clone(found),
             None => {
-                self.find_thread(&mut board).map_err(Lost::NoThread)?;
-                board.waiting.push_back(host.to_owned());
-                let found = board.asked.entry(host.to_owned()).or_default();
-                Arc::clone(found)
+                let crew = match board.crew.take() {
+                    Some(crew) => crew,
+                    None => (self.assemble)().map_err(Lost::NoThread)?,
+                };
+                let name = host.to_owned();
+                let crew = board.crew.insert(crew);
+                crew.run(Box::new(move || self.look_up(&name)));
+                Arc::clone(board.asked.entry(host.to_owned()).or_default())
             }
         };
-        self.news.notify_all();
         let is_open = |_: &mut Board| found.get().is_none();
         drop(self.news.wait_timeout_while(board, timeout, is_open));
         let found = found.get().cloned().ok_or(Lost::Late)?;
         found.map_err(Lost::Failed)
     }
 
-    /// Sees to it that there is a thread for one more lookup, now or later.
-    fn find_thread(&'static self, board: &mut Board) -> io::Result<()> {
-        if board.idle <= board.waiting.len() && board.threads < AT_ONCE {
-            match (self.start)(Box::new(|| self.work())) {
-                Ok(()) => board.threads += 1,
-                Err(error) if board.threads == 0 => return Err(error),
-                // It waits for another.
-                Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn work(&self) {
+    fn look_up(&self, host: &str) {
         let mut board = self.board();
-        loop {
-            if let Some(host) = board.waiting.pop_front() {
-                // All who waited may have given up.
-                let wanted = |found: &&Arc<_>| Arc::strong_count(found) > 1;
-                if let Some(found) = board.asked.get(&host).filter(wanted).cloned() {
-                    drop(board);
-                    let _ = found.set((self.find)(&host).map_err(Arc::new));
-                    board = self.board();
-                }
-                board.asked.remove(&host);
-                self.news.notify_all();
-                continue;
-            }
-            board.idle += 1;
-            let is_idle = |board: &mut Board| board.waiting.is_empty();
-            let waited = self.news.wait_timeout_while(board, PATIENCE, is_idle);
-            board = waited.unwrap_or_else(PoisonError::into_inner).0;
-            board.idle -= 1;
-            if board.waiting.is_empty() && board.threads > 1 {
-                board.threads -= 1;
-                return;
-            }
+        // All who waited may have given up.
+        let wanted = |found: &&Arc<_>| Arc::strong_count(found) > 1;
+        if let Some(found) = board.asked.get(host).filter(wanted).cloned() {
+            drop(board);
+            let _ = found.set((self.find)(host).map_err(Arc::new));
+            board = self.board();
         }
+        board.asked.remove(host);
+        self.news.notify_all();
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {
@@ -161,11 +128,6 @@ impl Lookups {
 
 fn find(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((host, 0).to_socket_addrs()?.collect())
-}
-
-fn start(work: Work) -> io::Result<()> {
-    let thread = thread::Builder::new().name("lookup".into());
-    thread.spawn(work).map(drop)
 }
 
 /// The addresses of a host, at the latest after a time.

@@ -76,10 +76,21 @@ impl Proxies {
         static WARNED: Once = Once::new();
         if (self.http.is_some() || self.https.is_some()) && !self.unknown.is_empty() {
             WARNED.call_once(|| {
-                let entries = self.unknown.join(",");
+                let entries = self.unknown();
                 let words = "write hosts, addresses, or ranges such as 10.0.0.0/8";
-                log::warn!("entries of NO_PROXY are invalid, and ignored: {entries:?}: {words}");
+                log::warn!("entries of NO_PROXY are invalid, and ignored: {entries}: {words}");
             });
+        }
+    }
+
+    /// A URL can hold a password, and a password a comma, which makes it two entries.
+    fn unknown(&self) -> String {
+        match self.unknown.iter().any(|entry| entry.contains('@')) {
+            true => format!(
+                "{} (hidden: an `@` can follow a password)",
+                self.unknown.len()
+            ),
+            false => format!("{:?}", self.unknown.join(",")),
         }
     }
 

@@ -5,9 +5,8 @@
 //! request's head within bounds of size and time (`head`), sends what matters of it over the server's
 //! only connection (`inner`), and passes the answer back.
 //!
-//! Each admitted connection has a short-lived thread (`connection`), or waits for the one that is always there
-//! if the system allows no more. When all places are taken, the connection that loses least is shut, so idle
-//! ones never keep a request out.
+//! Each admitted connection has a thread (`connection`). When all places are taken, the connection that loses
+//! least is shut, so idle ones never keep a request out.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,10 +15,10 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, unbounded};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::crew::Crew;
 use connection::{Connection, Stage};
 pub(crate) use inner::{Inner, LINKS};
 
@@ -73,11 +72,9 @@ struct Admission {
     places: usize,
     /// The oldest first; each is dropped when it has been served.
     connections: Vec<Weak<Connection>>,
-    /// The thread that serves those for which there is no other.
-    last: Sender<Serve>,
+    /// Serves the connections.
+    crew: Crew,
 }
-
-type Serve = Box<dyn FnOnce() + Send>;
 
 /// Lets clients of `listener` through to `inner`, `places` at once, on a thread named `gate`.
 ///
@@ -94,14 +91,11 @@ pub(crate) fn open(
     rustix::net::listen(&listener, QUEUE)?;
     let (wake, woken) = UnixStream::pair()?;
     let on_body = Box::new(on_body);
-    let (last, waiting) = unbounded::<Serve>();
-    let thread = thread::Builder::new().name("connection".into());
-    thread.spawn(move || waiting.iter().for_each(|serve| serve()))?;
     let admission = Admission {
         door: Arc::new(Door { inner, on_body }),
         places,
         connections: Vec::new(),
-        last,
+        crew: Crew::new("connection", places)?,
     };
     let thread = thread::Builder::new().name("gate".into());
     let thread = thread.spawn(move || admission.run(listener, &woken))?;
@@ -170,20 +164,12 @@ impl Admission {
         }
         let connection = Arc::new(Connection::new(client));
         self.connections.push(Arc::downgrade(&connection));
-        let serve = |connection: Arc<Connection>| {
-            let (door, gate) = (Arc::clone(&self.door), thread::current());
-            move || {
-                connection.serve(&door, peer);
-                drop(connection);
-                gate.unpark();
-            }
-        };
-        let thread = thread::Builder::new().name("connection".into());
-        if let Err(error) = thread.spawn(serve(Arc::clone(&connection))) {
-            log::warn!("connection waits for a thread peer={peer} error={error}");
-            // It ends after this one.
-            let _ = self.last.send(Box::new(serve(connection)));
-        }
+        let (door, gate) = (Arc::clone(&self.door), thread::current());
+        self.crew.run(Box::new(move || {
+            connection.serve(&door, peer);
+            drop(connection);
+            gate.unpark();
+        }));
     }
 
     /// Waits until clients that have sent a request have left.

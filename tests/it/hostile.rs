@@ -95,6 +95,7 @@ impl Serving {
         let before = self.before;
         let what = format!("it takes no more than {before:?}");
         let fits = |usage: Usage| {
+            // A thread that still serves a client has its descriptor.
             usage.threads <= before.threads
                 && usage.request_threads <= before.request_threads + 1
                 && usage.descriptors <= before.descriptors

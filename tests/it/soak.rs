@@ -169,7 +169,8 @@ impl Row {
     fn note(&mut self, usage: Usage) {
         self.resident = self.resident.max(usage.resident);
         self.descriptors = self.descriptors.max(usage.descriptors);
-        self.threads = self.threads.max(usage.threads + usage.request_threads);
+        let crews = usage.request_threads + usage.connection_threads;
+        self.threads = self.threads.max(usage.threads + crews);
     }
 }
 

@@ -1,4 +1,6 @@
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use super::*;
@@ -13,10 +15,8 @@ fn ask(lookups: &'static Lookups, hosts: &[&'static str]) -> Vec<Result<Vec<Sock
     asking.into_iter().map(|it| it.join().unwrap()).collect()
 }
 
-fn hangs() -> ! {
-    loop {
-        thread::park();
-    }
+fn crew() -> io::Result<Crew> {
+    Crew::new("lookup", AT_ONCE)
 }
 
 fn wait_until(is_so: impl Fn() -> bool) {
@@ -40,7 +40,7 @@ fn requests_for_a_host_share_one_lookup_and_are_found_again_later() {
             });
             Ok(vec![([127, 0, 0, 1], 0).into()])
         },
-        start,
+        crew,
     );
     for calls in 1..3 {
         let found = ask(&LOOKUPS, &["opa", "opa", "opa"]);
@@ -51,48 +51,52 @@ fn requests_for_a_host_share_one_lookup_and_are_found_again_later() {
 
 #[test]
 fn hosts_whose_lookup_hangs_are_late_and_hold_up_no_other_within_the_bound() {
+    static HANGING: AtomicUsize = AtomicUsize::new(0);
+    static TOGETHER: Barrier = Barrier::new(AT_ONCE + 1);
+    static FOUND: Mutex<Vec<String>> = Mutex::new(Vec::new());
     static LOOKUPS: Lookups = Lookups::new(
-        |host| match host.starts_with("hangs") {
-            true => hangs(),
-            false => Ok(Vec::new()),
+        |host| {
+            if host.starts_with("hangs") {
+                HANGING.fetch_add(1, Ordering::SeqCst);
+                TOGETHER.wait();
+            }
+            FOUND.lock().unwrap().push(host.to_owned());
+            Ok(Vec::new())
         },
-        start,
+        crew,
     );
-    // One request gives up after the other, until a thread has taken the host.
-    let ask = |host: &str| {
-        wait_until(|| {
-            let lost = LOOKUPS.of(host, SHORT);
-            assert!(matches!(lost, Err(Lost::Late)));
-            let board = LOOKUPS.board();
-            board.waiting.is_empty() && board.asked.contains_key(host)
-        });
-    };
-    for number in 1..AT_ONCE {
-        ask(&format!("hangs-{number}"));
+    let is_late = |host: &str| matches!(LOOKUPS.of(host, SHORT), Err(Lost::Late));
+    for number in 1..=AT_ONCE {
         LOOKUPS.of("opa", LONG).unwrap();
+        // One request gives up after the other, until a thread has taken the host.
+        wait_until(|| {
+            assert!(is_late(&format!("hangs-{number}")));
+            HANGING.load(Ordering::SeqCst) == number
+        });
     }
-    ask("hangs-too");
-    // All others have to wait, and start no thread.
-    for host in ["opa", "opal"] {
-        assert!(matches!(LOOKUPS.of(host, SHORT), Err(Lost::Late)));
-    }
-    assert_eq!(LOOKUPS.board().threads, AT_ONCE);
+    // All others have to wait; no request does so when their turn comes.
+    assert!(is_late("opal") && is_late("flags"));
+    FOUND.lock().unwrap().clear();
+    TOGETHER.wait();
+    LOOKUPS.of("opa", LONG).unwrap();
+    wait_until(|| LOOKUPS.board().asked.is_empty());
+    let found = FOUND.lock().unwrap();
+    assert!(!found.iter().any(|host| host == "opal" || host == "flags"));
+    assert_eq!(found.len(), AT_ONCE + 1);
 }
 
 #[test]
-fn a_thread_that_cannot_be_had_is_a_failure_of_the_request_and_others_are_waited_for() {
+fn a_thread_that_cannot_be_had_is_a_failure_of_the_request() {
     static REFUSES: AtomicUsize = AtomicUsize::new(1);
     static LOOKUPS: Lookups = Lookups::new(
         |_| Ok(Vec::new()),
-        |work| match REFUSES.swap(1, Ordering::SeqCst) {
-            0 => start(work),
+        || match REFUSES.swap(0, Ordering::SeqCst) {
+            0 => crew(),
             _ => Err(io::ErrorKind::WouldBlock.into()),
         },
     );
     let lost = LOOKUPS.of("opa", LONG).unwrap_err();
     assert!(matches!(lost, Lost::NoThread(_)), "{lost}");
-    assert!(LOOKUPS.board().asked.is_empty());
-    REFUSES.store(0, Ordering::SeqCst);
     for found in ask(&LOOKUPS, &["opa", "opal", "flags"]) {
         found.unwrap();
     }

@@ -88,6 +88,10 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
     let env = [("HTTP_PROXY", NOWHERE), ("NO_PROXY", "10.0.0.0/33,opal")];
     let output = proxied(&house, &url, &env).run(&ONCE).exits(1);
     output.complains("entries of NO_PROXY are invalid, and ignored: \"10.0.0.0/33\"");
+    let entries = format!("10.0.0.0/33,http://ann:{PASSWORD},{PASSWORD}@host");
+    let env = [("HTTP_PROXY", NOWHERE), ("NO_PROXY", entries.as_str())];
+    let output = proxied(&house, &url, &env).run(&ONCE).exits(1);
+    output.complains("and ignored: 3 (hidden: an `@` can follow a password)");
     for unusable in [
         format!("socks5://ann:{PASSWORD}@{authority}"),
         format!("{PASSWORD}://x"),

@@ -11,8 +11,10 @@ pub(crate) struct Usage {
     /// The most resident memory that it has had, in kB.
     pub(crate) peak: u64,
     pub(crate) descriptors: usize,
-    /// Threads that make requests come and go with the work, and end after 10 s without any.
+    /// Threads that make requests, and those that serve clients, come and go with the work, and end after 10 s
+    /// without any.
     pub(crate) request_threads: usize,
+    pub(crate) connection_threads: usize,
     /// All others.
     pub(crate) threads: usize,
 }
@@ -24,13 +26,16 @@ impl Usage {
         // A thread that ends while one looks has no name any more.
         let threads = entries(folder.join("task"));
         let names = threads.filter_map(|thread| fs::read_to_string(thread.join("comm")).ok());
-        let (requests, others): (Vec<_>, Vec<_>) = names.partition(|name| name == "request\n");
+        let names: Vec<String> = names.collect();
+        let named = |name: &str| names.iter().filter(|it| it.trim_end() == name).count();
+        let (request_threads, connection_threads) = (named("request"), named("connection"));
         Usage {
             resident: kilobytes(&status, "VmRSS:"),
             peak: kilobytes(&status, "VmHWM:"),
             descriptors: entries(folder.join("fd")).count(),
-            request_threads: requests.len(),
-            threads: others.len(),
+            request_threads,
+            connection_threads,
+            threads: names.len() - request_threads - connection_threads,
         }
     }
 }

@@ -58,8 +58,13 @@ struct Target {
     narrow_until: Option<Instant>,
 }
 
-/// How often what failed in a row.
-type Streak = (usize, Operation);
+/// How often what failed in a row, and until when it was to wait the last time.
+#[derive(Clone, Copy)]
+struct Streak {
+    count: usize,
+    operation: Operation,
+    until: Option<Instant>,
+}
 
 /// What became of one task.
 struct Verdict {
@@ -184,7 +189,7 @@ impl Referee {
         job: &Job,
         done: &Done,
         moment: Instant,
-        engine: &mut Engine,
+        engine: &Engine,
         now: Instant,
     ) {
         if let Done::Query(rule, result) = done {
@@ -210,11 +215,8 @@ impl Referee {
                 self.hung.extend(hung.then_some((id, part)));
             }
             let Some(mut failure) = failure else {
-                if self
-                    .streaks
-                    .get(&key)
-                    .is_some_and(|(_, failed)| *failed == operation)
-                {
+                let streak = self.streaks.get(&key);
+                if streak.is_some_and(|streak| streak.operation == operation) {
                     self.streaks.remove(&key);
                 }
                 continue;
@@ -232,15 +234,21 @@ impl Referee {
             }
             let before = self.streaks.get(&key).copied();
             // What is tried before its wait is over does not count.
-            let is_early = engine.task(key).backoff.is_waiting(now);
-            let count = before.map_or(0, |(count, _)| count) + usize::from(!is_early);
-            self.streaks.insert(key, (count, operation));
+            let until = before.and_then(|before| before.until);
+            let is_early = until.is_some_and(|until| now < until);
+            let count = before.map_or(0, |before| before.count) + usize::from(!is_early);
+            let streak = Streak {
+                count,
+                operation,
+                until,
+            };
+            self.streaks.insert(key, streak);
             self.failed.push((key, failure, before));
         }
     }
 
     /// The engine has taken note of it.
-    pub(super) fn judge(&mut self, engine: &mut Engine, remote: &Remote, now: Instant) {
+    pub(super) fn judge(&mut self, engine: &mut Engine, remote: &Remote, now: Moment) {
         for (key, failure, before) in std::mem::take(&mut self.failed) {
             if !self.is_counted(engine, key, &failure, now) {
                 // It did not count.
@@ -289,30 +297,32 @@ impl Referee {
     /// What has failed is counted, and tried again after the wait that is its turn, or the pause that was asked
     /// for where that is longer; unless a callback came in the meantime, or a toggle is not there any
     /// more and is created at once.
-    fn is_counted(&mut self, engine: &Engine, key: Key, failure: &Failure, now: Instant) -> bool {
-        let Some(at) = engine.timers.get(Timer::Task(key)) else {
-            let is_gone = matches!(key, Key::Apply(..)) && failure.is_status(404);
-            let is_called = matches!(key, Key::Query(_)) && failure.pause.is_none();
-            assert!(
-                is_gone || is_called,
-                "{key:?} is not tried again after {failure:?}"
-            );
-            return is_called;
+    fn is_counted(&mut self, engine: &Engine, key: Key, failure: &Failure, now: Moment) -> bool {
+        let is_gone = matches!(key, Key::Apply(..)) && failure.is_status(404);
+        let is_called = matches!(key, Key::Query(_)) && failure.pause.is_none();
+        let timer = engine.timers.get(Timer::Task(key));
+        if timer.is_none() && is_gone {
+            return false;
+        }
+        assert!(
+            timer.is_some() || is_called,
+            "{key:?} is not tried again after {failure:?}"
+        );
+        let Some(streak) = self.streaks.get_mut(&key) else {
+            panic!("{key:?} has not failed");
         };
-        let (count, _) = self.streaks[&key];
-        let full = Duration::from_secs_f64(WAITS[(count - 1).min(WAITS.len() - 1)]);
+        let full = Duration::from_secs_f64(WAITS[(streak.count - 1).min(WAITS.len() - 1)]);
         let pause = failure.pause.unwrap_or_default().min(LONGEST_PAUSE);
-        let wait = at - now;
-        assert!(
-            wait <= full.max(pause),
-            "{key:?} waits {wait:?} after {count} failures"
+        let until = now.at + full.mul_f64(1.0 - 0.1 * now.chance).max(pause);
+        let count = streak.count;
+        assert_eq!(
+            timer.unwrap_or(until),
+            until,
+            "{key:?} after {count} failures"
         );
-        assert!(
-            wait >= full.mul_f64(0.9).max(pause),
-            "{key:?} waits {wait:?} after {count} failures"
-        );
+        streak.until = Some(until);
         if failure.pause.is_some() {
-            self.asked.insert(key, at);
+            self.asked.insert(key, until);
         }
         true
     }

@@ -237,7 +237,7 @@ impl World {
             &flight.job,
             &answer.done,
             answer.moment,
-            &mut self.engine,
+            &self.engine,
             self.now,
         );
         self.tell(Event::Done(answer.done));
@@ -253,7 +253,7 @@ impl World {
             }
         }
         self.engine.handle(event, moment);
-        self.referee.judge(&mut self.engine, &self.remote, self.now);
+        self.referee.judge(&mut self.engine, &self.remote, moment);
     }
 
     fn take_jobs(&mut self) {
