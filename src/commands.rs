@@ -9,10 +9,14 @@ use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
+use crossbeam_channel::{Receiver, bounded};
+use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::{self, Cli, Command};
 use crate::config::Config;
@@ -53,6 +57,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     end_on_panic();
+    // A limit on the size of files is an error of writing then, and not the end of the process.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
     let exit = try_run().unwrap_or_else(|stop| {
         complain(&stop.to_string());
         stop.exit
@@ -100,11 +106,18 @@ fn try_run() -> Result<Exit, Stop> {
     let quiet = cli.quiet;
     let read = move |file: Option<&Path>| usable(load(file), quiet);
     let again = |file: PathBuf| -> Again { Box::new(move || Ok(read(Some(&file))?.1)) };
-    let explicit = cli.config.as_deref();
+    let explicit = cli.config.clone();
+    // Where a file system hangs, a signal would not end this thread.
+    let read_first = |explicit: Option<PathBuf>| {
+        let read = on_thread(move || read(explicit.as_deref()))?;
+        // A panic in the thread has already ended the process.
+        read.recv()
+            .map_err(Stop::failed_to("read the configuration"))?
+    };
     match &cli.command {
         Command::Serve => {
             let signals = Signals::hear(Exit::Done)?.and_reloads()?;
-            let (file, config) = read(explicit)?;
+            let (file, config) = read_first(explicit)?;
             log_start(&file);
             serve::run(config, signals, again(file))
         }
@@ -114,13 +127,13 @@ fn try_run() -> Result<Exit, Stop> {
                 true => Signals::hear(Exit::Failed)?,
                 false => Signals::hear(Exit::Done)?.and_reloads()?,
             };
-            let (file, config) = read(explicit)?;
+            let (file, config) = read_first(explicit)?;
             if !is_single {
                 log_start(&file);
             }
             sync::run(config, signals, again(file), options, cli.verbose > 0)
         }
-        Command::CheckConfig(options) => check_config::run(load(explicit), options),
+        Command::CheckConfig(options) => check_config::run(load(explicit.as_deref()), options),
         Command::Completions { shell } => completions(*shell),
     }
 }
@@ -193,6 +206,22 @@ fn print(words: &str) -> Result<(), Stop> {
         }
         _ => Ok(()),
     }
+}
+
+/// The same for at most a second: a signal has asked the process to end.
+fn print_briefly(words: String) -> Result<(), Stop> {
+    let printing = on_thread(move || print(&words))?;
+    printing.recv_timeout(PATIENCE).unwrap_or(Ok(()))
+}
+
+/// Does something that can hang on a thread of its own, while this one can still end the process.
+fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<Receiver<T>, Stop> {
+    let (done, result) = bounded(1);
+    let thread = thread::Builder::new().spawn(move || drop(done.send(work())));
+    thread.map_err(Stop::failed_to("start a thread"))?;
+    Ok(result)
 }
 
 /// A panic in any thread ends the process: half a daemon is worse than none.

@@ -10,6 +10,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
+/// How often a file with a lease is tried.
+const MOMENT: Duration = Duration::from_millis(50);
+
 /// The whole content of a file, or of a pipe that ends within `limit` of `start`; at most so many bytes.
 pub(crate) fn read(
     path: &Path,
@@ -19,12 +22,27 @@ pub(crate) fn read(
 ) -> io::Result<(Vec<u8>, Metadata)> {
     // Without NONBLOCK, a pipe is opened only once something writes to it.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let mut file = File::from(open(path, flags, Mode::empty())?);
+    let left = || limit.saturating_sub(start.elapsed());
+    let mut file = loop {
+        match open(path, flags, Mode::empty()) {
+            // Another process has a lease on it, and is asked to give it up.
+            Err(Errno::AGAIN) if !left().is_zero() => wait(&mut [], left().min(MOMENT))?,
+            opened => break File::from(opened?),
+        };
+    };
     let metadata = file.metadata()?;
     let mut content = Vec::new();
     let mut chunk = [0; 8192];
     loop {
-        wait(&file, limit.saturating_sub(start.elapsed()), limit)?;
+        // A pipe that nothing writes to reads as if it had ended.
+        while wait(&mut [PollFd::new(&file, PollFlags::IN)], left())? == 0 {
+            if left().is_zero() {
+                let limit = humantime::format_duration(limit);
+                let words =
+                    format!("it did not end within {limit}: is it a pipe that nothing closes?");
+                return Err(io::Error::new(ErrorKind::TimedOut, words));
+            }
+        }
         match file.read(&mut chunk) {
             Ok(0) => return Ok((content, metadata)),
             Ok(length) => content.extend_from_slice(&chunk[..length]),
@@ -38,17 +56,12 @@ pub(crate) fn read(
     }
 }
 
-/// Waits until there is something to read, or the end.
-fn wait(file: &File, left: Duration, limit: Duration) -> io::Result<()> {
+/// Waits until there is something to read, or the end: how many of these have that. None after a signal.
+fn wait(files: &mut [PollFd<'_>], left: Duration) -> io::Result<usize> {
     let timeout = Timespec::try_from(left).map_err(|_| ErrorKind::InvalidInput)?;
-    match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&timeout)) {
-        Ok(0) => {
-            let limit = humantime::format_duration(limit);
-            let words = format!("it did not end within {limit}: is it a pipe that nothing closes?");
-            Err(io::Error::new(ErrorKind::TimedOut, words))
-        }
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(error) => Err(error.into()),
+    match poll(files, Some(&timeout)) {
+        Err(Errno::INTR) => Ok(0),
+        ready => Ok(ready?),
     }
 }
 

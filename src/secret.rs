@@ -132,18 +132,11 @@ fn length_of(value: &str, text: &str) -> Option<usize> {
         let next: BTreeSet<usize> = next.collect();
         if next.is_empty() {
             let end = ends.last().copied().filter(|_| read >= RECOGNIZED)?;
-            return Some(end).filter(|_| is_cut(&text[..end], &text[end..]));
+            return Some(end).filter(|end| !text[*end..].starts_with(char::is_alphanumeric));
         }
         ends = next;
     }
     ends.last().copied()
-}
-
-/// Whether a secret was cut short there, and it is not just a word that begins like it.
-fn is_cut(found: &str, rest: &str) -> bool {
-    let is_marked = ["…", "...", "**"].iter().any(|mark| rest.starts_with(mark));
-    let is_word = !found.contains(|c: char| c.is_ascii_digit());
-    is_marked || !(is_word || rest.starts_with(char::is_alphanumeric))
 }
 
 /// The characters that a text can begin with, depending on how it is encoded, each with its bytes there.

@@ -61,8 +61,13 @@ pub(crate) fn start(
 impl Routes {
     fn handle(&self, request: Request, broken: &impl Fn(&str)) {
         let reply = self.route(&request, broken);
-        let (method, url, status) = (request.method(), request.url(), reply.status_code().0);
-        log::debug!("answered {method} {url:?} status={status}");
+        let (method, status) = (request.method(), reply.status_code().0);
+        // A path that is not known can be that of `advertised_address`, with a secret in it.
+        let path = match status {
+            404 => "an unknown path",
+            _ => request.url().split('?').next().unwrap_or_default(),
+        };
+        log::debug!("answered {method} {path:?} status={status}");
         // If the client has left, the answer is of no use.
         let _ = request.respond(reply);
     }

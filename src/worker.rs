@@ -21,7 +21,7 @@ pub(crate) use systemd::Notifier;
 use systemd::StatusLine;
 
 /// How long a shutdown waits for requests in flight; the whole of it takes 10 s at most.
-const GOODBYE: Duration = Duration::from_secs(8);
+const GOODBYE: Duration = Duration::from_secs(7);
 
 /// How long to wait if nothing is due: any long time will do.
 const LONG: Duration = Duration::from_secs(3600);

@@ -79,7 +79,7 @@ pub(super) type Read = Arc<dyn Fn() -> Result<(Config, Mode), Stop> + Send + Syn
 const MORE: Duration = Duration::from_secs(5);
 
 /// How many reloads may hang at a file system before a further one waits for them.
-const HANGING: usize = 4;
+const HANGING: usize = 32;
 
 /// What a reload needs. It has a thread of its own, since a file can be slow to read, or hang.
 struct Reloads {
@@ -137,7 +137,8 @@ impl Machine {
 
     /// Runs until the worker has finished, or a signal stops it; then calls `on_stop`. A second signal
     /// ends the process at once, also while its result is printed.
-    pub(super) fn run(self, read: Read, on_stop: impl FnOnce()) -> Result<Engine, Stop> {
+    /// Returns the engine, and whether a signal stopped it.
+    pub(super) fn run(self, read: Read, on_stop: impl FnOnce()) -> Result<(Engine, bool), Stop> {
         let Signals {
             mut heard,
             is_starting,
@@ -173,16 +174,20 @@ impl Machine {
                 on_stop();
             }
         }
-        is_stopping.store(true, Relaxed);
+        let is_stopped = is_stopping.swap(true, Relaxed);
         // A panic in the thread has already ended the process.
         let engine = thread.join();
-        engine.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))
+        let engine = engine.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))?;
+        Ok((engine, is_stopped))
     }
 }
 
 impl Reloads {
     fn run(mut self, signals: &Receiver<()>, read: &Read) {
         for () in signals {
+            if self.is_stopping.load(Relaxed) {
+                return;
+            }
             self.notifier.reloading();
             // Longer than any file of it has, whose own failure says more.
             let limit = FIRST_LIMIT.max(self.config.http_timeout) + MORE;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::machine::{Machine, Signals};
-use super::{Again, Exit, Stop, print};
+use super::{Again, Exit, Stop, print, print_briefly};
 use crate::cli::{Sync, SyncFormat};
 use crate::config::Config;
 use crate::engine::Mode;
@@ -42,19 +42,23 @@ pub(super) fn run(
     let config = Arc::new(config);
     // Nothing calls back, so the token is never used.
     let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""), signals)?;
-    let engine = machine.run(Arc::new(move || chosen(again()?)), || {})?;
+    let (engine, is_stopped) = machine.run(Arc::new(move || chosen(again()?)), || {})?;
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
         return Ok(Exit::Done);
     };
     let report = Report::new(&config, &engine, dry_run, verbose, start.elapsed());
-    print(&match options.format.unwrap_or_default() {
+    let words = match options.format.unwrap_or_default() {
         SyncFormat::Human => report.human(is_colourful(&io::stdout())),
         SyncFormat::Json => {
             serde_json::to_string_pretty(&report).map_err(Stop::failed_to("write the report"))?
         }
         SyncFormat::Markdown => report.markdown(),
-    })?;
+    };
+    match is_stopped {
+        true => print_briefly(words)?,
+        false => print(&words)?,
+    }
     Ok(if report.has_failures() {
         Exit::Failed
     } else if options.exit_code && report.has_differences() {

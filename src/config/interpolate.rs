@@ -78,7 +78,13 @@ impl Text {
             for beside in [start..host, path..url.len()] {
                 let both = span.start.max(beside.start)..span.end.min(beside.end);
                 let whole = url.get(both).unwrap_or_default().trim_matches('/');
-                for part in whole.split(['/', ':']).chain([whole]) {
+                // In `https://flags.example.com/api/toggles`, the path is of ordinary words.
+                let is_word = |part: &str| {
+                    part.len() < 12 && part.bytes().all(|byte| byte.is_ascii_lowercase())
+                };
+                let is_url = span.start < host;
+                let parts = whole.split(['/', ':']).chain([whole]);
+                for part in parts.filter(|part| !(is_url && is_word(part))) {
                     let decoded = percent_decode_str(part).decode_utf8_lossy();
                     values.push((decoded.into_owned(), name.clone()));
                 }

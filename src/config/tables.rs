@@ -1,7 +1,7 @@
 //! A configuration from top to bottom: every problem in one run, and the configuration itself if none is
 //! an error.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,9 +104,16 @@ fn secrets(brought_in: Vec<(String, String)>, config: &Config) -> Secrets {
     let names = config.names();
     let is_named = |value: &str| names.iter().any(|name| name.contains(value));
     let mut secrets = Secrets::default();
-    for (value, name) in brought_in {
+    // Mostly many toggles bring in the same.
+    for (value, name) in brought_in.into_iter().collect::<BTreeMap<_, _>>() {
         if !is_named(&value) {
-            secrets.add(&value, &format!("[redacted:{name}]"));
+            let instead = format!("[redacted:{name}]");
+            // As a registration's key has it.
+            let is_kept = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+            if value.len() >= 8 {
+                secrets.add(&value.replace(|c| !is_kept(c), "-"), &instead);
+            }
+            secrets.add(&value, &instead);
         }
     }
     secrets

@@ -9,8 +9,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::log::full_pipe;
-use crate::support::World;
 use crate::support::world::FLAGS_TOKEN;
+use crate::support::{Fault, World};
 
 /// A world whose target's token is in a file that hangs: a pipe without a writer.
 fn world_with_a_pipe() -> World {
@@ -56,8 +56,19 @@ fn writer(world: &World) -> File {
 fn sighup_before_the_daemon_listens_is_a_reload_once_it_does() {
     let world = world_with_a_pipe();
     let process = world.program.spawn(&["serve"]);
-    let mut pipe = writer(&world);
+    let (pid, token) = (process.pid().as_raw_pid(), world.program.path("token"));
+    world.wait_until("the pipe is read, which has no writer yet", || {
+        let open = fs::read_dir(format!("/proc/{pid}/fd"))
+            .into_iter()
+            .flatten();
+        let mut files = open
+            .flatten()
+            .filter_map(|it| fs::read_link(it.path()).ok());
+        files.any(|file| file == token)
+    });
     process.signal(Signal::HUP);
+    world.stays("it waits", || !process.stderr().contains("listening"));
+    let mut pipe = writer(&world);
     world.program.remove("token");
     world.program.write("token", FLAGS_TOKEN);
     pipe.write_all(FLAGS_TOKEN.as_bytes()).unwrap();
@@ -128,4 +139,20 @@ fn sigterm_ends_a_pass_whose_result_is_not_read() {
     world.stays("it waits", || child.try_wait().unwrap().is_none());
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn sigterm_before_the_result_is_printed_ends_a_pass_whose_result_is_not_read() {
+    let world = World::of(&["us"]).build();
+    world.store.http.always("PATCH *", Fault::Hang);
+    world.opa.allow("us", &["ann"]);
+    let (_reader, writer) = full_pipe(true);
+    let mut child = world.program.spawn_into(&["sync", "--once"], writer);
+    world.wait_until("it hangs", || world.updates("us") > 0);
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    world
+        .stage
+        .wait_within(Duration::from_secs(10), "it ends", || {
+            child.try_wait().unwrap().is_some()
+        });
 }
