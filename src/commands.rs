@@ -210,6 +210,7 @@ fn print(words: &str) -> Result<(), Stop> {
 
 /// The same for at most a second: a signal has asked the process to end.
 fn print_briefly(words: String) -> Result<(), Stop> {
+    logging::set_patience(PATIENCE);
     let printing = on_thread(move || print(&words))?;
     printing.recv_timeout(PATIENCE).unwrap_or(Ok(()))
 }

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ static LOG: OnceLock<&Logger> = OnceLock::new();
 struct Logger {
     /// Of this program.
     level: LevelFilter,
-    patience: Duration,
+    patience: Mutex<Duration>,
     queue: Queue,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn start(level: LevelFilter, patience: Duration) -> io::Result<()> {
     let (queue, entries) = Queue::new();
     let logger: &Logger = Box::leak(Box::new(Logger {
         level,
-        patience,
+        patience: Mutex::new(patience),
         queue,
     }));
     let write = move || logger.queue.write_all(&entries, Patient(io::stderr()));
@@ -93,7 +93,21 @@ pub(crate) fn complain(words: &str) {
 /// Waits until everything is written, or the log's patience has ended.
 pub(crate) fn flush() {
     if let Some(logger) = LOG.get() {
-        logger.queue.flush(logger.patience);
+        let patience = *logger.patience();
+        logger.queue.flush(patience);
+    }
+}
+
+/// From now on, [`flush`] waits for so long.
+pub(crate) fn set_patience(patience: Duration) {
+    if let Some(logger) = LOG.get() {
+        *logger.patience() = patience;
+    }
+}
+
+impl Logger {
+    fn patience(&self) -> MutexGuard<'_, Duration> {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -89,7 +90,9 @@ fn what_a_command_prints_waits_for_the_reader_of_a_stream_that_does_not_block() 
     let world = World::of(&["us"]).build();
     let usual = world.program.run(&["completions", "bash"]).exits(0).stdout;
     let (mut reader, writer) = full_pipe(false);
-    let mut child = world.program.spawn_into(&["completions", "bash"], writer);
+    let mut child = world
+        .program
+        .spawn_into(&["completions", "bash"], writer, Stdio::piped());
     world
         .stage
         .holds_for(Duration::from_millis(300), "it waits", || {

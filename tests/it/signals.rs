@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Mode, OFlags};
@@ -134,7 +135,9 @@ fn sigterm_ends_a_pass_whose_result_is_not_read() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let (_reader, writer) = full_pipe(true);
-    let mut child = world.program.spawn_into(&["sync", "--once"], writer);
+    let mut child = world
+        .program
+        .spawn_into(&["sync", "--once"], writer, Stdio::piped());
     world.wait_for_users("us", &["ann"]);
     world.stays("it waits", || child.try_wait().unwrap().is_none());
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
@@ -147,7 +150,8 @@ fn sigterm_before_the_result_is_printed_ends_a_pass_whose_result_is_not_read() {
     world.store.http.always("PATCH *", Fault::Hang);
     world.opa.allow("us", &["ann"]);
     let (_reader, writer) = full_pipe(true);
-    let mut child = world.program.spawn_into(&["sync", "--once"], writer);
+    let both = writer.try_clone().unwrap();
+    let mut child = world.program.spawn_into(&["sync", "--once"], writer, both);
     world.wait_until("it hangs", || world.updates("us") > 0);
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     world

@@ -153,14 +153,19 @@ impl Program {
         daemon
     }
 
-    /// Starts it with its standard output going elsewhere.
-    pub(crate) fn spawn_into(&self, args: &[&str], stdout: impl Into<Stdio>) -> Child {
+    /// Starts it with its output going elsewhere.
+    pub(crate) fn spawn_into(
+        &self,
+        args: &[&str],
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> Child {
         let mut command = self.command(executable(), self.free_port());
         let command = command
             .args(args)
             .stdin(Stdio::null())
             .stdout(stdout)
-            .stderr(Stdio::piped());
+            .stderr(stderr);
         command.spawn().unwrap()
     }
 

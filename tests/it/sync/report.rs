@@ -138,7 +138,11 @@ fn a_reader_that_leaves_before_the_end_is_no_failure() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let (_, nothing) = std::io::pipe().unwrap();
-    let child = world.program.spawn_into(&["-q", "sync", "--once"], nothing);
+    let child = world.program.spawn_into(
+        &["-q", "sync", "--once"],
+        nothing,
+        std::process::Stdio::piped(),
+    );
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
