@@ -89,6 +89,12 @@ impl Address {
         &self.host
     }
 
+    /// The host, and the port if there is one.
+    pub(crate) fn authority(&self) -> String {
+        let port = self.port.map_or(String::new(), |port| format!(":{port}"));
+        format!("{}{port}", self.host)
+    }
+
     pub(crate) fn at_host(&self, host: &str) -> Address {
         Address {
             host: host.to_owned(),
@@ -118,11 +124,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        f.write_str(&self.path)
+        write!(f, "{}://{}{}", self.scheme, self.authority(), self.path)
     }
 }
 

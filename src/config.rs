@@ -17,11 +17,12 @@ mod values;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 
 pub(crate) use keys::{Catalog, Form, Key, PeerType, Spec, TLS, TargetType, ValueKind, is_id};
 pub(crate) use section::{Context, Section, Setting, Settings};
@@ -53,6 +54,8 @@ pub struct Config {
     /// Those that toggles follow, each once.
     pub(crate) rules: Vec<Rule>,
     pub(crate) toggles: Vec<Toggle>,
+    /// What references brought in.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 impl Config {
@@ -119,6 +122,18 @@ impl Config {
     /// A toggle as logs and reports name it.
     pub(crate) fn name_of(&self, id: ToggleId) -> &str {
         &self.toggles[id].name
+    }
+
+    /// What messages call things by, and where they are, wherever it comes from.
+    fn names(&self) -> BTreeSet<String> {
+        let sources = self.sources.iter().map(|it| (&it.id, &it.settings));
+        let targets = self.targets.iter().map(|it| (&it.id, &it.settings));
+        let peers = sources.chain(targets);
+        let peers = peers.flat_map(|(id, settings)| settings.hosts().chain([id.clone()]));
+        let rules = self.rules.iter();
+        let rules = rules.flat_map(|it| [it.package.clone(), it.rule.clone()]);
+        let keys = self.toggles.iter().map(|it| it.key.clone());
+        peers.chain(rules).chain(keys).collect()
     }
 
     /// Says that there is no such toggle, and which one may be meant.
@@ -217,8 +232,6 @@ pub(crate) struct Toggle {
     pub(crate) target: TargetId,
     pub(crate) rule: RuleId,
     pub(crate) spec: Map<String, Value>,
-    /// What references brought into `spec`.
-    pub(crate) secrets: Vec<Secret>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
     pub(crate) max_removal: MaxRemoval,
 }
@@ -333,6 +346,7 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
                  delete it there"
             )),
             Some(now) => (kind.left_behind)(toggle, now).map(|place| {
+                let place = old.secrets.redact(&place);
                 let kept = format!("toggle {name} is no longer kept in {place}");
                 format!("{kept}: there it stays as it is; turn it off there")
             }),

@@ -3,15 +3,14 @@
 mod answer;
 mod failure;
 mod proxy;
-mod redact;
 mod tls;
 
 use std::io::{self, Cursor, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
 use serde::Serialize;
-use serde_json::Value;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Proxy, SendBody};
@@ -21,7 +20,7 @@ use crate::config::Tls;
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
-use crate::secret::Secret;
+use crate::secret::{Secret, Secrets};
 pub(crate) use answer::{Answer, Object};
 use proxy::Proxies;
 
@@ -40,6 +39,7 @@ pub(crate) struct Client {
     proxies: Proxies,
     timeout: Duration,
     requests: Requests,
+    secrets: Arc<Secrets>,
 }
 
 pub(crate) struct Request<'a> {
@@ -49,8 +49,8 @@ pub(crate) struct Request<'a> {
     pub(crate) authorization: Option<&'a Secret>,
     pub(crate) headers: &'a [(String, Secret)],
     pub(crate) body: Option<Body<'a>>,
-    /// Secrets in the body or in the answer. Like those in the headers, they are redacted in the
-    /// remote's words.
+    /// Secrets in the body or in the answer that the configuration does not hold. Like those in the
+    /// headers, they are redacted in the remote's words.
     pub(crate) secrets: &'a [Secret],
 }
 
@@ -85,8 +85,7 @@ impl<'a> Request<'a> {
         format!("{} {}", self.method, self.url)
     }
 
-    /// What must not be repeated: each secret, what follows the scheme in it, and a password; and what is in
-    /// the body as JSON has it there, which an answer in JSON may quote.
+    /// What must not be repeated: each secret, what follows the scheme in it, and a password.
     fn secrets(&self) -> Vec<String> {
         let headers = self.headers.iter().map(|(_, value)| value);
         let secrets = headers.chain(self.authorization).chain(self.secrets);
@@ -96,12 +95,7 @@ impl<'a> Request<'a> {
                 .map(|(_, token)| token.trim().to_owned());
             [Some(secret.to_owned()), token, password(secret)]
         });
-        let bodies = self.secrets.iter().map(|secret| {
-            let json = Value::from(secret.expose()).to_string();
-            json[1..json.len() - 1].to_owned()
-        });
-        let all = parts.flatten().chain(bodies);
-        all.filter(|part| !part.is_empty()).collect()
+        parts.flatten().collect()
     }
 }
 
@@ -140,6 +134,7 @@ impl Client {
         connections: usize,
         tls: &Tls,
         requests: Requests,
+        secrets: &Arc<Secrets>,
     ) -> Result<Client, String> {
         let tls = tls::config(tls)?;
         let agent = |proxy: Option<Proxy>| {
@@ -165,13 +160,15 @@ impl Client {
             proxies: Proxies::read(&env, &|proxy| agent(Some(proxy))),
             timeout,
             requests,
+            secrets: Arc::clone(secrets),
         })
     }
 
     /// Sends a request, and reads the whole answer, whatever its status.
     pub(crate) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let (asked, method) = (request.name(), request.method.clone());
+        let asked = self.secrets.redact(&request.name());
+        let method = request.method.clone();
         let result = self.exchange(request, &asked);
         let took = Seconds(start.elapsed());
         let status = result.as_ref().map(|it| it.status).map_err(|it| it.kind);
@@ -220,7 +217,11 @@ impl Client {
         let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
         let mut body = body.read_to_vec().map_err(failed)?;
         if !(200..300).contains(&status) {
-            body = redact::redact(&body, &secrets);
+            let mut all = Secrets::clone(&self.secrets);
+            for secret in secrets {
+                all.add(&secret, "[redacted]");
+            }
+            body = all.redact(&String::from_utf8_lossy(&body)).into_bytes();
         }
         Ok(Answer {
             status,

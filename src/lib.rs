@@ -5,6 +5,7 @@
 
 mod address;
 mod duration;
+mod file;
 mod config;
 mod error;
 mod document;

@@ -74,7 +74,8 @@ pub(crate) fn types() -> Vec<&'static PeerType> {
 
 fn client(source: &config::Source, config: &Config, requests: Requests) -> Result<Client, String> {
     let (timeout, connections) = (config.http_timeout, config.concurrency);
-    Client::new(timeout, connections, &source.settings.tls(), requests)
+    let (tls, secrets) = (source.settings.tls(), &config.secrets);
+    Client::new(timeout, connections, &tls, requests, secrets)
 }
 
 /// Opens a source of the configuration. Fails where a certificate or key cannot be used.

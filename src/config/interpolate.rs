@@ -1,13 +1,20 @@
 //! `${NAME}`, `${file:PATH}` and `$${` in the strings of the configuration.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
 
 use super::report::{Place, quote};
 use super::section::{Context, Node};
-use crate::secret::Secret;
+use crate::secret::{BYTE_ORDER_MARK, SHORT};
 
 const INVALID: &str = "invalid-reference";
+
+/// What to do about something that does not end.
+pub(super) const NOT_A_FILE: &str = "name a file of at most 1 MiB";
 
 /// What the configuration may ask of the world around its file.
 #[derive(Clone, Copy)]
@@ -16,8 +23,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) folder: &'a Path,
     /// The value of an environment variable.
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
-    /// The content of a file.
-    pub(super) read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// The content of a file; all files together take no longer than this.
+    pub(super) read: &'a dyn Fn(&Path, Duration) -> io::Result<Vec<u8>>,
     /// Whether every user of this machine can read the configuration file.
     pub(super) open_to_others: bool,
 }
@@ -26,10 +33,18 @@ pub(super) struct Surroundings<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) value: String,
-    /// Whether all of it is in the file.
-    pub(super) inline: bool,
     pub(super) place: Place,
+    /// In the order of the text.
+    brought: Vec<Brought>,
     written: String,
+}
+
+/// What a reference brought into a text.
+#[derive(Clone, Debug)]
+struct Brought {
+    span: Range<usize>,
+    /// What is between `${` and `}`.
+    name: String,
 }
 
 impl Text {
@@ -38,6 +53,65 @@ impl Text {
     /// Not for keys that hold secrets, nor for URLs, which can.
     pub(super) fn quoted(&self) -> String {
         quote(&self.written)
+    }
+
+    /// Whether all of it is in the file.
+    pub(super) fn is_inline(&self) -> bool {
+        self.brought.is_empty()
+    }
+
+    /// Where what is at a byte of it comes from.
+    pub(super) fn origin(&self, at: usize) -> String {
+        let brought = self.brought.iter().find(|it| it.span.contains(&at));
+        brought.map_or_else(|| quote(&self.place.name), |it| origin(&it.name))
+    }
+
+    /// The values that references brought in, each with the name of its reference; with a short one, which
+    /// would be found in any text, all of this text too.
+    fn values(&self) -> Vec<(String, String)> {
+        let value = |it: &Brought| (self.value[it.span.clone()].to_owned(), it.name.clone());
+        let whole = self.brought.iter().find(|it| it.span.len() < SHORT);
+        let whole = whole.map(|it| (self.value.clone(), it.name.clone()));
+        self.brought.iter().map(value).chain(whole).collect()
+    }
+
+    /// The same of an address, whose host and port are no secret: each part of the path and of the user
+    /// information that a reference touches, and what that brought in there.
+    pub(super) fn values_beside_host(&self) -> Vec<(String, String)> {
+        let url = &*self.value;
+        let start = url.find("://").map_or(0, |at| at + 3);
+        let path = url[start..].find('/').map_or(url.len(), |at| start + at);
+        let host = url[start..path].rfind('@').map_or(start, |at| start + at);
+        let mut values = Vec::new();
+        for Brought { span, name } in &self.brought {
+            for part in [start..host, path..url.len()] {
+                let within = span.start.max(part.start)..span.end.min(part.end);
+                let brought = url.get(within.clone()).unwrap_or_default();
+                if brought.is_empty() {
+                    continue;
+                }
+                let is_between = |c: char| "/:@".contains(c);
+                let from = url[part.start..within.start].rfind(is_between);
+                let from = from.map_or(part.start, |at| part.start + at + 1);
+                let to = url[within.end..part.end].find(is_between);
+                let to = to.map_or(part.end, |at| within.end + at);
+                let parts = url[from..to]
+                    .split(is_between)
+                    .chain([brought.trim_matches(is_between)]);
+                let decoded =
+                    parts.map(|it| percent_decode_str(it).decode_utf8_lossy().into_owned());
+                values.extend(decoded.map(|it| (it, name.clone())));
+            }
+        }
+        values
+    }
+}
+
+/// What a reference names, in words.
+fn origin(name: &str) -> String {
+    match name.strip_prefix("file:") {
+        Some(path) => format!("the file {}", quote(path)),
+        None => format!("the environment variable {}", quote(name)),
     }
 }
 
@@ -51,8 +125,8 @@ impl Context<'_> {
         let at = &node.place;
         let mut text = Text {
             value: String::with_capacity(written.len()),
-            inline: true,
             place: at.clone(),
+            brought: Vec::new(),
             written: written.to_owned(),
         };
         let mut is_whole = true;
@@ -69,11 +143,12 @@ impl Context<'_> {
                     self.error(INVALID, at, "`${` without a closing `}`", help);
                     return None;
                 };
-                text.inline = false;
                 match self.look_up(name, at) {
                     Some(value) => {
+                        let start = text.value.len();
                         text.value.push_str(&value);
-                        self.brought_in.push(Secret::new(value));
+                        let (span, name) = (start..text.value.len(), name.to_owned());
+                        text.brought.push(Brought { span, name });
                     }
                     None => is_whole = false,
                 }
@@ -84,10 +159,25 @@ impl Context<'_> {
             }
         }
         text.value.push_str(rest);
+        self.brought_in.extend(text.values());
         is_whole.then_some(text)
     }
 
     fn look_up(&mut self, name: &str, at: &Place) -> Option<String> {
+        let value = self.value_of(name, at)?;
+        if value.is_empty() {
+            let help = "fill it, or remove the reference";
+            self.warn(
+                "empty-reference",
+                at,
+                format!("{} is empty", origin(name)),
+                help,
+            );
+        }
+        Some(value)
+    }
+
+    fn value_of(&mut self, name: &str, at: &Place) -> Option<String> {
         if let Some(path) = name.strip_prefix("file:") {
             let text = self.read_text(path, &quote(path), at)?;
             let line = text.strip_suffix('\n');
@@ -110,7 +200,18 @@ impl Context<'_> {
             );
             self.error("missing-variable", at, message, help);
         }
-        value
+        value.map(|value| self.without_mark(value, &origin(name), at))
+    }
+
+    /// A text without the mark that some editors and shells put before it, which is no part of it.
+    fn without_mark(&mut self, text: String, origin: &str, at: &Place) -> String {
+        let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) else {
+            return text;
+        };
+        let message = format!("{origin} begins with a byte order mark, which is left out");
+        let help = "save it as UTF-8 without a byte order mark";
+        self.warn("byte-order-mark", at, message, help);
+        rest.to_owned()
     }
 
     /// The text of a file, which messages call `shown`.
@@ -119,13 +220,18 @@ impl Context<'_> {
             let help = "write the path of a file, for example `secrets/token.txt`";
             ("the path is empty".into(), help)
         } else {
-            match (self.around.read)(&self.around.folder.join(path)).map(String::from_utf8) {
-                Ok(Ok(text)) => return Some(text),
+            let path = Path::new(path);
+            let read = (self.around.read)(&self.around.folder.join(path), self.limit);
+            match read.map(String::from_utf8) {
+                Ok(Ok(text)) => {
+                    let origin = format!("the file {shown}");
+                    return Some(self.without_mark(text, &origin, at));
+                }
                 Ok(Err(_)) => {
                     let help = "name a text file, or save this one as UTF-8";
                     ("it is not UTF-8 text".into(), help)
                 }
-                Err(error) => (why(&error), what_to_do(&error, Path::new(path))),
+                Err(error) => (why(&error), what_to_do(&error, path)),
             }
         };
         let message = format!("cannot read {shown}: {why}");
@@ -145,6 +251,7 @@ fn what_to_do(error: &io::Error, path: &Path) -> &'static str {
             "let the user that runs optoggles read it, for example with `chown` or `chmod`"
         }
         io::ErrorKind::IsADirectory => "add the name of a file in this folder to the path",
+        io::ErrorKind::TimedOut | io::ErrorKind::FileTooLarge => NOT_A_FILE,
         _ => "name a readable file",
     }
 }

@@ -28,6 +28,11 @@ pub(crate) struct Key {
     pub(crate) says: &'static str,
 }
 
+/// The keys of what messages call sources, rules, targets and toggles.
+const NAMES: &[&str] = &[
+    "id", "instance", "key", "package", "rule", "source", "target", "type",
+];
+
 /// Whether a key has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -139,6 +144,24 @@ impl Key {
     /// Whether a word is its name in some spelling, or what it was called.
     pub(super) fn is_called(&self, word: &str) -> bool {
         is_respelled(self.name, word) || self.was.iter().any(|was| is_respelled(was, word))
+    }
+
+    /// Whether what references bring into it is a secret, wherever it turns up. Names are none, because
+    /// messages cannot do without them, nor is what has to be a number, a duration or a path.
+    pub(super) fn holds_secrets(&self) -> bool {
+        match self.kind {
+            ValueKind::Text
+            | ValueKind::Filled
+            | ValueKind::Word(_)
+            | ValueKind::Words(_)
+            | ValueKind::Set(_) => !NAMES.contains(&self.name),
+            ValueKind::Token(_)
+            | ValueKind::BearerToken(_)
+            | ValueKind::Headers(_)
+            | ValueKind::Values
+            | ValueKind::Json => true,
+            _ => false,
+        }
     }
 
     /// The help where the key is missing, or has another value.

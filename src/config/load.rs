@@ -1,22 +1,26 @@
 //! Finds the configuration file and reads it.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::interpolate::{Surroundings, why};
+use super::interpolate::{NOT_A_FILE, Surroundings, why};
 use super::keys::TARGETS;
 use super::report::{Entry, Place, Problem, Report};
 use super::tables::check;
 use super::{Catalog, Config, mask};
+use crate::file;
 
 /// Where a configuration file is looked for when none is named.
 const USUAL: [&str; 2] = ["optoggles.toml", "/etc/optoggles/optoggles.toml"];
 
 /// The environment variable that names the configuration file.
 const VARIABLE: &str = "OPTOGGLES_CONFIG";
+
+/// How long files are read, together, as long as `http_timeout` is not known: its default.
+pub(super) const FIRST_LIMIT: Duration = Duration::from_secs(10);
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +61,14 @@ fn load_first(
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
+    let start = Instant::now();
     for path in candidates {
-        match read(path) {
+        match read(path, start) {
             Ok((bytes, open_to_others)) => {
                 let around = Surroundings {
                     folder: path.parent().unwrap_or(Path::new("")),
                     env,
-                    read: &|path| std::fs::read(path),
+                    read: &|path, limit| Ok(file::read(path, start, limit)?.0),
                     open_to_others,
                 };
                 return parse(path, bytes, &around, catalog);
@@ -74,6 +79,7 @@ fn load_first(
                 let message = format!("cannot read the configuration file `{file}`: {why}");
                 let help = match error.kind() {
                     io::ErrorKind::IsADirectory => "name the file in it",
+                    io::ErrorKind::TimedOut | io::ErrorKind::FileTooLarge => NOT_A_FILE,
                     _ => "let the user that runs optoggles read it",
                 };
                 return Err(no_file("unreadable-file", message, help.into(), Some(path)));
@@ -103,13 +109,10 @@ fn no_file(code: &'static str, message: String, help: String, file: Option<&Path
 }
 
 /// The content of a file, and whether every user of this machine can read it.
-fn read(path: &Path) -> io::Result<(Vec<u8>, bool)> {
+fn read(path: &Path, start: Instant) -> io::Result<(Vec<u8>, bool)> {
     /// Read permission for those who are neither the owner nor of the group.
     const OTHERS_READ: u32 = 0o004;
-    let mut file = File::open(path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let metadata = file.metadata()?;
+    let (bytes, metadata) = file::read(path, start, FIRST_LIMIT)?;
     let is_open = metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0;
     Ok((bytes, is_open))
 }

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{Catalog, Group, Key, Need, PeerType, ValueKind, belongs};
+use super::load::FIRST_LIMIT;
 use super::nearest::{is_respelled, suggest, suggest_value};
 use super::report::{Place, Problem, Severity, quote};
 use super::values::{is_telling, warn_if_plain};
@@ -23,11 +24,28 @@ pub(crate) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) groups: &'a [Group],
     pub(super) problems: Vec<Problem>,
-    /// What references brought in.
-    pub(super) brought_in: Vec<Secret>,
+    /// How long files may take to be read.
+    pub(super) limit: Duration,
+    /// What references brought in and is a secret, with the names of the references.
+    pub(super) brought_in: Vec<(String, String)>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        around: &'a Surroundings<'a>,
+        catalog: &'a Catalog,
+        groups: &'a [Group],
+    ) -> Context<'a> {
+        Context {
+            around,
+            catalog,
+            groups,
+            problems: Vec::new(),
+            limit: FIRST_LIMIT,
+            brought_in: Vec::new(),
+        }
+    }
+
     pub(super) fn error(
         &mut self,
         code: &'static str,
@@ -396,6 +414,14 @@ impl Settings {
             }
             _ => None,
         }
+    }
+
+    /// The hosts in it, with their ports.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = String> {
+        self.0.values().filter_map(|setting| match setting {
+            Setting::Address(address) => Some(address.authority()),
+            _ => None,
+        })
     }
 
     /// What says who asks.

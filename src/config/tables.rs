@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::mem;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use toml::de::{DeTable, Error};
@@ -19,6 +20,7 @@ use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
 use super::section::{Context, Node, Section, Setting};
 use super::{Config, MaxRemoval, Rule, RuleId, Source, Target, TargetId, Toggle, values};
+use crate::secret::Secrets;
 
 /// Checks the text of a configuration. Where it is invalid TOML, that is all there is to say.
 pub(super) fn check(
@@ -37,13 +39,7 @@ pub(super) fn check(
         true => &TARGETS,
         false => &TARGET,
     });
-    let mut cx = Context {
-        around,
-        catalog,
-        groups: &groups,
-        problems: Vec::new(),
-        brought_in: Vec::new(),
-    };
+    let mut cx = Context::new(around, catalog, &groups);
     let config = read(Section::new(tree.get_ref(), Place::default()), &mut cx);
     let mut problems = cx.problems;
     problems.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
@@ -73,6 +69,9 @@ fn invalid_toml(text: &str, errors: &[Error]) -> Vec<Problem> {
 /// Reads everything before it gives up on anything, so that all problems are found.
 fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     root.read(cx, TOP);
+    if let Some(Setting::Duration(limit)) = root.get("http_timeout").map(|read| &read.setting) {
+        cx.limit = *limit;
+    }
     // That these are missing is said in other words.
     root.missing.clear();
     let mut tables = Tables::default();
@@ -84,7 +83,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     let toggles = tables.toggles(&root, cx);
     let settings = root.finish(cx);
     let interval = *settings.duration("resync_interval").ok()?;
-    Some(Config {
+    let mut config = Config {
         bind: settings.bind("bind").ok()?.clone(),
         resync_interval: Some(interval).filter(|interval| !interval.is_zero()),
         http_timeout: *settings.duration("http_timeout").ok()?,
@@ -93,7 +92,23 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         targets: tables.targets.into_iter().flatten().collect(),
         rules: tables.rules,
         toggles,
-    })
+        secrets: Arc::default(),
+    };
+    config.secrets = Arc::new(secrets(mem::take(&mut cx.brought_in), &config));
+    Some(config)
+}
+
+/// What references brought in, but for what is part of a name or a host: messages cannot do without these.
+fn secrets(brought_in: Vec<(String, String)>, config: &Config) -> Secrets {
+    let names = config.names();
+    let is_named = |value: &str| names.iter().any(|name| name.contains(value));
+    let mut secrets = Secrets::default();
+    for (value, name) in brought_in {
+        if !is_named(&value) {
+            secrets.add(&value, &format!("[redacted:{name}]"));
+        }
+    }
+    secrets
 }
 
 /// What was read so far that other tables refer to.
@@ -241,9 +256,7 @@ impl Tables {
         {
             section.missing.push(&SPEC);
         }
-        cx.brought_in.clear();
         let spec = values::spec(cx, node, kind);
-        let secrets = mem::take(&mut cx.brought_in);
         if let (Some(key), Some(target)) = (&key, target) {
             self.report_twin(cx, key, target, spec.as_ref());
         }
@@ -256,7 +269,6 @@ impl Tables {
             target,
             rule: self.rule_id(users_policy?),
             spec: spec?,
-            secrets,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
         })
     }
@@ -404,7 +416,7 @@ impl Ids {
         if index.is_none() {
             // What was interpolated is not suggested: not everyone may see it.
             let known = self.all.iter().flatten();
-            let known = known.filter(|id| id.inline && is_id(&id.value));
+            let known = known.filter(|id| id.is_inline() && is_id(&id.value));
             let known: Vec<&str> = known.map(|id| &*id.value).collect();
             let is_near = nearest(&id.value, known.iter().copied()).is_some();
             // One whose id could not be read may well be meant.

@@ -50,7 +50,7 @@ pub(crate) fn configured(text: &str) -> Config {
     let around = Surroundings {
         folder: Path::new(""),
         env: &|_| None,
-        read: &|_| Err(io::ErrorKind::NotFound.into()),
+        read: &|_, _| Err(io::ErrorKind::NotFound.into()),
         open_to_others: false,
     };
     let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
@@ -67,7 +67,7 @@ fn run(text: &str, open_to_others: bool) -> (Option<Config>, Report) {
             "EMPTY" => Some(String::new()),
             _ => None,
         },
-        read: &|path| match path.to_str() {
+        read: &|path, _| match path.to_str() {
             Some("/conf/cert.pem") => Ok(PAIR.0.clone().into()),
             Some("/conf/key.pem") => Ok(PAIR.1.clone().into()),
             Some("/conf/token") => Ok(SECRET.into()),

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeInteger, DeValue};
 
@@ -14,7 +14,7 @@ use super::section::{Context, Node, Read, Section, Setting};
 use super::{Bind, MaxRemoval};
 use crate::address::Address;
 use crate::duration::{self, Wrong};
-use crate::secret::Secret;
+use crate::secret::{Secret, unfit_for_header};
 
 /// The scheme of a token, which is added to it.
 const SCHEME: &str = "Bearer ";
@@ -36,6 +36,7 @@ const FRAMING: &[&str] = &[
 impl Key {
     pub(super) fn read(&self, cx: &mut Context, node: &Node) -> Option<Read> {
         let help = self.help();
+        let before = cx.brought_in.len();
         let mut text = None;
         let setting = match self.kind {
             ValueKind::Table | ValueKind::Tables | ValueKind::Spec => return None,
@@ -58,6 +59,17 @@ impl Key {
                 self.read_text(cx, text.insert(found))?
             }
         };
+        match (self.kind, &text) {
+            (
+                ValueKind::Address | ValueKind::OpaAddress | ValueKind::AdvertisedAddress,
+                Some(text),
+            ) => {
+                cx.brought_in.truncate(before);
+                cx.brought_in.extend(text.values_beside_host());
+            }
+            _ if !self.holds_secrets() => cx.brought_in.truncate(before),
+            _ => {}
+        }
         Some(Read {
             setting,
             text,
@@ -284,10 +296,10 @@ fn words(
 
 /// A string that an HTTP header can carry.
 fn header_value(cx: &mut Context, text: &Text) -> Option<Secret> {
-    if HeaderValue::from_str(&text.value).is_err() {
-        let name = &text.place.name;
-        let message = format!("`{name}` contains characters that an HTTP header cannot carry");
-        let help = "remove what is not printable ASCII: look for a line break";
+    if let Some((at, what)) = unfit_for_header(&text.value) {
+        let origin = text.origin(at);
+        let message = format!("{origin} contains {what}, which an HTTP header cannot carry");
+        let help = "remove it: a header consists of printable ASCII characters";
         cx.error("invalid-header", &text.place, message, help);
         return None;
     }
@@ -511,7 +523,7 @@ pub(super) fn is_telling(name: &str) -> bool {
 /// which `reference` could be written.
 fn warn_of_text(cx: &mut Context, text: &Text, what: &str, reference: Option<&str>) {
     let value = split_scheme(&text.value).1;
-    if let Some(variable) = meant_variable(value).filter(|_| text.inline) {
+    if let Some(variable) = meant_variable(value).filter(|_| text.is_inline()) {
         let message = format!("{what} is sent as it is: this is not a reference");
         let help = format!("write `${{{variable}}}`");
         cx.warn("literal-reference", &text.place, message, help);
@@ -543,7 +555,7 @@ fn meant_variable(value: &str) -> Option<&str> {
 
 /// Warns of a secret in a file that every user of this machine can read; `reference` is what to write.
 fn warn_of_inline(cx: &mut Context, text: &Text, what: &str, reference: &str) {
-    if text.inline && cx.around.open_to_others {
+    if text.is_inline() && cx.around.open_to_others {
         let message = format!("{what} is in a file that others can read");
         let help = format!("write `{reference}`, or keep others out with `chmod o-r`");
         cx.warn("inline-secret", &text.place, message, help);

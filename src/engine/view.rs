@@ -207,8 +207,9 @@ impl Engine {
         let rule = &self.rules[rule_id];
         let desired = rule.desired.as_deref();
         let is_there = toggle.existence == Existence::Present;
+        let secrets = &self.config.secrets;
         let environments = toggle.environments.iter().map(|it| EnvironmentView {
-            name: it.name.clone(),
+            name: secrets.redact(&it.name),
             state: match (&it.work.task.trouble, desired) {
                 (Some(trouble), _) if trouble.failure.is_held() => State::Held,
                 (Some(_), _) => State::Failing,
@@ -290,6 +291,7 @@ impl Engine {
         let plan = desired.filter(|_| is_planned || is_held);
 
         let mut all = Sent::Nothing;
+        let secrets = &self.config.secrets;
         let environments = toggle.environments.iter().map(|it| {
             let failure = it.work.task.trouble.as_ref().map(|it| &it.failure);
             let has_failed = failure.is_some_and(|failure| !failure.is_held());
@@ -309,10 +311,10 @@ impl Engine {
             };
             all = all.and(&sent);
             EnvironmentOutcome {
-                name: it.name.clone(),
+                name: secrets.redact(&it.name),
                 result,
                 counts: sent.counts(result),
-                error: failure.map(Failure::to_string),
+                error: failure.map(|failure| secrets.redact(&failure.to_string())),
             }
         });
         let mut environments: Vec<_> = environments.collect();
@@ -358,7 +360,8 @@ impl Engine {
             let Some(trouble) = &task.trouble else {
                 continue;
             };
-            let name = Some(environment.to_owned()).filter(|name| !name.is_empty());
+            let name = self.config.secrets.redact(environment);
+            let name = Some(name).filter(|name| !name.is_empty());
             match all.iter_mut().find(|(it, _)| what(it) == what(trouble)) {
                 Some((_, names)) => names.extend(name),
                 None => all.push((trouble.clone(), Vec::from_iter(name))),

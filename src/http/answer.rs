@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind, describe_json, quote};
 /// An answer of any status.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Unless the status is a 2xx, without the request's secrets: some servers repeat what they refuse.
+    /// Unless the status is a 2xx, without secrets: some servers repeat what they refuse.
     pub(crate) body: Vec<u8>,
     /// How long the remote asks us to wait.
     pub(crate) pause: Option<Duration>,

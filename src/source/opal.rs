@@ -17,7 +17,7 @@ use crate::config::{self, Context, Key, PeerType, Rule, Section, Setting, TLS, V
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
-use crate::secret::Secret;
+use crate::secret::{Secret, unfit_for_header};
 use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
@@ -178,7 +178,7 @@ impl Opal {
         match store.auth_type.as_deref().unwrap_or("none") {
             "none" => Ok(Access::bearer(url, None)),
             "token" => match &store.token {
-                Some(token) => Ok(Access::bearer(url, Some(&Secret::new(token)))),
+                Some(token) => bearer(url, token, "OPAL's token for OPA"),
                 None => Err(withheld("OPA's token")),
             },
             "oauth" => {
@@ -383,6 +383,15 @@ fn named_address(whose: &str, text: &str) -> Result<Address, Failure> {
         let words = format!("OPAL names an invalid address of {whose}: {error}");
         Failure::new(Kind::Answer, words)
     })
+}
+
+/// OPA at an address, asked with a token that was told to us.
+fn bearer(url: Address, token: &str, called: &str) -> Result<Access, Failure> {
+    if let Some((_, what)) = unfit_for_header(token) {
+        let words = format!("{called} contains {what}, which an HTTP header cannot carry");
+        return Err(Failure::new(Kind::Setup, words));
+    }
+    Ok(Access::bearer(url, Some(&Secret::new(token))))
 }
 
 fn withheld(what: &str) -> Failure {

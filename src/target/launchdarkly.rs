@@ -101,7 +101,13 @@ impl LaunchDarkly {
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
-            client: Client::new(config.http_timeout, AT_ONCE, &settings.tls(), requests)?,
+            client: Client::new(
+                config.http_timeout,
+                AT_ONCE,
+                &settings.tls(),
+                requests,
+                &config.secrets,
+            )?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             specs: specs.collect::<Result<_, String>>()?,
             lists: Lists::default(),
@@ -123,8 +129,7 @@ impl LaunchDarkly {
     }
 
     fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
-        let secrets = &spec.secrets;
-        let answer = self.client.send(Request { secrets, ..request })?;
+        let answer = self.client.send(request)?;
         match answer.status {
             200..=299 => Ok(answer),
             _ => Err(refusal_of(&answer, spec)),

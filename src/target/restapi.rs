@@ -85,7 +85,13 @@ impl RestApi {
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
             id,
-            client: Client::new(timeout, connections, &settings.tls(), requests)?,
+            client: Client::new(
+                timeout,
+                connections,
+                &settings.tls(),
+                requests,
+                &config.secrets,
+            )?,
         })
     }
 
@@ -99,11 +105,6 @@ impl RestApi {
             headers: &self.headers,
             ..Request::new(method, endpoint.join(key), authorization)
         }
-    }
-
-    fn send(&self, request: Request<'_>, toggle: &Toggle) -> Result<Answer, Failure> {
-        let secrets = &toggle.secrets;
-        self.client.send(Request { secrets, ..request })
     }
 
     /// Whether the server answers, without writing anything.
@@ -126,7 +127,7 @@ impl RestApi {
 
     fn read_one(&self, toggle: &Toggle) -> Result<Observed, Failure> {
         let request = self.request(Method::GET, Some(&toggle.key));
-        let answer = self.send(request, toggle)?;
+        let answer = self.client.send(request)?;
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
@@ -157,7 +158,7 @@ impl RestApi {
                 (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
             }))?,
         };
-        accepted(self.send(request, toggle)?).map(|_| Applied::Done)
+        accepted(self.client.send(request)?).map(|_| Applied::Done)
     }
 
     fn create(&self, toggle: &Toggle) -> Result<Applied, Failure> {
@@ -166,7 +167,7 @@ impl RestApi {
             spec: &toggle.spec,
         };
         let request = self.request(Method::POST, None).json(&body)?;
-        let answer = self.send(request, toggle)?;
+        let answer = self.client.send(request)?;
         if answer.status == 409 {
             return Ok(Applied::Found(match self.reads {
                 true => Observed::Unknown,

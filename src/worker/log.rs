@@ -16,7 +16,8 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
             let of = field(subject, config, engine);
-            log::log!(target: LOG, level, "{}", words(&of, &news));
+            let words = config.secrets.redact(&words(&of, &news));
+            log::log!(target: LOG, level, "{words}");
             trace_users(&of, &news);
         }
     }

@@ -1,5 +1,6 @@
 //! What `check-config` prints in which form, and how it ends.
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -178,4 +179,23 @@ fn there_are_colours_on_a_terminal_that_has_them_unless_they_are_not_wanted() {
     ] {
         assert_eq!(shown(env), REPORT, "{env:?}");
     }
+}
+
+#[test]
+fn a_configuration_comes_through_a_pipe_and_what_it_names_has_an_end() {
+    let stage = Stage::new();
+    let program = Program::new(&stage, "", &[]);
+    let piped = ["-c", "/dev/stdin", "check-config"];
+    program.run_with(RIGHT, &piped).exits(0);
+    let pipe = program.path("pipe");
+    let (kind, mode) = (FileType::Fifo, Mode::RUSR | Mode::WUSR);
+    mknodat(CWD, &pipe, kind, mode, 0).unwrap();
+    let hangs = format!("token = \"${{file:{}}}\"\n[target]", pipe.display());
+    let hangs = format!(
+        "http_timeout = \"100ms\"\n{}",
+        RIGHT.replace("[target]", &hangs)
+    );
+    let output = program.run_with(&hangs, &piped).exits(2);
+    let words = "it did not end within 100ms: is it a pipe that nothing closes?";
+    assert!(output.stderr.contains(words), "{}", output.picture());
 }

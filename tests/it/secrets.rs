@@ -1,11 +1,15 @@
 //! Nothing that is secret is ever printed or shown. Every test looks for that when it ends, in all
 //! that the program wrote and answered (`Process`); here the others do their best to get it out.
 
-use serde_json::json;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
 
 use crate::support::opal::REPORTED;
+use crate::support::program::Program;
 use crate::support::wire::Request;
-use crate::support::{Answer, Fault, Stage, World};
+use crate::support::{Answer, Fault, Server, Stage, World};
 
 /// An error whose words are what the request brought along.
 fn echo(status: u16) -> Fault {
@@ -135,6 +139,153 @@ fn what_references_bring_into_a_spec_is_sent_and_never_shown() {
         world.store.http.heal();
         world.store.put("us", &[]);
     }
+}
+
+/// A reference in each kind of place, where `{echo}` is a server that repeats all that it is sent.
+const EVERYWHERE: &str = r#"bind = "127.0.0.1:{port}"
+[[sources]]
+id = "opal"
+url = "${URL}"
+token = "${OPAL}"
+advertised_address = "http://127.0.0.1:{port}/${GATEWAY}"
+opa_url = "{echo}/y${OPA}"
+[[sources]]
+id = "opa"
+type = "opa"
+url = "{echo}/${OPA}/x"
+token = "${file:token.txt}"
+wait_until_ready = false
+[[targets]]
+id = "rest"
+type = "restapi"
+endpoint_url = "{echo}/hooks/${HOOK}"
+extra_headers = { X-Key = "${HEADER}" }
+[[targets]]
+id = "ld"
+type = "launchdarkly"
+token = "${LD}"
+base_url = "http://ann:${PASSWORD}@{host}/a${BASE}"
+[[toggles]]
+key = "us"
+target = "rest"
+users_policy = { source = "opa", package = "app", rule = "us", input = { who = "${INPUT}" } }
+spec = { deep = [{ note = "say ${NOTE}" }] }
+[[toggles]]
+key = "tax"
+target = "ld"
+users_policy = { source = "opa", package = "app", rule = "tax" }
+[toggles.spec]
+name = "${NAME}"
+proj_key = "${PROJECT}"
+environments = ["test", "${ENVIRONMENT}"]
+description = "${DESCRIPTION}"
+tags = ["${TAG}"]
+[[toggles]]
+key = "eu"
+target = "rest"
+users_policy = { source = "opal", package = "app", rule = "eu" }
+"#;
+
+const REFERENCES: &[(&str, &str)] = &[
+    ("OPAL", "opal-of-the-tests-1a"),
+    ("GATEWAY", "gateway-of-the-tests-2b"),
+    ("OPA", "opa-of-the-tests-3c"),
+    ("HOOK", "hook-of@the:tests-4d"),
+    ("HEADER", "header-of-the-tests-5e"),
+    ("LD", "ld-of-the-tests-6f"),
+    ("PASSWORD", "password-of-the-tests-7a"),
+    ("BASE", "base-of-the-tests-8b"),
+    ("INPUT", "input \"of\" the\\tests é 9c"),
+    ("NOTE", "note \"of\" the\\tests/ü 1d"),
+    ("NAME", "name of <the> tests 2e"),
+    ("PROJECT", "project-of-the-tests-3f"),
+    ("ENVIRONMENT", "environment-of-the-tests-4a"),
+    ("DESCRIPTION", "description%20of+the tests 5b"),
+    ("TAG", "tag-of-the-tests-6c"),
+];
+
+/// A text as it is, percent-encoded, and as JSON has it.
+fn spellings(text: &str) -> [String; 4] {
+    let percent = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let lower = percent.replace("%2F", "%2f").replace("%C3%", "%c3%");
+    let json = json!(text).to_string();
+    [text, &percent, &lower, json.trim_matches('"')].map(str::to_owned)
+}
+
+/// All that the server was sent, in every spelling, and all that it was ever sent.
+fn repeated(request: &Request) -> String {
+    let decoded = percent_decode_str(&request.path).decode_utf8_lossy();
+    let headers: Vec<&str> = request.headers.iter().map(|(_, value)| &**value).collect();
+    let body = String::from_utf8_lossy(&request.body);
+    let headers = headers.join(" ");
+    let sent: [&str; 4] = [&request.path, &decoded, &headers, &body];
+    let values = REFERENCES.iter().map(|(_, value)| *value);
+    let all: Vec<String> = sent.into_iter().chain(values).flat_map(spellings).collect();
+    all.join(" ")
+}
+
+#[test]
+fn what_references_bring_in_is_shown_nowhere_whatever_repeats_it() {
+    let stage = Stage::new();
+    // Each is cut to 200 characters, so that each begins elsewhere.
+    let turn = AtomicUsize::new(0);
+    let echo = Server::start_new(
+        &stage,
+        "echo",
+        Box::new(move |request| {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            let words: String = repeated(request).chars().skip(turn * 150 % 3000).collect();
+            let status = [400, 404, 500, 422, 401][turn % 5];
+            match turn % 3 {
+                0 => Answer::json(status, &json!({ "code": "x", "message": words })),
+                1 => Answer::json(status, &Value::from(words)),
+                _ => Answer {
+                    status,
+                    headers: Vec::new(),
+                    body: words.into_bytes(),
+                },
+            }
+        }),
+    );
+    let host = echo.address().to_string();
+    let config = EVERYWHERE
+        .replace("{echo}", &echo.url())
+        .replace("{host}", &host);
+    let mut program = Program::new(&stage, &config, REFERENCES);
+    program.set_env("URL", &format!("{}/url-of/the-tests-7d", echo.url()));
+    program.write("token.txt", "token-of-the-tests-8e\n");
+    for secret in ["url-of/the", "the-tests-7d", "token-of-the-tests-8e"] {
+        stage.add_secret(secret);
+    }
+    for (_, value) in REFERENCES {
+        spellings(value).iter().for_each(|it| stage.add_secret(it));
+    }
+    for secret in ["hook-of", "the:tests-4d", "gateway-of-the"] {
+        stage.add_secret(secret);
+    }
+    let sync = ["-vv", "sync", "--once", "--timeout", "1s", "--format"];
+    for format in ["human", "json", "markdown"] {
+        let output = program.run(&[&sync[..], &[format]].concat()).exits(1);
+        assert!(
+            output.stdout.contains("[redacted:PROJECT]"),
+            "{}",
+            output.picture()
+        );
+    }
+    for format in ["human", "json"] {
+        let args = ["-vv", "check-config", "--online", "--format", format];
+        program.run(&args).exits(1);
+    }
+    let daemon = program.serve(&["-vv"]);
+    let before = echo.count("*");
+    stage.wait_until("much has failed", || echo.count("*") > before + 20);
+    daemon.wait_failing();
+    for path in ["/status", "/health", "/metrics", "/"] {
+        daemon.get(path);
+    }
+    let names = &daemon.toggle("tax")["environments"];
+    assert_eq!(names[1]["name"], "[redacted:ENVIRONMENT]");
+    daemon.terminate();
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub(super) struct Finding {
     key: String,
     /// What was asked, such as `OPAL` or `rule data.app.rbac.us_users`.
     asked: String,
-    pub(super) result: Result<Told, Failure>,
+    /// What cannot be shown is redacted in it.
+    pub(super) result: Result<Told, String>,
 }
 
 type Ask<'a> = Box<dyn Fn() -> Vec<Finding> + Sync + 'a>;
@@ -96,12 +97,19 @@ impl Finding {
                 (format!("target {name}"), config.targets[id].key.clone())
             }
         };
-        let finding = |(asked, result)| Finding {
+        let shown = |words: &str| config.secrets.redact(words);
+        let finding = |(asked, result): (String, Result<Told, Failure>)| Finding {
             subject,
             about: about.clone(),
             key: key.clone(),
-            asked,
-            result,
+            asked: shown(&asked),
+            result: match result {
+                Ok(told) => Ok(Told {
+                    words: shown(&told.words),
+                    ..told
+                }),
+                Err(failure) => Err(shown(&failure.to_string())),
+            },
         };
         answers.into_iter().map(finding).collect()
     }
@@ -111,7 +119,7 @@ impl Finding {
         match &self.result {
             Ok(told) if told.is_warning => ("warning", told.words.clone()),
             Ok(told) => ("ok", told.words.clone()),
-            Err(failure) => ("error", failure.to_string()),
+            Err(words) => ("error", words.clone()),
         }
     }
 

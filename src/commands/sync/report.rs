@@ -212,7 +212,8 @@ impl Summary {
 impl Row {
     fn new(id: ToggleId, config: &Config, engine: &Engine, verbose: bool) -> Row {
         let mut outcome = engine.outcome(id);
-        let errors: Vec<String> = outcome.troubles.iter().map(words_of).collect();
+        let errors = outcome.troubles.iter().map(words_of);
+        let errors: Vec<String> = errors.map(|it| config.secrets.redact(&it)).collect();
         let named = outcome.sent.as_change().filter(|_| verbose);
         let toggle = &config.toggles[id];
         Row {

@@ -14,7 +14,7 @@ fn fill(text: &str) -> Result<(String, bool), Vec<String>> {
             "NESTED" => Some("${TOKEN}\"".into()),
             _ => None,
         },
-        read: &|path| match path.to_str() {
+        read: &|path, _| match path.to_str() {
             Some("/etc/optoggles/token") => Ok(b"one\ntwo\r\n".to_vec()),
             Some("/run/two-lines") => Ok(b"x\n\n".to_vec()),
             Some("/run/binary") => Ok(vec![0xff]),
@@ -22,18 +22,15 @@ fn fill(text: &str) -> Result<(String, bool), Vec<String>> {
         },
         open_to_others: false,
     };
-    let mut cx = Context {
-        around: &around,
-        catalog: &catalog(),
-        groups: &[],
-        problems: Vec::new(),
-        brought_in: Vec::new(),
-    };
+    let catalog = catalog();
+    let mut cx = Context::new(&around, &catalog, &[]);
     let (value, place) = (&DeValue::String(text.into()), Place::default());
     let filled = cx.text(&Node { value, place }, "");
     let messages = cx.problems.into_iter().map(|problem| problem.message);
     let messages: Vec<String> = messages.collect();
-    filled.map(|it| (it.value, it.inline)).ok_or(messages)
+    filled
+        .map(|it| (it.value.clone(), it.is_inline()))
+        .ok_or(messages)
 }
 
 #[test]

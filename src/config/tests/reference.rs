@@ -306,18 +306,13 @@ fn as_json(text: &str) -> Value {
     let around = Surroundings {
         folder: Path::new(""),
         env: &|_| Some("any".into()),
-        read: &|_| Ok(b"any".into()),
+        read: &|_, _| Ok(b"any".into()),
         open_to_others: false,
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
     assert_eq!(errors, []);
-    let mut cx = Context {
-        around: &around,
-        catalog: &catalog(),
-        groups: &[],
-        problems: Vec::new(),
-        brought_in: Vec::new(),
-    };
+    let catalog = catalog();
+    let mut cx = Context::new(&around, &catalog, &[]);
     let root = Section::new(tree.get_ref(), Place::default());
     Value::Object(object(&mut cx, &root, Free::Spec).unwrap())
 }

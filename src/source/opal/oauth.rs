@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use serde::Deserialize;
 
-use super::named_address;
+use super::{bearer, named_address};
 use crate::address::{self, Address};
 use crate::error::{Failure, quote};
 use crate::http::{Body, Client, Request};
@@ -53,6 +53,10 @@ pub(super) fn access(
     let lifetime = grant.expires_in.map(Duration::try_from_secs_f64);
     Ok(Access {
         expires_in: lifetime.and_then(Result::ok),
-        ..Access::bearer(opa, Some(&Secret::new(grant.access_token)))
+        ..bearer(
+            opa,
+            &grant.access_token,
+            "the access token of the OAuth server that OPAL names",
+        )?
     })
 }

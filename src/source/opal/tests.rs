@@ -1,5 +1,6 @@
 //! What OPAL can answer.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
@@ -28,7 +29,14 @@ fn opal(url: Address) -> Opal {
     );
     let config = configured(&text);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
-    let client = Client::new(Duration::from_secs(10), 1, &Tls::default(), requests).unwrap();
+    let client = Client::new(
+        Duration::from_secs(10),
+        1,
+        &Tls::default(),
+        requests,
+        &Arc::default(),
+    )
+    .unwrap();
     Opal::new(&config.sources[0], &Secret::new(TOKEN), client).unwrap()
 }
 
@@ -63,6 +71,32 @@ fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
         let words = failure.to_string();
         assert!(
             words.contains("[redacted]") && !words.contains(TOKEN),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_no_header_can_carry_is_named_with_where_it_comes_from() {
+    let grant = json!({ "access_token": "q1w2\n" }).to_string();
+    let server = Canned::answering(200, grant.as_bytes());
+    for (auth, called) in [
+        ("token", "OPAL's token"),
+        ("oauth", "the access token of the OAuth"),
+    ] {
+        let store = json!({
+            "url": "http://opa", "auth_type": auth, "token": "\u{feff}q1w2",
+            "oauth_server": server.url().to_string(), "oauth_client_id": "us",
+            "oauth_client_secret": "s",
+        });
+        let canned = Canned::answering(200, store.to_string().as_bytes());
+        let words = opal(canned.url()).find_opa().unwrap_err().to_string();
+        assert!(
+            words.starts_with(called) && !words.contains("q1w2"),
+            "{words}"
+        );
+        assert!(
+            words.ends_with("which an HTTP header cannot carry"),
             "{words}"
         );
     }

@@ -16,7 +16,6 @@ fn toggle(key: &str) -> Toggle {
         target: 0,
         rule: 0,
         spec: Map::new(),
-        secrets: Vec::new(),
         max_removal: crate::config::MaxRemoval::Off,
     }
 }

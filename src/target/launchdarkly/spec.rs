@@ -4,7 +4,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::config::{self, Form, Key, Toggle, ValueKind, is_id};
-use crate::secret::Secret;
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -81,9 +80,6 @@ pub(super) struct Spec {
     pub(super) environments: Vec<String>,
     pub(super) description: Option<String>,
     pub(super) tags: Option<Vec<String>>,
-    /// What references brought in: it is redacted in LaunchDarkly's words.
-    #[serde(skip)]
-    pub(super) secrets: Vec<Secret>,
 }
 
 impl Spec {
@@ -94,7 +90,6 @@ impl Spec {
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
         spec.comment = comment;
         spec.key = toggle.key.clone();
-        spec.secrets = toggle.secrets.clone();
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();

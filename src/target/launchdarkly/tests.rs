@@ -24,7 +24,6 @@ fn spec(key: &str) -> Spec {
         environments: vec![PRODUCTION.to_owned()],
         description: None,
         tags: None,
-        secrets: Vec::new(),
     }
 }
 

@@ -62,13 +62,30 @@ fn a_flag_that_is_archived_or_not_boolean_is_named_and_left_alone_and_hinders_no
 }
 
 #[test]
-fn what_a_reference_brings_into_a_spec_is_not_repeated_after_launchdarkly() {
-    let spec = "name = \"${NAME}\"\nproj_key = \"default\"\nenvironments = [\"test\"]";
+fn what_references_bring_into_a_spec_is_not_repeated_after_launchdarkly_or_by_ourselves() {
+    let spec = "name = \"${NAME}\"\nproj_key = \"${PROJECT}\"\n\
+                environments = [\"test\", \"${ENVIRONMENT}\"]";
     let mut flags = Flags::of(&["us"]).spec(spec).build();
-    let name = "name-of-the-tests-44d0";
-    flags.program.set_env("NAME", name);
-    flags.stage.add_secret(name);
+    let [name, project, environment] = ["name-44d0", "project-53e1", "environment-62f2"];
+    for (variable, value) in [
+        ("NAME", name),
+        ("PROJECT", project),
+        ("ENVIRONMENT", environment),
+    ] {
+        flags.program.set_env(variable, value);
+        flags.stage.add_secret(value);
+    }
+    fails_with(&flags, &["the project [redacted:PROJECT] does not exist"]);
+    flags.platform().add_project(project, &["test"]);
+    let lacks = "the project [redacted:PROJECT] has no environment [redacted:ENVIRONMENT]";
+    fails_with(&flags, &[lacks]);
+    let args = ["-vv", "check-config", "--online"];
+    let asked = "environment [redacted:PROJECT]/[redacted:ENVIRONMENT]   failed: does not exist";
+    flags.program.run(&args).exits(1).says(asked);
+    flags
+        .platform()
+        .add_project(project, &["test", environment]);
     let refused = Fault::Answer(refusal(400, format!("Invalid name {name}")));
     flags.launchdarkly.http.always("POST *", refused);
-    fails_with(&flags, &["Invalid name [redacted]"]);
+    fails_with(&flags, &["Invalid name [redacted:NAME]"]);
 }

@@ -19,7 +19,6 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
         target: 0,
         rule: 0,
         spec: spec.as_object().unwrap().clone(),
-        secrets: Vec::new(),
         max_removal: crate::config::MaxRemoval::Off,
     };
     let mut config = configured(&format!(
