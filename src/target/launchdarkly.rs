@@ -128,11 +128,12 @@ impl LaunchDarkly {
         }
     }
 
-    fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
+    /// Sends a request about something.
+    fn send(&self, request: Request<'_>, about: &str) -> Result<Answer, Failure> {
         let answer = self.client.send(request)?;
         match answer.status {
             200..=299 => Ok(answer),
-            _ => Err(refusal_of(&answer, spec)),
+            _ => Err(refusal_of(&answer, about)),
         }
     }
 
@@ -143,7 +144,7 @@ impl LaunchDarkly {
         spec: &Spec,
         environments: &[String],
     ) -> Result<Answer, Failure> {
-        let sent = self.send(request, spec);
+        let sent = self.send(request, &spec.about());
         sent.map_err(|failure| match failure.is_status(404) {
             true => self.find(spec, environments).err().unwrap_or(failure),
             false => failure,
@@ -155,7 +156,7 @@ impl LaunchDarkly {
         let path = ["flags", &spec.proj_key, &spec.key];
         // A 404 can be about one of the environments: without these, it is about the flag.
         for query in [query_of(&spec.environments), String::new()] {
-            match self.send(self.request(Method::GET, &path, &query), spec) {
+            match self.send(self.request(Method::GET, &path, &query), &spec.about()) {
                 Ok(answer) => return self.keep(id, answer.json()?).map(Observed::Present),
                 Err(failure) if failure.is_status(404) => {}
                 Err(failure) => return Err(failure),
@@ -391,8 +392,7 @@ struct Refusal {
 const APPROVALS: &str = "changes in this environment require approval: let the token bypass approvals, \
                          or do not require them for these flags";
 
-/// A refusal of something that was asked for a toggle.
-fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
+fn refusal_of(answer: &Answer, about: &str) -> Failure {
     let refusal = Refusal::of(answer);
     let message = refusal.message.to_lowercase();
     let advice = match answer.status {
@@ -404,8 +404,7 @@ fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
         ),
         status => advice(status),
     };
-    let failure = answer.failure(&refusal.words(answer), advice);
-    failure.about(&format!("flag {} of project {}", spec.key, spec.proj_key))
+    answer.failure(&refusal.words(answer), advice).about(about)
 }
 
 fn advice(status: u16) -> Option<&'static str> {

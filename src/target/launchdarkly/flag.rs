@@ -28,6 +28,9 @@ pub(super) struct FlagAnswer {
     variations: Vec<Object<Variation>>,
     #[serde(default)]
     environments: HashMap<String, Object<Config>>,
+    /// Some environments were not shown.
+    #[serde(skip)]
+    has_gap: bool,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +93,15 @@ impl FlagAnswer {
     /// Whether a list showed its targets and rules: without `summary=0` it does not, as if there were none.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |config: &Config| config.targets.is_some() && config.rules.is_some();
-        self.environments.values().all(|config| whole(config))
+        !self.has_gap && self.environments.values().all(|config| whole(config))
+    }
+
+    /// Takes over other environments of this flag from another list. It may not be there, where a flag was
+    /// created or deleted in between.
+    pub(super) fn take_environments(&mut self, other: Option<FlagAnswer>) {
+        self.has_gap |= other.is_none();
+        self.environments
+            .extend(other.into_iter().flat_map(|it| it.environments));
     }
 
     /// The flag, unless it is another one, or has to be changed by hand before it can be what `spec` says.

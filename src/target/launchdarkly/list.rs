@@ -18,6 +18,9 @@ use crate::plan::Observed;
 /// How many flags are asked for at once.
 const PAGE: usize = 100;
 
+/// How many environments a list shows at most, since version 20240415 of the API (its migration guide).
+const ENVIRONMENTS: usize = 3;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
@@ -97,7 +100,7 @@ impl LaunchDarkly {
             return Ok(false);
         };
         let memory = self.remember(spec, filter, |memory| *memory);
-        if requests(memory.flags) >= toggles {
+        if requests(memory.flags, spec) >= toggles {
             return Ok(false);
         }
         let (start, offset) = (memory.broken_off, memory.broken_off);
@@ -107,8 +110,8 @@ impl LaunchDarkly {
             let offset = cursor.offset;
             let page = match self.page(spec, filter, offset) {
                 Ok(page) => page,
-                // The project, or an environment, may not exist: the toggles themselves tell which.
-                Err(failure) if failure.is_status(404) => return Ok(false),
+                // What is wrong, such as an environment that does not exist, the toggles themselves tell.
+                Err(failure) if is_refused(&failure) => return Ok(false),
                 Err(failure) => return self.end_list(spec, filter, offset, failure),
             };
             let flags = page.total_count.unwrap_or(offset + page.items.len());
@@ -133,7 +136,7 @@ impl LaunchDarkly {
                 break;
             }
             // A list that is longer than it says, or never ends, is not followed forever either.
-            if requests(cursor.left(flags)) >= left.len() || pages >= toggles {
+            if requests(cursor.left(flags), spec) >= left.len() || pages >= toggles {
                 return Ok(false);
             }
         }
@@ -183,12 +186,43 @@ impl LaunchDarkly {
         update(lists.entry(key).or_default())
     }
 
+    /// A page with all environments, which takes a request for some of them each.
     fn page(&self, spec: &Spec, filter: &str, offset: usize) -> Result<Page, Failure> {
-        let environments = query_of(&spec.environments);
-        let query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}{filter}");
-        let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
-        self.send(request, spec)?.json()
+        let about = format!("flags of project {}", spec.proj_key);
+        let pages = spec.environments.chunks(ENVIRONMENTS).map(|environments| {
+            let environments = query_of(environments);
+            let query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}{filter}");
+            let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
+            self.send(request, &about)?.json()
+        });
+        let pages = pages.collect::<Result<Vec<Page>, Failure>>()?;
+        let mut pages = pages.into_iter();
+        let Some(mut first) = pages.next() else {
+            return Err(Failure::new(Kind::Setup, "no environments"));
+        };
+        for page in pages {
+            first.take_environments(page);
+        }
+        Ok(first)
     }
+}
+
+impl Page {
+    fn take_environments(&mut self, other: Page) {
+        let others = other.items.into_iter();
+        let mut others: HashMap<String, FlagAnswer> = others
+            .map(|Object(flag)| (flag.key.clone(), flag))
+            .collect();
+        for Object(flag) in &mut self.items {
+            flag.take_environments(others.remove(&flag.key));
+        }
+    }
+}
+
+/// Whether a list is refused as a whole: reading one flag may still be allowed.
+fn is_refused(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Status(400..=499))
+        && !matches!(failure.kind, Kind::Status(401 | 408 | 429))
 }
 
 impl Cursor {
@@ -214,7 +248,7 @@ impl Cursor {
     }
 }
 
-/// How many requests it takes to list so many flags.
-fn requests(flags: usize) -> usize {
-    flags.div_ceil(PAGE).max(1)
+/// How many requests it takes to list so many flags with the environments of a `spec`.
+fn requests(flags: usize, spec: &Spec) -> usize {
+    flags.div_ceil(PAGE).max(1) * spec.environments.len().div_ceil(ENVIRONMENTS)
 }

@@ -97,6 +97,11 @@ impl Spec {
         Ok(spec)
     }
 
+    /// The flag in messages.
+    pub(super) fn about(&self) -> String {
+        format!("flag {} of project {}", self.key, self.proj_key)
+    }
+
     pub(super) fn has_no_environment(&self, environment: &str) -> String {
         format!(
             "the project {} has no environment {environment}: correct `environments` of the toggle \

@@ -83,3 +83,30 @@ fn few_toggles_among_many_flags_are_read_one_by_one() {
     // Neither flag exists, whatever the environments.
     assert_eq!(before, 5, "a look at the list, and two for each toggle");
 }
+
+#[test]
+fn lists_show_three_environments_each_and_are_merged() {
+    let keys: Vec<String> = (0..10).map(|n| format!("flag-{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let places = ["production", "test", "staging", "eu", "us"];
+    let spec = format!("name = \"{{key}}\"\nproj_key = \"default\"\nenvironments = {places:?}\n");
+    let flags = Flags::of(&keys).spec(&spec).build();
+    flags.platform().add_project("default", &places);
+    for key in &keys {
+        flags.opa.allow(key, &["ann"]);
+    }
+    flags.sync(&[]).exits(0).sums_up("10 toggles: 10 created");
+    let before = flags.requests("GET").len();
+    flags.sync(&[]).exits(0).sums_up("10 toggles: 10 unchanged");
+    assert_eq!(flags.requests("GET").len() - before, 2);
+    flags
+        .platform()
+        .edit("default", "flag-3")
+        .environment("us")
+        .on = false;
+    flags
+        .sync(&[])
+        .exits(0)
+        .sums_up("10 toggles: 1 updated, 9 unchanged");
+    assert_eq!(flags.requests("PATCH").len(), 10 * 5 + 1);
+}
