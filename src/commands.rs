@@ -44,7 +44,7 @@ struct Stop {
 }
 
 /// Reads the configuration again.
-type Again = Box<dyn Fn() -> Result<Config, Stop> + Send>;
+type Again = Box<dyn Fn() -> Result<Config, Stop> + Send + Sync>;
 
 /// How long a daemon's end waits for a reader of its log.
 const PATIENCE: Duration = Duration::from_secs(1);

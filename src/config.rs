@@ -18,7 +18,7 @@ mod values;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -47,6 +47,8 @@ pub struct Config {
     /// Time between resyncs; none: no resyncs.
     pub(crate) resync_interval: Option<Duration>,
     pub(crate) http_timeout: Duration,
+    /// The end of a single pass: files that hang are given up then.
+    pub(crate) until: Option<Instant>,
     /// Requests in flight at once, to each source and to each target; at least 1.
     pub(crate) concurrency: usize,
     pub(crate) sources: Vec<Source>,

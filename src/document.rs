@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::config::Rule;
-use crate::error::{Failure, Kind, describe_json, quote};
+use crate::encoding;
+use crate::error::{Failure, Kind, quote};
+use crate::json;
 use crate::users::{Users, describe_wrong};
 
 /// What a document says about the rules of the configuration.
@@ -18,8 +20,7 @@ pub(crate) struct Document {
     answers: BTreeMap<String, Result<Users, Failure>>,
 }
 
-/// An object. As in OPA, the last of two members of one name counts.
-type Members<'t> = BTreeMap<String, &'t RawValue>;
+type Members<'t> = json::Members<&'t RawValue>;
 
 /// A value, and its path below `data`.
 type Root<'t> = (Vec<String>, &'t RawValue);
@@ -47,6 +48,9 @@ struct Complaint {
     message: String,
 }
 
+/// Why a member may be there only once.
+const AMBIGUOUS: &str = "it is not known which of the two counts";
+
 /// The other members of a response of `GET /v1/data`.
 const BESIDE_RESULT: [&str; 5] = [
     "decision_id",
@@ -60,17 +64,24 @@ impl Document {
     /// Looks up the rules in a text, which messages call `name`: the plain document, a response of
     /// `GET /v1/data`, or the output of `opa eval --format json` for references into `data`.
     pub(crate) fn parse(name: &str, text: &[u8], rules: &[Rule]) -> Result<Document, Failure> {
+        let size = text.len();
+        let failure = |words: &str| Failure::new(Kind::Answer, format!("{name} {words}"));
+        let text = encoding::text(text).map_err(|what| failure(what).lasting())?;
         if text.trim_ascii().is_empty() {
-            let words = format!("{name} is empty: did the command that writes it fail?");
-            return Err(Failure::new(Kind::Answer, words));
+            return Err(failure("is empty: did the command that writes it fail?"));
         }
         let misfit = |error: serde_json::Error| {
+            if let Some(words) = json::twice(&error) {
+                return failure(&format!("{words}: {AMBIGUOUS}")).lasting();
+            }
+            if json::is_yaml(text) {
+                return failure("is YAML: write it as JSON").lasting();
+            }
             let help = match error.is_eof() {
                 true => "it may not be completely written yet",
                 false => "it must be the JSON object that OPA returns or `opa eval -f json` prints",
             };
-            let words = format!("{name} {}: {help}", describe_json(&error));
-            Failure::new(Kind::Answer, words)
+            failure(&format!("{}: {help}", json::describe(&error)))
         };
         let whole: &RawValue = serde_json::from_slice(text).map_err(misfit)?;
         let members: Members = serde_json::from_str(whole.get()).map_err(misfit)?;
@@ -78,13 +89,13 @@ impl Document {
             let words = format!("{name} contains errors of opa eval instead of users: {complaint}");
             return Err(Failure::new(Kind::Answer, words));
         }
-        let found = find(&roots(whole, &members), rules);
+        let found = find(&roots(whole, &members), rules).map_err(misfit)?;
         let answer = |(rule, found): (&Rule, Option<&RawValue>)| {
             let users = found.map_or_else(|| Err(Failure::undefined(rule)), |it| users(rule, it));
             (rule.to_string(), users)
         };
         Ok(Document {
-            size: text.len(),
+            size,
             answers: rules.iter().zip(found).map(answer).collect(),
         })
     }
@@ -147,23 +158,30 @@ fn reference(text: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// The value of each rule, where it has one.
-fn find<'t, 'r>(roots: &[Root<'t>], rules: &'r [Rule]) -> Vec<Option<&'t RawValue>> {
-    let parts = |rule: &'r Rule| rule.package.split('.').chain([&*rule.rule]);
-    let paths: Vec<Vec<&str>> = rules.iter().map(|rule| parts(rule).collect()).collect();
+/// The value of each rule, where it has one. Fails where it may have two.
+fn find<'t, 'r>(
+    roots: &[Root<'t>],
+    rules: &'r [Rule],
+) -> serde_json::Result<Vec<Option<&'t RawValue>>> {
+    let path = |rule: &'r Rule| rule.package.split('.').chain([&*rule.rule]).collect();
+    let paths: Vec<Vec<&str>> = rules.iter().map(path).collect();
     let mut found = vec![None; rules.len()];
     for (root, value) in roots {
         let wanted = paths.iter().enumerate().filter_map(|(rule, path)| {
             let (start, path) = path.split_at_checked(root.len())?;
             (root == start).then_some((rule, path))
         });
-        gather(value, wanted.collect(), &mut found);
+        gather(value, wanted.collect(), &mut found)?;
     }
-    found
+    Ok(found)
 }
 
 /// Follows the paths, parsing each object once.
-fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t RawValue>]) {
+fn gather<'t>(
+    value: &'t RawValue,
+    wanted: Vec<Wanted>,
+    found: &mut [Option<&'t RawValue>],
+) -> serde_json::Result<()> {
     let mut below: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
     for (rule, path) in wanted {
         match path {
@@ -171,16 +189,17 @@ fn gather<'t>(value: &'t RawValue, wanted: Vec<Wanted>, found: &mut [Option<&'t 
             [first, path @ ..] => below.entry(first).or_default().push((rule, path)),
         }
     }
-    if below.is_empty() {
-        return;
-    }
     // Only an object has members.
-    let members: Members = serde_json::from_str(value.get()).unwrap_or_default();
+    if below.is_empty() || !value.get().starts_with('{') {
+        return Ok(());
+    }
+    let members: Members = serde_json::from_str(value.get())?;
     for (name, wanted) in below {
         if let Some(value) = members.get(name) {
-            gather(value, wanted, found);
+            gather(value, wanted, found)?;
         }
     }
+    Ok(())
 }
 
 /// The users that a value of the rule lists.

@@ -25,6 +25,8 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Lookup,
+    /// The system that we run on has no thread, descriptor, port or memory left, or forbids the connection.
+    System,
     Refused,
     /// The proxy is unreachable, or does not lead to the host.
     Proxy,
@@ -64,7 +66,8 @@ impl Kind {
     /// The kind as the metrics have it, and as the reason of a failure or its beginning.
     fn words(&self) -> (&'static str, &'static str) {
         match self {
-            Kind::Lookup => ("lookup", "host not found"),
+            Kind::Lookup => ("lookup", "host lookup failed"),
+            Kind::System => ("system", "the system refused a connection or thread"),
             Kind::Refused => ("refused", "connection refused"),
             Kind::Proxy => ("proxy", "the proxy failed"),
             Kind::Timeout => ("timeout", "no answer in time"),
@@ -246,17 +249,6 @@ pub(crate) fn quote(words: &[u8]) -> String {
         quoted.push('…');
     }
     quoted
-}
-
-/// What is wrong with JSON, and where, without quoting it.
-pub(crate) fn describe_json(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Data => "does not hold what it should",
-        _ if error.is_eof() => "is cut off",
-        _ => "is not JSON",
-    };
-    let (line, column) = (error.line(), error.column());
-    format!("{what} (line {line} column {column})")
 }
 
 #[cfg(test)]

@@ -10,14 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
-/// The most that is read, in bytes.
-const LARGEST: usize = 1024 * 1024;
-
-/// The whole content of a file, or of a pipe that ends within `limit` of `start`.
+/// The whole content of a file, or of a pipe that ends within `limit` of `start`; at most so many bytes.
 pub(crate) fn read(
     path: &Path,
     start: Instant,
     limit: Duration,
+    largest: usize,
 ) -> io::Result<(Vec<u8>, Metadata)> {
     // Without NONBLOCK, a pipe is opened only once something writes to it.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -33,8 +31,8 @@ pub(crate) fn read(
             Err(error) if is_passing(error.kind()) => {}
             Err(error) => return Err(error),
         }
-        if content.len() > LARGEST {
-            let words = format!("it is larger than {} MiB", LARGEST >> 20);
+        if content.len() > largest {
+            let words = format!("it is larger than {} MiB", largest >> 20);
             return Err(io::Error::new(ErrorKind::FileTooLarge, words));
         }
     }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod failure;
+mod lookup;
 mod proxy;
 mod tls;
 
@@ -11,17 +12,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::{Method, Uri, header};
 use serde::Serialize;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy, SendBody};
 
 use crate::address::password;
-use crate::config::Tls;
+use crate::config::{Config, Tls};
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::metrics::Requests;
 use crate::secret::{Secret, Secrets};
 pub(crate) use answer::{Answer, Object};
+use lookup::Lookup;
+pub(crate) use lookup::look_up;
 use proxy::Proxies;
 
 const JSON: &str = "application/json";
@@ -127,15 +129,15 @@ impl<'a> Body<'a> {
 }
 
 impl Client {
-    /// A client whose requests take at most `timeout` each, and that keeps up to `connections` open. Fails
-    /// where a certificate or key cannot be used.
+    /// A client whose requests take at most `http_timeout` each, and that keeps up to `connections` open.
+    /// Fails where a certificate or key cannot be used.
     pub(crate) fn new(
-        timeout: Duration,
+        config: &Config,
         connections: usize,
         tls: &Tls,
         requests: Requests,
-        secrets: &Arc<Secrets>,
     ) -> Result<Client, String> {
+        let timeout = config.http_timeout;
         let tls = tls::config(tls)?;
         let agent = |proxy: Option<Proxy>| {
             let config = Agent::config_builder()
@@ -152,15 +154,18 @@ impl Client {
                 .tls_config(tls.clone())
                 .proxy(proxy)
                 .build();
-            Agent::with_parts(config, DefaultConnector::default(), Lookup::default())
+            Agent::with_parts(config, DefaultConnector::default(), Lookup)
         };
-        let env = |name: &str| std::env::var(name).ok();
+        // A value that is not text is not ignored, but invalid.
+        let env = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
+        let proxies = Proxies::read(&env, &|proxy| agent(Some(proxy)));
+        proxies.warn_once();
         Ok(Client {
             direct: agent(None),
-            proxies: Proxies::read(&env, &|proxy| agent(Some(proxy))),
+            proxies,
             timeout,
             requests,
-            secrets: Arc::clone(secrets),
+            secrets: Arc::clone(&config.secrets),
         })
     }
 
@@ -201,6 +206,12 @@ impl Client {
             // Without it, the empty body is sent in chunks, which not every server reads.
             builder = builder.header(header::CONTENT_LENGTH, 0);
         }
+        // ureq says of this that the answer is not HTTP.
+        let headers = builder.headers_ref();
+        let authorization = headers.and_then(|it| it.get(header::AUTHORIZATION));
+        if authorization.is_some_and(|value| value.to_str().is_err()) {
+            return Err(unusable("the Authorization header holds more than ASCII"));
+        }
         let sent = match request.body {
             Some(mut body) => builder
                 .header(header::CONTENT_LENGTH, body.length)
@@ -229,28 +240,6 @@ impl Client {
             pause,
             asked: asked.to_owned(),
         })
-    }
-}
-
-/// IP addresses need no lookup. ureq's own resolver starts a thread for each request with a timeout.
-#[derive(Debug, Default)]
-struct Lookup(DefaultResolver);
-
-impl Resolver for Lookup {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &ureq::config::Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let parts = uri.scheme().zip(uri.authority());
-        let address = parts.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
-        let Some(address) = address.and_then(|address| address.parse().ok()) else {
-            return self.0.resolve(uri, config, timeout);
-        };
-        let mut addresses = self.empty();
-        addresses.push(address);
-        Ok(addresses)
     }
 }
 

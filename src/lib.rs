@@ -5,9 +5,12 @@
 
 mod address;
 mod duration;
+mod encoding;
 mod file;
 mod config;
 mod error;
+mod json;
+mod disk;
 mod document;
 mod job;
 mod check;

@@ -10,26 +10,37 @@ const DOUBLINGS: u32 = 5;
 /// The longest `Retry-After` that is respected.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// Counts the failures of one thing in a row.
+/// Counts the failures of one thing in a row. A try within the wait of the one before does not count: a
+/// burst of callbacks or reloads, each of which tries at once, does not lengthen the wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backoff {
     failures: u32,
+    /// The end of the last wait.
+    until: Option<Instant>,
 }
 
 impl Backoff {
-    /// Counts a failure, and returns how long to wait.
+    /// Notes a failure, and returns how long to wait.
     ///
     /// `chance`, from 0 to 1, shortens the wait by up to 10 %, so that what failed together is not retried
     /// together. A longer `pause` of the remote takes precedence, up to [`LONGEST_PAUSE`].
-    pub(crate) fn fail(&mut self, pause: Option<Duration>, chance: f64) -> Duration {
-        let full = FIRST_WAIT * (1 << self.failures.min(DOUBLINGS));
-        self.failures = self.failures.saturating_add(1);
+    pub(crate) fn fail(&mut self, now: Instant, pause: Option<Duration>, chance: f64) -> Duration {
+        if !self.is_waiting(now) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let full = FIRST_WAIT * (1 << (self.failures - 1).min(DOUBLINGS));
         let wait = full.mul_f64(1.0 - 0.1 * chance.clamp(0.0, 1.0));
-        wait.max(pause.unwrap_or_default().min(LONGEST_PAUSE))
+        let wait = wait.max(pause.unwrap_or_default().min(LONGEST_PAUSE));
+        self.until = Some(now + wait);
+        wait
+    }
+
+    pub(crate) fn is_waiting(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
     }
 
     pub(crate) fn reset(&mut self) {
-        self.failures = 0;
+        *self = Backoff::default();
     }
 }
 

@@ -40,13 +40,14 @@ pub(crate) struct Secrets(BTreeMap<String, String>);
 
 /// A value of fewer bytes is found only where it is the whole text, or a whole part of a URL: elsewhere, it
 /// would be found in other words.
-pub(crate) const SHORT: usize = 4;
+const SHORT: usize = 4;
 
 /// How many characters of a value that is cut short are enough to take them for it.
 const RECOGNIZED: usize = 8;
 
 impl Secrets {
     pub(crate) fn add(&mut self, value: &str, instead: &str) {
+        let value = value.trim();
         if value.is_empty() {
             return;
         }
@@ -148,38 +149,27 @@ fn is_cut(found: &str, rest: &str) -> bool {
 /// The characters that a text can begin with, depending on how it is encoded, each with its bytes there.
 fn spellings(text: &str) -> impl Iterator<Item = (char, usize)> {
     let plain = text.chars().next().map(|first| (first, first.len_utf8()));
+    let decoded = |lengths: &[usize], decode: fn(&str) -> Option<String>| {
+        let mut encoded = lengths.iter().filter_map(|length| text.get(..*length));
+        encoded.find_map(|encoded| {
+            let decoded = decode(encoded)?;
+            let mut characters = decoded.chars();
+            Some((characters.next()?, encoded.len())).filter(|_| characters.next().is_none())
+        })
+    };
     let encoded = match text.as_bytes().first() {
-        Some(b'%') => percent_encoded(text),
-        Some(b'\\') => escaped(text),
+        // Such as `%C3%A9`.
+        Some(b'%') => decoded(&[3, 6, 9, 12], |it| {
+            String::from_utf8(percent_decode_str(it).collect()).ok()
+        }),
+        // JSON's `\n`, `\u00e9`, and a pair of surrogates.
+        Some(b'\\') => decoded(&[2, 6, 12], |it| {
+            serde_json::from_str(&format!("\"{it}\"")).ok()
+        }),
         Some(b'+') => Some((' ', 1)),
         _ => None,
     };
     encoded.into_iter().chain(plain)
-}
-
-/// Such as `%C3%A9`.
-fn percent_encoded(text: &str) -> Option<(char, usize)> {
-    let lengths = [3, 6, 9, 12].into_iter();
-    lengths
-        .filter_map(|length| text.get(..length))
-        .find_map(|it| {
-            let bytes: Vec<u8> = percent_decode_str(it).collect();
-            let decoded = std::str::from_utf8(&bytes).ok()?;
-            let mut characters = decoded.chars();
-            Some((characters.next()?, it.len())).filter(|_| characters.next().is_none())
-        })
-}
-
-/// JSON's `\n`, `\u00e9`, and a pair of surrogates.
-fn escaped(text: &str) -> Option<(char, usize)> {
-    let lengths = [2, 6, 12].into_iter();
-    lengths
-        .filter_map(|length| text.get(..length))
-        .find_map(|it| {
-            let read: String = serde_json::from_str(&format!("\"{it}\"")).ok()?;
-            let mut characters = read.chars();
-            Some((characters.next()?, it.len())).filter(|_| characters.next().is_none())
-        })
 }
 
 /// What some editors and shells put before a text.

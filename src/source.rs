@@ -73,9 +73,7 @@ pub(crate) fn types() -> Vec<&'static PeerType> {
 }
 
 fn client(source: &config::Source, config: &Config, requests: Requests) -> Result<Client, String> {
-    let (timeout, connections) = (config.http_timeout, config.concurrency);
-    let (tls, secrets) = (source.settings.tls(), &config.secrets);
-    Client::new(timeout, connections, &tls, requests, secrets)
+    Client::new(config, config.concurrency, &source.settings.tls(), requests)
 }
 
 /// Opens a source of the configuration. Fails where a certificate or key cannot be used.

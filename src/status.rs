@@ -43,7 +43,7 @@ pub(crate) struct Rows {
     /// When the worker turns next, at the latest.
     #[serde(skip)]
     next_turn: Option<Instant>,
-    /// How late its turn may be: a request can hold it up where the system allows no more threads.
+    /// How late its turn may be.
     #[serde(skip)]
     patience: Duration,
 }

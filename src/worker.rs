@@ -5,6 +5,7 @@ mod pool;
 mod systemd;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -72,19 +73,19 @@ impl Worker {
         metrics: Arc<Metrics>,
         notifier: Notifier,
         orders: Receiver<Order>,
-    ) -> Worker {
+    ) -> io::Result<Worker> {
         let (sender, messages) = unbounded();
-        Worker {
+        Ok(Worker {
             callbacks: Arc::new(PendingCallbacks::new(&assignment.config, sender.clone())),
             current: Generation::first(assignment),
             retired: Vec::new(),
-            pool: Pool::new(sender),
+            pool: Pool::new(sender)?,
             messages,
             orders,
             status,
             status_line: StatusLine::new(notifier),
             metrics,
-        }
+        })
     }
 
     /// Runs until it is stopped, or the engine has finished; returns the engine for a report.

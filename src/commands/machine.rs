@@ -14,6 +14,7 @@ use signal_hook::iterator::SignalsInfo;
 use super::{Exit, Stop, complain};
 use crate::config::Config;
 use crate::config::left_behind;
+use crate::disk::Disk;
 use crate::engine::{Engine, Mode};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
@@ -72,11 +73,15 @@ pub(super) struct Machine {
 }
 
 /// Reads the configuration again.
-pub(super) type Read = Box<dyn Fn() -> Result<(Config, Mode), Stop> + Send>;
+pub(super) type Read = Arc<dyn Fn() -> Result<(Config, Mode), Stop> + Send + Sync>;
 
-/// What a reload needs. It has a thread of its own, since a file can be slow to read.
+/// How many reloads may hang at a file system before a further one waits for them.
+const HANGING: usize = 4;
+
+/// What a reload needs. It has a thread of its own, since a file can be slow to read, or hang.
 struct Reloads {
     config: Arc<Config>,
+    disk: Disk,
     callback_token: Secret,
     metrics: Arc<Metrics>,
     orders: Sender<Order>,
@@ -108,8 +113,10 @@ impl Machine {
             notifier.clone(),
             receiver,
         );
+        let disk = Disk::new("configuration".to_owned(), config.http_timeout, None);
         let reloads = Reloads {
             config,
+            disk: disk.at_once(HANGING),
             callback_token,
             metrics: Arc::clone(&metrics),
             orders,
@@ -119,7 +126,7 @@ impl Machine {
         Ok(Machine {
             status,
             metrics,
-            worker,
+            worker: worker.map_err(Stop::failed_to("start a request thread"))?,
             signals,
             reloads,
         })
@@ -174,9 +181,13 @@ impl Reloads {
     fn run(mut self, signals: &Receiver<()>, read: &Read) {
         for () in signals {
             self.notifier.reloading();
-            let assigned = read().and_then(|(next, mode)| {
-                assign(Arc::new(next), mode, &self.callback_token, &self.metrics)
+            let (read, token) = (Arc::clone(read), self.callback_token.clone());
+            let metrics = Arc::clone(&self.metrics);
+            let assigned = self.disk.run(move || {
+                let (next, mode) = read()?;
+                assign(Arc::new(next), mode, &token, &metrics)
             });
+            let assigned = assigned.map_err(Stop::invalid).flatten();
             if self.is_stopping.load(Relaxed) {
                 return;
             }

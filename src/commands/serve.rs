@@ -1,13 +1,15 @@
 //! `optoggles serve`: the daemon.
 
-use std::io::Read;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::io::{self, Read};
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::machine::{Machine, Signals};
 use super::{Again, Exit, Stop, fail};
 use crate::config::{Bind, Config};
 use crate::engine::Mode;
+use crate::http::look_up;
 use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner};
 use crate::server::{self, Routes};
@@ -17,9 +19,9 @@ use crate::worker::PendingCallbacks;
 /// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
 pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit, Stop> {
     let token = callback_token()?;
-    let bind = config.bind.clone();
+    let (bind, timeout) = (config.bind.clone(), config.http_timeout);
     let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone(), signals)?;
-    let listener = listen(&bind)?;
+    let listener = listen(&bind, timeout)?;
     let routes = Routes {
         callback_token: token,
         callbacks: Arc::clone(&machine.worker.callbacks),
@@ -36,7 +38,7 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
         }
         Ok((config, Mode::Serve))
     };
-    machine.run(Box::new(read), || gate.close())?;
+    machine.run(Arc::new(read), || gate.close())?;
     log::info!("stopped");
     Ok(Exit::Done)
 }
@@ -45,7 +47,7 @@ fn open_gate(
     listener: TcpListener,
     routes: Routes,
     callbacks: Arc<PendingCallbacks>,
-) -> std::io::Result<Gate> {
+) -> io::Result<Gate> {
     let on_body = move |path: &str, body: &mut dyn Read| {
         let source = path.strip_prefix(server::CALLBACKS);
         if let Some((source, load)) = source.zip(source::scan_report(body)) {
@@ -67,14 +69,14 @@ fn broken(words: &str) {
     fail();
 }
 
-fn listen(bind: &Bind) -> Result<TcpListener, Stop> {
+fn listen(bind: &Bind, timeout: Duration) -> Result<TcpListener, Stop> {
     let listener = match bind.host.as_str() {
         // Every interface, including IPv4; on a system without IPv6, only IPv4.
         "" => TcpListener::bind(("::", bind.port))
             .or_else(|_| TcpListener::bind(("0.0.0.0", bind.port))),
-        host => (host, bind.port)
-            .to_socket_addrs()
-            .and_then(|addresses| TcpListener::bind(addresses.collect::<Vec<_>>().as_slice())),
+        host => look_up(host, bind.port, timeout)
+            .map_err(io::Error::other)
+            .and_then(|addresses| TcpListener::bind(addresses.as_slice())),
     };
     let Bind { host, port } = bind;
     let what = format!("listen on {host}:{port}");

@@ -32,13 +32,17 @@ pub(super) fn run(
         let config = config.only(&choice.toggles, choice.force);
         let config = config.map_err(Stop::invalid)?;
         let mode = mode(&config, &choice, start)?;
-        Ok((config, mode))
+        let until = match mode {
+            Mode::Once { until, .. } => Some(until),
+            Mode::Serve | Mode::Sync { .. } => None,
+        };
+        Ok((Config { until, ..config }, mode))
     };
     let (config, mode) = chosen(config)?;
     let config = Arc::new(config);
     // Nothing calls back, so the token is never used.
     let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""), signals)?;
-    let engine = machine.run(Box::new(move || chosen(again()?)), || {})?;
+    let engine = machine.run(Arc::new(move || chosen(again()?)), || {})?;
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
         return Ok(Exit::Done);

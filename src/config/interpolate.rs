@@ -9,12 +9,12 @@ use percent_encoding::percent_decode_str;
 
 use super::report::{Place, quote};
 use super::section::{Context, Node};
-use crate::secret::{BYTE_ORDER_MARK, SHORT};
+use crate::secret::BYTE_ORDER_MARK;
 
 const INVALID: &str = "invalid-reference";
 
 /// What to do about something that does not end.
-pub(super) const NOT_A_FILE: &str = "name a file of at most 1 MiB";
+const NOT_A_FILE: &str = "name a file of at most 1 MiB";
 
 /// What the configuration may ask of the world around its file.
 #[derive(Clone, Copy)]
@@ -66,17 +66,8 @@ impl Text {
         brought.map_or_else(|| quote(&self.place.name), |it| origin(&it.name))
     }
 
-    /// The values that references brought in, each with the name of its reference; with a short one, which
-    /// would be found in any text, all of this text too.
-    fn values(&self) -> Vec<(String, String)> {
-        let value = |it: &Brought| (self.value[it.span.clone()].to_owned(), it.name.clone());
-        let whole = self.brought.iter().find(|it| it.span.len() < SHORT);
-        let whole = whole.map(|it| (self.value.clone(), it.name.clone()));
-        self.brought.iter().map(value).chain(whole).collect()
-    }
-
-    /// The same of an address, whose host and port are no secret: each part of the path and of the user
-    /// information that a reference touches, and what that brought in there.
+    /// What references brought in beside the host and port of an address, each part of the path and of the
+    /// user information by itself, with the names of the references.
     pub(super) fn values_beside_host(&self) -> Vec<(String, String)> {
         let url = &*self.value;
         let start = url.find("://").map_or(0, |at| at + 3);
@@ -84,23 +75,13 @@ impl Text {
         let host = url[start..path].rfind('@').map_or(start, |at| start + at);
         let mut values = Vec::new();
         for Brought { span, name } in &self.brought {
-            for part in [start..host, path..url.len()] {
-                let within = span.start.max(part.start)..span.end.min(part.end);
-                let brought = url.get(within.clone()).unwrap_or_default();
-                if brought.is_empty() {
-                    continue;
+            for beside in [start..host, path..url.len()] {
+                let both = span.start.max(beside.start)..span.end.min(beside.end);
+                let whole = url.get(both).unwrap_or_default().trim_matches('/');
+                for part in whole.split(['/', ':']).chain([whole]) {
+                    let decoded = percent_decode_str(part).decode_utf8_lossy();
+                    values.push((decoded.into_owned(), name.clone()));
                 }
-                let is_between = |c: char| "/:@".contains(c);
-                let from = url[part.start..within.start].rfind(is_between);
-                let from = from.map_or(part.start, |at| part.start + at + 1);
-                let to = url[within.end..part.end].find(is_between);
-                let to = to.map_or(part.end, |at| within.end + at);
-                let parts = url[from..to]
-                    .split(is_between)
-                    .chain([brought.trim_matches(is_between)]);
-                let decoded =
-                    parts.map(|it| percent_decode_str(it).decode_utf8_lossy().into_owned());
-                values.extend(decoded.map(|it| (it, name.clone())));
             }
         }
         values
@@ -159,7 +140,9 @@ impl Context<'_> {
             }
         }
         text.value.push_str(rest);
-        self.brought_in.extend(text.values());
+        let values = text.brought.iter();
+        let values = values.map(|it| (text.value[it.span.clone()].to_owned(), it.name.clone()));
+        self.brought_in.extend(values);
         is_whole.then_some(text)
     }
 
@@ -167,12 +150,8 @@ impl Context<'_> {
         let value = self.value_of(name, at)?;
         if value.is_empty() {
             let help = "fill it, or remove the reference";
-            self.warn(
-                "empty-reference",
-                at,
-                format!("{} is empty", origin(name)),
-                help,
-            );
+            let message = format!("{} is empty", origin(name));
+            self.warn("empty-reference", at, message, help);
         }
         Some(value)
     }

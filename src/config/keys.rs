@@ -146,8 +146,8 @@ impl Key {
         is_respelled(self.name, word) || self.was.iter().any(|was| is_respelled(was, word))
     }
 
-    /// Whether what references bring into it is a secret, wherever it turns up. Names are none, because
-    /// messages cannot do without them, nor is what has to be a number, a duration or a path.
+    /// Whether what references bring into it is a secret, wherever it turns up. Messages need names, and a
+    /// number, a duration or a path is not secret. For addresses, see `Text::values_beside_host`.
     pub(super) fn holds_secrets(&self) -> bool {
         match self.kind {
             ValueKind::Text

@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::interpolate::{NOT_A_FILE, Surroundings, why};
+use super::interpolate::{Surroundings, why};
 use super::keys::TARGETS;
 use super::report::{Entry, Place, Problem, Report};
 use super::tables::check;
 use super::{Catalog, Config, mask};
+use crate::encoding;
 use crate::file;
 
 /// Where a configuration file is looked for when none is named.
@@ -21,6 +22,12 @@ const VARIABLE: &str = "OPTOGGLES_CONFIG";
 
 /// How long files are read, together, as long as `http_timeout` is not known: its default.
 pub(super) const FIRST_LIMIT: Duration = Duration::from_secs(10);
+
+/// The most bytes of the configuration: many thousand toggles.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// The most bytes of a file that it names.
+const LARGEST_NAMED: usize = 1024 * 1024;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +75,7 @@ fn load_first(
                 let around = Surroundings {
                     folder: path.parent().unwrap_or(Path::new("")),
                     env,
-                    read: &|path, limit| Ok(file::read(path, start, limit)?.0),
+                    read: &|path, limit| Ok(file::read(path, start, limit, LARGEST_NAMED)?.0),
                     open_to_others,
                 };
                 return parse(path, bytes, &around, catalog);
@@ -79,7 +86,9 @@ fn load_first(
                 let message = format!("cannot read the configuration file `{file}`: {why}");
                 let help = match error.kind() {
                     io::ErrorKind::IsADirectory => "name the file in it",
-                    io::ErrorKind::TimedOut | io::ErrorKind::FileTooLarge => NOT_A_FILE,
+                    io::ErrorKind::TimedOut | io::ErrorKind::FileTooLarge => {
+                        "name a file of at most 16 MiB"
+                    }
                     _ => "let the user that runs optoggles read it",
                 };
                 return Err(no_file("unreadable-file", message, help.into(), Some(path)));
@@ -112,7 +121,7 @@ fn no_file(code: &'static str, message: String, help: String, file: Option<&Path
 fn read(path: &Path, start: Instant) -> io::Result<(Vec<u8>, bool)> {
     /// Read permission for those who are neither the owner nor of the group.
     const OTHERS_READ: u32 = 0o004;
-    let (bytes, metadata) = file::read(path, start, FIRST_LIMIT)?;
+    let (bytes, metadata) = file::read(path, start, FIRST_LIMIT, LARGEST)?;
     let is_open = metadata.is_file() && metadata.permissions().mode() & OTHERS_READ != 0;
     Ok((bytes, is_open))
 }
@@ -123,9 +132,19 @@ fn parse(
     around: &Surroundings,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
-    let (config, report) = match String::from_utf8(bytes) {
-        Ok(text) => check(file, text, around, catalog),
-        Err(error) => (None, not_utf8(file, error, catalog)),
+    let (config, report) = match (encoding::text(&bytes).is_ok(), String::from_utf8(bytes)) {
+        (true, Ok(text)) => check(file, text, around, catalog),
+        (false, _) => (
+            None,
+            not_utf8(file, Vec::new(), "the file is UTF-16 text", catalog),
+        ),
+        (true, Err(error)) => {
+            let end = error.utf8_error().valid_up_to();
+            let mut bytes = error.into_bytes();
+            bytes.truncate(end);
+            let message = "the file is not UTF-8 text from here on";
+            (None, not_utf8(file, bytes, message, catalog))
+        }
     };
     match config {
         Some(config) => Ok(Loaded {
@@ -137,18 +156,17 @@ fn parse(
 }
 
 /// A report that shows where the text ends to be text.
-fn not_utf8(file: &Path, error: std::string::FromUtf8Error, catalog: &Catalog) -> Report {
-    let end = error.utf8_error().valid_up_to();
-    let mut bytes = error.into_bytes();
-    bytes.truncate(end);
+fn not_utf8(file: &Path, before: Vec<u8>, message: &str, catalog: &Catalog) -> Report {
     let at = Place {
-        span: end..end,
+        span: before.len()..before.len(),
         ..Place::default()
     };
-    let message = "the file is not UTF-8 text from here on";
-    let help = "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`";
+    let help = match before.is_empty() {
+        true => "save it as UTF-8",
+        false => "save it as UTF-8, for example with `iconv -f latin1 -t utf-8`",
+    };
     let problem = Problem::error("not-utf8", &at, message, help);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = String::from_utf8_lossy(&before).into_owned();
     let cuts = mask::cuts_of_unparsed(&text, &catalog.groups(&TARGETS));
     Report::new(file, text, vec![problem], cuts)
 }

@@ -59,16 +59,11 @@ impl Key {
                 self.read_text(cx, text.insert(found))?
             }
         };
-        match (self.kind, &text) {
-            (
-                ValueKind::Address | ValueKind::OpaAddress | ValueKind::AdvertisedAddress,
-                Some(text),
-            ) => {
-                cx.brought_in.truncate(before);
-                cx.brought_in.extend(text.values_beside_host());
-            }
-            _ if !self.holds_secrets() => cx.brought_in.truncate(before),
-            _ => {}
+        if !self.holds_secrets() {
+            cx.brought_in.truncate(before);
+        }
+        if let (Setting::Address(_), Some(text)) = (&setting, &text) {
+            cx.brought_in.extend(text.values_beside_host());
         }
         Some(Read {
             setting,

@@ -130,9 +130,28 @@ fn a_package_called_result_is_told_from_an_answer_by_what_stands_beside_it() {
 }
 
 #[test]
-fn of_two_members_of_one_name_the_last_counts_as_in_opa() {
-    let text = r#"{"app":{"rbac":{"us":["ann"]}},"app":{"rbac":{"us":["eve"],"us":["bob"]}}}"#;
-    assert_eq!(look_up(text, "app.rbac.us"), "bob");
+fn a_member_on_the_way_to_a_rule_that_is_there_twice_is_an_error_that_names_it() {
+    let us = r#"{"us":["ann"],"us":["bob"]}"#;
+    let packages = r#"{"app":{"rbac":{"us":["ann"]}},"app":{"rbac":{"us":["bob"]}}}"#;
+    for (text, name) in [
+        (format!(r#"{{"app":{{"rbac":{us}}}}}"#), "us"),
+        (eval(&[("data.app.rbac", us)]), "us"),
+        (packages.to_owned(), "app"),
+        (format!(r#"{{"result":{packages}}}"#), "app"),
+        (
+            format!(r#"{{"result":{{}},"result":{packages}}}"#),
+            "result",
+        ),
+    ] {
+        let words = format!(
+            "file users.json has the member `{name}` twice: it is not known which of the two counts"
+        );
+        let failure = parse(&text, &["app.rbac.us"]).unwrap_err();
+        assert_eq!(failure.to_string(), words, "{text}");
+        assert!(failure.is_lasting());
+    }
+    let beside = r#"{"app":{"rbac":{"us":["ann"]},"other":{"a":1,"a":2}}}"#;
+    assert_eq!(look_up(beside, "app.rbac.us"), "ann");
 }
 
 #[test]

@@ -99,7 +99,6 @@ impl Engine {
                 self.succeeded(Key::Query(id));
                 // OPA is where it was thought to be.
                 self.sources[source].rediscovery.reset();
-                self.sources[source].rediscover_after = None;
                 self.learn(id, users, now);
             }
             Err(failure) => {

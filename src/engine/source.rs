@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 use crate::job::{Job, Operation, Origin, RuleId, SourceId, SourceTerms, Writes};
 use crate::schedule::Backoff;
 
 use super::pass::Passes;
-use super::task::{Slots, State, Task, Trouble};
+use super::task::{Slots, State, Task};
 use super::{Cause, Engine, Key, Mode, Moment, News, Subject, Timer};
 
 /// Time between checks of a registration.
@@ -40,8 +40,6 @@ pub(super) struct Source {
     /// When the file was last read, and when the read in flight began, in turns.
     pub(super) asked: u64,
     pub(super) asking: u64,
-    /// Since when a poll has found the file still being read.
-    pub(super) looking_since: Option<Instant>,
     pub(super) registers: bool,
     pub(super) is_leaving: bool,
     pub(super) has_registered: bool,
@@ -49,7 +47,6 @@ pub(super) struct Source {
     pub(super) interval: Option<Duration>,
     /// Limits rediscoveries to the pace of retries.
     pub(super) rediscovery: Backoff,
-    pub(super) rediscover_after: Option<Instant>,
 }
 
 impl Source {
@@ -158,6 +155,12 @@ impl Engine {
             },
             Key::Ready(_) | Key::Query(_) | Key::Apply(..) => return,
         };
+        // A wait that the remote asked for is kept.
+        let is_early = self.timers.get(Timer::Task(key)).is_some();
+        let task = self.task(key);
+        if is_early && task.state == (State::Waiting { asked: true }) {
+            return;
+        }
         self.timers.cancel(Timer::Task(key));
         let task = self.task(key);
         if !task.is_running() {
@@ -324,37 +327,13 @@ impl Engine {
         let source = &mut self.sources[id];
         if !source.terms.is_read {
             self.ask_for_pass(id, Cause::Poll, now);
-        } else if source.discover.is_running() {
-            self.wait_for_file(id, now);
-        } else {
-            source.looking_since = None;
-            if self.mode == Mode::Serve {
-                self.begin(Key::Discover(id));
-            } else {
-                source.passes.waiting.get_or_insert(Cause::Poll);
-                self.connect(id, now);
-            }
+        } else if self.mode == Mode::Serve {
+            self.begin(Key::Discover(id));
+        } else if !source.discover.is_running() {
+            source.passes.waiting.get_or_insert(Cause::Poll);
+            self.connect(id, now);
         }
         self.set_poll(id, now);
-    }
-
-    /// File operations have no deadline: if the file system hangs, the users are unknown after `http_timeout`.
-    /// Another read would hang too.
-    fn wait_for_file(&mut self, id: SourceId, now: Moment) {
-        let limit = self.config.http_timeout;
-        let source = &mut self.sources[id];
-        let since = *source.looking_since.get_or_insert(now.at);
-        if now.at - since < limit || source.discover.hung() {
-            return;
-        }
-        let words = format!(
-            "no answer from its file system within {limit:?} (http_timeout): not retried until it answers"
-        );
-        let (operation, failure) = (Operation::ReadFile, Failure::new(Kind::Timeout, words));
-        source.discover.trouble = Some(Trouble::first(operation, failure.clone()));
-        self.forget_origin(id, now);
-        self.touch(Subject::Source(id));
-        self.failed_for_good(id, operation, failure);
     }
 
     pub(super) fn set_poll(&mut self, id: SourceId, now: Moment) {
@@ -371,9 +350,9 @@ impl Engine {
         let source = &mut self.sources[id];
         source.passes.ready_until = None;
         source.passes.untold_until = None;
-        let early = source.rediscover_after.is_some_and(|after| now.at < after);
+        let early = source.rediscovery.is_waiting(now.at);
         if source.terms.origin.is_none() && source.discover.is_idle() && !early {
-            source.rediscover_after = Some(now.at + source.rediscovery.fail(None, now.chance));
+            source.rediscovery.fail(now.at, None, now.chance);
             self.begin(Key::Discover(id));
         }
     }
@@ -450,18 +429,13 @@ impl Engine {
     pub(super) fn left(&mut self, id: SourceId, result: Result<(), Failure>) {
         self.sources[id].is_leaving = false;
         if let Err(failure) = result {
-            self.failed_for_good(id, Operation::Leave, failure);
+            let news = News::Failing {
+                operation: Operation::Leave,
+                failure,
+                count: 1,
+                retry_in: None,
+            };
+            self.notify(Subject::Source(id), news);
         }
-    }
-
-    /// Logs a failure that is not retried.
-    fn failed_for_good(&mut self, id: SourceId, operation: Operation, failure: Failure) {
-        let news = News::Failing {
-            operation,
-            failure,
-            count: 1,
-            retry_in: None,
-        };
-        self.notify(Subject::Source(id), news);
     }
 }

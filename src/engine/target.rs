@@ -11,7 +11,7 @@ use super::task::Slots;
 use super::toggle::{Environment, Toggle};
 use super::{Cause, Engine, Moment, News, Subject, Timer};
 
-/// The window of a rate limit: after a 429, requests are made one at a time for this long.
+/// The window of a rate limit: after a 429, none or one request at a time is made for this long.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// By how much a resync may exceed its interval, so that a request that ends at `http_timeout` is reported
@@ -74,19 +74,17 @@ impl Target {
 }
 
 impl Engine {
-    /// After a 429, the whole target is left alone.
-    pub(super) fn pause_target(&mut self, id: TargetId, failure: &Failure, now: Moment) {
+    /// After a 429, the whole target is left alone: for as long as it asks, or else for a window. Returns the
+    /// failure with that pause.
+    pub(super) fn pause_target(&mut self, id: TargetId, failure: Failure, now: Moment) -> Failure {
         if !failure.is_status(429) {
-            return;
+            return failure;
         }
         // Bounded, because a clock that jumped can make ages of a moment.
-        let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
-        let narrow = pause.unwrap_or_default().max(WINDOW);
+        let wait = failure.pause.unwrap_or(WINDOW).min(LONGEST_PAUSE);
+        let failure = failure.pausing(Some(wait));
         let target = &mut self.targets[id];
-        target.slots.narrow(now.at + narrow);
-        let Some(wait) = pause else {
-            return;
-        };
+        target.slots.narrow(now.at + wait.max(WINDOW));
         let end = now.at + wait;
         if target.paused.as_ref().is_none_or(|(known, _)| *known < end) {
             target.paused = Some((end, failure.clone()));
@@ -94,6 +92,7 @@ impl Engine {
             self.notify(Subject::Target(id), News::Paused { wait });
             self.touch(Subject::Target(id));
         }
+        failure
     }
 
     /// Finds or overrides what was changed by hand, after all changes of policy. What the previous resync did

@@ -60,7 +60,7 @@ pub(super) struct Task {
     pub(super) trouble: Option<Trouble>,
     /// The response to the request in flight does not count.
     outdated: bool,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
 }
 
 impl Task {
@@ -198,7 +198,7 @@ impl Engine {
         };
         let is_lasting = failure.is_lasting() && !self.may_be_too_new(key, &failure);
         let task = self.task(key);
-        let wait = task.backoff.fail(failure.pause, now.chance);
+        let wait = task.backoff.fail(now.at, failure.pause, now.chance);
         let is_hopeless = until.is_some_and(|until| is_lasting || now.at + wait > until);
         task.state = match is_hopeless {
             true => State::GivenUp,

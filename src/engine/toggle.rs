@@ -957,7 +957,7 @@ impl Engine {
             toggle.environments[number].unsure |= failure.is_unsure();
         }
         toggle.forget(part);
-        self.pause_target(self.config.toggles[id].target, &failure, now);
+        let failure = self.pause_target(self.config.toggles[id].target, failure, now);
         self.failed(Key::Apply(id, part), operation, failure, now);
         self.decide_again(id, now);
     }

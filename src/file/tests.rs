@@ -4,11 +4,14 @@ use std::thread;
 
 use super::*;
 
+const LARGEST: usize = 1024 * 1024;
 const SOON: Duration = Duration::from_millis(50);
 
 /// The error of what cannot be read.
 fn refused(path: &Path, limit: Duration) -> String {
-    read(path, Instant::now(), limit).unwrap_err().to_string()
+    read(path, Instant::now(), limit, LARGEST)
+        .unwrap_err()
+        .to_string()
 }
 
 fn pipe(folder: &Path) -> PathBuf {
@@ -30,7 +33,7 @@ fn a_pipe_is_read_to_its_end_and_not_waited_for_without_one() {
     assert_eq!(refused(&path, SOON), endless);
     drop(writer);
     let (from, minute) = (path.clone(), Duration::from_secs(60));
-    let reader = thread::spawn(move || read(&from, Instant::now(), minute));
+    let reader = thread::spawn(move || read(&from, Instant::now(), minute, LARGEST));
     let mut writer = File::options().write(true).open(&path).unwrap();
     writer.write_all(b"who").unwrap();
     writer.write_all(b"le").unwrap();
@@ -50,7 +53,10 @@ fn of_what_has_no_end_no_more_is_read_than_a_file_may_have() {
     assert_eq!(refused(&path, minute), large);
     file.set_len(LARGEST as u64).unwrap();
     assert_eq!(
-        read(&path, Instant::now(), minute).unwrap().0.len(),
+        read(&path, Instant::now(), minute, LARGEST)
+            .unwrap()
+            .0
+            .len(),
         LARGEST
     );
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::error::{Failure, Kind, describe_json, quote};
+use crate::encoding;
+use crate::error::{Failure, Kind, quote};
+use crate::json;
 
 /// An answer of any status.
 pub(crate) struct Answer {
@@ -51,36 +53,43 @@ impl Answer {
 
     /// The body as a JSON object. An error names the place without quoting it.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
-        let object = serde_json::from_slice(&self.body).map_err(|error| {
-            let words = format!("the answer to {} {}", self.asked, describe_json(&error));
+        let failure = |what: &str| {
+            let words = format!("the answer to {} {what}", self.asked);
             Failure::new(Kind::Answer, words)
-        });
+        };
+        let text = encoding::text(&self.body).map_err(failure)?;
+        let object = serde_json::from_slice(text).map_err(|error| failure(&json::describe(&error)));
         object.map(|Object(content)| content)
     }
 }
 
 /// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
 /// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970, which it sends with
-/// other answers too. What is past asks for nothing.
+/// other answers too. What is past asks for nothing. A time is held against the remote's own `Date`, if it
+/// tells it: our clock may be wrong.
 pub(super) fn pause_asked_for(
     status: u16,
     headers: &http::HeaderMap,
     now: SystemTime,
 ) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let retry_after = text("retry-after").and_then(|value| match value.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => httpdate::parse_http_date(value)
-            .ok()?
-            .duration_since(now)
-            .ok(),
-    });
+    let date = |text| httpdate::parse_http_date(text).ok();
+    let now = text("date").and_then(date).unwrap_or(now);
+    let left = |end: SystemTime| end.duration_since(now).ok();
+    let retry_after =
+        text("retry-after").and_then(|value| seconds(value).or_else(|| left(date(value)?)));
     let reset = text("x-ratelimit-reset").filter(|_| status == 429);
     let reset = reset.and_then(|value| {
-        let reset = UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?;
-        reset.duration_since(now).ok()
+        left(UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?)
     });
     retry_after.max(reset).filter(|pause| !pause.is_zero())
+}
+
+/// Some send a fraction too, which the RFC does not know.
+fn seconds(text: &str) -> Option<Duration> {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let seconds: f64 = text.parse().ok().filter(|_| is_number)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 /// What is read from a JSON object. serde alone also takes an array for a struct, member by member:

@@ -3,8 +3,10 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustls::{AlertDescription as Alert, CertificateError};
 
+use super::lookup::Lost;
 use super::proxy::Named;
 use crate::error::{Failure, Kind, quote};
 
@@ -22,14 +24,18 @@ pub(super) fn describe(
             (Kind::Timeout, words)
         }
         ureq::Error::HostNotFound => (Kind::Lookup, "host not found".into()),
+        ureq::Error::Other(error) => match error.downcast_ref() {
+            Some(Lost::NoThread(_)) => (Kind::System, error.to_string()),
+            Some(Lost::Failed(reason)) if is_of_system(reason) => (Kind::System, error.to_string()),
+            Some(Lost::Failed(_) | Lost::Late) => (Kind::Lookup, error.to_string()),
+            None => (Kind::Lost, quote(error.to_string().as_bytes())),
+        },
         ureq::Error::BodyExceedsLimit(limit) => {
             let words = format!("the answer is larger than {} MiB", limit >> 20);
             (Kind::Answer, words)
         }
-        // These print the URL, or a proxy's, with the password in it.
-        ureq::Error::BadUri(_) | ureq::Error::RequireHttpsOnly(_) => {
-            (Kind::Setup, "not a valid URL".into())
-        }
+        // This prints the URL, or a proxy's, with the password in it.
+        ureq::Error::BadUri(_) => (Kind::Setup, "not a valid URL".into()),
         ureq::Error::ConnectProxyFailed(reason) => {
             let reason = quote(reason.as_bytes());
             let words = format!(
@@ -50,6 +56,13 @@ pub(super) fn describe(
             let words = format!("the answer is not HTTP: {error}{advice}");
             (Kind::Answer, words)
         }
+        ureq::Error::LargeResponseHeader(..) => (
+            Kind::Answer,
+            "the headers of the answer are too large".into(),
+        ),
+        ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl | ureq::Error::TlsRequired => {
+            (Kind::Setup, format!("the request cannot be sent: {error}"))
+        }
         other => (Kind::Lost, quote(other.to_string().as_bytes())),
     };
     let (kind, words) = match (proxy, kind) {
@@ -63,8 +76,27 @@ pub(super) fn describe(
     Failure::new(kind, format!("{asked}: {words}"))
 }
 
+/// Whether the system we run on is the reason, and not the network or the remote.
+fn is_of_system(error: &io::Error) -> bool {
+    let refusals = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::NOBUFS,
+        Errno::ADDRNOTAVAIL,
+        Errno::AFNOSUPPORT,
+        Errno::ACCESS,
+        Errno::PERM,
+    ];
+    Errno::from_io_error(error).is_some_and(|error| refusals.contains(&error))
+}
+
 fn describe_io(error: &io::Error) -> (Kind, String) {
     match error.kind() {
+        _ if is_of_system(error) => (
+            Kind::System,
+            format!("the system refused a connection: {error}"),
+        ),
         ErrorKind::ConnectionRefused => {
             let words = "connection refused: nothing is listening there (is it running, and is the \
                          address correct?)";
@@ -86,8 +118,6 @@ fn describe_io(error: &io::Error) -> (Kind, String) {
         ErrorKind::NotConnected | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
             (Kind::Refused, format!("host unreachable: {error}"))
         }
-        // The lookup of a name has no kind of its own.
-        _ if error.raw_os_error().is_none() => (Kind::Lookup, format!("host not found: {error}")),
         _ => (Kind::Lost, error.to_string()),
     }
 }

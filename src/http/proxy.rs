@@ -1,6 +1,8 @@
 //! Which requests go through a proxy of the environment.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Once;
 
 use http::Uri;
 use ureq::{Agent, Proxy, ProxyProtocol};
@@ -13,8 +15,25 @@ use crate::address::is_loopback;
 pub(super) struct Proxies {
     http: Option<Named>,
     https: Option<Named>,
-    /// Hosts to ask directly, in lower case; with a name, all names below it.
-    direct: Vec<String>,
+    /// Hosts to ask directly.
+    direct: Vec<Direct>,
+    /// What of `NO_PROXY` is not understood.
+    pub(super) unknown: Vec<String>,
+}
+
+/// An entry of `NO_PROXY`, as curl and Go read it.
+struct Direct {
+    hosts: Hosts,
+    /// Only at this port.
+    port: Option<u16>,
+}
+
+enum Hosts {
+    All,
+    /// A name in lower case, and all names below it.
+    Named(String),
+    /// The addresses that have their first bits in common with this one.
+    Range(IpAddr, u8),
 }
 
 /// A proxy, and how it is shown: without user name and password.
@@ -39,32 +58,106 @@ impl Proxies {
         };
         let direct = set("NO_PROXY").or_else(|| set("no_proxy"));
         let direct = direct.unwrap_or_default();
-        let direct = direct.split(',').map(|entry| match entry.trim() {
-            "*" => "*".to_owned(),
-            entry => entry.trim_start_matches(['*', '.']).to_ascii_lowercase(),
-        });
+        let entries = direct.split(|c: char| c == ',' || c.is_whitespace());
+        let entries = entries.filter(|entry| !entry.is_empty());
+        let (known, unknown): (Vec<_>, Vec<_>) = entries
+            .map(|entry| Direct::parse(entry).ok_or(entry.to_owned()))
+            .partition(Result::is_ok);
         Proxies {
             http: named("HTTP_PROXY", "http_proxy"),
             https: named("HTTPS_PROXY", "https_proxy"),
-            direct: direct.filter(|entry| !entry.is_empty()).collect(),
+            direct: known.into_iter().flatten().collect(),
+            unknown: unknown.into_iter().filter_map(Result::err).collect(),
+        }
+    }
+
+    /// The environment is the same for all clients, and after a reload.
+    pub(super) fn warn_once(&self) {
+        static WARNED: Once = Once::new();
+        if (self.http.is_some() || self.https.is_some()) && !self.unknown.is_empty() {
+            WARNED.call_once(|| {
+                let entries = self.unknown.join(",");
+                let words = "write hosts, addresses, or ranges such as 10.0.0.0/8";
+                log::warn!("entries of NO_PROXY are invalid, and ignored: {entries:?}: {words}");
+            });
         }
     }
 
     /// The proxy on the way to a URL, if there is one.
     pub(super) fn on_the_way_to(&self, uri: &Uri) -> Option<&Named> {
         let host = uri.host()?;
-        let name = host.trim_matches(['[', ']']).to_ascii_lowercase();
-        let is_direct = |entry: &String| {
-            let above = name.strip_suffix(entry.as_str());
-            entry == "*" || above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-        };
-        if is_loopback(host) || self.direct.iter().any(is_direct) {
+        let is_secure = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        if is_loopback(host) || self.direct.iter().any(|it| it.holds_for(host, port)) {
             return None;
         }
-        match uri.scheme_str() {
-            Some("https") => self.https.as_ref(),
-            _ => self.http.as_ref(),
+        match is_secure {
+            true => self.https.as_ref(),
+            false => self.http.as_ref(),
         }
+    }
+}
+
+impl Direct {
+    fn parse(entry: &str) -> Option<Direct> {
+        let everywhere = |hosts| Some(Direct { hosts, port: None });
+        if entry == "*" {
+            return everywhere(Hosts::All);
+        }
+        if let Some((address, bits)) = entry.split_once('/') {
+            let (address, bits) = (address.parse().ok()?, bits.parse().ok()?);
+            return everywhere(Hosts::Range(address, bits)).filter(|_| bits <= bits_of(address).1);
+        }
+        if let Some(address) = address_of(entry) {
+            return everywhere(Hosts::Range(address, bits_of(address).1));
+        }
+        let (host, port) = match entry.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok()?)),
+            None => (entry, None),
+        };
+        let hosts = match address_of(host) {
+            Some(address) => Hosts::Range(address, bits_of(address).1),
+            None => Hosts::Named(name_of(host.trim_start_matches(['*', '.']))),
+        };
+        let is_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        match &hosts {
+            Hosts::Named(name) if name.is_empty() || !name.chars().all(is_of_name) => None,
+            _ => Some(Direct { hosts, port }),
+        }
+    }
+
+    fn holds_for(&self, host: &str, port: u16) -> bool {
+        let is_among_hosts = match &self.hosts {
+            Hosts::All => true,
+            Hosts::Named(name) => {
+                let host = name_of(host);
+                let above = host.strip_suffix(name.as_str());
+                above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+            }
+            Hosts::Range(start, bits) => address_of(host).is_some_and(|address| {
+                let ((start, width), (address, other)) = (bits_of(*start), bits_of(address));
+                let differ = (start ^ address).checked_shr(u32::from(width - bits));
+                width == other && differ.unwrap_or_default() == 0
+            }),
+        };
+        is_among_hosts && self.port.is_none_or(|it| it == port)
+    }
+}
+
+fn name_of(host: &str) -> String {
+    host.trim_end_matches('.').to_ascii_lowercase()
+}
+
+fn address_of(host: &str) -> Option<IpAddr> {
+    let address: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
+    Some(address.to_canonical())
+}
+
+/// The bits of an address, and how many it has.
+fn bits_of(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(address) => (u32::from(address).into(), 32),
+        IpAddr::V6(address) => (address.into(), 128),
     }
 }
 

@@ -4,11 +4,21 @@ use super::*;
 
 #[test]
 fn a_longer_pause_wins_and_is_capped_at_five_minutes() {
-    let wait = |secs| Backoff::default().fail(Some(Duration::from_secs(secs)), 1.0);
+    let now = Instant::now();
+    let wait = |secs| Backoff::default().fail(now, Some(Duration::from_secs(secs)), 1.0);
     assert_eq!(wait(0), Duration::from_millis(450));
     assert_eq!(wait(7), Duration::from_secs(7));
     assert_eq!(wait(86_400), Duration::from_secs(300));
     assert_eq!(wait(u64::MAX), Duration::from_secs(300));
+}
+
+#[test]
+fn a_try_before_the_wait_is_over_does_not_lengthen_it() {
+    let start = Instant::now();
+    let mut backoff = Backoff::default();
+    let mut fail = |millis| backoff.fail(start + Duration::from_millis(millis), None, 0.0);
+    let waits = [0, 100, 200, 699, 1199, 1300, 2300].map(|at| fail(at).as_millis());
+    assert_eq!(waits, [500, 500, 500, 500, 1000, 1000, 2000]);
 }
 
 proptest! {

@@ -5,8 +5,9 @@
 //! request's head within bounds of size and time (`head`), sends what matters of it over the server's
 //! only connection (`inner`), and passes the answer back.
 //!
-//! Each admitted connection has a short-lived thread (`connection`). When all places are taken, the
-//! connection that loses least is shut, so idle ones never keep a request out.
+//! Each admitted connection has a short-lived thread (`connection`), or waits for the one that is always there
+//! if the system allows no more. When all places are taken, the connection that loses least is shut, so idle
+//! ones never keep a request out.
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Sender, unbounded};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -69,9 +71,13 @@ type OnBody = dyn Fn(&str, &mut dyn Read) + Send + Sync;
 struct Admission {
     door: Arc<Door>,
     places: usize,
-    /// The oldest first; each is dropped when its thread ends.
+    /// The oldest first; each is dropped when it has been served.
     connections: Vec<Weak<Connection>>,
+    /// The thread that serves those for which there is no other.
+    last: Sender<Serve>,
 }
+
+type Serve = Box<dyn FnOnce() + Send>;
 
 /// Lets clients of `listener` through to `inner`, `places` at once, on a thread named `gate`.
 ///
@@ -88,10 +94,14 @@ pub(crate) fn open(
     rustix::net::listen(&listener, QUEUE)?;
     let (wake, woken) = UnixStream::pair()?;
     let on_body = Box::new(on_body);
+    let (last, waiting) = unbounded::<Serve>();
+    let thread = thread::Builder::new().name("connection".into());
+    thread.spawn(move || waiting.iter().for_each(|serve| serve()))?;
     let admission = Admission {
         door: Arc::new(Door { inner, on_body }),
         places,
         connections: Vec::new(),
+        last,
     };
     let thread = thread::Builder::new().name("gate".into());
     let thread = thread.spawn(move || admission.run(listener, &woken))?;
@@ -155,20 +165,24 @@ impl Admission {
 
     fn admit(&mut self, client: TcpStream, peer: SocketAddr) {
         // On some systems it inherits this from the listener.
-        let blocking = client.set_nonblocking(false);
+        if let Err(error) = client.set_nonblocking(false) {
+            return log::warn!("connection dropped peer={peer} error={error}");
+        }
         let connection = Arc::new(Connection::new(client));
-        let admitted = Arc::downgrade(&connection);
-        let door = Arc::clone(&self.door);
-        let gate = thread::current();
-        let serve = move || {
-            connection.serve(&door, peer);
-            drop(connection);
-            gate.unpark();
+        self.connections.push(Arc::downgrade(&connection));
+        let serve = |connection: Arc<Connection>| {
+            let (door, gate) = (Arc::clone(&self.door), thread::current());
+            move || {
+                connection.serve(&door, peer);
+                drop(connection);
+                gate.unpark();
+            }
         };
         let thread = thread::Builder::new().name("connection".into());
-        match blocking.and_then(|()| thread.spawn(serve)) {
-            Ok(_) => self.connections.push(admitted),
-            Err(error) => log::warn!("connection dropped peer={peer} error={error}"),
+        if let Err(error) = thread.spawn(serve(Arc::clone(&connection))) {
+            log::warn!("connection waits for a thread peer={peer} error={error}");
+            // It ends after this one.
+            let _ = self.last.send(Box::new(serve(connection)));
         }
     }
 

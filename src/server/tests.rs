@@ -69,7 +69,8 @@ impl Fixture {
             Arc::clone(&metrics),
             Notifier::default(),
             never(),
-        );
+        )
+        .unwrap();
         let routes = Routes {
             callback_token: token,
             callbacks: Arc::clone(&worker.callbacks),

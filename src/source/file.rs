@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Source, Type};
 use crate::check::{SourceCheck, not_asked};
 use crate::config::{Key, PeerType, Rule, ValueKind};
+use crate::disk::{self, Disk};
 use crate::document::Document;
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
@@ -30,11 +31,20 @@ pub(super) static TYPE: Type = Type {
     open: |source, config, _, _| {
         let path = source.settings.path("path")?;
         let path = (path.as_os_str() != "-").then(|| path.to_owned());
-        Ok(Box::new(File {
+        let file = Arc::new(File {
             path,
             rules: config.rules_of(source),
             last: Mutex::default(),
-        }))
+        });
+        let disk = match (&file.path, config.until) {
+            // What writes into a pipe may take its time.
+            (None, Some(until)) => {
+                let limit = until.saturating_duration_since(Instant::now());
+                Disk::new(file.name(), limit.max(config.http_timeout), None).without_end()
+            }
+            _ => Disk::new(file.name(), config.http_timeout, config.until),
+        };
+        Ok(Box::new(Reader { file, disk }))
     },
 };
 
@@ -44,6 +54,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// For how long a file can change without a change of its stamp: file systems keep times in steps
 /// of up to 2 s.
 const TICK: Duration = Duration::from_secs(2);
+
+/// The source: a file whose file system may hang.
+struct Reader {
+    file: Arc<File>,
+    disk: Disk,
+}
 
 struct File {
     /// None: standard input.
@@ -135,7 +151,6 @@ impl File {
             io::ErrorKind::PermissionDenied => {
                 "permission denied: let the user that runs optoggles read it"
             }
-            io::ErrorKind::InvalidInput => "not a regular file: correct `path`",
             io::ErrorKind::FileTooLarge => "larger than 64 MiB: split it into several files",
             _ => &error.to_string(),
         };
@@ -143,18 +158,20 @@ impl File {
     }
 }
 
-impl Source for File {
+impl Source for Reader {
     fn terms(&self) -> SourceTerms {
         SourceTerms {
             is_read: true,
-            is_read_once: self.path.is_none(),
+            is_read_once: self.file.path.is_none(),
             poll_interval: Some(LOOK),
             ..SourceTerms::default()
         }
     }
 
     fn discover(&self) -> Result<Origin, Failure> {
-        self.read().map(Origin::File)
+        let file = Arc::clone(&self.file);
+        let document = self.disk.run(move || file.read()).flatten();
+        document.map(Origin::File)
     }
 
     fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
@@ -165,7 +182,7 @@ impl Source for File {
     }
 
     fn check(&self, _: bool) -> SourceCheck {
-        let document = self.path.as_ref().map(|_| self.discover());
+        let document = self.file.path.as_ref().map(|_| self.discover());
         let held = match document.clone() {
             Some(document) => document.map(|document| document.to_string().into()),
             None => Ok("standard input (sync reads it)".into()),
@@ -180,9 +197,15 @@ impl Source for File {
 
 fn stamp(path: &Path) -> io::Result<Stamp> {
     let found = fs::metadata(path)?;
-    // Reading a pipe could block forever.
+    // A pipe may have no end.
     if !found.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
+        return Err(io::Error::other("not a regular file: correct `path`"));
+    }
+    // It will never change.
+    if found.nlink() == 0 && disk::traits(path).is_mount_point {
+        let words = "it is itself a mount point, and what was mounted has been replaced or removed: \
+                     mount its folder instead";
+        return Err(io::Error::other(words));
     }
     Ok((
         [found.dev(), found.ino(), found.len()],

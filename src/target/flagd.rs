@@ -1,14 +1,16 @@
 //! A file of flag definitions, as flagd and OpenFeature's providers for it read them.
 
+mod access;
 mod definition;
 mod file;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::{Target, Type, one_by_one, plain_toggles};
 use crate::check::{Answers, Told};
 use crate::config::report::count;
 use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
+use crate::disk::Disk;
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::plan::{Environment, Observed, Present};
@@ -23,8 +25,9 @@ pub(super) static TYPE: Type = Type {
         keys: &[&[Key::required("path", ValueKind::Path, "\"flags.json\"")
             .was(&["url", "file", "endpoint_url"])
             .says(
-                "The file. It is replaced as a whole, so that its folder has to be writable. Put it \
-                 on a local disk: work on it has no time limit.",
+                "The file. It is replaced as a whole, so that its folder has to be writable, and in a \
+                 container has to be mounted instead of the file. A file system that does not answer \
+                 within `http_timeout` is a failure.",
             )]],
         check: |_, _| {},
         },
@@ -39,28 +42,36 @@ pub(super) static TYPE: Type = Type {
 };
 
 struct Flagd {
+    disk: Disk,
+    flags: Arc<Flags>,
+}
+
+struct Flags {
     all: Arc<Config>,
     id: TargetId,
     file: File,
 }
 
-/// Held while a file is read, edited and replaced. One for all files: after a reload, the generation before
-/// it may still write the same file, perhaps under another name.
-static WRITING: Mutex<()> = Mutex::new(());
-
 impl Flagd {
     fn new(config: &Arc<Config>, id: TargetId) -> Result<Flagd, String> {
+        let file = File::new(config.targets[id].settings.path("path")?);
         Ok(Flagd {
-            all: Arc::clone(config),
-            id,
-            file: File::new(config.targets[id].settings.path("path")?),
+            disk: Disk::new(file.name(), config.http_timeout, config.until),
+            flags: Arc::new(Flags {
+                all: Arc::clone(config),
+                id,
+                file,
+            }),
         })
     }
+}
 
+impl Flags {
     /// Makes edits in one write, because each costs a whole file and a wait for the disk. The file is left
     /// alone where none changes anything.
     fn write(&self, edits: &[Edit]) -> Result<Applies, Failure> {
-        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.file.turn()?;
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         let text = self.file.read()?;
         let mut definition = self.parse(text.as_deref())?;
         let made = one_by_one(edits, |edit| self.make(edit, &mut definition));
@@ -98,8 +109,9 @@ impl Flagd {
     }
 
     fn check_file(&self) -> Result<String, Failure> {
-        self.file.check_folder()?;
-        let Some(text) = self.file.read()? else {
+        let text = self.file.read()?;
+        self.file.check()?;
+        let Some(text) = text else {
             return Ok("does not exist yet, and can be written".into());
         };
         let definition = self.parse(Some(&text))?;
@@ -108,18 +120,6 @@ impl Flagd {
         }
         let flags = count(definition.len(), "flag");
         Ok(format!("has {flags}, and can be written"))
-    }
-}
-
-impl Target for Flagd {
-    fn terms(&self) -> TargetTerms {
-        TargetTerms {
-            readable: true,
-            at_once: Some(1),
-            reads_first: false,
-            applies_together: true,
-            toggles: plain_toggles(&self.all, self.id, Some(0)),
-        }
     }
 
     fn read(&self, toggles: &[ToggleId]) -> Reads {
@@ -134,14 +134,42 @@ impl Target for Flagd {
         };
         toggles.iter().map(read).collect()
     }
+}
+
+impl Target for Flagd {
+    fn terms(&self) -> TargetTerms {
+        let Flags { all, id, .. } = &*self.flags;
+        TargetTerms {
+            readable: true,
+            at_once: Some(1),
+            reads_first: false,
+            applies_together: true,
+            toggles: plain_toggles(all, *id, Some(0)),
+        }
+    }
+
+    fn read(&self, toggles: &[ToggleId]) -> Reads {
+        let (flags, ids) = (Arc::clone(&self.flags), toggles.to_vec());
+        let failed = |failure: Failure| {
+            let failed = toggles.iter().map(|id| (*id, Err(failure.clone())));
+            failed.collect()
+        };
+        self.disk
+            .run(move || flags.read(&ids))
+            .unwrap_or_else(failed)
+    }
 
     fn apply(&self, edits: &[Edit]) -> Applies {
+        let (flags, made) = (Arc::clone(&self.flags), edits.to_vec());
         let failed = |failure: Failure| one_by_one(edits, |_| Err(failure.clone()));
-        self.write(edits).unwrap_or_else(failed)
+        let written = self.disk.run(move || flags.write(&made));
+        written.flatten().unwrap_or_else(failed)
     }
 
     fn check(&self) -> Answers {
-        vec![("path".to_owned(), self.check_file().map(Told::from))]
+        let flags = Arc::clone(&self.flags);
+        let checked = self.disk.run(move || flags.check_file()).flatten();
+        vec![("path".to_owned(), checked.map(Told::from))]
     }
 }
 

@@ -101,13 +101,7 @@ impl LaunchDarkly {
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
-            client: Client::new(
-                config.http_timeout,
-                AT_ONCE,
-                &settings.tls(),
-                requests,
-                &config.secrets,
-            )?,
+            client: Client::new(config, AT_ONCE, &settings.tls(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             specs: specs.collect::<Result<_, String>>()?,
             lists: Lists::default(),

@@ -14,6 +14,7 @@ use crate::config::{Config, Key, PeerType, Spec, TLS, TargetType, Toggle, ValueK
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Body, Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::json::Members;
 use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
 use crate::secret::Secret;
@@ -76,7 +77,6 @@ struct NewToggle<'a> {
 
 impl RestApi {
     fn new(config: &Arc<Config>, id: TargetId, requests: Requests) -> Result<RestApi, String> {
-        let (timeout, connections) = (config.http_timeout, config.concurrency);
         let settings = &config.targets[id].settings;
         let headers = settings.headers("extra_headers").unwrap_or_default();
         Ok(RestApi {
@@ -85,13 +85,7 @@ impl RestApi {
             reads: *settings.bool("read")?,
             all: Arc::clone(config),
             id,
-            client: Client::new(
-                timeout,
-                connections,
-                &settings.tls(),
-                requests,
-                &config.secrets,
-            )?,
+            client: Client::new(config, config.concurrency, &settings.tls(), requests)?,
         })
     }
 
@@ -131,7 +125,7 @@ impl RestApi {
         if answer.status == 404 {
             return Ok(Observed::Absent);
         }
-        let found: Map<String, Value> = accepted(answer)?.json()?;
+        let found: Members<Value> = accepted(answer)?.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {
             let url = self.endpoint_url.join([&*toggle.key]);
             let words = format!("GET {url}: the answer has another `key`");

@@ -11,7 +11,7 @@ use super::Message;
 use crate::job::Job;
 use crate::peers::Peers;
 
-/// An idle thread ends after this time.
+/// An idle thread ends after this time, unless it is the last one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Request threads take jobs and send back the results. There are as many as there are jobs at once, which
@@ -34,30 +34,30 @@ struct Crew {
 }
 
 impl Pool {
-    pub(super) fn new(results: Sender<Message>) -> Pool {
+    /// Starts the first thread: there is always one for which jobs can wait.
+    pub(super) fn new(results: Sender<Message>) -> io::Result<Pool> {
         let (jobs, waiting) = unbounded();
-        Pool {
+        let pool = Pool {
             jobs,
             waiting,
             results,
             crew: Arc::default(),
-        }
+        };
+        pool.start_thread(&mut pool.crew())?;
+        pool.crew().idle += 1;
+        Ok(pool)
     }
 
     pub(super) fn run(&self, generation: u64, peers: &Arc<Peers>, job: Job) {
         let peers = Arc::clone(peers);
         let work: Work = Box::new(move || Message::Done(generation, peers.perform(job)));
-        if self.find_thread() {
-            // The pool holds a receiver, so the channel is never closed.
-            let _ = self.jobs.send(work);
-        } else {
-            // Late, and one after the other, is better than not at all.
-            self.tell(work());
-        }
+        self.find_thread();
+        // The pool holds a receiver, so the channel is never closed.
+        let _ = self.jobs.send(work);
     }
 
-    /// Reserves a thread for a job; whether there is one.
-    fn find_thread(&self) -> bool {
+    /// Reserves a thread for a job, now or later.
+    fn find_thread(&self) {
         let mut crew = self.crew();
         if !crew.claim()
             && let Err(error) = self.start_thread(&mut crew)
@@ -66,12 +66,8 @@ impl Pool {
             if crew.idle == 0 {
                 log::error!("failed to start a request thread, requests must wait: {error}");
             }
-            if crew.threads == 0 {
-                return false;
-            }
             crew.idle -= 1;
         }
-        true
     }
 
     fn start_thread(&self, crew: &mut Crew) -> io::Result<()> {
@@ -93,7 +89,7 @@ impl Pool {
                 Err(_) => {
                     let mut crew = self.crew();
                     // Not if this thread was claimed: then its job is on its way.
-                    if crew.claim() {
+                    if crew.threads > 1 && crew.claim() {
                         crew.threads -= 1;
                         return;
                     }

@@ -125,6 +125,12 @@ fn what_is_wrong_with_standard_input_is_told_at_once() {
         ("{\"app\":", "standard input is cut off (line 1 column 7)"),
         ("{}", "rule data.app.rbac.us is undefined"),
         (
+            "{\"app\":{},\"app\":{}}",
+            "standard input has the member `app` twice",
+        ),
+        ("app:\n", "standard input is YAML: write it as JSON"),
+        ("{\0}\0", "standard input is UTF-16 text: save it as UTF-8"),
+        (
             "{\"errors\":[{\"message\":\"no such package\"}]}",
             "standard input contains errors of opa eval instead of users: no such package",
         ),
@@ -140,6 +146,28 @@ fn serve_refuses_to_follow_standard_input() {
     let output = Files::at("-").program.run(&["serve"]).exits(2);
     output
         .complains("source files reads standard input (`path = \"-\"`), which serve cannot follow");
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let files = Files::new();
+    let text = ["\u{feff}", &document(&["ann"], &["eve"])].concat();
+    files.program.write("users.json", &text);
+    files.program.run(&ONCE).exits(0);
+    assert_eq!(files.store.users("us"), Some(owned(&["ann"])));
+}
+
+#[test]
+fn a_file_that_is_itself_a_mount_point_and_was_replaced_behind_it_is_an_error() {
+    let files = Files::new();
+    files.allow(&["ann"], &[]);
+    files.program.write("host.json", &document(&["bob"], &[]));
+    let replaced = "mount --bind host.json users.json; rm host.json; touch host.json";
+    if let Some(output) = files.program.run_among_mounts(replaced, &ONCE) {
+        output.exits(1).says(
+            "file users.json cannot be read: it is itself a mount point, and what was mounted",
+        );
+    }
 }
 
 #[test]

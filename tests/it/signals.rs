@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::log::full_pipe;
 use crate::support::World;
+use crate::support::world::FLAGS_TOKEN;
 
 /// A world whose target's token is in a file that hangs: a pipe without a writer.
 fn world_with_a_pipe() -> World {
@@ -58,11 +59,8 @@ fn sighup_before_the_daemon_listens_is_a_reload_once_it_does() {
     let mut pipe = writer(&world);
     process.signal(Signal::HUP);
     world.program.remove("token");
-    world
-        .program
-        .write("token", crate::support::world::FLAGS_TOKEN);
-    pipe.write_all(crate::support::world::FLAGS_TOKEN.as_bytes())
-        .unwrap();
+    world.program.write("token", FLAGS_TOKEN);
+    pipe.write_all(FLAGS_TOKEN.as_bytes()).unwrap();
     drop(pipe);
     world.wait_until("it is reloaded", || {
         process.stderr().contains("reloaded sources=1")
@@ -83,15 +81,13 @@ fn sigterm_ends_a_start_that_hangs() {
 
 #[test]
 fn a_reload_that_hangs_keeps_neither_changes_nor_the_end_waiting() {
-    let mut world = World::of(&["us"]).build();
+    let mut world = World::of(&["us"]).setting("http_timeout = \"2s\"").build();
     let config = world
         .program
         .config()
         .replace("${FLAGS_TOKEN}", "${file:token}");
     world.program.set_config(&config);
-    world
-        .program
-        .write("token", crate::support::world::FLAGS_TOKEN);
+    world.program.write("token", FLAGS_TOKEN);
     let token = world.program.path("token");
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
     world.opa.allow("us", &["ann"]);
@@ -102,6 +98,20 @@ fn a_reload_that_hangs_keeps_neither_changes_nor_the_end_waiting() {
     let _pipe = writer(&world);
     world.change("us", &["bob"]);
     world.wait_for_users("us", &["bob"]);
+    // Given up, it shows, and the next one is not in its way.
+    world.wait_until("it is rejected", || {
+        daemon.status()["last_reload_successful"] == false
+    });
+    world.program.remove("token");
+    world.program.write("token", FLAGS_TOKEN);
+    daemon.process.signal(Signal::HUP);
+    world.wait_until("it is reloaded", || {
+        daemon.status()["last_reload_successful"] == true
+    });
+    world.program.remove("token");
+    make_pipe(&world);
+    daemon.process.signal(Signal::HUP);
+    let _pipe = writer(&world);
     daemon.process.signal(Signal::TERM);
     daemon.process.wait_exit(Duration::from_secs(4)).exits(0);
 }

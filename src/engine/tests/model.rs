@@ -65,6 +65,7 @@ fn any_failure() -> impl Strategy<Value = Failure> {
         Kind::Lost,
         Kind::Refused,
         Kind::Lookup,
+        Kind::System,
         Kind::Tls,
         Kind::Answer,
         Kind::Undefined,

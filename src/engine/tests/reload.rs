@@ -60,3 +60,59 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     next.millis(1);
     assert!(next.jobs().contains(&"read 0".to_owned()));
 }
+
+#[test]
+fn a_wait_that_opal_asked_for_is_kept() {
+    let mut before = Bench::serve(config(vec![opal()], &[0]));
+    assert_eq!(before.jobs(), ["discover 0", "read 0"]);
+    let pause = Some(Duration::from_secs(20));
+    let failure = failure(Kind::Status(503)).pausing(pause);
+    before.done(Done::Discover(0, Err(failure)));
+    let (_, mut next) = reload(before, config(vec![opal()], &[0]));
+    next.millis(19_999);
+    assert!(!next.jobs().contains(&"discover 0".to_owned()));
+    next.millis(1);
+    assert_eq!(next.jobs(), ["discover 0"]);
+}
+
+/// The jobs of each try of a failing request, in many reloads within a moment, and half a second later.
+fn tries(mut bench: Bench, request: &str) -> Vec<Vec<String>> {
+    let mut tries = Vec::new();
+    let mut try_all = |bench: &mut Bench| {
+        let is_failing = |job: &&String| job.starts_with(request);
+        let jobs = bench.answer(|job| match job.split_once(' ')? {
+            ("discover", _) if request != "discover" => Some(Done::Discover(0, Ok(access()))),
+            ("register", _) => Some(Done::Register(0, Ok(()))),
+            ("query", _) if request != "query" => Some(Done::Query(0, Ok(users(&["ann"])))),
+            ("read", _) => Some(read(0, Ok(present(&[])))),
+            _ => None,
+        });
+        let failure = || failure(Kind::Status(500));
+        match jobs.iter().find(is_failing).map(|_| request) {
+            Some("discover") => bench.done(Done::Discover(0, Err(failure()))),
+            Some("query") => bench.done(Done::Query(0, Err(failure()))),
+            Some(_) => bench.done(applied(0, Err(failure()))),
+            None => {}
+        }
+        tries.push(jobs);
+    };
+    try_all(&mut bench);
+    for _ in 0..9 {
+        (_, bench) = reload(bench, config(vec![opal()], &[0]));
+        bench.millis(1);
+        try_all(&mut bench);
+    }
+    bench.millis(500);
+    try_all(&mut bench);
+    tries
+}
+
+#[test]
+fn each_of_many_reloads_tries_again_at_once_and_none_lengthens_the_wait() {
+    for request in ["discover", "query", "update"] {
+        let bench = Bench::serve(config(vec![opal()], &[0]));
+        let tries = tries(bench, request);
+        let had = |jobs: &&Vec<String>| jobs.iter().any(|job| job.starts_with(request));
+        assert_eq!(tries.iter().filter(had).count(), 11, "{request}: {tries:?}");
+    }
+}

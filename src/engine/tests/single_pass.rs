@@ -34,3 +34,25 @@ fn a_toggle_that_has_failed_for_good_does_not_wait_for_a_source_that_is_tried_ag
     bench.done(Done::Discover(0, Err(failure(Kind::Refused))));
     assert!(bench.engine.is_finished());
 }
+
+#[test]
+fn a_429_without_a_time_ends_a_pass_that_has_no_time_for_the_window() {
+    for (seconds, is_over) in [(9, true), (20, false)] {
+        let mode = Mode::Once {
+            until: Instant::now() + Duration::from_secs(seconds),
+            dry_run: false,
+            force: false,
+        };
+        let mut bench = Bench::new(config(vec![opa()], &[0, 0]), mode, true);
+        assert_eq!(bench.jobs(), ["query 0", "query 1", "read 0", "read 1"]);
+        bench.done(read(1, Ok(present(&[]))));
+        bench.done(read(0, Err(failure(Kind::Status(429)))));
+        bench.done(Done::Query(0, Ok(users(&["ann"]))));
+        bench.done(Done::Query(1, Ok(users(&["ann"]))));
+        assert_eq!(bench.jobs(), ["query 1"]);
+        bench.done(Done::Query(1, Ok(users(&["ann"]))));
+        bench.millis(9_000);
+        assert_eq!(bench.jobs(), [""; 0]);
+        assert_eq!(bench.engine.is_finished(), is_over);
+    }
+}

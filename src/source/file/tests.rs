@@ -61,3 +61,15 @@ fn a_file_that_is_too_large_is_not_read_whole() {
     let words = file.read().unwrap_err().to_string();
     assert!(words.ends_with("larger than 64 MiB: split it into several files"));
 }
+
+#[test]
+fn a_file_system_that_hangs_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let reader = Reader {
+        file: Arc::new(file(&folder)),
+        disk: Disk::new("file f".to_owned(), Duration::from_millis(20), None),
+    };
+    let (_end, hangs) = crossbeam_channel::bounded::<()>(0);
+    assert!(reader.disk.run(move || hangs.recv()).is_err());
+    assert_eq!(reader.discover().unwrap_err().kind, Kind::Timeout);
+}

@@ -55,6 +55,22 @@ fn an_empty_key_is_an_error_that_names_its_index() {
 }
 
 #[test]
+fn an_answer_with_two_results_is_an_error() {
+    for body in [
+        r#"{"result":["ann"],"result":["bob"]}"#,
+        r#"{"result":["ann"],"result":["\u0062ob"]}"#,
+    ] {
+        let failure = users_in(Answer::of(200, body.as_bytes()), &rule()).unwrap_err();
+        assert_eq!(failure.kind, Kind::Answer);
+        assert!(
+            failure
+                .to_string()
+                .contains("has the member `result` twice (line 1 ")
+        );
+    }
+}
+
+#[test]
 fn a_list_is_no_answer_whatever_is_in_it() {
     for body in ["[[\"eve\"]]", "[]", "[{\"result\":[\"eve\"]}]"] {
         let failure = users_in(Answer::of(200, body.as_bytes()), &rule()).unwrap_err();

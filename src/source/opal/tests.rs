@@ -1,7 +1,6 @@
 //! What OPAL can answer.
 
-use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,14 +28,7 @@ fn opal(url: Address) -> Opal {
     );
     let config = configured(&text);
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
-    let client = Client::new(
-        Duration::from_secs(10),
-        1,
-        &Tls::default(),
-        requests,
-        &Arc::default(),
-    )
-    .unwrap();
+    let client = Client::new(&config, 1, &Tls::default(), requests).unwrap();
     Opal::new(&config.sources[0], &Secret::new(TOKEN), client).unwrap()
 }
 

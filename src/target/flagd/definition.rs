@@ -7,17 +7,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::error::{Failure, Kind, describe_json};
+use crate::error::{Failure, Kind};
+use crate::json::{self, Members};
 use crate::users::Users;
 
 /// What a new file begins with. Editors check and complete by the schema.
 const NEW: &str = r#"{"$schema": "https://flagd.dev/schema/v0/flags.json"}"#;
 
+/// What to do about a member that is there twice. Writing the file would drop one of them.
+const ONCE: &str = "remove the one that does not count";
+
 /// The flags, and what else is in the file.
 pub(super) struct Definition<'t> {
     /// For messages.
     name: String,
-    others: BTreeMap<String, &'t RawValue>,
+    others: Members<&'t RawValue>,
     flags: BTreeMap<String, Part<'t, Flag<'t>>>,
 }
 
@@ -32,35 +36,40 @@ enum Part<'t, T> {
 impl<'t> Definition<'t> {
     /// Parses a text, which messages call `name`; none: that of a new file.
     pub(super) fn parse(name: &str, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
+        let failure = |words: &str| Failure::new(Kind::Answer, format!("{name} {words}"));
+        let text = text.unwrap_or(NEW);
+        // It may be about to be written, so it does not count as a new one.
+        if text.trim_ascii().is_empty() {
+            return Err(failure("is empty: remove it, or write `{}` into it"));
+        }
         let unreadable = |error: serde_json::Error| {
+            if let Some(words) = json::twice(&error) {
+                return failure(&format!("{words}: {ONCE}")).lasting();
+            }
+            if json::is_yaml(text.as_bytes()) {
+                return failure("is YAML: write it as JSON, which flagd reads too").lasting();
+            }
             let help = match error.is_eof() {
                 true => "it may not be fully written yet",
                 false => "correct it, or move it away to have a new one written",
             };
-            let words = format!("{name} {}: {help}", describe_json(&error));
-            Failure::new(Kind::Answer, words)
+            failure(&format!("{}: {help}", json::describe(&error)))
         };
-        // It may be about to be written, so it does not count as a new one.
-        if text.is_some_and(|text| text.trim_ascii().is_empty()) {
-            let words = format!("{name} is empty: remove it, or write `{{}}` into it");
-            return Err(Failure::new(Kind::Answer, words));
+        let mut others: Members<&RawValue> = serde_json::from_str(text).map_err(unreadable)?;
+        let flags = others.remove("flags").map_or("{}", RawValue::get);
+        if !flags.starts_with('{') {
+            let words = format!(
+                "the flags of {name} are not an object: write `\"flags\": {{\"key\": {{…}}}}`"
+            );
+            return Err(Failure::new(Kind::Misfit, words));
         }
-        let mut others: BTreeMap<String, &RawValue> =
-            serde_json::from_str(text.unwrap_or(NEW)).map_err(unreadable)?;
-        let flags: BTreeMap<String, &RawValue> = match others.remove("flags") {
-            None => BTreeMap::new(),
-            Some(flags) => serde_json::from_str(flags.get()).map_err(|_| {
-                let words = format!(
-                    "the flags of {name} are not an object: write `\"flags\": {{\"key\": {{…}}}}`"
-                );
-                Failure::new(Kind::Misfit, words)
-            })?,
-        };
-        let flags = flags.into_iter();
+        let flags: Members<&RawValue> = serde_json::from_str(flags).map_err(unreadable)?;
+        let flags = flags.iter();
+        let flags = flags.map(|(key, flag)| (key.clone(), Part::Kept(flag)));
         Ok(Definition {
             name: name.to_owned(),
+            flags: flags.collect(),
             others,
-            flags: flags.map(|(key, flag)| (key, Part::Kept(flag))).collect(),
         })
     }
 
@@ -75,12 +84,15 @@ impl<'t> Definition<'t> {
             Some(Part::Changed(flag)) => return Ok(Some(flag.clone())),
             Some(Part::Kept(flag)) => Flag::parse(flag),
         };
-        flag.map(Some).ok_or_else(|| {
-            let words = format!(
-                "the flag {key} in {} is not boolean: give the toggle another key, or remove the flag",
-                self.name
-            );
-            Failure::new(Kind::Misfit, words)
+        flag.map(Some).map_err(|error| {
+            let why = match error.as_ref().and_then(json::twice) {
+                Some(words) => format!("{words}: {ONCE}"),
+                None => "is not boolean: give the toggle another key, or remove the flag".into(),
+            };
+            Failure::new(
+                Kind::Misfit,
+                format!("the flag {key} in {} {why}", self.name),
+            )
         })
     }
 
@@ -136,7 +148,7 @@ enum Targeting {
 #[derive(Clone, Deserialize, Serialize)]
 enum Condition {
     #[serde(rename = "in")]
-    In(Value, Arc<Users>),
+    In(Members<Value>, Arc<Users>),
 }
 
 /// The members that are the same in each flag.
@@ -149,8 +161,10 @@ fn fixed() -> [(&'static str, Value); 3] {
 }
 
 /// The evaluation context's member that names the user.
-fn targeting_key() -> Value {
-    json!({ "var": "targetingKey" })
+fn targeting_key() -> Members<Value> {
+    let mut members = Members::default();
+    members.insert("var".to_owned(), json!("targetingKey"));
+    members
 }
 
 impl Default for Flag<'_> {
@@ -163,21 +177,24 @@ impl Default for Flag<'_> {
 }
 
 impl<'t> Flag<'t> {
-    /// None where it is not boolean.
-    fn parse(flag: &'t RawValue) -> Option<Flag<'t>> {
-        let members: BTreeMap<String, &RawValue> = serde_json::from_str(flag.get()).ok()?;
-        let members = members.into_iter();
-        let kept = members.map(|(name, value)| (name, Member::Kept(value)));
-        let flag = Flag(kept.collect());
-        let variants: BTreeMap<String, Value> = flag.read("variants")?;
-        variants.values().all(Value::is_boolean).then_some(flag)
+    /// Fails where it is not boolean, or perhaps with an error of JSON.
+    fn parse(flag: &'t RawValue) -> Result<Flag<'t>, Option<serde_json::Error>> {
+        let members: Members<&RawValue> = serde_json::from_str(flag.get())?;
+        let variants = members.get("variants").ok_or(None)?;
+        let variants: Members<Value> = serde_json::from_str(variants.get())?;
+        if !variants.values().all(Value::is_boolean) {
+            return Err(None);
+        }
+        let members = members.iter();
+        let kept = members.map(|(name, value)| (name.clone(), Member::Kept(value)));
+        Ok(Flag(kept.collect()))
     }
 
     /// Whom the targeting names, where it is written as ours is.
     pub(super) fn users(&self) -> Option<Arc<Users>> {
         let targeting: Targeting = self.read("targeting")?;
         let Targeting::If(Condition::In(var, users), then, otherwise) = targeting;
-        let is_ours = var == targeting_key() && then == "on" && otherwise == "off";
+        let is_ours = *var == *targeting_key() && then == "on" && otherwise == "off";
         is_ours.then_some(users)
     }
 

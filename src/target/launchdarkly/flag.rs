@@ -1,7 +1,6 @@
 //! A flag as LaunchDarkly shows it, and the semantic patches that correct it: what
 //! differs, and nothing else.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::de::IgnoredAny;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
 use crate::http::Object;
+use crate::json::Members;
 use crate::plan::{Environment, Present};
 use crate::users::Users;
 
@@ -27,7 +27,7 @@ pub(super) struct FlagAnswer {
     archived: bool,
     variations: Vec<Object<Variation>>,
     #[serde(default)]
-    environments: HashMap<String, Object<Config>>,
+    environments: Members<Object<Config>>,
     /// Some environments were not shown.
     #[serde(skip)]
     has_gap: bool,
@@ -99,9 +99,10 @@ impl FlagAnswer {
     /// Takes over other environments of this flag from another list. It may not be there, where a flag was
     /// created or deleted in between.
     pub(super) fn take_environments(&mut self, other: Option<FlagAnswer>) {
-        self.has_gap |= other.is_none();
-        self.environments
-            .extend(other.into_iter().flat_map(|it| it.environments));
+        match other {
+            Some(mut other) => self.environments.append(&mut other.environments),
+            None => self.has_gap = true,
+        }
     }
 
     /// The flag, unless it is another one, or has to be changed by hand before it can be what `spec` says.

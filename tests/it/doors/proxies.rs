@@ -85,6 +85,9 @@ fn a_proxy_that_fails_is_named_and_its_password_is_not() {
     ));
     let output = fails(&with_password(&format!("{NOWHERE}:3128")));
     output.says("(HTTP_PROXY): host not found");
+    let env = [("HTTP_PROXY", NOWHERE), ("NO_PROXY", "10.0.0.0/33,opal")];
+    let output = proxied(&house, &url, &env).run(&ONCE).exits(1);
+    output.complains("entries of NO_PROXY are invalid, and ignored: \"10.0.0.0/33\"");
     for unusable in [
         format!("socks5://ann:{PASSWORD}@{authority}"),
         format!("{PASSWORD}://x"),

@@ -2,8 +2,47 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
+
+use rustix::fs::{XattrFlags, getxattr, setxattr};
 
 use super::*;
+
+/// The access control list of a file, and that of a folder for new files.
+const LIST: &str = "system.posix_acl_access";
+const DEFAULT_LIST: &str = "system.posix_acl_default";
+
+/// As the system keeps a list: a named user has these rights, the owner may read and write, nobody else
+/// may do anything.
+fn list(user: u32, rights: u16) -> Vec<u8> {
+    const NOBODY: u32 = u32::MAX;
+    let entries = [
+        (0x01_u16, 6_u16, NOBODY),
+        (0x02, rights, user),
+        (0x04, 0, NOBODY),
+        (0x10, rights, NOBODY),
+        (0x20, 0, NOBODY),
+    ];
+    let mut bytes = 2_u32.to_le_bytes().to_vec();
+    for (tag, rights, id) in entries {
+        bytes.extend(tag.to_le_bytes());
+        bytes.extend(rights.to_le_bytes());
+        bytes.extend(id.to_le_bytes());
+    }
+    bytes
+}
+
+/// Whether the file system keeps it.
+fn set(path: &Path, name: &str, value: &[u8]) -> bool {
+    setxattr(path, name, value, XattrFlags::empty()).is_ok()
+}
+
+fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut value = vec![0; 1024];
+    let length = getxattr(path, name, &mut value[..]).ok()?;
+    value.truncate(length);
+    Some(value)
+}
 
 #[test]
 fn what_is_not_ours_stays_as_it_was_written() {
@@ -46,6 +85,46 @@ fn mode_and_owner_stay_and_a_link_stays_a_link() {
 }
 
 #[test]
+fn its_access_control_list_stays_and_that_of_its_folder_is_not_taken() {
+    let flags = Flags::new();
+    let path = flags.path();
+    flags.write("{}");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    if !set(path.parent().unwrap(), DEFAULT_LIST, &list(12345, 7)) {
+        return eprintln!("there are no access control lists here: skipped");
+    }
+    let mode = || path.metadata().unwrap().mode() & 0o7777;
+    flags.allow(&["ann"], &[]);
+    flags.sync();
+    assert_eq!((attribute(&path, LIST), mode()), (None, 0o600));
+    let own = list(54321, 4);
+    assert!(set(&path, LIST, &own) && set(&path, "user.note", b"kept"));
+    flags.allow(&["bob"], &[]);
+    flags.sync();
+    assert!(flags.is_on_for("us", &["bob"]));
+    assert_eq!((attribute(&path, LIST), mode()), (Some(own), 0o640));
+    assert_eq!(attribute(&path, "user.note").as_deref(), Some(&b"kept"[..]));
+}
+
+#[test]
+fn a_file_that_is_itself_a_mount_point_is_told_to_be_mounted_with_its_folder() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    flags.program.write("host.json", "{}");
+    flags.write("{}");
+    let mount = "mount --bind host.json flags.json";
+    let why = "file flags.json cannot be written: it is itself a mount point, which cannot be replaced: \
+               mount the folder that holds it";
+    for args in [&["check-config", "--online"], &ONCE] {
+        let Some(output) = flags.program.run_among_mounts(mount, args) else {
+            return;
+        };
+        output.exits(1).says(why);
+    }
+    assert_eq!(flags.text(), "{}");
+}
+
+#[test]
 fn a_link_to_a_file_that_is_not_there_yet_stays_a_link() {
     let flags = Flags::new();
     flags.allow(&["ann"], &[]);
@@ -80,7 +159,18 @@ fn a_file_that_is_cut_off_or_no_definition_is_left_alone() {
     for (text, why) in [
         ("\n", "is empty: remove it, or write `{}` into it"),
         ("{\"flags\": {", "is cut off (line 1 column 11)"),
-        ("flags: {}", "is not JSON (line 1 column 2)"),
+        ("{\"flags\": {},}", "is not JSON (line 1 column 14)"),
+        ("flags: {}", "is YAML: write it as JSON"),
+        ("\u{feff}{}", "begins with a byte order mark"),
+        ("{\0}\0", "is UTF-16 text: save it as UTF-8"),
+        (
+            r#"{"flags": {}, "flags": {}}"#,
+            "has the member `flags` twice: remove the one",
+        ),
+        (
+            r#"{"flags": {"x": {"a": 1}, "x": {"a": 2}}}"#,
+            "has the member `x` twice: remove the one",
+        ),
         (
             "{\"flags\": []}",
             "the flags of file flags.json are not an object",
@@ -125,6 +215,12 @@ fn a_flag_that_is_not_boolean_fails_alone() {
     assert_eq!(flags.json()["flags"]["us"], text);
     let output = flags.program.run(&["check-config", "--online"]).exits(1);
     output.says("the flag us in file flags.json is not boolean");
+    let text = r#"{"flags": {"us": {"variants": {"on": true, "on": false}}}}"#;
+    flags.write(text);
+    let output = flags.program.run(&ONCE).exits(1);
+    output
+        .says("the flag us in file flags.json has the member `on` twice: remove the one")
+        .reports("tax +1 1 user created");
 }
 
 #[test]

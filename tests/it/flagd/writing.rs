@@ -43,6 +43,29 @@ fn the_file_is_replaced_only_where_something_changes() {
 }
 
 #[test]
+fn a_thousand_new_toggles_are_a_few_writes() {
+    let keys: Vec<String> = (0..1000).map(|number| format!("toggle_{number}")).collect();
+    let toggle = |key: &String| {
+        format!(
+            "[[toggles]]\nkey = \"{key}\"\n\
+             users_policy = {{ source = \"files\", package = \"app\", rule = \"{key}\" }}\n"
+        )
+    };
+    let more: String = keys.iter().map(toggle).collect();
+    let flags = Flags::with("", &more);
+    let users = keys.iter().map(|key| (key.clone(), json!(["ann"])));
+    let mut app = Value::from_iter(users);
+    app["rbac"] = json!({ "us": [], "tax": [] });
+    flags
+        .program
+        .write("users.json", &json!({ "app": app }).to_string());
+    let output = flags.program.run(&["-v", "sync", "--once"]).exits(0);
+    let writes = output.stderr.matches("wrote file").count();
+    assert!((1..50).contains(&writes), "{writes}");
+    assert!(flags.is_on_for("toggle_999", &["ann"]));
+}
+
+#[test]
 fn one_user_more_is_one_line_more_for_a_commit() {
     let flags = Flags::new();
     flags.allow(&["ann", "eve"], &["ann"]);

@@ -88,4 +88,9 @@ fn what_references_bring_into_a_spec_is_not_repeated_after_launchdarkly_or_by_ou
     let refused = Fault::Answer(refusal(400, format!("Invalid name {name}")));
     flags.launchdarkly.http.always("POST *", refused);
     fails_with(&flags, &["Invalid name [redacted:NAME]"]);
+    flags.launchdarkly.http.heal();
+    // In the 200 characters that are quoted, there is room for a part of it only.
+    let refused = Fault::Answer(refusal(400, format!("{:>179}: {name}", "no")));
+    flags.launchdarkly.http.always("POST *", refused);
+    fails_with(&flags, &["no: [r…"]);
 }

@@ -103,6 +103,27 @@ impl Program {
         self.spawn(args).wait_exit(RUN_LIMIT)
     }
 
+    /// Runs it to its end where a script has mounted something first, which only it sees; none where this
+    /// user may not mount.
+    #[track_caller]
+    pub(crate) fn run_among_mounts(&self, script: &str, args: &[&str]) -> Option<Output> {
+        let mut probe = Command::new("unshare");
+        if !probe
+            .args(["-m", "true"])
+            .output()
+            .is_ok_and(|it| it.status.success())
+        {
+            eprintln!("unshare -m is not allowed: skipped");
+            return None;
+        }
+        let script = format!("{script} && exec \"$0\" \"$@\"");
+        let unshare = format!("exec unshare -m /bin/sh -ec '{script}' \"$0\" \"$@\"");
+        let mut command = self.script(&unshare, self.free_port());
+        command.args(args);
+        let process = Process::spawn(&self.stage, command, None);
+        Some(process.wait_exit(RUN_LIMIT))
+    }
+
     pub(crate) fn spawn(&self, args: &[&str]) -> Process {
         self.spawn_at(self.free_port(), args, None)
     }

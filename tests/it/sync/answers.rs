@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::wire::Request;
 use crate::support::{Answer, Fault, World};
 
 /// `sync --once` without waiting for a retry.
@@ -62,6 +63,21 @@ fn an_undefined_rule_and_a_wrong_type_are_errors_that_quote_no_value() {
         assert_eq!(world.queries(key), 1, "what lasts is not tried again");
         assert!(world.store.has(key, &["ann"]));
     }
+}
+
+#[test]
+fn a_target_that_answers_two_sets_of_users_is_an_error() {
+    let world = World::of(&["us"]).readable().build();
+    world.opa.allow("us", &["ann"]);
+    let twice = |_: &Request| Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: br#"{"key":"us","users":["ann"],"users":["eve"]}"#.to_vec(),
+    };
+    world.store.http.always("GET *", Fault::reply(twice));
+    let output = world.sync(&AT_ONCE).exits(1);
+    output.says("has a member twice (line 1 column ");
+    assert_eq!(world.updates("us"), 0);
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Referee {
         job: &Job,
         done: &Done,
         moment: Instant,
-        engine: &Engine,
+        engine: &mut Engine,
         now: Instant,
     ) {
         if let Done::Query(rule, result) = done {
@@ -209,7 +209,7 @@ impl Referee {
                 let hung = kind == Some(Kind::Timeout);
                 self.hung.extend(hung.then_some((id, part)));
             }
-            let Some(failure) = failure else {
+            let Some(mut failure) = failure else {
                 if self
                     .streaks
                     .get(&key)
@@ -224,15 +224,17 @@ impl Referee {
                     panic!("{key:?} at a source");
                 };
                 let target = &mut self.targets[target];
-                let pause = failure.pause.map(|pause| pause.min(LONGEST_PAUSE));
-                let window = pause.unwrap_or_default().max(WINDOW);
+                let pause = failure.pause.unwrap_or(WINDOW).min(LONGEST_PAUSE);
+                let window = pause.max(WINDOW);
                 target.narrow_until = target.narrow_until.max(Some(now + window));
-                let end = pause.map(|pause| now + pause);
-                target.paused_until = target.paused_until.max(end);
+                target.paused_until = target.paused_until.max(Some(now + pause));
+                failure = failure.pausing(Some(pause));
             }
             let before = self.streaks.get(&key).copied();
-            let count = before.map_or(0, |(count, _)| count);
-            self.streaks.insert(key, (count + 1, operation));
+            // What is tried before its wait is over does not count.
+            let is_early = engine.task(key).backoff.is_waiting(now);
+            let count = before.map_or(0, |(count, _)| count) + usize::from(!is_early);
+            self.streaks.insert(key, (count, operation));
             self.failed.push((key, failure, before));
         }
     }

@@ -237,7 +237,7 @@ impl World {
             &flight.job,
             &answer.done,
             answer.moment,
-            &self.engine,
+            &mut self.engine,
             self.now,
         );
         self.tell(Event::Done(answer.done));

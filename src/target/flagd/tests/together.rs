@@ -3,6 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::bounded;
 
 use super::*;
 use crate::config::tests::configured;
@@ -85,4 +88,31 @@ fn two_that_write_the_same_file_in_one_process_undo_nothing_of_each_other() {
         }
     });
     assert_in_sync(&generations[0], TOGGLES);
+}
+
+#[test]
+fn a_file_system_that_hangs_is_a_failure_of_each_toggle_and_of_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = flagd(&folder, 1);
+    let flagd = Flagd {
+        disk: Disk::new("file f".to_owned(), Duration::from_millis(20), None),
+        flags: Arc::clone(&other.flags),
+    };
+    let (_end, hangs) = bounded::<()>(0);
+    assert!(flagd.disk.run(move || hangs.recv()).is_err());
+    let reads = flagd.read(&[0]).into_iter().map(|(_, result)| result.err());
+    let edits = flagd.apply(&[edit(0, What::Create)]).into_iter();
+    let edits = edits.map(|(_, _, result)| result.err());
+    let checks = flagd.check().into_iter().map(|(_, result)| result.err());
+    for failure in reads.chain(edits).chain(checks) {
+        assert_eq!(failure.unwrap().kind, Kind::Timeout);
+    }
+    let turn = other.flags.file.turn().unwrap();
+    let _hangs = turn.lock().unwrap();
+    let next = File::new(&folder.path().join("next.json"));
+    assert!(next.turn().unwrap().try_lock().is_ok());
+    // Under another name, it is the same file.
+    std::os::unix::fs::symlink("flags.json", folder.path().join("link.json")).unwrap();
+    let link = File::new(&folder.path().join("link.json"));
+    assert!(link.turn().unwrap().try_lock().is_err());
 }

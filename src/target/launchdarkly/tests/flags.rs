@@ -74,12 +74,27 @@ fn a_list_is_no_part_of_a_flag_whatever_is_in_it() {
 }
 
 #[test]
+fn a_flag_that_shows_an_environment_or_its_targets_twice_is_an_error() {
+    let off = r#""production":{"on":false}"#;
+    for environments in [
+        format!("{{{off},{off}}}"),
+        r#"{"production":{"on":true,"targets":[],"targets":[]}}"#.to_owned(),
+    ] {
+        let text =
+            format!(r#"{{"key":"us","name":"US","variations":[],"environments":{environments}}}"#);
+        let read = Answer::of(200, text.as_bytes());
+        let failure = read.json::<FlagAnswer>().err().unwrap();
+        assert!(failure.to_string().contains(" twice (line 1 "), "{failure}");
+    }
+}
+
+#[test]
 fn another_flag_is_not_taken_for_ours_nor_named() {
     let flag = json!({ "key": "mallory", "name": "US", "archived": true, "variations": [] });
     let answer = Answer::of(200, flag.to_string().as_bytes())
         .json::<FlagAnswer>()
         .unwrap();
-    let failure = answer.flag(&spec("us")).err().unwrap();
+    let failure = answer.flag(&spec("us").about()).err().unwrap();
     assert_eq!(failure.to_string(), "the answer is not about the flag us");
 }
 
@@ -99,7 +114,7 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
         let answer = Answer::of(200, flag.to_string().as_bytes())
             .json::<FlagAnswer>()
             .unwrap();
-        let failure = answer.flag(&spec("us")).err().unwrap();
+        let failure = answer.flag(&spec("us").about()).err().unwrap();
         let words = "the variations of the flag us have no ids";
         assert_eq!(failure.to_string(), words);
     }
@@ -109,11 +124,11 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
 /// a patch, and that nothing is quoted.
 fn examine(body: &[u8], desired: &Users) {
     let answer = Answer::of(200, body).json::<FlagAnswer>();
-    let mut flag = match answer.and_then(|answer| answer.flag(&spec("us"))) {
+    let mut flag = match answer.and_then(|answer| answer.flag(&spec("us").about())) {
         Ok(flag) => flag,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
-    let environment = flag.present(&spec("us")).environments.remove(0);
+    let environment = flag.present(&spec("us").about()).environments.remove(0);
     let Ok(environment) = environment else {
         return;
     };
@@ -190,7 +205,7 @@ proptest! {
     ) {
         let refusal = json!({ "code": "conflict", "message": message, "id": json });
         for body in [serde_json::to_vec(&refusal).unwrap(), serde_json::to_vec(&json).unwrap(), bytes] {
-            let failure = refusal_of(&Answer::of(status, &body), &spec("us"));
+            let failure = refusal_of(&Answer::of(status, &body), &spec("us").about());
             prop_assert_eq!(failure.kind, Kind::Status(status));
             let words = failure.to_string();
             prop_assert!(!words.contains(char::is_control), "{:?}", words);
