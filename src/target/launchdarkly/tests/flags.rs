@@ -94,7 +94,7 @@ fn another_flag_is_not_taken_for_ours_nor_named() {
     let answer = Answer::of(200, flag.to_string().as_bytes())
         .json::<FlagAnswer>()
         .unwrap();
-    let failure = answer.flag(&spec("us").about()).err().unwrap();
+    let failure = answer.flag(&spec("us")).err().unwrap();
     assert_eq!(failure.to_string(), "the answer is not about the flag us");
 }
 
@@ -114,7 +114,7 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
         let answer = Answer::of(200, flag.to_string().as_bytes())
             .json::<FlagAnswer>()
             .unwrap();
-        let failure = answer.flag(&spec("us").about()).err().unwrap();
+        let failure = answer.flag(&spec("us")).err().unwrap();
         let words = "the variations of the flag us have no ids";
         assert_eq!(failure.to_string(), words);
     }
@@ -124,11 +124,11 @@ fn a_flag_without_ids_of_its_variations_cannot_be_changed() {
 /// a patch, and that nothing is quoted.
 fn examine(body: &[u8], desired: &Users) {
     let answer = Answer::of(200, body).json::<FlagAnswer>();
-    let mut flag = match answer.and_then(|answer| answer.flag(&spec("us").about())) {
+    let mut flag = match answer.and_then(|answer| answer.flag(&spec("us"))) {
         Ok(flag) => flag,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
-    let environment = flag.present(&spec("us").about()).environments.remove(0);
+    let environment = flag.present(&spec("us")).environments.remove(0);
     let Ok(environment) = environment else {
         return;
     };
