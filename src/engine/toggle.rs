@@ -782,12 +782,19 @@ impl Engine {
     /// Takes this for what the target has.
     fn was_found(&mut self, id: ToggleId, observed: Observed, now: Moment) {
         let toggle = &mut self.toggles[id];
-        let Observed::Present(present) = observed else {
-            toggle.existence = match observed {
-                Observed::Absent => Existence::Absent,
-                _ => Existence::Unknown,
-            };
-            return;
+        let present = match observed {
+            Observed::Present(present) => present,
+            Observed::Unknown => {
+                toggle.existence = Existence::Unknown;
+                return;
+            }
+            Observed::Absent(wrong) => {
+                toggle.existence = Existence::Absent;
+                for (number, failure) in wrong {
+                    self.cannot_be_kept(id, number, failure, now);
+                }
+                return;
+            }
         };
         toggle.existence = Existence::Present;
         toggle.exists = true;
@@ -799,14 +806,17 @@ impl Engine {
             let environment = &mut self.toggles[id].environments[number];
             match seen {
                 Ok(observed) => environment.observed = Some(observed),
-                Err(failure) => {
-                    environment.observed = None;
-                    if environment.work.is_idle_or_queued() {
-                        let key = Key::Apply(id, Part::Environment(number));
-                        self.failed(key, Operation::Read, failure, now);
-                    }
-                }
+                Err(failure) => self.cannot_be_kept(id, number, failure, now),
             }
+        }
+    }
+
+    fn cannot_be_kept(&mut self, id: ToggleId, number: usize, failure: Failure, now: Moment) {
+        let environment = &mut self.toggles[id].environments[number];
+        environment.observed = None;
+        if environment.work.is_idle_or_queued() {
+            let key = Key::Apply(id, Part::Environment(number));
+            self.failed(key, Operation::Read, failure, now);
         }
     }
 

@@ -176,7 +176,7 @@ impl Target for Flagd {
 /// What a flag is to the engine.
 fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     let Some(flag) = flag else {
-        return Observed::Absent;
+        return Observed::absent();
     };
     let environment = Environment {
         users: flag.users(),

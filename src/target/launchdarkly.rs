@@ -85,6 +85,8 @@ struct LaunchDarkly {
     headers: [(String, Secret); 1],
     specs: BTreeMap<ToggleId, Spec>,
     lists: Lists,
+    /// Projects, and `project/environment`, that were there when a flag was missing.
+    found: Mutex<BTreeSet<String>>,
     /// Each flag as it was last read or created, with what was changed of it since. What is being
     /// changed, or failed to be, is missing: nothing is changed before it has been read.
     flags: Mutex<HashMap<ToggleId, Flag>>,
@@ -105,6 +107,7 @@ impl LaunchDarkly {
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             specs: specs.collect::<Result<_, String>>()?,
             lists: Lists::default(),
+            found: Mutex::default(),
             flags: Mutex::default(),
         })
     }
@@ -156,7 +159,43 @@ impl LaunchDarkly {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(Observed::Absent)
+        self.absent(spec)
+    }
+
+    /// A flag that is to be created, after a look at where: until it is there, once for each project and
+    /// environment.
+    fn absent(&self, spec: &Spec) -> Result<Observed, Failure> {
+        let found = |path: &str| {
+            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.contains(path)
+        };
+        let note = |path: String, result: Result<(), Failure>| {
+            match result {
+                // A token may be allowed to keep flags, and not to look.
+                Err(failure) if failure.is_status(403) => Ok(()),
+                result => result,
+            }
+            .inspect(|()| {
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.insert(path);
+            })
+        };
+        let project = &spec.proj_key;
+        if !found(project) {
+            note(project.clone(), self.find_project(spec))?;
+        }
+        let mut wrong = Vec::new();
+        for (number, key) in spec.environments.iter().enumerate() {
+            let path = format!("{project}/{key}");
+            if found(&path) {
+                continue;
+            }
+            match note(path, self.find_environment(spec, key)) {
+                Err(failure) if failure.kind == Kind::Misfit => wrong.push((number, failure)),
+                looked => looked?,
+            }
+        }
+        Ok(Observed::Absent(wrong))
     }
 
     fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
@@ -235,7 +274,7 @@ impl LaunchDarkly {
             Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
             // It was created a moment ago, or another instance of optoggles was faster.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
-                Observed::Absent => Ok(Applied::Found(Observed::Unknown)),
+                Observed::Absent(_) => Ok(Applied::Found(Observed::Unknown)),
                 there => Ok(Applied::Found(there)),
             },
             Err(failure) => Err(failure),
@@ -244,17 +283,23 @@ impl LaunchDarkly {
 
     /// Looks for the project of a toggle, and for environments.
     fn find(&self, spec: &Spec, environments: &[String]) -> Result<(), Failure> {
+        self.find_project(spec)?;
+        let mut environments = environments.iter();
+        environments.try_for_each(|key| self.find_environment(spec, key))
+    }
+
+    fn find_project(&self, spec: &Spec) -> Result<(), Failure> {
         let project = &*spec.proj_key;
         let missing = format!(
-            "the project {project} does not exist, or the token cannot see it: correct `proj_key` of \
-             the toggle {}, or create it in LaunchDarkly",
-            spec.key
+            "the project {project} does not exist, or the token cannot see it: correct \
+             `proj_key`, or create it in LaunchDarkly"
         );
-        self.look(&["projects", project], missing)?;
-        environments.iter().try_for_each(|key| {
-            let path = ["projects", project, "environments", key];
-            self.look(&path, spec.has_no_environment(key))
-        })
+        self.look(&["projects", project], missing)
+    }
+
+    fn find_environment(&self, spec: &Spec, key: &str) -> Result<(), Failure> {
+        let path = ["projects", &spec.proj_key, "environments", key];
+        self.look(&path, spec.has_no_environment(key))
     }
 
     fn who_am_i(&self) -> Result<String, Failure> {

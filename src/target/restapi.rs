@@ -106,7 +106,7 @@ impl RestApi {
         if let (true, Some((_, toggle))) = (self.reads, self.all.toggles_at(self.id).next()) {
             let key = &toggle.key;
             let has = match self.read_one(toggle)? {
-                Observed::Absent => "has no",
+                Observed::Absent(_) => "has no",
                 _ => "has",
             };
             return Ok(format!("answers, and {has} toggle {key}"));
@@ -123,7 +123,7 @@ impl RestApi {
         let request = self.request(Method::GET, Some(&toggle.key));
         let answer = self.client.send(request)?;
         if answer.status == 404 {
-            return Ok(Observed::Absent);
+            return Ok(Observed::absent());
         }
         let found: Members<Value> = accepted(answer)?.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {

@@ -78,11 +78,12 @@ impl LaunchDarkly {
         let key = |id: &ToggleId| (&*self.specs[id].key, *id);
         let mut left: BTreeMap<&str, ToggleId> = ids.iter().map(key).collect();
         let mut list = |filter| self.list(filter, &mut left, &mut reads);
-        let others = match list(LIVE).and_then(|is_whole| Ok(is_whole && list(ARCHIVED)?)) {
-            Ok(true) => Ok(Observed::Absent),
-            Ok(false) => Ok(Observed::Unknown),
-            Err(failure) => Err(failure),
-        };
+        let is_whole = list(LIVE).and_then(|is_whole| Ok(is_whole && list(ARCHIVED)?));
+        let first = left.values().next().map(|id| &self.specs[id]);
+        let others = is_whole.and_then(|is_whole| match first.filter(|_| is_whole) {
+            Some(spec) => self.absent(spec),
+            None => Ok(Observed::Unknown),
+        });
         reads.extend(left.into_values().map(|id| (id, others.clone())));
         reads
     }

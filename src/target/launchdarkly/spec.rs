@@ -104,9 +104,9 @@ impl Spec {
 
     pub(super) fn has_no_environment(&self, environment: &str) -> String {
         format!(
-            "the project {} has no environment {environment}: correct `environments` of the toggle \
-             {}, or create it in LaunchDarkly",
-            self.proj_key, self.key
+            "the project {} has no environment {environment}: correct `environments`, or create \
+             it in LaunchDarkly",
+            self.proj_key
         )
     }
 }

@@ -207,7 +207,7 @@ pub(super) fn parts_of(job: &Job) -> Vec<(ToggleId, Part)> {
 pub(super) fn told_of(done: &Done) -> Vec<(ToggleId, Option<&Present>)> {
     let seen = |id: ToggleId, observed| match observed {
         &Observed::Unknown => None,
-        Observed::Absent => Some((id, None)),
+        Observed::Absent(_) => Some((id, None)),
         Observed::Present(present) => Some((id, Some(present))),
     };
     match done {
