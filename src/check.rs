@@ -13,6 +13,15 @@ pub struct Told {
     pub(crate) is_warning: bool,
 }
 
+impl Told {
+    pub(crate) fn warning(words: impl Into<String>) -> Told {
+        Told {
+            words: words.into(),
+            is_warning: true,
+        }
+    }
+}
+
 impl<W: Into<String>> From<W> for Told {
     fn from(words: W) -> Told {
         Told {

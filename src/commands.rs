@@ -18,6 +18,7 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
 use crate::config::report::Report;
+use crate::error::visible;
 use crate::logging::{self, Patient, complain};
 use crate::peers::catalog;
 use crate::terminal::is_colourful;
@@ -180,7 +181,7 @@ impl fmt::Display for Stop {
 fn print(words: &str) -> Result<(), Stop> {
     logging::flush();
     let mut stdout = Patient(io::stdout().lock());
-    let written = writeln!(stdout, "{}", words.trim_end()).and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{}", visible(words.trim_end())).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Stop::failed_to("write the result")(error))

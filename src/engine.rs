@@ -115,10 +115,15 @@ impl Engine {
         let mut toggles: Vec<Toggle> = config.toggles.iter().map(|_| Toggle::default()).collect();
         let targets = terms.targets.into_iter();
         let targets = targets.map(|terms| Target::new(terms, slots, &mut toggles));
+        let targets = targets.collect();
+        // What a process before this one has sent may be applied late, after all that this one sends first.
+        for environment in toggles.iter_mut().flat_map(|it| &mut it.environments) {
+            environment.unsure = mode == Mode::Serve;
+        }
         Engine {
             mode,
             sources: sources.collect(),
-            targets: targets.collect(),
+            targets,
             rules,
             toggles,
             timers: Timers::new(),

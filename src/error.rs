@@ -1,6 +1,8 @@
 //! Failures of requests: their kinds, and their words.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::config::Rule;
@@ -249,6 +251,29 @@ pub(crate) fn quote(words: &[u8]) -> String {
         quoted.push('…');
     }
     quoted
+}
+
+/// The text with the characters escaped that turn the direction of what follows them, as JSON does it: with
+/// them, a name can look like another one, or like words of ours.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    const TURNING: [RangeInclusive<char>; 4] = [
+        '\u{61c}'..='\u{61c}',
+        '\u{200e}'..='\u{200f}',
+        '\u{202a}'..='\u{202e}',
+        '\u{2066}'..='\u{2069}',
+    ];
+    let turns = |c: char| TURNING.iter().any(|range| range.contains(&c));
+    if !text.contains(turns) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for character in text.chars() {
+        match turns(character) {
+            true => shown += &format!("\\u{:04x}", u32::from(character)),
+            false => shown.push(character),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]

@@ -101,6 +101,9 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Reads as much of an answer's body as it needs.
+pub(crate) type Scan<'a> = dyn FnMut(&mut dyn Read) -> io::Result<()> + 'a;
+
 /// A body that is read while it is sent.
 pub(crate) struct Body<'a> {
     pub(crate) content_type: &'static str,
@@ -171,10 +174,30 @@ impl Client {
 
     /// Sends a request, and reads the whole answer, whatever its status.
     pub(crate) fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
+        self.send_and(request, None)
+    }
+
+    /// Sends a request whose answer matters for its status only: the body of a 2xx is not kept, and may be
+    /// larger than others.
+    pub(crate) fn tell(&self, request: Request<'_>) -> Result<Answer, Failure> {
+        let mut skip = |body: &mut dyn Read| {
+            let skipped = io::copy(&mut body.take(LARGEST_ANSWER), &mut io::sink());
+            skipped.map(drop)
+        };
+        self.send_and(request, Some(&mut skip))
+    }
+
+    /// Sends a request, and has the body of a 2xx read by `scan`, however large it is; nothing else of it is
+    /// kept. The connection is used again only if `scan` reads to the end.
+    pub(crate) fn send_and(
+        &self,
+        request: Request<'_>,
+        scan: Option<&mut Scan<'_>>,
+    ) -> Result<Answer, Failure> {
         let start = Instant::now();
         let asked = self.secrets.redact(&request.name());
         let method = request.method.clone();
-        let result = self.exchange(request, &asked);
+        let result = self.exchange(request, &asked, scan);
         let took = Seconds(start.elapsed());
         let status = result.as_ref().map(|it| it.status).map_err(|it| it.kind);
         match status {
@@ -185,7 +208,12 @@ impl Client {
         result
     }
 
-    fn exchange(&self, request: Request<'_>, asked: &str) -> Result<Answer, Failure> {
+    fn exchange(
+        &self,
+        request: Request<'_>,
+        asked: &str,
+        scan: Option<&mut Scan<'_>>,
+    ) -> Result<Answer, Failure> {
         let unusable = |words: &str| Failure::new(Kind::Setup, format!("{asked}: {words}"));
         let uri = request.url.parse::<Uri>();
         let uri = uri.map_err(|_| unusable("not a valid URL"))?;
@@ -225,9 +253,19 @@ impl Client {
         let mut response = sent.map_err(failed)?;
         let status = response.status().as_u16();
         let pause = answer::pause_asked_for(status, response.headers(), SystemTime::now());
-        let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
-        let mut body = body.read_to_vec().map_err(failed)?;
-        if !(200..300).contains(&status) {
+        let is_success = (200..300).contains(&status);
+        let body = match scan.filter(|_| is_success) {
+            Some(scan) => {
+                let scanned = scan(&mut response.body_mut().as_reader());
+                scanned.map(|()| Vec::new()).map_err(ureq::Error::from)
+            }
+            None => {
+                let body = response.body_mut().with_config().limit(LARGEST_ANSWER);
+                body.read_to_vec()
+            }
+        };
+        let mut body = body.map_err(failed)?;
+        if !is_success {
             let mut all = Secrets::clone(&self.secrets);
             for secret in secrets {
                 all.add(&secret, "[redacted]");

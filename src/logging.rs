@@ -13,6 +13,8 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::error::visible;
+
 /// The most that waits for the writer, in bytes. What does not fit is dropped, and counted.
 const LONGEST_QUEUE: usize = 1024 * 1024;
 
@@ -77,7 +79,7 @@ pub(crate) fn start(
 
 /// Writes to stderr, in its turn. If that is closed, the words are lost.
 pub(crate) fn complain(words: &str) {
-    let line = format!("{}\n", words.trim_end());
+    let line = format!("{}\n", visible(words.trim_end()));
     match LOG.get() {
         Some(logger) => logger.queue.push(line),
         // The command line is invalid.
@@ -158,7 +160,10 @@ impl Queue {
 
 fn line(level: Level, target: &str, words: &fmt::Arguments<'_>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    format!("{time} {level:<5} [{target}] {words}\n")
+    format!(
+        "{time} {level:<5} [{target}] {}\n",
+        visible(&words.to_string())
+    )
 }
 
 impl Log for Logger {

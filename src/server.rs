@@ -31,24 +31,31 @@ pub(crate) struct Routes {
 
 type Reply = Response<Cursor<Vec<u8>>>;
 
-/// Answers requests on a thread named `http`. `broken` is called when the server or the worker has ended:
-/// the process is of no use then.
+/// Answers requests on threads named `http`: one for each connection of the gate, which sends one request
+/// at a time on each. `broken` is called when the server or the worker has ended: the process is of no use
+/// then.
 pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,
     routes: Routes,
-    broken: impl Fn(&str) + Send + 'static,
+    broken: impl Fn(&str) + Clone + Send + 'static,
 ) -> io::Result<()> {
     let server = Server::from_listener(listener, None).map_err(io::Error::other)?;
-    let thread = thread::Builder::new().name("http".into());
-    let serve = move || {
-        loop {
-            match server.recv() {
-                Ok(request) => routes.handle(request, &broken),
-                Err(error) => return broken(&format!("the HTTP server has ended: {error}")),
+    let shared = Arc::new((server, routes));
+    for _ in 0..gate::LINKS {
+        let (shared, broken) = (Arc::clone(&shared), broken.clone());
+        let serve = move || {
+            let (server, routes) = &*shared;
+            loop {
+                match server.recv() {
+                    Ok(request) => routes.handle(request, &broken),
+                    Err(error) => return broken(&format!("the HTTP server has ended: {error}")),
+                }
             }
-        }
-    };
-    thread.spawn(serve).map(drop)
+        };
+        let thread = thread::Builder::new().name("http".into());
+        thread.spawn(serve)?;
+    }
+    Ok(())
 }
 
 impl Routes {

@@ -19,8 +19,8 @@ use super::task::{PROMPT, State, Task, Trouble, subject};
 use super::view::Sent;
 use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
 
-/// How long after a toggle is in sync again to look once more, or to send once more, where an update
-/// was lost before: it may be applied late.
+/// How long after a toggle is in sync to look once more, or to send once more, where an update may still be
+/// applied late.
 const CONFIRM: Duration = Duration::from_secs(30);
 
 /// How much longer than a request a change may take to arrive before that is a failure.
@@ -87,7 +87,7 @@ pub(super) struct Environment {
     pub(super) sent: Sent,
     /// The update in flight.
     pub(super) sending: Option<Update>,
-    /// One was lost that could be applied late.
+    /// One could be applied late: it was lost, or the process before sent it.
     pub(super) unsure: bool,
 }
 

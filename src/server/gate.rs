@@ -21,7 +21,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use connection::{Connection, Stage};
-pub(crate) use inner::Inner;
+pub(crate) use inner::{Inner, LINKS};
 
 mod connection;
 mod head;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::engine::State;
+use crate::error::visible;
 use crate::status::{Rows, SourceRow, TargetRow, Time, ToggleRow};
 
 /// Only the page's own style is allowed, whatever a toggle is called.
@@ -151,7 +152,8 @@ fn length(duration: Duration) -> String {
 
 /// For an element, or a quoted attribute.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    visible(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")

@@ -142,10 +142,7 @@ fn check_state(source: &impl Source, opa: &Origin) -> Result<Told, Failure> {
         _ if lacks_data => Err(Failure::not_ready(true)),
         Some(true) => Ok("answers, everything is loaded".into()),
         None if writes.is_some() => Ok("answers, data was written to it".into()),
-        None if loads => Ok(Told {
-            words: format!("answers, but {UNTOLD}"),
-            is_warning: true,
-        }),
+        None if loads => Ok(Told::warning(format!("answers, but {UNTOLD}"))),
         None => Ok("answers".into()),
     }
 }

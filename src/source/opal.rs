@@ -1,9 +1,10 @@
 //! An OPAL client, and the OPA that it manages.
 
+mod entry;
 mod oauth;
 pub(super) mod report;
 
-use std::collections::HashMap;
+use std::io::Read;
 use std::slice;
 
 use http::Method;
@@ -12,13 +13,14 @@ use serde_json::json;
 
 use super::{Source, Type, opa};
 use crate::address::Address;
-use crate::check::{SourceCheck, Told, not_asked};
+use crate::check::{Answers, SourceCheck, Told, not_asked};
 use crate::config::{self, Context, Key, PeerType, Rule, Section, Setting, TLS, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::{Secret, unfit_for_header};
 use crate::users::Users;
+use entry::Entry;
 
 pub(super) static TYPE: Type = Type {
     config: PeerType {
@@ -94,6 +96,8 @@ struct Opal {
     opa_token: Option<Secret>,
     has_certificate: bool,
     key: String,
+    /// What the keys of all registrations for this source begin with.
+    prefix: String,
     /// Where OPAL is to call.
     callback_url: String,
     /// What a callback has to bring along.
@@ -109,19 +113,6 @@ struct PolicyStore {
     oauth_client_id: Option<String>,
     oauth_client_secret: Option<String>,
     oauth_server: Option<String>,
-}
-
-/// What is looked at of a callback's entry. What else is in it is users' data.
-#[derive(Deserialize)]
-struct Entry {
-    url: String,
-    config: EntryConfig,
-}
-
-#[derive(Deserialize)]
-struct EntryConfig {
-    #[serde(default)]
-    headers: HashMap<String, String>,
 }
 
 impl Opal {
@@ -150,6 +141,7 @@ impl Opal {
                 ..SourceTerms::default()
             },
             key: registration_key(id, instance),
+            prefix: registration_key(id, ""),
             callback_url: advertised.join(["opa_update", id]),
             callback_authorization: Secret::new(format!("Bearer {}", callback_token.expose())),
             opa_token,
@@ -161,7 +153,7 @@ impl Opal {
     /// Where OPA is, and with what authorization it can be asked.
     fn find_opa(&self) -> Result<Access, Failure> {
         let request = opa::request(&self.opal, Method::GET, ["policy-store", "config"]);
-        let store: PolicyStore = accepted(self.client.send(request)?)?.json()?;
+        let store: PolicyStore = accepted(self.client.send(request)?, NOTHING)?.json()?;
         let url = named_address("OPA", &store.url)?;
         // A loopback address is OPAL's own host, which is ours only if OPAL is here too.
         let url = match url.is_loopback() && !self.opal.url.is_loopback() {
@@ -204,34 +196,75 @@ impl Opal {
         }
     }
 
-    /// What is registered under our key. An entry that cannot be read is not ours.
-    fn find(&self) -> Result<Option<Entry>, Failure> {
-        let answer = self.client.send(self.entry(Method::GET))?;
+    /// What is registered under our key, if anything.
+    fn find(&self) -> Result<Entry, Failure> {
+        let mut entry = Entry::default();
+        let mut scan = |body: &mut dyn Read| entry.read(body);
+        let request = self.entry(Method::GET, &self.key);
+        let answer = self.client.send_and(request, Some(&mut scan))?;
         match answer.status {
-            404 => Ok(None),
-            _ => Ok(accepted(answer)?.json().ok()),
+            404 => Ok(Entry::default()),
+            _ => accepted(answer, NOTHING).map(|_| entry),
         }
     }
 
-    fn check_callbacks(&self, opa: Option<&Failure>) -> Result<Told, Failure> {
-        if let Some(failure) = opa.filter(|failure| failure.is_unreachable()) {
-            return Err(not_asked("OPAL", failure));
-        }
-        // With whatever token: each start has its own.
-        let leads_here = |entry: Entry| entry.url == self.callback_url;
-        Ok(match self.find()?.is_some_and(leads_here) {
-            true => "registered".into(),
-            false => "not registered (serve does that)".into(),
-        })
+    fn check_callbacks(&self, opa: Option<&Failure>) -> Answers {
+        let ours = match opa.filter(|failure| failure.is_unreachable()) {
+            Some(failure) => Err(not_asked("OPAL", failure)),
+            // With whatever token: each start has its own.
+            None => self.find().map(|entry| match entry.url {
+                Some(url) if url == self.callback_url => "registered".into(),
+                _ => "not registered (serve does that)".into(),
+            }),
+        };
+        let others = if ours.is_ok() {
+            self.check_others()
+        } else {
+            Vec::new()
+        };
+        let all = [ours].into_iter().chain(others.into_iter().map(Ok));
+        all.map(|told| ("callbacks".to_owned(), told)).collect()
     }
 
-    /// A request for our entry, whose key needs no encoding. An answer of any status can hold the entry,
-    /// and with it our token.
-    fn entry(&self, method: Method) -> Request<'_> {
+    /// Registrations for the same source under other keys, one warning each: those of other instances, and
+    /// those that an earlier start could not take back, such as where OPAL's token had expired.
+    fn check_others(&self) -> Vec<Told> {
+        /// More are only counted.
+        const NAMED: usize = 5;
+        let mut keys = Vec::new();
+        let mut scan = |body: &mut dyn Read| entry::keys(body).map(|all| keys = all);
+        let request = opa::request(&self.opal, Method::GET, ["callbacks"]);
+        let answer = self.client.send_and(request, Some(&mut scan));
+        if let Err(failure) = answer.and_then(|answer| accepted(answer, NOTHING)) {
+            return vec![Told::warning(failure.to_string())];
+        }
+        keys.retain(|key| *key != self.key && key.starts_with(&self.prefix));
+        // We make no others.
+        keys.retain(|key| key.len() <= 1000 && !key.contains(is_unsafe));
+        let header = match self.opal.authorization {
+            Some(_) => "-H \"Authorization: …\" ",
+            None => "",
+        };
+        let named = keys.iter().take(NAMED).map(|key| {
+            let url = self.entry(Method::DELETE, key).url;
+            Told::warning(format!(
+                "{key} is registered for this source too: unless that is another running instance, an \
+                 earlier start left it behind, and OPAL still calls it: remove it with curl -X DELETE \
+                 {header}{url}"
+            ))
+        });
+        let more = keys.len().saturating_sub(NAMED);
+        let list = self.opal.url.join(["callbacks"]);
+        let more = (more > 0).then(|| Told::warning(format!("and {more} more: GET {list}")));
+        named.chain(more).collect()
+    }
+
+    /// A request for an entry. An answer of any status can hold it, and with it a token and users.
+    fn entry(&self, method: Method, key: &str) -> Request<'_> {
         let request = opa::request(&self.opal, method, ["callbacks"]);
         Request {
-            url: format!("{}/{}", request.url, self.key),
-            secrets: slice::from_ref(&self.callback_authorization),
+            // Keys that we make need no encoding.
+            url: format!("{}/{key}", request.url),
             ..request
         }
     }
@@ -268,7 +301,7 @@ impl Source for Opal {
         }
         let says = match opa::ready(client, opa)? {
             Some(false) => {
-                let answer = client.send(opa::request(&self.opal, Method::GET, ["ready"]));
+                let answer = client.tell(opa::request(&self.opal, Method::GET, ["ready"]));
                 Some(answer.is_ok_and(|answer| answer.status == 200))
             }
             says => says,
@@ -301,26 +334,26 @@ impl Source for Opal {
             secrets: slice::from_ref(&self.callback_authorization),
             ..opa::request(&self.opal, Method::POST, ["callbacks"])
         };
-        accepted(self.client.send(request.json(&entry)?)?).map(drop)
+        let answer = self.client.tell(request.json(&entry)?)?;
+        let said = quote(&answer.body);
+        accepted(answer, &said).map(drop)
     }
 
     fn watch(&self) -> Result<bool, Failure> {
-        let ours = |entry: Entry| {
-            let presented = entry.config.headers.get("Authorization");
-            let is_ours = |presented: &String| self.callback_authorization.matches(presented);
-            entry.url == self.callback_url && presented.is_some_and(is_ours)
-        };
-        Ok(self.find()?.is_some_and(ours))
+        let Entry { url, authorization } = self.find()?;
+        let is_ours = |presented: &str| self.callback_authorization.matches(presented);
+        let leads_here = url.is_some_and(|url| url == self.callback_url);
+        Ok(leads_here && authorization.as_deref().is_some_and(is_ours))
     }
 
     fn leave(&self) -> Result<(), Failure> {
         if !self.watch()? {
             return Ok(());
         }
-        let answer = self.client.send(self.entry(Method::DELETE))?;
+        let answer = self.client.tell(self.entry(Method::DELETE, &self.key))?;
         match answer.status {
             404 => Ok(()),
-            _ => accepted(answer).map(drop),
+            _ => accepted(answer, NOTHING).map(drop),
         }
     }
 
@@ -328,7 +361,7 @@ impl Source for Opal {
     fn load(&self) -> Result<bool, Failure> {
         let trigger = |updater| {
             let request = opa::request(&self.opal, Method::POST, [updater, "trigger"]);
-            self.client.send(request)
+            self.client.tell(request)
         };
         let policy = trigger("policy-updater").and_then(Answer::success);
         let data = trigger("data-updater")?;
@@ -348,32 +381,36 @@ impl Source for Opal {
         let found = origin
             .clone()
             .map(|origin| format!("{knows}{origin}").into());
-        let callbacks = self.check_callbacks(origin.as_ref().err());
-        let answers = vec![
-            ("OPAL".to_owned(), found),
-            ("callbacks".to_owned(), callbacks),
-        ];
+        let mut answers = vec![("OPAL".to_owned(), found)];
+        answers.extend(self.check_callbacks(origin.as_ref().err()));
         let origin = origin.map_err(|failure| not_asked("OPAL", &failure));
         opa::check(self, &self.client, answers, origin, has_rules)
     }
 }
 
-/// The key of our registration: always the same, so that a restart replaces it, and without a slash, which
+/// The key of a registration: always the same, so that a restart replaces it, and without a slash, which
 /// OPAL would not find again.
 fn registration_key(id: &str, instance: &str) -> String {
-    let is_unsafe = |c: char| !(c.is_ascii_alphanumeric() || "._:-".contains(c));
     format!("optoggles:{id}:{instance}").replace(is_unsafe, "-")
 }
 
-/// An answer that is a 2xx. In secure mode OPAL accepts one type of token, and names the claim `peer_type` where
-/// it rejects another.
-fn accepted(answer: Answer) -> Result<Answer, Failure> {
+/// What is repeated of an answer that can hold users, or secrets that are not known yet.
+const NOTHING: &str = "";
+
+fn is_unsafe(c: char) -> bool {
+    !(c.is_ascii_alphanumeric() || "._:-".contains(c))
+}
+
+/// An answer that is a 2xx, or a failure that repeats this of it.
+///
+/// In secure mode OPAL accepts one type of token, and names the claim `peer_type` where it rejects another.
+fn accepted(answer: Answer, said: &str) -> Result<Answer, Failure> {
     const ADVICE: &str = "the token is missing or wrong: the source needs one of type listener, from \
                           opal-client obtain-token MASTER_TOKEN --server-url URL --type listener";
-    let said = quote(&answer.body);
+    let is_of_wrong_type = answer.status == 401 && quote(&answer.body).contains("peer_type");
     match answer.status {
-        401 if said.contains("peer_type") => Err(answer.failure(&said, Some(ADVICE))),
-        _ => answer.success(),
+        200..=299 => Ok(answer),
+        _ => Err(answer.failure(said, is_of_wrong_type.then_some(ADVICE))),
     }
 }
 

@@ -329,7 +329,8 @@ impl LaunchDarkly {
         match answer.status {
             200..=299 => Ok(answer),
             status => {
-                let said = Refusal::of(&answer).words(&answer);
+                // Other words than these can hold an environment's SDK keys.
+                let said = quote(Refusal::of(&answer).message.as_bytes());
                 Err(answer.failure(&said, advice(status)))
             }
         }

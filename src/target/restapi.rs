@@ -152,7 +152,7 @@ impl RestApi {
                 (&b"{\"users\":"[..]).chain(users.json()).chain(&b"}"[..])
             }))?,
         };
-        accepted(self.client.send(request)?).map(|_| Applied::Done)
+        accepted(self.client.tell(request)?).map(|_| Applied::Done)
     }
 
     fn create(&self, toggle: &Toggle) -> Result<Applied, Failure> {
@@ -161,7 +161,7 @@ impl RestApi {
             spec: &toggle.spec,
         };
         let request = self.request(Method::POST, None).json(&body)?;
-        let answer = self.client.send(request)?;
+        let answer = self.client.tell(request)?;
         if answer.status == 409 {
             return Ok(Applied::Found(match self.reads {
                 true => Observed::Unknown,

@@ -144,6 +144,12 @@ fn the_image_is_healthy_exactly_while_the_program_serves() {
 }
 
 #[test]
+fn nothing_that_is_deployed_dumps_its_memory() {
+    assert!(text("contrib/systemd/optoggles.service").contains("\nLimitCORE=0\n"));
+    assert!(text("contrib/docker/compose.yaml").contains("    ulimits: {core: 0}\n"));
+}
+
+#[test]
 fn the_service_is_confined() {
     let mut command = Command::new("systemd-analyze");
     command.args(["security", "--offline=true", "--no-pager", "--threshold=20"]);

@@ -13,8 +13,13 @@ use crate::job::{Operation, ToggleId};
 use crate::terminal::Tone;
 use crate::users::{Change, Users};
 
-/// How many names `--format markdown` shows of a toggle; the rest is counted.
-const NAMES: usize = 20;
+/// The most characters of `--format markdown`, with the end of its last line: a comment on GitHub takes 65,536,
+/// and the workflow adds some.
+const LIMIT: usize = 60_000;
+
+/// How many names `--format markdown` shows of a toggle, and how many where that is too long; the rest is
+/// counted.
+const NAMES: [usize; 2] = [20, 5];
 
 /// Serialized, it is the document of `--format json`.
 #[derive(Serialize)]
@@ -121,26 +126,51 @@ impl Report {
         text + &self.summary_line()
     }
 
-    /// A table of the toggles that change or fail, for a comment on a pull request, and a summary line.
+    /// A table of the toggles that change or fail, for a comment on a pull request, and a summary line. What
+    /// does not fit is left out: names first, then toggles.
     pub(super) fn markdown(&self) -> String {
-        let mut text = String::new();
-        for row in &self.toggles {
-            if row.outcome.result == Verdict::Unchanged {
-                continue;
-            }
-            if text.is_empty() {
-                text.push_str("| toggle | gain it | lose it | users | result |\n");
-                text.push_str("| --- | --- | --- | ---: | --- |\n");
-            }
-            let (key, count) = (code(&row.name), row.count());
-            let (gains, losses) = row.gains_and_losses();
-            let result = escape(&self.result(row, false));
-            let _ = writeln!(text, "| {key} | {gains} | {losses} | {count} | {result} |");
+        const HEAD: &str = "| toggle | gain it | lose it | users | result |\n\
+                            | --- | --- | --- | ---: | --- |\n";
+        let summary = self.summary_line();
+        let note = |left: usize| match left {
+            0 => "Names are left out: a comment holds no more.\n\n".to_owned(),
+            left => format!(
+                "Names and {} are left out: a comment holds no more.\n\n",
+                count(left, "more toggle")
+            ),
+        };
+        let is_shown = |row: &&Row| row.outcome.result != Verdict::Unchanged;
+        let rows: Vec<&Row> = self.toggles.iter().filter(is_shown).collect();
+        if rows.is_empty() {
+            return summary;
         }
-        if !text.is_empty() {
-            text.push('\n');
+        // The note about all of them is the longest.
+        let around = [HEAD, "\n", &note(rows.len()), &summary, "\n"];
+        let space = LIMIT - around.map(size).into_iter().sum::<usize>();
+        let fitting = |names: usize| {
+            let mut left = space;
+            let lines = rows.iter().map(|row| self.line(row, names));
+            let lines = lines.map_while(|line| {
+                left = left.checked_sub(size(&line))?;
+                Some(line)
+            });
+            lines.collect::<Vec<String>>()
+        };
+        let mut whole = NAMES.into_iter().map(fitting);
+        if let Some(lines) = whole.find(|lines| lines.len() == rows.len()) {
+            return format!("{HEAD}{}\n{summary}", lines.concat());
         }
-        text + &self.summary_line()
+        let lines = fitting(0);
+        let note = note(rows.len() - lines.len());
+        format!("{HEAD}{}\n{note}{summary}", lines.concat())
+    }
+
+    /// A row of the table, with so many names of those that come, and of those that go.
+    fn line(&self, row: &Row, names: usize) -> String {
+        let (key, count) = (code(&row.name), row.count());
+        let (gains, losses) = row.gains_and_losses(names);
+        let result = escape(&self.result(row, false));
+        format!("| {key} | {gains} | {losses} | {count} | {result} |\n")
     }
 
     /// The result of a toggle in words. Changed metadata show only here. Several failures are on `lines` of
@@ -238,7 +268,8 @@ impl Row {
         }
     }
 
-    fn gains_and_losses(&self) -> (String, String) {
+    fn gains_and_losses(&self, limit: usize) -> (String, String) {
+        let names = |sign, users| names(sign, users, limit);
         match (self.outcome.sent.as_change(), self.outcome.result) {
             (Some(change), _) => (names('+', &change.added), names('−', &change.removed)),
             (None, Verdict::Set | Verdict::Held) => ("?".into(), "?".into()),
@@ -295,20 +326,26 @@ fn widest(cells: impl Iterator<Item = String>) -> usize {
 }
 
 /// How many users, and the first of their names.
-fn names(sign: char, users: &Users) -> String {
-    if users.is_empty() {
-        return String::new();
-    }
-    let names: String = users
-        .iter()
-        .take(NAMES)
-        .map(|user| format!(" {}", code(user)))
-        .collect();
-    let more = match users.len().checked_sub(NAMES) {
-        None | Some(0) => String::new(),
-        Some(more) => format!(" and {more} more"),
+fn names(sign: char, users: &Users, limit: usize) -> String {
+    let all = match users.len() {
+        0 => return String::new(),
+        all => format!("{sign}{all}"),
     };
-    format!("{sign}{}:{names}{more}", users.len())
+    if limit == 0 {
+        return all;
+    }
+    let names = users.iter().take(limit);
+    let names: String = names.map(|user| format!(" {}", code(user))).collect();
+    let more = match users.len().saturating_sub(limit) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{all}:{names}{more}")
+}
+
+/// In characters as JavaScript and others count them: at least as many as there are.
+fn size(text: &str) -> usize {
+    text.encode_utf16().count()
 }
 
 /// Verbatim text in a cell: a name must not become a link, a mention or a command.

@@ -142,6 +142,8 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
         count += loads(&mut bench);
     }
     assert_eq!(count, 4, "at once, and every 15 s");
+    // Once, after the start.
+    bench.done(read(0, Ok(present(&["eve"]))));
     assert!(bench.is_failing());
     bench.done(Done::Ready(0, Ok(process("b", 3))));
     assert_eq!(bench.jobs(), ["query 0"]);

@@ -34,7 +34,13 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
     assert_eq!(next.jobs(), ["update 1 ann"]);
     next.done(applied(1, Ok(())));
     next.millis(30_000);
-    assert_eq!(next.jobs(), ["watch 0"]);
+    assert_eq!(
+        next.jobs(),
+        ["watch 0", "read 0", "read 1"],
+        "once after the start"
+    );
+    next.done(read(0, Ok(present(&[]))));
+    next.done(read(1, Ok(present(&["ann"]))));
     next.wait(Duration::from_secs(300));
     assert!(next.jobs().contains(&"read 0".to_owned()));
     let (_, mut last) = reload(next, config(vec![opal()], &[0, 0]));

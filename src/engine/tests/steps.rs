@@ -81,3 +81,40 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     let mended = |notice: &News| matches!(notice, News::Mended { count: 9, .. });
     assert!(bench.notices().iter().any(mended));
 }
+
+#[test]
+fn half_a_minute_after_a_start_each_toggle_is_looked_at_or_sent_once_more() {
+    for (readable, again) in [(true, "read 0"), (false, "update 0 ")] {
+        for mode in [
+            Mode::Serve,
+            Mode::Sync {
+                interval: Duration::from_secs(3600),
+            },
+        ] {
+            let mut bench = Bench::new(config(vec![opal()], &[0]), mode, readable);
+            bench.settle(readable);
+            let mut asked = |millis| {
+                bench.millis(millis);
+                let mut asked = Vec::new();
+                bench.answer(|job| {
+                    asked.push(job.to_owned());
+                    Some(match job {
+                        "query 0" => Done::Query(0, Ok(users(&[]))),
+                        "watch 0" => Done::Watch(0, Ok(true)),
+                        "read 0" => read(0, Ok(present(&[]))),
+                        _ => applied(0, Ok(())),
+                    })
+                });
+                asked.iter().filter(|job| *job == again).count()
+            };
+            assert_eq!(asked(29_999), 0);
+            let expected = usize::from(mode == Mode::Serve);
+            assert_eq!(
+                asked(1),
+                expected,
+                "what the process before sent may be applied late"
+            );
+            assert_eq!(asked(60_000), 0);
+        }
+    }
+}

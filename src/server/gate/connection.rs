@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Door;
@@ -12,11 +12,8 @@ use super::head::{self, Refusal, Request};
 const HEAD_BYTES: usize = 8 * 1024;
 
 /// How long a client has to send its head, to take its answer, and to send the body of an accepted
-/// request: for the whole of each, however many reads and writes it takes.
+/// request, however large it is: for the whole of each, however many reads and writes it takes.
 const TIME: Duration = Duration::from_secs(5);
-
-/// The most bytes of a body that are read after the answer 202.
-const BODY_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How many bytes an answered client may still send, and for how long, before its connection is closed.
 /// Closing it with unread bytes would reset it, and the client could lose the answer.
@@ -64,7 +61,7 @@ impl Connection {
         });
         let (answer, request) = asked.unwrap_or_else(|refusal| {
             log::debug!("request refused peer={peer} status={}", refusal.0);
-            (refusal.answer(bytes.starts_with(b"HEAD ")), None)
+            (Arc::new(refusal.answer(bytes.starts_with(b"HEAD "))), None)
         });
         *self.stage() = Stage::Transfer(Instant::now());
         if self.within(TIME).write_all(&answer).is_ok() {
@@ -106,9 +103,9 @@ impl Connection {
         };
         let Some(rest) = request.rest else {
             // Only its sender knows where it ends, and may stop now that it has the answer.
-            return (BODY_BYTES, TIME);
+            return (u64::MAX, TIME);
         };
-        let late = self.within(TIME).take(rest.min(BODY_BYTES));
+        let late = self.within(TIME).take(rest);
         let mut body = request.early.chain(late);
         (door.on_body)(&request.path, &mut body);
         discard(body);

@@ -50,6 +50,7 @@ pub(super) struct Request {
     /// The head for the server, with only what it needs.
     pub(super) clean: String,
     pub(super) path: String,
+    pub(super) is_get: bool,
     pub(super) is_head: bool,
     /// The part of the body that came with the head.
     pub(super) early: Vec<u8>,
@@ -87,6 +88,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     Ok(Some(Request {
         clean: format!("{method} {target} HTTP/1.1\r\n{authorization}\r\n"),
         path: target.split('?').next().unwrap_or_default().to_owned(),
+        is_get: method == "GET",
         is_head: method == "HEAD",
         rest: rest(headers, early.len())?,
         early,

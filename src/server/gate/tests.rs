@@ -1,16 +1,18 @@
 //! The gate with a real HTTP server behind it; what clients can do to the whole program is in
 //! `tests/it/hostile`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tiny_http::{Method, Response, Server};
 
-use super::{Connection, Gate, Inner, open, places_within};
+use super::{Connection, Gate, Inner, LINKS, open, places_within};
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,9 +38,15 @@ impl Fixture {
     fn of(listener: TcpListener, places: usize) -> Fixture {
         let address = listener.local_addr().unwrap();
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
-        let server = Server::from_listener(behind, None).unwrap();
+        // It cannot be dropped while it listens at a Unix socket without a path: that panics.
+        let server = Arc::new(mem::ManuallyDrop::new(
+            Server::from_listener(behind, None).unwrap(),
+        ));
         let (tell_held, held) = unbounded();
-        thread::spawn(move || serve(server, &tell_held));
+        for _ in 0..LINKS {
+            let (server, tell_held) = (Arc::clone(&server), tell_held.clone());
+            thread::spawn(move || serve(&server, &tell_held));
+        }
         let (tell_body, bodies) = unbounded();
         let on_body = move |path: &str, body: &mut dyn Read| {
             let mut read = String::new();
@@ -68,12 +76,17 @@ impl Fixture {
     }
 }
 
-/// Answers every request, in one thread, as `server.rs` does.
-fn serve(server: Server, held: &Sender<Sender<()>>) {
-    while let Ok(request) = server.recv() {
+/// Answers every request, as `server.rs` does.
+fn serve(server: &Server, held: &Sender<Sender<()>>) {
+    for number in 0.. {
+        let Ok(request) = server.recv() else {
+            return;
+        };
         let answer = match (request.method(), request.url()) {
             (Method::Post, _) => Response::from_string("{}").with_status_code(202),
-            (_, "/held") => {
+            (_, "/status") => Response::from_string(format!("{number}").repeat(300_000)),
+            (_, "/health") => Response::from_string(format!("{number}")),
+            (_, "/held" | "/metrics") => {
                 let (release, released) = unbounded();
                 held.send(release).unwrap();
                 released.recv_timeout(PATIENCE).unwrap();
@@ -84,8 +97,6 @@ fn serve(server: Server, held: &Sender<Sender<()>>) {
         let answer = answer.with_chunked_threshold(usize::MAX);
         request.respond(answer).unwrap();
     }
-    // It cannot be dropped while it listens at a Unix socket without a path: that panics.
-    mem::forget(server);
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
@@ -123,7 +134,8 @@ fn a_head_that_just_fits_is_answered() {
 #[test]
 fn the_body_of_an_accepted_request_is_passed_on() {
     let fixture = Fixture::new(64);
-    let large = "x".repeat(8 << 20);
+    // Larger than anything that is kept.
+    let large = "x".repeat(65 << 20);
     for body in ["", "hello", &large] {
         let head = post(&format!("Content-Length: {}", body.len()));
         for (first, second) in [(head.clone() + body, ""), (head.clone(), body)] {
@@ -169,6 +181,31 @@ fn reads_and_writes_end_in_time_however_they_are_split() {
 }
 
 #[test]
+fn a_report_that_takes_long_holds_up_no_callback() {
+    let fixture = Fixture::new(64);
+    let mut reader = fixture.send("GET /metrics HTTP/1.0\r\n\r\n");
+    let release = fixture.held.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(status(&fixture.ask(post("Content-Length: 0"))), "202");
+    release.send(()).unwrap();
+    assert!(read(&mut reader).ends_with("held"));
+}
+
+#[test]
+fn a_large_report_is_made_once_for_many_clients_and_a_small_one_for_each() {
+    let fixture = Fixture::new(64);
+    let different = |path: &str| {
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let answers: BTreeSet<String> = (0..20).map(|_| fixture.ask(&request)).collect();
+        answers.len()
+    };
+    // One for each second, however slow the machine is.
+    let start = Instant::now();
+    let made = different("/status") as u64;
+    assert!(made <= 1 + start.elapsed().as_secs(), "{made}");
+    assert!(different("/health") > 10);
+}
+
+#[test]
 fn the_number_of_places_follows_the_limit_of_descriptors() {
     for (descriptors, places) in [(0, 1), (40, 2), (64, 8), (288, 64), (u64::MAX, 64)] {
         assert_eq!(places_within(descriptors), places);
@@ -197,7 +234,10 @@ fn a_client_that_is_being_answered_when_the_gate_closes_gets_the_answer() {
     let mut client = fixture.send("GET /held HTTP/1.0\r\n\r\n");
     let release = fixture.held.recv_timeout(PATIENCE).unwrap();
     let closing = thread::spawn(move || fixture.gate.close());
-    while connect(fixture.address).is_ok() {}
+    // Not so often that the gate has no time to close.
+    while connect(fixture.address).is_ok() {
+        thread::park_timeout(Duration::from_millis(5));
+    }
     release.send(()).unwrap();
     assert!(read(&mut client).ends_with("held"));
     drop(client);

@@ -4,6 +4,10 @@ use super::*;
 fn text_is_escaped() {
     let escaped = escape("<b title='a' x=\"&\">");
     assert_eq!(escaped, "&lt;b title=&#39;a&#39; x=&quot;&amp;&quot;&gt;");
+    // What turns the direction of text is shown, and no other letters.
+    let turned = "a\u{202e}b\u{2066}c\u{200f}d\u{61c}e שלום é";
+    let escaped = r"a\u202eb\u2066c\u200fd\u061ce שלום é";
+    assert_eq!(escape(turned), escaped);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! What OPAL can answer.
 
+use std::io;
 use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::Tls;
 use crate::config::tests::configured;
+use crate::config::{Config, Tls};
+use crate::http::LARGEST_ANSWER;
 use crate::job::Load;
 use crate::metrics::Metrics;
 use crate::tests::anything::{QUOTE, any_changes, any_edits, any_text, changed, edited};
@@ -21,15 +23,21 @@ fn the_registrations_key_has_only_characters_that_opal_finds_again() {
 
 const TOKEN: &str = "q1w2e3";
 
-fn opal(url: Address) -> Opal {
-    let text = format!(
+fn opal(url: &Address) -> Opal {
+    let config = config(url);
+    Opal::new(&config.sources[0], &Secret::new(TOKEN), client(&config)).unwrap()
+}
+
+fn config(url: &Address) -> Config {
+    configured(&format!(
         "[[sources]]\nid = \"a\"\nurl = \"{url}\"\nadvertised_address = \"us:8080\"\n\
          instance = \"us\"\n[target]\ntype = \"flagd\"\npath = \"flags.json\"\n"
-    );
-    let config = configured(&text);
+    ))
+}
+
+fn client(config: &Config) -> Client {
     let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("opal");
-    let client = Client::new(&config, 1, &Tls::default(), requests).unwrap();
-    Opal::new(&config.sources[0], &Secret::new(TOKEN), client).unwrap()
+    Client::new(config, 1, &Tls::default(), requests).unwrap()
 }
 
 /// Our entry, as OPAL gives it back, with the last report in it.
@@ -51,21 +59,97 @@ fn nothing_but_address_and_token_of_a_registration_is_looked_at() {
     entry["key"] = json!(7);
     entry["config"]["method"] = json!(null);
     let canned = Canned::answering(200, entry.to_string().as_bytes());
-    let opal = opal(canned.url());
+    let opal = opal(&canned.url());
     assert_eq!(opal.watch(), Ok(true));
 }
 
 #[test]
-fn an_error_of_opal_that_shows_our_registration_does_not_show_our_token() {
-    let canned = Canned::answering(500, entry(&json!(null)).to_string().as_bytes());
-    let opal = opal(canned.url());
-    for failure in [opal.watch().unwrap_err(), opal.leave().unwrap_err()] {
-        let words = failure.to_string();
+fn of_an_entry_no_more_is_read_than_its_address_and_its_token_wherever_they_stand() {
+    let read = |body: &str, end| {
+        let mut entry = Entry::default();
+        let result = entry.read(&mut body.as_bytes().chain(End(end)));
+        let result = result.map_err(|error| error.kind());
+        (result, entry.url, entry.authorization)
+    };
+    let url = Some("u".to_owned());
+    let both = (Ok(()), url.clone(), Some("a".to_owned()));
+    let report = format!("\"data\":\"{}\"", "[".repeat(1 << 20));
+    let headers = r#""headers":{"X":1,"Authorization":"a"}"#;
+    let first = format!(r#"{{"url":"u","config":{{{headers},"data":""#);
+    assert_eq!(read(&first, None), both);
+    let last = format!(r#"{{"config":{{{report},{headers}}},{report},"url":"u","#);
+    assert_eq!(read(&last, None), both);
+    let late = io::ErrorKind::TimedOut;
+    let missing = r#"{"url":"u","config":{"data":"[[["#;
+    assert_eq!(read(missing, Some(late)), (Err(late), url, None));
+}
+
+/// Where a body does not go on, or must not be read.
+struct End(Option<io::ErrorKind>);
+
+impl Read for End {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(self.0.expect("it is read on").into())
+    }
+}
+
+#[test]
+fn a_registration_with_a_report_larger_than_any_limit_is_found() {
+    let body = entry(&json!("x".repeat(LARGEST_ANSWER as usize + 1)));
+    let canned = Canned::answering(200, body.to_string().as_bytes());
+    assert_eq!(opal(&canned.url()).watch(), Ok(true));
+}
+
+#[test]
+fn no_word_of_an_answer_that_can_hold_a_token_or_users_is_repeated() {
+    let secret = json!({ "token": "unknown-secret", "access_token": "unknown-secret" });
+    for status in [200, 302, 400, 401, 404, 500] {
+        let canned = Canned::answering(status, format!("{secret}<").as_bytes());
+        let client = client(&config(&canned.url()));
+        let opal = opal(&canned.url());
+        let url = Address::parse("http://opa").unwrap();
+        let granted = oauth::access(&client, url, &canned.url().to_string(), "id", "secret");
+        let results = [
+            opal.discover().map(drop),
+            opal.watch().map(drop),
+            opal.leave(),
+            granted.map(drop),
+        ];
+        for failure in results.into_iter().filter_map(Result::err) {
+            assert!(!failure.to_string().contains("unknown"), "{failure}");
+        }
+    }
+}
+
+#[test]
+fn registrations_for_the_same_source_that_are_not_ours_are_listed_up_to_a_limit() {
+    let others: Vec<String> = (0..9).map(|n| format!("optoggles:a:old-{n}")).collect();
+    let foreign = [
+        "optoggles:a:us",
+        "optoggles:ab:us",
+        "default",
+        "optoggles:a:x y\n",
+    ];
+    let keys = others.iter().map(String::as_str).chain(foreign);
+    let entries: Vec<Value> = keys
+        .map(|key| json!({ "config": {}, "key": key }))
+        .collect();
+    let canned = Canned::answering(200, json!(entries).to_string().as_bytes());
+    let url = canned.url();
+    let told: Vec<String> = opal(&url)
+        .check_others()
+        .into_iter()
+        .map(|it| it.words)
+        .collect();
+    assert_eq!(told.len(), 6);
+    for (told, key) in told.iter().zip(&others[..5]) {
+        assert!(told.starts_with(&format!("{key} is registered")), "{told}");
         assert!(
-            words.contains("[redacted]") && !words.contains(TOKEN),
-            "{words}"
+            told.ends_with(&format!(" curl -X DELETE {url}/callbacks/{key}")),
+            "{told}"
         );
     }
+    assert_eq!(told[5], format!("and 4 more: GET {url}/callbacks"));
 }
 
 #[test]
@@ -82,7 +166,7 @@ fn a_token_that_no_header_can_carry_is_named_with_where_it_comes_from() {
             "oauth_client_secret": "s",
         });
         let canned = Canned::answering(200, store.to_string().as_bytes());
-        let words = opal(canned.url()).find_opa().unwrap_err().to_string();
+        let words = opal(&canned.url()).find_opa().unwrap_err().to_string();
         assert!(
             words.starts_with(called) && !words.contains("q1w2"),
             "{words}"
@@ -154,7 +238,7 @@ proptest! {
         });
         let body = serde_json::to_vec(&changed(store, &changes)).unwrap();
         let canned = Canned::answering(200, &edited(&body, &edits));
-        let opal = opal(canned.url());
+        let opal = opal(&canned.url());
         match opal.discover() {
             Ok(access) => {
                 let words = format!("{access:?}");
@@ -177,7 +261,7 @@ proptest! {
         let answer = changed(entry(&json!(report)), &changes);
         let body = edited(&serde_json::to_vec(&answer).unwrap(), &edits);
         let canned = Canned::answering(status, &body);
-        let opal = opal(canned.url());
+        let opal = opal(&canned.url());
         let read: Value = serde_json::from_slice(&body).unwrap_or_default();
         let leads_here = read["url"] == json!("http://us:8080/opa_update/a");
         let authorization = &read["config"]["headers"]["Authorization"];
@@ -198,7 +282,7 @@ proptest! {
     fn no_answer_of_opal_makes_an_error_quote_what_it_reported(report in any_text(), edits in any_edits()) {
         let body = edited(&serde_json::to_vec(&entry(&json!(report))).unwrap(), &edits);
         let canned = Canned::answering(200, &body);
-        let opal = opal(canned.url());
+        let opal = opal(&canned.url());
         for result in [opal.register(), opal.leave(), opal.discover().map(drop)] {
             if let Err(failure) = result {
                 prop_assert!(!failure.to_string().contains(QUOTE), "{}", failure);

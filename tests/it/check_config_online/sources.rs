@@ -53,10 +53,28 @@ fn a_registration_that_leads_here_is_found_whichever_run_made_it() {
 }
 
 #[test]
+fn what_an_earlier_start_left_behind_is_a_warning_that_says_how_to_remove_it() {
+    let world = world_of(World::of(&["us"]));
+    world.opal.take_over("optoggles:main:old:8080");
+    world.opal.take_over("optoggles:main2:other:8080");
+    let output = world.program.run(&["check-config", "--online"]).exits(0);
+    let url = world.opal.http.url();
+    let warning = format!(
+        "source main callbacks warning: optoggles:main:old:8080 is registered…curl -X DELETE -H \
+         \"Authorization: …\" {url}/callbacks/optoggles:main:old:8080"
+    );
+    let lines = findings(&output);
+    assert!(is_like(&lines[2], &warning), "{lines:?}");
+    assert!(!output.stdout.contains("main2"), "{lines:?}");
+    assert_eq!(world.opal.keys().len(), 2, "nothing is removed");
+}
+
+#[test]
 fn where_opal_cannot_be_asked_the_reason_is_given_once_and_the_target_is_still_asked() {
     let world = world_of(World::of(&["us"]));
     world.opal.http.always("*", Fault::status(401));
-    let refused = "failed: GET …stand-in says 401…(the token is missing or wrong)";
+    // Their words are not repeated: they can hold OPA's token, or another one.
+    let refused = "failed: GET …answered 401 (the token is missing or wrong)";
     let expected = [
         &format!("source main OPAL {refused}"),
         &format!("source main callbacks {refused}"),
@@ -86,7 +104,7 @@ fn a_token_of_a_type_that_opal_refuses_is_answered_with_how_to_get_another() {
                  PeerType.listener";
     let refusal = Answer::json(401, &json!({ "detail": { "error": words } }));
     world.opal.http.always("*", Fault::Answer(refusal));
-    let advice = "…opal-client obtain-token MASTER_TOKEN…--type listener…";
+    let advice = "GET …/policy-store/config answered 401 (…opal-client obtain-token MASTER_TOKEN…--type listener…";
     says(&world, 1, &[&format!("source main OPAL failed: {advice}")]);
 }
 
@@ -169,7 +187,7 @@ fn with_opa_url_opal_is_asked_for_callbacks_alone() {
     let url = world.opa.http.url();
     let opal = format!("source main OPAL ok: opa_url says that OPA is at {url}");
     says(&world, 0, &[&opal]);
-    assert_eq!(world.opal.http.count("*"), 1);
+    assert_eq!(world.opal.http.count("GET /policy-store/config"), 0);
 }
 
 #[test]
