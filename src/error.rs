@@ -156,6 +156,10 @@ impl Failure {
         }
     }
 
+    pub fn as_kind(self, kind: Kind) -> Failure {
+        Failure { kind, ..self }
+    }
+
     /// Marks a failure that will not pass by itself, whatever its kind.
     pub fn lasting(self) -> Failure {
         Failure {

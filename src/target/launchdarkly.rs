@@ -2,6 +2,7 @@
 
 mod flag;
 mod list;
+mod segment;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,9 @@ use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
-use flag::{Flag, FlagAnswer, Instruction, Patch, State, refuse};
+use flag::{Flag, FlagAnswer, Looked, Patch, State, refuse};
 use list::Lists;
+use segment::{Segment, SegmentAnswer, Slot};
 use spec::Spec;
 
 /// More at once met 429s and timeouts so often that LaunchDarkly's own Terraform provider sends one
@@ -50,6 +52,7 @@ pub(super) static TYPE: Type = Type {
         toggle_key: Some(&spec::FLAG),
         is_same_toggle: spec::is_same_flag,
         spec: spec::SPEC,
+        shares: spec::shares,
         left_behind: spec::left_behind,
     },
     open: |config, id, requests| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
@@ -84,6 +87,8 @@ struct LaunchDarkly {
     client: Client,
     headers: [(String, Secret); 1],
     specs: BTreeMap<ToggleId, Spec>,
+    /// Each segment in each environment.
+    slots: Vec<Slot>,
     lists: Lists,
     /// Projects, and `project/environment`, that were there when a flag was missing.
     found: Mutex<BTreeSet<String>>,
@@ -96,16 +101,21 @@ impl LaunchDarkly {
     fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
         let settings = &config.targets[id].settings;
         let toggles = config.toggles_at(id);
+        let mut slots = Vec::new();
         let specs = toggles.map(|(id, toggle)| {
             let comment = format!("optoggles: {}", config.rules[toggle.rule]);
-            Ok((id, Spec::of(toggle, comment)?))
+            let mut spec = Spec::of(toggle, comment)?;
+            spec.take_slots(&mut slots);
+            Ok((id, spec))
         });
+        let specs = specs.collect::<Result<_, String>>()?;
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
             client: Client::new(config, AT_ONCE, &settings.tls(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
-            specs: specs.collect::<Result<_, String>>()?,
+            specs,
+            slots,
             lists: Lists::default(),
             found: Mutex::default(),
             flags: Mutex::default(),
@@ -154,7 +164,10 @@ impl LaunchDarkly {
         // A 404 can be about one of the environments: without these, it is about the flag.
         for query in [query_of(&spec.environments), String::new()] {
             match self.send(self.request(Method::GET, &path, &query), &spec.about()) {
-                Ok(answer) => return self.keep(id, answer.json()?).map(Observed::Present),
+                Ok(answer) => {
+                    let kept = self.keep(id, answer.json()?, &mut BTreeMap::new());
+                    return kept.map(Observed::Present);
+                }
                 Err(failure) if failure.is_status(404) => {}
                 Err(failure) => return Err(failure),
             }
@@ -198,12 +211,43 @@ impl LaunchDarkly {
         Ok(Observed::Absent(wrong))
     }
 
-    fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
+    /// Keeps a flag as it was read, and reads its segments, unless they were `looked` at for another flag.
+    fn keep(
+        &self,
+        id: ToggleId,
+        answer: FlagAnswer,
+        looked: &mut BTreeMap<usize, Looked>,
+    ) -> Result<Present, Failure> {
         let spec = &self.specs[&id];
         let flag = answer.flag(spec)?;
-        let present = flag.present(spec);
+        let mut segments = Vec::new();
+        for slot in &spec.slots {
+            let segment = looked
+                .entry(*slot)
+                .or_insert_with(|| self.look_at(&self.slots[*slot]));
+            match segment {
+                // Of this environment alone.
+                Err(failure) if is_refusal(failure) => {}
+                Err(failure) => return Err(failure.clone()),
+                Ok(_) => {}
+            }
+            segments.push(segment.clone());
+        }
+        let present = flag.present(spec, &segments);
         self.flags().insert(id, flag);
         Ok(present)
+    }
+
+    fn look_at(&self, slot: &Slot) -> Looked {
+        let mut state = slot.lock();
+        *state = None;
+        let path = ["segments", &slot.project, &slot.environment, &slot.key];
+        let segment = match self.send(self.request(Method::GET, &path, ""), &slot.about()) {
+            Ok(answer) => slot.read(answer.json::<SegmentAnswer>()?)?,
+            Err(failure) if failure.is_status(404) => Segment::absent(),
+            Err(failure) => return Err(failure),
+        };
+        Ok(state.insert(segment).clone())
     }
 
     fn flags(&self) -> MutexGuard<'_, HashMap<ToggleId, Flag>> {
@@ -214,7 +258,7 @@ impl LaunchDarkly {
         &self,
         id: ToggleId,
         environment: Option<&String>,
-        instructions: &[Instruction],
+        instructions: &[flag::Instruction],
     ) -> Result<(), Failure> {
         if instructions.is_empty() {
             return Ok(());
@@ -226,12 +270,17 @@ impl LaunchDarkly {
             instructions,
         };
         let path = ["flags", &spec.proj_key, &spec.key];
-        let mut request = self.request(Method::PATCH, &path, "").json(&body)?;
+        let environments = environment.map(slice::from_ref).unwrap_or_default();
+        self.ask(self.semantic_patch(&path, &body)?, spec, environments)
+            .map(drop)
+    }
+
+    fn semantic_patch(&self, path: &[&str], body: &impl Serialize) -> Result<Request<'_>, Failure> {
+        let mut request = self.request(Method::PATCH, path, "").json(body)?;
         if let Some(body) = &mut request.body {
             body.content_type = SEMANTIC_PATCH;
         }
-        let environments = environment.map(slice::from_ref).unwrap_or_default();
-        self.ask(request, spec, environments).map(drop)
+        Ok(request)
     }
 
     fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
@@ -259,19 +308,65 @@ impl LaunchDarkly {
     fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
         let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
         let (on, state) = known.ok_or_else(unread)?;
-        let environment = self.specs[&id].environments.get(number);
-        self.patch(id, environment, &state.patch(&on, users))?;
+        let spec = &self.specs[&id];
+        let kind = &spec.context_kind;
+        let patch =
+            |instructions: &[_]| self.patch(id, spec.environments.get(number), instructions);
+        match spec.slots.get(number).map(|slot| &self.slots[*slot]) {
+            None => patch(&state.patch(&on, users, kind))?,
+            // Until the segment is whole, those who keep it have it as before.
+            Some(slot) => {
+                patch(&state.revocation(&on, users, kind))?;
+                self.fill(slot, users)?;
+                patch(&state.patch(&on, &Arc::default(), kind))?;
+            }
+        }
         if let Some(flag) = self.flags().get_mut(&id) {
-            flag.environments[number] = Some(State::of(users));
+            flag.environments[number] = Some(State::of(users, spec));
         }
         Ok(())
+    }
+
+    /// Leaves exactly these users in a segment.
+    fn fill(&self, slot: &Slot, users: &Arc<Users>) -> Result<(), Failure> {
+        let mut known = slot.lock();
+        let segment = known.take().ok_or_else(unread)?;
+        if !segment.exists() {
+            self.create_segment(slot)?;
+        }
+        let path = ["segments", &slot.project, &slot.environment, &slot.key];
+        for instructions in segment.patches(&slot.kind, users) {
+            let body = json!({
+                "environmentKey": slot.environment,
+                "comment": slot.comment,
+                "instructions": instructions,
+            });
+            let sent = self.send(self.semantic_patch(&path, &body)?, &slot.about());
+            sent.map_err(of_a_segment)?;
+        }
+        *known = Some(Segment::of(Arc::clone(users)));
+        Ok(())
+    }
+
+    fn create_segment(&self, slot: &Slot) -> Result<(), Failure> {
+        let body = json!({ "key": slot.key, "name": slot.key, "description": slot.comment });
+        let request = self.request(
+            Method::POST,
+            &["segments", &slot.project, &slot.environment],
+            "",
+        );
+        let created = self.send(request.json(&body)?, &slot.about());
+        created.map(drop).map_err(of_a_segment)
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
         let spec = &self.specs[&id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
-            Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
+            Ok(answer) => {
+                let kept = self.keep(id, answer.json()?, &mut BTreeMap::new());
+                kept.map(Applied::Created)
+            }
             // It was created a moment ago, or another instance of optoggles was faster.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
                 Observed::Absent(_) => Ok(Applied::Found(Observed::Unknown)),
@@ -384,9 +479,25 @@ impl Target for LaunchDarkly {
     }
 }
 
+/// A segment that is not there is not a flag that is not there: it is read, and created, again.
+fn of_a_segment(failure: Failure) -> Failure {
+    match failure.is_status(404) {
+        true => failure.as_kind(Kind::Answer),
+        false => failure,
+    }
+}
+
+/// Whether something is refused that is not about to change, nor about everything.
+fn is_refusal(failure: &Failure) -> bool {
+    match failure.kind {
+        Kind::Status(status) => (400..500).contains(&status) && ![401, 408, 429].contains(&status),
+        kind => kind == Kind::Misfit,
+    }
+}
+
 /// Nothing is changed before it has been read.
 fn unread() -> Failure {
-    Failure::new(Kind::Answer, "the flag has to be read before it is changed")
+    Failure::new(Kind::Answer, "it has to be read before it is changed")
 }
 
 /// The body that creates a flag: boolean, and seen by the SDKs in browsers and on phones.

@@ -34,6 +34,7 @@ pub(super) static TYPE: Type = Type {
         toggle_key: None,
         is_same_toggle: |_, _| true,
         spec: Spec::Free(&["key", "users"]),
+        shares: |_| None,
         left_behind: |_, _| None,
     },
     open: |config, id, requests| Ok(Box::new(RestApi::new(config, id, requests)?)),

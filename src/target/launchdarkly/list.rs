@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::flag::FlagAnswer;
 use super::spec::Spec;
-use super::{LaunchDarkly, query_of};
+use super::{LaunchDarkly, is_refusal, query_of};
 use crate::error::{Failure, Kind};
 use crate::http::Object;
 use crate::job::{Reads, ToggleId, ToggleTerms};
@@ -107,12 +107,13 @@ impl LaunchDarkly {
         let (start, offset) = (memory.broken_off, memory.broken_off);
         let mut cursor = Cursor { start, offset };
         let mut is_whole = true;
+        let mut looked = BTreeMap::new();
         for pages in 1.. {
             let offset = cursor.offset;
             let page = match self.page(spec, filter, offset) {
                 Ok(page) => page,
                 // What is wrong, such as an environment that does not exist, the toggles themselves tell.
-                Err(failure) if is_refused(&failure) => return Ok(false),
+                Err(failure) if is_refusal(&failure) => return Ok(false),
                 Err(failure) => return self.end_list(spec, filter, offset, failure),
             };
             let flags = page.total_count.unwrap_or(offset + page.items.len());
@@ -128,7 +129,8 @@ impl LaunchDarkly {
                     Some(_) if !answer.is_whole() => is_whole = false,
                     Some(&id) => {
                         left.remove(&*answer.key);
-                        reads.push((id, self.keep(id, answer).map(Observed::Present)));
+                        let kept = self.keep(id, answer, &mut looked);
+                        reads.push((id, kept.map(Observed::Present)));
                     }
                     None => {}
                 }
@@ -218,12 +220,6 @@ impl Page {
             flag.take_environments(others.remove(&flag.key));
         }
     }
-}
-
-/// Whether a list is refused as a whole: reading one flag may still be allowed.
-fn is_refused(failure: &Failure) -> bool {
-    matches!(failure.kind, Kind::Status(400..=499))
-        && !matches!(failure.kind, Kind::Status(401 | 408 | 429))
 }
 
 impl Cursor {

@@ -7,6 +7,7 @@ mod limit;
 mod patch;
 pub(crate) mod platform;
 mod query;
+pub(crate) mod segment;
 
 pub(crate) use description::Description;
 pub(crate) use flag::Target;

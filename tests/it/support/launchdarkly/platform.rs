@@ -11,6 +11,7 @@ use super::super::wire::{Answer, Request};
 use super::flag::{ClientSide, Config, Flag, Variation};
 use super::limit::Limit;
 use super::query::Query;
+use super::segment::Segment;
 use super::{API_VERSION, refusal};
 
 /// Projects with their flags, and the ways in which LaunchDarkly can be difficult.
@@ -21,6 +22,8 @@ pub(crate) struct Platform {
     pub(crate) limit: Limit,
     /// A read that names an environment that does not exist answers 404; else it is left out.
     pub(crate) strict_environments: bool,
+    /// How many requests that are no reads it still takes; none: any number.
+    pub(crate) writes_left: Option<usize>,
     ids: u64,
 }
 
@@ -30,6 +33,8 @@ pub(super) struct Project {
     /// Each with the answer to a patch, where changes need an approval.
     pub(super) environments: BTreeMap<String, Option<Answer>>,
     pub(super) flags: BTreeMap<String, Flag>,
+    /// By environment and key.
+    pub(super) segments: BTreeMap<(String, String), Segment>,
 }
 
 /// The members of a new flag that the stand-in takes: those that optoggles has a use for.
@@ -54,6 +59,7 @@ impl Platform {
             projects: BTreeMap::new(),
             limit: Limit::default(),
             strict_environments: false,
+            writes_left: None,
             ids: 0,
         }
     }
@@ -86,6 +92,18 @@ impl Platform {
         project.flags.get_mut(key).expect("such a flag")
     }
 
+    /// A segment, to be changed by hand; it is there from now on.
+    pub(crate) fn segment(&mut self, project: &str, place: &str, key: &str) -> &mut Segment {
+        let project = self.projects.get_mut(project).expect("such a project");
+        let new = || Segment {
+            key: key.to_owned(),
+            name: key.to_owned(),
+            ..Segment::default()
+        };
+        let place = (place.to_owned(), key.to_owned());
+        project.segments.entry(place).or_insert_with(new)
+    }
+
     pub(crate) fn delete(&mut self, project: &str, key: &str) {
         let project = self.projects.get_mut(project).expect("such a project");
         project.flags.remove(key);
@@ -97,7 +115,7 @@ impl Platform {
         self.limit.tell(answer.unwrap_or_else(|refused| refused))
     }
 
-    fn admit(&self, request: &Request) -> Result<(), Answer> {
+    fn admit(&mut self, request: &Request) -> Result<(), Answer> {
         if request.header("authorization") != Some(self.token.as_str()) {
             return Err(refusal(401, "Invalid access token"));
         }
@@ -106,6 +124,11 @@ impl Platform {
         }
         if request.method != "GET" && request.header("content-length").is_none() {
             return Err(refusal(411, "length required"));
+        }
+        if let (Some(left), true) = (&mut self.writes_left, request.method != "GET") {
+            *left = left
+                .checked_sub(1)
+                .ok_or_else(|| refusal(503, "no more writes"))?;
         }
         Ok(())
     }
@@ -135,6 +158,15 @@ impl Platform {
             ("PATCH", ["flags", project, key]) => {
                 query.allow(&[])?;
                 self.project(project)?.patch(key, request)
+            }
+            ("POST", ["segments", project, place]) => {
+                self.project(project)?.create_segment(place, request)
+            }
+            ("GET", ["segments", project, place, key]) => {
+                self.project(project)?.read_segment(place, key)
+            }
+            ("PATCH", ["segments", project, place, key]) => {
+                self.project(project)?.patch_segment(place, key, request)
             }
             _ => Err(refusal(404, "Invalid resource identifier")),
         }
@@ -178,7 +210,7 @@ impl Platform {
         let environments = project.environments.keys();
         let mut flag = Flag {
             environments: environments
-                .map(|key| (key.clone(), Config::new(0, off)))
+                .map(|key| (key.clone(), Config::off(0, off)))
                 .collect(),
             key: new.key,
             name: new.name,
@@ -354,7 +386,7 @@ impl NewFlag {
 }
 
 /// LaunchDarkly's alphabet for keys.
-fn is_key(text: &str) -> bool {
+pub(super) fn is_key(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(is_of_keys)
 }
 

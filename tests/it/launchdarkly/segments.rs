@@ -1,0 +1,169 @@
+//! Toggles whose users are in a segment.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::support::Fault;
+
+const PLACES: [&str; 5] = ["production", "test", "staging", "eu", "us"];
+
+/// Toggles that follow the rule of the first, in five environments.
+fn sharing(keys: &[&str], more: &str) -> Flags {
+    let spec =
+        format!("name = \"{{key}}\"\nproj_key = \"default\"\nenvironments = {PLACES:?}\n{more}");
+    let mut flags = Flags::of(keys)
+        .setting("resync_interval = \"0s\"")
+        .spec(&spec)
+        .build();
+    flags.platform().add_project("default", &PLACES);
+    let mut config = flags.program.config().to_owned();
+    for key in keys {
+        let rule = |key: &str| format!("rule = \"{}\"", rule_of(key));
+        config = config.replace(&rule(key), &rule(keys[0]));
+    }
+    flags.program.set_config(&config);
+    flags
+}
+
+const SEGMENT: &str = "segment = \"people\"";
+
+impl Flags {
+    fn serves(&self, key: &str, kind: &str, user: &str) -> [bool; 5] {
+        let platform = self.platform();
+        PLACES.map(|place| {
+            let value = platform.serves_with("default", key, place, &[(kind, user)]);
+            value == Some(json!(true))
+        })
+    }
+
+    /// How many requests of a method were about flags, and how many about segments.
+    fn asked(&self, method: &str) -> [usize; 2] {
+        ["flags", "segments"].map(|what| {
+            self.launchdarkly
+                .http
+                .count(&format!("{method} /api/v2/{what}/*"))
+        })
+    }
+}
+
+#[test]
+fn one_segment_of_many_users_serves_all_toggles_that_follow_a_rule() {
+    let flags = sharing(&["us", "tax", "beta"], SEGMENT);
+    let users: Vec<String> = (0..12_000).map(|n| format!("user-{n:05}")).collect();
+    let mut users: Vec<&str> = users.iter().map(String::as_str).collect();
+    flags.opa.allow("us", &users);
+    flags.sync(&[]).exits(0).sums_up("3 toggles: 3 created");
+    // Each segment is created, and filled in eight pieces.
+    assert_eq!(flags.asked("POST"), [3, 5]);
+    assert_eq!(flags.asked("PATCH"), [3 * 5, 5 * 8]);
+    for key in ["us", "tax", "beta"] {
+        assert_eq!(flags.serves(key, "user", "user-11999"), [true; 5]);
+        assert_eq!(flags.serves(key, "user", "mallory"), [false; 5]);
+    }
+    let reads = flags.asked("GET");
+    flags.sync(&[]).exits(0).sums_up("3 toggles: 3 unchanged");
+    // Two lists of three environments each, and each segment once.
+    let now = flags.asked("GET");
+    assert_eq!([now[0] - reads[0], now[1] - reads[1]], [2, 5]);
+    assert_eq!(flags.asked("PATCH"), [3 * 5, 5 * 8], "nothing is written");
+    users[0] = "zoe";
+    flags.opa.allow("us", &users);
+    flags.sync(&[]).exits(0).sums_up("3 toggles: 3 updated");
+    assert_eq!(flags.asked("PATCH"), [3 * 5, 5 * 9]);
+    let sent = flags.requests("PATCH");
+    assert!(
+        sent[sent.len() - 5..]
+            .iter()
+            .all(|request| request.body.len() < 1000)
+    );
+    assert_eq!(flags.serves("tax", "user", "zoe"), [true; 5]);
+    assert_eq!(flags.serves("tax", "user", "user-00000"), [false; 5]);
+}
+
+#[test]
+fn a_change_while_serving_costs_one_request_for_each_environment_however_many_toggles_share_it() {
+    let flags = sharing(&["us", "tax", "beta"], SEGMENT);
+    flags.opa.allow("us", &["ann", "bob"]);
+    let _daemon = flags.serve_in_step();
+    let before = flags.count("*", "*");
+    flags.change("us", &["ann", "eve"]);
+    flags.stage.wait_until("they follow", || {
+        ["us", "tax", "beta"]
+            .iter()
+            .all(|key| flags.serves(key, "user", "eve") == [true; 5])
+    });
+    flags
+        .stage
+        .holds_for(Duration::from_millis(300), "no more is asked", || {
+            flags.count("*", "*") == before + 5
+        });
+    assert_eq!(flags.serves("us", "user", "bob"), [false; 5]);
+}
+
+#[test]
+fn keys_of_another_kind_are_targets_or_members_of_that_kind() {
+    for more in ["", SEGMENT] {
+        let more = format!("context_kind = \"organization\"\n{more}");
+        let flags = sharing(&["us"], &more);
+        flags.opa.allow("us", &["acme"]);
+        flags.sync(&[]).exits(0).sums_up("1 toggle: 1 created");
+        assert_eq!(flags.serves("us", "organization", "acme"), [true; 5]);
+        assert_eq!(flags.serves("us", "user", "acme"), [false; 5]);
+        flags.sync(&[]).exits(0).sums_up("1 toggle: 1 unchanged");
+    }
+}
+
+#[test]
+fn what_was_changed_by_hand_in_a_segment_is_put_right() {
+    let flags = sharing(&["us", "tax"], SEGMENT);
+    flags.opa.allow("us", &["ann", "bob"]);
+    flags.sync(&[]).exits(0);
+    {
+        let mut platform = flags.platform();
+        let segment = platform.segment("default", "eu", "people");
+        segment.included.insert("mallory".into());
+        segment.included.remove("bob");
+        segment.excluded.insert("bob".into());
+        let clause = json!({ "attribute": "key", "op": "in", "values": ["eve"], "negate": false });
+        segment.rules = vec![json!({ "_id": "r", "clauses": [clause] })];
+        segment.list("device", true).insert("phone".into());
+    }
+    let before = flags.asked("PATCH");
+    flags.sync(&[]).exits(0).sums_up("2 toggles: 2 updated");
+    assert_eq!(flags.asked("PATCH"), [before[0], before[1] + 1]);
+    for (kind, user, is_served) in [
+        ("user", "bob", true),
+        ("user", "mallory", false),
+        ("user", "eve", false),
+        ("device", "phone", false),
+    ] {
+        assert_eq!(flags.serves("tax", kind, user), [is_served; 5], "{user}");
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_kept_is_named_and_other_environments_are_kept() {
+    let big = "the segment people is a big segment";
+    let approval = "require approval: let the token bypass approvals";
+    for (words, is_big) in [(big, true), (approval, false)] {
+        let flags = sharing(&["us"], SEGMENT);
+        flags.opa.allow("us", &["ann"]);
+        flags
+            .platform()
+            .segment("default", "eu", "people")
+            .unbounded = is_big;
+        if !is_big {
+            let refused = crate::support::launchdarkly::refusal(403, "approval is required");
+            let path = "PATCH /api/v2/segments/default/eu/*";
+            flags.launchdarkly.http.always(path, Fault::Answer(refused));
+        }
+        let output = flags.sync(&[]).exits(1).says("failed: environment eu: ");
+        output.says(words);
+        assert_eq!(
+            flags.serves("us", "user", "ann"),
+            [true, true, true, false, true]
+        );
+    }
+}
