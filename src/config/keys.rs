@@ -252,9 +252,9 @@ pub(crate) struct TargetType {
     /// Whether toggles of the same key with these `spec`s have any environment in common.
     pub(crate) is_same_toggle: fn(&Map<String, Value>, &Map<String, Value>) -> bool,
     pub(crate) spec: Spec,
-    /// What a toggle shares with others that have the same `spec`s in this: its name, and what they have to
-    /// agree on.
-    pub(crate) shares: fn(&Map<String, Value>) -> Option<[String; 2]>,
+    /// What a toggle with this `spec` can share with others: what it is, which one, and what they have to agree
+    /// on.
+    pub(crate) shares: fn(&Map<String, Value>) -> Option<(&'static str, String, String)>,
     /// Where a toggle is no longer kept after a reload, such as `the project x`.
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
 }

@@ -129,7 +129,7 @@ struct Tables {
     max_removal: MaxRemoval,
     /// By their keys.
     toggles: HashMap<String, Vec<Known>>,
-    /// By the place of the target and its name, what toggles share: on which terms, and the first of them.
+    /// What toggles share, by the place of the target and which it is: on which terms, and the first of them.
     shared: HashMap<(String, String), (Terms, Range<usize>)>,
     rules: Vec<Rule>,
     rule_ids: HashMap<Rule, RuleId>,
@@ -286,17 +286,17 @@ impl Tables {
     fn report_rival(&mut self, cx: &mut Context, at: &Place, toggle: &Toggle) {
         let target = self.targets[toggle.target].as_ref();
         let shared = target.and_then(|target| (target.kind.shares)(&toggle.spec));
-        let Some((target, [name, terms])) = target.zip(shared) else {
+        let Some((target, (what, which, terms))) = target.zip(shared) else {
             return;
         };
         let terms = (toggle.rule, toggle.max_removal, terms);
-        let place = (target.place(), name);
+        let place = (target.place(), which);
         let Some((known, first)) = self.shared.get(&place) else {
             self.shared.insert(place, (terms, at.span.clone()));
             return;
         };
         if *known != terms {
-            let message = format!("another toggle keeps the {} otherwise", place.1);
+            let message = format!("another toggle keeps the same {what} otherwise");
             let help = "toggles share it if they follow the same rule, with the same `max_removal` and \
                         `context_kind`: name another one";
             let first = first.clone();

@@ -71,14 +71,11 @@ pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>)
 }
 
 /// The segment, which has the keys of one kind.
-pub(super) fn shares(spec: &Map<String, Value>) -> Option<[String; 2]> {
+pub(super) fn shares(spec: &Map<String, Value>) -> Option<(&'static str, String, String)> {
     let text = |name: &str| spec.get(name).and_then(Value::as_str);
     let (project, segment) = (text("proj_key")?, text("segment")?);
     let kind = text("context_kind").unwrap_or(USER);
-    Some([
-        format!("segment {segment} of project {project}"),
-        format!("`context_kind` {kind}"),
-    ])
+    Some(("segment", format!("{project}/{segment}"), kind.to_owned()))
 }
 
 /// The environments, or the project, in which a flag is no longer kept.
