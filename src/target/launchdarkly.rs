@@ -364,7 +364,10 @@ impl LaunchDarkly {
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => {
-                let kept = self.keep(id, answer.json()?, &mut BTreeMap::new());
+                // Those of other toggles need not be read again.
+                let known = |slot: &usize| Some((*slot, Ok(self.slots[*slot].lock().clone()?)));
+                let mut known = spec.slots.iter().filter_map(known).collect();
+                let kept = self.keep(id, answer.json()?, &mut known);
                 kept.map(Applied::Created)
             }
             // It was created a moment ago, or another instance of optoggles was faster.
@@ -457,6 +460,7 @@ impl Target for LaunchDarkly {
     fn check(&self) -> Answers {
         let token = self.who_am_i().map(Told::from);
         let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut environments_found = BTreeSet::new();
         for spec in self.specs.values().filter(|_| token.is_ok()) {
             let environments = projects.entry(&spec.proj_key).or_default();
             environments.extend(spec.environments.iter().map(String::as_str));
@@ -472,8 +476,18 @@ impl Target for LaunchDarkly {
             found.push((format!("project {project}"), result));
             for key in environments.into_iter().filter(|_| is_there) {
                 let result = exists(&["projects", project, "environments", key]);
+                if result.is_ok() {
+                    environments_found.insert((project, key));
+                }
                 found.push((format!("environment {project}/{key}"), result));
             }
+        }
+        let is_there =
+            |slot: &&Slot| environments_found.contains(&(&*slot.project, &*slot.environment));
+        for slot in self.slots.iter().filter(is_there) {
+            let told = self.look_at(slot).map(|segment| segment.tell());
+            let place = [&*slot.project, &slot.environment, &slot.key].join("/");
+            found.push((format!("segment {place}"), told.map(Told::from)));
         }
         found
     }
@@ -538,6 +552,15 @@ struct Caller {
 struct Refusal {
     code: String,
     message: String,
+    access: Access,
+}
+
+/// What a token is not allowed to do.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Access {
+    action: String,
+    resource: String,
 }
 
 const APPROVALS: &str = "changes in this environment require approval: let the token bypass approvals, \
@@ -565,7 +588,7 @@ fn advice(status: u16) -> Option<&'static str> {
         }
         403 => Some(
             "the token does not allow this: give it the role Writer, or one that may create flags \
-             and update their targeting",
+             and segments and update their targeting",
         ),
         _ => None,
     }
@@ -573,7 +596,12 @@ fn advice(status: u16) -> Option<&'static str> {
 
 impl Refusal {
     fn of(answer: &Answer) -> Refusal {
-        serde_json::from_slice(&answer.body).unwrap_or_default()
+        let mut refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let Access { action, resource } = &refusal.access;
+        if !(action.is_empty() || resource.is_empty()) {
+            refusal.message += &format!(": {action} on {resource}");
+        }
+        refusal
     }
 
     /// LaunchDarkly's own words; of an answer that is not in its form, all of it.

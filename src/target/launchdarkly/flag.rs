@@ -106,8 +106,6 @@ pub(super) struct State {
     strays: Vec<Instruction>,
     /// What puts right all but the individual targets.
     repairs: Vec<Instruction>,
-    /// Whether it serves `true` to the members of the segment by its only rule, whatever else it does.
-    serves_members: bool,
     /// Whether the members of the segment are served something by another rule, so that a change of the segment
     /// is one of the flag.
     is_entangled: bool,
@@ -290,7 +288,6 @@ impl Config {
             targets,
             strays,
             repairs,
-            serves_members: has_rule && self.on,
             is_entangled: self.on && !has_rule && segment.is_some_and(names),
         }
     }
@@ -345,22 +342,16 @@ impl Flag {
 impl State {
     /// One in which exactly these users have the toggle, or if it has a segment, the members of that.
     pub(super) fn of(users: &Arc<Users>, spec: &Spec) -> State {
-        let serves_members = spec.segment.is_some();
+        let (targets, serves) = match spec.segment {
+            Some(_) => (Arc::default(), Serves::Members),
+            None => (Arc::clone(users), Serves::Targets),
+        };
         State {
-            targets: if serves_members {
-                Arc::default()
-            } else {
-                Arc::clone(users)
-            },
+            targets,
             strays: Vec::new(),
             repairs: Vec::new(),
-            serves_members,
             is_entangled: false,
-            serves: Some(if serves_members {
-                Serves::Members
-            } else {
-                Serves::Targets
-            }),
+            serves: Some(serves),
         }
     }
 
@@ -431,9 +422,11 @@ impl State {
             Some(Serves::Members) => members.cloned(),
             None => None,
         };
-        let named = match self.serves_members && users.is_none() {
-            true => Arc::new(self.targets.and(&segment.members)),
-            false => Arc::clone(&self.targets),
+        // What is done to the segment, other toggles and flags may feel.
+        let named = match (self.targets.is_empty(), segment.members.is_empty()) {
+            (_, true) => Arc::clone(&self.targets),
+            (true, false) => Arc::clone(&segment.members),
+            (false, false) => Arc::new(self.targets.and(&segment.members)),
         };
         Environment {
             named: Some(named).filter(|named| users.as_ref() != Some(named)),

@@ -195,6 +195,15 @@ impl Segment {
         self.exists
     }
 
+    /// For `check-config --online`.
+    pub(super) fn tell(&self) -> String {
+        match (self.exists, self.members.len()) {
+            (false, _) => "does not exist yet".to_owned(),
+            (true, 1) => "1 member".to_owned(),
+            (true, count) => format!("{count} members"),
+        }
+    }
+
     /// Whether only its members are in it.
     pub(super) fn is_exact(&self) -> bool {
         self.strays.is_empty()

@@ -33,7 +33,12 @@ pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
 ]);
 
 pub(super) const FLAG: Form = key("LaunchDarkly flag key");
-const PROJECT: Form = key("LaunchDarkly project key");
+const PROJECT: Form = Form {
+    is_met: |text| is_id(text) && text.len() <= 100,
+    code: "invalid-key",
+    what: "LaunchDarkly project key",
+    of: "at most 100 letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+};
 const ENVIRONMENT: Form = key("LaunchDarkly environment key");
 const SEGMENT: Form = key("LaunchDarkly segment key");
 const KIND: Form = Form {

@@ -12,7 +12,7 @@ use super::flag::{ClientSide, Config, Flag, Variation};
 use super::limit::Limit;
 use super::query::Query;
 use super::segment::Segment;
-use super::{API_VERSION, refusal};
+use super::{API_VERSION, refusal, refusal_with};
 
 /// Projects with their flags, and the ways in which LaunchDarkly can be difficult.
 pub(crate) struct Platform {
@@ -65,6 +65,7 @@ impl Platform {
     }
 
     pub(crate) fn add_project(&mut self, key: &str, environments: &[&str]) {
+        assert!(is_key(key) && key.len() <= 100, "a project's key");
         let environments = environments.iter().map(|&key| (key.to_owned(), None));
         let project = Project {
             key: key.to_owned(),
@@ -377,7 +378,8 @@ impl NewFlag {
         } else if self.variations.iter().any(|one| !one.id.is_empty()) {
             "new variations have no ids"
         } else if project.flags.contains_key(&self.key) {
-            return Err(refusal(409, "A feature with that key already exists"));
+            let message = "A feature with that key already exists";
+            return Err(refusal_with(409, "conflict", message));
         } else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::wire::{Answer, Request};
 use super::flag::USER;
 use super::platform::{Project, is_key};
-use super::{SEMANTIC_PATCH, refusal};
+use super::{SEMANTIC_PATCH, refusal, refusal_with};
 
 /// The most operations on targets of one patch.
 const BATCH: usize = 1_500;
@@ -166,7 +166,8 @@ impl Project {
             return Err(refusal(400, "Invalid key or name"));
         }
         if self.segment(place, &new.key).is_ok() {
-            return Err(refusal(409, "Duplicate segment key"));
+            // Seen by users of their Terraform provider; not in the description.
+            return Err(refusal_with(409, "key_exists", "Duplicate segment key"));
         }
         let segment = Segment {
             key: new.key.clone(),
