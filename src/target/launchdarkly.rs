@@ -238,8 +238,20 @@ impl LaunchDarkly {
         Ok(present)
     }
 
-    fn look_at(&self, slot: &Slot) -> Looked {
+    /// A segment as it is known, else as it is.
+    fn know(&self, slot: &Slot) -> Looked {
         let mut state = slot.lock();
+        match &*state {
+            Some(known) => Ok(known.clone()),
+            None => self.read_segment(slot, &mut state),
+        }
+    }
+
+    fn look_at(&self, slot: &Slot) -> Looked {
+        self.read_segment(slot, &mut slot.lock())
+    }
+
+    fn read_segment(&self, slot: &Slot, state: &mut Option<Segment>) -> Looked {
         *state = None;
         let path = ["segments", &slot.project, &slot.environment, &slot.key];
         let segment = match self.send(self.request(Method::GET, &path, ""), &slot.about()) {
@@ -364,9 +376,9 @@ impl LaunchDarkly {
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
             Ok(answer) => {
-                // Those of other toggles need not be read again.
-                let known = |slot: &usize| Some((*slot, Ok(self.slots[*slot].lock().clone()?)));
-                let mut known = spec.slots.iter().filter_map(known).collect();
+                // Its segments may be known from other toggles, and need not be read again.
+                let known = |slot: &usize| (*slot, self.know(&self.slots[*slot]));
+                let mut known = spec.slots.iter().map(known).collect();
                 let kept = self.keep(id, answer.json()?, &mut known);
                 kept.map(Applied::Created)
             }

@@ -2,6 +2,7 @@
 
 mod flags;
 mod lists;
+mod segments;
 
 use std::sync::Arc;
 

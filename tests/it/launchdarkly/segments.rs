@@ -11,13 +11,17 @@ const PLACES: [&str; 5] = ["production", "test", "staging", "eu", "us"];
 
 /// Toggles that follow the rule of the first, in five environments.
 fn sharing(keys: &[&str], more: &str) -> Flags {
+    sharing_in(&PLACES, keys, more)
+}
+
+fn sharing_in(places: &[&str], keys: &[&str], more: &str) -> Flags {
     let spec =
-        format!("name = \"{{key}}\"\nproj_key = \"default\"\nenvironments = {PLACES:?}\n{more}");
+        format!("name = \"{{key}}\"\nproj_key = \"default\"\nenvironments = {places:?}\n{more}");
     let mut flags = Flags::of(keys)
         .setting("resync_interval = \"0s\"")
         .spec(&spec)
         .build();
-    flags.platform().add_project("default", &PLACES);
+    flags.platform().add_project("default", places);
     let mut config = flags.program.config().to_owned();
     for key in keys {
         let rule = |key: &str| format!("rule = \"{}\"", rule_of(key));
@@ -58,6 +62,8 @@ fn one_segment_of_many_users_serves_all_toggles_that_follow_a_rule() {
     // Each segment is created, and filled in eight pieces.
     assert_eq!(flags.asked("POST"), [3, 5]);
     assert_eq!(flags.asked("PATCH"), [3 * 5, 5 * 8]);
+    // Two lists of live flags, two of archived ones, and each segment once.
+    assert_eq!(flags.asked("GET"), [4, 5]);
     for key in ["us", "tax", "beta"] {
         assert_eq!(flags.serves(key, "user", "user-11999"), [true; 5]);
         assert_eq!(flags.serves(key, "user", "mallory"), [false; 5]);
@@ -116,6 +122,46 @@ fn keys_of_another_kind_are_targets_or_members_of_that_kind() {
 }
 
 #[test]
+fn those_who_keep_toggles_have_them_all_the_way_to_a_segment_and_back() {
+    let keys = ["us", "tax", "beta"];
+    let mut flags = sharing_in(&ENVIRONMENTS, &keys, "");
+    let targets = format!("concurrency = 1\n{}", flags.program.config());
+    let segment = format!("{SEGMENT}\nenvironments = ");
+    let segment = targets.replace("environments = ", &segment);
+    let all: Vec<String> = (0..2_003).map(|n| format!("user-{n:04}")).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    flags.opa.allow("us", &all[..2_000]);
+    flags.sync(&[]).exits(0);
+    // Each time one user leaves, and one joins.
+    for (step, config) in [&segment, &targets].into_iter().enumerate() {
+        let (left, joined) = (all[step], all[2_000 + step]);
+        let keep = [step + 1, 1_499, 1_500, 1_999].map(|n| all[n]);
+        flags.program.set_config(config);
+        flags.opa.allow("us", &all[step + 1..=2_000 + step]);
+        for writes in 0.. {
+            let have = |users: &[&str], others: &[&str]| {
+                let mut keys = keys.iter();
+                keys.all(|key| flags.is_on_for(key, users, others))
+            };
+            assert!(
+                have(&keep, &["mallory", all[2_001 + step]]),
+                "{step}: {writes} writes"
+            );
+            if have(&[joined], &[left]) {
+                break;
+            }
+            // Cut off after one more.
+            flags.platform().writes_left = Some(1);
+            flags.sync(&[]);
+            assert!(writes < 20);
+        }
+        flags.platform().writes_left = Some(0);
+        flags.sync(&[]).exits(0).sums_up("3 toggles: 3 unchanged");
+        flags.platform().writes_left = None;
+    }
+}
+
+#[test]
 fn what_was_changed_by_hand_in_a_segment_is_put_right() {
     let flags = sharing(&["us", "tax"], SEGMENT);
     flags.opa.allow("us", &["ann", "bob"]);
@@ -144,11 +190,28 @@ fn what_was_changed_by_hand_in_a_segment_is_put_right() {
 }
 
 #[test]
+fn a_new_toggle_of_a_segment_empties_it_within_the_removal_limit_only() {
+    let flags = sharing(&["us", "tax"], SEGMENT);
+    let users: Vec<String> = (0..20).map(|n| format!("user-{n}")).collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    flags.opa.allow("us", &users);
+    flags.sync(&["--toggle", "us"]).exits(0);
+    flags.opa.allow("us", &users[..1]);
+    let output = flags.sync(&[]).exits(1);
+    let held =
+        "held: environments production, test, staging, eu, us: it would remove 19 of 20 users";
+    output
+        .reports_start(&format!("us {held}"))
+        .reports_start(&format!("tax {held}"));
+    assert_eq!(flags.serves("us", "user", "user-19"), [true; 5]);
+}
+
+#[test]
 fn a_segment_that_cannot_be_kept_is_named_and_other_environments_are_kept() {
     let big = "the segment people is a big segment";
     let approval = "require approval: let the token bypass approvals";
     for (words, is_big) in [(big, true), (approval, false)] {
-        let flags = sharing(&["us"], SEGMENT);
+        let flags = sharing(&["us", "tax"], SEGMENT);
         flags.opa.allow("us", &["ann"]);
         flags
             .platform()
@@ -159,11 +222,19 @@ fn a_segment_that_cannot_be_kept_is_named_and_other_environments_are_kept() {
             let path = "PATCH /api/v2/segments/default/eu/*";
             flags.launchdarkly.http.always(path, Fault::Answer(refused));
         }
-        let output = flags.sync(&[]).exits(1).says("failed: environment eu: ");
-        output.says(words);
-        assert_eq!(
-            flags.serves("us", "user", "ann"),
-            [true, true, true, false, true]
-        );
+        let output = flags.sync(&[]).exits(1);
+        for key in ["us", "tax"] {
+            let row = output
+                .stdout
+                .lines()
+                .find(|line| line.starts_with(key))
+                .unwrap();
+            assert!(
+                row.contains("failed: environment eu: ") && row.contains(words),
+                "{row}"
+            );
+            let served = flags.serves(key, "user", "ann");
+            assert_eq!(served, [true, true, true, false, true]);
+        }
     }
 }

@@ -129,7 +129,7 @@ impl Platform {
         if let (Some(left), true) = (&mut self.writes_left, request.method != "GET") {
             *left = left
                 .checked_sub(1)
-                .ok_or_else(|| refusal(503, "no more writes"))?;
+                .ok_or_else(|| refusal(403, "no more writes"))?;
         }
         Ok(())
     }
