@@ -296,7 +296,7 @@ impl Tables {
             return;
         };
         if *known != terms {
-            let message = format!("another toggle keeps the same {what} otherwise");
+            let message = format!("another toggle keeps the same {what} differently");
             let help = "toggles share it if they follow the same rule, with the same `max_removal` and \
                         `context_kind`: name another one";
             let first = first.clone();
