@@ -66,8 +66,8 @@ const KEYS: &[Key] = &[
     )
     .was(&["launchdarkly_token", "access_token", "api_key"])
     .says(
-        "An access token with the role Writer, or one that may create flags and update their \
-             targeting.",
+        "An access token with the role Writer, or one that may create flags and segments and update \
+             their targeting.",
     ),
     Key::default(
         "base_url",
