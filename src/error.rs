@@ -156,7 +156,7 @@ impl Failure {
         }
     }
 
-    pub fn as_kind(self, kind: Kind) -> Failure {
+    pub fn with_kind(self, kind: Kind) -> Failure {
         Failure { kind, ..self }
     }
 

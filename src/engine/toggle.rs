@@ -623,11 +623,36 @@ impl Engine {
         if self.targets[target].paused.is_some() || !self.targets[target].slots.is_free(now) {
             return None;
         }
+        let mut put_off = Vec::new();
+        let job = self.take_step(target, moment, &mut put_off);
+        for (id, part, line) in put_off.into_iter().rev() {
+            self.toggles[id].work(part).line = line;
+            match line {
+                Line::Changes => self.targets[target].changes.push_front((id, part)),
+                _ => self.targets[target].looks.push_front((id, part)),
+            }
+        }
+        job
+    }
+
+    fn take_step(
+        &mut self,
+        target: TargetId,
+        moment: Moment,
+        put_off: &mut Vec<(ToggleId, Part, Line)>,
+    ) -> Option<Job> {
+        let now = moment.at;
         let mut edits: Vec<Edit> = Vec::new();
         while let Some((id, part)) = self.targets[target].pop() {
+            let has_in_change = self.targets[target].has_in_change(id, part);
             let work = self.toggles[id].work(part);
-            work.line = Line::None;
+            let line = std::mem::replace(&mut work.line, Line::None);
             if work.task.state != State::Queued {
+                continue;
+            }
+            if has_in_change {
+                // Where it has an entry in both queues, one is enough.
+                put_off.extend((line != Line::None).then_some((id, part, line)));
                 continue;
             }
             if self.has_to_wait(id, part, &edits, now) {
@@ -654,6 +679,9 @@ impl Engine {
             };
             if let What::Update(number, users) = &what {
                 self.note_sending(id, *number, users);
+                let target = &mut self.targets[target];
+                let shares = target.shares(id, part).to_vec();
+                target.in_change.extend(shares);
             }
             self.set_running(id, part, now);
             self.toggles[id].work(part).is_edit = true;
@@ -720,7 +748,8 @@ impl Engine {
         let mut ids = vec![first];
         if batch.is_some() && !self.toggles[first].read_alone {
             let others = toggles.iter().filter(|(id, terms)| {
-                **id != first && terms.batch == batch && self.can_be_read(**id)
+                let is_free = !self.targets[target].has_in_change(**id, Part::Whole);
+                **id != first && terms.batch == batch && is_free && self.can_be_read(**id)
             });
             ids.extend(others.map(|(id, _)| *id));
         }
@@ -835,7 +864,12 @@ impl Engine {
     /// Edits of one job have ended; the slot is one of theirs.
     pub(super) fn were_applied(&mut self, target: TargetId, results: Applies, now: Moment) {
         for (id, part, _) in &results {
-            self.targets[target].slots.release(&(*id, *part));
+            let target = &mut self.targets[target];
+            target.slots.release(&(*id, *part));
+            if let (Part::Environment(_), [share]) = (part, target.shares(*id, *part)) {
+                let share = *share;
+                target.in_change.remove(&share);
+            }
             self.toggles[*id].work(*part).is_edit = false;
         }
         for (id, part, result) in results {

@@ -508,7 +508,7 @@ impl Target for LaunchDarkly {
 /// A segment that is not there is not a flag that is not there: it is read, and created, again.
 fn of_a_segment(failure: Failure) -> Failure {
     match failure.is_status(404) {
-        true => failure.as_kind(Kind::Answer),
+        true => failure.with_kind(Kind::Answer),
         false => failure,
     }
 }

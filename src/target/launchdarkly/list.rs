@@ -64,6 +64,7 @@ pub(super) fn toggles(specs: &BTreeMap<ToggleId, Spec>) -> BTreeMap<ToggleId, To
         let terms = ToggleTerms {
             batch: Some(*batch.or_insert(next)),
             environments: spec.environments.clone(),
+            shares: spec.slots.clone(),
         };
         toggles.insert(*id, terms);
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::flag::USER;
 use super::segment::Slot;
-use crate::config::{self, Form, Key, Toggle, ValueKind, is_id};
+use crate::config::{self, Form, Key, Shared, Toggle, ValueKind, is_id};
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -76,7 +76,7 @@ pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>)
 }
 
 /// The segment, which has the keys of one kind.
-pub(super) fn shares(spec: &Map<String, Value>) -> Option<(&'static str, String, String)> {
+pub(super) fn shares(spec: &Map<String, Value>) -> Option<Shared> {
     let text = |name: &str| spec.get(name).and_then(Value::as_str);
     let (project, segment) = (text("proj_key")?, text("segment")?);
     let kind = text("context_kind").unwrap_or(USER);

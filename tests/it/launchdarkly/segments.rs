@@ -109,6 +109,36 @@ fn a_change_while_serving_costs_one_request_for_each_environment_however_many_to
 }
 
 #[test]
+fn a_segment_that_hangs_delays_no_toggle_without_it() {
+    let keys = ["us", "a", "b", "c", "d", "alone"];
+    let mut flags = sharing_in(&ENVIRONMENTS, &keys, SEGMENT);
+    let config = format!("http_timeout = \"1m\"\n{}", flags.program.config());
+    let (shared, alone) = config.split_once("key = \"alone\"").unwrap();
+    let alone = alone
+        .replace(SEGMENT, "")
+        .replace("rule = \"us\"", "rule = \"alone\"");
+    flags
+        .program
+        .set_config(&format!("{shared}key = \"alone\"{alone}"));
+    for key in ["us", "alone"] {
+        flags.opa.allow(key, &["ann", "bob"]);
+    }
+    let daemon = flags.serve_in_step();
+    flags
+        .launchdarkly
+        .http
+        .always("PATCH /api/v2/segments/*", Fault::Hang);
+    flags.change("us", &["ann"]);
+    flags.stage.wait_until("the segment hangs", || {
+        daemon.toggle("us")["state"] == "syncing"
+    });
+    for (users, others) in [(["ann"], ["bob"]), (["bob"], ["ann"])] {
+        flags.change("alone", &users);
+        flags.wait_until_on_for("alone", &users, &others);
+    }
+}
+
+#[test]
 fn keys_of_another_kind_are_targets_or_members_of_that_kind() {
     for more in ["", SEGMENT] {
         let more = format!("context_kind = \"organization\"\n{more}");

@@ -144,6 +144,7 @@ pub(super) fn terms_of(
     let terms = |environments| ToggleTerms {
         batch: ways.batched.then_some(0),
         environments,
+        shares: Vec::new(),
     };
     TargetTerms {
         at_once: ways.at_once,
