@@ -24,7 +24,9 @@ use serde_json::{Map, Value};
 
 use crate::secret::{Secret, Secrets};
 
-pub(crate) use keys::{Catalog, Form, Key, PeerType, Spec, TLS, TargetType, ValueKind, is_id};
+pub(crate) use keys::{
+    Catalog, Form, Key, PeerType, Shared, Spec, TLS, TargetType, ValueKind, is_id,
+};
 pub(crate) use section::{Context, Section, Setting, Settings};
 
 /// A source, by its index in the configuration.

@@ -154,6 +154,10 @@ impl Failure {
         }
     }
 
+    pub fn with_kind(self, kind: Kind) -> Failure {
+        Failure { kind, ..self }
+    }
+
     /// Marks a failure that will not pass by itself, whatever its kind.
     pub fn lasting(self) -> Failure {
         Failure {

@@ -213,6 +213,9 @@ pub struct ToggleTerms {
     pub batch: Option<usize>,
     /// The names of its environments; a target without environments has one without a name.
     pub environments: Vec<String>,
+    /// What each environment shares with other toggles, if they do: toggles with the same number change it one
+    /// after the other.
+    pub shares: Vec<usize>,
 }
 
 impl ToggleTerms {
@@ -221,6 +224,7 @@ impl ToggleTerms {
         ToggleTerms {
             batch,
             environments: vec![String::new()],
+            shares: Vec::new(),
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::users::{Change, Users};
 pub enum Observed {
     /// Nothing: it has to be asked about this toggle alone, or again.
     Unknown,
-    /// The target does not have it.
-    Absent,
+    /// The target does not have it; and the environments, by index, in which it could not be kept either.
+    Absent(Vec<(usize, Failure)>),
     /// The target has it.
     Present(Present),
 }
@@ -56,6 +56,13 @@ pub(crate) struct History {
 pub(crate) struct Removal {
     pub(crate) removed: usize,
     pub(crate) of: usize,
+}
+
+impl Observed {
+    /// The target does not have it.
+    pub(crate) fn absent() -> Observed {
+        Observed::Absent(Vec::new())
+    }
 }
 
 impl Present {

@@ -4,6 +4,7 @@ mod json;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Range;
 
 use serde::Serialize;
 
@@ -48,6 +49,21 @@ impl Users {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len()).map(|index| self.get(index))
+    }
+
+    /// Those at these places, in their order.
+    pub(crate) fn part(&self, places: Range<usize>) -> Users {
+        let start = if places.start == 0 {
+            0
+        } else {
+            self.ends[places.start - 1]
+        };
+        let ends = &self.ends[places];
+        let end = ends.last().copied().unwrap_or(start);
+        Users {
+            text: self.text[start as usize..end as usize].to_owned(),
+            ends: ends.iter().map(|end| end - start).collect(),
+        }
     }
 
     /// The change that turns `observed` into these users.

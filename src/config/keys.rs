@@ -242,6 +242,9 @@ impl PeerType {
     }
 }
 
+/// Something that toggles can share: what it is, which one, and what they have to agree on.
+pub(crate) type Shared = (&'static str, String, String);
+
 /// What the configuration has to know of a type of target beside that.
 pub(crate) struct TargetType {
     pub(crate) peer: PeerType,
@@ -252,6 +255,8 @@ pub(crate) struct TargetType {
     /// Whether toggles of the same key with these `spec`s have any environment in common.
     pub(crate) is_same_toggle: fn(&Map<String, Value>, &Map<String, Value>) -> bool,
     pub(crate) spec: Spec,
+    /// What a toggle with this `spec` can share with others.
+    pub(crate) shares: fn(&Map<String, Value>) -> Option<Shared>,
     /// Where a toggle is no longer kept after a reload, such as `the project x`.
     pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
 }

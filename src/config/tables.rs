@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -135,12 +136,17 @@ struct Tables {
     max_removal: MaxRemoval,
     /// By their keys.
     toggles: HashMap<String, Vec<Known>>,
+    /// What toggles share, by the place of the target and which it is: on which terms, and the first of them.
+    shared: HashMap<(String, String), (Terms, Range<usize>)>,
     rules: Vec<Rule>,
     rule_ids: HashMap<Rule, RuleId>,
 }
 
 /// A toggle that was read: its target, its `spec`, and its place in the file.
 type Known = (TargetId, Map<String, Value>, Place);
+
+/// What toggles that share something agree on.
+type Terms = (RuleId, MaxRemoval, String);
 
 /// The ids of the sources, or of the targets.
 #[derive(Default)]
@@ -271,14 +277,39 @@ impl Tables {
         let settings = section.finish(cx);
         let max_removal = settings.max_removal("max_removal");
         let (key, target) = (key?, target?);
-        Some(Toggle {
+        let toggle = Toggle {
             name: self.name_of(&key.value, target)?,
-            key: key.value,
+            key: key.value.clone(),
             target,
             rule: self.rule_id(users_policy?),
             spec: spec?,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
-        })
+        };
+        self.report_rival(cx, &key.place, &toggle);
+        Some(toggle)
+    }
+
+    /// Reports a toggle that shares something with another one, and wants it to be different.
+    fn report_rival(&mut self, cx: &mut Context, at: &Place, toggle: &Toggle) {
+        let target = self.targets[toggle.target].as_ref();
+        let shared = target.and_then(|target| (target.kind.shares)(&toggle.spec));
+        let Some((target, (what, which, terms))) = target.zip(shared) else {
+            return;
+        };
+        let terms = (toggle.rule, toggle.max_removal, terms);
+        let place = (target.place(), which);
+        let Some((known, first)) = self.shared.get(&place) else {
+            self.shared.insert(place, (terms, at.span.clone()));
+            return;
+        };
+        if *known != terms {
+            let message = format!("another toggle keeps the same {what} differently");
+            let help = "toggles share it if they follow the same rule, with the same `max_removal` and \
+                        `context_kind`: name another one";
+            let first = first.clone();
+            let problem = cx.error("shared-otherwise", at, message, help);
+            problem.first = Some(first);
+        }
     }
 
     /// The target that a toggle names, else the only one.

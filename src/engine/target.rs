@@ -24,6 +24,8 @@ pub(super) struct Target {
     pub(super) changes: VecDeque<(ToggleId, Part)>,
     pub(super) looks: VecDeque<(ToggleId, Part)>,
     pub(super) slots: Slots<(ToggleId, Part)>,
+    /// What toggles share, while one of them changes it.
+    pub(super) in_change: BTreeSet<usize>,
     /// The end of the pause that it asked for, and its words.
     pub(super) paused: Option<(Instant, Failure)>,
     pub(super) resync: Option<Resync>,
@@ -54,6 +56,7 @@ impl Target {
                 terms.at_once.unwrap_or(slots).min(slots),
                 terms.at_once.is_some(),
             ),
+            in_change: BTreeSet::new(),
             terms,
             paused: None,
             resync: None,
@@ -63,6 +66,23 @@ impl Target {
     /// Changes come first.
     pub(super) fn pop(&mut self) -> Option<(ToggleId, Part)> {
         self.changes.pop_front().or_else(|| self.looks.pop_front())
+    }
+
+    /// What a part of a toggle shares with others.
+    pub(super) fn shares(&self, id: ToggleId, part: Part) -> &[usize] {
+        let terms = self.terms.toggles.get(&id);
+        let all = terms.map_or(&[][..], |terms| &terms.shares);
+        match part {
+            Part::Whole => all,
+            Part::Metadata => &[],
+            Part::Environment(number) => all.get(number..=number).unwrap_or_default(),
+        }
+    }
+
+    /// Whether another toggle changes what a part shares with it: a step would take a slot only to wait.
+    pub(super) fn has_in_change(&self, id: ToggleId, part: Part) -> bool {
+        let mut shares = self.shares(id, part).iter();
+        shares.any(|share| self.in_change.contains(share))
     }
 
     /// When the next step gets a slot without the end of a request.

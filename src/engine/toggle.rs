@@ -623,11 +623,36 @@ impl Engine {
         if self.targets[target].paused.is_some() || !self.targets[target].slots.is_free(now) {
             return None;
         }
+        let mut put_off = Vec::new();
+        let job = self.take_step(target, moment, &mut put_off);
+        for (id, part, line) in put_off.into_iter().rev() {
+            self.toggles[id].work(part).line = line;
+            match line {
+                Line::Changes => self.targets[target].changes.push_front((id, part)),
+                _ => self.targets[target].looks.push_front((id, part)),
+            }
+        }
+        job
+    }
+
+    fn take_step(
+        &mut self,
+        target: TargetId,
+        moment: Moment,
+        put_off: &mut Vec<(ToggleId, Part, Line)>,
+    ) -> Option<Job> {
+        let now = moment.at;
         let mut edits: Vec<Edit> = Vec::new();
         while let Some((id, part)) = self.targets[target].pop() {
+            let has_in_change = self.targets[target].has_in_change(id, part);
             let work = self.toggles[id].work(part);
-            work.line = Line::None;
+            let line = std::mem::replace(&mut work.line, Line::None);
             if work.task.state != State::Queued {
+                continue;
+            }
+            if has_in_change {
+                // Where it has an entry in both queues, one is enough.
+                put_off.extend((line != Line::None).then_some((id, part, line)));
                 continue;
             }
             if self.has_to_wait(id, part, &edits, now) {
@@ -654,6 +679,9 @@ impl Engine {
             };
             if let What::Update(number, users) = &what {
                 self.note_sending(id, *number, users);
+                let target = &mut self.targets[target];
+                let shares = target.shares(id, part).to_vec();
+                target.in_change.extend(shares);
             }
             self.set_running(id, part, now);
             self.toggles[id].work(part).is_edit = true;
@@ -720,7 +748,8 @@ impl Engine {
         let mut ids = vec![first];
         if batch.is_some() && !self.toggles[first].read_alone {
             let others = toggles.iter().filter(|(id, terms)| {
-                **id != first && terms.batch == batch && self.can_be_read(**id)
+                let is_free = !self.targets[target].has_in_change(**id, Part::Whole);
+                **id != first && terms.batch == batch && is_free && self.can_be_read(**id)
             });
             ids.extend(others.map(|(id, _)| *id));
         }
@@ -782,12 +811,19 @@ impl Engine {
     /// Takes this for what the target has.
     fn was_found(&mut self, id: ToggleId, observed: Observed, now: Moment) {
         let toggle = &mut self.toggles[id];
-        let Observed::Present(present) = observed else {
-            toggle.existence = match observed {
-                Observed::Absent => Existence::Absent,
-                _ => Existence::Unknown,
-            };
-            return;
+        let present = match observed {
+            Observed::Present(present) => present,
+            Observed::Unknown => {
+                toggle.existence = Existence::Unknown;
+                return;
+            }
+            Observed::Absent(wrong) => {
+                toggle.existence = Existence::Absent;
+                for (number, failure) in wrong {
+                    self.cannot_be_kept(id, number, failure, now);
+                }
+                return;
+            }
         };
         toggle.existence = Existence::Present;
         toggle.exists = true;
@@ -799,14 +835,17 @@ impl Engine {
             let environment = &mut self.toggles[id].environments[number];
             match seen {
                 Ok(observed) => environment.observed = Some(observed),
-                Err(failure) => {
-                    environment.observed = None;
-                    if environment.work.is_idle_or_queued() {
-                        let key = Key::Apply(id, Part::Environment(number));
-                        self.failed(key, Operation::Read, failure, now);
-                    }
-                }
+                Err(failure) => self.cannot_be_kept(id, number, failure, now),
             }
+        }
+    }
+
+    fn cannot_be_kept(&mut self, id: ToggleId, number: usize, failure: Failure, now: Moment) {
+        let environment = &mut self.toggles[id].environments[number];
+        environment.observed = None;
+        if environment.work.is_idle_or_queued() {
+            let key = Key::Apply(id, Part::Environment(number));
+            self.failed(key, Operation::Read, failure, now);
         }
     }
 
@@ -825,7 +864,12 @@ impl Engine {
     /// Edits of one job have ended; the slot is one of theirs.
     pub(super) fn were_applied(&mut self, target: TargetId, results: Applies, now: Moment) {
         for (id, part, _) in &results {
-            self.targets[target].slots.release(&(*id, *part));
+            let target = &mut self.targets[target];
+            target.slots.release(&(*id, *part));
+            if let (Part::Environment(_), [share]) = (part, target.shares(*id, *part)) {
+                let share = *share;
+                target.in_change.remove(&share);
+            }
             self.toggles[*id].work(*part).is_edit = false;
         }
         for (id, part, result) in results {

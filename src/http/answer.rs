@@ -63,9 +63,11 @@ impl Answer {
     }
 }
 
+const RESETS: [&str; 2] = ["x-ratelimit-reset", "x-ratelimit-auth-token-reset"];
+
 /// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
-/// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` in milliseconds since 1970, which it sends with
-/// other answers too. What is past asks for nothing. A time is held against the remote's own `Date`, if it
+/// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` or `X-Ratelimit-Auth-Token-Reset` (of one token) in
+/// milliseconds since 1970, which it sends with other answers too. What is past asks for nothing. A time is held against the remote's own `Date`, if it
 /// tells it: our clock may be wrong.
 pub(super) fn pause_asked_for(
     status: u16,
@@ -78,11 +80,13 @@ pub(super) fn pause_asked_for(
     let left = |end: SystemTime| end.duration_since(now).ok();
     let retry_after =
         text("retry-after").and_then(|value| seconds(value).or_else(|| left(date(value)?)));
-    let reset = text("x-ratelimit-reset").filter(|_| status == 429);
-    let reset = reset.and_then(|value| {
+    let reset = |name| {
+        let value = text(name).filter(|_| status == 429)?;
         left(UNIX_EPOCH.checked_add(Duration::from_millis(value.parse().ok()?))?)
-    });
-    retry_after.max(reset).filter(|pause| !pause.is_zero())
+    };
+    let resets = RESETS.map(reset).into_iter().flatten();
+    let pause = retry_after.into_iter().chain(resets).max();
+    pause.filter(|pause| !pause.is_zero())
 }
 
 /// Some send a fraction too, which the RFC does not know.

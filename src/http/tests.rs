@@ -233,6 +233,13 @@ fn a_pause_is_asked_for_in_seconds_or_as_a_date() {
         (409, "X-Ratelimit-Reset: 784111779500", now, None),
         (
             429,
+            "X-Ratelimit-Auth-Token-Reset: 784111781000\nX-Ratelimit-Reset: 784111779500",
+            now,
+            Some(4.0),
+        ),
+        (409, "X-Ratelimit-Auth-Token-Reset: 784111781000", now, None),
+        (
+            429,
             "Retry-After: 2\nX-Ratelimit-Reset: 784111780000",
             now,
             Some(3.0),

@@ -36,6 +36,7 @@ pub(super) static TYPE: Type = Type {
         is_same_toggle: |_, _| true,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
             .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
+        shares: |_| None,
         left_behind: |_, _| None,
     },
     open: |config, id, _| Ok(Box::new(Flagd::new(config, id)?)),
@@ -176,7 +177,7 @@ impl Target for Flagd {
 /// What a flag is to the engine.
 fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
     let Some(flag) = flag else {
-        return Observed::Absent;
+        return Observed::absent();
     };
     let environment = Environment {
         users: flag.users(),

@@ -2,6 +2,7 @@
 
 mod flag;
 mod list;
+mod segment;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,9 @@ use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
-use flag::{Flag, FlagAnswer, Instruction, Patch, State, refuse};
+use flag::{Flag, FlagAnswer, Looked, Patch, State, refuse};
 use list::Lists;
+use segment::{Segment, SegmentAnswer, Slot};
 use spec::Spec;
 
 /// More at once met 429s and timeouts so often that LaunchDarkly's own Terraform provider sends one
@@ -50,6 +52,7 @@ pub(super) static TYPE: Type = Type {
         toggle_key: Some(&spec::FLAG),
         is_same_toggle: spec::is_same_flag,
         spec: spec::SPEC,
+        shares: spec::shares,
         left_behind: spec::left_behind,
     },
     open: |config, id, requests| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
@@ -63,8 +66,8 @@ const KEYS: &[Key] = &[
     )
     .was(&["launchdarkly_token", "access_token", "api_key"])
     .says(
-        "An access token with the role Writer, or one that may create flags and update their \
-             targeting.",
+        "An access token with the role Writer, or one that may create flags and segments and update \
+             their targeting.",
     ),
     Key::default(
         "base_url",
@@ -84,7 +87,11 @@ struct LaunchDarkly {
     client: Client,
     headers: [(String, Secret); 1],
     specs: BTreeMap<ToggleId, Spec>,
+    /// Each segment in each environment.
+    slots: Vec<Slot>,
     lists: Lists,
+    /// Projects, and `project/environment`, that were there when a flag was missing.
+    found: Mutex<BTreeSet<String>>,
     /// Each flag as it was last read or created, with what was changed of it since. What is being
     /// changed, or failed to be, is missing: nothing is changed before it has been read.
     flags: Mutex<HashMap<ToggleId, Flag>>,
@@ -94,17 +101,23 @@ impl LaunchDarkly {
     fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
         let settings = &config.targets[id].settings;
         let toggles = config.toggles_at(id);
+        let mut slots = Vec::new();
         let specs = toggles.map(|(id, toggle)| {
             let comment = format!("optoggles: {}", config.rules[toggle.rule]);
-            Ok((id, Spec::of(toggle, comment)?))
+            let mut spec = Spec::of(toggle, comment)?;
+            spec.take_slots(&mut slots);
+            Ok((id, spec))
         });
+        let specs = specs.collect::<Result<_, String>>()?;
         Ok(LaunchDarkly {
             token: settings.secret("token")?.clone(),
             base_url: settings.address("base_url")?.clone(),
             client: Client::new(config, AT_ONCE, &settings.tls(), requests)?,
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
-            specs: specs.collect::<Result<_, String>>()?,
+            specs,
+            slots,
             lists: Lists::default(),
+            found: Mutex::default(),
             flags: Mutex::default(),
         })
     }
@@ -122,11 +135,12 @@ impl LaunchDarkly {
         }
     }
 
-    fn send(&self, request: Request<'_>, spec: &Spec) -> Result<Answer, Failure> {
+    /// Sends a request about something.
+    fn send(&self, request: Request<'_>, about: &str) -> Result<Answer, Failure> {
         let answer = self.client.send(request)?;
         match answer.status {
             200..=299 => Ok(answer),
-            _ => Err(refusal_of(&answer, spec)),
+            _ => Err(refusal_of(&answer, about)),
         }
     }
 
@@ -137,7 +151,7 @@ impl LaunchDarkly {
         spec: &Spec,
         environments: &[String],
     ) -> Result<Answer, Failure> {
-        let sent = self.send(request, spec);
+        let sent = self.send(request, &spec.about());
         sent.map_err(|failure| match failure.is_status(404) {
             true => self.find(spec, environments).err().unwrap_or(failure),
             false => failure,
@@ -149,21 +163,103 @@ impl LaunchDarkly {
         let path = ["flags", &spec.proj_key, &spec.key];
         // A 404 can be about one of the environments: without these, it is about the flag.
         for query in [query_of(&spec.environments), String::new()] {
-            match self.send(self.request(Method::GET, &path, &query), spec) {
-                Ok(answer) => return self.keep(id, answer.json()?).map(Observed::Present),
+            match self.send(self.request(Method::GET, &path, &query), &spec.about()) {
+                Ok(answer) => {
+                    let kept = self.keep(id, answer.json()?, &mut BTreeMap::new());
+                    return kept.map(Observed::Present);
+                }
                 Err(failure) if failure.is_status(404) => {}
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(Observed::Absent)
+        self.absent(spec)
     }
 
-    fn keep(&self, id: ToggleId, answer: FlagAnswer) -> Result<Present, Failure> {
+    /// A flag that is to be created, after a look at where: until it is there, once for each project and
+    /// environment.
+    fn absent(&self, spec: &Spec) -> Result<Observed, Failure> {
+        let found = |path: &str| {
+            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.contains(path)
+        };
+        let note = |path: String, result: Result<(), Failure>| {
+            match result {
+                // A token may be allowed to keep flags, and not to look.
+                Err(failure) if failure.is_status(403) => Ok(()),
+                result => result,
+            }
+            .inspect(|()| {
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.insert(path);
+            })
+        };
+        let project = &spec.proj_key;
+        if !found(project) {
+            note(project.clone(), self.find_project(spec))?;
+        }
+        let mut wrong = Vec::new();
+        for (number, key) in spec.environments.iter().enumerate() {
+            let path = format!("{project}/{key}");
+            if found(&path) {
+                continue;
+            }
+            match note(path, self.find_environment(spec, key)) {
+                Err(failure) if failure.kind == Kind::Misfit => wrong.push((number, failure)),
+                looked => looked?,
+            }
+        }
+        Ok(Observed::Absent(wrong))
+    }
+
+    /// Keeps a flag as it was read, and reads its segments, unless they were `looked` at for another flag.
+    fn keep(
+        &self,
+        id: ToggleId,
+        answer: FlagAnswer,
+        looked: &mut BTreeMap<usize, Looked>,
+    ) -> Result<Present, Failure> {
         let spec = &self.specs[&id];
         let flag = answer.flag(spec)?;
-        let present = flag.present(spec);
+        let mut segments = Vec::new();
+        for slot in &spec.slots {
+            let segment = looked
+                .entry(*slot)
+                .or_insert_with(|| self.look_at(&self.slots[*slot]));
+            match segment {
+                // Of this environment alone.
+                Err(failure) if is_refusal(failure) => {}
+                Err(failure) => return Err(failure.clone()),
+                Ok(_) => {}
+            }
+            segments.push(segment.clone());
+        }
+        let present = flag.present(spec, &segments);
         self.flags().insert(id, flag);
         Ok(present)
+    }
+
+    /// A segment as it is known, else as it is.
+    fn know(&self, slot: &Slot) -> Looked {
+        let mut state = slot.lock();
+        match &*state {
+            Some(known) => Ok(known.clone()),
+            None => self.read_segment(slot, &mut state),
+        }
+    }
+
+    fn look_at(&self, slot: &Slot) -> Looked {
+        self.read_segment(slot, &mut slot.lock())
+    }
+
+    fn read_segment(&self, slot: &Slot, state: &mut Option<Segment>) -> Looked {
+        *state = None;
+        let path = ["segments", &slot.project, &slot.environment, &slot.key];
+        let segment = match self.send(self.request(Method::GET, &path, ""), &slot.about()) {
+            Ok(answer) => slot.read(answer.json::<SegmentAnswer>()?)?,
+            Err(failure) if failure.is_status(404) => Segment::absent(),
+            Err(failure) => return Err(failure),
+        };
+        Ok(state.insert(segment).clone())
     }
 
     fn flags(&self) -> MutexGuard<'_, HashMap<ToggleId, Flag>> {
@@ -174,7 +270,7 @@ impl LaunchDarkly {
         &self,
         id: ToggleId,
         environment: Option<&String>,
-        instructions: &[Instruction],
+        instructions: &[flag::Instruction],
     ) -> Result<(), Failure> {
         if instructions.is_empty() {
             return Ok(());
@@ -186,12 +282,17 @@ impl LaunchDarkly {
             instructions,
         };
         let path = ["flags", &spec.proj_key, &spec.key];
-        let mut request = self.request(Method::PATCH, &path, "").json(&body)?;
+        let environments = environment.map(slice::from_ref).unwrap_or_default();
+        self.ask(self.semantic_patch(&path, &body)?, spec, environments)
+            .map(drop)
+    }
+
+    fn semantic_patch(&self, path: &[&str], body: &impl Serialize) -> Result<Request<'_>, Failure> {
+        let mut request = self.request(Method::PATCH, path, "").json(body)?;
         if let Some(body) = &mut request.body {
             body.content_type = SEMANTIC_PATCH;
         }
-        let environments = environment.map(slice::from_ref).unwrap_or_default();
-        self.ask(request, spec, environments).map(drop)
+        Ok(request)
     }
 
     fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
@@ -219,22 +320,71 @@ impl LaunchDarkly {
     fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
         let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
         let (on, state) = known.ok_or_else(unread)?;
-        let environment = self.specs[&id].environments.get(number);
-        self.patch(id, environment, &state.patch(&on, users))?;
+        let spec = &self.specs[&id];
+        let kind = &spec.context_kind;
+        let patch =
+            |instructions: &[_]| self.patch(id, spec.environments.get(number), instructions);
+        match spec.slots.get(number).map(|slot| &self.slots[*slot]) {
+            None => patch(&state.patch(&on, users, kind))?,
+            // Until the segment is whole, those who keep it have it as before.
+            Some(slot) => {
+                patch(&state.revocation(&on, users, kind))?;
+                self.fill(slot, users)?;
+                patch(&state.patch(&on, &Arc::default(), kind))?;
+            }
+        }
         if let Some(flag) = self.flags().get_mut(&id) {
-            flag.environments[number] = Some(State::of(users));
+            flag.environments[number] = Some(State::of(users, spec));
         }
         Ok(())
+    }
+
+    /// Leaves exactly these users in a segment.
+    fn fill(&self, slot: &Slot, users: &Arc<Users>) -> Result<(), Failure> {
+        let mut known = slot.lock();
+        let segment = known.take().ok_or_else(unread)?;
+        if !segment.exists() {
+            self.create_segment(slot)?;
+        }
+        let path = ["segments", &slot.project, &slot.environment, &slot.key];
+        for instructions in segment.patches(&slot.kind, users) {
+            let body = json!({
+                "environmentKey": slot.environment,
+                "comment": slot.comment,
+                "instructions": instructions,
+            });
+            let sent = self.send(self.semantic_patch(&path, &body)?, &slot.about());
+            sent.map_err(of_a_segment)?;
+        }
+        *known = Some(Segment::of(Arc::clone(users)));
+        Ok(())
+    }
+
+    fn create_segment(&self, slot: &Slot) -> Result<(), Failure> {
+        let body = json!({ "key": slot.key, "name": slot.key, "description": slot.comment });
+        let request = self.request(
+            Method::POST,
+            &["segments", &slot.project, &slot.environment],
+            "",
+        );
+        let created = self.send(request.json(&body)?, &slot.about());
+        created.map(drop).map_err(of_a_segment)
     }
 
     fn create(&self, id: ToggleId) -> Result<Applied, Failure> {
         let spec = &self.specs[&id];
         let request = self.request(Method::POST, &["flags", &spec.proj_key], "");
         match self.ask(request.json(&new_flag(spec))?, spec, &[]) {
-            Ok(answer) => self.keep(id, answer.json()?).map(Applied::Created),
+            Ok(answer) => {
+                // Its segments may be known from other toggles, and need not be read again.
+                let known = |slot: &usize| (*slot, self.know(&self.slots[*slot]));
+                let mut known = spec.slots.iter().map(known).collect();
+                let kept = self.keep(id, answer.json()?, &mut known);
+                kept.map(Applied::Created)
+            }
             // It was created a moment ago, or another instance of optoggles was faster.
             Err(failure) if failure.is_status(409) => match self.read_one(id)? {
-                Observed::Absent => Ok(Applied::Found(Observed::Unknown)),
+                Observed::Absent(_) => Ok(Applied::Found(Observed::Unknown)),
                 there => Ok(Applied::Found(there)),
             },
             Err(failure) => Err(failure),
@@ -243,17 +393,23 @@ impl LaunchDarkly {
 
     /// Looks for the project of a toggle, and for environments.
     fn find(&self, spec: &Spec, environments: &[String]) -> Result<(), Failure> {
+        self.find_project(spec)?;
+        let mut environments = environments.iter();
+        environments.try_for_each(|key| self.find_environment(spec, key))
+    }
+
+    fn find_project(&self, spec: &Spec) -> Result<(), Failure> {
         let project = &*spec.proj_key;
         let missing = format!(
-            "the project {project} does not exist, or the token cannot see it: correct `proj_key` of \
-             the toggle {}, or create it in LaunchDarkly",
-            spec.key
+            "the project {project} does not exist, or the token cannot see it: correct \
+             `proj_key`, or create it in LaunchDarkly"
         );
-        self.look(&["projects", project], missing)?;
-        environments.iter().try_for_each(|key| {
-            let path = ["projects", project, "environments", key];
-            self.look(&path, spec.has_no_environment(key))
-        })
+        self.look(&["projects", project], missing)
+    }
+
+    fn find_environment(&self, spec: &Spec, key: &str) -> Result<(), Failure> {
+        let path = ["projects", &spec.proj_key, "environments", key];
+        self.look(&path, spec.has_no_environment(key))
     }
 
     fn who_am_i(&self) -> Result<String, Failure> {
@@ -316,6 +472,7 @@ impl Target for LaunchDarkly {
     fn check(&self) -> Answers {
         let token = self.who_am_i().map(Told::from);
         let mut projects: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut environments_found = BTreeSet::new();
         for spec in self.specs.values().filter(|_| token.is_ok()) {
             let environments = projects.entry(&spec.proj_key).or_default();
             environments.extend(spec.environments.iter().map(String::as_str));
@@ -331,16 +488,42 @@ impl Target for LaunchDarkly {
             found.push((format!("project {project}"), result));
             for key in environments.into_iter().filter(|_| is_there) {
                 let result = exists(&["projects", project, "environments", key]);
+                if result.is_ok() {
+                    environments_found.insert((project, key));
+                }
                 found.push((format!("environment {project}/{key}"), result));
             }
+        }
+        let is_there =
+            |slot: &&Slot| environments_found.contains(&(&*slot.project, &*slot.environment));
+        for slot in self.slots.iter().filter(is_there) {
+            let told = self.look_at(slot).map(|segment| segment.tell());
+            let place = [&*slot.project, &slot.environment, &slot.key].join("/");
+            found.push((format!("segment {place}"), told.map(Told::from)));
         }
         found
     }
 }
 
+/// A segment that is not there is not a flag that is not there: it is read, and created, again.
+fn of_a_segment(failure: Failure) -> Failure {
+    match failure.is_status(404) {
+        true => failure.with_kind(Kind::Answer),
+        false => failure,
+    }
+}
+
+/// Whether something is refused that is not about to change, nor about everything.
+fn is_refusal(failure: &Failure) -> bool {
+    match failure.kind {
+        Kind::Status(status) => (400..500).contains(&status) && ![401, 408, 429].contains(&status),
+        kind => kind == Kind::Misfit,
+    }
+}
+
 /// Nothing is changed before it has been read.
 fn unread() -> Failure {
-    Failure::new(Kind::Answer, "the flag has to be read before it is changed")
+    Failure::new(Kind::Answer, "it has to be read before it is changed")
 }
 
 /// The body that creates a flag: boolean, and seen by the SDKs in browsers and on phones.
@@ -381,13 +564,21 @@ struct Caller {
 struct Refusal {
     code: String,
     message: String,
+    access: Access,
+}
+
+/// What a token is not allowed to do.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Access {
+    action: String,
+    resource: String,
 }
 
 const APPROVALS: &str = "changes in this environment require approval: let the token bypass approvals, \
                          or do not require them for these flags";
 
-/// A refusal of something that was asked for a toggle.
-fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
+fn refusal_of(answer: &Answer, about: &str) -> Failure {
     let refusal = Refusal::of(answer);
     let message = refusal.message.to_lowercase();
     let advice = match answer.status {
@@ -399,8 +590,7 @@ fn refusal_of(answer: &Answer, spec: &Spec) -> Failure {
         ),
         status => advice(status),
     };
-    let failure = answer.failure(&refusal.words(answer), advice);
-    failure.about(&format!("flag {} of project {}", spec.key, spec.proj_key))
+    answer.failure(&refusal.words(answer), advice).about(about)
 }
 
 fn advice(status: u16) -> Option<&'static str> {
@@ -410,7 +600,7 @@ fn advice(status: u16) -> Option<&'static str> {
         }
         403 => Some(
             "the token does not allow this: give it the role Writer, or one that may create flags \
-             and update their targeting",
+             and segments and update their targeting",
         ),
         _ => None,
     }
@@ -418,7 +608,12 @@ fn advice(status: u16) -> Option<&'static str> {
 
 impl Refusal {
     fn of(answer: &Answer) -> Refusal {
-        serde_json::from_slice(&answer.body).unwrap_or_default()
+        let mut refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let Access { action, resource } = &refusal.access;
+        if !(action.is_empty() || resource.is_empty()) {
+            refusal.message += &format!(": {action} on {resource}");
+        }
+        refusal
     }
 
     /// LaunchDarkly's own words; of an answer that is not in its form, all of it.

@@ -34,6 +34,7 @@ pub(super) static TYPE: Type = Type {
         toggle_key: None,
         is_same_toggle: |_, _| true,
         spec: Spec::Free(&["key", "users"]),
+        shares: |_| None,
         left_behind: |_, _| None,
     },
     open: |config, id, requests| Ok(Box::new(RestApi::new(config, id, requests)?)),
@@ -106,7 +107,7 @@ impl RestApi {
         if let (true, Some((_, toggle))) = (self.reads, self.all.toggles_at(self.id).next()) {
             let key = &toggle.key;
             let has = match self.read_one(toggle)? {
-                Observed::Absent => "has no",
+                Observed::Absent(_) => "has no",
                 _ => "has",
             };
             return Ok(format!("answers, and {has} toggle {key}"));
@@ -123,7 +124,7 @@ impl RestApi {
         let request = self.request(Method::GET, Some(&toggle.key));
         let answer = self.client.send(request)?;
         if answer.status == 404 {
-            return Ok(Observed::Absent);
+            return Ok(Observed::absent());
         }
         let found: Members<Value> = accepted(answer)?.json()?;
         if found.get("key").is_some_and(|key| *key != *toggle.key) {

@@ -12,6 +12,7 @@ mod mistakes;
 mod online;
 mod pace;
 mod repairs;
+mod segments;
 mod stand_in;
 
 use std::sync::MutexGuard;

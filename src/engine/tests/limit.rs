@@ -81,7 +81,7 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
         Some(match job.split(' ').next()? {
             "query" => Done::Query(0, Ok(users(desired))),
             "read" => read(0, Ok(found.clone())),
-            "create" if *found == Observed::Absent => created(0, Ok(new_toggle(true))),
+            "create" if *found == Observed::absent() => created(0, Ok(new_toggle(true))),
             "create" => {
                 let unread = Present::plain(true, None);
                 created(0, Ok(Applied::Found(Observed::Present(unread))))
@@ -106,8 +106,8 @@ fn a_dry_run_holds_what_a_real_run_holds() {
         (has(false, &four), &["a"], true),
         (has(false, &four), &["a", "b"], false),
         (has(false, &[]), &[], false),
-        (Observed::Absent, &[], false),
-        (Observed::Absent, &["a"], false),
+        (Observed::absent(), &[], false),
+        (Observed::absent(), &["a"], false),
         (Observed::Unknown, &[], true),
         (Observed::Unknown, &["a"], false),
     ] {

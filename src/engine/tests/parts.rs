@@ -25,6 +25,7 @@ fn unreadable() -> Bench {
     let toggle = ToggleTerms {
         batch: None,
         environments: ["production", "test"].map(str::to_owned).into(),
+        shares: Vec::new(),
     };
     let mut terms = target_terms(false, &[None]);
     terms.toggles.insert(0, toggle);

@@ -31,7 +31,7 @@ fn after_a_lost_update_the_target_is_read_once_more_after_30_seconds() {
 fn a_toggle_that_exists_but_cannot_be_seen_is_read_again_after_a_wait() {
     let mut bench = Bench::serve(config(vec![opa()], &[0]));
     bench.jobs();
-    bench.done(read(0, Ok(Observed::Absent)));
+    bench.done(read(0, Ok(Observed::absent())));
     assert_eq!(bench.jobs(), ["create 0"]);
     bench.done(created(0, Ok(Applied::Found(Observed::Unknown))));
     assert_eq!(bench.jobs(), [""; 0]);

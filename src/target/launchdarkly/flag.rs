@@ -5,14 +5,18 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::segment::Segment;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
 use crate::http::Object;
 use crate::json::Members;
 use crate::plan::{Environment, Present};
 use crate::users::Users;
+
+/// The kind of contexts that an instruction is about, and a list shows, without saying so.
+pub(super) const USER: &str = "user";
 
 /// A flag in an answer. What the description of the API does not promise is optional.
 #[derive(Deserialize)]
@@ -28,6 +32,9 @@ pub(super) struct FlagAnswer {
     variations: Vec<Object<Variation>>,
     #[serde(default)]
     environments: Members<Object<Config>>,
+    /// Some environments were not shown.
+    #[serde(skip)]
+    has_gap: bool,
 }
 
 #[derive(Deserialize)]
@@ -46,8 +53,25 @@ struct Config {
     off_variation: Option<usize>,
     targets: Option<Vec<Object<Target>>>,
     context_targets: Option<Vec<Object<Target>>>,
-    rules: Option<Vec<IgnoredAny>>,
+    rules: Option<Vec<Object<Rule>>>,
     prerequisites: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    #[serde(default)]
+    disabled: bool,
+    variation: Option<usize>,
+    rollout: Option<IgnoredAny>,
+    clauses: Option<Vec<Object<Clause>>>,
+}
+
+#[derive(Deserialize)]
+struct Clause {
+    op: Option<String>,
+    #[serde(default)]
+    negate: bool,
+    values: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -76,21 +100,41 @@ pub(super) struct Flag {
 
 /// A flag in one environment, and what puts it in order.
 pub(super) struct State {
-    /// The individual targets of kind user of the variation `true`.
+    /// The individual targets of the variation `true`, of the kind that `spec` says.
     targets: Arc<Users>,
     /// What removes individual targets that should not be there.
     strays: Vec<Instruction>,
     /// What puts right all but the individual targets.
     repairs: Vec<Instruction>,
+    /// Whether the members of the segment are served something by another rule, so that a change of the segment
+    /// is one of the flag.
+    is_entangled: bool,
     /// Who is served `true`, where that is certain.
-    users: Option<Arc<Users>>,
+    serves: Option<Serves>,
+}
+
+/// Who is served `true` by a flag in one environment.
+enum Serves {
+    Nobody,
+    Targets,
+    /// Of the segment.
+    Members,
 }
 
 impl FlagAnswer {
     /// Whether a list showed its targets and rules: without `summary=0` it does not, as if there were none.
     pub(super) fn is_whole(&self) -> bool {
         let whole = |config: &Config| config.targets.is_some() && config.rules.is_some();
-        self.environments.values().all(|config| whole(config))
+        !self.has_gap && self.environments.values().all(|config| whole(config))
+    }
+
+    /// Takes over other environments of this flag from another list. It may not be there, where a flag was
+    /// created or deleted in between.
+    pub(super) fn take_environments(&mut self, other: Option<FlagAnswer>) {
+        match other {
+            Some(mut other) => self.environments.append(&mut other.environments),
+            None => self.has_gap = true,
+        }
     }
 
     /// The flag, unless it is another one, or has to be changed by hand before it can be what `spec` says.
@@ -110,7 +154,7 @@ impl FlagAnswer {
         let mut environments: Vec<Option<State>> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
-            let state = config.map(|config| config.state(variations, &environments));
+            let state = config.map(|config| config.state(variations, spec, &environments));
             environments.push(state);
         }
         Ok(Flag {
@@ -173,22 +217,22 @@ impl FlagAnswer {
 }
 
 impl Config {
-    fn state(&self, [on, off]: [(usize, &str); 2], others: &[Option<State>]) -> State {
+    fn state(&self, [on, off]: [(usize, &str); 2], spec: &Spec, others: &[Option<State>]) -> State {
         let mut targets = Users::default();
         let mut strays = Vec::new();
         let mut nobody_else = true;
         let all = self.targets.iter().chain(&self.context_targets).flatten();
         // Entries without values mark an order, and mean nothing here.
         for target in all.filter(|target| !target.values.is_empty()) {
-            let kind = target.context_kind.as_deref().unwrap_or("user");
-            let (is_user, is_on) = (kind == "user", target.variation == on.0);
-            if is_user && is_on {
+            let kind = target.context_kind.as_deref().unwrap_or(USER);
+            let is_on = target.variation == on.0;
+            if kind == spec.context_kind && is_on {
                 targets = targets.and(&target.values);
                 continue;
             }
             nobody_else &= !is_on;
             strays.push(Instruction::RemoveTargets(Targets {
-                context_kind: target.context_kind.clone().filter(|_| !is_user),
+                context_kind: other_kind(kind),
                 variation_id: if is_on { on.1 } else { off.1 }.to_owned(),
                 values: Arc::clone(&target.values),
             }));
@@ -197,15 +241,24 @@ impl Config {
         let mut known = others.iter().flatten().map(|state| &state.targets);
         let known = known.find(|known| ***known == targets).cloned();
         let targets = known.unwrap_or_else(|| Arc::new(targets));
-        let is_any =
-            |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_some_and(|it| !it.is_empty());
         // First what can serve `true` to others while it is on, or `false` to targets.
         let mut repairs = Vec::new();
-        if is_any(&self.prerequisites) {
+        if self.prerequisites.as_ref().is_some_and(|it| !it.is_empty()) {
             repairs.push(Instruction::ReplacePrerequisites { prerequisites: [] });
         }
-        if is_any(&self.rules) {
-            repairs.push(Instruction::ReplaceRules { rules: [] });
+        let rules = self.rules.as_deref().unwrap_or_default();
+        let segment = spec.segment.as_deref();
+        let has_rule = match (rules, segment) {
+            ([Object(rule)], Some(segment)) => rule.serves(on.0, segment),
+            _ => false,
+        };
+        let names = |segment| rules.iter().any(|Object(rule)| rule.names(segment));
+        let is_without_rules = rules.is_empty();
+        if !(has_rule || is_without_rules && segment.is_none()) {
+            let rules = segment.map(|segment| NewRule::of(on.1, segment, &spec.context_kind));
+            repairs.push(Instruction::ReplaceRules {
+                rules: rules.into_iter().collect(),
+            });
         }
         let falls_to_off =
             |it: &Object<Fallthrough>| it.variation == Some(off.0) && it.rollout.is_none();
@@ -214,7 +267,8 @@ impl Config {
                 variation_id: off.1.to_owned(),
             });
         }
-        let is_direct = nobody_else && repairs.is_empty();
+        let waits_for_rule = is_without_rules && segment.is_some();
+        let is_direct = nobody_else && repairs.len() == usize::from(waits_for_rule);
         let is_off_right = self.off_variation == Some(off.0);
         if !is_off_right {
             repairs.push(Instruction::UpdateOffVariation {
@@ -225,29 +279,56 @@ impl Config {
             repairs.push(Instruction::TurnFlagOn);
         }
         State {
-            users: match self.on {
-                true if is_direct => Some(Arc::clone(&targets)),
-                false if is_off_right => Some(Arc::default()),
+            serves: match self.on {
+                true if is_direct && !has_rule => Some(Serves::Targets),
+                true if is_direct && targets.is_empty() => Some(Serves::Members),
+                false if is_off_right => Some(Serves::Nobody),
                 _ => None,
             },
             targets,
             strays,
             repairs,
+            is_entangled: self.on && !has_rule && segment.is_some_and(names),
         }
     }
 }
 
+impl Rule {
+    fn names(&self, segment: &str) -> bool {
+        let clauses = self.clauses.iter().flatten();
+        let mut values = clauses.flat_map(|Object(clause)| clause.values.iter().flatten());
+        values.any(|value| value == segment)
+    }
+
+    /// Whether it serves this variation to exactly the members of a segment.
+    fn serves(&self, variation: usize, segment: &str) -> bool {
+        let is_match = |Object(clause): &Object<Clause>| {
+            let values = clause.values.as_deref().unwrap_or_default();
+            let is_segment = matches!(values, [value] if value == segment);
+            is_segment && clause.op.as_deref() == Some("segmentMatch") && !clause.negate
+        };
+        let clauses = self.clauses.as_deref().unwrap_or_default();
+        let is_plain = !self.disabled && self.rollout.is_none();
+        is_plain && self.variation == Some(variation) && matches!(clauses, [it] if is_match(it))
+    }
+}
+
+/// What is known of a toggle's segment in an environment.
+pub(super) type Looked = Result<Segment, Failure>;
+
 impl Flag {
-    /// What the engine has to know of it, as it was read.
-    pub(super) fn present(&self, spec: &Spec) -> Present {
-        let environments = self.environments.iter().zip(&spec.environments);
-        let observed = |(state, key): (&Option<State>, &String)| match state {
-            Some(state) => Ok(state.observed()),
-            None => Err(refuse(spec.has_no_environment(key))),
+    /// What the engine has to know of it, as it was read; `segments` are those of its environments, if it has
+    /// any.
+    pub(super) fn present(&self, spec: &Spec, segments: &[Looked]) -> Present {
+        let observed = |(number, key): (usize, &String)| {
+            let state = self.environments.get(number).and_then(Option::as_ref);
+            let state = state.ok_or_else(|| refuse(spec.has_no_environment(key)))?;
+            let segment = segments.get(number).map(Looked::as_ref).transpose();
+            Ok(state.observed(segment.map_err(Failure::clone)?))
         };
         Present {
             described: self.description.as_ref().is_some_and(Vec::is_empty),
-            environments: environments.map(observed).collect(),
+            environments: spec.environments.iter().enumerate().map(observed).collect(),
         }
     }
 
@@ -259,25 +340,26 @@ impl Flag {
 }
 
 impl State {
-    /// One in which exactly these users have the toggle.
-    pub(super) fn of(users: &Arc<Users>) -> State {
+    /// One in which exactly these users have the toggle, or if it has a segment, the members of that.
+    pub(super) fn of(users: &Arc<Users>, spec: &Spec) -> State {
+        let (targets, serves) = match spec.segment {
+            Some(_) => (Arc::default(), Serves::Members),
+            None => (Arc::clone(users), Serves::Targets),
+        };
         State {
-            targets: Arc::clone(users),
+            targets,
             strays: Vec::new(),
             repairs: Vec::new(),
-            users: Some(Arc::clone(users)),
+            is_entangled: false,
+            serves: Some(serves),
         }
     }
 
-    /// What makes the flag be on for exactly these users there, `on` being the id of its variation `true`;
-    /// nothing where it is.
-    pub(super) fn patch(&self, on: &str, desired: &Arc<Users>) -> Vec<Instruction> {
+    /// What makes the flag be on for exactly these users there, as individual targets; `on` is the id of its
+    /// variation `true`. Nothing where it is.
+    pub(super) fn patch(&self, on: &str, desired: &Arc<Users>, kind: &str) -> Vec<Instruction> {
         let change = desired.change_from(&self.targets);
-        let of = |values: Arc<Users>| Targets {
-            context_kind: None,
-            variation_id: on.to_owned(),
-            values,
-        };
+        let of = |values: Arc<Users>| Targets::of(on, kind, values);
         // Removals first: a key must never be in two variations.
         let mut differences = self.strays.clone();
         if !change.removed.is_empty() {
@@ -299,12 +381,57 @@ impl State {
         patch
     }
 
-    fn observed(&self) -> Environment {
-        let named = Some(&self.targets).filter(|named| self.users.as_ref() != Some(named));
+    /// What comes before the segment is filled: it takes the toggle away from those who have it as individual
+    /// targets and are to lose it, and from all others where the segment already matters.
+    pub(super) fn revocation(&self, on: &str, desired: &Users, kind: &str) -> Vec<Instruction> {
+        let removed = desired.change_from(&self.targets).removed;
+        let mut patch = Vec::new();
+        if self.is_entangled {
+            patch.extend(self.strays.iter().cloned());
+            patch.extend(self.repairs.iter().cloned().map(|repair| match repair {
+                Instruction::ReplaceRules { .. } => Instruction::ReplaceRules { rules: Vec::new() },
+                repair => repair,
+            }));
+        }
+        if !removed.is_empty() && !matches!(self.serves, Some(Serves::Nobody)) {
+            let removed = Targets::of(on, kind, Arc::new(removed));
+            patch.push(Instruction::RemoveTargets(removed));
+        }
+        patch
+    }
+
+    fn observed(&self, segment: Option<&Segment>) -> Environment {
+        let in_order = self.strays.is_empty() && self.repairs.is_empty();
+        let Some(segment) = segment else {
+            let users = match self.serves {
+                Some(Serves::Nobody) => Some(Arc::default()),
+                Some(Serves::Targets) => Some(Arc::clone(&self.targets)),
+                Some(Serves::Members) | None => None,
+            };
+            let named = Some(&self.targets).filter(|named| users.as_ref() != Some(named));
+            return Environment {
+                named: named.cloned(),
+                users,
+                in_order,
+            };
+        };
+        let members = Some(&segment.members).filter(|_| segment.is_exact());
+        let users = match self.serves {
+            Some(Serves::Nobody) => Some(Arc::default()),
+            Some(Serves::Targets) => Some(Arc::clone(&self.targets)),
+            Some(Serves::Members) => members.cloned(),
+            None => None,
+        };
+        // What is done to the segment, other toggles and flags may feel.
+        let named = match (self.targets.is_empty(), segment.members.is_empty()) {
+            (_, true) => Arc::clone(&self.targets),
+            (true, false) => Arc::clone(&segment.members),
+            (false, false) => Arc::new(self.targets.and(&segment.members)),
+        };
         Environment {
-            named: named.cloned(),
-            users: self.users.clone(),
-            in_order: self.strays.is_empty() && self.repairs.is_empty(),
+            named: Some(named).filter(|named| users.as_ref() != Some(named)),
+            users,
+            in_order: in_order && self.targets.is_empty() && segment.in_order(),
         }
     }
 }
@@ -335,7 +462,7 @@ pub(super) enum Instruction {
     TurnFlagOn,
     UpdateFallthroughVariationOrRollout { variation_id: String },
     UpdateOffVariation { variation_id: String },
-    ReplaceRules { rules: [(); 0] },
+    ReplaceRules { rules: Vec<NewRule> },
     ReplacePrerequisites { prerequisites: [(); 0] },
     AddTargets(Targets),
     RemoveTargets(Targets),
@@ -350,11 +477,51 @@ pub(super) enum Instruction {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Targets {
-    /// None: user.
     #[serde(skip_serializing_if = "Option::is_none")]
     context_kind: Option<String>,
     variation_id: String,
     values: Arc<Users>,
+}
+
+impl Targets {
+    fn of(variation: &str, kind: &str, values: Arc<Users>) -> Targets {
+        Targets {
+            context_kind: other_kind(kind),
+            variation_id: variation.to_owned(),
+            values,
+        }
+    }
+}
+
+/// A kind where it has to be named.
+fn other_kind(kind: &str) -> Option<String> {
+    Some(kind).filter(|kind| *kind != USER).map(str::to_owned)
+}
+
+/// A rule that serves a variation to the members of a segment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewRule {
+    variation_id: String,
+    description: &'static str,
+    clauses: [Value; 1],
+}
+
+impl NewRule {
+    fn of(variation: &str, segment: &str, kind: &str) -> NewRule {
+        let clause = json!({
+            "contextKind": kind,
+            "attribute": "segmentMatch",
+            "op": "segmentMatch",
+            "negate": false,
+            "values": [segment],
+        });
+        NewRule {
+            variation_id: variation.to_owned(),
+            description: "optoggles",
+            clauses: [clause],
+        }
+    }
 }
 
 /// How long something is as JSON, in bytes.

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::flag::FlagAnswer;
 use super::spec::Spec;
-use super::{LaunchDarkly, query_of};
+use super::{LaunchDarkly, is_refusal, query_of};
 use crate::error::{Failure, Kind};
 use crate::http::Object;
 use crate::job::{Reads, ToggleId, ToggleTerms};
@@ -17,6 +17,9 @@ use crate::plan::Observed;
 
 /// How many flags are asked for at once.
 const PAGE: usize = 100;
+
+/// How many environments a list shows at most, since version 20240415 of the API (its migration guide).
+const ENVIRONMENTS: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +64,7 @@ pub(super) fn toggles(specs: &BTreeMap<ToggleId, Spec>) -> BTreeMap<ToggleId, To
         let terms = ToggleTerms {
             batch: Some(*batch.or_insert(next)),
             environments: spec.environments.clone(),
+            shares: spec.slots.clone(),
         };
         toggles.insert(*id, terms);
     }
@@ -75,11 +79,12 @@ impl LaunchDarkly {
         let key = |id: &ToggleId| (&*self.specs[id].key, *id);
         let mut left: BTreeMap<&str, ToggleId> = ids.iter().map(key).collect();
         let mut list = |filter| self.list(filter, &mut left, &mut reads);
-        let others = match list(LIVE).and_then(|is_whole| Ok(is_whole && list(ARCHIVED)?)) {
-            Ok(true) => Ok(Observed::Absent),
-            Ok(false) => Ok(Observed::Unknown),
-            Err(failure) => Err(failure),
-        };
+        let is_whole = list(LIVE).and_then(|is_whole| Ok(is_whole && list(ARCHIVED)?));
+        let first = left.values().next().map(|id| &self.specs[id]);
+        let others = is_whole.and_then(|is_whole| match first.filter(|_| is_whole) {
+            Some(spec) => self.absent(spec),
+            None => Ok(Observed::Unknown),
+        });
         reads.extend(left.into_values().map(|id| (id, others.clone())));
         reads
     }
@@ -97,18 +102,19 @@ impl LaunchDarkly {
             return Ok(false);
         };
         let memory = self.remember(spec, filter, |memory| *memory);
-        if requests(memory.flags) >= toggles {
+        if requests(memory.flags, spec) >= toggles {
             return Ok(false);
         }
         let (start, offset) = (memory.broken_off, memory.broken_off);
         let mut cursor = Cursor { start, offset };
         let mut is_whole = true;
+        let mut looked = BTreeMap::new();
         for pages in 1.. {
             let offset = cursor.offset;
             let page = match self.page(spec, filter, offset) {
                 Ok(page) => page,
-                // The project, or an environment, may not exist: the toggles themselves tell which.
-                Err(failure) if failure.is_status(404) => return Ok(false),
+                // What is wrong, such as an environment that does not exist, the toggles themselves tell.
+                Err(failure) if is_refusal(&failure) => return Ok(false),
                 Err(failure) => return self.end_list(spec, filter, offset, failure),
             };
             let flags = page.total_count.unwrap_or(offset + page.items.len());
@@ -124,7 +130,8 @@ impl LaunchDarkly {
                     Some(_) if !answer.is_whole() => is_whole = false,
                     Some(&id) => {
                         left.remove(&*answer.key);
-                        reads.push((id, self.keep(id, answer).map(Observed::Present)));
+                        let kept = self.keep(id, answer, &mut looked);
+                        reads.push((id, kept.map(Observed::Present)));
                     }
                     None => {}
                 }
@@ -133,7 +140,7 @@ impl LaunchDarkly {
                 break;
             }
             // A list that is longer than it says, or never ends, is not followed forever either.
-            if requests(cursor.left(flags)) >= left.len() || pages >= toggles {
+            if requests(cursor.left(flags), spec) >= left.len() || pages >= toggles {
                 return Ok(false);
             }
         }
@@ -183,11 +190,36 @@ impl LaunchDarkly {
         update(lists.entry(key).or_default())
     }
 
+    /// A page with all environments, which takes a request for some of them each.
     fn page(&self, spec: &Spec, filter: &str, offset: usize) -> Result<Page, Failure> {
-        let environments = query_of(&spec.environments);
-        let query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}{filter}");
-        let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
-        self.send(request, spec)?.json()
+        let about = format!("flags of project {}", spec.proj_key);
+        let pages = spec.environments.chunks(ENVIRONMENTS).map(|environments| {
+            let environments = query_of(environments);
+            let query = format!("{environments}&summary=0&limit={PAGE}&offset={offset}{filter}");
+            let request = self.request(Method::GET, &["flags", &spec.proj_key], &query);
+            self.send(request, &about)?.json()
+        });
+        let pages = pages.collect::<Result<Vec<Page>, Failure>>()?;
+        let mut pages = pages.into_iter();
+        let Some(mut first) = pages.next() else {
+            return Err(Failure::new(Kind::Setup, "no environments"));
+        };
+        for page in pages {
+            first.take_environments(page);
+        }
+        Ok(first)
+    }
+}
+
+impl Page {
+    fn take_environments(&mut self, other: Page) {
+        let others = other.items.into_iter();
+        let mut others: HashMap<String, FlagAnswer> = others
+            .map(|Object(flag)| (flag.key.clone(), flag))
+            .collect();
+        for Object(flag) in &mut self.items {
+            flag.take_environments(others.remove(&flag.key));
+        }
     }
 }
 
@@ -214,7 +246,7 @@ impl Cursor {
     }
 }
 
-/// How many requests it takes to list so many flags.
-fn requests(flags: usize) -> usize {
-    flags.div_ceil(PAGE).max(1)
+/// How many requests it takes to list so many flags with the environments of a `spec`.
+fn requests(flags: usize, spec: &Spec) -> usize {
+    flags.div_ceil(PAGE).max(1) * spec.environments.len().div_ceil(ENVIRONMENTS)
 }

@@ -1,9 +1,13 @@
 //! What a toggle's `spec` says to LaunchDarkly.
 
+use std::sync::Mutex;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config::{self, Form, Key, Toggle, ValueKind, is_id};
+use super::flag::USER;
+use super::segment::Slot;
+use crate::config::{self, Form, Key, Shared, Toggle, ValueKind, is_id};
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -15,6 +19,13 @@ pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
         "[\"production\", \"test\"]",
     )
     .says("The keys of the environments in which the flag is kept. Others are left alone."),
+    Key::default("context_kind", ValueKind::Word(&KIND), "\"user\"").says(
+        "The kind of the contexts whose keys the rule lists, such as `organization`.",
+    ),
+    Key::optional("segment", ValueKind::Word(&SEGMENT), "\"us-users\"").says(
+        "Keep the users in this segment of each environment, instead of as individual targets of the \
+         flag. Toggles that follow the same rule can share it.",
+    ),
     Key::optional("description", ValueKind::Text, "\"set by policy\"")
         .says("Left alone where it is not set."),
     Key::optional("tags", ValueKind::Words(&TAG), "[\"policy\"]")
@@ -22,8 +33,20 @@ pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
 ]);
 
 pub(super) const FLAG: Form = key("LaunchDarkly flag key");
-const PROJECT: Form = key("LaunchDarkly project key");
+const PROJECT: Form = Form {
+    is_met: |text| is_id(text) && text.len() <= 100,
+    code: "invalid-key",
+    what: "LaunchDarkly project key",
+    of: "at most 100 letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+};
 const ENVIRONMENT: Form = key("LaunchDarkly environment key");
+const SEGMENT: Form = key("LaunchDarkly segment key");
+const KIND: Form = Form {
+    is_met: |text| is_id(text) && !["kind", "multi"].contains(&text),
+    code: "invalid-key",
+    what: "LaunchDarkly context kind",
+    of: "letters, digits, `.`, `_` and `-`, begins with a letter or digit, and is neither `kind` nor `multi`",
+};
 const TAG: Form = Form {
     // Unlike a key, it may begin with any of these.
     is_met: |text| (1..=64).contains(&text.len()) && is_id(&format!("a{text}")),
@@ -52,6 +75,14 @@ pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>)
         && environments(one).iter().any(|it| others.contains(it))
 }
 
+/// The segment, which has the keys of one kind.
+pub(super) fn shares(spec: &Map<String, Value>) -> Option<Shared> {
+    let text = |name: &str| spec.get(name).and_then(Value::as_str);
+    let (project, segment) = (text("proj_key")?, text("segment")?);
+    let kind = text("context_kind").unwrap_or(USER);
+    Some(("segment", format!("{project}/{segment}"), kind.to_owned()))
+}
+
 /// The environments, or the project, in which a flag is no longer kept.
 pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
     let of = |toggle| Spec::of(toggle, String::new());
@@ -78,8 +109,18 @@ pub(super) struct Spec {
     pub(super) name: String,
     pub(super) proj_key: String,
     pub(super) environments: Vec<String>,
+    #[serde(default = "user")]
+    pub(super) context_kind: String,
+    pub(super) segment: Option<String>,
+    /// Where the segment is kept, for each environment.
+    #[serde(skip)]
+    pub(super) slots: Vec<usize>,
     pub(super) description: Option<String>,
     pub(super) tags: Option<Vec<String>>,
+}
+
+fn user() -> String {
+    USER.to_owned()
 }
 
 impl Spec {
@@ -97,11 +138,42 @@ impl Spec {
         Ok(spec)
     }
 
+    /// Finds its segment in each environment among those of other toggles, or adds it.
+    pub(super) fn take_slots(&mut self, slots: &mut Vec<Slot>) {
+        let Some(segment) = &self.segment else {
+            return;
+        };
+        for environment in &self.environments {
+            let is_it = |slot: &Slot| {
+                slot.project == self.proj_key
+                    && slot.environment == *environment
+                    && slot.key == *segment
+            };
+            let known = slots.iter().position(is_it);
+            self.slots.push(known.unwrap_or(slots.len()));
+            if known.is_none() {
+                slots.push(Slot {
+                    project: self.proj_key.clone(),
+                    environment: environment.clone(),
+                    key: segment.clone(),
+                    kind: self.context_kind.clone(),
+                    comment: self.comment.clone(),
+                    state: Mutex::default(),
+                });
+            }
+        }
+    }
+
+    /// The flag in messages.
+    pub(super) fn about(&self) -> String {
+        format!("flag {} of project {}", self.key, self.proj_key)
+    }
+
     pub(super) fn has_no_environment(&self, environment: &str) -> String {
         format!(
-            "the project {} has no environment {environment}: correct `environments` of the toggle \
-             {}, or create it in LaunchDarkly",
-            self.proj_key, self.key
+            "the project {} has no environment {environment}: correct `environments`, or create \
+             it in LaunchDarkly",
+            self.proj_key
         )
     }
 }

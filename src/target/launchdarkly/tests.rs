@@ -2,6 +2,7 @@
 
 mod flags;
 mod lists;
+mod segments;
 
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ fn spec(key: &str) -> Spec {
         name: "US".to_owned(),
         proj_key: "default".to_owned(),
         environments: vec![PRODUCTION.to_owned()],
+        context_kind: "user".to_owned(),
+        segment: None,
+        slots: Vec::new(),
         description: None,
         tags: None,
     }

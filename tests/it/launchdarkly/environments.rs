@@ -33,7 +33,7 @@ const APPROVALS: Wrong = Wrong {
 /// The project does not have it.
 const GONE: Wrong = Wrong {
     environment: "deleted",
-    words: "the project default has no environment deleted: correct `environments` ",
+    words: "the project default has no environment deleted: correct `environments`, ",
     told: [
         "toggle us: environment deleted: read: the target and the configuration do not fit: see ",
         "read failed toggle=us environment=deleted count=1 ",
@@ -124,6 +124,30 @@ fn a_dry_run_shows_what_would_change_in_the_other_environments() {
         output.says("  deleted: failed\n  production: -1 would be updated\n");
         assert!(flags.is_on_for("us", &["ann", "bob"], &[]));
     }
+}
+
+#[test]
+fn what_a_new_flag_needs_and_is_not_there_is_told_before_it_is_created() {
+    let spec = |project: &str| {
+        format!("name = \"us\"\nproj_key = {project:?}\nenvironments = [\"test\", \"deleted\"]")
+    };
+    let flags = Flags::of(&["us", "tax"]).spec(&spec("default")).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.opa.allow("tax", &["ann"]);
+    let mut output = flags.sync(&["--dry-run"]).exits(1);
+    for key in ["us", "tax"] {
+        output = output.reports_start(&format!(
+            "{key} would be created, users would be updated, failed: environment deleted: the project"
+        ));
+    }
+    let nowhere = Flags::of(&["us"]).spec(&spec("nowhere")).build();
+    nowhere.opa.allow("us", &["ann"]);
+    let output = nowhere.sync(&["--dry-run"]).exits(1);
+    output.reports_start("us failed: the project nowhere does not exist");
+    assert_eq!(
+        flags.requests("POST").len() + nowhere.requests("POST").len(),
+        0
+    );
 }
 
 #[test]

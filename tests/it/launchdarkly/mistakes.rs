@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::support::Fault;
 use crate::support::launchdarkly::refusal;
+use crate::support::wire::Answer;
 
 /// Syncs once, which fails with these words.
 #[track_caller]
@@ -31,6 +32,21 @@ fn what_launchdarkly_refuses_is_told_in_its_words_and_with_what_to_do() {
         flags.launchdarkly.http.always(which, fault);
         fails_with(&flags, &["flag us of project default: ", message, help]);
     }
+}
+
+#[test]
+fn what_a_token_may_not_do_is_named() {
+    let flags = Flags::of(&["us"]).build();
+    let refused = json!({
+        "code": "forbidden",
+        "message": "Access to the requested resource was denied",
+        "reason": { "effect": "deny" },
+        "access": { "action": "createFlag", "resource": "proj/default:env/test:flag/us" },
+    });
+    let refused = Fault::Answer(Answer::json(403, &refused));
+    flags.launchdarkly.http.always("POST *", refused);
+    let missing = "was denied: createFlag on proj/default:env/test:flag/us (";
+    fails_with(&flags, &["answered 403: forbidden: ", missing]);
 }
 
 #[test]

@@ -33,6 +33,34 @@ fn the_token_each_project_and_each_environment_are_looked_for() {
 }
 
 #[test]
+fn each_segment_is_looked_at_in_each_environment() {
+    let spec = "name = \"{key}\"\nproj_key = \"default\"\nsegment = \"people\"\n\
+                environments = [\"production\", \"test\", \"staging\", \"nowhere\"]";
+    let flags = Flags::of(&["us"]).spec(spec).build();
+    flags.opa.allow("us", &["ann"]);
+    for (place, members) in [("production", &["ann", "bob"][..]), ("test", &[])] {
+        let mut platform = flags.platform();
+        let segment = platform.segment("default", place, "people");
+        segment.included = members.iter().map(|&key| key.to_owned()).collect();
+        segment.unbounded = place == "test";
+    }
+    let output = flags.program.run(&["check-config", "--online"]).exits(1);
+    let lines = target_lines(&output);
+    let lines: Vec<&str> = lines[lines.len() - 3..].iter().map(|it| &**it).collect();
+    let big = "the segment people is a big segment, which optoggles cannot read: set `segment` to \
+               another key";
+    assert_eq!(
+        lines,
+        [
+            "target launchdarkly segment default/production/people ok: 2 members",
+            &format!("target launchdarkly segment default/test/people failed: {big}"),
+            "target launchdarkly segment default/staging/people ok: does not exist yet",
+        ]
+    );
+    assert_eq!(flags.requests("GET").len(), flags.count("*", "*"));
+}
+
+#[test]
 fn what_does_not_exist_is_said() {
     let spec = "name = \"US\"\nproj_key = \"default\"\nenvironments = [\"prod\"]";
     let flags = Flags::of(&["us"]).spec(spec).build();

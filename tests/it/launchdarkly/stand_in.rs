@@ -32,7 +32,25 @@ fn request(method: &str, path: &str, body: &Value) -> Request {
     }
 }
 
+/// All that optoggles says of a segment.
+fn every_instruction_of_a_segment() -> Value {
+    json!([
+        { "kind": "removeRule", "ruleId": "r" },
+        { "kind": "removeIncludedUsers", "values": ["bob"] },
+        { "kind": "removeIncludedTargets", "contextKind": "org", "values": ["acme"] },
+        { "kind": "removeExcludedUsers", "values": ["ann"] },
+        { "kind": "removeExcludedTargets", "contextKind": "org", "values": ["acme"] },
+        { "kind": "addIncludedUsers", "values": ["ann"] },
+        { "kind": "addIncludedTargets", "contextKind": "device", "values": ["phone"] },
+    ])
+}
+
 fn every_instruction(on: &str, off: &str) -> Value {
+    let clause = json!({
+        "contextKind": "user", "attribute": "segmentMatch", "op": "segmentMatch", "negate": false,
+        "values": ["people"],
+    });
+    let rule = json!({ "variationId": on, "description": "why", "clauses": [clause] });
     json!([
         { "kind": "turnFlagOn" },
         { "kind": "updateFallthroughVariationOrRollout", "variationId": off },
@@ -41,6 +59,7 @@ fn every_instruction(on: &str, off: &str) -> Value {
         { "kind": "removeTargets", "variationId": on, "values": ["ann"], "contextKind": "org" },
         { "kind": "replaceTargets", "targets": [{ "variationId": on, "values": ["ann"] }] },
         { "kind": "replaceRules", "rules": [] },
+        { "kind": "replaceRules", "rules": [rule] },
         { "kind": "replacePrerequisites", "prerequisites": [] },
         { "kind": "updateName", "value": "US" },
         { "kind": "updateDescription", "value": "" },
@@ -64,6 +83,15 @@ fn what_the_stand_in_takes_and_answers_fits_the_description() {
         "key": "new", "name": "New", "description": "it is", "tags": ["a"],
         "clientSideAvailability": both, "variations": [{ "value": true }, { "value": false }],
     });
+    let segment = platform.segment("default", "test", "people");
+    segment.excluded.insert("ann".into());
+    segment.list("org", true).insert("acme".into());
+    segment.list("org", false).insert("zoo".into());
+    segment.rules = vec![json!({ "_id": "r", "clauses": [] })];
+    let instructions = every_instruction_of_a_segment();
+    let members =
+        json!({ "environmentKey": "test", "comment": "why", "instructions": instructions });
+    let more = json!({ "key": "more", "name": "More", "description": "why" });
     let list = "/flags/default?env=test&summary=0&limit=1&offset=0&filter=state:live";
     let none = Value::Null;
     for (method, path, body, status) in [
@@ -81,6 +109,10 @@ fn what_the_stand_in_takes_and_answers_fits_the_description() {
             200,
         ),
         ("GET", list, &none, 200),
+        ("POST", "/segments/default/test", &more, 201),
+        ("GET", "/segments/default/test/people", &none, 200),
+        ("GET", "/segments/default/production/people", &none, 404),
+        ("PATCH", "/segments/default/test/people", &members, 200),
     ] {
         let request = request(method, path, body);
         let answer = platform.answer(&request, UNIX_EPOCH);
@@ -90,6 +122,93 @@ fn what_the_stand_in_takes_and_answers_fits_the_description() {
     }
     // And it does judge.
     let unknown = json!({ "environmentKey": "test", "instructions": [{ "kind": "addUsers" }] });
-    let problems = description.problems(&request("PATCH", "/flags/default/us", &unknown));
-    assert_eq!(problems, ["no kind addUsers"]);
+    for path in ["/flags/default/us", "/segments/default/test/people"] {
+        let problems = description.problems(&request("PATCH", path, &unknown));
+        assert_eq!(problems, ["no kind addUsers"]);
+    }
+}
+
+#[test]
+fn the_stand_in_refuses_what_launchdarkly_refuses_beyond_its_description() {
+    let mut platform = Platform::new("tok");
+    platform.add_project("default", &["a", "b", "c", "d"]);
+    platform.put("default", "us", &[json!(false), json!(true)]);
+    platform.segment("default", "a", "people");
+    let none = Value::Null;
+    let values = json!([{ "value": true }, { "value": false }]);
+    let flag = |key: &str, tag: &str| json!({ "key": key, "name": "X", "tags": [tag], "variations": values });
+    let segment = |key: &str| json!({ "key": key, "name": "X" });
+    let mut full = segment("new");
+    full["included"] = json!(["ann"]);
+    let members = |count: usize| {
+        let keys = |from: usize| {
+            (from..from + count / 2)
+                .map(|n| n.to_string())
+                .collect::<Vec<_>>()
+        };
+        json!({ "environmentKey": "a", "instructions": [
+            { "kind": "removeIncludedUsers", "values": keys(0) },
+            { "kind": "addIncludedUsers", "values": keys(1_000_000) },
+        ] })
+    };
+    let people = "/segments/default/a/people";
+    for (method, path, body, status, code) in [
+        ("GET", "/flags/default?env=a&env=b&env=c", &none, 200, ""),
+        (
+            "GET",
+            "/flags/default?env=a&env=b&env=c&env=d",
+            &none,
+            400,
+            "invalid_request",
+        ),
+        (
+            "GET",
+            "/flags/default/us?env=a&env=b&env=c&env=d",
+            &none,
+            200,
+            "",
+        ),
+        ("GET", "/flags/default?limit=100", &none, 200, ""),
+        (
+            "GET",
+            "/flags/default?limit=101",
+            &none,
+            400,
+            "invalid_request",
+        ),
+        (
+            "POST",
+            "/flags/default",
+            &flag("x", &"t".repeat(64)),
+            201,
+            "",
+        ),
+        (
+            "POST",
+            "/flags/default",
+            &flag("y", &"t".repeat(65)),
+            400,
+            "invalid_request",
+        ),
+        ("POST", "/flags/default", &flag("us", "t"), 409, "conflict"),
+        (
+            "POST",
+            "/segments/default/a",
+            &segment("people"),
+            409,
+            "key_exists",
+        ),
+        ("POST", "/segments/default/b", &segment("people"), 201, ""),
+        // It is filled by patches only.
+        ("POST", "/segments/default/a", &full, 400, "invalid_request"),
+        ("PATCH", people, &members(1_500), 200, ""),
+        ("PATCH", people, &members(1_502), 400, "invalid_request"),
+    ] {
+        let answer = platform.answer(&request(method, path, body), UNIX_EPOCH);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+        if !code.is_empty() {
+            let said: Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!(said["code"], code);
+        }
+    }
 }

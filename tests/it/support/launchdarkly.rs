@@ -7,6 +7,7 @@ mod limit;
 mod patch;
 pub(crate) mod platform;
 mod query;
+pub(crate) mod segment;
 
 pub(crate) use description::Description;
 pub(crate) use flag::Target;
@@ -60,6 +61,10 @@ pub(crate) fn refusal(status: u16, message: impl Into<String>) -> Answer {
         429 => "rate_limited",
         _ => "unexpected",
     };
+    refusal_with(status, code, message)
+}
+
+pub(crate) fn refusal_with(status: u16, code: &str, message: impl Into<String>) -> Answer {
     let id = "30ce6058-87da-11e4-b116-123b93f75cba";
     Answer::json(
         status,

@@ -313,7 +313,7 @@ impl Remote {
             false => Ok(Environment::of(Arc::new(flag.users.clone()))),
         });
         match toggle.exists {
-            false => Observed::Absent,
+            false => Observed::absent(),
             true => Observed::Present(Present {
                 described: toggle.described,
                 environments: environments.collect(),

@@ -144,6 +144,7 @@ pub(super) fn terms_of(
     let terms = |environments| ToggleTerms {
         batch: ways.batched.then_some(0),
         environments,
+        shares: Vec::new(),
     };
     TargetTerms {
         at_once: ways.at_once,
@@ -207,7 +208,7 @@ pub(super) fn parts_of(job: &Job) -> Vec<(ToggleId, Part)> {
 pub(super) fn told_of(done: &Done) -> Vec<(ToggleId, Option<&Present>)> {
     let seen = |id: ToggleId, observed| match observed {
         &Observed::Unknown => None,
-        Observed::Absent => Some((id, None)),
+        Observed::Absent(_) => Some((id, None)),
         Observed::Present(present) => Some((id, Some(present))),
     };
     match done {

@@ -1,5 +1,6 @@
 //! Flags.
 
+use super::flag::Instruction;
 use super::*;
 
 /// Whom a flag is on for, read in another way: none unless it is certainly for nobody else, and
@@ -128,7 +129,7 @@ fn examine(body: &[u8], desired: &Users) {
         Ok(flag) => flag,
         Err(failure) => return assert!(!failure.to_string().contains(QUOTE), "{failure}"),
     };
-    let environment = flag.present(&spec("us")).environments.remove(0);
+    let environment = flag.present(&spec("us"), &[]).environments.remove(0);
     let Ok(environment) = environment else {
         return;
     };
@@ -140,7 +141,7 @@ fn examine(body: &[u8], desired: &Users) {
         assert_eq!(Some(&**users), holders(&json).as_ref(), "{json}");
     }
     let (on, state) = flag.take(0).unwrap();
-    let patch = state.patch(&on, &Arc::new(desired.clone()));
+    let patch = state.patch(&on, &Arc::new(desired.clone()), "user");
     assert_eq!(
         patch.is_empty(),
         holders(&json).as_ref() == Some(desired),
@@ -205,7 +206,7 @@ proptest! {
     ) {
         let refusal = json!({ "code": "conflict", "message": message, "id": json });
         for body in [serde_json::to_vec(&refusal).unwrap(), serde_json::to_vec(&json).unwrap(), bytes] {
-            let failure = refusal_of(&Answer::of(status, &body), &spec("us"));
+            let failure = refusal_of(&Answer::of(status, &body), &spec("us").about());
             prop_assert_eq!(failure.kind, Kind::Status(status));
             let words = failure.to_string();
             prop_assert!(!words.contains(char::is_control), "{:?}", words);

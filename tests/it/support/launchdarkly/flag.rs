@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The kind of contexts that people are: whom an instruction without `contextKind` is about.
-pub(super) const USER: &str = "user";
+pub(crate) const USER: &str = "user";
 
 /// When everything was made, in milliseconds since 1970.
 const DATE: u64 = 1_700_000_000_000;
@@ -81,7 +81,7 @@ impl Target {
 
 impl Config {
     /// Off, as new flags are everywhere.
-    pub(super) fn new(on_variation: usize, off_variation: usize) -> Config {
+    pub(crate) fn off(on_variation: usize, off_variation: usize) -> Config {
         Config {
             on: false,
             fallthrough: json!({ "variation": on_variation }),

@@ -1,6 +1,6 @@
 //! Semantic patches: all of it or nothing.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::wire::{Answer, Request};
@@ -78,11 +78,10 @@ enum Instruction {
     ReplaceTargets {
         targets: Vec<Targets>,
     },
-    /// optoggles removes them all, so only an empty list is accepted.
     ReplaceRules {
-        rules: [Value; 0],
+        rules: Vec<NewRule>,
     },
-    /// The same.
+    /// optoggles removes them all, so only an empty list is accepted.
     ReplacePrerequisites {
         prerequisites: [Value; 0],
     },
@@ -151,7 +150,12 @@ impl Instruction {
                     config.add_targets(&new.context_kind, variation, new.values)?;
                 }
             }
-            Self::ReplaceRules { rules: [] } => config?.rules.clear(),
+            Self::ReplaceRules { rules } => {
+                let rules = rules
+                    .into_iter()
+                    .map(|rule| rule.show(index(&rule.variation_id)?));
+                config?.rules = rules.collect::<Result<_, String>>()?;
+            }
             Self::ReplacePrerequisites { prerequisites: [] } => config?.prerequisites.clear(),
             Self::UpdateName { value } if value.trim().is_empty() => {
                 return Err("a flag needs a name".into());
@@ -165,6 +169,40 @@ impl Instruction {
             }
         }
         Ok(())
+    }
+}
+
+/// A rule with one clause, as optoggles makes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewRule {
+    variation_id: String,
+    description: String,
+    clauses: [Clause; 1],
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Clause {
+    context_kind: String,
+    attribute: String,
+    op: String,
+    negate: bool,
+    values: Vec<String>,
+}
+
+impl NewRule {
+    fn show(&self, variation: usize) -> Result<Value, String> {
+        let mut clause = json!(self.clauses[0]);
+        clause["_id"] = json!("clause");
+        Ok(json!({
+            "_id": "rule",
+            "ref": "rule",
+            "description": self.description,
+            "variation": variation,
+            "trackEvents": false,
+            "clauses": [clause],
+        }))
     }
 }
 

@@ -11,7 +11,8 @@ use super::super::wire::{Answer, Request};
 use super::flag::{ClientSide, Config, Flag, Variation};
 use super::limit::Limit;
 use super::query::Query;
-use super::{API_VERSION, refusal};
+use super::segment::Segment;
+use super::{API_VERSION, refusal, refusal_with};
 
 /// Projects with their flags, and the ways in which LaunchDarkly can be difficult.
 pub(crate) struct Platform {
@@ -21,6 +22,8 @@ pub(crate) struct Platform {
     pub(crate) limit: Limit,
     /// A read that names an environment that does not exist answers 404; else it is left out.
     pub(crate) strict_environments: bool,
+    /// How many requests that are no reads it still takes; none: any number.
+    pub(crate) writes_left: Option<usize>,
     ids: u64,
 }
 
@@ -30,6 +33,8 @@ pub(super) struct Project {
     /// Each with the answer to a patch, where changes need an approval.
     pub(super) environments: BTreeMap<String, Option<Answer>>,
     pub(super) flags: BTreeMap<String, Flag>,
+    /// By environment and key.
+    pub(super) segments: BTreeMap<(String, String), Segment>,
 }
 
 /// The members of a new flag that the stand-in takes: those that optoggles has a use for.
@@ -54,11 +59,13 @@ impl Platform {
             projects: BTreeMap::new(),
             limit: Limit::default(),
             strict_environments: false,
+            writes_left: None,
             ids: 0,
         }
     }
 
     pub(crate) fn add_project(&mut self, key: &str, environments: &[&str]) {
+        assert!(is_key(key) && key.len() <= 100, "a project's key");
         let environments = environments.iter().map(|&key| (key.to_owned(), None));
         let project = Project {
             key: key.to_owned(),
@@ -86,6 +93,18 @@ impl Platform {
         project.flags.get_mut(key).expect("such a flag")
     }
 
+    /// A segment, to be changed by hand; it is there from now on.
+    pub(crate) fn segment(&mut self, project: &str, place: &str, key: &str) -> &mut Segment {
+        let project = self.projects.get_mut(project).expect("such a project");
+        let new = || Segment {
+            key: key.to_owned(),
+            name: key.to_owned(),
+            ..Segment::default()
+        };
+        let place = (place.to_owned(), key.to_owned());
+        project.segments.entry(place).or_insert_with(new)
+    }
+
     pub(crate) fn delete(&mut self, project: &str, key: &str) {
         let project = self.projects.get_mut(project).expect("such a project");
         project.flags.remove(key);
@@ -97,7 +116,7 @@ impl Platform {
         self.limit.tell(answer.unwrap_or_else(|refused| refused))
     }
 
-    fn admit(&self, request: &Request) -> Result<(), Answer> {
+    fn admit(&mut self, request: &Request) -> Result<(), Answer> {
         if request.header("authorization") != Some(self.token.as_str()) {
             return Err(refusal(401, "Invalid access token"));
         }
@@ -106,6 +125,11 @@ impl Platform {
         }
         if request.method != "GET" && request.header("content-length").is_none() {
             return Err(refusal(411, "length required"));
+        }
+        if let (Some(left), true) = (&mut self.writes_left, request.method != "GET") {
+            *left = left
+                .checked_sub(1)
+                .ok_or_else(|| refusal(403, "no more writes"))?;
         }
         Ok(())
     }
@@ -135,6 +159,15 @@ impl Platform {
             ("PATCH", ["flags", project, key]) => {
                 query.allow(&[])?;
                 self.project(project)?.patch(key, request)
+            }
+            ("POST", ["segments", project, place]) => {
+                self.project(project)?.create_segment(place, request)
+            }
+            ("GET", ["segments", project, place, key]) => {
+                self.project(project)?.read_segment(place, key)
+            }
+            ("PATCH", ["segments", project, place, key]) => {
+                self.project(project)?.patch_segment(place, key, request)
             }
             _ => Err(refusal(404, "Invalid resource identifier")),
         }
@@ -178,7 +211,7 @@ impl Platform {
         let environments = project.environments.keys();
         let mut flag = Flag {
             environments: environments
-                .map(|key| (key.clone(), Config::new(0, off)))
+                .map(|key| (key.clone(), Config::off(0, off)))
                 .collect(),
             key: new.key,
             name: new.name,
@@ -255,6 +288,13 @@ impl Project {
         };
         let summary = !matches!(query.one("summary"), Some("0" | "false"));
         let only = query.all("env").unwrap_or_default();
+        // Not in the description: the migration guide to this version of the API.
+        if only.len() > 3 {
+            return Err(refusal(400, "at most 3 environments can be asked for"));
+        }
+        if limit > 100 {
+            return Err(refusal(400, "limit is at most 100"));
+        }
         let flags = self.flags.values().filter(|flag| flag.archived == archived);
         let items: Vec<Value> = flags
             .clone()
@@ -338,7 +378,8 @@ impl NewFlag {
         } else if self.variations.iter().any(|one| !one.id.is_empty()) {
             "new variations have no ids"
         } else if project.flags.contains_key(&self.key) {
-            return Err(refusal(409, "A feature with that key already exists"));
+            let message = "A feature with that key already exists";
+            return Err(refusal_with(409, "conflict", message));
         } else {
             return Ok(());
         };
@@ -347,7 +388,7 @@ impl NewFlag {
 }
 
 /// LaunchDarkly's alphabet for keys.
-fn is_key(text: &str) -> bool {
+pub(super) fn is_key(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(is_of_keys)
 }
 
