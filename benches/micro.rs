@@ -81,6 +81,7 @@ fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     target.read(&[0]);
     let edit = |count| Edit {
         toggle: 0,
+        revision: None,
         what: What::Update(0, Arc::new(users(count))),
     };
     let mut edits = [edit(count + 1), edit(count)];

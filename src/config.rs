@@ -128,6 +128,11 @@ impl Config {
         &self.toggles[id].name
     }
 
+    /// Whether a target shows by which revision OPA decided.
+    pub(crate) fn shows_revision(&self) -> bool {
+        self.targets.iter().any(|target| target.kind.shows_revision)
+    }
+
     /// What messages call things by, and where they are, wherever it comes from.
     fn names(&self) -> BTreeSet<String> {
         let sources = self.sources.iter().map(|it| (&it.id, &it.settings));

@@ -140,6 +140,21 @@ pub(crate) enum Load {
     Policy,
 }
 
+/// Whom a rule allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowed {
+    pub(crate) users: Users,
+    /// Of the policy and data by which OPA decided that; none where it is not known.
+    pub(crate) revision: Option<Arc<str>>,
+}
+
+impl From<Users> for Allowed {
+    fn from(users: Users) -> Allowed {
+        let revision = None;
+        Allowed { users, revision }
+    }
+}
+
 /// A change of a toggle at its target.
 #[derive(Clone, Debug)]
 pub struct Edit {
@@ -147,6 +162,8 @@ pub struct Edit {
     pub toggle: ToggleId,
     /// The kind of change.
     pub what: What,
+    /// That of the answer on which it rests.
+    pub revision: Option<Arc<str>>,
 }
 
 /// The kinds of edits. Each may be repeated, because its response can be lost.
@@ -298,7 +315,7 @@ pub(crate) enum Done {
     Count(SourceId, Result<Option<Writes>, Failure>),
     /// Whether OPAL loads data too.
     Load(SourceId, Result<bool, Failure>),
-    Query(RuleId, Result<Users, Failure>),
+    Query(RuleId, Result<Allowed, Failure>),
     Read(TargetId, Reads),
     Apply(TargetId, Applies),
 }

@@ -8,10 +8,9 @@ use crate::check::SourceCheck;
 use crate::config::{self, Config, PeerType, Rule};
 use crate::error::Failure;
 use crate::http::Client;
-use crate::job::{Evidence, Known, Origin, SourceTerms, Writes};
+use crate::job::{Allowed, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::metrics::{Metrics, Requests};
 use crate::secret::Secret;
-use crate::users::Users;
 pub(crate) use opal::report::scan as scan_report;
 
 /// Makes the requests to a source. The defaults are for requests that its terms never call for.
@@ -21,7 +20,7 @@ pub(crate) trait Source: Send + Sync {
     /// Where OPA is, or what the file holds.
     fn discover(&self) -> Result<Origin, Failure>;
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure>;
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure>;
 
     /// How far OPA has loaded. A process known to have loaded everything is asked for its id alone.
     fn ready(&self, _: &Origin, _: &Known) -> Result<Evidence, Failure> {

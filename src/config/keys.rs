@@ -255,6 +255,8 @@ pub(crate) struct TargetType {
     /// Whether toggles of the same key with these `spec`s have any environment in common.
     pub(crate) is_same_toggle: fn(&Map<String, Value>, &Map<String, Value>) -> bool,
     pub(crate) spec: Spec,
+    /// Whether it shows by which revision OPA decided.
+    pub(crate) shows_revision: bool,
     /// What a toggle with this `spec` can share with others.
     pub(crate) shares: fn(&Map<String, Value>) -> Option<Shared>,
     /// Where a toggle is no longer kept after a reload, such as `the project x`.

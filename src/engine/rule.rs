@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::error::Failure;
-use crate::job::{Operation, RuleId, SourceId, ToggleId};
+use crate::job::{Allowed, Operation, RuleId, SourceId, ToggleId};
 use crate::users::{Change, Users};
 
 use super::task::{State, Task};
@@ -21,6 +21,8 @@ pub(super) struct Rule {
     pub(super) desired: Option<Arc<Users>>,
     /// The last good response.
     pub(super) answer: Option<Arc<Users>>,
+    /// Its revision.
+    pub(super) revision: Option<Arc<str>>,
     /// What the last change of the users was, and from which: toggles that have the former users share it.
     change: Option<(Weak<Users>, Arc<Change>)>,
     /// The turns of the query that `desired` came from, and of the one in flight.
@@ -86,7 +88,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn queried(&mut self, id: RuleId, result: Result<Users, Failure>, now: Moment) {
+    pub(super) fn queried(&mut self, id: RuleId, result: Result<Allowed, Failure>, now: Moment) {
         let source = self.config.rules[id].source;
         self.sources[source].passes.slots.release(&id);
         if self.rules[id].query.take_outdated() {
@@ -95,7 +97,8 @@ impl Engine {
         }
         let failure = result.as_ref().err().cloned();
         match result {
-            Ok(users) => {
+            Ok(Allowed { users, revision }) => {
+                self.rules[id].revision = revision;
                 self.succeeded(Key::Query(id));
                 // OPA is where it was thought to be.
                 self.sources[source].rediscovery.reset();

@@ -172,7 +172,7 @@ fn target_terms(readable: bool, batches: &[Option<usize>]) -> TargetTerms {
     }
 }
 
-fn short_edit(Edit { toggle, what }: &Edit) -> String {
+fn short_edit(Edit { toggle, what, .. }: &Edit) -> String {
     match what {
         What::Create => format!("create {toggle}"),
         What::Describe => format!("describe {toggle}"),
@@ -272,7 +272,7 @@ impl Bench {
                 "discover" => Done::Discover(id, Ok(access())),
                 "register" => Done::Register(id, Ok(())),
                 "ready" => Done::Ready(id, Ok(ready(Some(true)))),
-                "query" => Done::Query(id, Ok(Users::default())),
+                "query" => Done::Query(id, Ok(Users::default().into())),
                 "read" => read(id, Ok(present(&[]))),
                 "create" => created(id, Ok(new_toggle(readable))),
                 "describe" => described(id, Ok(())),

@@ -685,7 +685,12 @@ impl Engine {
             }
             self.set_running(id, part, now);
             self.toggles[id].work(part).is_edit = true;
-            edits.push(Edit { toggle: id, what });
+            let revision = self.rules[self.config.toggles[id].rule].revision.clone();
+            edits.push(Edit {
+                toggle: id,
+                what,
+                revision,
+            });
             if !self.targets[target].terms.applies_together {
                 break;
             }

@@ -15,8 +15,7 @@ use crate::document::Document;
 use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
-use crate::job::{Origin, SourceTerms};
-use crate::users::Users;
+use crate::job::{Allowed, Origin, SourceTerms};
 
 pub(super) static TYPE: Type = Type {
     config: PeerType {
@@ -175,9 +174,9 @@ impl Source for Reader {
         document.map(Origin::File)
     }
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure> {
         match origin {
-            Origin::File(document) => document.users(rule),
+            Origin::File(document) => document.users(rule).map(Allowed::from),
             Origin::Opa(_) => Err(Failure::undefined(rule)),
         }
     }

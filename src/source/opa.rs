@@ -1,5 +1,8 @@
 //! An OPA without OPAL, and OPA's API, which the OPA of an OPAL client has too.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use http::Method;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -11,7 +14,7 @@ use crate::config::{Key, PeerType, Rule, TLS, ValueKind};
 use crate::document;
 use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Access, Evidence, Known, Origin, SourceTerms, Writes};
+use crate::job::{Access, Allowed, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::users::{Keys, Users};
 
 pub(super) static TYPE: Type = Type {
@@ -27,6 +30,7 @@ pub(super) static TYPE: Type = Type {
         let origin = Origin::Opa(Access::bearer(url, settings.secret("token").ok()));
         Ok(Box::new(Opa {
             client: super::client(source, config, requests)?,
+            asks_revision: config.shows_revision(),
             terms: SourceTerms {
                 origin: Some(origin.clone()),
                 poll_interval: Some(*settings.duration("poll_interval")?),
@@ -55,6 +59,7 @@ const KEYS: &[Key] = &[
 
 struct Opa {
     client: Client,
+    asks_revision: bool,
     terms: SourceTerms,
     origin: Origin,
 }
@@ -68,8 +73,8 @@ impl Source for Opa {
         Ok(self.origin.clone())
     }
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
-        query(&self.client, origin, rule)
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure> {
+        query(&self.client, origin, rule, self.asks_revision)
     }
 
     /// Whether all bundles were activated that it is configured with; none where it does not say.
@@ -162,15 +167,60 @@ struct Refusal {
     message: String,
 }
 
-pub(super) fn query(client: &Client, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
+pub(super) fn query(
+    client: &Client,
+    origin: &Origin,
+    rule: &Rule,
+    asks_revision: bool,
+) -> Result<Allowed, Failure> {
     let opa = match origin {
         Origin::Opa(opa) => opa,
-        Origin::File(document) => return document.users(rule),
+        Origin::File(document) => return document.users(rule).map(Allowed::from),
     };
     let package = rule.package.split('.');
     let path = package.chain([rule.rule.as_str()]);
-    let answer = get(client, opa, path, rule.input.as_ref())?;
-    users_in(answer, rule)
+    let query = if asks_revision {
+        "?provenance=true"
+    } else {
+        ""
+    };
+    let answer = get(client, opa, path, query, rule.input.as_ref())?;
+    let revision = Some(&answer)
+        .filter(|_| asks_revision)
+        .and_then(revision_in);
+    let users = users_in(answer, rule)?;
+    Ok(Allowed { users, revision })
+}
+
+/// What OPA says of its bundles beside an answer; nothing where it has none.
+#[derive(Deserialize)]
+struct Deciding {
+    provenance: Provenance,
+}
+
+#[derive(Deserialize)]
+struct Provenance {
+    bundles: BTreeMap<String, Bundle>,
+}
+
+#[derive(Deserialize)]
+struct Bundle {
+    revision: String,
+}
+
+/// The revisions of OPA's bundles: of several, with their names.
+fn revision_in(answer: &Answer) -> Option<Arc<str>> {
+    let told: Deciding = serde_json::from_slice(&answer.body).ok()?;
+    let bundles = told.provenance.bundles;
+    let is_only = bundles.len() == 1;
+    let revisions = bundles
+        .into_iter()
+        .map(|(name, Bundle { revision })| match is_only {
+            true => revision,
+            false => format!("{name}={revision}"),
+        });
+    let words = revisions.collect::<Vec<_>>().join(", ");
+    Some(quote(words.as_bytes()).into()).filter(|_| !words.is_empty())
 }
 
 fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
@@ -187,7 +237,7 @@ fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
 
 /// Whether OPAL's health policy says that OPA has loaded everything; none without that policy.
 pub(super) fn ready(client: &Client, opa: &Access) -> Result<Option<bool>, Failure> {
-    let answer = get(client, opa, ["system", "opal", "ready"], None)?;
+    let answer = get(client, opa, ["system", "opal", "ready"], "", None)?;
     Ok(answer.json::<Data<bool>>()?.result)
 }
 
@@ -245,13 +295,15 @@ fn get<'a>(
     client: &Client,
     opa: &Access,
     path: impl IntoIterator<Item = &'a str>,
+    query: &str,
     input: Option<&Value>,
 ) -> Result<Answer, Failure> {
     let path = ["v1", "data"].into_iter().chain(path);
-    let request = match input {
+    let mut request = match input {
         None => request(opa, Method::GET, path),
         Some(input) => request(opa, Method::POST, path).json(&json!({ "input": input }))?,
     };
+    request.url += query;
     let answer = client.send(request)?;
     if (200..300).contains(&answer.status) {
         return Ok(answer);

@@ -17,9 +17,8 @@ use crate::check::{Answers, SourceCheck, Told, not_asked};
 use crate::config::{self, Context, Key, PeerType, Rule, Section, Setting, TLS, ValueKind};
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Access, Evidence, Known, Origin, Registration, SourceTerms, Writes};
+use crate::job::{Access, Allowed, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::{Secret, unfit_for_header};
-use crate::users::Users;
 use entry::Entry;
 
 pub(super) static TYPE: Type = Type {
@@ -279,8 +278,9 @@ impl Source for Opal {
         self.find_opa().map(Origin::Opa)
     }
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Users, Failure> {
-        opa::query(&self.client, origin, rule)
+    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure> {
+        // OPAL writes into its OPA, which then has no bundles.
+        opa::query(&self.client, origin, rule, false)
     }
 
     /// OPAL's health policy in OPA can be wrong both ways. It can stay false although everything is loaded,

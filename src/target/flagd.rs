@@ -36,6 +36,7 @@ pub(super) static TYPE: Type = Type {
         is_same_toggle: |_, _| true,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
             .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
+        shows_revision: false,
         shares: |_| None,
         left_behind: |_, _| None,
     },

@@ -52,6 +52,7 @@ pub(super) static TYPE: Type = Type {
         toggle_key: Some(&spec::FLAG),
         is_same_toggle: spec::is_same_flag,
         spec: spec::SPEC,
+        shows_revision: true,
         shares: spec::shares,
         left_behind: spec::left_behind,
     },
@@ -271,6 +272,7 @@ impl LaunchDarkly {
         id: ToggleId,
         environment: Option<&String>,
         instructions: &[flag::Instruction],
+        comment: &str,
     ) -> Result<(), Failure> {
         if instructions.is_empty() {
             return Ok(());
@@ -278,7 +280,7 @@ impl LaunchDarkly {
         let spec = &self.specs[&id];
         let body = Patch {
             environment_key: environment.map(String::as_str),
-            comment: &spec.comment,
+            comment,
             instructions,
         };
         let path = ["flags", &spec.proj_key, &spec.key];
@@ -297,39 +299,50 @@ impl LaunchDarkly {
 
     fn apply_one(&self, edit: &Edit) -> Result<Applied, Failure> {
         let id = edit.toggle;
+        let mut comment = self.specs[&id].comment.clone();
+        if let Some(revision) = &edit.revision {
+            comment += &format!(", revision {revision}");
+        }
         match &edit.what {
             What::Create => return self.create(id),
-            What::Describe => self.describe(id)?,
-            What::Update(environment, users) => self.update(id, *environment, users)?,
+            What::Describe => self.describe(id, &comment)?,
+            What::Update(environment, users) => self.update(id, *environment, users, &comment)?,
         }
         Ok(Applied::Done)
     }
 
-    fn describe(&self, id: ToggleId) -> Result<(), Failure> {
+    fn describe(&self, id: ToggleId, comment: &str) -> Result<(), Failure> {
         let known = self
             .flags()
             .get_mut(&id)
             .and_then(|flag| flag.description.take());
-        self.patch(id, None, &known.ok_or_else(unread)?)?;
+        self.patch(id, None, &known.ok_or_else(unread)?, comment)?;
         if let Some(flag) = self.flags().get_mut(&id) {
             flag.description = Some(Vec::new());
         }
         Ok(())
     }
 
-    fn update(&self, id: ToggleId, number: usize, users: &Arc<Users>) -> Result<(), Failure> {
+    fn update(
+        &self,
+        id: ToggleId,
+        number: usize,
+        users: &Arc<Users>,
+        comment: &str,
+    ) -> Result<(), Failure> {
         let known = self.flags().get_mut(&id).and_then(|flag| flag.take(number));
         let (on, state) = known.ok_or_else(unread)?;
         let spec = &self.specs[&id];
         let kind = &spec.context_kind;
-        let patch =
-            |instructions: &[_]| self.patch(id, spec.environments.get(number), instructions);
+        let patch = |instructions: &[_]| {
+            self.patch(id, spec.environments.get(number), instructions, comment)
+        };
         match spec.slots.get(number).map(|slot| &self.slots[*slot]) {
             None => patch(&state.patch(&on, users, kind))?,
             // Until the segment is whole, those who keep it have it as before.
             Some(slot) => {
                 patch(&state.revocation(&on, users, kind))?;
-                self.fill(slot, users)?;
+                self.fill(slot, users, comment)?;
                 patch(&state.patch(&on, &Arc::default(), kind))?;
             }
         }
@@ -340,7 +353,7 @@ impl LaunchDarkly {
     }
 
     /// Leaves exactly these users in a segment.
-    fn fill(&self, slot: &Slot, users: &Arc<Users>) -> Result<(), Failure> {
+    fn fill(&self, slot: &Slot, users: &Arc<Users>, comment: &str) -> Result<(), Failure> {
         let mut known = slot.lock();
         let segment = known.take().ok_or_else(unread)?;
         if !segment.exists() {
@@ -350,7 +363,7 @@ impl LaunchDarkly {
         for instructions in segment.patches(&slot.kind, users) {
             let body = json!({
                 "environmentKey": slot.environment,
-                "comment": slot.comment,
+                "comment": comment,
                 "instructions": instructions,
             });
             let sent = self.send(self.semantic_patch(&path, &body)?, &slot.about());

@@ -34,6 +34,7 @@ pub(super) static TYPE: Type = Type {
         toggle_key: None,
         is_same_toggle: |_, _| true,
         spec: Spec::Free(&["key", "users"]),
+        shows_revision: false,
         shares: |_| None,
         left_behind: |_, _| None,
     },

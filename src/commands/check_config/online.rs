@@ -66,7 +66,9 @@ fn ask_source(config: &Config, id: SourceId, source: &dyn Source) -> Vec<Finding
         return findings;
     };
     let told = in_parallel(&rules, config.concurrency, |(_, rule)| {
-        let users = source.query(origin.as_ref().map_err(Clone::clone)?, rule)?;
+        let users = source
+            .query(origin.as_ref().map_err(Clone::clone)?, rule)?
+            .users;
         Ok(Told::from(count(users.len(), "user")))
     });
     for ((id, rule), told) in rules.iter().zip(told) {

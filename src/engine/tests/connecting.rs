@@ -38,7 +38,7 @@ fn told_by_a() -> Bench {
     bench.jobs();
     bench.done(Done::Ready(0, Ok(process("a", 1))));
     bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
     bench.done(applied(0, Ok(())));
     bench
@@ -82,7 +82,7 @@ fn an_opa_that_was_restarted_is_loaded_again_and_asked_for_users_only_then() {
     assert_eq!(bench.jobs(), ["ready 0"]);
     bench.done(Done::Ready(0, Ok(process("b", 9))));
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(0, Ok(users(&[]).into())));
     assert!(bench.jobs().contains(&"update 0 ".to_owned()));
     bench.wait(Duration::from_secs(20));
     assert!(!bench.jobs().contains(&"load 0".to_owned()));
@@ -97,7 +97,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
     bench.jobs();
     bench.done(Done::Ready(0, Ok(process("a", 1))));
     bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert_eq!(bench.jobs(), ["load 0", "ready 0"]);
     bench.done(Done::Load(0, Ok(true)));
     bench.done(Done::Ready(0, Ok(process("a", 1))));
@@ -106,7 +106,7 @@ fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_load
     assert!(bench.jobs().contains(&"ready 0".to_owned()));
     bench.done(Done::Ready(0, Ok(process("a", 4))));
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert!(bench.jobs().contains(&"update 0 eve".to_owned()));
 }
 
@@ -119,7 +119,7 @@ fn a_toggle_that_was_just_created_can_be_taken_away_from_no_one() {
     bench.jobs();
     bench.done(Done::Ready(0, Ok(process("a", 1))));
     bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
 }
 
@@ -147,7 +147,7 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
     assert!(bench.is_failing());
     bench.done(Done::Ready(0, Ok(process("b", 3))));
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(0, Ok(users(&[]).into())));
     assert!(
         !bench.jobs().contains(&"update 0 ".to_owned()),
         "one of one would go"
@@ -156,7 +156,7 @@ fn a_load_that_is_not_reported_is_asked_for_again_and_after_a_minute_the_removal
     bench.jobs();
     bench.done(Done::Ready(0, Ok(process("b", 4))));
     bench.jobs();
-    bench.done(Done::Query(0, Ok(users(&["ann", "eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["ann", "eve"]).into())));
     assert!(bench.jobs().contains(&"update 0 ann eve".to_owned()));
     bench.wait(Duration::from_secs(240));
     assert_eq!(loads(&mut bench), 1, "with the resync");
@@ -194,7 +194,7 @@ fn processes_that_answer_in_turn_do_not_have_everything_loaded_each_time() {
         }
         loads += jobs.iter().filter(|job| *job == "load 0").count();
         if jobs.contains(&"query 0".to_owned()) {
-            bench.done(Done::Query(0, Ok(users(&["eve"]))));
+            bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
         }
         if bench.engine.sources[0].load.is_running() {
             bench.done(Done::Load(0, Ok(true)));
@@ -252,7 +252,7 @@ fn an_opa_that_hangs_on_the_question_for_its_bundles_alone_is_asked_for_users() 
 fn writes_that_opa_counts_are_followed_by_a_pass_although_opal_does_not_call() {
     let mut bench = connected(opal());
     bench.jobs();
-    bench.done(Done::Query(0, Ok(Users::default())));
+    bench.done(Done::Query(0, Ok(Users::default().into())));
     for (writes, is_followed) in [(3, false), (3, false), (4, true), (1, true), (1, false)] {
         bench.millis(5000);
         let now = bench.moment();
@@ -265,7 +265,7 @@ fn writes_that_opa_counts_are_followed_by_a_pass_although_opal_does_not_call() {
         });
         assert_eq!(!queries.is_empty(), is_followed, "{writes}");
         if is_followed {
-            bench.done(Done::Query(0, Ok(Users::default())));
+            bench.done(Done::Query(0, Ok(Users::default().into())));
         }
     }
 }
@@ -297,7 +297,7 @@ fn a_long_pass_asks_again_if_opa_is_still_ready() {
     bench.done(Done::Ready(0, Ok(ready(Some(true)))));
     assert_eq!(bench.jobs(), ["query 0"]);
     bench.millis(1500);
-    bench.done(Done::Query(0, Ok(Users::default())));
+    bench.done(Done::Query(0, Ok(Users::default().into())));
     let jobs = bench.jobs();
     assert!(
         jobs.contains(&"ready 0".into()) && !jobs.contains(&"query 1".into()),

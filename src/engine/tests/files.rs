@@ -22,7 +22,7 @@ fn in_sync() -> Bench {
     bench.done(read(0, Ok(present(&[]))));
     bench.done(holding("{}"));
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(0, Ok(users(&[]).into())));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     assert!(bench.engine.is_started());
     bench
@@ -46,7 +46,7 @@ fn while_a_file_system_hangs_there_is_one_look_and_what_the_file_held_is_not_rel
     assert_eq!(bench.jobs(), ["discover 0"]);
     bench.done(holding("{}"));
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
     bench.done(applied(0, Ok(())));
     assert!(!bench.is_failing());
@@ -62,13 +62,13 @@ fn what_a_file_held_before_is_not_applied_once_it_cannot_be_read() {
     bench.millis(1000);
     assert_eq!(bench.jobs(), ["discover 0"]);
     bench.done(Done::Discover(0, Err(failure(Kind::Answer))));
-    bench.done(Done::Query(0, Ok(users(&["mallory"]))));
+    bench.done(Done::Query(0, Ok(users(&["mallory"]).into())));
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.millis(1000);
     bench.jobs();
     bench.done(holding("{}"));
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert_eq!(bench.jobs(), ["update 0 eve"]);
 }
 
@@ -86,7 +86,7 @@ fn an_update_that_waits_for_its_turn_is_not_sent_once_the_file_cannot_be_read() 
         let (kind, id) = job.split_once(' ')?;
         match kind {
             "discover" => Some(holding("{}")),
-            "query" => Some(Done::Query(id.parse().ok()?, Ok(users(&["ann"])))),
+            "query" => Some(Done::Query(id.parse().ok()?, Ok(users(&["ann"]).into()))),
             _ => None,
         }
     });
@@ -109,7 +109,7 @@ fn each_interval_of_sync_has_its_pass_over_the_newest_file() {
     for _ in 0..3 {
         bench.done(holding("{}"));
         assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(0, Ok(users(&[]))));
+        bench.done(Done::Query(0, Ok(users(&[]).into())));
         bench.millis(59_999);
         assert_eq!(bench.jobs(), Vec::<String>::new());
         bench.millis(1);

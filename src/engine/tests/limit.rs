@@ -21,7 +21,7 @@ fn limited(limit: MaxRemoval, observed: &[&str]) -> Bench {
 /// What follows when the rule allows these: it is asked again where the target was looked at since.
 fn allow(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
     loop {
-        bench.done(Done::Query(0, Ok(users(keys))));
+        bench.done(Done::Query(0, Ok(users(keys).into())));
         let jobs = bench.jobs();
         if jobs != ["query 0"] {
             return jobs;
@@ -46,7 +46,7 @@ fn what_the_target_has_counts_and_not_what_the_rule_had() {
     bench.wait(Duration::from_secs(300));
     bench.answer(|job| match job {
         "read 0" => Some(read(0, Ok(present(&["a", "y", "z"])))),
-        _ => Some(Done::Query(0, Ok(users(&["a"])))),
+        _ => Some(Done::Query(0, Ok(users(&["a"]).into()))),
     });
     assert_eq!(state(&bench), State::Held);
 }
@@ -79,7 +79,7 @@ fn is_held_in_the_end(dry_run: bool, found: &Observed, desired: &[&str]) -> bool
     let mut bench = Bench::new(with_limit(HALF), once(dry_run), *found != Observed::Unknown);
     bench.answer(|job| {
         Some(match job.split(' ').next()? {
-            "query" => Done::Query(0, Ok(users(desired))),
+            "query" => Done::Query(0, Ok(users(desired).into())),
             "read" => read(0, Ok(found.clone())),
             "create" if *found == Observed::absent() => created(0, Ok(new_toggle(true))),
             "create" => {

@@ -14,10 +14,10 @@ fn what_another_opa_answers_after_the_source_has_moved_is_never_applied() {
         bench.done(Done::Discover(0, Ok(opa_at("http://other:8181"))));
         bench.millis(25);
         assert_eq!(bench.jobs(), ["query 0"]);
-        bench.done(Done::Query(1, old));
+        bench.done(Done::Query(1, old.map(Into::into)));
         assert_eq!(bench.jobs(), ["query 1"], "it is asked where it is now");
-        bench.done(Done::Query(1, Ok(users(&[]))));
-        bench.done(Done::Query(0, Ok(users(&[]))));
+        bench.done(Done::Query(1, Ok(users(&[]).into())));
+        bench.done(Done::Query(0, Ok(users(&[]).into())));
         assert_eq!(bench.jobs(), Vec::<String>::new());
         assert!(!bench.is_failing());
     }

@@ -32,7 +32,7 @@ fn unreadable() -> Bench {
     let mut bench = Bench::with_terms(config(vec![opa()], &[0]), Mode::Serve, terms);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     bench.done(created(0, Ok(Applied::Created(unseen()))));
-    bench.done(Done::Query(0, Ok(users(&["ann"]))));
+    bench.done(Done::Query(0, Ok(users(&["ann"]).into())));
     assert_eq!(bench.jobs(), ["update 0 ann"]);
     bench
 }
@@ -65,7 +65,7 @@ fn a_lost_update_is_sent_once_more_although_another_environment_fails() {
     let answer = |bench: &mut Bench, wait: u64| {
         bench.millis(wait);
         bench.answer(|job| match job {
-            "query 0" => Some(Done::Query(0, Ok(users(&["ann"])))),
+            "query 0" => Some(Done::Query(0, Ok(users(&["ann"]).into()))),
             "update 0/1 ann" => Some(updated(1, Err(failure(Kind::Status(405))))),
             _ => None,
         })
@@ -88,7 +88,7 @@ fn an_environment_that_timed_out_the_last_time_delays_no_other() {
     bench.done(updated(1, Ok(())));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&["eve"]))));
+    bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
     assert_eq!(bench.jobs(), ["update 0 eve", "update 0/1 eve"]);
 }
 
@@ -104,7 +104,7 @@ fn toggles_of_one_rule_that_are_refused_do_not_set_off_each_others_retries() {
             let (kind, id) = job.trim_end().split_once(' ')?;
             let id: ToggleId = id.parse().ok()?;
             Some(match kind {
-                "query" => Done::Query(id, Ok(users(&[]))),
+                "query" => Done::Query(id, Ok(users(&[]).into())),
                 "read" => read(id, Ok(present(&["eve"]))),
                 // The second one is refused later, so that they are not tried again together.
                 _ if (round, id) == (0, 1) => return None,

@@ -13,10 +13,10 @@ fn edits_that_come_while_a_write_is_under_way_are_one_job() {
     bench.settle(true);
     bench.callback(0);
     assert_eq!(bench.jobs().len(), 5);
-    bench.done(Done::Query(4, Ok(users(&["ann"]))));
+    bench.done(Done::Query(4, Ok(users(&["ann"]).into())));
     assert_eq!(bench.jobs(), ["update 4 ann"]);
     for toggle in 0..4 {
-        bench.done(Done::Query(toggle, Ok(users(&["ann"]))));
+        bench.done(Done::Query(toggle, Ok(users(&["ann"]).into())));
     }
     assert_eq!(bench.jobs(), Vec::<String>::new());
     bench.done(applied(4, Ok(())));
@@ -53,7 +53,7 @@ fn a_pass_is_reported_with_its_changes_when_they_have_arrived() {
     ] {
         bench.callback(0);
         bench.jobs();
-        bench.done(Done::Query(0, Ok(users(&keys))));
+        bench.done(Done::Query(0, Ok(users(&keys).into())));
         assert_eq!(bench.jobs(), [format!("update 0 {}", keys[0])]);
         assert_eq!(changed(&mut bench), None);
         bench.done(applied(0, update));
@@ -76,7 +76,7 @@ fn a_source_is_well_when_all_of_a_pass_has_been_answered() {
         bench.callback(0);
         bench.jobs();
         for (id, answer) in answers.into_iter().enumerate() {
-            bench.done(Done::Query(id, answer));
+            bench.done(Done::Query(id, answer.map(Into::into)));
         }
         assert_eq!(bench.engine.source(0).last_success, last_success);
         assert_eq!(bench.engine.sources[0].passes.unanswered, is_unanswered);
@@ -91,7 +91,7 @@ fn a_callback_ends_every_wait_that_nobody_asked_for() {
         bench.jobs();
         let refusal = || failure(Kind::Status(503)).pausing(pause);
         bench.done(Done::Query(0, Err(refusal())));
-        bench.done(Done::Query(1, Ok(users(&["eve"]))));
+        bench.done(Done::Query(1, Ok(users(&["eve"]).into())));
         assert_eq!(bench.jobs(), ["update 1 eve"]);
         bench.done(applied(1, Err(refusal())));
         bench.millis(400);
@@ -101,7 +101,7 @@ fn a_callback_ends_every_wait_that_nobody_asked_for() {
             Some(_) => (&["query 1"][..], &[][..]),
         };
         assert_eq!(bench.jobs(), queries);
-        bench.done(Done::Query(1, Ok(users(&["zoe"]))));
+        bench.done(Done::Query(1, Ok(users(&["zoe"]).into())));
         assert_eq!(bench.jobs(), updates);
     }
 }

@@ -14,7 +14,7 @@ fn sent(keys: &[&str]) -> Bench {
     let mut bench = Bench::new(with_limit(HALF), Mode::Serve, false);
     assert_eq!(bench.jobs(), ["query 0", "create 0"]);
     bench.done(created(0, Ok(new_toggle(false))));
-    bench.done(Done::Query(0, Ok(users(keys))));
+    bench.done(Done::Query(0, Ok(users(keys).into())));
     assert_eq!(bench.jobs(), [format!("update 0 {}", keys.join(" "))]);
     bench.done(applied(0, Ok(())));
     bench
@@ -24,14 +24,14 @@ fn sent(keys: &[&str]) -> Bench {
 fn allow(bench: &mut Bench, keys: &[&str]) -> Vec<String> {
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(keys))));
+    bench.done(Done::Query(0, Ok(users(keys).into())));
     bench.jobs()
 }
 
 /// What is sent where the rule allows `a` alone, and the target says that the toggle exists.
 fn sent_for_a(bench: &mut Bench) -> Vec<String> {
     bench.answer(|job| match job {
-        "query 0" => Some(Done::Query(0, Ok(users(&["a"])))),
+        "query 0" => Some(Done::Query(0, Ok(users(&["a"]).into()))),
         "create 0" => {
             let found = Observed::Present(Present::plain(true, None));
             Some(created(0, Ok(Applied::Found(found))))
@@ -69,12 +69,12 @@ fn nothing_is_applied_while_it_is_not_known_whether_opa_is_ready() {
         bench.jobs();
         bench.done(Done::Ready(0, Ok(ready(Some(true)))));
         assert_eq!(bench.jobs(), ["query 0", "query 1"]);
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
+        bench.done(Done::Query(0, Ok(users(&["ann"]).into())));
         assert_eq!(bench.jobs(), ["update 0 ann"]);
         let busy = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(5)));
         bench.done(applied(0, Err(busy)));
         // This update waits for the end of the pause. Meanwhile OPA is restarted, and OPAL calls.
-        bench.done(Done::Query(1, Ok(users(&["ann"]))));
+        bench.done(Done::Query(1, Ok(users(&["ann"]).into())));
         bench.callback(0);
         for _ in 0..1400 {
             let sent = bench.answer(|job| match job {
@@ -118,7 +118,7 @@ fn reloads_do_not_put_off_the_resync_for_ever() {
         bench.answer(|job| {
             reads += usize::from(job == "read 0");
             Some(match job {
-                "query 0" => Done::Query(0, Ok(Users::default())),
+                "query 0" => Done::Query(0, Ok(Users::default().into())),
                 _ => read(0, Ok(present(&[]))),
             })
         });
@@ -136,7 +136,7 @@ fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
         bench.answer(|job| {
             updates += usize::from(job == "update 0 ann");
             Some(match job {
-                "query 0" => Done::Query(0, Ok(users(&["ann"]))),
+                "query 0" => Done::Query(0, Ok(users(&["ann"]).into())),
                 "create 0" => created(0, Ok(new_toggle(false))),
                 _ => applied(0, Err(failure(Kind::Status(500)))),
             })

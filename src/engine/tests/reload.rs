@@ -29,8 +29,8 @@ fn what_is_the_same_is_not_asked_again_but_for_its_users() {
     assert_eq!(old.jobs(), [""; 0]);
     assert!(old.engine.is_idle() && next.engine.is_started());
     assert_eq!(next.jobs(), ["query 0", "query 1"]);
-    next.done(Done::Query(0, Ok(users(&[]))));
-    next.done(Done::Query(1, Ok(users(&["ann"]))));
+    next.done(Done::Query(0, Ok(users(&[]).into())));
+    next.done(Done::Query(1, Ok(users(&["ann"]).into())));
     assert_eq!(next.jobs(), ["update 1 ann"]);
     next.done(applied(1, Ok(())));
     next.millis(30_000);
@@ -52,7 +52,7 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     let mut before = in_step();
     before.callback(0);
     before.jobs();
-    before.done(Done::Query(0, Ok(users(&["ann"]))));
+    before.done(Done::Query(0, Ok(users(&["ann"]).into())));
     before.jobs();
     let pause = Some(Duration::from_secs(20));
     let failure = failure(Kind::Status(503)).pausing(pause);
@@ -60,7 +60,7 @@ fn a_wait_that_the_target_asked_for_is_kept() {
     before.millis(5000);
     let (_, mut next) = reload(before, config(vec![opal()], &[0, 0]));
     next.jobs();
-    next.done(Done::Query(0, Ok(users(&["eve"]))));
+    next.done(Done::Query(0, Ok(users(&["eve"]).into())));
     next.millis(14_999);
     assert!(!next.jobs().contains(&"read 0".to_owned()));
     next.millis(1);
@@ -89,7 +89,7 @@ fn tries(mut bench: Bench, request: &str) -> Vec<Vec<String>> {
         let jobs = bench.answer(|job| match job.split_once(' ')? {
             ("discover", _) if request != "discover" => Some(Done::Discover(0, Ok(access()))),
             ("register", _) => Some(Done::Register(0, Ok(()))),
-            ("query", _) if request != "query" => Some(Done::Query(0, Ok(users(&["ann"])))),
+            ("query", _) if request != "query" => Some(Done::Query(0, Ok(users(&["ann"]).into()))),
             ("read", _) => Some(read(0, Ok(present(&[])))),
             _ => None,
         });

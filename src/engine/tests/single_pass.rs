@@ -47,10 +47,10 @@ fn a_429_without_a_time_ends_a_pass_that_has_no_time_for_the_window() {
         assert_eq!(bench.jobs(), ["query 0", "query 1", "read 0", "read 1"]);
         bench.done(read(1, Ok(present(&[]))));
         bench.done(read(0, Err(failure(Kind::Status(429)))));
-        bench.done(Done::Query(0, Ok(users(&["ann"]))));
-        bench.done(Done::Query(1, Ok(users(&["ann"]))));
+        bench.done(Done::Query(0, Ok(users(&["ann"]).into())));
+        bench.done(Done::Query(1, Ok(users(&["ann"]).into())));
         assert_eq!(bench.jobs(), ["query 1"]);
-        bench.done(Done::Query(1, Ok(users(&["ann"]))));
+        bench.done(Done::Query(1, Ok(users(&["ann"]).into())));
         bench.millis(9_000);
         assert_eq!(bench.jobs(), [""; 0]);
         assert_eq!(bench.engine.is_finished(), is_over);

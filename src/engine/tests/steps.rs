@@ -7,7 +7,7 @@ fn updating(keys: &[&str], readable: bool) -> Bench {
     let mut bench = Bench::in_sync(1, readable);
     bench.callback(0);
     bench.jobs();
-    bench.done(Done::Query(0, Ok(users(keys))));
+    bench.done(Done::Query(0, Ok(users(keys).into())));
     assert_eq!(bench.jobs(), [format!("update 0 {}", keys.join(" "))]);
     bench
 }
@@ -18,7 +18,7 @@ fn after_a_lost_update_the_target_is_read_once_more_after_30_seconds() {
     bench.done(applied(0, Err(failure(Kind::Timeout))));
     bench.callback(0);
     assert_eq!(bench.jobs(), ["query 0"]);
-    bench.done(Done::Query(0, Ok(users(&[]))));
+    bench.done(Done::Query(0, Ok(users(&[]).into())));
     assert_eq!(bench.jobs(), ["read 0"]);
     bench.done(read(0, Ok(present(&[]))));
     bench.millis(29_999);
@@ -71,7 +71,7 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
         retries += notices.iter().filter(is_retry).count();
         bench.callback(0);
         bench.jobs();
-        bench.done(Done::Query(0, Ok(users(&["eve"]))));
+        bench.done(Done::Query(0, Ok(users(&["eve"]).into())));
         bench.jobs();
     }
     assert_eq!(told, [1, 2, 4, 8]);
@@ -99,7 +99,7 @@ fn half_a_minute_after_a_start_each_toggle_is_looked_at_or_sent_once_more() {
                 bench.answer(|job| {
                     asked.push(job.to_owned());
                     Some(match job {
-                        "query 0" => Done::Query(0, Ok(users(&[]))),
+                        "query 0" => Done::Query(0, Ok(users(&[]).into())),
                         "watch 0" => Done::Watch(0, Ok(true)),
                         "read 0" => read(0, Ok(present(&[]))),
                         _ => applied(0, Ok(())),

@@ -204,7 +204,8 @@ proptest! {
         };
         let (target, judge) = (open(), open());
         let update = |number: usize, users: &Arc<Users>| {
-            let edit = Edit { toggle: 0, what: What::Update(number, Arc::clone(users)) };
+            let what = What::Update(number, Arc::clone(users));
+            let edit = Edit { toggle: 0, what, revision: None };
             target.apply(&[edit]).remove(0).2
         };
         // What has not been read is not changed.

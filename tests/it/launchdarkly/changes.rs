@@ -1,5 +1,7 @@
 //! From a change of the policy to the flags.
 
+use serde_json::json;
+
 use super::*;
 use crate::support::Fault;
 use crate::support::launchdarkly::{Target, refusal};
@@ -155,4 +157,34 @@ fn after_a_reload_a_flag_is_read_before_it_is_changed() {
     drop(platform);
     flags.change("us", &["ann", "bob"]);
     flags.wait_until_on_for("us", &["ann", "bob"], &["mallory"]);
+}
+
+#[test]
+fn a_comment_names_the_rule_and_the_revision_by_which_opa_decided() {
+    let mut flags = Flags::of(&["us"]).build();
+    let config = flags.program.config();
+    let (before, rest) = config.split_once("[[sources]]").unwrap();
+    let (_, target) = rest.split_once("[target]").unwrap();
+    let url = flags.opa.http.url();
+    let source = format!("[[sources]]\nid = \"main\"\ntype = \"opa\"\nurl = \"{url}\"\n");
+    let config = format!("{before}{source}[target]{target}");
+    flags.program.set_config(&config);
+    for (bundles, words) in [
+        (json!({ "app": { "revision": "3f1c" } }), ", revision 3f1c"),
+        (
+            json!({ "a": { "revision": "1" }, "b": { "revision": "2" } }),
+            ", revision a=1, b=2",
+        ),
+        (json!(null), ""),
+    ] {
+        let users = ["ann", words];
+        let provenance = json!({ "version": "1.9.0", "bundles": bundles });
+        flags
+            .opa
+            .answer("us", json!({ "result": users, "provenance": provenance }));
+        flags.sync(&["--force"]).exits(0);
+        let comment = flags.requests("PATCH").pop().unwrap().json()["comment"].take();
+        let rule = "optoggles: data.app.rbac.us";
+        assert_eq!(comment, format!("{rule}{words}"));
+    }
 }

@@ -93,7 +93,8 @@ impl State {
             "POST" => Some(request.json()["input"].to_string()),
             _ => return Answer::json(405, &json!({"code": "bad_method", "message": "no"})),
         };
-        match request.path.strip_prefix("/v1/data/") {
+        let path = request.path.trim_end_matches("?provenance=true");
+        match path.strip_prefix("/v1/data/") {
             Some("system/opal/ready") => match self.ready {
                 Some(ready) => Answer::json(200, &json!({ "result": ready })),
                 None => Answer::json(200, &json!({})),

@@ -166,15 +166,19 @@ impl Ids {
                 Job::Read(self.targets[target], ids.collect())
             }
             Job::Apply(target, edits) => {
-                let edits = edits.into_iter().map(|Edit { toggle, what }| {
-                    let what = match what {
+                let edits = edits.into_iter().map(|edit| {
+                    let what = match edit.what {
                         What::Update(number, users) => {
-                            What::Update(self.environments[toggle][number], users)
+                            What::Update(self.environments[edit.toggle][number], users)
                         }
                         other => other,
                     };
-                    let toggle = self.toggles[toggle];
-                    Edit { toggle, what }
+                    let toggle = self.toggles[edit.toggle];
+                    Edit {
+                        toggle,
+                        what,
+                        ..edit
+                    }
                 });
                 Job::Apply(self.targets[target], edits.collect())
             }
@@ -354,7 +358,7 @@ impl World {
             self.remote.known = known_now;
         }
         if let (true, Done::Query(rule, result)) = (is_current, &done) {
-            self.told[*rule] = result.as_ref().ok().cloned();
+            self.told[*rule] = result.as_ref().ok().map(|it| it.users.clone());
         }
         let moment = self.moment();
         let (engine, ids) = &mut self.engines[number];

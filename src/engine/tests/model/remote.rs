@@ -249,9 +249,9 @@ impl Remote {
             Job::Ready(id, ..) => Done::Ready(*id, Ok(ready(Some(true)))),
             // An OPA whose readiness nobody asks for has its data at once.
             Job::Query(rule, _) if SOURCE_OF[*rule] != ALONE && is_empty(SOURCE_OF[*rule]) => {
-                Done::Query(*rule, Ok(Users::default()))
+                Done::Query(*rule, Ok(Users::default().into()))
             }
-            Job::Query(rule, _) => Done::Query(*rule, Ok(self.allows(*rule))),
+            Job::Query(rule, _) => Done::Query(*rule, Ok(self.allows(*rule).into())),
             Job::Read(target, ids) => Done::Read(*target, self.read_all(ids)),
             Job::Apply(target, edits) => {
                 let results = edits

@@ -28,7 +28,11 @@ fn ann() -> Arc<Users> {
 }
 
 fn edit(toggle: ToggleId, what: What) -> Edit {
-    Edit { toggle, what }
+    Edit {
+        toggle,
+        what,
+        revision: None,
+    }
 }
 
 fn assert_in_sync(flagd: &Flagd, toggles: usize) {
