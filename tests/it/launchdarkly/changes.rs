@@ -177,7 +177,7 @@ fn a_comment_names_the_rule_and_the_revision_by_which_opa_decided() {
         ),
         (json!(null), ""),
     ] {
-        let users = ["ann", words];
+        let users = ["ann".to_owned(), format!("another{words}")];
         let provenance = json!({ "version": "1.9.0", "bundles": bundles });
         flags
             .opa
