@@ -215,7 +215,7 @@ impl Segment {
     }
 
     /// The patches that leave exactly these members, in turn. What takes users away comes first, so that
-    /// wherever they are cut off, nobody is in it who was neither before nor is to be.
+    /// wherever they are cut off, it has only users who were in it before or are to be.
     pub(super) fn patches(
         &self,
         kind: &str,
