@@ -2,13 +2,15 @@
 //! can, they return when it answers, or never.
 
 use std::path::Path;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Failure, Kind};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Does the work on one file, each piece on a thread of its own.
+use crate::crew::Crew;
+use crate::error::{Failure, Kind};
+
+/// Does the work on one file, on a thread of its own.
 pub(crate) struct Disk {
     /// For messages.
     file: String,
@@ -18,6 +20,9 @@ pub(crate) struct Disk {
     until: Option<Instant>,
     /// Full while so many pieces are under way.
     turns: (Sender<()>, Receiver<()>),
+    pieces: usize,
+    /// From the first piece on, whose thread then stays.
+    crew: Mutex<Option<Crew>>,
 }
 
 /// How long a working file system needs at most.
@@ -32,13 +37,19 @@ impl Disk {
             limit,
             until,
             turns: bounded(1),
+            pieces: 1,
+            crew: Mutex::default(),
         }
     }
 
     /// For reading alone: up to `pieces` may run at once.
     pub(crate) fn at_once(self, pieces: usize) -> Disk {
         let turns = bounded(pieces);
-        Disk { turns, ..self }
+        Disk {
+            turns,
+            pieces,
+            ..self
+        }
     }
 
     pub(crate) fn set_limit(&mut self, limit: Duration) {
@@ -87,12 +98,19 @@ impl Disk {
             // If nothing waits any longer, nothing needs it.
             let _ = done.send(value);
         };
-        let thread = thread::Builder::new().name("file".into()).spawn(work);
-        if let Err(error) = thread {
-            let _ = turns.1.try_recv();
-            let words = format!("{file}: failed to start a thread: {error}");
-            return Err(Failure::new(Kind::System, words));
+        let mut crew = self.crew.lock().unwrap_or_else(PoisonError::into_inner);
+        match crew
+            .take()
+            .map_or_else(|| Crew::new("file", self.pieces), Ok)
+        {
+            Ok(mate) => crew.insert(mate).run(Box::new(work)),
+            Err(error) => {
+                let _ = turns.1.try_recv();
+                let words = format!("{file}: failed to start a thread: {error}");
+                return Err(Failure::new(Kind::System, words));
+            }
         }
+        drop(crew);
         result.recv_deadline(until).map_err(|_| hangs())
     }
 }

@@ -21,6 +21,16 @@ use crate::worker::{PendingCallbacks, WorkerGone};
 /// Below this path OPAL calls back, for each source by its id.
 pub(crate) const CALLBACKS: &str = "/opa_update/";
 
+/// The other routes.
+const READS: [&str; 6] = [
+    "/",
+    "/health",
+    "/health/live",
+    "/health/started",
+    "/metrics",
+    "/status",
+];
+
 /// What the routes need.
 pub(crate) struct Routes {
     pub(crate) callback_token: Secret,
@@ -80,22 +90,23 @@ impl Routes {
                 _ => not_allowed("POST"),
             };
         }
-        let known = match path {
+        if !READS.contains(&path) {
+            return error(404, "there is nothing here");
+        }
+        if !matches!(request.method(), Method::Get | Method::Head) {
+            return not_allowed("GET, HEAD");
+        }
+        match path {
             "/health/live" => health(State::Ok),
             "/health/started" if self.status.is_started() => health(State::Ok),
             "/health/started" => health(State::Starting),
             "/health" => report(&self.status.report(Instant::now())),
             "/status" => json(200, &self.status.at(Instant::now())),
             "/metrics" => self.metrics(),
-            "/" => {
+            _ => {
                 let page = page::of(&self.status.at(Instant::now()), Clocks::read().wall);
                 with(reply(200, "text/html; charset=utf-8", page), page::POLICY)
             }
-            _ => return error(404, "there is nothing here"),
-        };
-        match request.method() {
-            Method::Get | Method::Head => known,
-            _ => not_allowed("GET, HEAD"),
         }
     }
 

@@ -146,13 +146,6 @@ impl Machine {
         } = self.signals;
         is_starting.store(false, Relaxed);
         let handle = heard.handle();
-        let work = move || {
-            let engine = self.worker.run();
-            handle.close();
-            engine
-        };
-        let thread = thread::Builder::new().name("worker".into()).spawn(work);
-        let thread = thread.map_err(Stop::failed_to("start the worker thread"))?;
         let (orders, notifier) = (self.reloads.orders.clone(), self.reloads.notifier.clone());
         // However many signals come during a reload, they are one more reload.
         let (reload, reloads) = bounded(1);
@@ -161,6 +154,14 @@ impl Machine {
             .name("reload".into())
             .spawn(reloading);
         spawned.map_err(Stop::failed_to("start the thread that reloads"))?;
+        // Last, because its requests can use up all threads that the system allows.
+        let work = move || {
+            let engine = self.worker.run();
+            handle.close();
+            engine
+        };
+        let thread = thread::Builder::new().name("worker".into()).spawn(work);
+        let thread = thread.map_err(Stop::failed_to("start the worker thread"))?;
         notifier.ready();
         let mut on_stop = Some(on_stop);
         for signal in &mut heard {

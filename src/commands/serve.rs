@@ -58,6 +58,7 @@ fn open_gate(
     let places = gate::places();
     let (inner, behind) = Inner::bind(broken)?;
     server::start(behind, routes, broken)?;
+    inner.warm_up()?;
     let gate = gate::open(listener, places, inner, on_body)?;
     log::info!("listening address={address}");
     Ok(gate)

@@ -32,6 +32,8 @@ enum Hosts {
     All,
     /// A name in lower case, and all names below it.
     Named(String),
+    /// The same without the name itself.
+    Below(String),
     /// The addresses that have their first bits in common with this one.
     Range(IpAddr, u8),
 }
@@ -128,11 +130,18 @@ impl Direct {
         };
         let hosts = match address_of(host) {
             Some(address) => Hosts::Range(address, bits_of(address).1),
-            None => Hosts::Named(name_of(host.trim_start_matches(['*', '.']))),
+            None => match host.strip_prefix("*.") {
+                Some(below) => Hosts::Below(name_of(below)),
+                None => Hosts::Named(name_of(host.strip_prefix('.').unwrap_or(host))),
+            },
         };
         let is_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
         match &hosts {
-            Hosts::Named(name) if name.is_empty() || !name.chars().all(is_of_name) => None,
+            Hosts::Named(name) | Hosts::Below(name)
+                if name.is_empty() || name.starts_with('.') || !name.chars().all(is_of_name) =>
+            {
+                None
+            }
             _ => Some(Direct { hosts, port }),
         }
     }
@@ -140,11 +149,8 @@ impl Direct {
     fn holds_for(&self, host: &str, port: u16) -> bool {
         let is_among_hosts = match &self.hosts {
             Hosts::All => true,
-            Hosts::Named(name) => {
-                let host = name_of(host);
-                let above = host.strip_suffix(name.as_str());
-                above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-            }
+            Hosts::Named(name) => is_below(host, name, true),
+            Hosts::Below(name) => is_below(host, name, false),
             Hosts::Range(start, bits) => address_of(host).is_some_and(|address| {
                 let ((start, width), (address, other)) = (bits_of(*start), bits_of(address));
                 let differ = (start ^ address).checked_shr(u32::from(width - bits));
@@ -153,6 +159,13 @@ impl Direct {
         };
         is_among_hosts && self.port.is_none_or(|it| it == port)
     }
+}
+
+/// Whether a host is below a name, or is that name itself.
+fn is_below(host: &str, name: &str, or_it: bool) -> bool {
+    let host = name_of(host);
+    let above = host.strip_suffix(name);
+    above.is_some_and(|above| above.ends_with('.') || or_it && above.is_empty())
 }
 
 fn name_of(host: &str) -> String {

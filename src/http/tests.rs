@@ -171,6 +171,9 @@ fn this_machine_and_what_no_proxy_names_are_asked_directly() {
     assert_eq!(way(&[all, ("NO_PROXY", "*")], url), None);
     assert_eq!(way(&[all, ("NO_PROXY", ",")], url), Some("ALL_PROXY"));
     assert_eq!(way(&[all, ("NO_PROXY", ".example:443")], url), None);
+    assert_eq!(way(&[all, ("NO_PROXY", "*.example")], url), None);
+    let below = way(&[all, ("NO_PROXY", "*.flags.example")], url);
+    assert_eq!(below, Some("ALL_PROXY"), "the names below it alone");
 }
 
 #[test]

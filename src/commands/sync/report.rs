@@ -140,14 +140,14 @@ impl Report {
             ),
         };
         let is_shown = |row: &&Row| row.outcome.result != Verdict::Unchanged;
-        let rows: Vec<&Row> = self.toggles.iter().filter(is_shown).collect();
+        let mut rows: Vec<&Row> = self.toggles.iter().filter(is_shown).collect();
         if rows.is_empty() {
             return summary;
         }
         // The note about all of them is the longest.
         let around = [HEAD, "\n", &note(rows.len()), &summary, "\n"];
         let space = LIMIT - around.map(size).into_iter().sum::<usize>();
-        let fitting = |names: usize| {
+        let fitting = |rows: &[&Row], names: usize| {
             let mut left = space;
             let lines = rows.iter().map(|row| self.line(row, names));
             let lines = lines.map_while(|line| {
@@ -156,11 +156,13 @@ impl Report {
             });
             lines.collect::<Vec<String>>()
         };
-        let mut whole = NAMES.into_iter().map(fitting);
+        let mut whole = NAMES.into_iter().map(|names| fitting(&rows, names));
         if let Some(lines) = whole.find(|lines| lines.len() == rows.len()) {
             return format!("{HEAD}{}\n{summary}", lines.concat());
         }
-        let lines = fitting(0);
+        // What has failed is not left out.
+        rows.sort_by_key(|row| row.outcome.result != Verdict::Failed);
+        let lines = fitting(&rows, 0);
         let note = note(rows.len() - lines.len());
         format!("{HEAD}{}\n{note}{summary}", lines.concat())
     }
@@ -169,7 +171,7 @@ impl Report {
     fn line(&self, row: &Row, names: usize) -> String {
         let (key, count) = (code(&row.name), row.count());
         let (gains, losses) = row.gains_and_losses(names);
-        let result = escape(&self.result(row, false));
+        let result = plain(&self.result(row, false));
         format!("| {key} | {gains} | {losses} | {count} | {result} |\n")
     }
 
@@ -351,10 +353,32 @@ fn size(text: &str) -> usize {
 /// Verbatim text in a cell: a name must not become a link, a mention or a command.
 fn code(text: &str) -> String {
     let text = escape(&text.escape_debug().to_string());
-    match text.contains('`') {
-        true => format!("`` {text} ``"),
-        false => format!("`{text}`"),
+    // Only a fence of the same length ends it.
+    let runs = text.split(|c| c != '`').map(str::len);
+    let fence = "`".repeat(runs.max().unwrap_or_default() + 1);
+    match fence.len() {
+        1 => format!("`{text}`"),
+        _ => format!("{fence} {text} {fence}"),
     }
+}
+
+/// Words of ours and of remotes in a cell: neither HTML, nor a link, nor a mention.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            // A link has its address right after.
+            ']' if characters.peek() == Some(&'(') => plain += "\\]",
+            '<' => plain += "&lt;",
+            '&' => plain += "&amp;",
+            // A mention needs the sign itself.
+            '@' => plain += "@\u{200b}",
+            '*' | '_' | '`' | '\\' | '|' => plain.extend(['\\', character]),
+            _ => plain.push(character),
+        }
+    }
+    plain
 }
 
 /// A `|` ends a cell, even within code.

@@ -10,7 +10,7 @@ pub(crate) use std::net::{TcpListener as InnerListener, TcpStream as Stream};
 #[cfg(target_os = "linux")]
 pub(crate) use std::os::unix::net::{UnixListener as InnerListener, UnixStream as Stream};
 
-use super::head::{Refusal, Request, UNAVAILABLE};
+use super::head::{self, Refusal, Request, UNAVAILABLE};
 
 /// For each read and write. The server answers from memory: if it takes longer, it is stuck.
 const TIME: Duration = Duration::from_secs(30);
@@ -66,6 +66,19 @@ impl Inner {
             on_broken: Box::new(on_broken),
         };
         Ok((inner, listener))
+    }
+
+    /// Has the server answer on each connection, so that it has started all its threads: it panics where the
+    /// system allows no more.
+    pub(crate) fn warm_up(&self) -> io::Result<()> {
+        let request = head::parse(b"GET /health/live HTTP/1.0\r\n\r\n");
+        let request = request.ok().flatten().ok_or(ErrorKind::InvalidInput)?;
+        for link in [&self.prompt, &self.reports] {
+            let server = &mut *locked(link);
+            let server = server.as_mut().ok_or(ErrorKind::NotConnected)?;
+            exchange(server, &request)?;
+        }
+        Ok(())
     }
 
     /// The complete answer, so that a client that reads slowly does not hold up the server. Large ones are

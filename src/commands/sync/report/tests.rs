@@ -74,3 +74,21 @@ fn a_table_has_no_more_characters_than_a_comment_and_says_what_it_leaves_out() {
         assert!(text.contains(&note) && text.contains("would be updated (0.10s)"));
     }
 }
+
+#[test]
+fn what_others_wrote_stays_within_its_cell_as_text() {
+    let users: Users = ["``x`` @org [a](http://b) <img>"].into_iter().collect();
+    let shown = "+1: ``` ``x`` @org [a](http://b) <img> ```";
+    assert_eq!(names('+', &users, 1), shown);
+    let said = "422: @org [a](http://b) <b>|`c` d_e";
+    let shown = "422: @\u{200b}org [a\\](http://b) &lt;b>\\|\\`c\\` d\\_e";
+    assert_eq!(plain(said), shown);
+}
+
+#[test]
+fn what_has_failed_is_not_left_out_of_a_table() {
+    let mut report = report(1_500, 0);
+    report.toggles[1_499].outcome.result = Verdict::Failed;
+    assert!(report.markdown().contains("| `toggle-1499` |"));
+    assert!(!report.markdown().contains("| `toggle-1498` |"));
+}
