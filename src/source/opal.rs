@@ -152,7 +152,7 @@ impl Opal {
     /// Where OPA is, and with what authorization it can be asked.
     fn find_opa(&self) -> Result<Access, Failure> {
         let request = opa::request(&self.opal, Method::GET, ["policy-store", "config"]);
-        let store: PolicyStore = accepted(self.client.send(request)?, NOTHING)?.json()?;
+        let store: PolicyStore = accepted(self.client.send(request)?)?.json()?;
         let url = named_address("OPA", &store.url)?;
         // A loopback address is OPAL's own host, which is ours only if OPAL is here too.
         let url = match url.is_loopback() && !self.opal.url.is_loopback() {
@@ -203,7 +203,7 @@ impl Opal {
         let answer = self.client.send_and(request, Some(&mut scan))?;
         match answer.status {
             404 => Ok(Entry::default()),
-            _ => accepted(answer, NOTHING).map(|_| entry),
+            _ => accepted(answer).map(|_| entry),
         }
     }
 
@@ -234,7 +234,7 @@ impl Opal {
         let mut scan = |body: &mut dyn Read| entry::keys(body).map(|all| keys = all);
         let request = opa::request(&self.opal, Method::GET, ["callbacks"]);
         let answer = self.client.send_and(request, Some(&mut scan));
-        if let Err(failure) = answer.and_then(|answer| accepted(answer, NOTHING)) {
+        if let Err(failure) = answer.and_then(|answer| accepted(answer)) {
             return vec![Told::warning(failure.to_string())];
         }
         keys.retain(|key| *key != self.key && key.starts_with(&self.prefix));
@@ -335,8 +335,7 @@ impl Source for Opal {
             ..opa::request(&self.opal, Method::POST, ["callbacks"])
         };
         let answer = self.client.tell(request.json(&entry)?)?;
-        let said = quote(&answer.body);
-        accepted(answer, &said).map(drop)
+        accepted(answer).map(drop)
     }
 
     fn watch(&self) -> Result<bool, Failure> {
@@ -353,7 +352,7 @@ impl Source for Opal {
         let answer = self.client.tell(self.entry(Method::DELETE, &self.key))?;
         match answer.status {
             404 => Ok(()),
-            _ => accepted(answer, NOTHING).map(drop),
+            _ => accepted(answer).map(drop),
         }
     }
 
@@ -394,24 +393,24 @@ fn registration_key(id: &str, instance: &str) -> String {
     format!("optoggles:{id}:{instance}").replace(is_unsafe, "-")
 }
 
-/// What is repeated of an answer that can hold users, or secrets that are not known yet.
-const NOTHING: &str = "";
-
 fn is_unsafe(c: char) -> bool {
     !(c.is_ascii_alphanumeric() || "._:-".contains(c))
 }
 
-/// An answer that is a 2xx, or a failure that repeats this of it.
+/// An answer that is a 2xx. Of another, nothing is repeated, because it can hold users, or secrets that are not
+/// known yet; except of a 401, which is about our own token.
 ///
 /// In secure mode OPAL accepts one type of token, and names the claim `peer_type` where it rejects another.
-fn accepted(answer: Answer, said: &str) -> Result<Answer, Failure> {
+fn accepted(answer: Answer) -> Result<Answer, Failure> {
     const ADVICE: &str = "the token is missing or wrong: the source needs one of type listener, from \
                           opal-client obtain-token MASTER_TOKEN --server-url URL --type listener";
-    let is_of_wrong_type = answer.status == 401 && quote(&answer.body).contains("peer_type");
-    match answer.status {
-        200..=299 => Ok(answer),
-        _ => Err(answer.failure(said, is_of_wrong_type.then_some(ADVICE))),
-    }
+    let said = match answer.status {
+        200..=299 => return Ok(answer),
+        401 => quote(&answer.body),
+        _ => String::new(),
+    };
+    let is_of_wrong_type = said.contains("peer_type");
+    Err(answer.failure(&said, is_of_wrong_type.then_some(ADVICE)))
 }
 
 /// The address of `whose`, as OPAL names it.

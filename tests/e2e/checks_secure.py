@@ -75,8 +75,8 @@ def _expect_others_refused(secure):
     stack = secure.stack
     expired = stack.obtain_token(LISTENER, "--ttl", "1", "milliseconds")
     tokens = {
-        "client": (stack.client_token, "one of type listener"),
-        "datasource": (stack.publisher_token, "one of type listener"),
+        "client": (stack.client_token, "peer_type"),
+        "datasource": (stack.publisher_token, "peer_type"),
         "master": (stack.master_token, "Could not decode access token"),
         "expired": (expired, "Access token is expired"),
     }
