@@ -234,7 +234,7 @@ impl Opal {
         let mut scan = |body: &mut dyn Read| entry::keys(body).map(|all| keys = all);
         let request = opa::request(&self.opal, Method::GET, ["callbacks"]);
         let answer = self.client.send_and(request, Some(&mut scan));
-        if let Err(failure) = answer.and_then(|answer| accepted(answer)) {
+        if let Err(failure) = answer.and_then(accepted) {
             return vec![Told::warning(failure.to_string())];
         }
         keys.retain(|key| *key != self.key && key.starts_with(&self.prefix));
