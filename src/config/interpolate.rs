@@ -188,7 +188,7 @@ impl Context<'_> {
         value.map(|value| self.without_mark(value, &origin(name), at))
     }
 
-    /// A text without the mark that some editors and shells put before it, which is no part of it.
+    /// A text without the byte order mark that some editors and shells write first.
     fn without_mark(&mut self, text: String, origin: &str, at: &Place) -> String {
         let Some(rest) = text.strip_prefix(BYTE_ORDER_MARK) else {
             return text;

@@ -12,8 +12,8 @@ use super::*;
 const LIST: &str = "system.posix_acl_access";
 const DEFAULT_LIST: &str = "system.posix_acl_default";
 
-/// As the system keeps a list: a named user has these rights, the owner may read and write, nobody else
-/// may do anything.
+/// A list in the system's own form: a named user has these rights, the owner may read and write, and all
+/// others have no rights.
 fn list(user: u32, rights: u16) -> Vec<u8> {
     const NOBODY: u32 = u32::MAX;
     let entries = [

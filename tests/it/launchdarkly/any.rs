@@ -225,7 +225,7 @@ proptest! {
             let now = served(&launchdarkly.platform(), place, kind);
             let may_have = &former[number] | &desired;
             prop_assert!(now.is_subset(&may_have), "{:?} of {:?}", now, may_have);
-            // Where only users differ from what optoggles leaves, nobody who keeps it lacks it meanwhile.
+            // Where only users differ, those who keep it have it all the time.
             if environment.users.is_some() {
                 let keep = &former[number] & &desired;
                 prop_assert!(now.is_superset(&keep), "{:?} without {:?}", now, keep);
