@@ -354,7 +354,7 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
                 "toggle {name} is no longer kept: at the target it stays as it is; turn it off or \
                  delete it there"
             )),
-            Some(now) => (kind.left_behind)(toggle, now).map(|place| {
+            Some(now) => kind.left_behind(&toggle.spec, &now.spec).map(|place| {
                 let place = old.secrets.redact(&place);
                 let kept = format!("toggle {name} is no longer kept in {place}");
                 format!("{kept}: there it stays as it is; turn it off there")

@@ -7,7 +7,6 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::Toggle;
 use super::interpolate::is_identifier;
 use super::mask::Show;
 use super::nearest::is_respelled;
@@ -252,15 +251,49 @@ pub(crate) struct TargetType {
     pub(crate) place: &'static str,
     /// What the key of a toggle has to be.
     pub(crate) toggle_key: Option<&'static Form>,
-    /// Whether toggles of the same key with these `spec`s have any environment in common.
-    pub(crate) is_same_toggle: fn(&Map<String, Value>, &Map<String, Value>) -> bool,
     pub(crate) spec: Spec,
+    /// The key of `spec` that names a toggle's project; then `environments` lists those that it is kept in.
+    pub(crate) project: Option<&'static str>,
     /// Whether it shows by which revision OPA decided.
     pub(crate) shows_revision: bool,
     /// What a toggle with this `spec` can share with others.
     pub(crate) shares: fn(&Map<String, Value>) -> Option<Shared>,
-    /// Where a toggle is no longer kept after a reload, such as `the project x`.
-    pub(crate) left_behind: fn(&Toggle, &Toggle) -> Option<String>,
+}
+
+impl TargetType {
+    /// The project of a toggle with this `spec`, and its environments there.
+    fn places<'s>(&self, spec: &'s Map<String, Value>) -> Option<(&'s str, Vec<&'s str>)> {
+        let project = spec.get(self.project?)?.as_str()?;
+        let environments = spec.get("environments")?.as_array()?.iter();
+        Some((project, environments.filter_map(Value::as_str).collect()))
+    }
+
+    /// Whether toggles of the same key with these `spec`s have any environment in common.
+    pub(crate) fn is_same_toggle(
+        &self,
+        one: &Map<String, Value>,
+        other: &Map<String, Value>,
+    ) -> bool {
+        let places = self.places(one).zip(self.places(other));
+        places.is_none_or(|((project, environments), (other_project, others))| {
+            project == other_project && environments.iter().any(|it| others.contains(it))
+        })
+    }
+
+    /// Where a toggle is no longer kept once its `spec` is the new one: its environments, or `the project x`.
+    pub(super) fn left_behind(
+        &self,
+        old: &Map<String, Value>,
+        new: &Map<String, Value>,
+    ) -> Option<String> {
+        let ((project, mut gone), (new_project, environments)) =
+            self.places(old).zip(self.places(new))?;
+        if project != new_project {
+            return Some(format!("the project {project}"));
+        }
+        gone.retain(|environment| !environments.contains(environment));
+        Some(gone.join(", ")).filter(|gone| !gone.is_empty())
+    }
 }
 
 impl PartialEq for TargetType {

@@ -342,7 +342,7 @@ impl Tables {
         let overwrites = |other: TargetId, its: &Map<String, Value>| {
             let targets = target.zip(self.targets[other].as_ref());
             targets.is_some_and(|(one, other)| {
-                one.overwrites(other) && (one.kind.is_same_toggle)(&spec, its)
+                one.overwrites(other) && one.kind.is_same_toggle(&spec, its)
             })
         };
         let twin = toggles

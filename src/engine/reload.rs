@@ -169,7 +169,7 @@ impl Engine {
         let terms = &self.targets[config.target].terms;
         let is_known = config.spec == old_config.spec;
         let kind = self.config.targets[config.target].kind;
-        let same_place = (kind.is_same_toggle)(&config.spec, &old_config.spec);
+        let same_place = kind.is_same_toggle(&config.spec, &old_config.spec);
         // Until the rule is queried.
         let rule = &mut self.rules[config.rule];
         rule.news = rule.news.max(u64::from(known.behind.is_some()));

@@ -33,12 +33,11 @@ pub(super) static TYPE: Type = Type {
         },
         place: "path",
         toggle_key: None,
-        is_same_toggle: |_, _| true,
         spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
             .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
+        project: None,
         shows_revision: false,
         shares: |_| None,
-        left_behind: |_, _| None,
     },
     open: |config, id, _| Ok(Box::new(Flagd::new(config, id)?)),
 };

@@ -50,11 +50,10 @@ pub(super) static TYPE: Type = Type {
         },
         place: "base_url",
         toggle_key: Some(&spec::FLAG),
-        is_same_toggle: spec::is_same_flag,
         spec: spec::SPEC,
+        project: Some("proj_key"),
         shows_revision: true,
         shares: spec::shares,
-        left_behind: spec::left_behind,
     },
     open: |config, id, requests| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
 };

@@ -32,11 +32,10 @@ pub(super) static TYPE: Type = Type {
         },
         place: "endpoint_url",
         toggle_key: None,
-        is_same_toggle: |_, _| true,
         spec: Spec::Free(&["key", "users"]),
+        project: None,
         shows_revision: false,
         shares: |_| None,
-        left_behind: |_, _| None,
     },
     open: |config, id, requests| Ok(Box::new(RestApi::new(config, id, requests)?)),
 };

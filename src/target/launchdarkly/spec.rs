@@ -64,39 +64,12 @@ const fn key(what: &'static str) -> Form {
     }
 }
 
-/// Whether flags of the same key are in the same project, and in an environment of both.
-pub(super) fn is_same_flag(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
-    let environments = |spec: &Map<String, Value>| {
-        let listed = spec.get("environments").and_then(Value::as_array);
-        listed.cloned().unwrap_or_default()
-    };
-    let others = environments(other);
-    one.get("proj_key") == other.get("proj_key")
-        && environments(one).iter().any(|it| others.contains(it))
-}
-
 /// The segment, which has the keys of one kind.
 pub(super) fn shares(spec: &Map<String, Value>) -> Option<Shared> {
     let text = |name: &str| spec.get(name).and_then(Value::as_str);
     let (project, segment) = (text("proj_key")?, text("segment")?);
     let kind = text("context_kind").unwrap_or(USER);
     Some(("segment", format!("{project}/{segment}"), kind.to_owned()))
-}
-
-/// The environments, or the project, in which a flag is no longer kept.
-pub(super) fn left_behind(old: &Toggle, new: &Toggle) -> Option<String> {
-    let of = |toggle| Spec::of(toggle, String::new());
-    let (Ok(mut before), Ok(after)) = (of(old), of(new)) else {
-        return None;
-    };
-    let place = if before.proj_key != after.proj_key {
-        format!("the project {}", before.proj_key)
-    } else {
-        let gone = &mut before.environments;
-        gone.retain(|environment| !after.environments.contains(environment));
-        gone.join(", ")
-    };
-    Some(place).filter(|place| !place.is_empty())
 }
 
 #[derive(Deserialize)]
