@@ -105,8 +105,9 @@ fn take_part(waiting: &Receiver<Work>, count: &Mutex<Count>, patience: Duration)
     }
 }
 
-fn lock(count: &Mutex<Count>) -> MutexGuard<'_, Count> {
-    count.lock().unwrap_or_else(PoisonError::into_inner)
+/// Locks what threads share. A thread that panics ends the process, so there is nothing half changed.
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod flagd;
 mod launchdarkly;
 mod restapi;
+mod unleash;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +40,12 @@ struct Type {
     open: Open,
 }
 
-static TYPES: &[&Type] = &[&flagd::TYPE, &launchdarkly::TYPE, &restapi::TYPE];
+static TYPES: &[&Type] = &[
+    &flagd::TYPE,
+    &launchdarkly::TYPE,
+    &restapi::TYPE,
+    &unleash::TYPE,
+];
 
 pub(crate) fn types() -> Vec<&'static TargetType> {
     TYPES.iter().map(|it| &it.config).collect()

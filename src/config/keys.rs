@@ -52,9 +52,8 @@ pub(crate) enum ValueKind {
     /// A list of words, none of them twice and at least one.
     Set(&'static Form),
     Bind,
-    Address,
-    /// An address to which OPA's `/v1` is added.
-    OpaAddress,
+    /// A URL, to which one of these paths is added; the longest comes first.
+    Address(&'static [&'static str]),
     /// `host:port`, or a URL.
     AdvertisedAddress,
     Duration,
@@ -211,9 +210,7 @@ impl ValueKind {
             | ValueKind::KeyFile
             | ValueKind::Path
             | ValueKind::Input => Show::Whole,
-            ValueKind::Address | ValueKind::OpaAddress | ValueKind::AdvertisedAddress => {
-                Show::Address
-            }
+            ValueKind::Address(_) | ValueKind::AdvertisedAddress => Show::Address,
             _ => Show::Nothing,
         }
     }

@@ -77,7 +77,7 @@ impl Key {
             ValueKind::Filled => Setting::Text(self.filled(cx, text)?.to_owned()),
             ValueKind::Word(form) => Setting::Text(word(cx, text, form, &self.help())?),
             ValueKind::Bind => Setting::Bind(self.bind(cx, text)?),
-            ValueKind::Address | ValueKind::OpaAddress => Setting::Address(self.address(cx, text)?),
+            ValueKind::Address(added) => Setting::Address(self.address(cx, text, added)?),
             ValueKind::AdvertisedAddress => {
                 Setting::Address(self.found(cx, text, parse_advertised(&text.value))?)
             }
@@ -145,8 +145,8 @@ impl Key {
         Some(Setting::Secret(token))
     }
 
-    /// A URL of OPAL, OPA or the target.
-    fn address(&self, cx: &mut Context, text: &Text) -> Option<Address> {
+    /// A URL of a source or target.
+    fn address(&self, cx: &mut Context, text: &Text, added: &[&str]) -> Option<Address> {
         let address = self.found(cx, text, Address::parse(&text.value))?;
         if address.authorization().is_some() {
             let what = format!("the password in `{}`", self.name);
@@ -154,10 +154,7 @@ impl Key {
             warn_if_plain(cx, &text.place, &what, &address);
         }
         let shown = address.to_string();
-        let mut paths = ["/v1/data", "/v1"].iter();
-        if let ValueKind::OpaAddress = self.kind
-            && let Some(path) = paths.find(|path| shown.ends_with(**path))
-        {
+        if let Some(path) = added.iter().find(|path| shown.ends_with(**path)) {
             let message = format!("`{}` ends in `{path}`, which is added to it", self.name);
             cx.warn("api-path", &text.place, message, format!("remove `{path}`"));
         }

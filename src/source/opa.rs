@@ -42,8 +42,11 @@ pub(super) static TYPE: Type = Type {
     },
 };
 
+/// What is added to the address of an OPA.
+pub(super) const PATHS: &[&str] = &["/v1/data", "/v1"];
+
 const KEYS: &[Key] = &[
-    Key::required("url", ValueKind::OpaAddress, "\"http://opa:8181\"")
+    Key::required("url", ValueKind::Address(PATHS), "\"http://opa:8181\"")
         .was(&["opa_url"])
         .says("OPA's API, without `/v1/data`."),
     Key::optional("token", ValueKind::BearerToken("url"), "\"${OPA_TOKEN}\"")

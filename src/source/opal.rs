@@ -37,8 +37,12 @@ pub(super) static TYPE: Type = Type {
 };
 
 const KEYS: &[Key] = &[
-    Key::required("url", ValueKind::Address, "\"http://opal-client:7000\"")
-        .says("The OPAL client's API."),
+    Key::required(
+        "url",
+        ValueKind::Address(&[]),
+        "\"http://opal-client:7000\"",
+    )
+    .says("The OPAL client's API."),
     Key::optional("token", ValueKind::BearerToken("url"), "\"${OPAL_TOKEN}\"").says(
         "Sent to OPAL as `Authorization: Bearer`. In secure mode OPAL accepts only a token of type \
          listener.",
@@ -53,8 +57,12 @@ const KEYS: &[Key] = &[
         "What tells replicas behind one address apart: part of the key under which callbacks are \
          registered. By default the `advertised_address`.",
     ),
-    Key::optional("opa_url", ValueKind::OpaAddress, "\"http://opa:8181\"")
-        .says("Where OPA is. Without it OPAL is asked."),
+    Key::optional(
+        "opa_url",
+        ValueKind::Address(opa::PATHS),
+        "\"http://opa:8181\"",
+    )
+    .says("Where OPA is. Without it OPAL is asked."),
     Key::optional(
         "opa_token",
         ValueKind::BearerToken("opa_url"),

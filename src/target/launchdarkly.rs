@@ -71,7 +71,7 @@ const KEYS: &[Key] = &[
     ),
     Key::default(
         "base_url",
-        ValueKind::Address,
+        ValueKind::Address(&["/api/v2", "/api"]),
         "\"https://app.launchdarkly.com\"",
     )
     .was(&["url", "endpoint_url"])

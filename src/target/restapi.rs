@@ -43,7 +43,7 @@ pub(super) static TYPE: Type = Type {
 const KEYS: &[Key] = &[
     Key::required(
         "endpoint_url",
-        ValueKind::Address,
+        ValueKind::Address(&[]),
         "\"https://flags.example.com/api/toggles\"",
     )
     .was(&["url"])

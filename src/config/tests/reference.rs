@@ -41,7 +41,7 @@ fn in_words(kind: ValueKind) -> String {
         ValueKind::Text | ValueKind::Filled | ValueKind::Word(_) => "String".into(),
         ValueKind::Words(_) | ValueKind::Set(_) => "List of strings".into(),
         ValueKind::Bind | ValueKind::AdvertisedAddress => "Address".into(),
-        ValueKind::Address | ValueKind::OpaAddress => "URL".into(),
+        ValueKind::Address(_) => "URL".into(),
         ValueKind::Duration | ValueKind::Interval => "Duration".into(),
         ValueKind::Number(low, high) => format!("Integer from {low} to {high}"),
         ValueKind::Bool => "Boolean".into(),
