@@ -107,6 +107,18 @@ pub(super) struct State {
     pub(super) is_whole: bool,
 }
 
+impl Default for State {
+    /// That of a new feature.
+    fn default() -> State {
+        State {
+            is_on: false,
+            strategies: Vec::new(),
+            parent: None,
+            is_whole: true,
+        }
+    }
+}
+
 /// A strategy: a user has the feature if any of those that are not disabled lets it through.
 #[derive(Clone, Debug)]
 struct Strategy {
@@ -463,6 +475,3 @@ pub(super) fn body(spec: &Spec, users: &Users) -> impl Serialize {
         "variants": [],
     })
 }
-
-#[cfg(test)]
-mod tests;
