@@ -24,7 +24,9 @@ use std::time::UNIX_EPOCH;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
-use optoggles::internals::{Config, Edit, Keys, Metrics, Users, What, catalog, load, open};
+use optoggles::internals::{
+    Config, Edit, Evaluations, Keys, Metrics, Users, What, catalog, load, open,
+};
 use serde::Deserialize;
 
 use world::{Target, World};
@@ -76,8 +78,12 @@ fn the_difference_of_one_user(bencher: Bencher, count: usize) {
 #[divan::bench(args = USERS)]
 fn the_update_of_a_flag_in_launchdarkly(bencher: Bencher, count: usize) {
     let world = World::new(Target::LaunchDarkly, 1, count);
-    let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-    let target = open(&Arc::new(config(&world)), 0, requests).unwrap();
+    let metrics = Metrics::new(UNIX_EPOCH).unwrap();
+    let (requests, evaluations) = (
+        metrics.requests("target"),
+        Arc::new(Evaluations::new(&metrics)),
+    );
+    let target = open(&Arc::new(config(&world)), 0, requests, &evaluations).unwrap();
     target.read(&[0]);
     let edit = |count| Edit {
         toggle: 0,

@@ -46,6 +46,6 @@ pub mod internals {
     pub use crate::metrics::Metrics;
     pub use crate::peers::catalog;
     pub use crate::plan::{Environment, Observed};
-    pub use crate::target::open;
+    pub use crate::target::{Evaluations, open};
     pub use crate::users::{Keys, Users};
 }

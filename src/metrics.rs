@@ -29,6 +29,7 @@ pub struct Metrics {
     pass_seconds: HistogramVec,
     requests: IntCounterVec,
     retries: IntCounterVec,
+    evaluations: IntCounterVec,
     /// In the order of [`Callback`].
     callbacks: [IntCounter; 3],
 }
@@ -38,6 +39,21 @@ pub struct Metrics {
 pub struct Requests {
     total: IntCounterVec,
     peer: String,
+}
+
+/// Counts what OpenFeature's SDKs ask.
+#[derive(Clone)]
+pub(crate) struct EvaluationCounts(IntCounterVec);
+
+/// What comes of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evaluation {
+    On,
+    Off,
+    NotReady,
+    NotFound,
+    Invalid,
+    Unauthorized,
 }
 
 /// How a callback is answered.
@@ -92,6 +108,14 @@ impl Metrics {
                 &["operation"],
                 registry
             )?,
+            evaluations: register_int_counter_vec_with_registry!(
+                "optoggles_evaluations_total",
+                "Evaluations of toggles by OpenFeature's SDKs, by toggle and result: on, off, not_ready \
+                 (its users are not known yet), invalid; without a toggle: not_found, invalid, \
+                 unauthorized.",
+                &["toggle", "result"],
+                registry
+            )?,
             // A rate needs the zero before the first one.
             callbacks: ["accepted", "unauthorized", "unknown_source"]
                 .map(|result| callbacks.with_label_values(&[result])),
@@ -105,6 +129,10 @@ impl Metrics {
             total: self.requests.clone(),
             peer: peer.into(),
         }
+    }
+
+    pub(crate) fn evaluations(&self) -> EvaluationCounts {
+        EvaluationCounts(self.evaluations.clone())
     }
 
     pub(crate) fn pass(&self, source: &str, failed: usize, late: usize, took: Duration) {
@@ -126,16 +154,19 @@ impl Metrics {
         self.callbacks[callback as usize].inc();
     }
 
-    /// The series of these sources and targets, and those of neither; the others are dropped for good.
+    /// The series of these sources, targets and toggles, and those of none; the others are dropped for good.
     pub(crate) fn gather<'a>(
         &self,
         sources: impl Iterator<Item = &'a str>,
         targets: impl Iterator<Item = &'a str>,
+        toggles: impl Iterator<Item = &'a str>,
     ) -> Vec<MetricFamily> {
         let ids: HashSet<String> = sources.map(str::to_owned).collect();
         let targets = targets.map(|id| format!("target {id}"));
         let peers = ids.iter().map(|id| format!("source {id}"));
         let peers = peers.chain(targets).collect();
+        let toggles = toggles.chain([""]).map(str::to_owned).collect();
+        retain(&self.evaluations, "toggle", &toggles);
         retain(&self.passes, "source", &ids);
         retain(&self.pass_seconds, "source", &ids);
         retain(&self.requests, "peer", &peers);
@@ -148,6 +179,21 @@ impl Requests {
         let status = result.map_or_else(|kind| kind.word().to_owned(), |it| it.to_string());
         let labels = [self.peer.as_str(), method.as_str(), &status];
         self.total.with_label_values(&labels).inc();
+    }
+}
+
+impl EvaluationCounts {
+    /// Counts one of a toggle of the configuration, or of none.
+    pub(crate) fn count(&self, toggle: &str, evaluation: Evaluation) {
+        let result = match evaluation {
+            Evaluation::On => "on",
+            Evaluation::Off => "off",
+            Evaluation::NotReady => "not_ready",
+            Evaluation::NotFound => "not_found",
+            Evaluation::Invalid => "invalid",
+            Evaluation::Unauthorized => "unauthorized",
+        };
+        self.0.with_label_values(&[toggle, result]).inc();
     }
 }
 

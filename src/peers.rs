@@ -7,7 +7,7 @@ use crate::job::{Done, Job, Terms};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::source::{self, Source};
-use crate::target::{self, Target};
+use crate::target::{self, Evaluations, Target};
 
 /// The types of sources and targets that a configuration can have.
 pub fn catalog() -> Catalog {
@@ -19,6 +19,7 @@ pub fn catalog() -> Catalog {
 
 pub(crate) struct Peers {
     config: Arc<Config>,
+    evaluations: Arc<Evaluations>,
     pub(crate) sources: Vec<Box<dyn Source>>,
     pub(crate) targets: Vec<Box<dyn Target>>,
 }
@@ -29,19 +30,26 @@ impl Peers {
         config: Arc<Config>,
         callback_token: &Secret,
         metrics: &Metrics,
+        evaluations: &Arc<Evaluations>,
     ) -> Result<Peers, String> {
         let sources = config.sources.iter();
         let sources = sources.map(|source| source::open(source, &config, callback_token, metrics));
         let targets = config.targets.iter().enumerate();
         let targets = targets.map(|(id, target)| {
             let requests = metrics.requests(format!("target {}", target.id));
-            target::open(&config, id, requests)
+            target::open(&config, id, requests, evaluations)
         });
         Ok(Peers {
             sources: sources.collect::<Result<_, _>>()?,
             targets: targets.collect::<Result<_, _>>()?,
             config,
+            evaluations: Arc::clone(evaluations),
         })
+    }
+
+    /// The configuration is in use from now on.
+    pub(crate) fn begin(&self) {
+        self.evaluations.show(&self.config);
     }
 
     pub(crate) fn terms(&self) -> Terms {

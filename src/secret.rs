@@ -28,6 +28,15 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Whether it is the token of a header `Authorization: Bearer` (RFC 6750); the scheme's case does not matter.
+    pub(crate) fn is_bearer_of(&self, authorization: Option<&str>) -> bool {
+        let parts = authorization.and_then(|value| value.split_once(' '));
+        let token = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        self.matches(token.map_or("", |(_, token)| token.trim()))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")

@@ -123,8 +123,8 @@ impl Routes {
     fn callback(&self, source: &str, headers: &[Header], broken: &impl Fn(&str)) -> Reply {
         let mut headers = headers.iter();
         let authorization = headers.find(|header| header.field.equiv("Authorization"));
-        let presented = authorization.and_then(|header| bearer(header.value.as_str()));
-        if !self.callback_token.matches(presented.unwrap_or_default()) {
+        let authorization = authorization.map(|header| header.value.as_str());
+        if !self.callback_token.is_bearer_of(authorization) {
             self.metrics.callback(Callback::Unauthorized);
             let reply = error(401, "the callback token is missing or wrong");
             return with(reply, ("WWW-Authenticate", "Bearer"));
@@ -186,12 +186,6 @@ fn report(report: &Report) -> Reply {
         _ => 503,
     };
     json(status, report)
-}
-
-/// The token of an `Authorization: Bearer` header (RFC 6750); the scheme's case does not matter.
-fn bearer(authorization: &str) -> Option<&str> {
-    let (scheme, token) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

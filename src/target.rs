@@ -2,6 +2,7 @@
 
 mod flagd;
 mod launchdarkly;
+mod openfeature;
 mod restapi;
 mod unleash;
 
@@ -13,6 +14,8 @@ use crate::config::{Config, TargetType};
 use crate::error::Failure;
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms};
 use crate::metrics::Requests;
+pub use openfeature::Evaluations;
+pub(crate) use openfeature::{Asked, Reply};
 
 /// Makes the requests to a platform: at most one at a time for each part of a toggle, and no other beside one
 /// for the whole.
@@ -32,7 +35,8 @@ pub trait Target: Send + Sync {
     fn check(&self) -> Answers;
 }
 
-type Open = fn(&Arc<Config>, TargetId, Requests) -> Result<Box<dyn Target>, String>;
+type Open =
+    fn(&Arc<Config>, TargetId, Requests, &Arc<Evaluations>) -> Result<Box<dyn Target>, String>;
 
 /// A type of target: what the configuration has to know of it, and how one is opened.
 struct Type {
@@ -43,6 +47,7 @@ struct Type {
 static TYPES: &[&Type] = &[
     &flagd::TYPE,
     &launchdarkly::TYPE,
+    &openfeature::TYPE,
     &restapi::TYPE,
     &unleash::TYPE,
 ];
@@ -56,11 +61,13 @@ pub fn open(
     config: &Arc<Config>,
     id: TargetId,
     requests: Requests,
+    evaluations: &Arc<Evaluations>,
 ) -> Result<Box<dyn Target>, String> {
     let target = &config.targets[id];
     let found = TYPES.iter().find(|it| it.config == *target.kind);
     let found = found.ok_or_else(|| format!("unknown type of target `{:?}`", target.kind))?;
-    (found.open)(config, id, requests).map_err(|error| format!("target {}: {error}", target.id))
+    (found.open)(config, id, requests, evaluations)
+        .map_err(|error| format!("target {}: {error}", target.id))
 }
 
 /// The terms of the toggles of a target without environments.

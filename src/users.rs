@@ -98,7 +98,7 @@ impl Users {
         others.iter().filter(|key| !self.contains(key)).count()
     }
 
-    fn contains(&self, key: &str) -> bool {
+    pub(crate) fn contains(&self, key: &str) -> bool {
         let (mut start, mut end) = (0, self.len());
         while start < end {
             let middle = usize::midpoint(start, end);

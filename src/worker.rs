@@ -92,6 +92,7 @@ impl Worker {
 
     /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
     pub(crate) fn run(mut self) -> Engine {
+        self.current.peers.begin();
         self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
         loop {
@@ -159,6 +160,7 @@ impl Worker {
             next.engine.wait_for(&older.engine);
         }
         self.callbacks.set(&next.config);
+        next.peers.begin();
         next.engine.start(moment());
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());

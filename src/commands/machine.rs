@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::status::{Clocks, Status};
+use crate::target::Evaluations;
 use crate::worker::{Assignment, Notifier, Order, Worker};
 
 /// SIGTERM, SIGINT and SIGHUP, heard from the moment this is made, whatever the other threads wait for.
@@ -68,6 +69,7 @@ pub(super) struct Machine {
     pub(super) status: Arc<Status>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) worker: Worker,
+    pub(super) evaluations: Arc<Evaluations>,
     signals: Signals,
     reloads: Reloads,
 }
@@ -87,6 +89,7 @@ struct Reloads {
     disk: Disk,
     callback_token: Secret,
     metrics: Arc<Metrics>,
+    evaluations: Arc<Evaluations>,
     orders: Sender<Order>,
     notifier: Notifier,
     is_stopping: Arc<AtomicBool>,
@@ -101,7 +104,14 @@ impl Machine {
     ) -> Result<Machine, Stop> {
         let metrics = Metrics::new(Clocks::read().wall);
         let metrics = Arc::new(metrics.map_err(Stop::failed_to("set up the metrics"))?);
-        let assignment = assign(Arc::clone(&config), mode, &callback_token, &metrics)?;
+        let evaluations = Arc::new(Evaluations::new(&metrics));
+        let assignment = assign(
+            Arc::clone(&config),
+            mode,
+            &callback_token,
+            &metrics,
+            &evaluations,
+        )?;
         let notifier = match mode {
             // It ends before a service manager could rely on it.
             Mode::Once { .. } => Notifier::default(),
@@ -122,6 +132,7 @@ impl Machine {
             disk: disk.at_once(HANGING),
             callback_token,
             metrics: Arc::clone(&metrics),
+            evaluations: Arc::clone(&evaluations),
             orders,
             notifier,
             is_stopping: Arc::clone(&signals.is_stopping),
@@ -129,6 +140,7 @@ impl Machine {
         Ok(Machine {
             status,
             metrics,
+            evaluations,
             worker: worker.map_err(Stop::failed_to("start a request thread"))?,
             signals,
             reloads,
@@ -195,9 +207,10 @@ impl Reloads {
             self.disk.set_limit(limit);
             let (read, token) = (Arc::clone(read), self.callback_token.clone());
             let metrics = Arc::clone(&self.metrics);
+            let evaluations = Arc::clone(&self.evaluations);
             let assigned = self.disk.run(move || {
                 let (next, mode) = read()?;
-                assign(Arc::new(next), mode, &token, &metrics)
+                assign(Arc::new(next), mode, &token, &metrics, &evaluations)
             });
             let assigned = assigned.map_err(Stop::invalid).flatten();
             if self.is_stopping.load(Relaxed) {
@@ -216,8 +229,17 @@ fn assign(
     mode: Mode,
     callback_token: &Secret,
     metrics: &Metrics,
+    evaluations: &Arc<Evaluations>,
 ) -> Result<Assignment, Stop> {
-    let peers = Peers::new(Arc::clone(&config), callback_token, metrics).map_err(Stop::invalid)?;
+    let mut served = config.targets.iter().filter(|target| target.kind.is_served);
+    if let (Some(target), Mode::Once { .. } | Mode::Sync { .. }) = (served.next(), mode) {
+        return Err(Stop::invalid(format!(
+            "target {} (type {}) is in the memory of serve, and sync has nowhere to keep it: use serve",
+            target.id, target.kind.peer.name
+        )));
+    }
+    let peers = Peers::new(Arc::clone(&config), callback_token, metrics, evaluations);
+    let peers = peers.map_err(Stop::invalid)?;
     let mut sources = peers.terms().sources.into_iter().zip(&config.sources);
     // Standard input cannot change while serving, and is gone after a restart.
     if let Some((_, source)) = sources.find(|(terms, _)| terms.is_read_once)

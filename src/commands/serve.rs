@@ -14,6 +14,7 @@ use crate::secret::Secret;
 use crate::server::gate::{self, Gate, Inner};
 use crate::server::{self, Routes};
 use crate::source;
+use crate::target::Evaluations;
 use crate::worker::PendingCallbacks;
 
 /// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
@@ -28,8 +29,14 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
         status: Arc::clone(&machine.status),
         metrics: Arc::clone(&machine.metrics),
     };
-    let gate = open_gate(listener, routes, Arc::clone(&machine.worker.callbacks))
-        .map_err(Stop::failed_to("start the HTTP server"))?;
+    let callbacks = Arc::clone(&machine.worker.callbacks);
+    let gate = open_gate(
+        listener,
+        routes,
+        Arc::clone(&machine.evaluations),
+        callbacks,
+    )
+    .map_err(Stop::failed_to("start the HTTP server"))?;
     let read = move || {
         let config = again()?;
         if config.bind != bind {
@@ -46,6 +53,7 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
 fn open_gate(
     listener: TcpListener,
     routes: Routes,
+    evaluations: Arc<Evaluations>,
     callbacks: Arc<PendingCallbacks>,
 ) -> io::Result<Gate> {
     let on_body = move |path: &str, body: &mut dyn Read| {
@@ -59,7 +67,7 @@ fn open_gate(
     let (inner, behind) = Inner::bind(broken)?;
     server::start(behind, routes, broken)?;
     inner.warm_up()?;
-    let gate = gate::open(listener, places, inner, on_body)?;
+    let gate = gate::open(listener, places, inner, evaluations, on_body)?;
     log::info!("listening address={address}");
     Ok(gate)
 }

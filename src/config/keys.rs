@@ -251,6 +251,8 @@ pub(crate) struct TargetType {
     pub(crate) spec: Spec,
     /// The key of `spec` that names a toggle's project; then `environments` lists those that it is kept in.
     pub(crate) project: Option<&'static str>,
+    /// Whether `serve` itself holds its toggles, and answers for them.
+    pub(crate) is_served: bool,
     /// Whether it shows by which revision OPA decided.
     pub(crate) shows_revision: bool,
     /// What a toggle with this `spec` can share with others.

@@ -26,6 +26,8 @@ pub(crate) struct Context<'a> {
     pub(super) problems: Vec<Problem>,
     /// How long files may take to be read.
     pub(super) limit: Duration,
+    /// Whether only this machine can reach `bind`.
+    pub(crate) is_local: bool,
     /// What references brought in and is a secret, with the names of the references.
     pub(super) brought_in: Vec<(String, String)>,
 }
@@ -42,11 +44,12 @@ impl<'a> Context<'a> {
             groups,
             problems: Vec::new(),
             limit: FIRST_LIMIT,
+            is_local: false,
             brought_in: Vec::new(),
         }
     }
 
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         code: &'static str,
         at: &Place,
@@ -115,7 +118,7 @@ impl<'t> Node<'t> {
 
 /// A table of the file, with what was read of it so far.
 pub(crate) struct Section<'t> {
-    pub(super) place: Place,
+    pub(crate) place: Place,
     entries: &'t DeTable<'t>,
     known: Vec<&'static Key>,
     /// What `finish` reports as missing.

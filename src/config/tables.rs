@@ -21,6 +21,7 @@ use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
 use super::section::{Context, Node, Section, Setting};
 use super::{Config, MaxRemoval, Rule, RuleId, Source, Target, TargetId, Toggle, values};
+use crate::address::is_loopback;
 use crate::secret::Secrets;
 
 /// Checks the text of a configuration. Where it is invalid TOML, that is all there is to say.
@@ -72,6 +73,9 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     root.read(cx, TOP);
     if let Some(Setting::Duration(limit)) = root.get("http_timeout").map(|read| &read.setting) {
         cx.limit = *limit;
+    }
+    if let Some(Setting::Bind(bind)) = root.get("bind").map(|read| &read.setting) {
+        cx.is_local = is_loopback(&bind.host);
     }
     // That these are missing is said in other words.
     root.missing.clear();
@@ -223,6 +227,14 @@ impl Tables {
             let peer = section.read_type(cx, "target", &types);
             let mut targets = cx.catalog.targets.iter().copied();
             let kind = targets.find(|it| peer.is_some_and(|peer| it.peer.name == peer.name));
+            let is_served = |target: &Target| target.kind.is_served;
+            if kind.is_some_and(|kind| kind.is_served)
+                && self.targets.iter().flatten().any(is_served)
+            {
+                let message = "another target of the same type";
+                let help = "`serve` answers for one: move its toggles there";
+                cx.error("duplicate-target", &section.place, message, help);
+            }
             // Not a setting: a target that only gets another id is the same.
             let id = match is_only {
                 true => kind.and_then(|_| section.text("type")),

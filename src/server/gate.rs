@@ -1,5 +1,8 @@
 //! The gate in front of the HTTP server: it lets in only small, well-formed requests, one per connection.
 //!
+//! Evaluations are answered without the server, on the thread of their connection, which is kept: through the server,
+//! one takes three switches of threads more.
+//!
 //! The server behind it trusts its clients: it allocates what they announce, waits for what they never
 //! send, and stops for good when descriptors run out. So clients talk only to the gate. It reads a
 //! request's head within bounds of size and time (`head`), sends what matters of it over the server's
@@ -11,6 +14,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +23,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::crew::Crew;
+use crate::target::Evaluations;
 use connection::{Connection, Stage};
 pub(crate) use inner::{Inner, LINKS};
 
@@ -61,6 +66,9 @@ impl Gate {
 /// What all connections share.
 struct Door {
     inner: Inner,
+    evaluations: Arc<Evaluations>,
+    /// How many more connections may be kept.
+    keeps: AtomicUsize,
     on_body: Box<OnBody>,
 }
 
@@ -84,6 +92,7 @@ pub(crate) fn open(
     listener: TcpListener,
     places: usize,
     inner: Inner,
+    evaluations: Arc<Evaluations>,
     on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
 ) -> io::Result<Gate> {
     // A client may leave before it is accepted: accept must not block then.
@@ -92,7 +101,13 @@ pub(crate) fn open(
     let (wake, woken) = UnixStream::pair()?;
     let on_body = Box::new(on_body);
     let admission = Admission {
-        door: Arc::new(Door { inner, on_body }),
+        door: Arc::new(Door {
+            inner,
+            evaluations,
+            // The others are always there for callbacks and health checks.
+            keeps: AtomicUsize::new(places / 2),
+            on_body,
+        }),
         places,
         connections: Vec::new(),
         crew: Crew::new("connection", places)?,
@@ -148,7 +163,9 @@ impl Admission {
         let stages = alive.iter().map(|it| (*it.stage(), &it.client));
         let _ = match stages.min_by_key(|(stage, _)| *stage) {
             // A request that has arrived is still read and answered.
-            Some((Stage::Lingering | Stage::Head, client)) => client.shutdown(Shutdown::Read),
+            Some((Stage::Lingering | Stage::Kept | Stage::Head, client)) => {
+                client.shutdown(Shutdown::Read)
+            }
             Some((Stage::Transfer(since), client)) if since.elapsed() >= PAUSE => {
                 client.shutdown(Shutdown::Both)
             }
@@ -175,7 +192,8 @@ impl Admission {
     /// Waits until clients that have sent a request have left.
     fn close(mut self) {
         let deadline = Instant::now() + CLOSING;
-        for idle in self.alive().iter().filter(|it| *it.stage() == Stage::Head) {
+        let is_idle = |it: &&Arc<Connection>| matches!(*it.stage(), Stage::Kept | Stage::Head);
+        for idle in self.alive().iter().filter(is_idle) {
             let _ = idle.client.shutdown(Shutdown::Read);
         }
         while !self.alive().is_empty() && Instant::now() < deadline {

@@ -16,6 +16,7 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     let counted = metrics.gather(
         rows.sources.iter().map(|row| row.id.as_str()),
         rows.targets.iter().map(|row| row.id.as_str()),
+        rows.toggles.iter().map(|row| row.key.as_str()),
     );
     let mut text = TextEncoder::new().encode_to_string(&counted)?;
     add_gauge(

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::config::tests::configured;
 use crate::engine::Mode;
 use crate::peers::Peers;
+use crate::target::Evaluations;
 use crate::tests::anything::{any_edits, edited};
 use crate::worker::Notifier;
 use crate::worker::{Assignment, Worker};
@@ -56,7 +57,9 @@ impl Fixture {
         let config = Arc::new(config());
         let token = Secret::new(TOKEN);
         let metrics = Arc::new(Metrics::new(UNIX_EPOCH).unwrap());
-        let peers = Arc::new(Peers::new(Arc::clone(&config), &token, &metrics).unwrap());
+        let evaluations = Arc::new(Evaluations::new(&metrics));
+        let peers = Peers::new(Arc::clone(&config), &token, &metrics, &evaluations);
+        let peers = Arc::new(peers.unwrap());
         let status = Arc::new(Status::new(&config, Instant::now()));
         let assignment = Assignment {
             config,
@@ -82,7 +85,7 @@ impl Fixture {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Fixture {
             address: listener.local_addr().unwrap(),
-            _gate: gate::open(listener, 8, inner, |_, _| ()).unwrap(),
+            _gate: gate::open(listener, 8, inner, evaluations, |_, _| ()).unwrap(),
             _worker: worker,
         }
     }
@@ -153,8 +156,8 @@ fn calls_back(request: &[u8]) -> bool {
         name.eq_ignore_ascii_case("authorization")
             .then(|| value.trim())
     });
-    let token = tokens.next().and_then(bearer);
-    to_source && token == Some(TOKEN) && tokens.next().is_none()
+    let is_right = Secret::new(TOKEN).is_bearer_of(tokens.next());
+    to_source && is_right && tokens.next().is_none()
 }
 
 fn any_request() -> impl Strategy<Value = Vec<u8>> {

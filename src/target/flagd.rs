@@ -1,7 +1,7 @@
 //! A file of flag definitions, as flagd and OpenFeature's providers for it read them.
 
 mod access;
-mod definition;
+pub(super) mod definition;
 mod file;
 
 use std::sync::{Arc, PoisonError};
@@ -33,14 +33,21 @@ pub(super) static TYPE: Type = Type {
         },
         place: "path",
         toggle_key: None,
-        spec: Spec::Keys(&[Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }")
-            .says("The flag's metadata: strings, numbers and booleans. Left alone where it is not set.")]),
+        spec: SPEC,
         project: None,
+        is_served: false,
         shows_revision: false,
         shares: |_| None,
     },
-    open: |config, id, _| Ok(Box::new(Flagd::new(config, id)?)),
+    open: |config, id, _, _| Ok(Box::new(Flagd::new(config, id)?)),
 };
+
+pub(super) const SPEC: Spec =
+    Spec::Keys(&[
+        Key::optional("metadata", ValueKind::Values, "{ team = \"growth\" }").says(
+            "The flag's metadata: strings, numbers and booleans. Left alone where it is not set.",
+        ),
+    ]);
 
 struct Flagd {
     disk: Disk,

@@ -52,10 +52,11 @@ pub(super) static TYPE: Type = Type {
         toggle_key: Some(&spec::FLAG),
         spec: spec::SPEC,
         project: Some("proj_key"),
+        is_served: false,
         shows_revision: true,
         shares: spec::shares,
     },
-    open: |config, id, requests| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
+    open: |config, id, requests, _| Ok(Box::new(LaunchDarkly::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[

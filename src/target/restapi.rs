@@ -34,10 +34,11 @@ pub(super) static TYPE: Type = Type {
         toggle_key: None,
         spec: Spec::Free(&["key", "users"]),
         project: None,
+        is_served: false,
         shows_revision: false,
         shares: |_| None,
     },
-    open: |config, id, requests| Ok(Box::new(RestApi::new(config, id, requests)?)),
+    open: |config, id, requests, _| Ok(Box::new(RestApi::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[

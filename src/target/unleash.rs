@@ -50,10 +50,11 @@ pub(super) static TYPE: Type = Type {
         toggle_key: Some(&FEATURE),
         spec: SPEC,
         project: Some("project"),
+        is_served: false,
         shows_revision: false,
         shares: |_| None,
     },
-    open: |config, id, requests| Ok(Box::new(Unleash::new(config, id, requests)?)),
+    open: |config, id, requests, _| Ok(Box::new(Unleash::new(config, id, requests)?)),
 };
 
 const KEYS: &[Key] = &[

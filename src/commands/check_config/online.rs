@@ -16,6 +16,7 @@ use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::source::Source;
 use crate::status::Clocks;
+use crate::target::Evaluations;
 use crate::terminal::Tone;
 
 /// What came of one question.
@@ -41,7 +42,9 @@ pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     let token = Secret::new("");
     let metrics =
         Metrics::new(Clocks::read().wall).map_err(Stop::failed_to("set up the metrics"))?;
-    let peers = Peers::new(Arc::clone(config), &token, &metrics).map_err(Stop::invalid)?;
+    let evaluations = Arc::new(Evaluations::new(&metrics));
+    let peers = Peers::new(Arc::clone(config), &token, &metrics, &evaluations);
+    let peers = peers.map_err(Stop::invalid)?;
     let sources = peers.sources.iter().enumerate();
     let sources =
         sources.map(|(id, source)| -> Ask { Box::new(move || ask_source(config, id, &**source)) });

@@ -2,6 +2,7 @@
 
 use std::str;
 
+use crate::target::Asked;
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 #[cfg(test)]
@@ -19,6 +20,12 @@ pub(super) const TOO_LARGE: Refusal = Refusal(
     "431 Request Header Fields Too Large",
     "the head is too large",
 );
+pub(super) const BODY_LATE: Refusal =
+    Refusal("408 Request Timeout", "the body did not arrive in time");
+pub(super) const BODY_TOO_LARGE: Refusal =
+    Refusal("413 Content Too Large", "the body is larger than 64 KiB");
+pub(super) const NO_LENGTH: Refusal =
+    Refusal("411 Length Required", "the request has no Content-Length");
 pub(super) const UNAVAILABLE: Refusal =
     Refusal("503 Service Unavailable", "the server does not answer");
 const VERSION: Refusal = Refusal(
@@ -49,14 +56,42 @@ impl Refusal {
 pub(super) struct Request {
     /// The head for the server, with only what it needs.
     pub(super) clean: String,
+    pub(super) method: String,
     pub(super) path: String,
-    pub(super) is_get: bool,
-    pub(super) is_head: bool,
-    /// The part of the body that came with the head.
+    pub(super) authorization: Option<String>,
+    /// The header `If-None-Match`.
+    pub(super) tag: Option<String>,
+    /// The client may send another request on the connection.
+    pub(super) keeps: bool,
+    /// What came with the head: of the body, and of what follows it.
     pub(super) early: Vec<u8>,
+    /// The bytes of the body; `None` if that is not known.
+    pub(super) length: Option<u64>,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub(super) asks_first: bool,
+}
+
+impl Request {
+    /// What decides of an evaluation.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            method: &self.method,
+            path: &self.path,
+            authorization: self.authorization.as_deref(),
+            tag: self.tag.as_deref(),
+        }
+    }
+
+    pub(super) fn is(&self, method: &str) -> bool {
+        self.method == method
+    }
+
     /// The bytes of the body still to come. `None`: the length is not known, or the client may leave the
     /// body out.
-    pub(super) rest: Option<u64>,
+    pub(super) fn rest(&self) -> Option<u64> {
+        let rest = self.length?.saturating_sub(self.early.len() as u64);
+        (rest == 0 || !self.asks_first).then_some(rest)
+    }
 }
 
 /// Reads a head from the start of `bytes`; `None` while it is incomplete.
@@ -80,18 +115,27 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
     if single(headers, "Host")?.is_none() && version == 1 {
         return Err(malformed("the Host header is missing"));
     }
-    let authorization = match single(headers, "Authorization")? {
+    let authorization = single(headers, "Authorization")?;
+    let header = match authorization {
         Some(value) => format!("Authorization: {value}\r\n"),
         None => String::new(),
     };
-    let early = bytes[length..].to_vec();
+    let closes = |value: &[u8]| {
+        value
+            .to_ascii_lowercase()
+            .windows(5)
+            .any(|it| it == b"close")
+    };
     Ok(Some(Request {
-        clean: format!("{method} {target} HTTP/1.1\r\n{authorization}\r\n"),
+        clean: format!("{method} {target} HTTP/1.1\r\n{header}\r\n"),
+        method: method.to_owned(),
         path: target.split('?').next().unwrap_or_default().to_owned(),
-        is_get: method == "GET",
-        is_head: method == "HEAD",
-        rest: rest(headers, early.len())?,
-        early,
+        authorization: authorization.map(str::to_owned),
+        tag: single(headers, "If-None-Match")?.map(str::to_owned),
+        keeps: version == 1 && !values(headers, "Connection").any(closes),
+        length: body_length(headers)?,
+        asks_first: values(headers, "Expect").next().is_some(),
+        early: bytes[length..].to_vec(),
     }))
 }
 
@@ -136,12 +180,14 @@ fn single<'a>(headers: &[Header<'a>], name: &str) -> Result<Option<&'a str>, Ref
     let is_printable = value.iter().all(|byte| (b' '..=b'~').contains(byte));
     match str::from_utf8(value) {
         Ok(value) if is_printable && values.next().is_none() => Ok(Some(value)),
-        _ => Err(malformed("the Host or Authorization header is malformed")),
+        _ => Err(malformed(
+            "the Host, Authorization or If-None-Match header is malformed",
+        )),
     }
 }
 
-/// `Request::rest`, with `early` bytes of the body already there.
-fn rest(headers: &[Header<'_>], early: usize) -> Result<Option<u64>, Refusal> {
+/// `Request::length`.
+fn body_length(headers: &[Header<'_>]) -> Result<Option<u64>, Refusal> {
     let mut length = None;
     for value in values(headers, "Content-Length") {
         let digits = str::from_utf8(value).ok();
@@ -158,7 +204,5 @@ fn rest(headers: &[Header<'_>], early: usize) -> Result<Option<u64>, Refusal> {
         let error = "Content-Length and Transfer-Encoding exclude each other";
         return Err(malformed(error));
     }
-    let rest = length.unwrap_or(0).saturating_sub(early as u64);
-    let asks_first = values(headers, "Expect").next().is_some() && rest > 0;
-    Ok((!is_encoded && !asks_first).then_some(rest))
+    Ok((!is_encoded).then_some(length.unwrap_or(0)))
 }

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use std::net::{TcpListener as InnerListener, TcpStream as Stream};
 #[cfg(target_os = "linux")]
 pub(crate) use std::os::unix::net::{UnixListener as InnerListener, UnixStream as Stream};
+
+use crate::crew::lock;
 
 use super::head::{self, Refusal, Request, UNAVAILABLE};
 
@@ -74,7 +76,7 @@ impl Inner {
         let request = head::parse(b"GET /health/live HTTP/1.0\r\n\r\n");
         let request = request.ok().flatten().ok_or(ErrorKind::InvalidInput)?;
         for link in [&self.prompt, &self.reports] {
-            let server = &mut *locked(link);
+            let server = &mut *lock(link);
             let server = server.as_mut().ok_or(ErrorKind::NotConnected)?;
             exchange(server, &request)?;
         }
@@ -85,7 +87,7 @@ impl Inner {
     /// shared, so that however many clients do not read them, few are in memory.
     pub(super) fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
         if !REPORTS.contains(&&*request.path) {
-            return self.exchange(&mut locked(&self.prompt), request);
+            return self.exchange(&mut lock(&self.prompt), request);
         }
         if let Some(report) = self.report(request, FRESH) {
             return Ok(report);
@@ -95,7 +97,7 @@ impl Inner {
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
             Err(TryLockError::WouldBlock) => match self.report(request, STALE) {
                 Some(report) => return Ok(report),
-                None => locked(&self.reports),
+                None => lock(&self.reports),
             },
         };
         // Another client may have asked for it meanwhile.
@@ -106,15 +108,15 @@ impl Inner {
         let report = self.exchange(&mut link, request)?;
         if report.len() >= LARGE {
             let kept = (asked, Arc::clone(&report));
-            locked(&self.made).insert(request.path.clone(), kept);
+            lock(&self.made).insert(request.path.clone(), kept);
         }
         Ok(report)
     }
 
     /// A report that is not older than that.
     fn report(&self, request: &Request, age: Duration) -> Option<Answer> {
-        let made = locked(&self.made);
-        let (asked, report) = made.get(&request.path).filter(|_| request.is_get)?;
+        let made = lock(&self.made);
+        let (asked, report) = made.get(&request.path).filter(|_| request.is("GET"))?;
         (asked.elapsed() < age).then(|| Arc::clone(report))
     }
 
@@ -131,10 +133,6 @@ impl Inner {
         });
         answer.map(Arc::new)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends a request and reads its answer, with `Connection: close` added.
@@ -154,7 +152,7 @@ fn exchange(server: &mut BufReader<Stream>, request: &Request) -> io::Result<Vec
         }
     }
     let mut answer = head.into_bytes();
-    if !request.is_head {
+    if !request.is("HEAD") {
         let body = answer.len();
         answer.resize(body + length, 0);
         server.read_exact(&mut answer[body..])?;

@@ -8,10 +8,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tiny_http::{Method, Response, Server};
+
+use crate::metrics::Metrics;
+use crate::target::Evaluations;
 
 use super::{CLOSING, Connection, Gate, Inner, LINKS, open, places_within};
 
@@ -28,6 +31,10 @@ struct Fixture {
     held: Receiver<Sender<()>>,
     /// The path and the body of each request that was accepted.
     bodies: Receiver<(String, String)>,
+}
+
+fn nothing_to_evaluate() -> Arc<Evaluations> {
+    Arc::new(Evaluations::new(&Metrics::new(UNIX_EPOCH).unwrap()))
 }
 
 impl Fixture {
@@ -53,7 +60,7 @@ impl Fixture {
                 let _ = tell_body.send((path.to_owned(), read));
             }
         };
-        let gate = open(listener, places, inner, on_body).unwrap();
+        let gate = open(listener, places, inner, nothing_to_evaluate(), on_body).unwrap();
         Fixture {
             address,
             gate,
@@ -261,7 +268,7 @@ fn a_server_that_does_not_answer_is_reported_and_clients_are_told() {
     drop(gone);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let _gate = open(listener, 1, inner, |_, _| ()).unwrap();
+    let _gate = open(listener, 1, inner, nothing_to_evaluate(), |_, _| ()).unwrap();
     let mut client = connect(address).unwrap();
     client.write_all(GET.as_bytes()).unwrap();
     assert_eq!(status(&read(&mut client)), "503");

@@ -18,7 +18,7 @@ const NEW: &str = r#"{"$schema": "https://flagd.dev/schema/v0/flags.json"}"#;
 const ONCE: &str = "remove the one that does not count";
 
 /// The flags, and what else is in the file.
-pub(super) struct Definition<'t> {
+pub(in crate::target) struct Definition<'t> {
     /// For messages.
     name: String,
     others: Members<&'t RawValue>,
@@ -35,7 +35,10 @@ enum Part<'t, T> {
 
 impl<'t> Definition<'t> {
     /// Parses a text, which messages call `name`; none: that of a new file.
-    pub(super) fn parse(name: &str, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
+    pub(in crate::target) fn parse(
+        name: &str,
+        text: Option<&'t str>,
+    ) -> Result<Definition<'t>, Failure> {
         let failure = |words: &str| Failure::new(Kind::Answer, format!("{name} {words}"));
         let text = text.unwrap_or(NEW);
         // It may be about to be written, so it does not count as a new one.
@@ -96,13 +99,13 @@ impl<'t> Definition<'t> {
         })
     }
 
-    pub(super) fn put(&mut self, key: &str, flag: Flag<'t>) {
+    pub(in crate::target) fn put(&mut self, key: &str, flag: Flag<'t>) {
         self.flags.insert(key.to_owned(), Part::Changed(flag));
     }
 
     /// The whole text in the order of its keys, a line for each user, so that a commit shows who comes and
     /// goes.
-    pub(super) fn to_text(&self) -> Result<String, Failure> {
+    pub(in crate::target) fn to_text(&self) -> Result<String, Failure> {
         let others = self.others.iter();
         let mut members: BTreeMap<&str, Part<_>> = others
             .map(|(name, value)| (name.as_str(), Part::Kept(value)))
@@ -125,7 +128,7 @@ impl<'t> Definition<'t> {
 /// them is not ours stays as it was written.
 #[derive(Clone, Serialize)]
 #[serde(transparent)]
-pub(super) struct Flag<'t>(BTreeMap<String, Member<'t>>);
+pub(in crate::target) struct Flag<'t>(BTreeMap<String, Member<'t>>);
 
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
@@ -211,7 +214,7 @@ impl<'t> Flag<'t> {
     }
 
     /// Turns it on for exactly these users.
-    pub(super) fn turn_on_for(&mut self, users: &Arc<Users>) {
+    pub(in crate::target) fn turn_on_for(&mut self, users: &Arc<Users>) {
         let condition = Condition::In(targeting_key(), Arc::clone(users));
         let targeting = Targeting::If(condition, "on".to_owned(), "off".to_owned());
         for (name, value) in fixed() {
@@ -221,7 +224,7 @@ impl<'t> Flag<'t> {
     }
 
     /// Gives it the metadata of the `spec`, where that has any.
-    pub(super) fn describe(&mut self, spec: &Map<String, Value>) {
+    pub(in crate::target) fn describe(&mut self, spec: &Map<String, Value>) {
         if let Some(metadata) = spec.get("metadata") {
             self.set("metadata", Member::Value(metadata.clone()));
         }

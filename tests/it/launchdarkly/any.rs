@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use optoggles::internals::{
-    Applied, Config, Edit, Environment, Metrics, Observed, Users, What, catalog, load,
+    Applied, Config, Edit, Environment, Evaluations, Metrics, Observed, Users, What, catalog, load,
     open as open_target,
 };
 use proptest::prelude::*;
@@ -199,8 +199,9 @@ proptest! {
         }
         let config = config(&launchdarkly.http.url(), &more);
         let open = || {
-            let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-            open_target(&config, 0, requests).unwrap()
+            let metrics = Metrics::new(UNIX_EPOCH).unwrap();
+            let evaluations = Arc::new(Evaluations::new(&metrics));
+            open_target(&config, 0, metrics.requests("target"), &evaluations).unwrap()
         };
         let (target, judge) = (open(), open());
         let update = |number: usize, users: &Arc<Users>| {
