@@ -34,15 +34,12 @@ apart = --target-dir target/bench
 build:
 	$(CARGO) build --release --locked
 
-## demo: turn the users in examples/quickstart into flags, without a server
+## demo: a flag that follows a policy file, on port 8080 (needs curl)
 demo:
-	$(CARGO) run --locked -- -q -c examples/quickstart/optoggles.toml sync --once
+	$(CARGO) build --locked
+	@examples/quickstart/demo.sh target/debug/optoggles
 	@echo
-	@echo "The flags are in examples/quickstart/flags.json, in the format of flagd and OpenFeature."
-	@echo "Now replace \"bob\" with \"carol\" in examples/quickstart/users.json, and run this again."
-	@echo
-	@echo "If OPA is installed, change a country in examples/quickstart/policy/data.json, and generate"
-	@echo "users.json from the policy:"
+	@echo "The policy was the file users.json. If OPA is installed, generate that from the policy itself:"
 	@echo
 	@echo "  cd examples/quickstart && opa eval --data policy --format json data.app.rbac > users.json"
 

@@ -329,6 +329,7 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
         "examples/flagd.toml",
         "examples/launchdarkly.toml",
         "examples/several-targets.toml",
+        "examples/quickstart/openfeature.toml",
         "examples/quickstart/optoggles.toml",
     ] {
         let text = read(name);

@@ -72,8 +72,11 @@ impl Session {
             self.start(command);
             return String::new();
         }
-        if let Some(url) = command.strip_prefix("curl -s http://") {
-            return get(url).unwrap();
+        if let Some(asked) = command.strip_prefix("curl -s http://") {
+            return match asked.split_once(" -d ") {
+                None => ask("GET", asked, "").unwrap(),
+                Some((url, body)) => ask("POST", url, body.trim_matches('\'')).unwrap(),
+            };
         }
         if command == "kill %1" {
             let pid = self.daemon.as_ref().unwrap().id().to_string();
@@ -91,7 +94,7 @@ impl Session {
         let mut shell = self.shell(&format!("exec {command}"));
         self.daemon = Some(shell.stdout(Stdio::null()).spawn().unwrap());
         let url = format!("{}/status", self.port.address());
-        let in_step = || get(&url).is_ok_and(|status| status.matches("\"in sync\"").count() == 2);
+        let in_step = || ask("GET", &url, "").is_ok_and(|status| status.matches("\"in sync\"").count() == 2);
         self.stage.wait_until("the daemon is in step", in_step);
     }
 
@@ -127,10 +130,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn get(url: &str) -> io::Result<String> {
+fn ask(method: &str, url: &str, body: &str) -> io::Result<String> {
     let (host, path) = url.split_once('/').unwrap();
     let address: SocketAddr = host.parse().unwrap();
-    let answer = client::request(address, "GET", &format!("/{path}"), &[], b"")?;
+    let answer = client::request(address, method, &format!("/{path}"), &[], body.as_bytes())?;
     Ok(answer.text())
 }
 
