@@ -37,7 +37,7 @@ build:
 ## demo: a flag that follows a policy file, on port 8080 (needs curl)
 demo:
 	$(CARGO) build --locked
-	@examples/quickstart/demo.sh target/debug/optoggles
+	@examples/quickstart/demo.sh $(CURDIR)/target/debug/optoggles
 	@echo
 	@echo "The policy was the file users.json. If OPA is installed, generate that from the policy itself:"
 	@echo

@@ -19,7 +19,7 @@ echo "$ optoggles -q -c openfeature.toml serve &"
 "$optoggles" -q -c openfeature.toml serve &
 serve=$!
 ask
-echo "$ sed -i 's/\"bob\"/\"carol\"/' users.json"
-sed -i 's/"bob"/"carol"/' users.json
+echo "$ sed -i 's/\"bob\"/\"erin\"/' users.json"
+sed -i 's/"bob"/"erin"/' users.json
 sleep 2
 ask

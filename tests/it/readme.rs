@@ -30,7 +30,8 @@ fn blocks(kind: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn every_configuration_of_the_readme_is_right() {
-    let tokens = ["FLAGS_TOKEN", "LAUNCHDARKLY_TOKEN", "EVALUATION_TOKEN"].map(|name| (name, "any"));
+    let tokens =
+        ["FLAGS_TOKEN", "LAUNCHDARKLY_TOKEN", "EVALUATION_TOKEN"].map(|name| (name, "any"));
     let is_setting = |rest: &&str| rest.starts_with('[') || rest.contains(" = ");
     for block in blocks("toml") {
         let mut text = block.join("\n");

@@ -30,11 +30,16 @@ impl Session {
     pub(super) fn new(examples: &Path) -> Session {
         let home = TempDir::new().unwrap();
         copy(examples, &home.path().join("examples"));
+        let port = Port::new();
+        let bound = home.path().join("examples/quickstart/openfeature.toml");
+        let text = fs::read_to_string(&bound).unwrap();
+        let text = text.replace(SHOWN_PORT, &port.address().port().to_string());
+        fs::write(&bound, text).unwrap();
         Session {
             stage: Stage::new(),
             folder: home.path().to_owned(),
             _home: home,
-            port: Port::new(),
+            port,
             daemon: None,
         }
     }
@@ -94,7 +99,8 @@ impl Session {
         let mut shell = self.shell(&format!("exec {command}"));
         self.daemon = Some(shell.stdout(Stdio::null()).spawn().unwrap());
         let url = format!("{}/status", self.port.address());
-        let in_step = || ask("GET", &url, "").is_ok_and(|status| status.matches("\"in sync\"").count() == 2);
+        let in_step =
+            || ask("GET", &url, "").is_ok_and(|status| status.matches("\"in sync\"").count() == 2);
         self.stage.wait_until("the daemon is in step", in_step);
     }
 
