@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -105,13 +105,8 @@ impl<'t> Definition<'t> {
 
     /// The whole text in the order of its keys, a line for each user, so that a commit shows who comes and
     /// goes.
-    pub(in crate::target) fn to_text(&self) -> Result<String, Failure> {
-        let others = self.others.iter();
-        let mut members: BTreeMap<&str, Part<_>> = others
-            .map(|(name, value)| (name.as_str(), Part::Kept(value)))
-            .collect();
-        members.insert("flags", Part::Changed(&self.flags));
-        let mut text = serde_json::to_string_pretty(&members).map_err(|error| {
+    pub(super) fn to_text(&self) -> Result<String, Failure> {
+        let mut text = serde_json::to_string_pretty(self).map_err(|error| {
             let words = format!(
                 "the flags of {} cannot be written as JSON: {error}: the file stays as it is; \
                  please report this bug of optoggles",
@@ -121,6 +116,17 @@ impl<'t> Definition<'t> {
         })?;
         text.push('\n');
         Ok(text)
+    }
+}
+
+impl Serialize for Definition<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let others = self.others.iter();
+        let mut members: BTreeMap<&str, Part<_>> = others
+            .map(|(name, value)| (name.as_str(), Part::Kept(value)))
+            .collect();
+        members.insert("flags", Part::Changed(&self.flags));
+        members.serialize(serializer)
     }
 }
 

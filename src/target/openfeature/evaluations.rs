@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::error::Failure;
+use crate::crew::lock;
+use crate::error::{Failure, Kind};
 use crate::json::Members;
 use crate::metrics::{Evaluation, EvaluationCounts, Metrics};
 use crate::secret::Secret;
@@ -34,6 +35,8 @@ pub struct Evaluations {
     revision: AtomicU64,
     /// Of this process: others count their revisions too.
     process: u64,
+    /// The last definition while clients take it, with its revision: it is large, and many may ask at once.
+    definition: Mutex<(u64, Weak<Vec<u8>>)>,
     counts: EvaluationCounts,
 }
 
@@ -66,7 +69,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     /// JSON; empty where there is none.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Arc<Vec<u8>>,
 }
 
 /// One toggle for one user.
@@ -122,6 +125,7 @@ impl Evaluations {
             served: RwLock::default(),
             revision: AtomicU64::default(),
             process: getrandom::u64().unwrap_or_default(),
+            definition: Mutex::default(),
             counts: metrics.evaluations(),
         }
     }
@@ -268,21 +272,17 @@ impl Evaluations {
         if tag.is_some_and(|tag| is_named(&current, tag)) {
             return Reply::unchanged(current);
         }
-        let define = || -> Result<Option<String>, Failure> {
-            let mut definition = Definition::parse("the definition", None)?;
-            for (key, toggle) in &served.toggles {
-                let Some(users) = read(&toggle.users) else {
-                    return Ok(None);
-                };
-                let mut flag = Flag::default();
-                flag.turn_on_for(&users);
-                flag.describe(&toggle.spec);
-                definition.put(key, flag);
-            }
-            definition.to_text().map(Some)
+        let mut made = lock(&self.definition);
+        let body = match made.1.upgrade().filter(|_| made.0 == revision) {
+            Some(body) => Ok(Some(body)),
+            None => served.definition().map(|body| body.map(Arc::new)),
         };
-        match define() {
-            Ok(Some(text)) => Reply::new(200, text.into_bytes()).unless_known(current, tag),
+        match body {
+            Ok(Some(body)) => {
+                *made = (revision, Arc::downgrade(&body));
+                let reply = Reply::new(200, Vec::new()).with("ETag", current);
+                Reply { body, ..reply }
+            }
             Ok(None) => Reply::not_ready(),
             Err(failure) => {
                 log::error!("failed to write the flags for flagd: {failure}");
@@ -293,6 +293,23 @@ impl Evaluations {
 }
 
 impl Served {
+    /// None until the users of each toggle are known.
+    fn definition(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let mut definition = Definition::parse("the definition", None)?;
+        for (key, toggle) in &self.toggles {
+            let Some(users) = read(&toggle.users) else {
+                return Ok(None);
+            };
+            let mut flag = Flag::default();
+            flag.turn_on_for(&users);
+            flag.describe(&toggle.spec);
+            definition.put(key, flag);
+        }
+        let json = serde_json::to_vec(&definition);
+        let json = json.map_err(|error| Failure::new(Kind::Setup, error.to_string()));
+        json.map(Some)
+    }
+
     fn admits(&self, asked: &Asked<'_>) -> bool {
         let token = self.token.as_ref();
         token.is_none_or(|token| token.is_bearer_of(asked.authorization))
@@ -338,7 +355,7 @@ impl Reply {
         Reply {
             status,
             headers: Vec::new(),
-            body,
+            body: Arc::new(body),
         }
     }
 
