@@ -27,6 +27,9 @@ const KEPT: Duration = Duration::from_secs(60);
 /// The most bytes in the body of an evaluation.
 const BODY_BYTES: usize = 64 * 1024;
 
+/// How many bytes of a body are sent with its head.
+const SMALL: usize = 16 * 1024;
+
 /// How many bytes an answered client may still send, and for how long, before its connection is closed.
 /// Closing it with unread bytes would reset it, and the client could lose the answer.
 const LINGER: (u64, Duration) = (256 * 1024, Duration::from_millis(250));
@@ -78,7 +81,7 @@ impl Connection {
                 Err(refusal) => {
                     log::debug!("request refused peer={peer} status={}", refusal.0);
                     let answer = refusal.answer(bytes.starts_with(b"HEAD "));
-                    return self.answer_last(door, None, &answer);
+                    return self.answer_last(door, None, [&answer, &[]]);
                 }
             }
         }
@@ -119,7 +122,7 @@ impl Connection {
     fn pass_on(&self, door: &Door, request: Request) -> Result<Option<Vec<u8>>, Refusal> {
         *self.stage() = Stage::Answering;
         let answer = door.inner.ask(&request)?;
-        self.answer_last(door, Some(request), &answer);
+        self.answer_last(door, Some(request), [&answer, &[]]);
         Ok(None)
     }
 
@@ -143,13 +146,24 @@ impl Connection {
             }
         };
         let next = next.filter(|_| request.keeps && Permit::is_taken(permit, &door.keeps));
-        let answer = written(&reply, next.is_some(), request.is("HEAD"));
+        let mut head = reply.head(next.is_some());
+        let body = if request.is("HEAD") {
+            &[]
+        } else {
+            &**reply.body
+        };
+        // A small answer is one packet; a large one is shared.
+        let (early, late) = body.split_at(body.len().min(SMALL));
+        head.extend_from_slice(early);
         if next.is_none() {
-            self.answer_last(door, None, &answer);
+            self.answer_last(door, None, [&head, late]);
             return Ok(None);
         }
         *self.stage() = Stage::Transfer(Instant::now());
-        let sent = self.within(TIME).write_all(&answer);
+        let mut client = self.within(TIME);
+        let sent = client
+            .write_all(&head)
+            .and_then(|()| client.write_all(late));
         *self.stage() = Stage::Kept;
         Ok(next.filter(|_| sent.is_ok()))
     }
@@ -178,10 +192,11 @@ impl Connection {
     }
 
     /// Sends the last answer of the connection, and gives the client time to take it.
-    fn answer_last(&self, door: &Door, request: Option<Request>, answer: &[u8]) {
+    fn answer_last(&self, door: &Door, request: Option<Request>, answer: [&[u8]; 2]) {
         *self.stage() = Stage::Transfer(Instant::now());
-        if self.within(TIME).write_all(answer).is_ok() {
-            let accepted = request.filter(|_| answer.starts_with(b"HTTP/1.1 202 "));
+        let mut client = self.within(TIME);
+        if answer.iter().all(|part| client.write_all(part).is_ok()) {
+            let accepted = request.filter(|_| answer[0].starts_with(b"HTTP/1.1 202 "));
             let (bytes, time) = self.take_body(door, accepted);
             *self.stage() = Stage::Lingering;
             let _ = self.client.shutdown(Shutdown::Write);
@@ -235,28 +250,28 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// An answer as it is sent.
-fn written(reply: &Reply, is_kept: bool, is_head: bool) -> Vec<u8> {
-    let status = StatusCode::from_u16(reply.status);
-    let phrase = status.ok().and_then(|status| status.canonical_reason());
-    let phrase = phrase.unwrap_or_default();
-    let mut head = format!("HTTP/1.1 {} {phrase}\r\n", reply.status);
-    for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+impl Reply {
+    fn head(&self, is_kept: bool) -> Vec<u8> {
+        let status = StatusCode::from_u16(self.status).ok();
+        let phrase = status.and_then(|status| status.canonical_reason());
+        let mut head = format!(
+            "HTTP/1.1 {} {}\r\n",
+            self.status,
+            phrase.unwrap_or_default()
+        );
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !is_kept {
+            head.push_str("Connection: close\r\n");
+        }
+        head.push_str(&format!(
+            "Content-Type: application/json\r\nCache-Control: no-cache\r\n\
+             X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n",
+            self.body.len()
+        ));
+        head.into_bytes()
     }
-    if !is_kept {
-        head.push_str("Connection: close\r\n");
-    }
-    let length = reply.body.len();
-    head.push_str(&format!(
-        "Content-Type: application/json\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n\
-         Content-Length: {length}\r\n\r\n"
-    ));
-    let mut answer = head.into_bytes();
-    if !is_head {
-        answer.extend_from_slice(&reply.body);
-    }
-    answer
 }
 
 /// However this ends, there is nothing left to do for the client.
