@@ -1,7 +1,6 @@
 //! The Unleash target, against a stand-in that answers as Unleash 7.4.1; Unleash's own evaluation engine is the
 //! judge of who gets what.
 
-mod any;
 mod changes;
 mod description;
 mod limits;
@@ -178,7 +177,9 @@ impl Plan {
 
 /// The names of so many users, in order.
 fn users(numbers: std::ops::Range<usize>) -> Vec<String> {
-    numbers.map(|number| format!("user{number:05}@example.com")).collect()
+    numbers
+        .map(|number| format!("user{number:05}@example.com"))
+        .collect()
 }
 
 fn refs(users: &[String]) -> Vec<&str> {

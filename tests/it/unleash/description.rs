@@ -40,18 +40,31 @@ static DESCRIPTION: LazyLock<Vec<Bodies>> = LazyLock::new(|| {
 
 /// What does not fit the description: of the body of a request, or of an answer's if there is one.
 pub(super) fn misfits(request: &Request, answer: Option<&Answer>) -> Vec<String> {
-    let path: Vec<&str> = request.path.split('?').next().unwrap_or_default().split('/').collect();
+    let path: Vec<&str> = request
+        .path
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .collect();
     let is_it = |it: &&Bodies| {
         let mut parts = it.path.iter().zip(&path);
-        it.method == request.method && it.path.len() == path.len() && parts.all(|(one, other)| one.starts_with('{') || one == other)
+        it.method == request.method
+            && it.path.len() == path.len()
+            && parts.all(|(one, other)| one.starts_with('{') || one == other)
     };
     let Some(bodies) = DESCRIPTION.iter().find(is_it) else {
         return Vec::new();
     };
     let (validator, body) = match answer {
         None => (&bodies.request, request.json()),
-        Some(answer) => (&bodies.answer, serde_json::from_slice(&answer.body).unwrap_or_default()),
+        Some(answer) => (
+            &bodies.answer,
+            serde_json::from_slice(&answer.body).unwrap_or_default(),
+        ),
     };
     let errors = validator.iter().flat_map(|it| it.iter_errors(&body));
-    errors.map(|error| format!("{}: {error} at {}", request.line(), error.instance_path())).collect()
+    errors
+        .map(|error| format!("{}: {error} at {}", request.line(), error.instance_path()))
+        .collect()
 }

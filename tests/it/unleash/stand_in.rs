@@ -116,7 +116,9 @@ impl Platform {
         let feature = Feature {
             project: "default".to_owned(),
             kind: "permission".to_owned(),
-            environments: places.map(|it| (it.clone(), Environment::default())).collect(),
+            environments: places
+                .map(|it| (it.clone(), Environment::default()))
+                .collect(),
             ..Feature::default()
         };
         self.features.insert(name.to_owned(), feature);
@@ -138,17 +140,28 @@ impl Platform {
     pub(super) fn listed(&mut self, name: &str, place: &str) -> Vec<Vec<String>> {
         let strategies = self.environment(name, place).strategies.iter();
         let values = strategies.map(|it| it["constraints"][0]["values"].clone());
-        values.map(|it| serde_json::from_value(it).unwrap_or_default()).collect()
+        values
+            .map(|it| serde_json::from_value(it).unwrap_or_default())
+            .collect()
     }
 
     /// Which of these users have a feature.
-    pub(super) fn served<'u>(&self, name: &str, place: &str, users: &[&'u str]) -> BTreeSet<&'u str> {
+    pub(super) fn served<'u>(
+        &self,
+        name: &str,
+        place: &str,
+        users: &[&'u str],
+    ) -> BTreeSet<&'u str> {
         served(&self.show_list("default", place), name, users)
     }
 
     /// Something changed, in an environment or in all of them.
     fn bump(&mut self, place: Option<&str>) {
-        let places = self.projects.values().flatten().filter(|it| place.is_none_or(|place| place == **it));
+        let places = self
+            .projects
+            .values()
+            .flatten()
+            .filter(|it| place.is_none_or(|place| place == **it));
         for place in places.cloned().collect::<Vec<_>>() {
             *self.revisions.entry(place).or_default() += 1;
         }
@@ -180,17 +193,28 @@ impl Platform {
                                request with a valid token";
                 return Err(Answer::json(401, &json!({ "message": message })));
             }
-            _ => return Err(refusal(401, "UnauthorizedError", "You must log in to use Unleash.")),
+            _ => {
+                return Err(refusal(
+                    401,
+                    "UnauthorizedError",
+                    "You must log in to use Unleash.",
+                ));
+            }
         }
         if request.body.len() > BODY {
             return Err(Answer {
                 status: 413,
                 headers: vec![("content-type".to_owned(), "text/html".to_owned())],
-                body: b"<html><title>PayloadTooLargeError: request entity too large</title></html>".to_vec(),
+                body: b"<html><title>PayloadTooLargeError: request entity too large</title></html>"
+                    .to_vec(),
             });
         }
         if !request.body.is_empty() && request.header("content-type") != Some("application/json") {
-            return Err(refusal(415, "ContentTypeError", "We do not accept this content type"));
+            return Err(refusal(
+                415,
+                "ContentTypeError",
+                "We do not accept this content type",
+            ));
         }
         if let (Some(left), true) = (&mut self.writes_left, request.method != "GET") {
             let less = left.checked_sub(1);
@@ -206,16 +230,18 @@ impl Platform {
             ("GET", ["api", "client", "features"]) => self.list(request, query),
             ("GET", ["api", "admin", "user"]) => Ok(Answer::json(200, &caller())),
             ("GET", ["api", "admin", "ui-config"]) => Ok(Answer::json(200, &self.ui())),
-            (_, ["api", "admin", "projects", project, rest @ ..]) => match (request.method.as_str(), rest) {
-                ("GET", ["overview"]) => self.overview(project),
-                ("POST", ["features"]) => self.create(project, &request.json()),
-                ("GET", ["features", name]) => self.read(project, name),
-                ("PATCH", ["features", name]) => self.patch(project, name, &request.json()),
-                (_, ["features", name, "environments", place, rest @ ..]) => {
-                    self.change(project, name, place, request, rest)
+            (_, ["api", "admin", "projects", project, rest @ ..]) => {
+                match (request.method.as_str(), rest) {
+                    ("GET", ["overview"]) => self.overview(project),
+                    ("POST", ["features"]) => self.create(project, &request.json()),
+                    ("GET", ["features", name]) => self.read(project, name),
+                    ("PATCH", ["features", name]) => self.patch(project, name, &request.json()),
+                    (_, ["features", name, "environments", place, rest @ ..]) => {
+                        self.change(project, name, place, request, rest)
+                    }
+                    _ => Err(not_found("The path you were looking for is not available.")),
                 }
-                _ => Err(not_found("The path you were looking for is not available.")),
-            },
+            }
             _ => Err(not_found("The path you were looking for is not available.")),
         }
     }
@@ -229,8 +255,14 @@ impl Platform {
     }
 
     fn overview(&self, project: &str) -> Result<Answer, Answer> {
-        let places = self.projects.get(project).ok_or_else(|| not_found("No project found"))?;
-        let places: Vec<Value> = places.iter().map(|it| json!({ "environment": it })).collect();
+        let places = self
+            .projects
+            .get(project)
+            .ok_or_else(|| not_found("No project found"))?;
+        let places: Vec<Value> = places
+            .iter()
+            .map(|it| json!({ "environment": it }))
+            .collect();
         let status = json!({ "status": "onboarded" });
         let shown = json!({ "version": 1, "name": project, "onboardingStatus": status, "environments": places });
         Ok(Answer::json(200, &shown))
@@ -245,24 +277,32 @@ impl Platform {
                 return Err(refusal(409, "NameExistsError", &message));
             }
             None if !self.projects.contains_key(project) => {
-                return Err(not_found(&format!("Active project with id {project} does not exist")));
+                return Err(not_found(&format!(
+                    "Active project with id {project} does not exist"
+                )));
             }
             None => {}
         }
         let places = self.projects[project].clone();
         let feature = self.put(name);
         feature.project = project.to_owned();
-        feature.environments = places.into_iter().map(|it| (it, Environment::default())).collect();
+        feature.environments = places
+            .into_iter()
+            .map(|it| (it, Environment::default()))
+            .collect();
         feature.kind = body["type"].as_str().unwrap_or("release").to_owned();
         feature.describe(&body["description"]);
         Ok(Answer::json(201, &feature.show(name)))
     }
 
-    fn read(&self, project: &str, name: &str) -> Result<Answer, Answer> {
-        let found = self.features.get(name).filter(|it| !it.archived && it.project == project);
-        let missing = || not_found(&format!("Could not find feature flag with name {name}"));
-        let mut shown = found.ok_or_else(missing)?.show(name);
-        let feature = &self.features[name];
+    fn read(&mut self, project: &str, name: &str) -> Result<Answer, Answer> {
+        let feature = self.feature(project, name)?;
+        if feature.archived {
+            return Err(not_found(&format!(
+                "Could not find feature flag with name {name}"
+            )));
+        }
+        let mut shown = feature.show(name);
         let places = feature.environments.iter();
         let places = places.map(|(place, it)| json!({ "name": place, "enabled": it.enabled, "strategies": it.strategies }));
         shown["environments"] = places.collect();
@@ -274,11 +314,19 @@ impl Platform {
         let feature = self.feature(project, name)?;
         for operation in body.as_array().into_iter().flatten() {
             match (operation["op"].as_str(), operation["path"].as_str()) {
-                (Some("add" | "replace"), Some("/description")) => feature.describe(&operation["value"]),
+                (Some("add" | "replace"), Some("/description")) => {
+                    feature.describe(&operation["value"])
+                }
                 (Some("add" | "replace"), Some("/type")) => {
                     feature.kind = operation["value"].as_str().unwrap_or_default().to_owned();
                 }
-                _ => return Err(refusal(400, "BadDataError", "the stand-in changes no other members")),
+                _ => {
+                    return Err(refusal(
+                        400,
+                        "BadDataError",
+                        "the stand-in changes no other members",
+                    ));
+                }
             }
         }
         let shown = feature.show(name);
@@ -287,12 +335,26 @@ impl Platform {
     }
 
     fn feature(&mut self, project: &str, name: &str) -> Result<&mut Feature, Answer> {
-        let found = self.features.get_mut(name).filter(|it| it.project == project);
-        found.ok_or_else(|| not_found(&format!("There's no feature named \"{name}\" in project \"{project}\".")))
+        let found = self
+            .features
+            .get_mut(name)
+            .filter(|it| it.project == project);
+        found.ok_or_else(|| {
+            not_found(&format!(
+                "There's no feature named \"{name}\" in project \"{project}\"."
+            ))
+        })
     }
 
     /// A change of a feature in an environment.
-    fn change(&mut self, project: &str, name: &str, place: &str, request: &Request, what: &[&str]) -> Result<Answer, Answer> {
+    fn change(
+        &mut self,
+        project: &str,
+        name: &str,
+        place: &str,
+        request: &Request,
+        what: &[&str],
+    ) -> Result<Answer, Answer> {
         if self.guarded.contains(place) {
             let message = "You don't have the required permissions to perform this operation. To perform this action, \
                            you need the \"SKIP_CHANGE_REQUEST\" permission.";
@@ -306,10 +368,12 @@ impl Platform {
         let is_archived = feature.archived;
         let environment = feature.environments.get_mut(place);
         let answer = match (request.method.as_str(), what, environment) {
-            ("POST", ["on" | "off"], None) => {
-                Err(not_found(&format!("Could not find environment {place} for feature: {name}")))
-            }
-            (_, _, None) => Err(bad("You have not added the current environment to the project")),
+            ("POST", ["on" | "off"], None) => Err(not_found(&format!(
+                "Could not find environment {place} for feature: {name}"
+            ))),
+            (_, _, None) => Err(bad(
+                "You have not added the current environment to the project",
+            )),
             ("POST", ["on" | "off"], _) if is_archived => {
                 let message = "Cannot perform this operation on archived features";
                 Err(refusal(400, "ArchivedFeatureError", message))
@@ -324,21 +388,27 @@ impl Platform {
                 it.enabled = false;
                 Ok(empty(200))
             }
-            ("POST", ["strategies"], Some(it)) => it.add(&id, name, &request.json(), values, strategies),
-            ("PUT", ["strategies", id], Some(it)) => it.rewrite(id, name, &request.json(), values),
+            ("POST", ["strategies"], Some(it)) => {
+                it.add(&id, name, &request.json(), values, strategies)
+            }
+            ("PUT", ["strategies", id], Some(it)) => it.rewrite(id, name, request.json(), values),
             ("DELETE", ["strategies", id], Some(it)) => it.remove(id),
             _ => Err(not_found("The path you were looking for is not available.")),
         }?;
         if !self.lags {
             self.bump(Some(place));
         }
-        self.history.push((place.to_owned(), self.show_list(project, place)));
+        self.history
+            .push((place.to_owned(), self.show_list(project, place)));
         Ok(answer)
     }
 
     /// What SDKs are told, unless they know it.
     fn list(&mut self, request: &Request, query: &str) -> Result<Answer, Answer> {
-        let query: HashMap<&str, &str> = query.split('&').filter_map(|it| it.split_once('=')).collect();
+        let query: HashMap<&str, &str> = query
+            .split('&')
+            .filter_map(|it| it.split_once('='))
+            .collect();
         let place = match request.header("authorization") {
             Some(BACKEND_TOKEN) => "development",
             _ => query["environment"],
@@ -357,9 +427,15 @@ impl Platform {
     }
 
     fn show_list(&self, project: &str, place: &str) -> Value {
-        let features = self.features.iter().filter(|(_, it)| it.project == project && !it.archived);
-        let features: Vec<Value> = features.map(|(name, it)| it.show_to_sdks(name, place)).collect();
-        let query = json!({ "project": [project], "environment": place, "inlineSegmentConstraints": true });
+        let features = self
+            .features
+            .iter()
+            .filter(|(_, it)| it.project == project && !it.archived);
+        let features: Vec<Value> = features
+            .map(|(name, it)| it.show_to_sdks(name, place))
+            .collect();
+        let query =
+            json!({ "project": [project], "environment": place, "inlineSegmentConstraints": true });
         json!({ "version": 2, "features": features, "query": query })
     }
 }
@@ -376,14 +452,19 @@ impl Feature {
 
     fn dependencies(&self) -> Value {
         let parents = self.parent.iter();
-        parents.map(|it| json!({ "feature": it, "enabled": true, "variants": [] })).collect()
+        parents
+            .map(|it| json!({ "feature": it, "enabled": true, "variants": [] }))
+            .collect()
     }
 
     /// Without ids and disabled strategies; the constraints of segments are among the others. Environments that do
     /// not exist are shown too.
     fn show_to_sdks(&self, name: &str, place: &str) -> Value {
         let environment = self.environments.get(place).cloned().unwrap_or_default();
-        let strategies = environment.strategies.into_iter().filter(|it| it["disabled"] != true);
+        let strategies = environment
+            .strategies
+            .into_iter()
+            .filter(|it| it["disabled"] != true);
         let strategies = strategies.map(|it| {
             let segments = it["segments"].as_array().into_iter().flatten();
             let inlined = segments.map(|_| serde_json::from_str(SEGMENT).expect("JSON"));
@@ -414,7 +495,14 @@ impl Environment {
         empty(200)
     }
 
-    fn add(&mut self, id: &str, name: &str, body: &Value, values: usize, strategies: usize) -> Result<Answer, Answer> {
+    fn add(
+        &mut self,
+        id: &str,
+        name: &str,
+        body: &Value,
+        values: usize,
+        strategies: usize,
+    ) -> Result<Answer, Answer> {
         if self.strategies.len() >= strategies {
             return Err(exceeds("strategy", strategies));
         }
@@ -424,12 +512,26 @@ impl Environment {
         Ok(Answer::json(200, &new))
     }
 
-    /// What the body leaves out is gone.
-    fn rewrite(&mut self, id: &str, name: &str, body: &Value, values: usize) -> Result<Answer, Answer> {
+    /// What the body leaves out is gone, apart from these.
+    fn rewrite(
+        &mut self,
+        id: &str,
+        name: &str,
+        mut body: Value,
+        values: usize,
+    ) -> Result<Answer, Answer> {
         let found = self.strategies.iter_mut().find(|it| it["id"] == id);
         let found = found.ok_or_else(|| no_strategy(id))?;
-        check(body, values)?;
-        *found = strategy(id, name, body);
+        check(&body, values)?;
+        for kept in ["title", "disabled", "segments"] {
+            let kept_if_missing = body[kept].take();
+            body[kept] = if kept_if_missing.is_null() {
+                found[kept].take()
+            } else {
+                kept_if_missing
+            };
+        }
+        *found = strategy(id, name, &body);
         let answer = Answer::json(200, found);
         self.settle();
         Ok(answer)
@@ -437,7 +539,8 @@ impl Environment {
 
     fn remove(&mut self, id: &str) -> Result<Answer, Answer> {
         let index = self.strategies.iter().position(|it| it["id"] == id);
-        self.strategies.remove(index.ok_or_else(|| no_strategy(id))?);
+        self.strategies
+            .remove(index.ok_or_else(|| no_strategy(id))?);
         self.settle();
         Ok(empty(200))
     }
@@ -463,23 +566,33 @@ pub(super) fn strategy(id: &str, name: &str, body: &Value) -> Value {
 /// Whether Unleash takes a strategy.
 fn check(body: &Value, values: usize) -> Result<(), Answer> {
     if body["name"] != "flexibleRollout" {
-        return Err(bad(&format!("Could not find strategy type with name {}", body["name"])));
+        return Err(bad(&format!(
+            "Could not find strategy type with name {}",
+            body["name"]
+        )));
     }
     for constraint in body["constraints"].as_array().into_iter().flatten() {
         let list = constraint["values"].as_array().cloned().unwrap_or_default();
         if list.is_empty() {
-            return Err(bad("\"value\" must contain at least 1 items. You provided []."));
+            return Err(bad(
+                "\"value\" must contain at least 1 items. You provided [].",
+            ));
         }
         if list.len() > values {
             return Err(exceeds("constraint values for userId", values));
         }
         for value in list.iter().filter_map(Value::as_str) {
-            let length = value.encode_utf16().count();
             if value.contains('\0') {
-                return Err(refusal(500, "UnknownError", "unsupported Unicode escape sequence"));
+                return Err(refusal(
+                    500,
+                    "UnknownError",
+                    "unsupported Unicode escape sequence",
+                ));
             }
-            if !(1..=100).contains(&length) {
-                return Err(bad("\"values[0]\" length must be less than or equal to 100 characters long"));
+            if value.is_empty() || value.encode_utf16().count() > 100 {
+                return Err(bad(
+                    "\"values[0]\" length must be less than or equal to 100 characters long",
+                ));
             }
         }
     }
@@ -491,10 +604,17 @@ pub(super) fn served<'u>(list: &Value, name: &str, users: &[&'u str]) -> BTreeSe
     let message: UpdateMessage = serde_json::from_value(list.clone()).expect("what SDKs are told");
     let engine = EngineState::default();
     let warnings = engine.take_state(message).map(|it| it.len());
-    assert_eq!(warnings, None, "the engine does not understand all strategies");
+    assert_eq!(
+        warnings, None,
+        "the engine does not understand all strategies"
+    );
     let is_served = |user: &&str| {
         let properties = [("tenant".to_owned(), (*user).to_owned())].into();
-        let context = Context { user_id: Some((*user).to_owned()), properties: Some(properties), ..Context::default() };
+        let context = Context {
+            user_id: Some((*user).to_owned()),
+            properties: Some(properties),
+            ..Context::default()
+        };
         engine.is_enabled(name, &context, &None)
     };
     users.iter().copied().filter(is_served).collect()
@@ -517,7 +637,10 @@ fn caller() -> Value {
 }
 
 fn refusal(status: u16, name: &str, message: &str) -> Answer {
-    Answer::json(status, &json!({ "name": name, "message": message, "details": [{ "message": message }] }))
+    Answer::json(
+        status,
+        &json!({ "name": name, "message": message, "details": [{ "message": message }] }),
+    )
 }
 
 fn not_found(message: &str) -> Answer {
@@ -529,7 +652,9 @@ fn bad(message: &str) -> Answer {
 }
 
 fn exceeds(what: &str, limit: usize) -> Answer {
-    let message = format!("Failed to create {what}. You can't create more than the established limit of {limit}.");
+    let message = format!(
+        "Failed to create {what}. You can't create more than the established limit of {limit}."
+    );
     refusal(400, "ExceedsLimitError", &message)
 }
 
@@ -544,5 +669,9 @@ const LIMITS: &str = r#"{"segmentValues": 1000, "strategySegments": 5, "signalEn
     "projects": 500, "apiTokens": 2000, "segments": 300, "featureFlags": 5000, "releaseTemplates": 5}"#;
 
 fn empty(status: u16) -> Answer {
-    Answer { status, headers: Vec::new(), body: Vec::new() }
+    Answer {
+        status,
+        headers: Vec::new(),
+        body: Vec::new(),
+    }
 }
