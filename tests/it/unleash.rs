@@ -1,6 +1,7 @@
 //! The Unleash target, against a stand-in that answers as Unleash 7.4.1; Unleash's own evaluation engine is the
 //! judge of who gets what.
 
+mod any;
 mod changes;
 mod description;
 mod limits;
