@@ -4,6 +4,7 @@
 mod any;
 mod changes;
 mod description;
+mod feature;
 mod limits;
 mod mistakes;
 mod pace;
@@ -19,7 +20,7 @@ use crate::support::opa::{Opa, rule_of};
 use crate::support::opal::Opal;
 use crate::support::output::Output;
 use crate::support::program::{Daemon, Program};
-use stand_in::{Platform, Unleash};
+use stand_in::{Limits, Platform, Unleash};
 
 /// The admin token; it may never be printed.
 const TOKEN: &str = "*:*.token-of-the-tests-83d1";

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::stand_in::{Environment, served, strategy};
+use super::feature::{Environment, served, strategy};
 use super::*;
 
 /// Everyone there is.
@@ -145,7 +145,7 @@ proptest! {
         let former = {
             let mut platform = unleash.platform();
             let most = states.0.strategies.len().max(states.1.strategies.len()).max(2);
-            (platform.values, platform.strategies) = (3, most + more_room);
+            platform.limits = Limits { values: 3, strategies: most + more_room };
             platform.writes_left = Some(writes);
             for key in ["us", "tax", "eu"] {
                 platform.put(key);

@@ -5,7 +5,10 @@ use super::*;
 #[test]
 fn users_that_do_not_fit_are_an_error_but_lose_no_removal() {
     let flags = Flags::one().build();
-    (flags.platform().values, flags.platform().strategies) = (3, 2);
+    flags.platform().limits = Limits {
+        values: 3,
+        strategies: 2,
+    };
     flags.follow(&["a", "b", "c", "d", "e", "f"]).exits(0);
     let words = "feature us of project default: 7 users do not fit: Unleash allows 2 strategies in an environment, with \
                  3 values each, and bodies of 100000 bytes: raise its UNLEASH_FEATURE_ENVIRONMENT_STRATEGIES_LIMIT or \
@@ -25,12 +28,15 @@ fn users_that_do_not_fit_are_an_error_but_lose_no_removal() {
 #[test]
 fn a_raised_limit_is_noticed() {
     let flags = Flags::one().setting("resync_interval = \"1s\"").build();
-    (flags.platform().values, flags.platform().strategies) = (1, 1);
+    flags.platform().limits = Limits {
+        values: 1,
+        strategies: 1,
+    };
     flags.opa.allow("us", &["ann"]);
     let daemon = flags.serve_in_step();
     flags.change("us", &["ann", "bob"]);
     daemon.wait_failing();
-    flags.platform().values = 2;
+    flags.platform().limits.values = 2;
     flags.stage.wait_until("bob has it", || {
         flags.is_on_for("us", "development", &["ann", "bob"], &[])
     });
@@ -52,7 +58,7 @@ fn where_unleash_does_not_tell_its_limits_the_defaults_hold() {
 #[test]
 fn long_keys_fill_no_body_beyond_what_unleash_takes() {
     let flags = Flags::one().build();
-    flags.platform().values = 5000;
+    flags.platform().limits.values = 5000;
     let keys: Vec<String> = (0..1500)
         .map(|number| format!("{number:04}{}", "\"".repeat(96)))
         .collect();

@@ -131,4 +131,12 @@ fn check_config_online_tells_of_the_token_the_places_and_the_limits_and_writes_n
         ]
     );
     assert_eq!(flags.count("GET *"), flags.count("*"));
+    // The token comes back where something else should be.
+    let answer = Answer::json(200, &json!({ "user": { "name": [TOKEN], "type": TOKEN } }));
+    flags
+        .unleash
+        .http
+        .always("GET /api/admin/user", Fault::Answer(answer));
+    let output = flags.program.run(&["check-config", "--online"]).exits(1);
+    output.says("/api/admin/user does not hold what it should");
 }

@@ -1,15 +1,15 @@
 # Makes openapi.json of Unleash's own description of its API, which is licensed under Apache-2.0, as all of
 # Unleash 7.4.1 (https://github.com/Unleash/unleash/tree/v7.4.1): the bodies of the requests that optoggles sends
-# and of their answers, without what neither side of the tests uses. `GET user` is left out: what Unleash answers to
-# an API token does not fit the description.
+# and of their answers, without what neither side of the tests uses. `GET user` is left out, because what Unleash
+# answers to an API token does not fit the description.
 #
 #     curl https://UNLEASH/docs/openapi.json | jq --tab -S -f openapi.jq > openapi.json
 
 # What is not named here is unknown to the trimmed description, and so it is refused in most places.
-def used: IN("archived", "caseInsensitive", "constraints", "contextName", "dependencies", "description", "disabled",
+def used: IN("caseInsensitive", "constraints", "contextName", "dependencies", "description", "disabled",
   "enabled", "environment", "environments", "feature", "features", "id", "impressionData",
   "inlineSegmentConstraints", "inverted", "name", "op", "operator", "parameters", "path", "project", "query",
-  "resourceLimits", "segments", "sortOrder", "stale", "strategies", "title", "type", "value", "values", "variants");
+  "segments", "sortOrder", "stale", "strategies", "title", "type", "value", "values", "variants");
 
 def trim:
   if type == "array" then map(trim)
@@ -30,7 +30,7 @@ def body: .content["application/json"].schema | if . then trim else empty end;
   | select("\(.method) \(.path)" | IN("post \($features)", "get \($features)/{featureName}",
     "patch \($features)/{featureName}", "post \($environment)/strategies",
     "put \($environment)/strategies/{strategyId}", "get /api/admin/projects/{projectId}/overview",
-    "get /api/admin/ui-config", "get /api/client/features"))
+    "get /api/client/features"))
   | { key: "\(.method | ascii_upcase) \(.path)",
       value: ({ request: [.requestBody | values | body][0], answer: [.responses["200"] | values | body][0] }
         | with_entries(select(.value))) }] | from_entries) as $bodies

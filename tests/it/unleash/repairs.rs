@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::stand_in::{Environment, strategy};
+use super::feature::{Environment, served, strategy};
 use super::*;
 
 /// Each way in which a strategy of ours, or what is around it, can be changed.
@@ -66,7 +66,7 @@ fn a_strategy_for_everyone_that_unleash_adds_when_it_is_turned_on_is_gone_before
     flags.follow(&["ann"]).exits(0);
     assert!(flags.is_on_for("us", "development", &["ann"], &["eve"]));
     let platform = flags.platform();
-    let had_it = |(_, list): &(_, _)| !stand_in::served(list, "us", &["eve"]).is_empty();
+    let had_it = |(_, list): &(_, _)| !served(list, "us", &["eve"]).is_empty();
     assert!(platform.history.iter().any(had_it), "Unleash has added one");
 }
 
