@@ -53,9 +53,9 @@ fn a_hundred_toggles_cost_a_list_of_each_environment_which_later_shows_nothing_n
     assert_eq!(news, [true, true, false, false, false, false]);
     assert_eq!(flags.count("*") - before - lists.len(), 1, "the project");
     flags.change("flag-07", &["bob"]);
-    let has_it = |place: &&str| flags.is_on_for("flag-07", place, &["bob"], &["ann"]);
+    let has_it = |place: &str| flags.is_on_for("flag-07", place, &["bob"], &["ann"]);
     flags.stage.wait_until("bob has it", || {
-        ENVIRONMENTS.iter().all(|place| has_it(&place))
+        ENVIRONMENTS.iter().all(|place| has_it(place))
     });
     daemon.terminate().exits(0);
     let paths = flags.requests_from(before);

@@ -340,6 +340,10 @@ impl Platform {
             }
         };
         let told = json!({ "version": 2, "features": [feature.show_to_sdks(name, place)] });
+        // Unleash does this in the same transaction; here, no change may rely on that.
+        if let Some(environment) = feature.environments.get_mut(place) {
+            environment.settle();
+        }
         self.history.push((place.to_owned(), told));
         self.bump(Some(place));
         Ok(answer)
