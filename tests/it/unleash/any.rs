@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use optoggles::internals::{
-    Applied, Config, Edit, Environment as Known, Metrics, Observed, Users, What, catalog, load,
-    open as open_target,
+    Applied, Config, Edit, Environment as Known, Evaluations, Metrics, Observed, Users, What,
+    catalog, load, open as open_target,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -155,8 +155,9 @@ proptest! {
             ENVIRONMENTS.map(|place| who_has(&mut platform, place))
         };
         let open = || {
-            let requests = Metrics::new(UNIX_EPOCH).unwrap().requests("target");
-            open_target(&config, 0, requests).unwrap()
+            let metrics = Metrics::new(UNIX_EPOCH).unwrap();
+            let evaluations = Arc::new(Evaluations::new(&metrics));
+            open_target(&config, 0, metrics.requests("target"), &evaluations).unwrap()
         };
         let (target, judge) = (open(), open());
         let update = |number: usize, users: &Arc<Users>| {
