@@ -72,10 +72,8 @@ struct StrategyAnswer {
     title: Option<String>,
     #[serde(default)]
     disabled: bool,
-    #[serde(default)]
-    constraints: Vec<Object<Constraint>>,
-    #[serde(default)]
-    parameters: Members<Value>,
+    constraints: Option<Vec<Object<Constraint>>>,
+    parameters: Option<Members<Value>>,
     variants: Option<Vec<IgnoredAny>>,
     segments: Option<Vec<IgnoredAny>>,
 }
@@ -207,13 +205,17 @@ fn read(strategies: &[Object<StrategyAnswer>], spec: &Spec) -> Vec<Strategy> {
 
 impl StrategyAnswer {
     fn strategy(&self, spec: &Spec) -> Strategy {
-        let is = |name: &str, value: &str| self.parameters.get(name).is_some_and(|it| it == value);
+        let is = |name: &str, value: &str| {
+            let parameter = self.parameters.as_ref().and_then(|all| all.get(name));
+            parameter.is_some_and(|it| it == value)
+        };
         let is_empty = |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_none_or(Vec::is_empty);
-        let mut constraints = self.constraints.iter();
-        let users = constraints.find_map(|Object(constraint)| constraint.users(spec));
+        let constraints = self.constraints.as_deref().unwrap_or_default();
+        let mut lists = constraints.iter().map(|Object(it)| it.users(spec));
+        let users = lists.find_map(|users| users);
         let users = users.filter(|_| self.name == STRATEGY);
         let is_exact = users.is_some()
-            && self.constraints.len() == 1
+            && constraints.len() == 1
             && is("rollout", "100")
             // Another one can need something of a user that is missing.
             && is("stickiness", "default")
