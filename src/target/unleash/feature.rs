@@ -155,6 +155,13 @@ pub(super) enum Step {
     TurnOff,
 }
 
+impl Step {
+    /// Whether what it leads to has to be read.
+    pub(super) fn depends_on_others(&self) -> bool {
+        matches!(self, Step::Add(_) | Step::TurnOn)
+    }
+}
+
 /// Steps, and why they do not lead to the desired users, if they do not.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -269,8 +276,10 @@ impl State {
         if !self.is_on {
             return Environment::of(Default::default());
         }
-        let named = self.strategies.iter().filter_map(|it| it.users.as_ref());
-        let named: Users = named.flat_map(Users::iter).collect();
+        let lists = self.strategies.iter().filter_map(|it| it.users.as_ref());
+        let listed = lists.clone().map(Users::len).sum::<usize>();
+        let named: Users = lists.flat_map(Users::iter).collect();
+        let is_listed_once = named.len() == listed;
         let is_known = self.parent.is_none()
             && !self.strategies.is_empty()
             && self.strategies.iter().all(|it| it.is_exact);
@@ -281,7 +290,7 @@ impl State {
         Environment {
             users,
             named,
-            in_order: is_known && self.strategies.iter().all(|it| it.is_tidy),
+            in_order: is_known && is_listed_once && self.strategies.iter().all(|it| it.is_tidy),
         }
     }
 
