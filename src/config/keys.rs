@@ -418,7 +418,7 @@ pub(crate) const TOP: &[Key] = &[
     Key::default("http_timeout", ValueKind::Duration, "\"10s\"")
         .says("The time limit of each request, from its start to the end of the answer."),
     Key::default("concurrency", ValueKind::Number(1, 256), "8").says(
-        "Requests in flight at once, to each source and each target. LaunchDarkly gets 4 at most.",
+        "Requests in flight at once, to each source and each target. LaunchDarkly and Unleash get 4 at most.",
     ),
     MAX_REMOVAL.says(
         "The most users that may be removed from a toggle at once: a share, a number of users, or \
@@ -488,7 +488,7 @@ const TYPE_OF_TARGET: Key = Key::required("type", ValueKind::Text, "\"restapi\""
 pub(crate) const EVERY_TOGGLE: &[Key] = &[
     Key::required("key", ValueKind::Filled, "\"my-feature\"").says(
         "The toggle's key at the target. It is unique there, and also among targets at the same \
-             place: for `launchdarkly`, in the same project and environment.",
+             place: for `launchdarkly` and `unleash`, in the same project and environment.",
     ),
     Key {
         need: Need::Optional,
@@ -510,7 +510,7 @@ pub(super) const USERS_POLICY: Key = Key::required(
 )
 .says("The rule that says who may use the feature.");
 pub(super) const SPEC: Key = Key::optional("spec", ValueKind::Spec, "{}")
-    .says("What the target needs to create the toggle. LaunchDarkly requires it.");
+    .says("What the target needs to create the toggle. LaunchDarkly and Unleash require it.");
 
 pub(crate) const POLICY: &[Key] = &[
     Key::required("source", ValueKind::Text, "\"my-source\"").says("The `id` of a source."),

@@ -1,8 +1,6 @@
 //! Unleash, by its admin API.
 
 mod feature;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -427,16 +425,29 @@ impl Unleash {
             body["description"] = json!(description);
         }
         let request = self.request(Method::POST, &["projects", &spec.project, "features"]);
-        let created = self.send(request.json(&body)?, &spec.about());
-        match (created, self.read_one(id)?) {
-            (Ok(_), Observed::Present(present)) => Ok(Applied::Created(present)),
-            // It was created a moment ago, or another instance of optoggles was faster.
-            (Err(failure), there @ Observed::Present(_)) if failure.is_status(409) => {
-                Ok(Applied::Found(there))
+        match self.send(request.json(&body)?, &spec.about()) {
+            Ok(_) => {
+                let there = self.environments_of(spec)?;
+                let seen = |environment| {
+                    let state = State::default();
+                    there
+                        .contains(environment)
+                        .then_some(Seen { state, tag: None })
+                };
+                let known = Known {
+                    is_described: true,
+                    environments: spec.environments.iter().map(seen).collect(),
+                };
+                let present = known.present(spec);
+                lock(&self.known).insert(id, known);
+                Ok(Applied::Created(present))
             }
-            (Err(failure), _) if failure.is_status(409) => Err(failure.with_kind(Kind::Misfit)),
-            (Err(failure), _) => Err(failure),
-            (Ok(_), _) => Ok(Applied::Found(Observed::Unknown)),
+            // It was created a moment ago, or another instance of optoggles was faster.
+            Err(failure) if failure.is_status(409) => match self.read_one(id)? {
+                Observed::Absent(_) => Err(failure.with_kind(Kind::Misfit)),
+                there => Ok(Applied::Found(there)),
+            },
+            Err(failure) => Err(failure),
         }
     }
 

@@ -37,3 +37,4 @@ mod serve;
 mod signals;
 mod sync;
 mod terminal;
+mod unleash;

@@ -167,6 +167,11 @@ id = "ld"
 type = "launchdarkly"
 token = "${LD}"
 base_url = "http://ann:${PASSWORD}@{host}/a${BASE}"
+[[targets]]
+id = "ul"
+type = "unleash"
+token = "${UNLEASH}"
+url = "{echo}/u${MOUNT}"
 [[toggles]]
 key = "us"
 target = "rest"
@@ -182,6 +187,15 @@ proj_key = "${PROJECT}"
 environments = ["test", "${ENVIRONMENT}"]
 description = "${DESCRIPTION}"
 tags = ["${TAG}"]
+[[toggles]]
+key = "de"
+target = "ul"
+users_policy = { source = "opa", package = "app", rule = "de" }
+[toggles.spec]
+project = "${TEAM}"
+environments = ["${STAGING}"]
+description = "${WORDS}"
+context_field = "${FIELD}"
 [[toggles]]
 key = "eu"
 target = "rest"
@@ -204,6 +218,12 @@ const REFERENCES: &[(&str, &str)] = &[
     ("ENVIRONMENT", "environment-of-the-tests-4a"),
     ("DESCRIPTION", "description%20of+the tests 5b"),
     ("TAG", "tag-of-the-tests-6c"),
+    ("UNLEASH", "*:*.unleash-of-the-tests-7e"),
+    ("MOUNT", "unleash-base-of-the-tests-8a"),
+    ("TEAM", "unleash-project-of-the-tests-9d"),
+    ("STAGING", "unleash-environment-of-the-tests-1e"),
+    ("WORDS", "unleash \"description\" of the tests 2a"),
+    ("FIELD", "unleash-field-of-the-tests-3c"),
 ];
 
 /// A text as it is, percent-encoded, and as JSON has it.
@@ -268,11 +288,8 @@ fn what_references_bring_in_is_shown_nowhere_whatever_repeats_it() {
     let sync = ["-vv", "sync", "--once", "--timeout", "1s", "--format"];
     for format in ["human", "json", "markdown"] {
         let output = program.run(&[&sync[..], &[format]].concat()).exits(1);
-        assert!(
-            output.stdout.contains("[redacted:PROJECT]"),
-            "{}",
-            output.picture()
-        );
+        let output = output.says("[redacted:PROJECT]");
+        output.says("[redacted:TEAM]");
     }
     for format in ["human", "json"] {
         let args = ["-vv", "check-config", "--online", "--format", format];
@@ -285,8 +302,10 @@ fn what_references_bring_in_is_shown_nowhere_whatever_repeats_it() {
     for path in ["/status", "/health", "/metrics", "/"] {
         daemon.get(path);
     }
-    let names = &daemon.toggle("tax")["environments"];
-    assert_eq!(names[1]["name"], "[redacted:ENVIRONMENT]");
+    for (key, number, name) in [("tax", 1, "ENVIRONMENT"), ("de", 0, "STAGING")] {
+        let names = &daemon.toggle(key)["environments"];
+        assert_eq!(names[number]["name"], format!("[redacted:{name}]"));
+    }
     daemon.terminate();
 }
 

@@ -107,6 +107,18 @@ pub(super) struct State {
     pub(super) is_whole: bool,
 }
 
+impl Default for State {
+    /// That of a new feature.
+    fn default() -> State {
+        State {
+            is_on: false,
+            strategies: Vec::new(),
+            parent: None,
+            is_whole: true,
+        }
+    }
+}
+
 /// A strategy: a user has the feature if any of those that are not disabled lets it through.
 #[derive(Clone, Debug)]
 struct Strategy {
@@ -231,12 +243,14 @@ impl Constraint {
 }
 
 /// Whether all SDKs compare a key as it is, and Unleash keeps it. Some trim the values of a constraint, Java's
-/// of control characters too; PostgreSQL's JSON has no NUL.
+/// of control characters too; PostgreSQL's JSON has no NUL. Those on Unleash's own engine (yggdrasil) take a
+/// backslash at the end for an escape, and have the feature off for everyone.
 fn is_exact(key: &str) -> bool {
     let is_trimmed = |c: char| c.is_whitespace() || c <= ' ' || c == '\u{feff}';
     !key.is_empty()
         && !key.starts_with(is_trimmed)
         && !key.ends_with(is_trimmed)
+        && !key.ends_with('\\')
         && !key.contains('\0')
         && key.encode_utf16().count() <= LONGEST_KEY
 }
@@ -290,8 +304,8 @@ impl State {
         let filled = shares.iter().filter(|share| !share.users.is_empty());
         let unfit = match filled.count() + more.len() > room.strategies {
             _ if !odd.is_empty() => Some(format!(
-                "{} cannot be kept in Unleash: it begins or ends with a blank, holds NUL, or has more \
-                 than {LONGEST_KEY} characters",
+                "{} cannot be kept in Unleash: it begins or ends with a blank, ends with a backslash, holds \
+                 NUL, or has more than {LONGEST_KEY} characters",
                 count(odd.len(), "user key")
             )),
             true => Some(format!(
@@ -463,6 +477,3 @@ pub(super) fn body(spec: &Spec, users: &Users) -> impl Serialize {
         "variants": [],
     })
 }
-
-#[cfg(test)]
-mod tests;
