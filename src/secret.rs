@@ -132,10 +132,11 @@ fn length_of(value: &str, text: &str) -> Option<usize> {
         let next: BTreeSet<usize> = next.collect();
         if next.is_empty() {
             let end = ends.last().copied().filter(|_| read >= RECOGNIZED)?;
-            // A plain word can begin like it, and so can a longer one.
+            // A plain word can begin like it, also one before a colon, and so can a longer one.
             let (found, rest) = text.split_at(end);
             let is_marked = ["…", "...", "**"].iter().any(|mark| rest.starts_with(mark));
-            let is_word = found.bytes().all(|byte| byte.is_ascii_lowercase());
+            let word = found.strip_suffix(':').unwrap_or(found);
+            let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase());
             let is_cut = is_marked || !(is_word || rest.starts_with(char::is_alphanumeric));
             return Some(end).filter(|_| is_cut);
         }

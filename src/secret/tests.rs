@@ -65,6 +65,18 @@ fn a_secret_that_is_cut_short_is_redacted_where_it_can_be_recognized() {
 }
 
 #[test]
+fn a_name_before_a_colon_is_not_taken_for_a_secret_that_begins_with_it() {
+    let secret = "default:production.0123456789";
+    for (text, expected) in [
+        ("project default: GET", "project default: GET"),
+        ("default:... is wrong", "[x]... is wrong"),
+        ("default:production. is wrong", "[x] is wrong"),
+    ] {
+        assert_eq!(redacted(text, secret), expected);
+    }
+}
+
+#[test]
 fn a_short_secret_is_redacted_where_it_stands_alone_and_the_longest_of_several_first() {
     for (text, expected) in [
         ("eu", "[x]"),

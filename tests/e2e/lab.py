@@ -36,6 +36,7 @@ class Lab:
     def __init__(self, binary, stack):
         self.stack = stack
         self.binary = binary
+        self.unleash = None
         self.chaos_seconds, self.chaos_seed = 60, None
         self.url = f"http://127.0.0.1:{stack.optoggles_port}"
         # Must never be shown: the configured secret, and each callback token seen.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs optoggles against a real OPAL server, OPAL client, OPA and REST server, on loopback.
+"""Runs optoggles with a real OPAL server, OPAL client, OPA, REST server and Unleash, on loopback.
 
     python3 tests/e2e/run.py --bin target/release/optoggles
 
@@ -24,6 +24,8 @@ import tools
 # The order of these is the order of the checks.
 import checks_sync  # pylint: disable=unused-import
 import checks_flags  # pylint: disable=unused-import
+import checks_unleash  # pylint: disable=unused-import
+import checks_unleash_serve  # pylint: disable=unused-import
 import checks_tls  # pylint: disable=unused-import
 import checks_serve  # pylint: disable=unused-import
 import checks_restarts  # pylint: disable=unused-import
@@ -36,6 +38,7 @@ from checks import CHECKS
 from lab import Lab
 from processes import Unmet
 from stack import Stack
+from unleash import Unleash
 
 # For everything after the installation of tools, except chaos. A run takes about half of it.
 LIMIT = 900
@@ -103,7 +106,10 @@ def _run(report, options):
         at_the_end.push(lambda error, *_: _put_away(folder, report.failed or error))
         stack = Stack(installed[0], folder)
         at_the_end.callback(stack.stop)
+        unleash = Unleash(installed[0], folder)
+        at_the_end.callback(unleash.stop)
         lab = Lab(options.bin, stack)
+        lab.unleash = unleash
         lab.chaos_seconds, lab.chaos_seed = options.chaos, options.chaos_seed
         at_the_end.callback(lab.stop)
         if report.attempt("OPAL, OPA and the target are up", stack.start, lambda: _logs(lab)):
@@ -131,7 +137,7 @@ def _explain(error):
 
 def _logs(lab):
     """Prints the end of every log."""
-    for service in (lab.serve, *reversed(lab.stack.services)):
+    for service in (lab.serve, *reversed([*lab.stack.services, *lab.unleash.services])):
         _indented(f"---- {service.log.name}, the end of it:")
         _indented(service.tail())
 

@@ -5,7 +5,9 @@ stamp is written last, so an interrupted installation is repeated.
 """
 
 import concurrent.futures
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,9 +18,13 @@ OPA = "1.9.0"
 OPAL = "0.9.9"
 JSON_SERVER = "0.17"
 FLAGD_PROVIDER = "0.6.1"
+UNLEASH = "7.4.1"
+UNLEASH_SDK = "6.12.1"
+_JUDGE = Path(__file__).with_name("judge_unleash")
 
 # Prerequisites, and how to install them on Debian and Ubuntu.
 NEEDED = {
+    "cargo": "https://rustup.rs",
     "git": "apt-get install git",
     "go": "apt-get install golang-go",
     "node": "apt-get install nodejs",
@@ -27,6 +33,9 @@ NEEDED = {
     "ps": "apt-get install procps",
 }
 NEEDED_PYTHON = "apt-get install python3.11 python3.11-venv"
+NEEDED_POSTGRESQL = "apt-get install postgresql"
+# For Unleash.
+NODE = 20
 
 INSTALL_LIMIT = 900
 
@@ -45,6 +54,13 @@ class Tools:
     json_server: Path
     # A Python with OpenFeature's flagd provider.
     flagd_python: Path
+    # The folder of initdb and postgres.
+    postgresql: Path
+    unleash: Path
+    # The packages of Unleash's SDK for Node.js.
+    unleash_sdk: Path
+    # A judge with Unleash's engine in Rust.
+    unleash_engine: Path
 
 
 def cache_folder():
@@ -59,15 +75,22 @@ def cache_folder():
 def install(cache):
     """Installs missing tools in parallel, and returns the paths of all."""
     _require_installers()
+    postgresql = _postgresql()
     opa = cache / f"opa-{OPA}"
     opal = cache / f"opal-{OPAL}"
     json_server = cache / f"json-server-{JSON_SERVER}"
     flagd = cache / f"flagd-provider-{FLAGD_PROVIDER}"
+    unleash = cache / f"unleash-{UNLEASH}"
+    unleash_sdk = cache / f"unleash-sdk-{UNLEASH_SDK}"
+    unleash_engine = cache / f"unleash-engine-{_digest(_JUDGE)}"
     recipes = [
         _Recipe(opa, _opa_commands(), {"GOBIN": str(opa)}),
         _Recipe(opal, _opal_commands(opal), {}),
-        _Recipe(json_server, _json_server_commands(json_server), {}),
+        _Recipe(json_server, _npm_commands(json_server, f"json-server@{JSON_SERVER}"), {}),
         _Recipe(flagd, _flagd_commands(flagd), {}),
+        _Recipe(unleash, _npm_commands(unleash, f"unleash-server@{UNLEASH}"), {}),
+        _Recipe(unleash_sdk, _npm_commands(unleash_sdk, f"unleash-client@{UNLEASH_SDK}"), {}),
+        _Recipe(unleash_engine, *_judge_recipe(unleash_engine)),
     ]
     with concurrent.futures.ThreadPoolExecutor(len(recipes)) as pool:
         for done in [pool.submit(recipe.run) for recipe in recipes]:
@@ -78,6 +101,10 @@ def install(cache):
         opal_client=opal / "bin" / "opal-client",
         json_server=json_server / "node_modules" / ".bin" / "json-server",
         flagd_python=flagd / "bin" / "python",
+        postgresql=postgresql,
+        unleash=unleash / "node_modules" / "unleash-server" / "dist" / "server.js",
+        unleash_sdk=unleash_sdk / "node_modules",
+        unleash_engine=unleash_engine / "bin" / "judge-unleash",
     )
 
 
@@ -105,9 +132,33 @@ def _pip_commands(folder, *packages):
     ]
 
 
-def _json_server_commands(folder):
-    quiet = ["--no-audit", "--no-fund", "--no-update-notifier"]
-    return [["npm", "install", *quiet, "--prefix", str(folder), f"json-server@{JSON_SERVER}"]]
+def _npm_commands(folder, package):
+    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+    return [["npm", "install", *quiet, "--prefix", str(folder), package]]
+
+
+def _judge_recipe(folder):
+    target = str(folder / "target")
+    build = ["cargo", "install", "--quiet", "--locked", "--debug"]
+    commands = [[*build, "--path", ".", "--root", str(folder)], ["rm", "-r", target]]
+    return commands, {"CARGO_TARGET_DIR": target, "CARGO_PROFILE_DEV_DEBUG": "0"}, _JUDGE
+
+
+def _digest(folder):
+    """Tells versions of a folder's files apart."""
+    files = (path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file())
+    return hashlib.sha256(b"".join(files)).hexdigest()[:12]
+
+
+def _postgresql():
+    """The newest PostgreSQL. Debian does not put its programs into the PATH."""
+    found = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return max(found, key=lambda initdb: int(initdb.parts[-3])).parent
+    elsewhere = shutil.which("initdb")
+    if not elsewhere:
+        raise ToolError(f"missing: PostgreSQL\n  {NEEDED_POSTGRESQL}")
+    return Path(elsewhere).parent
 
 
 def _python_for_opal():
@@ -130,6 +181,17 @@ def _require_installers():
     if missing:
         lines = [f"missing: {tool}\n  {NEEDED[tool]}" for tool in missing]
         raise ToolError("\n".join(lines))
+    _require_node()
+
+
+def _require_node():
+    said = subprocess.run(
+        ["node", "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        check=False,
+    ).stdout
+    version = re.match(r"v(\d+)", said)
+    if not version or int(version[1]) < NODE:
+        raise ToolError(f"Unleash needs Node.js {NODE}; this is {said.strip() or 'unknown'}")
 
 
 @dataclass(frozen=True)
@@ -139,6 +201,8 @@ class _Recipe:
     folder: Path
     commands: list
     env: dict
+    # Where the commands run.
+    cwd: Path | None = None
 
     def run(self):
         stamp = self.folder / ".installed"
@@ -157,6 +221,7 @@ class _Recipe:
             done = subprocess.run(
                 command,
                 env={**os.environ, **self.env},
+                cwd=self.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
