@@ -492,13 +492,14 @@ impl Unleash {
                 None => self.read_environment(id, number)?,
             };
             let plan = state.plan(users, self.room()?, spec);
-            let turns_on = plan.steps.contains(&Step::TurnOn);
+            // Others may do the same at the same time. Of two strategies for the same users, one goes; and if the
+            // strategies are gone when the environment is turned on, Unleash has added one for everybody.
+            let is_checked = plan.steps.iter().any(Step::depends_on_others);
             for step in plan.steps {
                 let added = self.take_step(spec, &spec.environments[number], &step)?;
                 state.took(step, added);
             }
-            if turns_on {
-                // If others removed the strategies meanwhile, Unleash has added one for everybody.
+            if is_checked {
                 continue;
             }
             if let Some(parent) = state.parent() {

@@ -72,10 +72,8 @@ struct StrategyAnswer {
     title: Option<String>,
     #[serde(default)]
     disabled: bool,
-    #[serde(default)]
-    constraints: Vec<Object<Constraint>>,
-    #[serde(default)]
-    parameters: Members<Value>,
+    constraints: Option<Vec<Object<Constraint>>>,
+    parameters: Option<Members<Value>>,
     variants: Option<Vec<IgnoredAny>>,
     segments: Option<Vec<IgnoredAny>>,
 }
@@ -157,6 +155,13 @@ pub(super) enum Step {
     TurnOff,
 }
 
+impl Step {
+    /// Whether what it leads to has to be read.
+    pub(super) fn depends_on_others(&self) -> bool {
+        matches!(self, Step::Add(_) | Step::TurnOn)
+    }
+}
+
 /// Steps, and why they do not lead to the desired users, if they do not.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -207,13 +212,17 @@ fn read(strategies: &[Object<StrategyAnswer>], spec: &Spec) -> Vec<Strategy> {
 
 impl StrategyAnswer {
     fn strategy(&self, spec: &Spec) -> Strategy {
-        let is = |name: &str, value: &str| self.parameters.get(name).is_some_and(|it| it == value);
+        let is = |name: &str, value: &str| {
+            let parameter = self.parameters.as_ref().and_then(|all| all.get(name));
+            parameter.is_some_and(|it| it == value)
+        };
         let is_empty = |list: &Option<Vec<IgnoredAny>>| list.as_ref().is_none_or(Vec::is_empty);
-        let mut constraints = self.constraints.iter();
-        let users = constraints.find_map(|Object(constraint)| constraint.users(spec));
+        let constraints = self.constraints.as_deref().unwrap_or_default();
+        let mut lists = constraints.iter().map(|Object(it)| it.users(spec));
+        let users = lists.find_map(|users| users);
         let users = users.filter(|_| self.name == STRATEGY);
         let is_exact = users.is_some()
-            && self.constraints.len() == 1
+            && constraints.len() == 1
             && is("rollout", "100")
             // Another one can need something of a user that is missing.
             && is("stickiness", "default")
@@ -267,8 +276,10 @@ impl State {
         if !self.is_on {
             return Environment::of(Default::default());
         }
-        let named = self.strategies.iter().filter_map(|it| it.users.as_ref());
-        let named: Users = named.flat_map(Users::iter).collect();
+        let lists = self.strategies.iter().filter_map(|it| it.users.as_ref());
+        let listed = lists.clone().map(Users::len).sum::<usize>();
+        let named: Users = lists.flat_map(Users::iter).collect();
+        let is_listed_once = named.len() == listed;
         let is_known = self.parent.is_none()
             && !self.strategies.is_empty()
             && self.strategies.iter().all(|it| it.is_exact);
@@ -279,7 +290,7 @@ impl State {
         Environment {
             users,
             named,
-            in_order: is_known && self.strategies.iter().all(|it| it.is_tidy),
+            in_order: is_known && is_listed_once && self.strategies.iter().all(|it| it.is_tidy),
         }
     }
 

@@ -107,3 +107,19 @@ fn a_list_that_shows_what_was_there_before_a_change_undoes_nothing() {
     assert_eq!(flags.count("PUT *"), 2);
     daemon.wait_healthy();
 }
+
+#[test]
+fn two_instances_that_add_the_same_strategy_leave_one() {
+    let flags = Flags::one().build();
+    flags.opa.allow("us", &[]);
+    let (one, two) = (flags.serve_in_step(), flags.serve_in_step());
+    for users in [&["ann", "bob"][..], &[], &["zoe"]] {
+        flags.change("us", users);
+        flags.stage.wait_until("the users are listed once", || {
+            let listed = flags.platform().listed("us", "development");
+            users.is_empty() || listed == [users]
+        });
+    }
+    one.wait_healthy();
+    two.wait_healthy();
+}
