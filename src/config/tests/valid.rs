@@ -132,7 +132,7 @@ fn what_is_commented_out_in_the_default_configuration_is_known_too() {
         .map(|line| format!("{line}\n"))
         .collect();
     // The file shows one `spec` of each type, and both forms of targets.
-    for choice in 0..3 {
+    for (choice, target) in ["", "launchdarkly", "unleash", "files"].iter().enumerate() {
         let mut specs = 0;
         let is_chosen = |block: &&str| {
             let is_spec = block.starts_with("[toggles.spec]");
@@ -148,8 +148,7 @@ fn what_is_commented_out_in_the_default_configuration_is_known_too() {
         let text = blocks.join("\n\n");
         let text = match choice {
             0 => text.replace("\ntarget = ", "\n# "),
-            1 => text,
-            _ => text.replace("target = \"launchdarkly\"", "target = \"files\""),
+            _ => text.replace("target = \"launchdarkly\"", &format!("target = {target:?}")),
         };
         let (_, report) = run(&text, false);
         let known = [
