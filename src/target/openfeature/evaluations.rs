@@ -170,6 +170,8 @@ impl Evaluations {
 
     /// The answer to a request of which the head alone decides; none where its body does.
     pub(crate) fn answer_head(&self, asked: &Asked<'_>) -> Option<Reply> {
+        // Before what it stands for, which may change meanwhile.
+        let revision = self.revision.load(SeqCst);
         let served = read(&self.served);
         let Some(served) = served.filter(|it| it.admits(asked)) else {
             self.counts.count("", Evaluation::Unauthorized);
@@ -178,7 +180,7 @@ impl Evaluations {
         };
         if asked.path == DEFINITION {
             return Some(match asked.method {
-                "GET" | "HEAD" => self.definition(&served, asked.tag),
+                "GET" | "HEAD" => self.definition(&served, revision, asked.tag),
                 _ => Reply::not_allowed("GET, HEAD"),
             });
         }
@@ -261,9 +263,7 @@ impl Evaluations {
     }
 
     /// All toggles, once the users of each are known: flagd would serve those that are there.
-    fn definition(&self, served: &Served, tag: Option<&str>) -> Reply {
-        // Before the users, which may change meanwhile.
-        let revision = self.revision.load(SeqCst);
+    fn definition(&self, served: &Served, revision: u64, tag: Option<&str>) -> Reply {
         let current = format!("\"{:016x}-{revision}\"", self.process);
         if tag.is_some_and(|tag| is_named(&current, tag)) {
             return Reply::unchanged(current);
@@ -384,3 +384,6 @@ impl Reply {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;
