@@ -14,7 +14,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -69,6 +69,8 @@ struct Door {
     evaluations: Arc<Evaluations>,
     /// How many more connections may be kept.
     keeps: AtomicUsize,
+    /// None is kept any more.
+    is_closing: AtomicBool,
     on_body: Box<OnBody>,
 }
 
@@ -106,6 +108,7 @@ pub(crate) fn open(
             evaluations,
             // The others are always there for callbacks and health checks.
             keeps: AtomicUsize::new(places / 2),
+            is_closing: AtomicBool::default(),
             on_body,
         }),
         places,
@@ -192,6 +195,7 @@ impl Admission {
     /// Waits until clients that have sent a request have left.
     fn close(mut self) {
         let deadline = Instant::now() + CLOSING;
+        self.door.is_closing.store(true, SeqCst);
         let is_idle = |it: &&Arc<Connection>| matches!(*it.stage(), Stage::Kept | Stage::Head);
         for idle in self.alive().iter().filter(is_idle) {
             let _ = idle.client.shutdown(Shutdown::Read);

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -142,7 +142,10 @@ impl Connection {
                 (door.evaluations.answer(&request.asked(), &body), Some(next))
             }
         };
-        let next = next.filter(|_| request.keeps && Permit::is_taken(permit, &door.keeps));
+        let is_closing = || door.is_closing.load(SeqCst);
+        // Who has no token takes no place from those who have one.
+        let may_stay = request.keeps && reply.status != 401 && !is_closing();
+        let next = next.filter(|_| may_stay && Permit::is_taken(permit, &door.keeps));
         let answer = written(&reply, next.is_some(), request.is("HEAD"));
         if next.is_none() {
             self.answer_last(door, None, &answer);
@@ -151,7 +154,8 @@ impl Connection {
         *self.stage() = Stage::Transfer(Instant::now());
         let sent = self.within(TIME).write_all(&answer);
         *self.stage() = Stage::Kept;
-        Ok(next.filter(|_| sent.is_ok()))
+        // A gate that began to close before that takes it for busy.
+        Ok(next.filter(|_| sent.is_ok() && !is_closing()))
     }
 
     /// The body of an evaluation, and what came after it.

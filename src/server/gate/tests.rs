@@ -1,6 +1,8 @@
 //! The gate with a real HTTP server behind it; what clients can do to the whole program is in
 //! `tests/it/hostile`.
 
+mod kept;
+
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::mem;
@@ -39,6 +41,10 @@ fn nothing_to_evaluate() -> Arc<Evaluations> {
 
 impl Fixture {
     fn new(places: usize) -> Fixture {
+        Fixture::with(places, nothing_to_evaluate())
+    }
+
+    fn with(places: usize, evaluations: Arc<Evaluations>) -> Fixture {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
@@ -60,7 +66,7 @@ impl Fixture {
                 let _ = tell_body.send((path.to_owned(), read));
             }
         };
-        let gate = open(listener, places, inner, nothing_to_evaluate(), on_body).unwrap();
+        let gate = open(listener, places, inner, evaluations, on_body).unwrap();
         Fixture {
             address,
             gate,

@@ -152,7 +152,7 @@ impl Evaluations {
         read(&read(&self.served)?.toggles.get(key)?.users)
     }
 
-    pub(super) fn set(&self, key: &str, users: &Arc<Users>) {
+    pub(crate) fn set(&self, key: &str, users: &Arc<Users>) {
         if let Some(toggle) = read(&self.served)
             .as_ref()
             .and_then(|it| it.toggles.get(key))
