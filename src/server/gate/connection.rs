@@ -142,9 +142,9 @@ impl Connection {
                 (door.evaluations.answer(&request.asked(), &body), Some(next))
             }
         };
-        let is_closing = || door.is_closing.load(SeqCst);
+        let keeps_none = || door.keeps_none.load(SeqCst);
         // Who has no token takes no place from those who have one.
-        let may_stay = request.keeps && reply.status != 401 && !is_closing();
+        let may_stay = request.keeps && reply.status != 401 && !keeps_none();
         let next = next.filter(|_| may_stay && Permit::is_taken(permit, &door.keeps));
         let answer = written(&reply, next.is_some(), request.is("HEAD"));
         if next.is_none() {
@@ -154,8 +154,8 @@ impl Connection {
         *self.stage() = Stage::Transfer(Instant::now());
         let sent = self.within(TIME).write_all(&answer);
         *self.stage() = Stage::Kept;
-        // A gate that began to close before that takes it for busy.
-        Ok(next.filter(|_| sent.is_ok() && !is_closing()))
+        // If none was to be kept before that, the gate took it for busy.
+        Ok(next.filter(|_| sent.is_ok() && !keeps_none()))
     }
 
     /// The body of an evaluation, and what came after it.

@@ -15,10 +15,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tiny_http::{Method, Response, Server};
 
+use crate::crew::tests::crew;
 use crate::metrics::Metrics;
 use crate::target::Evaluations;
 
-use super::{CLOSING, Connection, Gate, Inner, LINKS, open, places_within};
+use super::{CLOSING, Connection, Door, Gate, Inner, LINKS, open, places_within};
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,10 +42,11 @@ fn nothing_to_evaluate() -> Arc<Evaluations> {
 
 impl Fixture {
     fn new(places: usize) -> Fixture {
-        Fixture::with(places, nothing_to_evaluate())
+        Fixture::with(places, places, nothing_to_evaluate())
     }
 
-    fn with(places: usize, evaluations: Arc<Evaluations>) -> Fixture {
+    /// In a system that allows so many threads for connections.
+    fn with(places: usize, threads: usize, evaluations: Arc<Evaluations>) -> Fixture {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
@@ -66,7 +68,9 @@ impl Fixture {
                 let _ = tell_body.send((path.to_owned(), read));
             }
         };
-        let gate = open(listener, places, inner, evaluations, on_body).unwrap();
+        let door = Door::new(places, inner, evaluations, on_body);
+        let crew = crew(places, &Arc::new(AtomicUsize::new(threads - 1)));
+        let gate = door.open(listener, places, crew).unwrap();
         Fixture {
             address,
             gate,

@@ -12,7 +12,7 @@ const DEFINITION: &str = "GET /flagd/flags.json HTTP/1.1\r\nHost: me\r\n\r\n";
 
 /// A gate at which the toggle `us` is on for alice.
 fn fixture(places: usize) -> Fixture {
-    Fixture::with(places, evaluations(""))
+    Fixture::with(places, places, evaluations(""))
 }
 
 fn evaluations(more: &str) -> Arc<Evaluations> {
@@ -262,11 +262,28 @@ fn half_of_the_places_are_kept_at_most() {
 
 #[test]
 fn who_does_not_present_the_token_is_not_kept() {
-    let fixture = Fixture::with(64, evaluations("token = \"s3cret\""));
+    let fixture = Fixture::with(64, 64, evaluations("token = \"s3cret\""));
     for request in [DEFINITION.to_owned(), head("us", "Content-Length: 0\r\n")] {
         let answer = fixture.ask(request);
         assert!(status_is(&answer, "401") && !is_kept(&answer), "{answer}");
     }
+}
+
+#[test]
+fn where_threads_run_out_none_waits_for_a_connection_that_is_kept() {
+    let fixture = Fixture::with(64, 1, evaluations(""));
+    let start = Instant::now();
+    let mut kept = fixture.send("");
+    assert!(is_kept(&exchange(&mut kept, evaluate("us", ALICE))));
+    // It has the only thread.
+    assert_eq!(status(&fixture.ask(GET)), "200");
+    assert_eq!(read(&mut kept), "");
+    let mut busy = fixture.send(evaluate("us", ALICE).repeat(20_000));
+    assert!(is_kept(&answer(&mut busy)));
+    let reading = thread::spawn(move || drop(io::copy(&mut busy, &mut io::sink())));
+    assert_eq!(status(&fixture.ask(GET)), "200");
+    assert!(start.elapsed() < PATIENCE);
+    reading.join().unwrap();
 }
 
 #[test]
