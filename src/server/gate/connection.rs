@@ -78,7 +78,7 @@ impl Connection {
                 Err(refusal) => {
                     log::debug!("request refused peer={peer} status={}", refusal.0);
                     let answer = refusal.answer(bytes.starts_with(b"HEAD "));
-                    return self.answer_last(door, None, &answer);
+                    return self.answer_last(door, None, [&answer, &[]]);
                 }
             }
         }
@@ -119,7 +119,7 @@ impl Connection {
     fn pass_on(&self, door: &Door, request: Request) -> Result<Option<Vec<u8>>, Refusal> {
         *self.stage() = Stage::Answering;
         let answer = door.inner.ask(&request)?;
-        self.answer_last(door, Some(request), &answer);
+        self.answer_last(door, Some(request), [&answer, &[]]);
         Ok(None)
     }
 
@@ -146,13 +146,12 @@ impl Connection {
         // Who has no token takes no place from those who have one.
         let may_stay = request.keeps && reply.status != 401 && !keeps_none();
         let next = next.filter(|_| may_stay && Permit::is_taken(permit, &door.keeps));
-        let answer = written(&reply, next.is_some(), request.is("HEAD"));
+        let (head, body) = written(&reply, next.is_some(), request.is("HEAD"));
         if next.is_none() {
-            self.answer_last(door, None, &answer);
+            self.answer_last(door, None, [&head, body]);
             return Ok(None);
         }
-        *self.stage() = Stage::Transfer(Instant::now());
-        let sent = self.within(TIME).write_all(&answer);
+        let sent = self.send([&head, body]);
         *self.stage() = Stage::Kept;
         // If none was to be kept before that, the gate took it for busy.
         Ok(next.filter(|_| sent.is_ok() && !keeps_none()))
@@ -181,11 +180,16 @@ impl Connection {
         Ok((body, next))
     }
 
-    /// Sends the last answer of the connection, and gives the client time to take it.
-    fn answer_last(&self, door: &Door, request: Option<Request>, answer: &[u8]) {
+    fn send(&self, answer: [&[u8]; 2]) -> io::Result<()> {
         *self.stage() = Stage::Transfer(Instant::now());
-        if self.within(TIME).write_all(answer).is_ok() {
-            let accepted = request.filter(|_| answer.starts_with(b"HTTP/1.1 202 "));
+        let mut client = self.within(TIME);
+        answer.iter().try_for_each(|part| client.write_all(part))
+    }
+
+    /// Sends the last answer of the connection, and gives the client time to take it.
+    fn answer_last(&self, door: &Door, request: Option<Request>, answer: [&[u8]; 2]) {
+        if self.send(answer).is_ok() {
+            let accepted = request.filter(|_| answer[0].starts_with(b"HTTP/1.1 202 "));
             let (bytes, time) = self.take_body(door, accepted);
             *self.stage() = Stage::Lingering;
             let _ = self.client.shutdown(Shutdown::Write);
@@ -239,8 +243,9 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// An answer as it is sent.
-fn written(reply: &Reply, is_kept: bool, is_head: bool) -> Vec<u8> {
+/// An answer as it is sent, in one piece if it is small: a copy of a large body would take too much memory.
+fn written(reply: &Reply, is_kept: bool, is_head: bool) -> (Vec<u8>, &[u8]) {
+    const SMALL: usize = 64 * 1024;
     let status = StatusCode::from_u16(reply.status);
     let phrase = status.ok().and_then(|status| status.canonical_reason());
     let phrase = phrase.unwrap_or_default();
@@ -257,10 +262,11 @@ fn written(reply: &Reply, is_kept: bool, is_head: bool) -> Vec<u8> {
          Content-Length: {length}\r\n\r\n"
     ));
     let mut answer = head.into_bytes();
-    if !is_head {
-        answer.extend_from_slice(&reply.body);
+    let mut body = if is_head { &[] } else { &**reply.body };
+    if body.len() <= SMALL {
+        answer.extend_from_slice(mem::take(&mut body));
     }
-    answer
+    (answer, body)
 }
 
 /// However this ends, there is nothing left to do for the client.

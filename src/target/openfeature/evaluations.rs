@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
+use crate::crew::lock;
 use crate::error::Failure;
 use crate::json::Members;
 use crate::metrics::{Evaluation, EvaluationCounts, Metrics};
@@ -35,6 +36,9 @@ pub struct Evaluations {
     /// Of this process: others count their revisions too.
     process: u64,
     counts: EvaluationCounts,
+    /// The last definition and its revision, as long as a client still takes it: so few are in memory, however many
+    /// clients there are and however slow.
+    made: Mutex<(u64, Weak<Vec<u8>>)>,
 }
 
 /// What a configuration has served.
@@ -66,7 +70,7 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     /// JSON; empty where there is none.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Arc<Vec<u8>>,
 }
 
 /// One toggle for one user.
@@ -123,6 +127,7 @@ impl Evaluations {
             revision: AtomicU64::default(),
             process: getrandom::u64().unwrap_or_default(),
             counts: metrics.evaluations(),
+            made: Mutex::default(),
         }
     }
 
@@ -268,21 +273,14 @@ impl Evaluations {
         if tag.is_some_and(|tag| is_named(&current, tag)) {
             return Reply::unchanged(current);
         }
-        let define = || -> Result<Option<String>, Failure> {
-            let mut definition = Definition::parse("the definition", None)?;
-            for (key, toggle) in &served.toggles {
-                let Some(users) = read(&toggle.users) else {
-                    return Ok(None);
-                };
-                let mut flag = Flag::default();
-                flag.turn_on_for(&users);
-                flag.describe(&toggle.spec);
-                definition.put(key, flag);
+        let mut made = lock(&self.made);
+        let shared = made.1.upgrade().filter(|_| made.0 == revision);
+        let defined = shared.map_or_else(|| served.define(), |text| Ok(Some(text)));
+        match defined {
+            Ok(Some(text)) => {
+                *made = (revision, Arc::downgrade(&text));
+                Reply::new(200, text).with("ETag", current)
             }
-            definition.to_text().map(Some)
-        };
-        match define() {
-            Ok(Some(text)) => Reply::new(200, text.into_bytes()).unless_known(current, tag),
             Ok(None) => Reply::not_ready(),
             Err(failure) => {
                 log::error!("failed to write the flags for flagd: {failure}");
@@ -296,6 +294,21 @@ impl Served {
     fn admits(&self, asked: &Asked<'_>) -> bool {
         let token = self.token.as_ref();
         token.is_none_or(|token| token.is_bearer_of(asked.authorization))
+    }
+
+    /// The definition, if the users of all toggles are known.
+    fn define(&self) -> Result<Option<Arc<Vec<u8>>>, Failure> {
+        let mut definition = Definition::parse("the definition", None)?;
+        for (key, toggle) in &self.toggles {
+            let Some(users) = read(&toggle.users) else {
+                return Ok(None);
+            };
+            let mut flag = Flag::default();
+            flag.turn_on_for(&users);
+            flag.describe(&toggle.spec);
+            definition.put(key, flag);
+        }
+        Ok(Some(Arc::new(definition.to_text()?.into_bytes())))
     }
 }
 
@@ -334,7 +347,7 @@ fn is_named(tag: &str, header: &str) -> bool {
 }
 
 impl Reply {
-    fn new(status: u16, body: Vec<u8>) -> Reply {
+    fn new(status: u16, body: Arc<Vec<u8>>) -> Reply {
         Reply {
             status,
             headers: Vec::new(),
@@ -343,7 +356,8 @@ impl Reply {
     }
 
     fn json(status: u16, body: &impl Serialize) -> Reply {
-        Reply::new(status, serde_json::to_vec(body).unwrap_or_default())
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Reply::new(status, Arc::new(body))
     }
 
     fn error(status: u16, details: &str) -> Reply {
@@ -368,7 +382,7 @@ impl Reply {
     }
 
     fn unchanged(tag: String) -> Reply {
-        Reply::new(304, Vec::new()).with("ETag", tag)
+        Reply::new(304, Arc::default()).with("ETag", tag)
     }
 
     /// Answers 304 if the client has what this tag stands for.
