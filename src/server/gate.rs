@@ -69,7 +69,7 @@ struct Door {
     evaluations: Arc<Evaluations>,
     /// How many more connections may be kept.
     keeps: AtomicUsize,
-    /// None is kept: the gate closes, or another connection waits for a thread.
+    /// None is kept: the gate closes, or another connection lacks a descriptor or a thread.
     keeps_none: AtomicBool,
     on_body: Box<OnBody>,
 }
@@ -154,6 +154,8 @@ impl Admission {
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => continue,
                 Some(Err(error)) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Some(Err(error)) => {
+                    // Their descriptors may be what is missing.
+                    self.keep_none();
                     failures += 1;
                     if failures.is_power_of_two() {
                         log::warn!("cannot accept connections failures={failures} error={error}");
@@ -205,17 +207,22 @@ impl Admission {
             drop(connection);
             gate.unpark();
         }));
-        let is_short = self.crew.is_short();
-        self.door.keeps_none.store(is_short, SeqCst);
-        if is_short {
-            self.end_at(&[Stage::Kept]);
+        match self.crew.is_short() {
+            true => self.keep_none(),
+            false => self.door.keeps_none.store(false, SeqCst),
         }
     }
 
+    /// Ends the connections that are kept, because others need what they take.
+    fn keep_none(&mut self) {
+        self.door.keeps_none.store(true, SeqCst);
+        self.end_at(Stage::Kept);
+    }
+
     /// Ends connections that are this far, and not further.
-    fn end_at(&mut self, stages: &[Stage]) {
+    fn end_at(&mut self, stage: Stage) {
         let alive = self.alive().into_iter();
-        for idle in alive.filter(|it| stages.contains(&it.stage())) {
+        for idle in alive.filter(|it| *it.stage() == stage) {
             let _ = idle.client.shutdown(Shutdown::Read);
         }
     }
@@ -223,8 +230,8 @@ impl Admission {
     /// Waits until clients that have sent a request have left.
     fn close(mut self) {
         let deadline = Instant::now() + CLOSING;
-        self.door.keeps_none.store(true, SeqCst);
-        self.end_at(&[Stage::Kept, Stage::Head]);
+        self.keep_none();
+        self.end_at(Stage::Head);
         while !self.alive().is_empty() && Instant::now() < deadline {
             thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
         }

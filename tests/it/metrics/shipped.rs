@@ -40,13 +40,7 @@ fn expressions(json: &Value) -> Vec<String> {
 
 /// A scrape in which everything has happened once.
 fn eventful() -> Scrape {
-    let mut world = World::of(&["us"]).build();
-    let (before, rest) = world.program.config().split_once("[target]").unwrap();
-    let rest = rest.replace("key = \"us\"", "key = \"us\"\ntarget = \"store\"");
-    let more = "[[targets]]\nid = \"memory\"\ntype = \"openfeature\"\n\
-                [[targets]]\nid = \"store\"\n";
-    let config = format!("{before}{more}{rest}");
-    world.program.set_config(&config);
+    let world = World::of(&["us"]).and_memory().build();
     world.opa.allow("us", &["ann"]);
     let daemon = world.serve_in_step();
     daemon.post("/ofrep/v1/evaluate/flags", &[]);
