@@ -208,7 +208,8 @@ impl Connection {
             return (u64::MAX, TIME);
         };
         let late = self.within(TIME).take(rest);
-        let mut body = request.early.chain(late);
+        let early = request.early.take(request.length.unwrap_or_default());
+        let mut body = early.chain(late);
         (door.on_body)(&request.path, &mut body);
         discard(body);
         LINGER

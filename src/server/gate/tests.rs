@@ -163,6 +163,15 @@ fn the_body_of_an_accepted_request_is_passed_on() {
 }
 
 #[test]
+fn what_follows_the_body_of_an_accepted_request_is_not_passed_on() {
+    let fixture = Fixture::new(64);
+    let answer = fixture.ask(post("Content-Length: 5") + "hello" + GET);
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    let (_, body) = fixture.bodies.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(body, "hello");
+}
+
+#[test]
 fn a_client_that_is_being_answered_keeps_its_place() {
     let fixture = Fixture::new(1);
     let mut first = fixture.send("GET /held HTTP/1.0\r\n\r\n");
