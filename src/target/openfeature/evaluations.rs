@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -36,9 +36,9 @@ pub struct Evaluations {
     /// Of this process: others count their revisions too.
     process: u64,
     counts: EvaluationCounts,
-    /// The last definition and its revision, as long as a client still takes it: so few are in memory, however many
-    /// clients there are and however slow.
-    made: Mutex<(u64, Weak<Vec<u8>>)>,
+    /// The last definition that was asked for, and its revision. Clients share it: so few are in memory, however
+    /// many clients there are and however slow.
+    made: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
 }
 
 /// What a configuration has served.
@@ -274,11 +274,11 @@ impl Evaluations {
             return Reply::unchanged(current);
         }
         let mut made = lock(&self.made);
-        let shared = made.1.upgrade().filter(|_| made.0 == revision);
-        let defined = shared.map_or_else(|| served.define(), |text| Ok(Some(text)));
-        match defined {
+        // An older one is dropped before the next is made.
+        let known = made.take().filter(|(of, _)| *of == revision);
+        match known.map_or_else(|| served.define(), |(_, text)| Ok(Some(text))) {
             Ok(Some(text)) => {
-                *made = (revision, Arc::downgrade(&text));
+                *made = Some((revision, Arc::clone(&text)));
                 Reply::new(200, text).with("ETag", current)
             }
             Ok(None) => Reply::not_ready(),
@@ -308,7 +308,9 @@ impl Served {
             flag.describe(&toggle.spec);
             definition.put(key, flag);
         }
-        Ok(Some(Arc::new(definition.to_text()?.into_bytes())))
+        let mut text = definition.to_text()?.into_bytes();
+        text.shrink_to_fit();
+        Ok(Some(Arc::new(text)))
     }
 }
 
