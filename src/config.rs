@@ -324,13 +324,14 @@ impl fmt::Display for Rule {
 }
 
 /// What of an old configuration a new one no longer mentions, in sentences for the log: at the target it
-/// stays as it is.
+/// stays as it is, unless that is in memory.
 pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
     let mut left = Vec::new();
     let successors = successors(&old.targets, &new.targets);
     let targets = old.targets.iter().zip(&successors);
-    for (Target { id, .. }, _) in targets.filter(|(_, successor)| successor.is_none()) {
+    for (Target { id, kind, .. }, _) in targets.filter(|(_, successor)| successor.is_none()) {
         left.push(match new.targets.iter().any(|it| it.id == *id) {
+            _ if kind.is_served => format!("target {id} is no longer answered for"),
             true => format!("target {id} has changed: the toggles at the old one stay as they are"),
             false => format!("target {id} is no longer used: its toggles stay as they are"),
         });
@@ -350,6 +351,7 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
         };
         let (name, kind) = (old.name_of(id), old.targets[toggle.target].kind);
         left.extend(match toggles.get(&(target, &*toggle.key)) {
+            None if kind.is_served => Some(format!("toggle {name} is no longer answered for")),
             None => Some(format!(
                 "toggle {name} is no longer kept: at the target it stays as it is; turn it off or \
                  delete it there"

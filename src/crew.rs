@@ -71,6 +71,12 @@ impl Crew {
         let _ = self.work.send(work);
     }
 
+    /// Whether work waits for a thread that the system refused.
+    pub(crate) fn is_short(&self) -> bool {
+        let count = lock(&self.count);
+        count.threads < count.pieces.min(self.most)
+    }
+
     fn start_thread(&self, count: &mut Count) -> io::Result<()> {
         let (waiting, shared, patience) = (self.waiting.clone(), self.count.clone(), self.patience);
         let work = Box::new(move || take_part(&waiting, &shared, patience));
@@ -111,4 +117,4 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -342,9 +342,12 @@ impl Group {
         let has_it = |(_, keys): &&(_, Vec<&Key>)| keys.iter().any(|it| it.name == name);
         let types = self.types.iter().filter(has_it);
         let types: Vec<String> = types.map(|(name, _)| format!("`{name}`")).collect();
-        let place = match types.len() == self.types.len() {
-            true => self.place.to_owned(),
-            false => format!("{} (type {})", self.place, types.join(" or ")),
+        let place = match &*types {
+            all if all.len() == self.types.len() => self.place.to_owned(),
+            [others @ .., last] if !others.is_empty() => {
+                format!("{} (type {} or {last})", self.place, others.join(", "))
+            }
+            only => format!("{} (type {})", self.place, only.concat()),
         };
         Some((name, place))
     }

@@ -26,7 +26,7 @@ pub(crate) struct Context<'a> {
     pub(super) problems: Vec<Problem>,
     /// How long files may take to be read.
     pub(super) limit: Duration,
-    /// Whether only this machine can reach `bind`.
+    /// Whether only this machine can reach `bind`, or `bind` is invalid.
     pub(crate) is_local: bool,
     /// What references brought in and is a secret, with the names of the references.
     pub(super) brought_in: Vec<(String, String)>,
@@ -44,7 +44,7 @@ impl<'a> Context<'a> {
             groups,
             problems: Vec::new(),
             limit: FIRST_LIMIT,
-            is_local: false,
+            is_local: true,
             brought_in: Vec::new(),
         }
     }
@@ -268,6 +268,11 @@ impl<'t> Section<'t> {
         let elements = node.elements();
         let tables = elements.iter().filter_map(|node| cx.table(node, &help));
         Ok(tables.collect())
+    }
+
+    /// Whether the file sets a key, with a valid value or not.
+    pub(crate) fn sets(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Read> {

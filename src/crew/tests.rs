@@ -10,7 +10,7 @@ use super::*;
 const LONG: Duration = Duration::from_secs(60);
 
 /// A crew in a system that allows so many more threads, which have little patience.
-fn crew(most: usize, allowed: &Arc<AtomicUsize>) -> Crew {
+pub(crate) fn crew(most: usize, allowed: &Arc<AtomicUsize>) -> Crew {
     let allowed = Arc::clone(allowed);
     let take = |left: usize| left.checked_sub(1);
     let mut crew = Crew::new("test", most).unwrap();

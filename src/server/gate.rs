@@ -14,7 +14,7 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -69,6 +69,8 @@ struct Door {
     evaluations: Arc<Evaluations>,
     /// How many more connections may be kept.
     keeps: AtomicUsize,
+    /// None is kept: the gate closes, or another connection lacks a descriptor or a thread.
+    keeps_none: AtomicBool,
     on_body: Box<OnBody>,
 }
 
@@ -95,26 +97,42 @@ pub(crate) fn open(
     evaluations: Arc<Evaluations>,
     on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
 ) -> io::Result<Gate> {
-    // A client may leave before it is accepted: accept must not block then.
-    listener.set_nonblocking(true)?;
-    rustix::net::listen(&listener, QUEUE)?;
-    let (wake, woken) = UnixStream::pair()?;
-    let on_body = Box::new(on_body);
-    let admission = Admission {
-        door: Arc::new(Door {
+    let door = Door::new(places, inner, evaluations, on_body);
+    door.open(listener, places, Crew::new("connection", places)?)
+}
+
+impl Door {
+    fn new(
+        places: usize,
+        inner: Inner,
+        evaluations: Arc<Evaluations>,
+        on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
+    ) -> Door {
+        Door {
             inner,
             evaluations,
             // The others are always there for callbacks and health checks.
             keeps: AtomicUsize::new(places / 2),
-            on_body,
-        }),
-        places,
-        connections: Vec::new(),
-        crew: Crew::new("connection", places)?,
-    };
-    let thread = thread::Builder::new().name("gate".into());
-    let thread = thread.spawn(move || admission.run(listener, &woken))?;
-    Ok(Gate { wake, thread })
+            keeps_none: AtomicBool::default(),
+            on_body: Box::new(on_body),
+        }
+    }
+
+    fn open(self, listener: TcpListener, places: usize, crew: Crew) -> io::Result<Gate> {
+        // A client may leave before it is accepted: accept must not block then.
+        listener.set_nonblocking(true)?;
+        rustix::net::listen(&listener, QUEUE)?;
+        let (wake, woken) = UnixStream::pair()?;
+        let admission = Admission {
+            door: Arc::new(self),
+            places,
+            connections: Vec::new(),
+            crew,
+        };
+        let thread = thread::Builder::new().name("gate".into());
+        let thread = thread.spawn(move || admission.run(listener, &woken))?;
+        Ok(Gate { wake, thread })
+    }
 }
 
 impl Admission {
@@ -136,6 +154,8 @@ impl Admission {
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => continue,
                 Some(Err(error)) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Some(Err(error)) => {
+                    // Their descriptors may be what is missing.
+                    self.keep_none();
                     failures += 1;
                     if failures.is_power_of_two() {
                         log::warn!("cannot accept connections failures={failures} error={error}");
@@ -187,15 +207,31 @@ impl Admission {
             drop(connection);
             gate.unpark();
         }));
+        match self.crew.is_short() {
+            true => self.keep_none(),
+            false => self.door.keeps_none.store(false, SeqCst),
+        }
+    }
+
+    /// Ends the connections that are kept, because others need what they take.
+    fn keep_none(&mut self) {
+        self.door.keeps_none.store(true, SeqCst);
+        self.end_at(Stage::Kept);
+    }
+
+    /// Ends connections that are this far, and not further.
+    fn end_at(&mut self, stage: Stage) {
+        let alive = self.alive().into_iter();
+        for idle in alive.filter(|it| *it.stage() == stage) {
+            let _ = idle.client.shutdown(Shutdown::Read);
+        }
     }
 
     /// Waits until clients that have sent a request have left.
     fn close(mut self) {
         let deadline = Instant::now() + CLOSING;
-        let is_idle = |it: &&Arc<Connection>| matches!(*it.stage(), Stage::Kept | Stage::Head);
-        for idle in self.alive().iter().filter(is_idle) {
-            let _ = idle.client.shutdown(Shutdown::Read);
-        }
+        self.keep_none();
+        self.end_at(Stage::Head);
         while !self.alive().is_empty() && Instant::now() < deadline {
             thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
         }

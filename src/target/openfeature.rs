@@ -41,7 +41,7 @@ pub(super) static TYPE: Type = Type {
 };
 
 fn check_token(section: &mut Section, cx: &mut Context) {
-    if section.get("token").is_none() && !cx.is_local {
+    if !section.sets("token") && !cx.is_local {
         let message = "everyone who reaches `bind` can ask who has a toggle";
         let help =
             "set `token`, or bind to a loopback address, such as `bind = \"127.0.0.1:8080\"`";

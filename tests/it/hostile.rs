@@ -7,6 +7,7 @@ mod bodies;
 mod crowds;
 mod descriptors;
 mod heads;
+mod kept;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -50,7 +51,8 @@ impl Serving {
     #[track_caller]
     fn start(descriptors: Option<u64>) -> Serving {
         // One request at a time to each peer: so the connections that it keeps do not vary.
-        let mut world = World::of(&["us"]).setting("concurrency = 1").build();
+        let world = World::of(&["us"]).setting("concurrency = 1");
+        let mut world = world.and_memory().build();
         if let Some(limit) = descriptors {
             world.program.limit_descriptors(limit);
         }

@@ -27,6 +27,7 @@ mod launchdarkly;
 mod limit;
 mod man;
 mod notify;
+mod openfeature;
 mod load;
 mod log;
 mod metrics;

@@ -103,3 +103,37 @@ fn a_toggle_that_leaves_one_of_several_targets_is_named_with_it() {
     let start = "toggle a/us is no longer kept: at the target";
     assert!(left.starts_with(start), "{left}");
 }
+
+#[test]
+fn what_is_in_memory_does_not_stay_there() {
+    let config = |target: &str, keys: &[&str]| {
+        let toggles = keys.iter().map(|key| toggle(key, "p", &["a"]));
+        let toggles = toggles.map(|it| it.split("[toggles.spec]").next().unwrap().to_owned());
+        configured(&format!(
+            "bind = \"localhost:8080\"\n[[sources]]\nid = \"y\"\ntype = \"file\"\npath = \"y.json\"\n\
+             [target]\n{target}\n{}",
+            toggles.collect::<String>()
+        ))
+    };
+    let (memory, file) = (
+        "type = \"openfeature\"",
+        "type = \"flagd\"\npath = \"f.json\"",
+    );
+    let old = config(memory, &["us", "tax"]);
+    for (new, left) in [
+        (
+            config(&format!("{memory}\ntoken = \"a\""), &["tax", "us"]),
+            None,
+        ),
+        (
+            config(memory, &["us"]),
+            Some("toggle tax is no longer answered for"),
+        ),
+        (
+            config(file, &["us"]),
+            Some("target openfeature is no longer answered for"),
+        ),
+    ] {
+        assert_eq!(left_behind(&old, &new), Vec::from_iter(left));
+    }
+}

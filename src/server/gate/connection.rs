@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -26,9 +26,6 @@ const KEPT: Duration = Duration::from_secs(60);
 
 /// The most bytes in the body of an evaluation.
 const BODY_BYTES: usize = 64 * 1024;
-
-/// How many bytes of a body are sent with its head.
-const SMALL: usize = 16 * 1024;
 
 /// How many bytes an answered client may still send, and for how long, before its connection is closed.
 /// Closing it with unread bytes would reset it, and the client could lose the answer.
@@ -145,27 +142,19 @@ impl Connection {
                 (door.evaluations.answer(&request.asked(), &body), Some(next))
             }
         };
-        let next = next.filter(|_| request.keeps && Permit::is_taken(permit, &door.keeps));
-        let mut head = reply.head(next.is_some());
-        let body = if request.is("HEAD") {
-            &[]
-        } else {
-            &**reply.body
-        };
-        // A small answer is one packet; a large one is shared.
-        let (early, late) = body.split_at(body.len().min(SMALL));
-        head.extend_from_slice(early);
+        let keeps_none = || door.keeps_none.load(SeqCst);
+        // Who has no token takes no place from those who have one.
+        let may_stay = request.keeps && reply.status != 401 && !keeps_none();
+        let next = next.filter(|_| may_stay && Permit::is_taken(permit, &door.keeps));
+        let (head, body) = written(&reply, next.is_some(), request.is("HEAD"));
         if next.is_none() {
-            self.answer_last(door, None, [&head, late]);
+            self.answer_last(door, None, [&head, body]);
             return Ok(None);
         }
-        *self.stage() = Stage::Transfer(Instant::now());
-        let mut client = self.within(TIME);
-        let sent = client
-            .write_all(&head)
-            .and_then(|()| client.write_all(late));
+        let sent = self.send([&head, body]);
         *self.stage() = Stage::Kept;
-        Ok(next.filter(|_| sent.is_ok()))
+        // If none was to be kept before that, the gate took it for busy.
+        Ok(next.filter(|_| sent.is_ok() && !keeps_none()))
     }
 
     /// The body of an evaluation, and what came after it.
@@ -191,11 +180,15 @@ impl Connection {
         Ok((body, next))
     }
 
-    /// Sends the last answer of the connection, and gives the client time to take it.
-    fn answer_last(&self, door: &Door, request: Option<Request>, answer: [&[u8]; 2]) {
+    fn send(&self, answer: [&[u8]; 2]) -> io::Result<()> {
         *self.stage() = Stage::Transfer(Instant::now());
         let mut client = self.within(TIME);
-        if answer.iter().all(|part| client.write_all(part).is_ok()) {
+        answer.iter().try_for_each(|part| client.write_all(part))
+    }
+
+    /// Sends the last answer of the connection, and gives the client time to take it.
+    fn answer_last(&self, door: &Door, request: Option<Request>, answer: [&[u8]; 2]) {
+        if self.send(answer).is_ok() {
             let accepted = request.filter(|_| answer[0].starts_with(b"HTTP/1.1 202 "));
             let (bytes, time) = self.take_body(door, accepted);
             *self.stage() = Stage::Lingering;
@@ -215,7 +208,8 @@ impl Connection {
             return (u64::MAX, TIME);
         };
         let late = self.within(TIME).take(rest);
-        let mut body = request.early.chain(late);
+        let early = request.early.take(request.length.unwrap_or_default());
+        let mut body = early.chain(late);
         (door.on_body)(&request.path, &mut body);
         discard(body);
         LINGER
@@ -250,28 +244,30 @@ impl Drop for Permit<'_> {
     }
 }
 
-impl Reply {
-    fn head(&self, is_kept: bool) -> Vec<u8> {
-        let status = StatusCode::from_u16(self.status).ok();
-        let phrase = status.and_then(|status| status.canonical_reason());
-        let mut head = format!(
-            "HTTP/1.1 {} {}\r\n",
-            self.status,
-            phrase.unwrap_or_default()
-        );
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !is_kept {
-            head.push_str("Connection: close\r\n");
-        }
-        head.push_str(&format!(
-            "Content-Type: application/json\r\nCache-Control: no-cache\r\n\
-             X-Content-Type-Options: nosniff\r\nContent-Length: {}\r\n\r\n",
-            self.body.len()
-        ));
-        head.into_bytes()
+/// An answer as it is sent, in one piece if it is small: a copy of a large body would take too much memory.
+fn written(reply: &Reply, is_kept: bool, is_head: bool) -> (Vec<u8>, &[u8]) {
+    const SMALL: usize = 64 * 1024;
+    let status = StatusCode::from_u16(reply.status);
+    let phrase = status.ok().and_then(|status| status.canonical_reason());
+    let phrase = phrase.unwrap_or_default();
+    let mut head = format!("HTTP/1.1 {} {phrase}\r\n", reply.status);
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
     }
+    if !is_kept {
+        head.push_str("Connection: close\r\n");
+    }
+    let length = reply.body.len();
+    head.push_str(&format!(
+        "Content-Type: application/json\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n\
+         Content-Length: {length}\r\n\r\n"
+    ));
+    let mut answer = head.into_bytes();
+    let mut body = if is_head { &[] } else { &**reply.body };
+    if body.len() <= SMALL {
+        answer.extend_from_slice(mem::take(&mut body));
+    }
+    (answer, body)
 }
 
 /// However this ends, there is nothing left to do for the client.

@@ -59,6 +59,7 @@ pub(super) struct Request {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) authorization: Option<String>,
+    pub(super) host: Option<String>,
     /// The header `If-None-Match`.
     pub(super) tag: Option<String>,
     /// The client may send another request on the connection.
@@ -78,6 +79,7 @@ impl Request {
             method: &self.method,
             path: &self.path,
             authorization: self.authorization.as_deref(),
+            host: self.host.as_deref(),
             tag: self.tag.as_deref(),
         }
     }
@@ -112,7 +114,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
         return Err(malformed(error));
     };
     let headers = &*parsed.headers;
-    if single(headers, "Host")?.is_none() && version == 1 {
+    let host = single(headers, "Host")?;
+    if host.is_none() && version == 1 {
         return Err(malformed("the Host header is missing"));
     }
     let authorization = single(headers, "Authorization")?;
@@ -131,6 +134,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
         method: method.to_owned(),
         path: target.split('?').next().unwrap_or_default().to_owned(),
         authorization: authorization.map(str::to_owned),
+        host: host.map(str::to_owned),
         tag: single(headers, "If-None-Match")?.map(str::to_owned),
         keeps: version == 1 && !values(headers, "Connection").any(closes),
         length: body_length(headers)?,

@@ -1,6 +1,8 @@
 //! The gate with a real HTTP server behind it; what clients can do to the whole program is in
 //! `tests/it/hostile`.
 
+mod kept;
+
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 use std::mem;
@@ -13,10 +15,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use tiny_http::{Method, Response, Server};
 
+use crate::crew::tests::crew;
 use crate::metrics::Metrics;
 use crate::target::Evaluations;
 
-use super::{CLOSING, Connection, Gate, Inner, LINKS, open, places_within};
+use super::{CLOSING, Connection, Door, Gate, Inner, LINKS, open, places_within};
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +42,11 @@ fn nothing_to_evaluate() -> Arc<Evaluations> {
 
 impl Fixture {
     fn new(places: usize) -> Fixture {
+        Fixture::with(places, places, nothing_to_evaluate())
+    }
+
+    /// In a system that allows so many threads for connections.
+    fn with(places: usize, threads: usize, evaluations: Arc<Evaluations>) -> Fixture {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
@@ -60,7 +68,9 @@ impl Fixture {
                 let _ = tell_body.send((path.to_owned(), read));
             }
         };
-        let gate = open(listener, places, inner, nothing_to_evaluate(), on_body).unwrap();
+        let door = Door::new(places, inner, evaluations, on_body);
+        let crew = crew(places, &Arc::new(AtomicUsize::new(threads - 1)));
+        let gate = door.open(listener, places, crew).unwrap();
         Fixture {
             address,
             gate,
@@ -150,6 +160,15 @@ fn the_body_of_an_accepted_request_is_passed_on() {
             assert!(read(&mut client).ends_with("\r\n\r\n{}"));
         }
     }
+}
+
+#[test]
+fn what_follows_the_body_of_an_accepted_request_is_not_passed_on() {
+    let fixture = Fixture::new(64);
+    let answer = fixture.ask(post("Content-Length: 5") + "hello" + GET);
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    let (_, body) = fixture.bodies.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(body, "hello");
 }
 
 #[test]

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::address::is_loopback;
 use crate::config::Config;
 use crate::crew::lock;
 use crate::error::{Failure, Kind};
@@ -35,9 +36,10 @@ pub struct Evaluations {
     revision: AtomicU64,
     /// Of this process: others count their revisions too.
     process: u64,
-    /// The last definition while clients take it, with its revision: it is large, and many may ask at once.
-    definition: Mutex<(u64, Weak<Vec<u8>>)>,
     counts: EvaluationCounts,
+    /// The last definition that was asked for, and its revision. Clients share it: so few are in memory, however
+    /// many clients there are and however slow.
+    made: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
 }
 
 /// What a configuration has served.
@@ -60,6 +62,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// The header `Authorization`.
     pub(crate) authorization: Option<&'a str>,
+    /// The header `Host`.
+    pub(crate) host: Option<&'a str>,
     /// The header `If-None-Match`.
     pub(crate) tag: Option<&'a str>,
 }
@@ -125,8 +129,8 @@ impl Evaluations {
             served: RwLock::default(),
             revision: AtomicU64::default(),
             process: getrandom::u64().unwrap_or_default(),
-            definition: Mutex::default(),
             counts: metrics.evaluations(),
+            made: Mutex::default(),
         }
     }
 
@@ -156,7 +160,7 @@ impl Evaluations {
         read(&read(&self.served)?.toggles.get(key)?.users)
     }
 
-    pub(super) fn set(&self, key: &str, users: &Arc<Users>) {
+    pub(crate) fn set(&self, key: &str, users: &Arc<Users>) {
         if let Some(toggle) = read(&self.served)
             .as_ref()
             .and_then(|it| it.toggles.get(key))
@@ -174,15 +178,19 @@ impl Evaluations {
 
     /// The answer to a request of which the head alone decides; none where its body does.
     pub(crate) fn answer_head(&self, asked: &Asked<'_>) -> Option<Reply> {
+        // Before what it stands for, which may change meanwhile.
+        let revision = self.revision.load(SeqCst);
         let served = read(&self.served);
         let Some(served) = served.filter(|it| it.admits(asked)) else {
             self.counts.count("", Evaluation::Unauthorized);
-            let reply = Reply::error(401, "the token is missing or wrong");
+            let details =
+                "the token is missing or wrong, or there is none and the host is another machine";
+            let reply = Reply::error(401, details);
             return Some(reply.with("WWW-Authenticate", "Bearer"));
         };
         if asked.path == DEFINITION {
             return Some(match asked.method {
-                "GET" | "HEAD" => self.definition(&served, asked.tag),
+                "GET" | "HEAD" => self.definition(&served, revision, asked.tag),
                 _ => Reply::not_allowed("GET, HEAD"),
             });
         }
@@ -265,23 +273,18 @@ impl Evaluations {
     }
 
     /// All toggles, once the users of each are known: flagd would serve those that are there.
-    fn definition(&self, served: &Served, tag: Option<&str>) -> Reply {
-        // Before the users, which may change meanwhile.
-        let revision = self.revision.load(SeqCst);
+    fn definition(&self, served: &Served, revision: u64, tag: Option<&str>) -> Reply {
         let current = format!("\"{:016x}-{revision}\"", self.process);
         if tag.is_some_and(|tag| is_named(&current, tag)) {
             return Reply::unchanged(current);
         }
-        let mut made = lock(&self.definition);
-        let body = match made.1.upgrade().filter(|_| made.0 == revision) {
-            Some(body) => Ok(Some(body)),
-            None => served.definition().map(|body| body.map(Arc::new)),
-        };
-        match body {
-            Ok(Some(body)) => {
-                *made = (revision, Arc::downgrade(&body));
-                let reply = Reply::new(200, Vec::new()).with("ETag", current);
-                Reply { body, ..reply }
+        let mut made = lock(&self.made);
+        // An older one is dropped before the next is made.
+        let known = made.take().filter(|(of, _)| *of == revision);
+        match known.map_or_else(|| served.define(), |(_, text)| Ok(Some(text))) {
+            Ok(Some(text)) => {
+                *made = Some((revision, Arc::clone(&text)));
+                Reply::new(200, text).with("ETag", current)
             }
             Ok(None) => Reply::not_ready(),
             Err(failure) => {
@@ -293,8 +296,16 @@ impl Evaluations {
 }
 
 impl Served {
-    /// None until the users of each toggle are known.
-    fn definition(&self) -> Result<Option<Vec<u8>>, Failure> {
+    fn admits(&self, asked: &Asked<'_>) -> bool {
+        match &self.token {
+            Some(token) => token.is_bearer_of(asked.authorization),
+            // A page in a browser here can reach it under a name of its own.
+            None => asked.host.is_none_or(is_this_machine),
+        }
+    }
+
+    /// The definition, if the users of all toggles are known.
+    fn define(&self) -> Result<Option<Arc<Vec<u8>>>, Failure> {
         let mut definition = Definition::parse("the definition", None)?;
         for (key, toggle) in &self.toggles {
             let Some(users) = read(&toggle.users) else {
@@ -305,15 +316,20 @@ impl Served {
             flag.describe(&toggle.spec);
             definition.put(key, flag);
         }
-        let json = serde_json::to_vec(&definition);
-        let json = json.map_err(|error| Failure::new(Kind::Setup, error.to_string()));
-        json.map(Some)
+        let json = serde_json::to_vec(&definition).map(|mut json| {
+            json.shrink_to_fit();
+            Some(Arc::new(json))
+        });
+        json.map_err(|error| Failure::new(Kind::Setup, error.to_string()))
     }
+}
 
-    fn admits(&self, asked: &Asked<'_>) -> bool {
-        let token = self.token.as_ref();
-        token.is_none_or(|token| token.is_bearer_of(asked.authorization))
-    }
+/// Whether a header `Host` names this machine.
+fn is_this_machine(host: &str) -> bool {
+    let port = host
+        .rfind(':')
+        .filter(|colon| !host[*colon..].contains(']'));
+    is_loopback(&host[..port.unwrap_or(host.len())])
 }
 
 /// The key of the toggle that is to be evaluated.
@@ -351,16 +367,17 @@ fn is_named(tag: &str, header: &str) -> bool {
 }
 
 impl Reply {
-    fn new(status: u16, body: Vec<u8>) -> Reply {
+    fn new(status: u16, body: Arc<Vec<u8>>) -> Reply {
         Reply {
             status,
             headers: Vec::new(),
-            body: Arc::new(body),
+            body,
         }
     }
 
     fn json(status: u16, body: &impl Serialize) -> Reply {
-        Reply::new(status, serde_json::to_vec(body).unwrap_or_default())
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Reply::new(status, Arc::new(body))
     }
 
     fn error(status: u16, details: &str) -> Reply {
@@ -385,7 +402,7 @@ impl Reply {
     }
 
     fn unchanged(tag: String) -> Reply {
-        Reply::new(304, Vec::new()).with("ETag", tag)
+        Reply::new(304, Arc::default()).with("ETag", tag)
     }
 
     /// Answers 304 if the client has what this tag stands for.
@@ -401,3 +418,6 @@ impl Reply {
         self
     }
 }
+
+#[cfg(test)]
+mod tests;

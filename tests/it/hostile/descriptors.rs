@@ -72,3 +72,17 @@ fn a_daemon_with_few_descriptors_serves_a_crowd() {
         serving.is_as_before();
     }
 }
+
+#[test]
+fn without_a_descriptor_for_a_client_kept_connections_give_theirs() {
+    let serving = Serving::start(None);
+    let kept: Vec<TcpStream> = (0..8).map(|_| serving.kept()).collect();
+    serving.leave(Some(0));
+    let start = Instant::now();
+    assert_eq!(status_of(&serving.ask(LIVE)), 200);
+    let took = start.elapsed();
+    assert!(took < PROMPT, "/health/live took {took:?}");
+    drop(kept);
+    serving.leave(None);
+    serving.is_as_before();
+}

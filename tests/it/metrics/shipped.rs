@@ -40,9 +40,10 @@ fn expressions(json: &Value) -> Vec<String> {
 
 /// A scrape in which everything has happened once.
 fn eventful() -> Scrape {
-    let world = World::of(&["us"]).build();
+    let world = World::of(&["us"]).and_memory().build();
     world.opa.allow("us", &["ann"]);
     let daemon = world.serve_in_step();
+    daemon.post("/ofrep/v1/evaluate/flags", &[]);
     world.store.http.next(1, "PATCH *", Fault::status(503));
     world.change("us", &["bob"]);
     world.wait_for_users("us", &["bob"]);

@@ -40,6 +40,7 @@ pub(crate) struct Plan {
     settings: String,
     source_settings: String,
     plain_opa: bool,
+    memory: bool,
 }
 
 impl World {
@@ -161,6 +162,12 @@ impl Plan {
         self
     }
 
+    /// With each toggle in the memory of `serve` too, which evaluates it without a token.
+    pub(crate) fn and_memory(mut self) -> Plan {
+        self.memory = true;
+        self
+    }
+
     pub(crate) fn and_other(mut self, keys: &[&str]) -> Plan {
         let other = keys.iter().map(|&key| (key.to_owned(), "other"));
         self.toggles.extend(other);
@@ -219,18 +226,31 @@ impl Plan {
         if let Some(other) = other {
             config += &source("other", &other.opal, "");
         }
+        config += match self.memory {
+            true => {
+                "[[targets]]\nid = \"memory\"\ntype = \"openfeature\"\n[[targets]]\nid = \"store\"\n"
+            }
+            false => "[target]\n",
+        };
         config += &format!(
-            "[target]\ntype = \"restapi\"\nendpoint_url = \"{}\"\nread = {}\n\
+            "type = \"restapi\"\nendpoint_url = \"{}\"\nread = {}\n\
              extra_headers = {{ Authorization = \"Bearer ${{FLAGS_TOKEN}}\" }}\n",
             store.url(),
             self.read
         );
         for (key, source) in &self.toggles {
             let rule = rule_of(key);
-            config += &format!(
-                "[[toggles]]\nkey = {key:?}\nusers_policy = {{ source = \"{source}\", \
-                 package = \"app.rbac\", rule = \"{rule}\" }}\n[toggles.spec]\n"
-            );
+            let toggle = |target| {
+                format!(
+                    "[[toggles]]\nkey = {key:?}\n{target}users_policy = {{ source = \"{source}\", \
+                     package = \"app.rbac\", rule = \"{rule}\" }}\n"
+                )
+            };
+            config += &match self.memory {
+                true => toggle("target = \"memory\"\n") + &toggle("target = \"store\"\n"),
+                false => toggle(""),
+            };
+            config += "[toggles.spec]\n";
             let spec = self.specs.iter().find(|(name, _)| name == key);
             config += &spec.map_or(String::new(), |(_, spec)| format!("{spec}\n"));
         }
