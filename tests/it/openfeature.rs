@@ -272,8 +272,9 @@ fn clients_that_do_not_take_a_large_definition_share_it() {
     memory.allow(&users, &[]);
     let daemon = memory.serve();
     let before = Usage::of(&daemon.process).peak;
-    let request =
-        format!("GET {DEFINITION} HTTP/1.1\r\nHost: me\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+    let request = format!(
+        "GET {DEFINITION} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    );
     let clients = (0..30).map(|_| {
         let mut client = daemon.connect();
         client.write_all(request.as_bytes()).unwrap();

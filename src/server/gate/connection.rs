@@ -144,7 +144,7 @@ impl Connection {
         };
         let keeps_none = || door.keeps_none.load(SeqCst);
         // Who has no token takes no place from those who have one.
-        let may_stay = request.keeps && reply.status != 401 && !keeps_none();
+        let may_stay = request.keeps && ![401, 403].contains(&reply.status) && !keeps_none();
         let next = next.filter(|_| may_stay && Permit::is_taken(permit, &door.keeps));
         let (head, body) = written(&reply, next.is_some(), request.is("HEAD"));
         if next.is_none() {

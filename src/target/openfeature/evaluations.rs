@@ -180,14 +180,13 @@ impl Evaluations {
     pub(crate) fn answer_head(&self, asked: &Asked<'_>) -> Option<Reply> {
         // Before what it stands for, which may change meanwhile.
         let revision = self.revision.load(SeqCst);
-        let served = read(&self.served);
-        let Some(served) = served.filter(|it| it.admits(asked)) else {
-            self.counts.count("", Evaluation::Unauthorized);
-            let details =
-                "the token is missing or wrong, or there is none and the host is another machine";
-            let reply = Reply::error(401, details);
-            return Some(reply.with("WWW-Authenticate", "Bearer"));
+        let Some(served) = read(&self.served) else {
+            return Some(Reply::error(404, "there is nothing here"));
         };
+        if let Some(refusal) = served.refusal(asked) {
+            self.counts.count("", Evaluation::Unauthorized);
+            return Some(refusal);
+        }
         if asked.path == DEFINITION {
             return Some(match asked.method {
                 "GET" | "HEAD" => self.definition(&served, revision, asked.tag),
@@ -296,11 +295,23 @@ impl Evaluations {
 }
 
 impl Served {
-    fn admits(&self, asked: &Asked<'_>) -> bool {
-        match &self.token {
+    /// The answer to someone who may not ask.
+    fn refusal(&self, asked: &Asked<'_>) -> Option<Reply> {
+        let is_admitted = match &self.token {
             Some(token) => token.is_bearer_of(asked.authorization),
-            // A page in a browser here can reach it under a name of its own.
+            // A web page can reach this machine under a name of its own.
             None => asked.host.is_none_or(is_this_machine),
+        };
+        match self.token {
+            _ if is_admitted => None,
+            Some(_) => {
+                let reply = Reply::error(401, "the token is missing or wrong");
+                Some(reply.with("WWW-Authenticate", "Bearer"))
+            }
+            None => {
+                let details = "no token is configured, and the header Host names another machine";
+                Some(Reply::error(403, details))
+            }
         }
     }
 

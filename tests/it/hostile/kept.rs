@@ -9,7 +9,7 @@ use super::*;
 /// As many as are kept at most.
 const KEPT: usize = 32;
 
-const EVALUATION: &str = "POST /ofrep/v1/evaluate/flags/us HTTP/1.1\r\nHost: me\r\nContent-Length: 34\r\n\r\n\
+const EVALUATION: &str = "POST /ofrep/v1/evaluate/flags/us HTTP/1.1\r\nHost: localhost\r\nContent-Length: 34\r\n\r\n\
                           {\"context\":{\"targetingKey\":\"ann\"}}";
 
 /// Asks once. The answer ends with its only closing brace.

@@ -9,7 +9,7 @@ use super::*;
 
 const ALICE: &str = r#"{"context":{"targetingKey":"alice"}}"#;
 
-const DEFINITION: &str = "GET /flagd/flags.json HTTP/1.1\r\nHost: me\r\n\r\n";
+const DEFINITION: &str = "GET /flagd/flags.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// A gate at which the toggle `us` is on for alice.
 fn fixture(places: usize) -> Fixture {
@@ -30,7 +30,7 @@ fn evaluations(more: &str) -> Arc<Evaluations> {
 
 /// The head of an evaluation, with more headers and the blank line.
 fn head(key: &str, headers: &str) -> String {
-    format!("POST /ofrep/v1/evaluate/flags/{key} HTTP/1.1\r\nHost: me\r\n{headers}\r\n")
+    format!("POST /ofrep/v1/evaluate/flags/{key} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
 }
 
 fn evaluate(key: &str, body: &str) -> String {

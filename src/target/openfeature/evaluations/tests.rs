@@ -161,7 +161,7 @@ fn without_a_token_a_name_that_a_web_page_has_for_this_machine_is_refused() {
         "localhost.example.com",
         "",
     ] {
-        assert_eq!(status(elsewhere), 401, "{elsewhere}");
+        assert_eq!(status(elsewhere), 403, "{elsewhere}");
     }
 }
 
