@@ -73,7 +73,7 @@ def defaults(lab):
     config = _write_config(lab, "openfeature-late.toml", f'type = "file"\npath = "{path}"')
     with _serving(lab, config), _sdks(lab) as sdks, _sdks(lab, "wrong") as strangers:
         _expect_no_answers(sdks.ask(RULES, ["alice"]), 503, "GENERAL")
-        rules = {"us_users": ODD_USERS[::2], "billing_users": []}
+        rules = {"us_users": ODD_USERS[1::2], "billing_users": []}
         path.write_text(json.dumps({"result": {"app": {"rbac": rules}}}))
         wanted = dict(zip(RULES, rules.values()))
         _wait_for_answers(sdks, wanted, everybody, _FILE)
