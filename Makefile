@@ -58,8 +58,8 @@ deny:
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	cargo-deny check bans licenses sources
 
-## e2e: the executable with real OPAL, OPA, json-server and Unleash (needs Go, Python, Node.js, PostgreSQL
-## and OpenSSL; chaos=60)
+## e2e: the executable with real OPAL, OPA, json-server, Unleash and OpenFeature's SDKs (needs Go, Python, Node.js,
+## PostgreSQL and OpenSSL; chaos=60)
 e2e: build
 	$(PYTHON) tests/e2e/run.py --bin target/release/optoggles --chaos $(chaos)
 

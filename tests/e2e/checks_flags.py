@@ -8,13 +8,11 @@ from pathlib import Path
 from checks import check
 from processes import clean_environment, expect
 from stack import PACKAGE, RULES
+from world import ODD_USERS
 
 _ROOT = Path(__file__).resolve().parents[2]
 _QUICKSTART = _ROOT / "examples" / "quickstart"
 _JUDGE = Path(__file__).with_name("judge_flags.py")
-
-# Users that careless JSON or rule handling would get wrong.
-_ODD = ['say "hi"', "back\\slash", "$ref", '{"var": ""}', "ünï", "a,b", "alic", "alice "]
 
 
 @check("OpenFeature's flagd provider turns each flag on for exactly the users of its rule")
@@ -27,7 +25,7 @@ def flagd_provider(lab):
     run = lab.run("sync", "--once", config=config)
     expect(run.code == 0, "exit 0", run)
     wanted = lab.stack.world.users_of_toggles()
-    everybody = [*lab.stack.world.directory.users, *_ODD]
+    everybody = [*lab.stack.world.directory.users, *ODD_USERS]
     expect(_judge(lab, flags, RULES, everybody) == wanted, wanted, flags.read_text())
     before = flags.read_bytes()
     run = lab.run("sync", "--dry-run", "--exit-code", config=config)
@@ -39,14 +37,14 @@ def flagd_provider(lab):
 def odd_users(lab):
     folder = lab.stack.folder / "odd"
     folder.mkdir()
-    users = {"us_users": _ODD[::2], "billing_users": []}
+    users = {"us_users": ODD_USERS[::2], "billing_users": []}
     document = {"result": {"app": {"rbac": users}}}
     (folder / "users.json").write_text(json.dumps(document))
     shutil.copy(_QUICKSTART / "optoggles.toml", folder)
     run = lab.run("sync", "--once", config=folder / "optoggles.toml")
     expect(run.code == 0, "exit 0", run)
-    wanted = {"us-feature": _ODD[::2], "billing-page": []}
-    found = _judge(lab, folder / "flags.json", wanted, [*_ODD, "alice"])
+    wanted = {"us-feature": ODD_USERS[::2], "billing-page": []}
+    found = _judge(lab, folder / "flags.json", wanted, [*ODD_USERS, "alice"])
     expect(found == wanted, wanted, found)
 
 

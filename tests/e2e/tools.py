@@ -18,6 +18,8 @@ OPA = "1.9.0"
 OPAL = "0.9.9"
 JSON_SERVER = "0.17"
 FLAGD_PROVIDER = "0.6.1"
+OFREP_PYTHON = "0.3.0"
+OPENFEATURE_JS = "1.23.0"
 UNLEASH = "7.4.1"
 UNLEASH_SDK = "6.12.1"
 _JUDGE = Path(__file__).with_name("judge_unleash")
@@ -54,6 +56,10 @@ class Tools:
     json_server: Path
     # A Python with OpenFeature's flagd provider.
     flagd_python: Path
+    # A Python with OpenFeature's OFREP provider.
+    ofrep_python: Path
+    # The packages of OpenFeature's SDKs for JavaScript.
+    openfeature_js: Path
     # The folder of initdb and postgres.
     postgresql: Path
     unleash: Path
@@ -80,6 +86,8 @@ def install(cache):
     opal = cache / f"opal-{OPAL}"
     json_server = cache / f"json-server-{JSON_SERVER}"
     flagd = cache / f"flagd-provider-{FLAGD_PROVIDER}"
+    ofrep = cache / f"ofrep-provider-{OFREP_PYTHON}"
+    openfeature = cache / f"openfeature-js-{OPENFEATURE_JS}"
     unleash = cache / f"unleash-{UNLEASH}"
     unleash_sdk = cache / f"unleash-sdk-{UNLEASH_SDK}"
     unleash_engine = cache / f"unleash-engine-{_digest(_JUDGE)}"
@@ -88,6 +96,8 @@ def install(cache):
         _Recipe(opal, _opal_commands(opal), {}),
         _Recipe(json_server, _npm_commands(json_server, f"json-server@{JSON_SERVER}"), {}),
         _Recipe(flagd, _flagd_commands(flagd), {}),
+        _Recipe(ofrep, _ofrep_commands(ofrep), {}),
+        _Recipe(openfeature, _openfeature_commands(openfeature), {}),
         _Recipe(unleash, _npm_commands(unleash, f"unleash-server@{UNLEASH}"), {}),
         _Recipe(unleash_sdk, _npm_commands(unleash_sdk, f"unleash-client@{UNLEASH_SDK}"), {}),
         _Recipe(unleash_engine, *_judge_recipe(unleash_engine)),
@@ -101,6 +111,8 @@ def install(cache):
         opal_client=opal / "bin" / "opal-client",
         json_server=json_server / "node_modules" / ".bin" / "json-server",
         flagd_python=flagd / "bin" / "python",
+        ofrep_python=ofrep / "bin" / "python",
+        openfeature_js=openfeature / "node_modules",
         postgresql=postgresql,
         unleash=unleash / "node_modules" / "unleash-server" / "dist" / "server.js",
         unleash_sdk=unleash_sdk / "node_modules",
@@ -124,6 +136,18 @@ def _flagd_commands(folder):
     return _pip_commands(folder, f"openfeature-provider-flagd=={FLAGD_PROVIDER}")
 
 
+def _ofrep_commands(folder):
+    return _pip_commands(folder, f"openfeature-provider-ofrep=={OFREP_PYTHON}")
+
+
+def _openfeature_commands(folder):
+    return _npm_commands(
+        folder, f"@openfeature/server-sdk@{OPENFEATURE_JS}", "@openfeature/ofrep-provider@0.1.3",
+        "@openfeature/web-sdk@1.10.0", "@openfeature/ofrep-web-provider@0.4.3",
+        "@openfeature/flagd-core@4.0.1",
+    )
+
+
 def _pip_commands(folder, *packages):
     pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     return [
@@ -132,9 +156,9 @@ def _pip_commands(folder, *packages):
     ]
 
 
-def _npm_commands(folder, package):
+def _npm_commands(folder, *packages):
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-    return [["npm", "install", *quiet, "--prefix", str(folder), package]]
+    return [["npm", "install", *quiet, "--prefix", str(folder), *packages]]
 
 
 def _judge_recipe(folder):

@@ -18,6 +18,11 @@ USERS = {
     "eve": {"location": {"country": "IL"}, "roles": ["billing"]},
 }
 
+# Users that careless JSON or rule handling would get wrong.
+ODD_USERS = [
+    'say "hi"', "back\\slash", "$ref", '{"var": ""}', "ünï", "a,b", "alic", "alice ",
+]
+
 _POLICY = """\
 package app.rbac
 
