@@ -81,6 +81,24 @@ fn plain_toggles(
     toggles.map(terms).collect()
 }
 
+/// The terms of toggles in projects, each with its project, its environments and what it shares: those of one
+/// project and the same environments can be read from one list.
+fn toggles_of_projects<'s>(
+    toggles: impl Iterator<Item = (ToggleId, &'s str, &'s [String], &'s [usize])>,
+) -> BTreeMap<ToggleId, ToggleTerms> {
+    let mut batches = BTreeMap::new();
+    let terms = toggles.map(|(id, project, environments, shares)| {
+        let next = batches.len();
+        let terms = ToggleTerms {
+            batch: Some(*batches.entry((project, environments)).or_insert(next)),
+            environments: environments.to_vec(),
+            shares: shares.to_vec(),
+        };
+        (id, terms)
+    });
+    terms.collect()
+}
+
 fn one_by_one(edits: &[Edit], mut apply: impl FnMut(&Edit) -> Result<Applied, Failure>) -> Applies {
     let apply = |edit: &Edit| (edit.toggle, edit.part(), apply(edit));
     edits.iter().map(apply).collect()

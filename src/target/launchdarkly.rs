@@ -15,7 +15,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Target, Type, one_by_one};
+use super::{Target, Type, one_by_one, toggles_of_projects};
 use crate::address::Address;
 use crate::check::{Answers, Told};
 use crate::config::{Config, Key, PeerType, TLS, TargetType, ValueKind};
@@ -462,12 +462,14 @@ impl LaunchDarkly {
 
 impl Target for LaunchDarkly {
     fn terms(&self) -> TargetTerms {
+        let toggles = self.specs.iter();
+        let toggles = toggles.map(|(id, it)| (*id, &*it.proj_key, &*it.environments, &*it.slots));
         TargetTerms {
             readable: true,
             at_once: Some(AT_ONCE),
             reads_first: true,
             applies_together: false,
-            toggles: list::toggles(&self.specs),
+            toggles: toggles_of_projects(toggles),
         }
     }
 

@@ -9,16 +9,14 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Target, Type, one_by_one};
+use super::{Target, Type, one_by_one, toggles_of_projects};
 use crate::address::Address;
 use crate::check::{Answers, Told};
 use crate::config::{self, Config, Form, Key, PeerType, TLS, TargetType, Toggle, ValueKind};
 use crate::crew::lock;
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Object, Request};
-use crate::job::{
-    Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms, What,
-};
+use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
@@ -34,7 +32,7 @@ const DEFAULT_ROOM: Room = Room {
     strategies: 30,
 };
 
-/// How often an environment that was turned on is read, and put right where others changed it meanwhile.
+/// How often an environment is read again and put right, where others may have changed it meanwhile.
 const ROUNDS: usize = 3;
 
 pub(super) static TYPE: Type = Type {
@@ -143,11 +141,6 @@ impl Spec {
         Ok(Spec { key, ..spec })
     }
 
-    fn is_followed_by(&self, kind: &str, description: Option<&str>) -> bool {
-        let wanted = self.description.as_deref();
-        self.kind == kind && wanted.is_none_or(|wanted| wanted == description.unwrap_or_default())
-    }
-
     /// The feature in messages.
     fn about(&self) -> String {
         format!("feature {} of project {}", self.key, self.project)
@@ -189,7 +182,7 @@ struct Unleash {
     client: Client,
     specs: BTreeMap<ToggleId, Spec>,
     known: Mutex<HashMap<ToggleId, Known>>,
-    /// The environments of projects in which a feature was missing.
+    /// The environments of projects, as they were last read.
     projects: Mutex<HashMap<String, BTreeSet<String>>>,
     /// None if it has to be asked for.
     room: Mutex<Option<Room>>,
@@ -233,26 +226,27 @@ impl Unleash {
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
         let spec = &self.specs[&id];
-        match self.send(self.of_feature(Method::GET, spec, &[]), &spec.about()) {
-            Ok(answer) => Ok(Observed::Present(self.keep(id, &answer.json()?))),
-            Err(failure) if failure.is_status(404) => self.absent(spec),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    fn keep(&self, id: ToggleId, answer: &FeatureAnswer) -> Present {
-        let spec = &self.specs[&id];
+        let answer = match self.read_feature(spec) {
+            Ok(answer) => answer,
+            Err(failure) if failure.is_status(404) => return self.absent(spec),
+            Err(failure) => return Err(failure),
+        };
         let seen = |environment: &String| {
             let state = answer.state(environment, spec)?;
             Some(Seen { state, tag: None })
         };
         let known = Known {
-            is_described: answer.follows(spec),
+            is_described: answer.metadata.follow(spec),
             environments: spec.environments.iter().map(seen).collect(),
         };
         let present = known.present(spec);
         lock(&self.known).insert(id, known);
-        present
+        Ok(Observed::Present(present))
+    }
+
+    fn read_feature(&self, spec: &Spec) -> Result<FeatureAnswer, Failure> {
+        let request = self.of_feature(Method::GET, spec, &[]);
+        self.send(request, &spec.about())?.json()
     }
 
     /// A feature that is to be created, after a look at where.
@@ -307,6 +301,7 @@ impl Unleash {
         if ids.len() <= first.environments.len() {
             return unknown(ids);
         }
+        lock(&self.projects).remove(&first.project);
         let read = self.absent(first).and_then(|absent| {
             let numbers = 0..first.environments.len();
             let missing = numbers.map(|number| self.list(ids, number));
@@ -475,42 +470,48 @@ impl Unleash {
             // They may be others by now.
             *lock(&self.room) = None;
             // It may be about a strategy that others removed.
-            match failure.is_status(404).then(|| self.read_one(id)) {
-                Some(Ok(Observed::Present(_))) => failure.with_kind(Kind::Answer),
-                Some(Err(why)) => why,
-                Some(Ok(_)) | None => failure,
+            match failure.is_status(404) && self.read_feature(&self.specs[&id]).is_ok() {
+                true => failure.with_kind(Kind::Answer),
+                false => failure,
             }
         })
     }
 
     fn take_steps(&self, id: ToggleId, number: usize, users: &Users) -> Result<(), Failure> {
         let spec = &self.specs[&id];
-        let mut known = self.take(id, number).filter(|state| state.is_whole);
+        let environment = &spec.environments[number];
+        // Nothing is turned on before it has been read: others may have changed what it would let through.
+        let is_enough = |state: &State| state.is_whole && (state.is_on || users.is_empty());
+        let mut known = self.take(id, number).filter(is_enough);
         for _ in 0..ROUNDS {
             let mut state = match known.take() {
                 Some(state) => state,
-                None => self.read_environment(id, number)?,
+                None => self.read_environment(spec, environment)?,
             };
-            let plan = state.plan(users, self.room()?, spec);
+            let plan = state.plan(users, self.room(users)?, spec);
             // Others may do the same at the same time. Of two strategies for the same users, one goes; and if the
             // strategies are gone when the environment is turned on, Unleash has added one for everybody.
-            let is_checked = plan.steps.iter().any(Step::depends_on_others);
-            for step in plan.steps {
-                let added = self.take_step(spec, &spec.environments[number], &step)?;
-                state.took(step, added);
+            let mut is_to_be_read = plan.steps.iter().any(Step::depends_on_others);
+            for step in &plan.steps {
+                match self.take_step(spec, environment, step) {
+                    Err(failure) if failure.is_status(404) && matches!(step, Step::Remove(_)) => {
+                        is_to_be_read = true;
+                    }
+                    taken => taken?,
+                }
             }
-            if is_checked {
+            if is_to_be_read {
                 continue;
             }
-            if let Some(parent) = state.parent() {
+            if let Some(parent) = state.parent().filter(|_| !users.is_empty()) {
                 return Err(spec.depends_on(parent));
             }
+            plan.steps.into_iter().for_each(|step| state.took(step));
             if let Some(known) = lock(&self.known).get_mut(&id) {
                 known.environments[number] = Some(Seen { state, tag: None });
             }
-            return plan
-                .unfit
-                .map_or(Ok(()), |words| Err(refuse(words).about(&spec.about())));
+            let unfit = plan.unfit.map(|words| refuse(words).about(&spec.about()));
+            return unfit.map_or(Ok(()), Err);
         }
         let words = format!("{} is changed by others at the same time", spec.about());
         Err(Failure::new(Kind::Answer, words))
@@ -523,18 +524,13 @@ impl Unleash {
         seen.map(|seen| seen.state)
     }
 
-    fn read_environment(&self, id: ToggleId, number: usize) -> Result<State, Failure> {
-        let spec = &self.specs[&id];
-        let request = self.of_feature(Method::GET, spec, &[]);
-        let answer: FeatureAnswer = self.send(request, &spec.about())?.json()?;
-        self.keep(id, &answer);
-        let state = self.take(id, number);
-        state.ok_or_else(|| spec.has_no_environment(&spec.environments[number]))
+    /// Touches what is known of no other environment: that may be changed at the same time.
+    fn read_environment(&self, spec: &Spec, environment: &str) -> Result<State, Failure> {
+        let state = self.read_feature(spec)?.state(environment, spec);
+        state.ok_or_else(|| spec.has_no_environment(environment))
     }
 
-    /// Takes a step, and returns the id of a strategy that it adds.
-    fn take_step(&self, spec: &Spec, environment: &str, step: &Step) -> Result<String, Failure> {
-        let about = format!("{} in {environment}", spec.about());
+    fn take_step(&self, spec: &Spec, environment: &str, step: &Step) -> Result<(), Failure> {
         let request = |method: Method, path: &[&str]| {
             self.of_feature(
                 method,
@@ -543,11 +539,7 @@ impl Unleash {
             )
         };
         let request = match step {
-            Step::Add(users) => {
-                let request = request(Method::POST, &["strategies"]).json(&body(spec, users))?;
-                let added: NewStrategy = self.send(request, &about)?.json()?;
-                return Ok(added.id);
-            }
+            Step::Add(users) => request(Method::POST, &["strategies"]).json(&body(spec, users))?,
             Step::Rewrite(id, users) => {
                 request(Method::PUT, &["strategies", id]).json(&body(spec, users))?
             }
@@ -555,26 +547,19 @@ impl Unleash {
             Step::TurnOn => request(Method::POST, &["on"]),
             Step::TurnOff => request(Method::POST, &["off"]),
         };
-        match self.send(request, &about) {
-            // Others were faster.
-            Err(failure) if !(failure.is_status(404) && matches!(step, Step::Remove(_))) => {
-                Err(failure)
-            }
-            _ => Ok(String::new()),
-        }
+        let about = format!("{} in {environment}", spec.about());
+        self.send(request, &about).map(drop)
     }
 
-    /// What Unleash allows, or the defaults if it does not tell.
-    fn room(&self) -> Result<Room, Failure> {
-        if let Some(room) = *lock(&self.room) {
-            return Ok(room);
+    /// What Unleash allows, or the defaults if it does not tell: only how users are spread depends on it.
+    fn room(&self, users: &Users) -> Result<Room, Failure> {
+        let known = *lock(&self.room);
+        if users.is_empty() || known.is_some() {
+            return Ok(known.unwrap_or(DEFAULT_ROOM));
         }
         match self.read_room() {
             Ok(room) => Ok(*lock(&self.room).insert(room.unwrap_or(DEFAULT_ROOM))),
-            // Nothing depends on it but how users are spread.
-            Err(failure) if failure.pause.is_none() && matches!(failure.kind, Kind::Status(_)) => {
-                Ok(DEFAULT_ROOM)
-            }
+            Err(failure) if failure.pause.is_none() => Ok(DEFAULT_ROOM),
             Err(failure) => Err(failure),
         }
     }
@@ -583,8 +568,10 @@ impl Unleash {
         let answer = self.send(self.request(Method::GET, &["ui-config"]), "the limits")?;
         let ui: Ui = answer.json()?;
         Ok(ui.resource_limits.map(|Object(limits)| Room {
-            values: limits.constraint_values,
-            strategies: limits.feature_environment_strategies,
+            values: limits.constraint_values.unwrap_or(DEFAULT_ROOM.values),
+            strategies: limits
+                .feature_environment_strategies
+                .unwrap_or(DEFAULT_ROOM.strategies),
         }))
     }
 
@@ -630,7 +617,7 @@ impl Known {
     /// Follows what a list shows of it. The ids of strategies, which it does not show, are kept where nothing
     /// else differs.
     fn see(&mut self, number: usize, listed: &ListedFeature, spec: &Spec, tag: Option<Arc<str>>) {
-        self.is_described = listed.follows(spec);
+        self.is_described = listed.metadata.follow(spec);
         let state = listed.state(spec);
         let known = self.environments[number].take();
         let known = known
@@ -661,26 +648,14 @@ impl Known {
 
 impl Target for Unleash {
     fn terms(&self) -> TargetTerms {
-        let mut known: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
-        let mut toggles = BTreeMap::new();
-        for (id, spec) in &self.specs {
-            let next = known.len();
-            let batch = known
-                .entry((&spec.project, &spec.environments))
-                .or_insert(next);
-            let terms = ToggleTerms {
-                batch: Some(*batch),
-                environments: spec.environments.clone(),
-                shares: Vec::new(),
-            };
-            toggles.insert(*id, terms);
-        }
+        let toggles = self.specs.iter();
+        let toggles = toggles.map(|(id, it)| (*id, &*it.project, &*it.environments, &[][..]));
         TargetTerms {
             readable: true,
             at_once: Some(AT_ONCE),
             reads_first: true,
             applies_together: false,
-            toggles,
+            toggles: toggles_of_projects(toggles),
         }
     }
 
@@ -728,10 +703,11 @@ impl Target for Unleash {
 
 /// Whether the list cannot be read, which says little of its features.
 fn is_of_list(failure: &Failure) -> bool {
-    let is_refusal = matches!(failure.kind, Kind::Status(400..=499));
-    failure.pause.is_none()
-        && !failure.is_status(429)
-        && (is_refusal || matches!(failure.kind, Kind::Answer | Kind::Timeout))
+    let kinds = matches!(
+        failure.kind,
+        Kind::Status(400..) | Kind::Answer | Kind::Timeout | Kind::Lost
+    );
+    kinds && failure.pause.is_none() && !failure.is_status(429)
 }
 
 /// A failure that lasts until the feature or the configuration is changed by hand.
@@ -758,11 +734,6 @@ struct Meta {
 }
 
 #[derive(Deserialize)]
-struct NewStrategy {
-    id: String,
-}
-
-#[derive(Deserialize)]
 struct Overview {
     environments: Vec<Object<EnvironmentOfProject>>,
 }
@@ -781,8 +752,8 @@ struct Ui {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Limits {
-    constraint_values: usize,
-    feature_environment_strategies: usize,
+    constraint_values: Option<usize>,
+    feature_environment_strategies: Option<usize>,
 }
 
 /// Whose token it is. The answer holds the token too.
@@ -814,10 +785,16 @@ struct Detail {
 }
 
 impl Refusal {
-    /// Unleash's own words: the details, where the message only refers to them.
+    /// Unleash's own words: the details, where the message only refers to them. It repeats values, which can be users.
     fn words(answer: &Answer) -> String {
         let refusal: Refusal = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let details = refusal.details.iter().map(|it| &*it.message);
+        let details = refusal.details.iter().map(|it| {
+            let repeated = it
+                .message
+                .find(" You provided ")
+                .or(it.message.find(" You sent "));
+            &it.message[..repeated.unwrap_or(it.message.len())]
+        });
         let details: Vec<&str> = details.collect();
         match (&*details.join("; "), &*refusal.message) {
             // A page for people.

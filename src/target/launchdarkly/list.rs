@@ -12,7 +12,7 @@ use super::spec::Spec;
 use super::{LaunchDarkly, is_refusal, query_of};
 use crate::error::{Failure, Kind};
 use crate::http::Object;
-use crate::job::{Reads, ToggleId, ToggleTerms};
+use crate::job::{Reads, ToggleId};
 use crate::plan::Observed;
 
 /// How many flags are asked for at once.
@@ -52,23 +52,6 @@ pub(super) struct Memory {
 struct Cursor {
     start: usize,
     offset: usize,
-}
-
-/// The terms of each toggle: those of one project and the same environments can be read from one list.
-pub(super) fn toggles(specs: &BTreeMap<ToggleId, Spec>) -> BTreeMap<ToggleId, ToggleTerms> {
-    let mut known: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
-    let mut toggles = BTreeMap::new();
-    for (id, spec) in specs {
-        let next = known.len();
-        let batch = known.entry((&spec.proj_key, &spec.environments));
-        let terms = ToggleTerms {
-            batch: Some(*batch.or_insert(next)),
-            environments: spec.environments.clone(),
-            shares: spec.slots.clone(),
-        };
-        toggles.insert(*id, terms);
-    }
-    toggles
 }
 
 impl LaunchDarkly {

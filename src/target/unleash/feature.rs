@@ -1,6 +1,7 @@
 //! A feature as Unleash shows it, and the steps after which exactly the desired users have it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -28,12 +29,18 @@ const LONGEST_KEY: usize = 100;
 /// A feature in an answer about it alone.
 #[derive(Deserialize)]
 pub(super) struct FeatureAnswer {
+    #[serde(flatten)]
+    pub(super) metadata: Metadata,
+    environments: Vec<Object<EnvironmentAnswer>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Metadata {
     #[serde(rename = "type")]
     kind: String,
     description: Option<String>,
     #[serde(default)]
     dependencies: Vec<Object<Dependency>>,
-    pub(super) environments: Vec<Object<EnvironmentAnswer>>,
 }
 
 #[derive(Deserialize)]
@@ -47,11 +54,8 @@ pub(super) struct EnvironmentAnswer {
 #[derive(Deserialize)]
 pub(super) struct ListedFeature {
     pub(super) name: String,
-    #[serde(rename = "type")]
-    kind: String,
-    description: Option<String>,
-    #[serde(default)]
-    dependencies: Vec<Object<Dependency>>,
+    #[serde(flatten)]
+    pub(super) metadata: Metadata,
     enabled: bool,
     strategies: Vec<Object<StrategyAnswer>>,
 }
@@ -97,7 +101,7 @@ struct Constraint {
 /// A feature in one environment.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    is_on: bool,
+    pub(super) is_on: bool,
     strategies: Vec<Strategy>,
     /// The feature without which this one is off.
     parent: Option<String>,
@@ -169,11 +173,19 @@ pub(super) struct Plan {
     pub(super) unfit: Option<String>,
 }
 
-impl FeatureAnswer {
-    pub(super) fn follows(&self, spec: &Spec) -> bool {
-        spec.is_followed_by(&self.kind, self.description.as_deref())
+impl Metadata {
+    pub(super) fn follow(&self, spec: &Spec) -> bool {
+        let wanted = spec.description.as_deref();
+        let description = self.description.as_deref().unwrap_or_default();
+        self.kind == spec.kind && wanted.is_none_or(|wanted| wanted == description)
     }
 
+    fn parent(&self) -> Option<String> {
+        self.dependencies.first().map(|it| it.feature.clone())
+    }
+}
+
+impl FeatureAnswer {
     /// Its state in an environment, if it is there.
     pub(super) fn state(&self, environment: &str, spec: &Spec) -> Option<State> {
         let mut environments = self.environments.iter();
@@ -181,29 +193,21 @@ impl FeatureAnswer {
         Some(State {
             is_on: found.enabled,
             strategies: read(&found.strategies, spec),
-            parent: parent(&self.dependencies),
+            parent: self.metadata.parent(),
             is_whole: true,
         })
     }
 }
 
 impl ListedFeature {
-    pub(super) fn follows(&self, spec: &Spec) -> bool {
-        spec.is_followed_by(&self.kind, self.description.as_deref())
-    }
-
     pub(super) fn state(&self, spec: &Spec) -> State {
         State {
             is_on: self.enabled,
             strategies: read(&self.strategies, spec),
-            parent: parent(&self.dependencies),
+            parent: self.metadata.parent(),
             is_whole: false,
         }
     }
-}
-
-fn parent(dependencies: &[Object<Dependency>]) -> Option<String> {
-    dependencies.first().map(|it| it.feature.clone())
 }
 
 fn read(strategies: &[Object<StrategyAnswer>], spec: &Spec) -> Vec<Strategy> {
@@ -285,7 +289,10 @@ impl State {
             && self.strategies.iter().all(|it| it.is_exact);
         let (users, named) = match is_known {
             true => (Some(named.into()), None),
-            false => (None, Some(named.into())),
+            false => (
+                None,
+                Some(named.into()).filter(|named: &Arc<Users>| !named.is_empty()),
+            ),
         };
         Environment {
             users,
@@ -302,38 +309,34 @@ impl State {
     /// The steps after which exactly these users have the feature. After each of them, whoever has it had it
     /// before or is to have it, and whoever had it by a strategy that lists users keeps it if they are to have it.
     pub(super) fn plan(&self, desired: &Users, room: Room, spec: &Spec) -> Plan {
-        if desired.is_empty() {
-            return Plan {
-                steps: Vec::from_iter(self.is_on.then_some(Step::TurnOff)),
-                unfit: None,
-            };
-        }
         let mut left: BTreeSet<&str> = desired.iter().collect();
         let kept = self.shares(&mut left);
         let (new, odd): (Vec<&str>, Vec<&str>) = left.into_iter().partition(|key| is_exact(key));
         let (shares, more) = spread(kept.clone(), new, room, spec);
         let filled = shares.iter().filter(|share| !share.users.is_empty());
-        let unfit = match filled.count() + more.len() > room.strategies {
-            _ if !odd.is_empty() => Some(format!(
-                "{} cannot be kept in Unleash: it begins or ends with a blank, ends with a backslash, holds \
-                 NUL, or has more than {LONGEST_KEY} characters",
-                count(odd.len(), "user key")
-            )),
-            true => Some(format!(
+        if filled.count() + more.len() > room.strategies {
+            let unfit = format!(
                 "{} do not fit: Unleash allows {} strategies in an environment, with {} values each, and \
                  bodies of {BODY} bytes: raise its UNLEASH_FEATURE_ENVIRONMENT_STRATEGIES_LIMIT or \
-                 UNLEASH_CONSTRAINT_VALUES_LIMIT",
+                 UNLEASH_CONSTRAINT_VALUES_LIMIT; until then, optoggles only removes users from its strategies",
                 count(desired.len(), "user"),
                 room.strategies,
                 room.values,
-            )),
-            false => None,
-        };
-        let steps = match unfit {
-            None => self.steps(&shares, more, room),
-            Some(_) => self.revocation(&kept, room),
-        };
-        Plan { steps, unfit }
+            );
+            return Plan {
+                steps: self.revocation(&kept, room),
+                unfit: Some(unfit),
+            };
+        }
+        let unfit = format!(
+            "{} cannot be kept in Unleash: none may begin or end with a blank, end with a backslash, hold \
+             NUL, or have more than {LONGEST_KEY} characters",
+            count(odd.len(), "user key")
+        );
+        Plan {
+            steps: self.steps(&shares, more, room),
+            unfit: Some(unfit).filter(|_| !odd.is_empty()),
+        }
     }
 
     /// The strategies that list users, each with those of the ones left that it keeps. First come those that
@@ -362,19 +365,21 @@ impl State {
     /// The steps that give the feature to no one, and take it from those who lose it. What does not list users
     /// is left alone where nothing here does.
     fn revocation(&self, kept: &[Share], room: Room) -> Vec<Step> {
-        match kept.iter().any(|share| !share.users.is_empty()) {
-            _ if kept.is_empty() || !self.is_on => Vec::new(),
-            true => self.steps(kept, Vec::new(), room),
-            false => vec![Step::TurnOff],
+        match kept.is_empty() || !self.is_on {
+            true => Vec::new(),
+            false => self.steps(kept, Vec::new(), room),
         }
     }
 
     fn steps(&self, shares: &[Share], mut more: Vec<Users>, room: Room) -> Vec<Step> {
         let strays = self.strategies.iter().filter(|it| it.users.is_none());
         let strays: Vec<&str> = strays.map(|it| it.id.as_str()).collect();
-        let mut steps = Vec::new();
         let (filled, emptied): (Vec<&Share>, Vec<&Share>) =
             shares.iter().partition(|share| !share.users.is_empty());
+        if filled.is_empty() && more.is_empty() {
+            return Vec::from_iter(self.is_on.then_some(Step::TurnOff));
+        }
+        let mut steps = Vec::new();
         let rewrite = |id: &str, users| Step::Rewrite(id.to_owned(), users);
         let remove = |id: &str| Step::Remove(id.to_owned());
         for share in filled.iter().filter(|share| share.is_changed) {
@@ -400,8 +405,8 @@ impl State {
         steps
     }
 
-    /// Notes that a step was taken; `id` is that of an added strategy.
-    pub(super) fn took(&mut self, step: Step, id: String) {
+    /// Notes that a step was taken. What others may have changed as well is read instead.
+    pub(super) fn took(&mut self, step: Step) {
         match step {
             Step::Rewrite(id, users) => {
                 let mut strategies = self.strategies.iter_mut();
@@ -409,10 +414,9 @@ impl State {
                     *found = Strategy::of(id, users);
                 }
             }
-            Step::Add(users) => self.strategies.push(Strategy::of(id, users)),
             Step::Remove(id) => self.strategies.retain(|it| it.id != id),
-            Step::TurnOn => self.is_on = true,
             Step::TurnOff => self.is_on = false,
+            Step::Add(_) | Step::TurnOn => {}
         }
     }
 }

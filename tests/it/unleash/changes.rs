@@ -19,11 +19,17 @@ fn a_feature_lists_its_users_before_it_is_turned_on_and_is_off_where_there_are_n
             .collect::<Vec<_>>()
     };
     let requests = follow(&["ann"]);
-    assert_eq!(requests, ["GET us", "POST strategies", "POST on", "GET us"]);
+    assert_eq!(
+        requests,
+        ["GET us", "GET us", "POST strategies", "POST on", "GET us"]
+    );
     let rewrite = "PUT strategies/00000001-6fd2-4f2a-9d3c-0242ac120002";
     assert_eq!(follow(&["ann", "bob"]), ["GET us", rewrite]);
     assert_eq!(follow(&[]), ["GET us", "POST off"]);
-    assert_eq!(follow(&["bob"]), ["GET us", rewrite, "POST on", "GET us"]);
+    assert_eq!(
+        follow(&["bob"]),
+        ["GET us", "GET us", rewrite, "POST on", "GET us"]
+    );
     assert_eq!(flags.platform().listed("us", "development"), [["bob"]]);
 }
 

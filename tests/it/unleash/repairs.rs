@@ -123,3 +123,39 @@ fn two_instances_that_add_the_same_strategy_leave_one() {
     one.wait_healthy();
     two.wait_healthy();
 }
+
+#[test]
+fn what_others_change_while_it_is_off_lets_no_one_in_when_it_is_turned_on() {
+    for change in [CHANGES[1], CHANGES[2]] {
+        let flags = Flags::one().build();
+        flags.opa.allow("us", &["ann"]);
+        let daemon = flags.serve_in_step();
+        flags.change("us", &[]);
+        let is_on = || flags.platform().environment("us", "development").enabled;
+        flags.stage.wait_until("it is off", || !is_on());
+        change(flags.platform().environment("us", "development"));
+        flags.change("us", &["bob"]);
+        flags.stage.wait_until("bob has it", || {
+            flags.is_on_for("us", "development", &["bob"], &["ann"])
+        });
+        let platform = flags.platform();
+        let had_it = |(_, list): &(_, _)| !served(list, "us", &["eve"]).is_empty();
+        assert!(!platform.history.iter().any(had_it));
+        drop(platform);
+        daemon.wait_healthy();
+    }
+}
+
+#[test]
+fn a_feature_that_others_delete_is_created_again_by_the_next_change() {
+    let flags = Flags::one().build();
+    flags.platform().limits.values = 1;
+    flags.opa.allow("us", &["ann", "bob"]);
+    let daemon = flags.serve_in_step();
+    flags.platform().delete("us");
+    flags.change("us", &["ann"]);
+    flags.stage.wait_until("ann has it again", || {
+        flags.is_on_for("us", "development", &["ann"], &["bob"])
+    });
+    daemon.wait_healthy();
+}

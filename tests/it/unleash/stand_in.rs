@@ -93,6 +93,11 @@ impl Platform {
         self.edit(name)
     }
 
+    pub(super) fn delete(&mut self, name: &str) {
+        self.bump(None);
+        self.features.remove(name);
+    }
+
     /// A feature that exists, to be changed by hand.
     pub(super) fn edit(&mut self, name: &str) -> &mut Feature {
         self.bump(None);
