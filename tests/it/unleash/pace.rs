@@ -65,7 +65,10 @@ fn a_hundred_toggles_cost_a_list_of_each_environment_which_later_shows_nothing_n
     let mut requests = flags.requests_from(before);
     requests.retain(|it| it != "GET /api/admin/ui-config");
     let starts: Vec<&str> = requests.iter().map(|it| &it[..11]).collect();
-    assert_eq!(starts, ["GET flag-07", "PUT flag-07", "PUT flag-07"]);
+    assert_eq!(
+        starts,
+        ["GET flag-07", "PUT flag-07", "GET flag-07", "PUT flag-07"]
+    );
     assert!(flags.unleash.http.max_in_flight() <= 4);
 }
 
