@@ -117,17 +117,25 @@ impl Failure {
         Failure::new(Kind::NotReady, words)
     }
 
-    /// A change of the toggle `key` that `max_removal` forbids.
-    pub fn held(removed: usize, of: Option<usize>, limit: impl fmt::Display, key: &str) -> Failure {
+    /// A change of a toggle that `max_removal` forbids; `forced` is its name, if `sync` can force it.
+    pub fn held(
+        removed: usize,
+        of: Option<usize>,
+        limit: impl fmt::Display,
+        forced: Option<&str>,
+    ) -> Failure {
         let against = match of {
             Some(_) => format!("more than max_removal = {limit} allows"),
             None => format!("and max_removal = {limit} does not allow that"),
         };
-        let words = format!(
-            "{}, {against}: raise it, or let it through with sync --once --force --toggle {}",
-            would_remove(removed, of),
-            in_a_shell(key)
-        );
+        let remedy = match forced {
+            Some(key) => {
+                let key = in_a_shell(key);
+                format!("raise it, or let it through with sync --once --force --toggle {key}")
+            }
+            None => "raise it and reload".to_owned(),
+        };
+        let words = format!("{}, {against}: {remedy}", would_remove(removed, of));
         Failure::new(Kind::Held { removed, of }, words)
     }
 

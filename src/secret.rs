@@ -26,9 +26,7 @@ impl Secret {
     pub(crate) fn matches(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }
-}
 
-impl Secret {
     /// Whether it is the token of a header `Authorization: Bearer` (RFC 6750); the scheme's case does not matter.
     pub(crate) fn is_bearer_of(&self, authorization: Option<&str>) -> bool {
         let parts = authorization.and_then(|value| value.split_once(' '));

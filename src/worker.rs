@@ -76,6 +76,8 @@ impl Worker {
         orders: Receiver<Order>,
     ) -> io::Result<Worker> {
         let (sender, messages) = unbounded();
+        // Whoever asks from now on is told that users are not known yet.
+        assignment.peers.begin();
         Ok(Worker {
             callbacks: Arc::new(PendingCallbacks::new(&assignment.config, sender.clone())),
             current: Generation::first(assignment),
@@ -92,7 +94,6 @@ impl Worker {
 
     /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
     pub(crate) fn run(mut self) -> Engine {
-        self.current.peers.begin();
         self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
         loop {

@@ -234,7 +234,8 @@ fn assign(
     let mut served = config.targets.iter().filter(|target| target.kind.is_served);
     if let (Some(target), Mode::Once { .. } | Mode::Sync { .. }) = (served.next(), mode) {
         return Err(Stop::invalid(format!(
-            "target {} (type {}) is in the memory of serve, and sync has nowhere to keep it: use serve",
+            "sync cannot keep toggles of target {} (type {}), which only serve holds: use serve, or select \
+             those of other targets with --toggle TARGET/KEY",
             target.id, target.kind.peer.name
         )));
     }

@@ -502,8 +502,9 @@ impl Engine {
         if lacks_proof && removals.as_ref().is_none_or(may_remove) {
             return Some(Decision::Doubtful);
         }
-        let name = self.config.name_of(id);
-        let held = held_back(limit?, removals.as_deref(), desired.len(), name);
+        let target = &self.config.targets[self.config.toggles[id].target];
+        let forced = Some(self.config.name_of(id)).filter(|_| !target.kind.is_served);
+        let held = held_back(limit?, removals.as_deref(), desired.len(), forced);
         held.map(Decision::Held)
     }
 
@@ -1061,14 +1062,14 @@ fn held_back(
     limit: MaxRemoval,
     removals: Option<&[Removal]>,
     left: usize,
-    name: &str,
+    forced: Option<&str>,
 ) -> Option<Failure> {
     let Some(removals) = removals else {
         let is_held = left == 0 && limit != MaxRemoval::Unset;
-        return is_held.then(|| Failure::held(0, None, limit, name));
+        return is_held.then(|| Failure::held(0, None, limit, forced));
     };
     let too_many = removals.iter();
     let too_many = too_many.filter(|it| !limit.allows(it.removed, it.of, left));
     let most = too_many.max_by(|one, other| one.cmp_share(other))?;
-    Some(Failure::held(most.removed, Some(most.of), limit, name))
+    Some(Failure::held(most.removed, Some(most.of), limit, forced))
 }

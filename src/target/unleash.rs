@@ -79,7 +79,10 @@ const SPEC: config::Spec = config::Spec::Keys(&[
         "[\"production\", \"development\"]",
     )
     .says("The environments in which the feature is kept. Others are left alone."),
-    Key::default("type", ValueKind::Word(&KIND), "\"permission\"").says("The feature's type."),
+    Key::default("type", ValueKind::Word(&KIND), "\"permission\"").says(
+        "The feature's type: `release`, `experiment`, `operational`, `kill-switch` or `permission`. That of a \
+         feature that exists is changed.",
+    ),
     Key::optional("description", ValueKind::Text, "\"set by policy\"")
         .says("Left alone where it is not set."),
     Key::default("context_field", ValueKind::Word(&FIELD), "\"userId\"")
@@ -94,7 +97,7 @@ const KIND: Form = Form {
     is_met: |text| KINDS.contains(&text),
     code: "invalid-key",
     what: "type of an Unleash feature",
-    of: "one of `release`, `experiment`, `operational`, `kill-switch` and `permission`",
+    of: "one of the words `release`, `experiment`, `operational`, `kill-switch` and `permission`",
 };
 const KINDS: [&str; 5] = [
     "experiment",
@@ -807,6 +810,10 @@ impl Refusal {
 
 fn refusal_of(answer: &Answer) -> Failure {
     let words = Refusal::words(answer);
+    if answer.status == 404 && words.starts_with("The path you were looking for") {
+        let advice = "Unleash's API is not there: correct `url`, which is written without `/api`";
+        return answer.failure(&words, Some(advice)).with_kind(Kind::Misfit);
+    }
     let advice = match answer.status {
         401 => Some(
             "the token is wrong or has expired: set `token` of `[target]` to an admin token, or to the \

@@ -202,7 +202,7 @@ fn sync_refuses_and_says_to_use_serve() {
     ] {
         let output = memory.program.run(args).exits(2);
         output
-            .complains("target openfeature (type openfeature) ")
+            .complains("sync cannot keep toggles of target openfeature (type openfeature)")
             .complains("use serve");
     }
     let output = memory.program.run(&["check-config", "--online"]).exits(0);

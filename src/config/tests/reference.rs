@@ -86,11 +86,12 @@ fn mdoc(text: &str) -> String {
 
 fn items(keys: &[&Key], name: &str) -> String {
     let items = keys.iter().map(|key| {
+        let is_type = key.name == "type" && !name.is_empty();
         let need = match key.need {
-            Need::Required if key.name == "type" => format!("required: `\"{name}\"`."),
+            Need::Required if is_type => format!("required: `\"{name}\"`."),
             Need::Required => "required.".into(),
             Need::Optional => "optional.".into(),
-            Need::Default(_) if key.name == "type" && key.example != format!("\"{name}\"") => {
+            Need::Default(_) if is_type && key.example != format!("\"{name}\"") => {
                 format!("required: `\"{name}\"`.")
             }
             Need::Default(default) => format!("default `{default}`."),
@@ -134,7 +135,8 @@ fn reference(catalog: &Catalog) -> String {
             if !says.is_empty() {
                 page += &mdoc(says);
             }
-            page += &items(&keys, name);
+            // A `spec` names no type of its own.
+            page += &items(&keys, if path.len() == 1 { name } else { "" });
         }
     }
     for target in &catalog.targets {

@@ -21,6 +21,9 @@ const HEAD_BYTES: usize = 8 * 1024;
 /// request, however large it is: for the whole of each, however many reads and writes it takes.
 const TIME: Duration = Duration::from_secs(5);
 
+/// How much of a large answer a client has to take in a second, in bytes.
+const SLOWEST: usize = 256 * 1024;
+
 /// How long a connection is kept without a request.
 const KEPT: Duration = Duration::from_secs(60);
 
@@ -133,15 +136,27 @@ impl Connection {
         *self.stage() = Stage::Answering;
         let (reply, next) = match door.evaluations.answer_head(&request.asked()) {
             // If it has a body, that is not read.
-            Some(reply) => {
+            Ok(reply) => {
                 let early = mem::take(&mut request.early);
                 (reply, Some(early).filter(|_| request.length == Some(0)))
             }
-            None => {
+            Err(served) => {
                 let (body, next) = self.read_body(&mut request)?;
-                (door.evaluations.answer(&request.asked(), &body), Some(next))
+                let reply = door.evaluations.answer(&served, &request.asked(), &body);
+                (reply, Some(next))
             }
         };
+        // A path that is not known can be anything.
+        let path = if reply.status == 404 {
+            "an unknown path"
+        } else {
+            &*request.path
+        };
+        log::debug!(
+            "answered {} {path:?} status={}",
+            request.method,
+            reply.status
+        );
         let keeps_none = || door.keeps_none.load(SeqCst);
         // Who has no token takes no place from those who have one.
         let may_stay = request.keeps && ![401, 403].contains(&reply.status) && !keeps_none();
@@ -182,7 +197,8 @@ impl Connection {
 
     fn send(&self, answer: [&[u8]; 2]) -> io::Result<()> {
         *self.stage() = Stage::Transfer(Instant::now());
-        let mut client = self.within(TIME);
+        let large = (answer[1].len() / SLOWEST) as u64;
+        let mut client = self.within(TIME + Duration::from_secs(large));
         answer.iter().try_for_each(|part| client.write_all(part))
     }
 
@@ -257,11 +273,15 @@ fn written(reply: &Reply, is_kept: bool, is_head: bool) -> (Vec<u8>, &[u8]) {
     if !is_kept {
         head.push_str("Connection: close\r\n");
     }
-    let length = reply.body.len();
-    head.push_str(&format!(
-        "Content-Type: application/json\r\nCache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n\
-         Content-Length: {length}\r\n\r\n"
-    ));
+    head.push_str("Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n");
+    // With a 304, they would be those of the answer that the client has.
+    if reply.status != 304 {
+        let length = reply.body.len();
+        head.push_str(&format!(
+            "Content-Type: application/json\r\nContent-Length: {length}\r\n"
+        ));
+    }
+    head.push_str("\r\n");
     let mut answer = head.into_bytes();
     let mut body = if is_head { &[] } else { &**reply.body };
     if body.len() <= SMALL {

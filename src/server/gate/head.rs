@@ -73,7 +73,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// What decides of an evaluation.
+    /// What an evaluation depends on.
     pub(super) fn asked(&self) -> Asked<'_> {
         Asked {
             method: &self.method,
@@ -135,7 +135,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Request>, Refusal> {
         path: target.split('?').next().unwrap_or_default().to_owned(),
         authorization: authorization.map(str::to_owned),
         host: host.map(str::to_owned),
-        tag: single(headers, "If-None-Match")?.map(str::to_owned),
+        // What only saves bytes refuses nothing.
+        tag: single(headers, "If-None-Match")
+            .ok()
+            .flatten()
+            .map(str::to_owned),
         keeps: version == 1 && !values(headers, "Connection").any(closes),
         length: body_length(headers)?,
         asks_first: values(headers, "Expect").next().is_some(),
@@ -184,9 +188,7 @@ fn single<'a>(headers: &[Header<'a>], name: &str) -> Result<Option<&'a str>, Ref
     let is_printable = value.iter().all(|byte| (b' '..=b'~').contains(byte));
     match str::from_utf8(value) {
         Ok(value) if is_printable && values.next().is_none() => Ok(Some(value)),
-        _ => Err(malformed(
-            "the Host, Authorization or If-None-Match header is malformed",
-        )),
+        _ => Err(malformed("the Host or Authorization header is malformed")),
     }
 }
 

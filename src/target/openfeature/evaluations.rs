@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -36,6 +37,9 @@ pub struct Evaluations {
     revision: AtomicU64,
     /// Of this process: others count their revisions too.
     process: u64,
+    begun: Instant,
+    /// The users of all toggles were known once.
+    was_complete: AtomicBool,
     counts: EvaluationCounts,
     /// The last definition that was asked for, and its revision. Clients share it: so few are in memory, however
     /// many clients there are and however slow.
@@ -43,9 +47,11 @@ pub struct Evaluations {
 }
 
 /// What a configuration has served.
-struct Served {
-    /// None: everyone may ask.
+pub(crate) struct Served {
+    /// None: this machine may ask.
     token: Option<Secret>,
+    /// Only this machine can reach `bind`.
+    is_local: bool,
     toggles: BTreeMap<String, Toggle>,
 }
 
@@ -106,6 +112,9 @@ type Wrong = (&'static str, &'static str);
 
 const NOT_READY: &str = "the users of the toggle are not known yet";
 
+/// How long after the start flagd waits for toggles whose users are not known.
+const START: Duration = Duration::from_secs(30);
+
 fn read<T: Clone>(shared: &RwLock<T>) -> T {
     shared
         .read()
@@ -129,6 +138,8 @@ impl Evaluations {
             served: RwLock::default(),
             revision: AtomicU64::default(),
             process: getrandom::u64().unwrap_or_default(),
+            begun: Instant::now(),
+            was_complete: AtomicBool::default(),
             counts: metrics.evaluations(),
             made: Mutex::default(),
         }
@@ -148,11 +159,13 @@ impl Evaluations {
             });
             Arc::new(Served {
                 token: config.targets[id].settings.secret("token").ok().cloned(),
+                is_local: is_loopback(&config.bind.host),
                 toggles: toggles.collect(),
             })
         });
         write(&self.served, served);
         self.revision.fetch_add(1, SeqCst);
+        *lock(&self.made) = None;
     }
 
     /// Who has a toggle, if that is known.
@@ -176,37 +189,35 @@ impl Evaluations {
         is_route && read(&self.served).is_some()
     }
 
-    /// The answer to a request of which the head alone decides; none where its body does.
-    pub(crate) fn answer_head(&self, asked: &Asked<'_>) -> Option<Reply> {
-        // Before what it stands for, which may change meanwhile.
-        let revision = self.revision.load(SeqCst);
+    /// The answer to a request, or what it is asked of if the answer also depends on the body.
+    pub(crate) fn answer_head(&self, asked: &Asked<'_>) -> Result<Reply, Arc<Served>> {
         let Some(served) = read(&self.served) else {
-            return Some(Reply::error(404, "there is nothing here"));
+            return Ok(Reply::error(404, "there is nothing here"));
         };
         if let Some(refusal) = served.refusal(asked) {
             self.counts.count("", Evaluation::Unauthorized);
-            return Some(refusal);
+            return Ok(refusal);
         }
         if asked.path == DEFINITION {
-            return Some(match asked.method {
-                "GET" | "HEAD" => self.definition(&served, revision, asked.tag),
+            return Ok(match asked.method {
+                "GET" | "HEAD" => self.definition(asked.tag),
                 _ => Reply::not_allowed("GET, HEAD"),
             });
         }
-        if !(asked.path == EVALUATE || key_of(asked.path).is_some()) {
-            return Some(Reply::error(404, "there is nothing here"));
+        match asked.method {
+            _ if asked.path != EVALUATE && key_of(asked.path).is_none() => {
+                Ok(Reply::error(404, "there is nothing here"))
+            }
+            "POST" => Err(served),
+            _ => Ok(Reply::not_allowed("POST")),
         }
-        (asked.method != "POST").then(|| Reply::not_allowed("POST"))
     }
 
-    /// The answer to a request of which the head does not decide alone.
-    pub(crate) fn answer(&self, asked: &Asked<'_>, body: &[u8]) -> Reply {
-        let Some(served) = read(&self.served) else {
-            return Reply::error(404, "there is nothing here");
-        };
+    /// The answer that also depends on the body.
+    pub(crate) fn answer(&self, served: &Served, asked: &Asked<'_>, body: &[u8]) -> Reply {
         match key_of(asked.path) {
-            Some(key) => self.one(&served, &key, body),
-            None => self.all(&served, asked.tag, body),
+            Some(key) => self.one(served, &key, body),
+            None => self.all(served, asked.tag, body),
         }
     }
 
@@ -224,7 +235,7 @@ impl Evaluations {
             }
         };
         match self.evaluate(key, toggle, &user) {
-            Evaluated::Unknown { .. } => Reply::not_ready(),
+            Evaluated::Unknown { .. } => Reply::not_ready(key),
             known => Reply::json(200, &known),
         }
     }
@@ -271,21 +282,37 @@ impl Evaluations {
         }
     }
 
-    /// All toggles, once the users of each are known: flagd would serve those that are there.
-    fn definition(&self, served: &Served, revision: u64, tag: Option<&str>) -> Reply {
-        let current = format!("\"{:016x}-{revision}\"", self.process);
-        if tag.is_some_and(|tag| is_named(&current, tag)) {
-            return Reply::unchanged(current);
+    /// All toggles whose users are known. At the start, flagd is to keep what it has until all are.
+    fn definition(&self, tag: Option<&str>) -> Reply {
+        let asked = self.revision.load(SeqCst);
+        let tag_of = |revision: u64| format!("\"{:016x}-{revision}\"", self.process);
+        if tag.is_some_and(|tag| is_named(&tag_of(asked), tag)) {
+            return Reply::unchanged(tag_of(asked));
         }
         let mut made = lock(&self.made);
-        // An older one is dropped before the next is made.
-        let known = made.take().filter(|(of, _)| *of == revision);
-        match known.map_or_else(|| served.define(), |(_, text)| Ok(Some(text))) {
-            Ok(Some(text)) => {
-                *made = Some((revision, Arc::clone(&text)));
-                Reply::new(200, text).with("ETag", current)
+        // Others may have made a newer one meanwhile. An older one is dropped before the next is made.
+        if let Some((revision, text)) = made.take().filter(|(of, _)| *of >= asked) {
+            *made = Some((revision, Arc::clone(&text)));
+            return Reply::new(200, text).with("ETag", tag_of(revision));
+        }
+        // Before what it stands for, which may change meanwhile.
+        let revision = self.revision.load(SeqCst);
+        let Some(served) = read(&self.served) else {
+            return Reply::error(404, "there is nothing here");
+        };
+        if let Some(key) = served.unknown() {
+            let waits = !self.was_complete.load(SeqCst) && self.begun.elapsed() < START;
+            if waits {
+                return Reply::not_ready(key);
             }
-            Ok(None) => Reply::not_ready(),
+        } else {
+            self.was_complete.store(true, SeqCst);
+        }
+        match served.define() {
+            Ok(text) => {
+                *made = Some((revision, Arc::clone(&text)));
+                Reply::new(200, text).with("ETag", tag_of(revision))
+            }
             Err(failure) => {
                 log::error!("failed to write the flags for flagd: {failure}");
                 Reply::error(500, "the flags cannot be written")
@@ -297,39 +324,40 @@ impl Evaluations {
 impl Served {
     /// The answer to someone who may not ask.
     fn refusal(&self, asked: &Asked<'_>) -> Option<Reply> {
-        let is_admitted = match &self.token {
-            Some(token) => token.is_bearer_of(asked.authorization),
-            // A web page can reach this machine under a name of its own.
-            None => asked.host.is_none_or(is_this_machine),
-        };
-        match self.token {
-            _ if is_admitted => None,
-            Some(_) => {
+        match &self.token {
+            Some(token) if !token.is_bearer_of(asked.authorization) => {
                 let reply = Reply::error(401, "the token is missing or wrong");
                 Some(reply.with("WWW-Authenticate", "Bearer"))
             }
-            None => {
+            // A web page can reach this machine under a name of its own.
+            None if !(self.is_local && asked.host.is_none_or(is_this_machine)) => {
                 let details = "no token is configured, and the header Host names another machine";
                 Some(Reply::error(403, details))
             }
+            _ => None,
         }
     }
 
-    /// The definition, if the users of all toggles are known.
-    fn define(&self) -> Result<Option<Arc<Vec<u8>>>, Failure> {
+    /// A toggle whose users are not known yet.
+    fn unknown(&self) -> Option<&str> {
+        let mut toggles = self.toggles.iter();
+        let found = toggles.find(|(_, toggle)| read(&toggle.users).is_none());
+        found.map(|(key, _)| key.as_str())
+    }
+
+    fn define(&self) -> Result<Arc<Vec<u8>>, Failure> {
         let mut definition = Definition::parse("the definition", None)?;
         for (key, toggle) in &self.toggles {
-            let Some(users) = read(&toggle.users) else {
-                return Ok(None);
-            };
-            let mut flag = Flag::default();
-            flag.turn_on_for(&users);
-            flag.describe(&toggle.spec);
-            definition.put(key, flag);
+            if let Some(users) = read(&toggle.users) {
+                let mut flag = Flag::default();
+                flag.turn_on_for(&users);
+                flag.describe(&toggle.spec);
+                definition.put(key, flag);
+            }
         }
         let json = serde_json::to_vec(&definition).map(|mut json| {
             json.shrink_to_fit();
-            Some(Arc::new(json))
+            Arc::new(json)
         });
         json.map_err(|error| Failure::new(Kind::Setup, error.to_string()))
     }
@@ -364,7 +392,10 @@ fn targeting_key(body: &[u8]) -> Result<String, Wrong> {
         "`context` is not an object, or has a member twice",
     );
     let context: Members<&RawValue> = serde_json::from_str(context.get()).map_err(|_| no_object)?;
-    let missing = ("TARGETING_KEY_MISSING", "`context` has no `targetingKey`");
+    let missing = (
+        "TARGETING_KEY_MISSING",
+        "`context` has no `targetingKey`, or an empty one",
+    );
     let key = context.get("targetingKey").ok_or(missing)?;
     let no_text = ("INVALID_CONTEXT", "`targetingKey` is not a string");
     let key: Option<String> = serde_json::from_str(key.get()).map_err(|_| no_text)?;
@@ -404,8 +435,9 @@ impl Reply {
     }
 
     /// Until the users are known, the SDK's default decides.
-    fn not_ready() -> Reply {
-        Reply::error(503, NOT_READY).with("Retry-After", "1")
+    fn not_ready(key: &str) -> Reply {
+        let details = format!("the users of the toggle {key} are not known yet");
+        Reply::error(503, &details).with("Retry-After", "1")
     }
 
     fn not_allowed(allow: &str) -> Reply {
