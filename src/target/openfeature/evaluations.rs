@@ -78,7 +78,7 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// JSON; empty where there is none.
+    /// JSON, or nothing.
     pub(crate) body: Arc<Vec<u8>>,
 }
 

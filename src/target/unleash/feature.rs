@@ -306,8 +306,8 @@ impl State {
         self.parent.as_deref()
     }
 
-    /// The steps after which exactly these users have the feature. After each of them, whoever has it had it
-    /// before or is to have it, and whoever had it by a strategy that lists users keeps it if they are to have it.
+    /// The steps after which exactly these users have the feature. After each of them, only users have it who had it
+    /// before or are to have it. Those who are to keep it have it throughout, if a strategy lists them.
     pub(super) fn plan(&self, desired: &Users, room: Room, spec: &Spec) -> Plan {
         let mut left: BTreeSet<&str> = desired.iter().collect();
         let kept = self.shares(&mut left);
