@@ -97,6 +97,19 @@ impl Loading {
         restart.is_some_and(|restart| restart.data < restart.loads)
     }
 
+    /// Whether a report was lost, as far as the others show. OPAL 0.9.9 sends one of two that are due at the same
+    /// time twice, and the other one never (`callbacks/reporter.py`).
+    pub(super) fn lacks_report(&self) -> bool {
+        let lacks = |restart: &Restart| {
+            let (few, many) = (
+                restart.data.min(restart.policy),
+                restart.data.max(restart.policy),
+            );
+            few < restart.loads && many >= restart.loads && many - few >= 2
+        };
+        self.restart.as_ref().is_some_and(lacks)
+    }
+
     /// Demands the proof that was not needed at first; false if there is nothing to prove.
     pub(super) fn demand_proof(&mut self, now: Instant) -> bool {
         let Some(process) = self.unproven.take() else {

@@ -409,7 +409,8 @@ impl Engine {
     pub(super) fn was_loaded(&mut self, id: SourceId, load: Load, now: Moment) {
         let passes = &mut self.sources[id].passes;
         passes.loading.reported(load);
-        if load == Load::Data && passes.loading.wants_data() && self.sources[id].loads_left > 0 {
+        let wants_next = load == Load::Data && passes.loading.wants_data();
+        if (wants_next || passes.loading.lacks_report()) && self.sources[id].loads_left > 0 {
             self.sources[id].loads_left -= 1;
             self.begin(Key::Load(id));
         }

@@ -89,6 +89,23 @@ fn an_opa_that_was_restarted_is_loaded_again_and_asked_for_users_only_then() {
 }
 
 #[test]
+fn opal_is_asked_again_at_once_where_it_sends_one_of_two_reports_twice() {
+    for twice in [Load::Policy, Load::Data] {
+        let mut bench = told_by_a();
+        bench.callback(0);
+        bench.jobs();
+        bench.done(Done::Ready(0, Ok(process("b", 1))));
+        assert_eq!(loads(&mut bench), 1);
+        bench.done(Done::Load(0, Ok(true)));
+        loaded(&mut bench, &[Load::Policy, Load::Data]);
+        assert_eq!(loads(&mut bench), 1, "one load may have begun before");
+        bench.done(Done::Load(0, Ok(true)));
+        loaded(&mut bench, &[twice, twice]);
+        assert_eq!(loads(&mut bench), 1, "the other report is lost");
+    }
+}
+
+#[test]
 fn an_opa_that_is_seen_for_the_first_time_takes_no_toggle_away_before_it_is_loaded_again() {
     let mut bench = Bench::serve(config(vec![waiting_opal()], &[0]));
     bench.jobs();
@@ -177,7 +194,10 @@ fn opal_is_not_asked_again_and_again_where_its_policy_is_never_reported() {
         bench.millis(300);
         count += loads(&mut bench);
     }
-    assert_eq!(count, 2, "once more for the data, and then every 15 s");
+    assert_eq!(
+        count, 3,
+        "once more for the data, once for the policy, and then every 15 s"
+    );
 }
 
 #[test]
