@@ -97,8 +97,8 @@ impl Loading {
         restart.is_some_and(|restart| restart.data < restart.loads)
     }
 
-    /// Whether a report was lost, as far as the others show. OPAL 0.9.9 sends one of two that are due at the same
-    /// time twice, and the other one never (`callbacks/reporter.py`).
+    /// Whether a report seems to be lost: if two are due at the same time, OPAL 0.9.9 can send one of them twice
+    /// and the other one never (`callbacks/reporter.py`).
     pub(super) fn lacks_report(&self) -> bool {
         let lacks = |restart: &Restart| {
             let (few, many) = (

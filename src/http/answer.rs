@@ -67,8 +67,8 @@ const RESETS: [&str; 2] = ["x-ratelimit-reset", "x-ratelimit-auth-token-reset"];
 
 /// How long the remote asks us to wait: `Retry-After` in seconds or as a date (RFC 9110, 10.2.3),
 /// or, with a 429, LaunchDarkly's `X-Ratelimit-Reset` or `X-Ratelimit-Auth-Token-Reset` (of one token) in
-/// milliseconds since 1970, which it sends with other answers too. What is past asks for nothing. A time is held against the remote's own `Date`, if it
-/// tells it: our clock may be wrong.
+/// milliseconds since 1970, which it sends with other answers too. What is past asks for nothing. A time is
+/// held against the remote's own `Date`, if it tells it: our clock may be wrong.
 pub(super) fn pause_asked_for(
     status: u16,
     headers: &http::HeaderMap,

@@ -1,7 +1,7 @@
 //! The gate in front of the HTTP server: it lets in only small, well-formed requests.
 //!
-//! Only connections with evaluations are kept. Those are answered without the server, by the thread of their connection:
-//! through the server, each would cost three more thread switches.
+//! Only connections with evaluations are kept. Those are answered without the server, by the thread of their
+//! connection: through the server, each would cost three more thread switches.
 //!
 //! The server behind it trusts its clients: it allocates what they announce, waits for what they never
 //! send, and stops for good when descriptors run out. So clients talk only to the gate. It reads a

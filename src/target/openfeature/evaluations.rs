@@ -29,7 +29,8 @@ const EVALUATE: &str = "/ofrep/v1/evaluate/flags";
 /// The toggles as a definition for flagd.
 const DEFINITION: &str = "/flagd/flags.json";
 
-/// Shared by the threads that make requests and those that serve connections. No lock is held while a toggle is evaluated.
+/// Shared by the threads that make requests and those that serve connections. No lock is held while a toggle
+/// is evaluated.
 pub struct Evaluations {
     /// None without a target of type `openfeature`.
     served: RwLock<Option<Arc<Served>>>,
