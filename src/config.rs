@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 use crate::secret::{Secret, Secrets};
 
 pub(crate) use keys::{
-    Catalog, Form, Key, PeerType, Shared, Spec, TLS, TargetType, ValueKind, is_id,
+    Catalog, Form, Key, OWNER, PeerType, Shared, Spec, TLS, TargetType, ValueKind, is_id,
 };
 pub(crate) use section::{Context, Section, Setting, Settings};
 
@@ -58,8 +58,38 @@ pub struct Config {
     /// Those that toggles follow, each once.
     pub(crate) rules: Vec<Rule>,
     pub(crate) toggles: Vec<Toggle>,
+    /// That of the file, which holds for toggles without their own.
+    pub(crate) max_removal: MaxRemoval,
+    pub(crate) retires: Retires,
     /// What references brought in.
     pub(crate) secrets: Arc<Secrets>,
+}
+
+/// Which toggles are retired, of those that carry the mark of their target's `owner` and are not in the
+/// configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Retires {
+    All,
+    /// Those with these names, as a user writes them.
+    Called(Vec<String>),
+}
+
+/// A toggle at a target that carries the mark of its `owner`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Marked {
+    pub(crate) key: String,
+    /// What the target needs to turn it off.
+    pub(crate) spec: Map<String, Value>,
+}
+
+impl Marked {
+    /// At a target without projects.
+    pub(crate) fn plain(key: &str) -> Marked {
+        Marked {
+            key: key.to_owned(),
+            spec: Map::new(),
+        }
+    }
 }
 
 impl Config {
@@ -68,8 +98,11 @@ impl Config {
     pub(crate) fn only(mut self, names: &[String], one_each: bool) -> Result<Config, String> {
         let mut chosen: BTreeSet<ToggleId> = BTreeSet::new();
         let mut wrong = Vec::new();
+        let mut left = Vec::new();
         for name in names {
             match &self.called(name)[..] {
+                // It may be one that has left the configuration.
+                [] if self.targets.iter().any(Target::has_owner) => left.push(name.clone()),
                 [] => wrong.push(self.no_toggle(name)),
                 several @ [_, _, ..] if one_each => wrong.push(self.several_toggles(name, several)),
                 found => chosen.extend(found),
@@ -80,16 +113,84 @@ impl Config {
         }
         if !names.is_empty() {
             keep(&mut self.toggles, &chosen);
+            self.retires = Retires::Called(left);
         }
+        let looks = self.retires != Retires::Called(Vec::new());
+        let targets = 0..self.targets.len();
+        let mut owned: Vec<TargetId> = targets
+            .filter(|id| looks && self.targets[*id].has_owner())
+            .collect();
         let toggles = &mut self.toggles;
-        keep_used(&mut self.rules, toggles.iter_mut().map(|it| &mut it.rule));
-        keep_used(
-            &mut self.targets,
-            toggles.iter_mut().map(|it| &mut it.target),
-        );
+        let rules = toggles.iter_mut().filter_map(|it| it.rule.as_mut());
+        keep_used(&mut self.rules, rules);
+        let targets = toggles.iter_mut().map(|it| &mut it.target);
+        keep_used(&mut self.targets, targets.chain(&mut owned));
         let rules = &mut self.rules;
         keep_used(&mut self.sources, rules.iter_mut().map(|it| &mut it.source));
         Ok(self)
+    }
+
+    /// The same, with other toggles to retire at a target.
+    pub(crate) fn retiring(mut self, target: TargetId, found: &[Marked]) -> Config {
+        let is_other = |it: &Toggle| it.rule.is_some() || it.target != target;
+        self.toggles.retain(is_other);
+        for Marked { key, spec } in found {
+            let id = &self.targets[target].id;
+            let plain = match self.targets.len() {
+                1 => key.clone(),
+                _ => format!("{id}/{key}"),
+            };
+            // Keys are unique within a project.
+            let project = self.targets[target].kind.project_of(spec);
+            let names = [
+                plain.clone(),
+                format!("{plain} ({})", project.unwrap_or(id)),
+            ];
+            let is_free = |name: &String| self.toggles.iter().all(|it| it.name != *name);
+            let [_, full] = names.clone();
+            self.toggles.push(Toggle {
+                key: key.clone(),
+                name: names.into_iter().find(is_free).unwrap_or(full),
+                target,
+                rule: None,
+                spec: spec.clone(),
+                max_removal: self.max_removal,
+            });
+        }
+        self
+    }
+
+    /// The toggles to retire, and nothing else.
+    pub(crate) fn retired_only(mut self) -> Config {
+        self.toggles.retain(|toggle| toggle.rule.is_none());
+        self.rules.clear();
+        self.sources.clear();
+        self.retires = Retires::Called(Vec::new());
+        self
+    }
+
+    /// The toggles to retire that are known at a target.
+    pub(crate) fn retired_at(&self, target: TargetId) -> Vec<Marked> {
+        let toggles = self.toggles_at(target);
+        let retired = toggles.filter(|(_, toggle)| toggle.rule.is_none());
+        retired.map(|(_, toggle)| toggle.place()).collect()
+    }
+
+    /// Whether a toggle that carries the mark of a target's owner is to be retired.
+    pub(crate) fn may_retire(&self, target: TargetId, key: &str) -> bool {
+        match &self.retires {
+            Retires::All => true,
+            Retires::Called(names) => {
+                let full = format!("{}/{key}", self.targets[target].id);
+                names.iter().any(|name| name == key || *name == full)
+            }
+        }
+    }
+
+    /// The source of a toggle's rule.
+    pub(crate) fn source_of(&self, toggle: &Toggle) -> Option<&Source> {
+        let rule = toggle.rule?;
+        Some(&self.sources[self.rules[rule].source])
     }
 
     /// The toggle that is meant as `target/key`, else those of this key.
@@ -126,6 +227,13 @@ impl Config {
     /// A toggle as logs and reports name it.
     pub(crate) fn name_of(&self, id: ToggleId) -> &str {
         &self.toggles[id].name
+    }
+
+    /// The same without its target: its key, unless that alone could mean another toggle.
+    pub(crate) fn name_at_target(&self, id: ToggleId) -> &str {
+        let Toggle { name, target, .. } = &self.toggles[id];
+        let rest = name.strip_prefix(&*self.targets[*target].id);
+        rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
     }
 
     /// Whether a target shows by which revision OPA decided.
@@ -239,10 +347,21 @@ pub(crate) struct Toggle {
     /// Unique: `key`, or `target/key` where the file has several targets.
     pub(crate) name: String,
     pub(crate) target: TargetId,
-    pub(crate) rule: RuleId,
+    /// None: it has left the configuration, and is to be off for everybody.
+    pub(crate) rule: Option<RuleId>,
     pub(crate) spec: Map<String, Value>,
     /// The most of its users that may be removed at once: its own limit, else that of the file.
     pub(crate) max_removal: MaxRemoval,
+}
+
+impl Toggle {
+    /// What tells it from others of its target.
+    pub(crate) fn place(&self) -> Marked {
+        Marked {
+            key: self.key.clone(),
+            spec: self.spec.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for Toggle {
@@ -352,6 +471,9 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
         let (name, kind) = (old.name_of(id), old.targets[toggle.target].kind);
         left.extend(match toggles.get(&(target, &*toggle.key)) {
             None if kind.is_served => Some(format!("toggle {name} is no longer answered for")),
+            None if new.targets[target].has_owner() => Some(format!(
+                "toggle {name} has left the configuration: turning it off for everybody"
+            )),
             None => Some(format!(
                 "toggle {name} is no longer kept: at the target it stays as it is; turn it off or \
                  delete it there"
@@ -387,6 +509,11 @@ pub(crate) fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>
 }
 
 impl Target {
+    /// Whether its toggles are marked, and retired once they have left the configuration.
+    pub(crate) fn has_owner(&self) -> bool {
+        self.settings.text(OWNER.name).is_ok()
+    }
+
     /// Whether a toggle of one is that of the other too: with other credentials, the same place can be another
     /// account.
     fn overwrites(&self, other: &Target) -> bool {

@@ -15,7 +15,7 @@ mod tests;
 mod toggle;
 mod view;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,9 @@ pub(crate) use view::{
 };
 
 use crate::config::Config;
-use crate::job::{Done, Job, Load, RuleId, SourceId, TargetId, Terms, ToggleId};
+use crate::job::{Done, Job, Load, Marked, RuleId, SourceId, TargetId, Terms, ToggleId};
 use crate::schedule::Timers;
+use crate::users::Users;
 use rule::Rule;
 use source::{CallbackHealth, Source};
 use target::Target;
@@ -83,6 +84,10 @@ pub(crate) struct Engine {
     targets: Vec<Target>,
     rules: Vec<Rule>,
     toggles: Vec<Toggle>,
+    /// Whom a toggle is to be on for that has left the configuration.
+    nobody: Arc<Users>,
+    /// The toggles to retire, of targets where they are not those of the configuration.
+    found: BTreeMap<TargetId, Vec<Marked>>,
     timers: Timers<Timer>,
     /// Jobs that need no slot: at most one of each kind for each source.
     urgent: VecDeque<Job>,
@@ -100,7 +105,9 @@ impl Engine {
         let slots = config.concurrency;
         let mut rules: Vec<Rule> = config.rules.iter().map(|_| Rule::default()).collect();
         for (id, toggle) in config.toggles.iter().enumerate() {
-            rules[toggle.rule].toggles.push(id);
+            if let Some(rule) = toggle.rule {
+                rules[rule].toggles.push(id);
+            }
         }
         let sources = terms.sources.into_iter().enumerate().map(|(id, terms)| {
             let of_source = config.rules.iter().enumerate();
@@ -126,6 +133,8 @@ impl Engine {
             targets,
             rules,
             toggles,
+            nobody: Arc::default(),
+            found: BTreeMap::new(),
             timers: Timers::new(),
             urgent: VecDeque::new(),
             in_flight: 0,
@@ -158,6 +167,9 @@ impl Engine {
         for target in 0..self.targets.len() {
             self.touch(Subject::Target(target));
             self.set_resync(target, now.at);
+            if !self.targets[target].has_looked {
+                self.find_marked(target);
+            }
         }
         self.check_started();
     }
@@ -196,7 +208,7 @@ impl Engine {
             None if self.stopping => None,
             None => self.next_query(now.at).or_else(|| {
                 let mut targets = 0..self.targets.len();
-                targets.find_map(|target| self.next_step(target, now))
+                targets.find_map(|target| self.next_job_at(target, now))
             }),
             urgent => urgent,
         };
@@ -232,7 +244,12 @@ impl Engine {
     pub(crate) fn is_finished(&self) -> bool {
         self.until().is_some()
             && self.is_idle()
+            && (0..self.targets.len()).all(|target| self.has_found(target))
             && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
@@ -255,6 +272,7 @@ impl Engine {
             Done::Count(source, result) => self.counted(source, result, now),
             Done::Load(source, result) => self.asked_to_load(source, result, now),
             Done::Query(rule, result) => self.queried(rule, result, now),
+            Done::Find(target, result) => self.found_marked(target, result, now),
             Done::Read(target, results) => self.were_read(target, results, now),
             Done::Apply(target, results) => self.were_applied(target, results, now),
         }
@@ -271,6 +289,7 @@ impl Engine {
                 self.sources[source].passes.ready.state = task::State::Idle;
             }
             Timer::Task(Key::Load(source)) => self.load_again(source, now),
+            Timer::Task(Key::Find(target)) => self.find_marked(target),
             Timer::Task(key) => self.begin(key),
             Timer::Patience(source) => self.try_pass(source, now),
             Timer::Poll(source) => self.poll(source, now),
@@ -290,9 +309,19 @@ impl Engine {
         }
     }
 
-    /// The source of a toggle's rule.
-    fn source_of(&self, id: ToggleId) -> SourceId {
-        self.config.rules[self.config.toggles[id].rule].source
+    /// The rule that a toggle follows, unless it has left the configuration.
+    fn rule_of(&self, id: ToggleId) -> Option<&Rule> {
+        Some(&self.rules[self.config.toggles[id].rule?])
+    }
+
+    /// The source of that rule.
+    fn source_of(&self, id: ToggleId) -> Option<SourceId> {
+        Some(self.config.rules[self.config.toggles[id].rule?].source)
+    }
+
+    /// Whether a toggle has left the configuration.
+    fn is_retired(&self, id: ToggleId) -> bool {
+        self.config.toggles[id].rule.is_none()
     }
 
     /// Whether a toggle can be read at its target.
@@ -337,7 +366,8 @@ impl Engine {
     fn check_started(&mut self) {
         self.started = self.started
             || (self.sources.iter().all(Source::is_connected)
-                && self.toggles.iter().all(|toggle| toggle.exists));
+                && (0..self.toggles.len())
+                    .all(|id| self.toggles[id].exists || self.is_retired(id)));
     }
 
     /// The end of a single pass.

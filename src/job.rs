@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::Address;
-pub(crate) use crate::config::{RuleId, SourceId, TargetId, ToggleId};
+pub(crate) use crate::config::{Marked, RuleId, SourceId, TargetId, ToggleId};
 use crate::document::Document;
 use crate::error::Failure;
 use crate::plan::{Observed, Present};
@@ -219,6 +219,8 @@ pub struct TargetTerms {
     pub reads_first: bool,
     /// Several edits form one job, because they cost no more than one.
     pub applies_together: bool,
+    /// Toggles are marked, and those with the mark that are not in the configuration can be found.
+    pub finds_marked: bool,
     /// Its toggles.
     pub toggles: BTreeMap<ToggleId, ToggleTerms>,
 }
@@ -257,6 +259,7 @@ pub(crate) enum Operation {
     Load,
     Leave,
     Query,
+    Find,
     Read,
     Create,
     Describe,
@@ -275,6 +278,7 @@ impl Operation {
             Operation::Load => "request to load everything",
             Operation::Leave => "leaving",
             Operation::Query => "query",
+            Operation::Find => "search for toggles to retire",
             Operation::Read => "read",
             Operation::Create => "creation",
             Operation::Describe => "metadata update",
@@ -300,6 +304,8 @@ pub(crate) enum Job {
     /// Have OPAL load everything into OPA.
     Load(SourceId),
     Query(RuleId, Arc<Origin>),
+    /// Find the toggles with our mark that are not in the configuration.
+    Find(TargetId),
     Read(TargetId, Vec<ToggleId>),
     Apply(TargetId, Vec<Edit>),
 }
@@ -316,6 +322,7 @@ pub(crate) enum Done {
     /// Whether OPAL loads data too.
     Load(SourceId, Result<bool, Failure>),
     Query(RuleId, Result<Allowed, Failure>),
+    Find(TargetId, Result<Vec<Marked>, Failure>),
     Read(TargetId, Reads),
     Apply(TargetId, Applies),
 }

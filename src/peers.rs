@@ -19,6 +19,8 @@ pub fn catalog() -> Catalog {
 
 pub(crate) struct Peers {
     config: Arc<Config>,
+    callback_token: Secret,
+    metrics: Arc<Metrics>,
     evaluations: Arc<Evaluations>,
     pub(crate) sources: Vec<Box<dyn Source>>,
     pub(crate) targets: Vec<Box<dyn Target>>,
@@ -29,7 +31,7 @@ impl Peers {
     pub(crate) fn new(
         config: Arc<Config>,
         callback_token: &Secret,
-        metrics: &Metrics,
+        metrics: &Arc<Metrics>,
         evaluations: &Arc<Evaluations>,
     ) -> Result<Peers, String> {
         let sources = config.sources.iter();
@@ -43,8 +45,20 @@ impl Peers {
             sources: sources.collect::<Result<_, _>>()?,
             targets: targets.collect::<Result<_, _>>()?,
             config,
+            callback_token: callback_token.clone(),
+            metrics: Arc::clone(metrics),
             evaluations: Arc::clone(evaluations),
         })
+    }
+
+    /// Those of another configuration, with the same surroundings.
+    pub(crate) fn for_other(&self, config: Arc<Config>) -> Result<Peers, String> {
+        Peers::new(
+            config,
+            &self.callback_token,
+            &self.metrics,
+            &self.evaluations,
+        )
     }
 
     /// The configuration is in use from now on.
@@ -75,6 +89,7 @@ impl Peers {
                 let rule = &self.config.rules[id];
                 Done::Query(id, self.sources[rule.source].query(&origin, rule))
             }
+            Job::Find(id) => Done::Find(id, self.targets[id].find_marked()),
             Job::Read(id, toggles) => Done::Read(id, self.targets[id].read(&toggles)),
             Job::Apply(id, edits) => Done::Apply(id, self.targets[id].apply(&edits)),
         }

@@ -74,7 +74,8 @@ pub(crate) struct TargetRow {
 pub(crate) struct ToggleRow {
     pub(crate) key: String,
     pub(crate) target: String,
-    pub(crate) source: String,
+    /// None of one that is retired.
+    pub(crate) source: Option<String>,
     pub(crate) state: State,
     pub(crate) users: Option<usize>,
     pub(crate) last_success: Option<Time>,
@@ -112,17 +113,19 @@ impl Status {
         self.rows().take_over(engine, now);
     }
 
-    /// Switches to another configuration and its engine.
+    /// Switches to another configuration and its engine, perhaps because of a reload.
     pub(crate) fn show(&self, config: &Config, engine: &mut Engine, now: Clocks) {
         let mut rows = Rows::of(config);
         rows.take_over(engine, now);
-        let next_turn = self.rows().next_turn;
-        *self.rows() = Rows { next_turn, ..rows };
+        let mut shown = self.rows();
+        rows.next_turn = shown.next_turn;
+        rows.last_reload_successful = shown.last_reload_successful;
+        *shown = rows;
     }
 
-    /// The configuration stays as it is.
-    pub(crate) fn reject_reload(&self) {
-        self.rows().last_reload_successful = false;
+    /// Whether the last reload was accepted.
+    pub(crate) fn note_reload(&self, is_accepted: bool) {
+        self.rows().last_reload_successful = is_accepted;
     }
 
     /// The worker is busy until it says when it turns next, or waits until then.
@@ -152,11 +155,9 @@ impl Status {
     /// Everything in one line, such as `8 of 10 toggles in sync, 2 failing`.
     pub(crate) fn line(&self) -> String {
         let rows = self.rows();
-        let noun = match rows.toggles.len() {
-            1 => "toggle",
-            _ => "toggles",
-        };
-        let (in_sync, all) = (rows.count(State::InSync), rows.toggles.len());
+        let in_sync = rows.count(State::InSync);
+        let all = rows.toggles.len() - rows.count(State::Retired);
+        let noun = if all == 1 { "toggle" } else { "toggles" };
         let mut line = format!("{in_sync} of {all} {noun} in sync{}", rows.stuck());
         let failing = |row: &&SourceRow| row.state == State::Failing;
         for row in rows.sources.iter().filter(failing) {
@@ -190,9 +191,9 @@ impl Rows {
         });
         let toggles = config.toggles.iter().enumerate();
         let toggles = toggles.map(|(id, toggle)| ToggleRow {
-            key: toggle.key.clone(),
+            key: config.name_at_target(id).to_owned(),
             target: config.targets[toggle.target].id.clone(),
-            source: config.sources[config.rules[toggle.rule].source].id.clone(),
+            source: config.source_of(toggle).map(|source| source.id.clone()),
             state: State::Waiting,
             name: config.name_of(id).to_owned(),
             ..ToggleRow::default()
@@ -299,6 +300,7 @@ impl TargetRow {
         let errors = [
             held_up.map(|failure| format!("paused: {}", failure.reason())),
             target.is_overdue.then(|| overdue.to_owned()),
+            target.trouble.as_ref().map(Trouble::reason),
         ];
         self.state = target.state;
         self.paused_until = now.time(target.paused_until);

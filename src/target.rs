@@ -2,6 +2,7 @@
 
 mod flagd;
 mod launchdarkly;
+mod mark;
 mod openfeature;
 mod restapi;
 mod unleash;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use crate::check::Answers;
 use crate::config::{Config, TargetType};
 use crate::error::Failure;
-use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms};
+use crate::job::{
+    Applied, Applies, Edit, Marked, Reads, TargetId, TargetTerms, ToggleId, ToggleTerms,
+};
 use crate::metrics::Requests;
 pub use openfeature::Evaluations;
 pub(crate) use openfeature::{Asked, Reply};
@@ -30,6 +33,12 @@ pub trait Target: Send + Sync {
     /// Makes edits, of one toggle or, where its terms say so, of several. Where the toggle to describe or
     /// update does not exist, the failure has the status 404.
     fn apply(&self, edits: &[Edit]) -> Applies;
+
+    /// The toggles that carry the mark of the target's owner and are not in the configuration. Those that are
+    /// retired already are found again.
+    fn find_marked(&self) -> Result<Vec<Marked>, Failure> {
+        Ok(Vec::new())
+    }
 
     /// Checks what the configuration expects of the target, without writing anything.
     fn check(&self) -> Answers;

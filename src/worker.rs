@@ -31,7 +31,9 @@ pub(crate) struct Worker {
     pub(crate) callbacks: Arc<PendingCallbacks>,
     current: Generation,
     /// Those before a reload that still have requests in flight.
-    retired: Vec<Generation>,
+    former: Vec<Generation>,
+    /// The engine of a single pass, while its toggles are retired that have left the configuration.
+    finished: Option<Engine>,
     /// Makes the requests; the engine bounds their number.
     requests: Crew,
     results: Sender<Message>,
@@ -81,7 +83,8 @@ impl Worker {
         Ok(Worker {
             callbacks: Arc::new(PendingCallbacks::new(&assignment.config, sender.clone())),
             current: Generation::first(assignment),
-            retired: Vec::new(),
+            former: Vec::new(),
+            finished: None,
             requests: Crew::new("request", usize::MAX)?,
             results: sender,
             messages,
@@ -92,23 +95,30 @@ impl Worker {
         })
     }
 
-    /// Runs until it is stopped, or the engine has finished; returns the engine for a report.
-    pub(crate) fn run(mut self) -> Engine {
+    /// Runs until it is stopped, or has finished; returns the engines for a report.
+    pub(crate) fn run(mut self) -> Vec<Engine> {
         self.current.engine.start(moment());
         let mut deadline: Option<Instant> = None;
         loop {
             self.hand_out();
+            if let Some(config) = self.current.engine.take_found() {
+                self.retire(config);
+                continue;
+            }
             let over = deadline.is_some_and(|end| self.may_end() || Instant::now() >= end);
             if over || self.current.engine.is_finished() {
-                return self.current.engine;
+                return Vec::from_iter(self.finished.into_iter().chain([self.current.engine]));
             }
             let wait = self.time_left(deadline);
             self.status.set_next_turn(Instant::now() + wait);
             let time = after(wait);
             select_biased! {
                 recv(self.orders) -> order => match order {
-                    Ok(Order::Reload(assignment)) => self.reload(assignment),
-                    Ok(Order::Rejected) => self.status.reject_reload(),
+                    Ok(Order::Reload(assignment)) => {
+                        self.switch(assignment);
+                        self.status.note_reload(true);
+                    }
+                    Ok(Order::Rejected) => self.status.note_reload(false),
                     Ok(Order::Stop) | Err(_) => {
                         deadline = Some(Instant::now() + GOODBYE);
                         self.orders = never();
@@ -154,10 +164,39 @@ impl Worker {
         }
     }
 
+    /// Goes on with the toggles to retire that were found, which `config` has too.
+    fn retire(&mut self, config: Config) {
+        let Generation {
+            mode, ref peers, ..
+        } = self.current;
+        let is_single = matches!(mode, Mode::Once { .. });
+        let config = Arc::new(match is_single {
+            true => config.retired_only(),
+            false => config,
+        });
+        let peers = match peers.for_other(Arc::clone(&config)) {
+            Ok(peers) => Arc::new(peers),
+            Err(error) => return ::log::error!("cannot retire toggles: {error}"),
+        };
+        let assignment = Assignment {
+            config,
+            peers,
+            mode,
+        };
+        if !is_single {
+            return self.switch(assignment);
+        }
+        let mut next = Generation::first(assignment);
+        next.engine.start(moment());
+        self.status
+            .show(&next.config, &mut next.engine, Clocks::read());
+        self.finished = Some(std::mem::replace(&mut self.current, next).engine);
+    }
+
     /// Continues with another configuration; requests in flight may end.
-    fn reload(&mut self, assignment: Assignment) {
+    fn switch(&mut self, assignment: Assignment) {
         let mut next = self.current.succeed(assignment);
-        for older in &self.retired {
+        for older in &self.former {
             next.engine.wait_for(&older.engine);
         }
         self.callbacks.set(&next.config);
@@ -166,17 +205,17 @@ impl Worker {
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());
         let old = std::mem::replace(&mut self.current, next);
-        self.retired.push(old);
+        self.former.push(old);
     }
 
     /// A job of an earlier generation has ended: later ones may have waited for it.
     fn hear_of_old(&mut self, number: u64, done: Done) {
-        let Some(index) = self.retired.iter().position(|it| it.number == number) else {
+        let Some(index) = self.former.iter().position(|it| it.number == number) else {
             return;
         };
         let has_left = matches!(done, Done::Leave(..));
         let was_edit = matches!(done, Done::Apply(..));
-        let (older, later) = self.retired.split_at_mut(index + 1);
+        let (older, later) = self.former.split_at_mut(index + 1);
         older[index].engine.handle(Event::Done(done), moment());
         if has_left {
             for generation in later.iter_mut().chain([&mut self.current]) {
@@ -184,13 +223,13 @@ impl Worker {
             }
         }
         if was_edit {
-            let older = self.retired.iter().map(|generation| &generation.engine);
+            let older = self.former.iter().map(|generation| &generation.engine);
             self.current.engine.go_on(older, moment());
         }
     }
 
     fn hand_out(&mut self) {
-        for generation in self.retired.iter_mut().chain([&mut self.current]) {
+        for generation in self.former.iter_mut().chain([&mut self.current]) {
             while let Some(job) = generation.engine.next_job(moment()) {
                 let (number, peers) = (generation.number, Arc::clone(&generation.peers));
                 let results = self.results.clone();
@@ -201,7 +240,7 @@ impl Worker {
             }
             log::tell(&mut generation.engine, &generation.config, &self.metrics);
         }
-        self.retired
+        self.former
             .retain(|generation| !generation.engine.is_idle());
         let now = Clocks::read();
         self.status.publish(&mut self.current.engine, now);
@@ -209,7 +248,7 @@ impl Worker {
     }
 
     fn may_end(&self) -> bool {
-        let mut all = self.retired.iter().chain([&self.current]);
+        let mut all = self.former.iter().chain([&self.current]);
         all.all(|generation| generation.engine.may_end())
     }
 
@@ -236,6 +275,7 @@ struct Generation {
     number: u64,
     config: Arc<Config>,
     peers: Arc<Peers>,
+    mode: Mode,
     engine: Engine,
 }
 
@@ -247,6 +287,7 @@ impl Generation {
             engine: Engine::new(Arc::clone(&assignment.config), assignment.mode, terms),
             config: assignment.config,
             peers: assignment.peers,
+            mode: assignment.mode,
         }
     }
 
@@ -259,6 +300,7 @@ impl Generation {
             number: self.number + 1,
             config: assignment.config,
             peers: assignment.peers,
+            mode: assignment.mode,
             engine,
         }
     }

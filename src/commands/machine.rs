@@ -149,8 +149,12 @@ impl Machine {
 
     /// Runs until the worker has finished, or a signal stops it; then calls `on_stop`. A second signal
     /// ends the process at once, also while its result is printed.
-    /// Returns the engine, and whether a signal stopped it.
-    pub(super) fn run(self, read: Read, on_stop: impl FnOnce()) -> Result<(Engine, bool), Stop> {
+    /// Returns the engines, and whether a signal stopped it.
+    pub(super) fn run(
+        self,
+        read: Read,
+        on_stop: impl FnOnce(),
+    ) -> Result<(Vec<Engine>, bool), Stop> {
         let Signals {
             mut heard,
             is_starting,
@@ -168,9 +172,9 @@ impl Machine {
         spawned.map_err(Stop::failed_to("start the thread that reloads"))?;
         // Last, because its requests can use up all threads that the system allows.
         let work = move || {
-            let engine = self.worker.run();
+            let engines = self.worker.run();
             handle.close();
-            engine
+            engines
         };
         let thread = thread::Builder::new().name("worker".into()).spawn(work);
         let thread = thread.map_err(Stop::failed_to("start the worker thread"))?;
@@ -189,9 +193,9 @@ impl Machine {
         }
         let is_stopped = is_stopping.swap(true, Relaxed);
         // A panic in the thread has already ended the process.
-        let engine = thread.join();
-        let engine = engine.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))?;
-        Ok((engine, is_stopped))
+        let engines = thread.join();
+        let engines = engines.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))?;
+        Ok((engines, is_stopped))
     }
 }
 
@@ -228,7 +232,7 @@ fn assign(
     config: Arc<Config>,
     mode: Mode,
     callback_token: &Secret,
-    metrics: &Metrics,
+    metrics: &Arc<Metrics>,
     evaluations: &Arc<Evaluations>,
 ) -> Result<Assignment, Stop> {
     let mut served = config.targets.iter().filter(|target| target.kind.is_served);

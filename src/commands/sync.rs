@@ -42,12 +42,12 @@ pub(super) fn run(
     let config = Arc::new(config);
     // Nothing calls back, so the token is never used.
     let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""), signals)?;
-    let (engine, is_stopped) = machine.run(Arc::new(move || chosen(again()?)), || {})?;
+    let (engines, is_stopped) = machine.run(Arc::new(move || chosen(again()?)), || {})?;
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
         return Ok(Exit::Done);
     };
-    let report = Report::new(&config, &engine, dry_run, verbose, start.elapsed());
+    let report = Report::new(&engines, dry_run, verbose, start.elapsed());
     let words = match options.format.unwrap_or_default() {
         SyncFormat::Human => report.human(is_colourful(&io::stdout())),
         SyncFormat::Json => {

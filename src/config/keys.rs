@@ -29,7 +29,7 @@ pub(crate) struct Key {
 
 /// The keys of what messages call sources, rules, targets and toggles.
 const NAMES: &[&str] = &[
-    "id", "instance", "key", "package", "rule", "source", "target", "type",
+    "id", "instance", "key", "owner", "package", "rule", "source", "target", "type",
 ];
 
 /// Whether a key has to be there.
@@ -262,9 +262,14 @@ pub(crate) struct TargetType {
 impl TargetType {
     /// The project of a toggle with this `spec`, and its environments there.
     fn places<'s>(&self, spec: &'s Map<String, Value>) -> Option<(&'s str, Vec<&'s str>)> {
-        let project = spec.get(self.project?)?.as_str()?;
+        let project = self.project_of(spec)?;
         let environments = spec.get("environments")?.as_array()?.iter();
         Some((project, environments.filter_map(Value::as_str).collect()))
+    }
+
+    /// The project of a toggle with this `spec`.
+    pub(crate) fn project_of<'s>(&self, spec: &'s Map<String, Value>) -> Option<&'s str> {
+        spec.get(self.project?)?.as_str()
     }
 
     /// Whether toggles of the same key with these `spec`s have any environment in common.
@@ -575,6 +580,21 @@ fn split_identifier(text: &str) -> Option<(&str, &str)> {
     let (identifier, rest) = text.split_at(end.unwrap_or(text.len()));
     is_identifier(identifier).then_some((identifier, rest))
 }
+
+/// The key of targets that can list what they hold.
+pub(crate) const OWNER: Key = Key::optional("owner", ValueKind::Word(&OWNER_NAME), "\"payments\"").says(
+    "Mark the toggles, and turn off those for everybody that carry the mark and are no longer in this \
+     configuration. It has to be another one in each configuration that keeps toggles at the same place. A \
+     toggle with the mark of another owner is left alone.",
+);
+
+const OWNER_NAME: Form = Form {
+    // With its prefix, it is at most as long as a tag of Unleash.
+    is_met: |text| is_id(text) && text.len() <= 40,
+    code: "invalid-owner",
+    what: "owner",
+    of: "at most 40 letters, digits, `.`, `_` and `-`, and begins with a letter or digit",
+};
 
 /// The certificates of whatever is asked over HTTPS.
 pub(crate) const TLS: &[Key] = &[

@@ -20,7 +20,7 @@ use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
 use super::section::{Context, Node, Section, Setting};
-use super::{Config, MaxRemoval, Rule, RuleId, Source, Target, TargetId, Toggle, values};
+use super::{Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, values};
 use crate::address::is_loopback;
 use crate::secret::Secrets;
 
@@ -98,6 +98,8 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         targets: tables.targets.into_iter().flatten().collect(),
         rules: tables.rules,
         toggles,
+        max_removal: tables.max_removal,
+        retires: Retires::All,
         secrets: Arc::default(),
     };
     config.secrets = Arc::new(secrets(mem::take(&mut cx.brought_in), &config));
@@ -150,7 +152,7 @@ struct Tables {
 type Known = (TargetId, Map<String, Value>, Place);
 
 /// What toggles that share something agree on.
-type Terms = (RuleId, MaxRemoval, String);
+type Terms = (Option<RuleId>, MaxRemoval, String);
 
 /// The ids of the sources, or of the targets.
 #[derive(Default)]
@@ -293,7 +295,7 @@ impl Tables {
             name: self.name_of(&key.value, target)?,
             key: key.value.clone(),
             target,
-            rule: self.rule_id(users_policy?),
+            rule: Some(self.rule_id(users_policy?)),
             spec: spec?,
             max_removal: *max_removal.unwrap_or(&self.max_removal),
         };

@@ -218,8 +218,7 @@ impl Engine {
     }
 
     /// The report of the pass waits for the outcome of a toggle.
-    pub(super) fn waits_for_target(&mut self, toggle: ToggleId, number: u64) {
-        let source = self.source_of(toggle);
+    pub(super) fn waits_for_target(&mut self, source: SourceId, toggle: ToggleId, number: u64) {
         self.settled(toggle);
         if let Some(pass) = self.sources[source].passes.pass(number) {
             pass.settling += 1;
@@ -229,8 +228,8 @@ impl Engine {
 
     /// A toggle has come to rest at the target.
     pub(super) fn settled(&mut self, toggle: ToggleId) {
-        let source = self.source_of(toggle);
-        let Some(number) = self.toggles[toggle].settles.take() else {
+        let number = self.toggles[toggle].settles.take();
+        let Some((number, source)) = number.zip(self.source_of(toggle)) else {
             return;
         };
         let has_changed = std::mem::take(&mut self.toggles[toggle].has_changed);

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::config::{Config, Rule, successors};
-use crate::job::{Part, RuleId, SourceId, TargetId, Terms, ToggleId};
+use crate::config::{Config, Rule, Toggle, successors};
+use crate::job::{Marked, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
 use super::{Engine, Key, Mode, Moment, Timer};
@@ -55,10 +55,11 @@ impl Engine {
         }
         let toggles = now.toggles.iter().enumerate();
         let toggles: HashMap<_, ToggleId> = toggles
-            .map(|(id, toggle)| ((toggle.target, &toggle.key), id))
+            .map(|(id, toggle)| ((toggle.target, sameness(&now, toggle)), id))
             .collect();
         for (old, toggle) in self.config.toggles.iter().enumerate() {
-            let place = successors[toggle.target].map(|target| (target, &toggle.key));
+            let place =
+                successors[toggle.target].map(|target| (target, sameness(&self.config, toggle)));
             if let Some(id) = place.and_then(|place| toggles.get(&place)) {
                 next.inherit_toggle(*id, self, old);
             }
@@ -123,6 +124,16 @@ impl Engine {
             self.targets[id].paused = known.paused.clone();
             self.targets[id].slots.inherit(&known.slots);
             self.inherit_timer(old, Timer::Pause(id), Timer::Pause(old_id));
+            let kept = |config: &Config, id| -> Vec<Marked> {
+                let toggles = config.toggles_at(id);
+                let kept = toggles.filter(|(_, toggle)| toggle.rule.is_some());
+                kept.map(|(_, toggle)| toggle.place()).collect()
+            };
+            if kept(&self.config, id) == kept(&old.config, old_id) {
+                self.targets[id].has_looked = known.has_looked && !known.find.is_running();
+                self.targets[id].find = known.find.inherit();
+                self.inherit_wait(old, Key::Find(id), Key::Find(old_id));
+            }
         }
     }
 
@@ -171,8 +182,10 @@ impl Engine {
         let kind = self.config.targets[config.target].kind;
         let same_place = kind.is_same_toggle(&config.spec, &old_config.spec);
         // Until the rule is queried.
-        let rule = &mut self.rules[config.rule];
-        rule.news = rule.news.max(u64::from(known.behind.is_some()));
+        if let Some(rule) = config.rule {
+            let rule = &mut self.rules[rule];
+            rule.news = rule.news.max(u64::from(known.behind.is_some()));
+        }
         let toggle = &mut self.toggles[id];
         toggle.behind = known.behind;
         toggle.is_late = known.is_late;
@@ -211,4 +224,12 @@ impl Engine {
             self.timers.set(timer, at);
         }
     }
+}
+
+/// What says that toggles of two configurations are the same at a target: the key, and of one that is retired, the
+/// project, because another one can have the same key.
+fn sameness<'c>(config: &'c Config, toggle: &'c Toggle) -> (&'c str, Option<&'c str>) {
+    let kind = config.targets[toggle.target].kind;
+    let project = toggle.rule.is_none().then(|| kind.project_of(&toggle.spec));
+    (&toggle.key, project.map(Option::unwrap_or_default))
 }

@@ -70,7 +70,10 @@ impl Engine {
 
     /// Queries again for users that are older than a toggle's last read at its target; a file is read first.
     pub(super) fn ask_again(&mut self, toggle: ToggleId) {
-        let (source, id) = (self.source_of(toggle), self.config.toggles[toggle].rule);
+        let rule = self.config.toggles[toggle].rule;
+        let (Some(source), Some(id)) = (self.source_of(toggle), rule) else {
+            return;
+        };
         let (rule, looked) = (&self.rules[id], self.toggles[toggle].looked);
         if self.sources[source].asked <= looked && self.sources[source].terms.is_read {
             self.begin(Key::Discover(source));
@@ -124,7 +127,7 @@ impl Engine {
         } else if let Some(pass) = rule.pass.take() {
             let toggles = rule.toggles.clone();
             for toggle in &toggles {
-                self.waits_for_target(*toggle, pass);
+                self.waits_for_target(source, *toggle, pass);
                 if self.is_at_rest(*toggle) {
                     self.settled(*toggle);
                 }

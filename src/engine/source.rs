@@ -153,7 +153,7 @@ impl Engine {
                 Some(origin) => Job::Count(source, Arc::clone(origin)),
                 None => return,
             },
-            Key::Ready(_) | Key::Query(_) | Key::Apply(..) => return,
+            Key::Ready(_) | Key::Query(_) | Key::Find(_) | Key::Apply(..) => return,
         };
         // A wait that the remote asked for is kept.
         let is_early = self.timers.get(Timer::Task(key)).is_some();

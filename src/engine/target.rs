@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::config::Config;
 use crate::error::Failure;
-use crate::job::{Part, TargetId, TargetTerms, ToggleId};
+use crate::job::{Job, Marked, Operation, Part, SourceId, TargetId, TargetTerms, ToggleId};
 use crate::schedule::LONGEST_PAUSE;
 
-use super::task::Slots;
+use super::task::{Slots, State, Task};
 use super::toggle::{Environment, Toggle};
-use super::{Cause, Engine, Moment, News, Subject, Timer};
+use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
 
 /// The window of a rate limit: after a 429, none or one request at a time is made for this long.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -23,7 +24,11 @@ pub(super) struct Target {
     /// Changes to send; all other steps wait for these.
     pub(super) changes: VecDeque<(ToggleId, Part)>,
     pub(super) looks: VecDeque<(ToggleId, Part)>,
-    pub(super) slots: Slots<(ToggleId, Part)>,
+    /// Of steps, and of the search for toggles to retire.
+    pub(super) slots: Slots<Option<(ToggleId, Part)>>,
+    pub(super) find: Task,
+    /// That search has been begun since the toggles of the configuration are what they are.
+    pub(super) has_looked: bool,
     /// What toggles share, while one of them changes it.
     pub(super) in_change: BTreeSet<usize>,
     /// The end of the pause that it asked for, and its words.
@@ -57,6 +62,8 @@ impl Target {
                 terms.at_once.is_some(),
             ),
             in_change: BTreeSet::new(),
+            find: Task::default(),
+            has_looked: false,
             terms,
             paused: None,
             resync: None,
@@ -87,7 +94,8 @@ impl Target {
 
     /// When the next step gets a slot without the end of a request.
     pub(super) fn next_slot(&self, now: Instant) -> Option<Instant> {
-        let waits = !self.changes.is_empty() || !self.looks.is_empty();
+        let finds = self.find.state == State::Queued;
+        let waits = finds || !self.changes.is_empty() || !self.looks.is_empty();
         let waits_for_slot = waits && self.paused.is_none();
         self.slots.next_free(now).filter(|_| waits_for_slot)
     }
@@ -147,7 +155,9 @@ impl Engine {
         }
         // All at once, so that they can be read together.
         toggles.iter().for_each(|it| self.decide_again(*it, now));
-        let sources: BTreeSet<_> = toggles.iter().map(|it| self.source_of(*it)).collect();
+        self.find_marked(id);
+        let sources = toggles.iter().filter_map(|it| self.source_of(*it));
+        let sources: BTreeSet<SourceId> = sources.collect();
         for source in sources {
             self.load_at_resync(source, now);
             self.ask_for_pass(source, Cause::Resync, now);
@@ -172,6 +182,92 @@ impl Engine {
             self.touch(Subject::Target(id));
             self.set_resync(id, now);
         }
+    }
+
+    /// Looks for toggles to retire as soon as the target has nothing else to do.
+    pub(super) fn find_marked(&mut self, id: TargetId) {
+        let target = &mut self.targets[id];
+        let is_free = !matches!(
+            target.find.state,
+            State::Running | State::Waiting { asked: true }
+        );
+        if target.terms.finds_marked && is_free {
+            target.has_looked = true;
+            target.find.state = State::Queued;
+            self.timers.cancel(Timer::Task(Key::Find(id)));
+        }
+    }
+
+    /// The next job at a target.
+    pub(super) fn next_job_at(&mut self, id: TargetId, now: Moment) -> Option<Job> {
+        let target = &self.targets[id];
+        if target.paused.is_some() || !target.slots.is_free(now.at) {
+            return None;
+        }
+        if let Some(job) = self.next_step(id, now) {
+            return Some(job);
+        }
+        let target = &mut self.targets[id];
+        if target.find.state != State::Queued {
+            return None;
+        }
+        target.find.state = State::Running;
+        target.slots.take(None, now.at, target.find.hung());
+        Some(Job::Find(id))
+    }
+
+    /// In a single pass: whether nothing more will come of the search for toggles to retire.
+    pub(super) fn has_found(&self, id: TargetId) -> bool {
+        let target = &self.targets[id];
+        match target.find.state {
+            State::Idle | State::GivenUp => true,
+            State::Queued => self.is_paused_for_good(id),
+            State::Running | State::Waiting { .. } => false,
+        }
+    }
+
+    /// Whether the target asks for a pause beyond the end of a single pass.
+    pub(super) fn is_paused_for_good(&self, id: TargetId) -> bool {
+        match (&self.targets[id].paused, self.until()) {
+            (Some((end, _)), Some(until)) => *end > until,
+            _ => false,
+        }
+    }
+
+    pub(super) fn found_marked(
+        &mut self,
+        id: TargetId,
+        result: Result<Vec<Marked>, Failure>,
+        now: Moment,
+    ) {
+        self.targets[id].slots.release(&None);
+        match result {
+            Ok(mut found) => {
+                found.retain(|it| self.config.may_retire(id, &it.key));
+                if found != self.config.retired_at(id) {
+                    self.found.insert(id, found);
+                }
+                self.succeeded(Key::Find(id));
+            }
+            Err(failure) => {
+                let failure = self.pause_target(id, failure, now);
+                self.failed(Key::Find(id), Operation::Find, failure, now);
+            }
+        }
+    }
+
+    /// The configuration with the toggles to retire that were found since the last call, if they are others
+    /// than it has. In a single pass, they come last.
+    pub(crate) fn take_found(&mut self) -> Option<Config> {
+        let is_early = self.until().is_some() && !self.is_finished();
+        if self.found.is_empty() || self.stopping || is_early {
+            return None;
+        }
+        let found = std::mem::take(&mut self.found);
+        let config = Config::clone(&self.config);
+        let retiring =
+            |config: Config, (id, found): (TargetId, Vec<Marked>)| config.retiring(id, &found);
+        Some(found.into_iter().fold(config, retiring))
     }
 
     pub(super) fn note_overdue(&mut self, id: TargetId, now: Instant) {

@@ -136,6 +136,7 @@ pub(super) enum Key {
     Load(SourceId),
     Ready(SourceId),
     Query(RuleId),
+    Find(TargetId),
     Apply(ToggleId, Part),
 }
 
@@ -168,6 +169,7 @@ impl Engine {
             Key::Load(source) => &mut self.sources[source].load,
             Key::Ready(source) => &mut self.sources[source].passes.ready,
             Key::Query(rule) => &mut self.rules[rule].query,
+            Key::Find(target) => &mut self.targets[target].find,
             Key::Apply(toggle, part) => &mut self.toggles[toggle].work(part).task,
         }
     }
@@ -246,6 +248,7 @@ impl Engine {
 pub(super) fn subject(key: Key) -> Subject {
     match key {
         Key::Query(rule) => Subject::Rule(rule),
+        Key::Find(target) => Subject::Target(target),
         Key::Apply(toggle, Part::Environment(number)) => Subject::Environment(toggle, number),
         Key::Apply(toggle, Part::Whole | Part::Metadata) => Subject::Toggle(toggle),
         Key::Discover(source) | Key::Register(source) | Key::Watch(source) => {

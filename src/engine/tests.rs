@@ -168,6 +168,7 @@ fn target_terms(readable: bool, batches: &[Option<usize>]) -> TargetTerms {
         at_once: None,
         reads_first: false,
         applies_together: false,
+        finds_marked: false,
         toggles: toggles.collect(),
     }
 }
@@ -198,6 +199,7 @@ fn short(job: &Job) -> String {
         Job::Count(id, _) => format!("count {id}"),
         Job::Load(id) => format!("load {id}"),
         Job::Query(id, _) => format!("query {id}"),
+        Job::Find(id) => format!("find {id}"),
         Job::Read(_, ids) => {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
             format!("read {}", ids.join(" "))

@@ -15,6 +15,7 @@ use crate::job::{
 use crate::plan::{self, History, Observed, Present, Removal};
 use crate::users::{Change, Users};
 
+use super::source::Source;
 use super::task::{PROMPT, State, Task, Trouble, subject};
 use super::view::Sent;
 use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
@@ -275,14 +276,26 @@ impl Environment {
 
 impl Engine {
     pub(super) fn desired(&self, id: ToggleId) -> Option<&Arc<Users>> {
-        self.rules[self.config.toggles[id].rule].desired.as_ref()
+        match self.rule_of(id) {
+            Some(rule) => rule.desired.as_ref(),
+            None => Some(&self.nobody),
+        }
+    }
+
+    /// What the desired users change at a target that has these.
+    fn change_from(&self, id: ToggleId, observed: &Arc<Users>) -> Option<Arc<Change>> {
+        match self.rule_of(id) {
+            Some(rule) => rule.change_from(observed),
+            None => Some(Arc::new(self.nobody.change_from(observed))),
+        }
     }
 
     /// Whether the desired users were asked for before the target was last looked at: another instance
     /// that asked later may have written what is there.
     fn is_stale(&self, id: ToggleId) -> bool {
-        let rule = &self.rules[self.config.toggles[id].rule];
-        rule.desired.is_some() && self.toggles[id].looked > rule.asked
+        let looked = self.toggles[id].looked;
+        self.rule_of(id)
+            .is_some_and(|rule| rule.desired.is_some() && looked > rule.asked)
     }
 
     /// Whether an update waits for users that are asked for again.
@@ -300,13 +313,12 @@ impl Engine {
     /// Whether policy says, or may say, something else than the target has.
     fn is_behind(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let rule = &self.rules[self.config.toggles[id].rule];
         let is_sent_again = toggle.due && !self.is_readable(id);
-        let lacks = rule
-            .desired
-            .as_deref()
+        let lacks = self
+            .desired(id)
             .is_some_and(|desired| toggle.lacks_users(desired));
-        rule.news > rule.asked || (!is_sent_again && lacks)
+        let mut rule = self.rule_of(id).into_iter();
+        rule.any(|rule| rule.news > rule.asked) || (!is_sent_again && lacks)
     }
 
     /// Users have changed: what was held may have been let through by `sync --force`, and where a target
@@ -462,7 +474,8 @@ impl Engine {
         let mut environments = toggle.environments.iter();
         match toggle.existence {
             Existence::Unknown => true,
-            Existence::Absent => false,
+            // What is to be off is not created.
+            Existence::Absent => self.is_retired(id),
             Existence::Present => {
                 let is_undescribed = toggle.unread && toggle.described == Some(false);
                 let desired = self.desired(id).filter(|_| toggle.unread);
@@ -492,9 +505,8 @@ impl Engine {
         if limit.is_none() && !lacks_proof {
             return None;
         }
-        let rule = &self.rules[self.config.toggles[id].rule];
         let users = observed.users.as_ref();
-        let change = users.and_then(|users| rule.change_from(users));
+        let change = users.and_then(|users| self.change_from(id, users));
         let history = &self.toggles[id].environments[number].history;
         let removals = observed.removals(desired, change.as_deref(), history);
         let may_remove =
@@ -510,19 +522,24 @@ impl Engine {
 
     /// Whether the desired users can be relied on: a pass follows as soon as they can.
     fn is_sure(&self, id: ToggleId) -> bool {
-        self.sources[self.source_of(id)].passes.is_sure()
+        let source = self.source_of(id);
+        source.is_none_or(|source| self.sources[source].passes.is_sure())
     }
 
     /// Whether the source's OPA has been taken at its word, and OPAL can be had to prove it.
     fn lacks_proof(&self, id: ToggleId) -> bool {
-        let source = &self.sources[self.source_of(id)];
+        let Some(source) = self.source_of(id) else {
+            return false;
+        };
+        let source = &self.sources[source];
         source.registers && source.passes.asks_if_ready && source.passes.loading.lacks_proof()
     }
 
     /// What may be removed of a toggle at once, where there is a limit.
     fn limit(&self, id: ToggleId) -> Option<MaxRemoval> {
         let limit = self.config.toggles[id].max_removal;
-        let limit = match self.sources[self.source_of(id)].passes.unproven {
+        let source = self.source_of(id);
+        let limit = match source.is_some_and(|source| self.sources[source].passes.unproven) {
             // A share says enough of few users too, where OPA may have lost some of its data.
             true if limit == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
             _ => limit,
@@ -538,7 +555,11 @@ impl Engine {
         let work = self.toggles[id].work(part);
         work.task.state = State::Idle;
         match why {
-            Decision::Doubtful => self.doubt(self.source_of(id), now),
+            Decision::Doubtful => {
+                if let Some(source) = self.source_of(id) {
+                    self.doubt(source, now);
+                }
+            }
             Decision::Held(failure) => self.hold_back(id, part, failure),
             Decision::InSync => {
                 if let Part::Environment(number) = part {
@@ -607,23 +628,21 @@ impl Engine {
     /// A change has not arrived for too long, for whatever reason.
     pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
         self.touch(Subject::Toggle(id));
-        let rule = &self.rules[self.config.toggles[id].rule];
+        let is_unanswered = self
+            .query_of(id)
+            .is_some_and(|query| query.trouble.is_some());
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
         let since = toggle.behind.unwrap_or(now);
         let is_told = toggle.works().any(|(_, work)| work.task.trouble.is_some());
-        if rule.query.trouble.is_none() && !is_told {
+        if !is_unanswered && !is_told {
             let after = now - since;
             self.notify(Subject::Toggle(id), News::Late { after });
         }
     }
 
-    /// The next job at a target.
+    /// The next step of a toggle at a target.
     pub(super) fn next_step(&mut self, target: TargetId, moment: Moment) -> Option<Job> {
-        let now = moment.at;
-        if self.targets[target].paused.is_some() || !self.targets[target].slots.is_free(now) {
-            return None;
-        }
         let mut put_off = Vec::new();
         let job = self.take_step(target, moment, &mut put_off);
         for (id, part, line) in put_off.into_iter().rev() {
@@ -686,7 +705,7 @@ impl Engine {
             }
             self.set_running(id, part, now);
             self.toggles[id].work(part).is_edit = true;
-            let revision = self.rules[self.config.toggles[id].rule].revision.clone();
+            let revision = self.rule_of(id).and_then(|rule| rule.revision.clone());
             edits.push(Edit {
                 toggle: id,
                 what,
@@ -702,12 +721,11 @@ impl Engine {
     }
 
     fn note_sending(&mut self, id: ToggleId, number: usize, users: &Arc<Users>) {
-        let rule = &self.rules[self.config.toggles[id].rule];
-        let environment = &mut self.toggles[id].environments[number];
-        let observed = environment.observed.as_ref();
-        environment.sending = Some(Update {
+        let observed = self.toggles[id].environments[number].observed.as_ref();
+        let change = observed.and_then(|it| self.change_from(id, it.users.as_ref()?));
+        self.toggles[id].environments[number].sending = Some(Update {
             users: Arc::clone(users),
-            change: observed.and_then(|it| rule.change_from(it.users.as_ref()?)),
+            change,
         });
     }
 
@@ -736,7 +754,7 @@ impl Engine {
 
     fn take_slot(&mut self, target: TargetId, id: ToggleId, part: Part, now: Instant) {
         let hung = self.toggles[id].work(part).task.hung();
-        self.targets[target].slots.take((id, part), now, hung);
+        self.targets[target].slots.take(Some((id, part)), now, hung);
     }
 
     fn set_running(&mut self, id: ToggleId, part: Part, now: Instant) {
@@ -782,7 +800,9 @@ impl Engine {
     /// Reads of one job have ended; the slot is one of theirs.
     pub(super) fn were_read(&mut self, target: TargetId, results: Reads, now: Moment) {
         for (id, _) in &results {
-            self.targets[target].slots.release(&(*id, Part::Whole));
+            self.targets[target]
+                .slots
+                .release(&Some((*id, Part::Whole)));
         }
         for (id, result) in results {
             match result {
@@ -871,7 +891,7 @@ impl Engine {
     pub(super) fn were_applied(&mut self, target: TargetId, results: Applies, now: Moment) {
         for (id, part, _) in &results {
             let target = &mut self.targets[target];
-            target.slots.release(&(*id, *part));
+            target.slots.release(&Some((*id, *part)));
             if let (Part::Environment(_), [share]) = (part, target.shares(*id, *part)) {
                 let share = *share;
                 target.in_change.remove(&share);
@@ -1022,13 +1042,11 @@ impl Engine {
     /// failed for good, retries of the other cannot help.
     pub(super) fn is_settled(&self, id: ToggleId) -> bool {
         let toggle = &self.toggles[id];
-        let (source, query) = (&self.sources[self.source_of(id)], self.query_of(id));
-        let unanswerable = query.has_given_up() || source.has_given_up();
-        let paused = &self.targets[self.config.toggles[id].target].paused;
-        let paused_for_good = match (paused, self.until()) {
-            (Some((end, _)), Some(until)) => *end > until,
-            _ => false,
-        };
+        let source = self.source_of(id).map(|source| &self.sources[source]);
+        let query = self.query_of(id);
+        let unanswerable =
+            query.is_some_and(Task::has_given_up) || source.is_some_and(Source::has_given_up);
+        let paused_for_good = self.is_paused_for_good(self.config.toggles[id].target);
         let applied = toggle.works().all(|(_, work)| match work.task.state {
             State::Idle | State::GivenUp => true,
             State::Queued => paused_for_good,
@@ -1038,15 +1056,15 @@ impl Engine {
         let mut environments = toggle.environments.iter();
         let has_failed = toggle.whole.task.has_given_up()
             || environments.all(|environment| environment.work.task.has_given_up());
-        let retries = query.is_waiting() || source.is_waiting();
+        let retries = query.is_some_and(Task::is_waiting) || source.is_some_and(Source::is_waiting);
         let waits = self.waits_for_answer(id);
-        let known = self.desired(id).is_some() && source.passes.is_sure() && !waits;
+        let known = self.desired(id).is_some() && self.is_sure(id) && !waits;
         let answered = known || unanswerable || (has_failed && retries);
         applied && answered
     }
 
-    pub(super) fn query_of(&self, id: ToggleId) -> &Task {
-        &self.rules[self.config.toggles[id].rule].query
+    pub(super) fn query_of(&self, id: ToggleId) -> Option<&Task> {
+        Some(&self.rule_of(id)?.query)
     }
 }
 

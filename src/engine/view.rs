@@ -62,6 +62,8 @@ pub(crate) enum Verdict {
     /// Updated; what the target had is not known.
     Set,
     Unchanged,
+    /// Turned off for everybody, because it has left the configuration.
+    Retired,
     /// Held back by `max_removal`.
     Held,
     Failed,
@@ -126,6 +128,8 @@ pub(crate) enum State {
     Paused,
     #[serde(rename = "in sync")]
     InSync,
+    /// A toggle that has left the configuration is off for everybody.
+    Retired,
     Syncing,
     /// A toggle's users are unknown.
     Waiting,
@@ -164,6 +168,8 @@ pub(crate) struct TargetView {
     pub(crate) held_up: Option<Failure>,
     /// A resync takes longer than `resync_interval`.
     pub(crate) is_overdue: bool,
+    /// Toggles to retire cannot be found.
+    pub(crate) trouble: Option<Trouble>,
 }
 
 impl Engine {
@@ -204,8 +210,8 @@ impl Engine {
     pub(crate) fn toggle(&self, id: ToggleId) -> View {
         let toggle = &self.toggles[id];
         let rule_id = self.config.toggles[id].rule;
-        let rule = &self.rules[rule_id];
-        let desired = rule.desired.as_deref();
+        let rule = self.rule_of(id);
+        let desired = self.desired(id).map(|users| &**users);
         let is_there = toggle.existence == Existence::Present;
         let secrets = &self.config.secrets;
         let environments = toggle.environments.iter().map(|it| EnvironmentView {
@@ -221,7 +227,8 @@ impl Engine {
             last_error: it.work.task.trouble.as_ref().map(Trouble::reason),
         });
         let environments: Vec<EnvironmentView> = environments.collect();
-        let mut troubles = troubles([&rule.query, &toggle.whole.task, &toggle.metadata.task]);
+        let mut troubles = troubles([&toggle.whole.task, &toggle.metadata.task]);
+        troubles.splice(0..0, rule.and_then(|rule| rule.query.trouble.clone()));
         let mut state = match toggle.described == Some(true) && !toggle.is_running() {
             true => State::InSync,
             false => State::Syncing,
@@ -237,14 +244,20 @@ impl Engine {
         if !troubles.is_empty() {
             state = State::Failing;
         }
+        if self.is_retired(id) && state == State::InSync {
+            state = State::Retired;
+        }
         let parts = toggle.works();
         let tasks = parts.map(|(part, work)| (&work.task, Key::Apply(id, part)));
+        let query = rule.zip(rule_id);
+        let query = query.map(|(rule, id)| (&rule.query, Key::Query(id)));
+        let users = rule.map_or(Some(&self.nobody), |rule| rule.answer.as_ref());
         View {
             state,
-            users: rule.answer.as_deref().map(Users::len),
+            users: users.map(|users| users.len()),
             troubles,
             last_success: toggle.last_success,
-            next_retry: self.next_retry(tasks.chain([(&rule.query, Key::Query(rule_id))])),
+            next_retry: self.next_retry(tasks.chain(query)),
             environments,
         }
     }
@@ -261,12 +274,14 @@ impl Engine {
         let (paused_until, failure) = target.paused.clone().unzip();
         let resync = target.resync.as_ref();
         let is_overdue = resync.is_some_and(|resync| resync.is_overdue);
+        let trouble = target.find.trouble.clone();
         TargetView {
-            state: match is_overdue {
+            state: match is_overdue || trouble.is_some() {
                 _ if paused_until.is_some() => State::Paused,
                 true => State::Failing,
                 false => State::Ok,
             },
+            trouble,
             paused_until,
             held_up: failure.filter(|_| waits),
             is_overdue,
@@ -303,6 +318,7 @@ impl Engine {
             let result = match sent {
                 _ if has_failed => Verdict::Failed,
                 _ if failure.is_some() => Verdict::Held,
+                Sent::Whole | Sent::Change(_) if self.is_retired(id) => Verdict::Retired,
                 Sent::Whole => Verdict::Set,
                 Sent::Change(_) => Verdict::Updated,
                 Sent::Nothing if is_on => Verdict::Unchanged,
@@ -327,6 +343,7 @@ impl Engine {
         let result = match all {
             _ if is_held => Verdict::Held,
             _ if !is_done => Verdict::Failed,
+            Sent::Whole | Sent::Change(_) if self.is_retired(id) => Verdict::Retired,
             Sent::Whole => Verdict::Set,
             _ if created => Verdict::Created,
             Sent::Nothing if !described => Verdict::Unchanged,
@@ -347,9 +364,13 @@ impl Engine {
     /// Each trouble of a toggle and its source, with its environments; else why it is not done all the same.
     fn why_not_done(&self, id: ToggleId, has_failed: bool) -> Vec<(Trouble, Vec<String>)> {
         let toggle = &self.toggles[id];
-        let source = &self.sources[self.source_of(id)];
-        let at_source = [self.query_of(id), &source.discover, &source.passes.ready];
-        let at_source = at_source.into_iter().map(|task| (task, ""));
+        let source = self.source_of(id).map(|source| &self.sources[source]);
+        let at_source = source.map(|source| [&source.discover, &source.passes.ready]);
+        let at_source = self
+            .query_of(id)
+            .into_iter()
+            .chain(at_source.into_iter().flatten());
+        let at_source = at_source.map(|task| (task, ""));
         let at_target = toggle.works().map(|(part, work)| match part {
             Part::Environment(number) => (&work.task, self.environment(id, number)),
             Part::Whole | Part::Metadata => (&work.task, ""),

@@ -58,7 +58,7 @@ fn toggle(row: &ToggleRow, now: SystemTime) -> String {
     let users = row.users.map(|users| users.to_string());
     let cells = [
         cell("Toggle", "", Some(&row.name)),
-        cell("Source", "", Some(&row.source)),
+        cell("Source", "", row.source.as_deref()),
         state_cell(row.state),
         cell("Users", "number", users.as_deref()),
         time_cell("Last success", row.last_success, now),

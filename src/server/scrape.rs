@@ -58,12 +58,12 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         ["target"],
         targets.map(|row| ([row.id.as_str()], flag(row.resync_overdue))),
     );
-    // Toggles whose value is unknown have no series.
+    // Toggles whose value is unknown have no series, nor have those that are retired.
+    let toggles = rows.toggles.iter();
+    let toggles = toggles.filter(|row| row.state != State::Retired);
     let mut add_values = |name, help, value: fn(&ToggleRow) -> Option<f64>| {
-        let known = rows.toggles.iter().filter_map(|row| {
-            let labels = [&*row.source, &*row.target, &*row.key];
-            Some((labels, value(row)?))
-        });
+        let known = toggles.clone();
+        let known = known.filter_map(|row| Some((labels_of(row), value(row)?)));
         add_gauge(&mut text, name, help, ["source", "target", "toggle"], known)
     };
     add_values(
@@ -78,7 +78,7 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
     );
     // For each toggle in each of its environments: 1 in this state.
     let mut add_states = |name, help, state| {
-        let states = rows.toggles.iter().flat_map(|row| {
+        let states = toggles.clone().flat_map(|row| {
             let environments = row.environments.iter();
             let environments = environments.map(|it| (&*it.name, it.state));
             // Without environments, the toggle has one state.
@@ -87,8 +87,8 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
                 .into_iter()
                 .chain(environments)
                 .map(move |(name, its)| {
-                    let labels = [name, &*row.source, &*row.target, &*row.key];
-                    (labels, flag(its == state))
+                    let [source, target, key] = labels_of(row);
+                    ([name, source, target, key], flag(its == state))
                 })
         });
         let labels = ["environment", "source", "target", "toggle"];
@@ -105,6 +105,11 @@ pub(super) fn text(metrics: &Metrics, rows: &Rows) -> Result<String, Error> {
         State::Held,
     );
     Ok(text)
+}
+
+fn labels_of(row: &ToggleRow) -> [&str; 3] {
+    let source = row.source.as_deref().unwrap_or_default();
+    [source, &row.target, &row.key]
 }
 
 /// A gauge with its series, without labels that are empty: to Prometheus, those are missing. As text at once:

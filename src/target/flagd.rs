@@ -4,15 +4,17 @@ mod access;
 pub(super) mod definition;
 mod file;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use super::mark::Mark;
 use super::{Target, Type, one_by_one, plain_toggles};
 use crate::check::{Answers, Told};
 use crate::config::report::count;
-use crate::config::{Config, Key, PeerType, Spec, TargetType, Toggle, ValueKind};
+use crate::config::{Config, Key, OWNER, PeerType, Spec, TargetType, Toggle, ValueKind};
 use crate::disk::Disk;
 use crate::error::Failure;
-use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Marked, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::plan::{Environment, Observed, Present};
 use definition::{Definition, Flag};
 use file::File;
@@ -22,7 +24,7 @@ pub(super) static TYPE: Type = Type {
         peer: PeerType {
         name: "flagd",
         says: "A definition file of flagd, which OpenFeature's providers for flagd read too.",
-        keys: &[&[Key::required("path", ValueKind::Path, "\"flags.json\"")
+        keys: &[&[OWNER], &[Key::required("path", ValueKind::Path, "\"flags.json\"")
             .was(&["url", "file", "endpoint_url"])
             .says(
                 "The file. It is replaced as a whole, so that its folder has to be writable, and in a \
@@ -57,6 +59,7 @@ struct Flagd {
 struct Flags {
     all: Arc<Config>,
     id: TargetId,
+    mark: Mark,
     file: File,
 }
 
@@ -68,6 +71,7 @@ impl Flagd {
             flags: Arc::new(Flags {
                 all: Arc::clone(config),
                 id,
+                mark: Mark::of(config, id),
                 file,
             }),
         })
@@ -90,26 +94,57 @@ impl Flags {
         Ok(made)
     }
 
-    /// Makes one edit. A flag that was removed meanwhile is put back.
+    /// Makes one edit. A flag that was removed meanwhile is put back, unless it is retired.
     fn make(&self, edit: &Edit, definition: &mut Definition) -> Result<Applied, Failure> {
         let toggle = &self.all.toggles[edit.toggle];
-        let found = definition.flag(&toggle.key)?;
+        let found = self.find(definition, toggle)?;
         let is_new = found.is_none();
         let mut flag = match (found, &edit.what) {
-            (Some(flag), What::Create) => return Ok(Applied::Found(observed(Some(flag), toggle))),
+            (None, _) if toggle.rule.is_none() => return Ok(Applied::Done),
+            (Some(flag), What::Create) => {
+                return Ok(Applied::Found(observed(Some(flag), toggle, &self.mark)));
+            }
             (found, _) => found.unwrap_or_default(),
         };
         if let What::Update(_, users) = &edit.what {
             flag.turn_on_for(users);
         }
         if is_new || matches!(edit.what, What::Describe) {
-            flag.describe(&toggle.spec);
+            flag.describe(&toggle.spec, self.mark.owner());
         }
         definition.put(&toggle.key, flag);
         Ok(match edit.what {
             What::Create => Applied::Created(Present::plain(true, Some(Arc::default()))),
             What::Describe | What::Update(..) => Applied::Done,
         })
+    }
+
+    /// A toggle's flag. One that is retired has to carry our mark still, others no other owner's.
+    fn find<'t>(
+        &self,
+        definition: &Definition<'t>,
+        toggle: &Toggle,
+    ) -> Result<Option<Flag<'t>>, Failure> {
+        let found = definition.flag(&toggle.key)?;
+        let owner = found.as_ref().and_then(Flag::owner);
+        if toggle.rule.is_none() {
+            return Ok(found.filter(|_| owner.as_deref() == self.mark.owner()));
+        }
+        let about = format!("the flag {} in {}", toggle.key, self.file.name());
+        self.mark.check_owner(owner.as_deref(), &about)?;
+        Ok(found)
+    }
+
+    fn find_marked(&self) -> Result<Vec<Marked>, Failure> {
+        let text = self.file.read()?;
+        let definition = self.parse(text.as_deref())?;
+        let toggles = self.all.toggles_at(self.id);
+        let kept = toggles.filter(|(_, toggle)| toggle.rule.is_some());
+        let kept: BTreeSet<&str> = kept.map(|(_, toggle)| &*toggle.key).collect();
+        let marked = self.mark.owner().into_iter();
+        let marked = marked.flat_map(|owner| definition.keys_of(owner));
+        let left = marked.filter(|key| !kept.contains(key));
+        Ok(left.map(Marked::plain).collect())
     }
 
     fn parse<'t>(&self, text: Option<&'t str>) -> Result<Definition<'t>, Failure> {
@@ -124,7 +159,7 @@ impl Flags {
         };
         let definition = self.parse(Some(&text))?;
         for (_, toggle) in self.all.toggles_at(self.id) {
-            definition.flag(&toggle.key)?;
+            self.find(&definition, toggle)?;
         }
         let flags = count(definition.len(), "flag");
         Ok(format!("has {flags}, and can be written"))
@@ -137,8 +172,8 @@ impl Flags {
         let read = |id: &ToggleId| {
             let toggle = &self.all.toggles[*id];
             let definition = definition.as_ref().map_err(Clone::clone);
-            let flag = definition.and_then(|definition| definition.flag(&toggle.key));
-            (*id, flag.map(|flag| observed(flag, toggle)))
+            let flag = definition.and_then(|definition| self.find(definition, toggle));
+            (*id, flag.map(|flag| observed(flag, toggle, &self.mark)))
         };
         toggles.iter().map(read).collect()
     }
@@ -152,6 +187,7 @@ impl Target for Flagd {
             at_once: Some(1),
             reads_first: false,
             applies_together: true,
+            finds_marked: self.flags.mark.is_sought,
             toggles: plain_toggles(all, *id, Some(0)),
         }
     }
@@ -174,6 +210,11 @@ impl Target for Flagd {
         written.flatten().unwrap_or_else(failed)
     }
 
+    fn find_marked(&self) -> Result<Vec<Marked>, Failure> {
+        let flags = Arc::clone(&self.flags);
+        self.disk.run(move || flags.find_marked()).flatten()
+    }
+
     fn check(&self) -> Answers {
         let flags = Arc::clone(&self.flags);
         let checked = self.disk.run(move || flags.check_file()).flatten();
@@ -181,10 +222,14 @@ impl Target for Flagd {
     }
 }
 
-/// What a flag is to the engine.
-fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
+/// What a flag is to the engine. One that is retired and is gone is off.
+fn observed(flag: Option<Flag>, toggle: &Toggle, mark: &Mark) -> Observed {
+    let is_retired = toggle.rule.is_none();
     let Some(flag) = flag else {
-        return Observed::absent();
+        return match is_retired {
+            true => Observed::Present(Present::plain(true, Some(Arc::default()))),
+            false => Observed::absent(),
+        };
     };
     let environment = Environment {
         users: flag.users(),
@@ -192,7 +237,7 @@ fn observed(flag: Option<Flag>, toggle: &Toggle) -> Observed {
         ..Environment::default()
     };
     Observed::Present(Present {
-        described: flag.follows(&toggle.spec),
+        described: is_retired || flag.follows(&toggle.spec, mark.owner()),
         environments: vec![Ok(environment)],
     })
 }

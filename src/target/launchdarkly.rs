@@ -2,6 +2,7 @@
 
 mod flag;
 mod list;
+mod marked;
 mod segment;
 mod spec;
 #[cfg(test)]
@@ -15,13 +16,15 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::mark::Mark;
 use super::{Target, Type, one_by_one, toggles_of_projects};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{Config, Key, PeerType, TLS, TargetType, ValueKind};
+use crate::config::{Config, Key, OWNER, PeerType, TLS, TargetType, ValueKind};
+use crate::crew::lock;
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
-use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Marked, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
 use crate::plan::{Observed, Present};
 use crate::secret::Secret;
@@ -45,7 +48,7 @@ pub(super) static TYPE: Type = Type {
         peer: PeerType {
             name: "launchdarkly",
             says: "",
-            keys: &[KEYS, TLS],
+            keys: &[KEYS, &[OWNER], TLS],
             check: |_, _| {},
         },
         place: "base_url",
@@ -90,6 +93,9 @@ struct LaunchDarkly {
     specs: BTreeMap<ToggleId, Spec>,
     /// Each segment in each environment.
     slots: Vec<Slot>,
+    mark: Mark,
+    /// Toggles to retire were found, or not, in all projects that the token can see.
+    has_seen_projects: Mutex<bool>,
     lists: Lists,
     /// Projects, and `project/environment`, that were there when a flag was missing.
     found: Mutex<BTreeSet<String>>,
@@ -101,11 +107,15 @@ struct LaunchDarkly {
 impl LaunchDarkly {
     fn new(config: &Config, id: TargetId, requests: Requests) -> Result<LaunchDarkly, String> {
         let settings = &config.targets[id].settings;
+        let mark = Mark::of(config, id);
         let toggles = config.toggles_at(id);
         let mut slots = Vec::new();
         let specs = toggles.map(|(id, toggle)| {
-            let comment = format!("optoggles: {}", config.rules[toggle.rule]);
-            let mut spec = Spec::of(toggle, comment)?;
+            let comment = match toggle.rule {
+                Some(rule) => format!("optoggles: {}", config.rules[rule]),
+                None => "optoggles: retired".to_owned(),
+            };
+            let mut spec = Spec::of(toggle, &mark, comment)?;
             spec.take_slots(&mut slots);
             Ok((id, spec))
         });
@@ -117,6 +127,8 @@ impl LaunchDarkly {
             headers: [(VERSION.0.to_owned(), Secret::new(VERSION.1))],
             specs,
             slots,
+            mark,
+            has_seen_projects: Mutex::default(),
             lists: Lists::default(),
             found: Mutex::default(),
             flags: Mutex::default(),
@@ -176,9 +188,17 @@ impl LaunchDarkly {
         self.absent(spec)
     }
 
+    /// What is said of a flag that is not there, or no longer ours.
+    fn absent(&self, spec: &Spec) -> Result<Observed, Failure> {
+        match spec.is_retired {
+            true => Ok(Observed::Present(spec.gone())),
+            false => self.to_be_created(spec),
+        }
+    }
+
     /// A flag that is to be created, after a look at where: until it is there, once for each project and
     /// environment.
-    fn absent(&self, spec: &Spec) -> Result<Observed, Failure> {
+    fn to_be_created(&self, spec: &Spec) -> Result<Observed, Failure> {
         let found = |path: &str| {
             let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
             found.contains(path)
@@ -220,6 +240,9 @@ impl LaunchDarkly {
         looked: &mut BTreeMap<usize, Looked>,
     ) -> Result<Present, Failure> {
         let spec = &self.specs[&id];
+        if spec.is_retired && !answer.is_marked(&self.mark) {
+            return Ok(spec.gone());
+        }
         let flag = answer.flag(spec)?;
         let mut segments = Vec::new();
         for slot in &spec.slots {
@@ -338,6 +361,7 @@ impl LaunchDarkly {
             self.patch(id, spec.environments.get(number), instructions, comment)
         };
         match spec.slots.get(number).map(|slot| &self.slots[*slot]) {
+            None if spec.is_retired => patch(state.retirement())?,
             None => patch(&state.patch(&on, users, kind))?,
             // Until the segment is whole, those who keep it have it as before.
             Some(slot) => {
@@ -469,6 +493,7 @@ impl Target for LaunchDarkly {
             at_once: Some(AT_ONCE),
             reads_first: true,
             applies_together: false,
+            finds_marked: self.mark.is_sought,
             toggles: toggles_of_projects(toggles),
         }
     }
@@ -482,6 +507,28 @@ impl Target for LaunchDarkly {
 
     fn apply(&self, edits: &[Edit]) -> Applies {
         one_by_one(edits, |edit| self.apply_one(edit))
+    }
+
+    fn find_marked(&self) -> Result<Vec<Marked>, Failure> {
+        let mut has_seen = lock(&self.has_seen_projects);
+        let named = self.specs.values().map(|spec| spec.proj_key.clone());
+        let named: BTreeSet<String> = named.collect();
+        let mut projects = named.clone();
+        if !*has_seen {
+            projects.extend(self.projects()?);
+        }
+        let mut found = Vec::new();
+        for project in projects {
+            match self.marked_in(&project) {
+                Ok(marked) => found.extend(marked),
+                // It is said of the toggles there, if the configuration has any.
+                Err(failure) if failure.is_status(404) => {}
+                Err(failure) if is_refusal(&failure) && !named.contains(&project) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        *has_seen = true;
+        Ok(found)
     }
 
     fn check(&self) -> Answers {
@@ -552,7 +599,8 @@ fn new_flag(spec: &Spec) -> impl Serialize {
     if let Some(description) = &spec.description {
         body["description"] = json!(description);
     }
-    if let Some(tags) = &spec.tags {
+    let tags = spec.all_tags();
+    if !tags.is_empty() {
         body["tags"] = json!(tags);
     }
     body

@@ -77,6 +77,7 @@ impl Target for OpenFeature {
             at_once: Some(1),
             reads_first: false,
             applies_together: true,
+            finds_marked: false,
             toggles: plain_toggles(&self.config, self.id, Some(0)),
         }
     }

@@ -192,6 +192,7 @@ impl Target for RestApi {
             at_once: None,
             reads_first: false,
             applies_together: false,
+            finds_marked: false,
             toggles: plain_toggles(&self.all, self.id, None),
         }
     }

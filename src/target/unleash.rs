@@ -658,6 +658,7 @@ impl Target for Unleash {
             at_once: Some(AT_ONCE),
             reads_first: true,
             applies_together: false,
+            finds_marked: false,
             toggles: toggles_of_projects(toggles),
         }
     }

@@ -40,8 +40,8 @@ type Ask<'a> = Box<dyn Fn() -> Vec<Finding> + Sync + 'a>;
 pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     // Nothing is to call back, so that no token is needed; nor are the requests shown anywhere.
     let token = Secret::new("");
-    let metrics =
-        Metrics::new(Clocks::read().wall).map_err(Stop::failed_to("set up the metrics"))?;
+    let metrics = Metrics::new(Clocks::read().wall);
+    let metrics = Arc::new(metrics.map_err(Stop::failed_to("set up the metrics"))?);
     let evaluations = Arc::new(Evaluations::new(&metrics));
     let peers = Peers::new(Arc::clone(config), &token, &metrics, &evaluations);
     let peers = peers.map_err(Stop::invalid)?;
@@ -76,7 +76,7 @@ fn ask_source(config: &Config, id: SourceId, source: &dyn Source) -> Vec<Finding
     });
     for ((id, rule), told) in rules.iter().zip(told) {
         let toggles = config.toggles.iter().enumerate();
-        for (toggle, _) in toggles.filter(|(_, toggle)| toggle.rule == *id) {
+        for (toggle, _) in toggles.filter(|(_, toggle)| toggle.rule == Some(*id)) {
             let answers = vec![(format!("rule {rule}"), told.clone())];
             findings.extend(Finding::all(config, Subject::Toggle(toggle), answers));
         }

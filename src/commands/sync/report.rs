@@ -28,6 +28,9 @@ pub(super) struct Report {
     seconds: f64,
     summary: Summary,
     toggles: Vec<Row>,
+    /// What went wrong at targets as a whole.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +39,7 @@ struct Summary {
     created: usize,
     updated: usize,
     unchanged: usize,
+    retired: usize,
     held: usize,
     failed: usize,
 }
@@ -63,30 +67,35 @@ struct Row {
 
 impl Report {
     /// `verbose` adds the names of added and removed users.
-    pub(super) fn new(
-        config: &Config,
-        engine: &Engine,
-        dry_run: bool,
-        verbose: bool,
-        took: Duration,
-    ) -> Report {
-        let toggles = (0..config.toggles.len()).map(|id| Row::new(id, config, engine, verbose));
-        let toggles: Vec<Row> = toggles.collect();
+    pub(super) fn new(engines: &[Engine], dry_run: bool, verbose: bool, took: Duration) -> Report {
+        let rows = engines.iter().flat_map(|engine| {
+            let config = engine.config();
+            let ids = 0..config.toggles.len();
+            // One that was retired before is no news.
+            let is_news = |(id, row): &(ToggleId, Row)| {
+                let is_unchanged = row.outcome.result == Verdict::Unchanged;
+                config.toggles[*id].rule.is_some() || !is_unchanged
+            };
+            let rows = ids.map(move |id| (id, Row::new(id, config, engine, verbose)));
+            rows.filter(is_news).map(|(_, row)| row)
+        });
+        let toggles: Vec<Row> = rows.collect();
         Report {
             dry_run,
             seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
             summary: Summary::of(&toggles),
             toggles,
+            errors: engines.iter().flat_map(errors_of_targets).collect(),
         }
     }
 
     pub(super) fn has_failures(&self) -> bool {
-        self.summary.failed + self.summary.held > 0
+        self.summary.failed + self.summary.held + self.errors.len() > 0
     }
 
     /// Whether anything changed, or would; toggles whose state is not known count.
     pub(super) fn has_differences(&self) -> bool {
-        self.summary.created + self.summary.updated > 0
+        self.summary.created + self.summary.updated + self.summary.retired > 0
     }
 
     /// One line per toggle, and a summary line.
@@ -122,6 +131,9 @@ impl Report {
                     let _ = writeln!(text, "  {sign} {}", user.escape_debug());
                 }
             }
+        }
+        for error in &self.errors {
+            let _ = writeln!(text, "{error}");
         }
         text + &self.summary_line()
     }
@@ -201,7 +213,9 @@ impl Report {
 
     fn words(&self, result: Verdict) -> String {
         match result {
-            Verdict::Created | Verdict::Updated | Verdict::Set if self.dry_run => {
+            Verdict::Created | Verdict::Updated | Verdict::Set | Verdict::Retired
+                if self.dry_run =>
+            {
                 format!("would be {result}")
             }
             _ => result.to_string(),
@@ -214,6 +228,7 @@ impl Report {
             (summary.created, Verdict::Created),
             (summary.updated, Verdict::Updated),
             (summary.unchanged, Verdict::Unchanged),
+            (summary.retired, Verdict::Retired),
             (summary.held, Verdict::Held),
             (summary.failed, Verdict::Failed),
         ];
@@ -235,6 +250,7 @@ impl Summary {
             created: count(Verdict::Created),
             updated: count(Verdict::Updated) + count(Verdict::Set),
             unchanged: count(Verdict::Unchanged),
+            retired: count(Verdict::Retired),
             held: count(Verdict::Held),
             failed: count(Verdict::Failed),
         }
@@ -304,10 +320,28 @@ impl fmt::Display for Counts {
 
 fn tone(verdict: Verdict) -> Tone {
     match verdict {
-        Verdict::Created | Verdict::Updated | Verdict::Set => Tone::Good,
+        Verdict::Created | Verdict::Updated | Verdict::Set | Verdict::Retired => Tone::Good,
         Verdict::Unchanged => Tone::Quiet,
         Verdict::Held | Verdict::Failed => Tone::Bad,
     }
+}
+
+/// The searches for toggles to retire that have failed.
+fn errors_of_targets(engine: &Engine) -> Vec<String> {
+    let config = engine.config();
+    let targets = config.targets.iter().enumerate();
+    let errors = targets.filter_map(|(id, target)| {
+        let Trouble {
+            operation, failure, ..
+        } = engine.target(id).trouble?;
+        let words = format!(
+            "target {}: {} failed: {failure}",
+            target.id,
+            operation.word()
+        );
+        Some(config.secrets.redact(&words))
+    });
+    errors.collect()
 }
 
 /// What went wrong, and in which environments.

@@ -96,7 +96,7 @@ fn an_environment_that_timed_out_the_last_time_delays_no_other() {
 fn toggles_of_one_rule_that_are_refused_do_not_set_off_each_others_retries() {
     let mut one_rule = config(vec![opa()], &[0, 0]);
     one_rule.rules.truncate(1);
-    one_rule.toggles[1].rule = 0;
+    one_rule.toggles[1].rule = Some(0);
     let mut bench = Bench::serve(one_rule);
     let mut refused = [0, 0];
     for round in 0..20 {

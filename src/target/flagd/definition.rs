@@ -14,6 +14,9 @@ use crate::users::Users;
 /// What a new file begins with. Editors check and complete by the schema.
 const NEW: &str = r#"{"$schema": "https://flagd.dev/schema/v0/flags.json"}"#;
 
+/// The member of the metadata that names the owner.
+const MARK: &str = "optoggles";
+
 /// What to do about a member that is there twice. Writing the file would drop one of them.
 const ONCE: &str = "remove the one that does not count";
 
@@ -99,6 +102,21 @@ impl<'t> Definition<'t> {
         })
     }
 
+    /// The flags that carry the mark of an owner.
+    pub(super) fn keys_of(&self, owner: &str) -> impl Iterator<Item = &str> {
+        // Flags of other types too.
+        let owner_of = |part: &Part<Flag>| match part {
+            Part::Kept(flag) => {
+                let members: Members<&RawValue> = serde_json::from_str(flag.get()).ok()?;
+                owner_in(&serde_json::from_str(members.get("metadata")?.get()).ok()?)
+            }
+            Part::Changed(flag) => flag.owner(),
+        };
+        let flags = self.flags.iter();
+        let marked = flags.filter(move |(_, flag)| owner_of(flag).as_deref() == Some(owner));
+        marked.map(|(key, _)| &**key)
+    }
+
     pub(in crate::target) fn put(&mut self, key: &str, flag: Flag<'t>) {
         self.flags.insert(key.to_owned(), Part::Changed(flag));
     }
@@ -128,6 +146,11 @@ impl Serialize for Definition<'_> {
         members.insert("flags", Part::Changed(&self.flags));
         members.serialize(serializer)
     }
+}
+
+/// The owner that the metadata of a flag name.
+fn owner_in(metadata: &Map<String, Value>) -> Option<String> {
+    Some(metadata.get(MARK)?.as_str()?.to_owned())
 }
 
 /// A boolean flag, on for those whose targeting key is listed and off for all others, by its members. What of
@@ -213,10 +236,30 @@ impl<'t> Flag<'t> {
         fixed.all(|(name, value)| self.read::<Value>(name) == Some(value))
     }
 
-    /// Whether its metadata are those of the `spec`, where that has any.
-    pub(super) fn follows(&self, spec: &Map<String, Value>) -> bool {
+    /// Whether its metadata are those of the `spec`, where that has any, with the mark of the owner, if it has
+    /// one.
+    pub(super) fn follows(&self, spec: &Map<String, Value>, owner: Option<&str>) -> bool {
+        let desired = self.metadata(spec, owner);
+        desired.is_none_or(|desired| self.read("metadata") == Some(desired))
+    }
+
+    /// The owner whose mark it carries.
+    pub(super) fn owner(&self) -> Option<String> {
+        owner_in(&self.read("metadata")?)
+    }
+
+    /// The metadata that it has to have, if it has to have any.
+    fn metadata(&self, spec: &Map<String, Value>, owner: Option<&str>) -> Option<Value> {
         let desired = spec.get("metadata");
-        desired.is_none_or(|desired| self.read::<Value>("metadata").as_ref() == Some(desired))
+        let Some(owner) = owner else {
+            return desired.cloned();
+        };
+        let mut metadata = match desired {
+            Some(Value::Object(desired)) => desired.clone(),
+            _ => self.read("metadata").unwrap_or_default(),
+        };
+        metadata.insert(MARK.to_owned(), json!(owner));
+        Some(Value::Object(metadata))
     }
 
     /// Turns it on for exactly these users.
@@ -229,10 +272,10 @@ impl<'t> Flag<'t> {
         self.set("targeting", Member::Targeting(targeting));
     }
 
-    /// Gives it the metadata of the `spec`, where that has any.
-    pub(in crate::target) fn describe(&mut self, spec: &Map<String, Value>) {
-        if let Some(metadata) = spec.get("metadata") {
-            self.set("metadata", Member::Value(metadata.clone()));
+    /// Gives it the metadata that it has to have.
+    pub(in crate::target) fn describe(&mut self, spec: &Map<String, Value>, owner: Option<&str>) {
+        if let Some(metadata) = self.metadata(spec, owner) {
+            self.set("metadata", Member::Value(metadata));
         }
     }
 

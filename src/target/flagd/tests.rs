@@ -14,7 +14,7 @@ fn toggle(key: &str) -> Toggle {
         key: key.to_owned(),
         name: key.to_owned(),
         target: 0,
-        rule: 0,
+        rule: Some(0),
         spec: Map::new(),
         max_removal: crate::config::MaxRemoval::Off,
     }
@@ -40,7 +40,11 @@ fn is_done(observed: &Observed, users: &Users) -> bool {
 
 fn found(text: &str, key: &str) -> Observed {
     let definition = Definition::parse("f", Some(text)).unwrap();
-    observed(definition.flag(key).unwrap(), &toggle(key))
+    observed(
+        definition.flag(key).unwrap(),
+        &toggle(key),
+        &Mark::default(),
+    )
 }
 
 proptest! {
@@ -92,7 +96,7 @@ fn numbers_of_the_metadata_count_as_they_are_written() {
     let definition = Definition::parse("f", Some(&text)).unwrap();
     let flag = definition.flag("us").unwrap().unwrap();
     let spec = |rank: Value| Map::from_iter([("metadata".to_owned(), json!({ "rank": rank }))]);
-    assert!(flag.follows(&spec(json!(3))));
-    assert!(!flag.follows(&spec(json!(4))));
-    assert!(flag.follows(&Map::new()));
+    assert!(flag.follows(&spec(json!(3)), None));
+    assert!(!flag.follows(&spec(json!(4)), None));
+    assert!(flag.follows(&Map::new(), None));
 }

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::super::mark::Mark;
 use super::segment::Segment;
 use super::spec::Spec;
 use crate::error::{Failure, Kind};
@@ -26,12 +27,12 @@ pub(super) struct FlagAnswer {
     #[serde(default)]
     description: String,
     #[serde(default)]
-    tags: Vec<String>,
+    pub(super) tags: Vec<String>,
     #[serde(default)]
-    archived: bool,
+    pub(super) archived: bool,
     variations: Vec<Object<Variation>>,
     #[serde(default)]
-    environments: Members<Object<Config>>,
+    pub(super) environments: Members<Object<Config>>,
     /// Some environments were not shown.
     #[serde(skip)]
     has_gap: bool,
@@ -47,7 +48,7 @@ struct Variation {
 /// A flag in one environment. Variations are referred to by their index.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Config {
+pub(super) struct Config {
     on: bool,
     fallthrough: Option<Object<Fallthrough>>,
     off_variation: Option<usize>,
@@ -128,6 +129,12 @@ impl FlagAnswer {
         !self.has_gap && self.environments.values().all(|config| whole(config))
     }
 
+    /// Whether it is served, and carries the mark.
+    pub(super) fn is_marked(&self, mark: &Mark) -> bool {
+        let tag = mark.tag();
+        !self.archived && tag.is_some_and(|tag| self.tags.contains(&tag))
+    }
+
     /// Takes over other environments of this flag from another list. It may not be there, where a flag was
     /// created or deleted in between.
     pub(super) fn take_environments(&mut self, other: Option<FlagAnswer>) {
@@ -142,6 +149,9 @@ impl FlagAnswer {
         if self.key != spec.key {
             let words = format!("the answer is not about the flag {}", spec.key);
             return Err(Failure::new(Kind::Answer, words));
+        }
+        if !spec.is_retired {
+            spec.mark.check(&self.tags, &spec.about())?;
         }
         if self.archived {
             return Err(refuse(format!(
@@ -159,7 +169,10 @@ impl FlagAnswer {
         }
         Ok(Flag {
             on: on.to_owned(),
-            description: Some(self.description(spec)),
+            description: Some(match spec.is_retired {
+                true => Vec::new(),
+                false => self.description(spec),
+            }),
             environments,
         })
     }
@@ -177,19 +190,19 @@ impl FlagAnswer {
             let value = value.clone();
             patch.push(Instruction::UpdateDescription { value });
         }
-        if let Some(tags) = &spec.tags {
-            let without = |tags: &[String], others: &[String]| -> Vec<String> {
-                let left = tags.iter().filter(|tag| !others.contains(tag));
-                left.cloned().collect()
-            };
-            let (added, mut removed) = (without(tags, &self.tags), without(&self.tags, tags));
-            removed.sort_unstable();
-            if !added.is_empty() {
-                patch.push(Instruction::AddTags { values: added });
-            }
-            if !removed.is_empty() {
-                patch.push(Instruction::RemoveTags { values: removed });
-            }
+        let tags = spec.all_tags();
+        let without = |tags: &[String], others: &[String]| -> Vec<String> {
+            let left = tags.iter().filter(|tag| !others.contains(tag));
+            left.cloned().collect()
+        };
+        let (added, mut removed) = (without(&tags, &self.tags), without(&self.tags, &tags));
+        removed.retain(|_| spec.tags.is_some());
+        removed.sort_unstable();
+        if !added.is_empty() {
+            patch.push(Instruction::AddTags { values: added });
+        }
+        if !removed.is_empty() {
+            patch.push(Instruction::RemoveTags { values: removed });
         }
         patch
     }
@@ -226,7 +239,7 @@ impl Config {
         for target in all.filter(|target| !target.values.is_empty()) {
             let kind = target.context_kind.as_deref().unwrap_or(USER);
             let is_on = target.variation == on.0;
-            if kind == spec.context_kind && is_on {
+            if is_on && (kind == spec.context_kind || spec.is_retired) {
                 targets = targets.and(&target.values);
                 continue;
             }
@@ -277,6 +290,12 @@ impl Config {
         }
         if !self.on {
             repairs.push(Instruction::TurnFlagOn);
+        }
+        if spec.is_retired {
+            // Who it was on for stays to be seen.
+            strays.clear();
+            repairs.retain(|it| matches!(it, Instruction::UpdateOffVariation { .. }));
+            repairs.extend(self.on.then_some(Instruction::TurnFlagOff));
         }
         State {
             serves: match self.on {
@@ -343,6 +362,7 @@ impl State {
     /// One in which exactly these users have the toggle, or if it has a segment, the members of that.
     pub(super) fn of(users: &Arc<Users>, spec: &Spec) -> State {
         let (targets, serves) = match spec.segment {
+            _ if spec.is_retired => (Arc::default(), Serves::Nobody),
             Some(_) => (Arc::default(), Serves::Members),
             None => (Arc::clone(users), Serves::Targets),
         };
@@ -379,6 +399,11 @@ impl State {
         let mut patch = if replaces { vec![whole] } else { differences };
         patch.extend(self.repairs.iter().cloned());
         patch
+    }
+
+    /// What turns the flag off there for everybody, if it is retired.
+    pub(super) fn retirement(&self) -> &[Instruction] {
+        &self.repairs
     }
 
     /// What comes before the segment is filled: it takes the toggle away from those who have it as individual
@@ -460,6 +485,7 @@ pub(super) struct Patch<'a> {
 )]
 pub(super) enum Instruction {
     TurnFlagOn,
+    TurnFlagOff,
     UpdateFallthroughVariationOrRollout { variation_id: String },
     UpdateOffVariation { variation_id: String },
     ReplaceRules { rules: Vec<NewRule> },

@@ -16,15 +16,15 @@ use crate::job::{Reads, ToggleId};
 use crate::plan::Observed;
 
 /// How many flags are asked for at once.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// How many environments a list shows at most, since version 20240415 of the API (its migration guide).
 const ENVIRONMENTS: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
-    items: Vec<Object<FlagAnswer>>,
+pub(super) struct Page<T = FlagAnswer> {
+    pub(super) items: Vec<Object<T>>,
     total_count: Option<usize>,
     /// One of them leads to the next page, if there is one.
     #[serde(rename = "_links", default)]
@@ -194,6 +194,12 @@ impl LaunchDarkly {
     }
 }
 
+impl<T> Page<T> {
+    pub(super) fn has_next(&self) -> bool {
+        self.links.contains_key("next")
+    }
+}
+
 impl Page {
     fn take_environments(&mut self, other: Page) {
         let others = other.items.into_iter();
@@ -211,7 +217,7 @@ impl Cursor {
     fn pass(&mut self, page: &Page) -> bool {
         let continues_at_the_top = self.offset >= self.start && self.start > 0;
         self.offset += page.items.len();
-        let is_last = page.items.is_empty() || !page.links.contains_key("next");
+        let is_last = page.items.is_empty() || !page.has_next();
         if continues_at_the_top {
             self.offset = if is_last { 0 } else { self.offset };
             return true;

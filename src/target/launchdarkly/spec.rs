@@ -1,13 +1,16 @@
 //! What a toggle's `spec` says to LaunchDarkly.
 
-use std::sync::Mutex;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::super::mark::Mark;
 use super::flag::USER;
 use super::segment::Slot;
 use crate::config::{self, Form, Key, Shared, Toggle, ValueKind, is_id};
+use crate::plan::{Environment, Present};
 
 /// The keys of a toggle's `spec`.
 pub(super) const SPEC: config::Spec = config::Spec::Keys(&[
@@ -90,6 +93,11 @@ pub(super) struct Spec {
     pub(super) slots: Vec<usize>,
     pub(super) description: Option<String>,
     pub(super) tags: Option<Vec<String>>,
+    #[serde(skip)]
+    pub(super) mark: Mark,
+    /// It has left the configuration, and is only turned off.
+    #[serde(skip)]
+    pub(super) is_retired: bool,
 }
 
 fn user() -> String {
@@ -98,12 +106,14 @@ fn user() -> String {
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
-    pub(super) fn of(toggle: &Toggle, comment: String) -> Result<Spec, String> {
+    pub(super) fn of(toggle: &Toggle, mark: &Mark, comment: String) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
         let mut spec: Spec =
             spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
         spec.comment = comment;
         spec.key = toggle.key.clone();
+        spec.mark = mark.clone();
+        spec.is_retired = toggle.rule.is_none();
         if let Some(tags) = &mut spec.tags {
             tags.sort_unstable();
             tags.dedup();
@@ -137,9 +147,26 @@ impl Spec {
         }
     }
 
+    /// The tags of a new flag, with the mark of its owner.
+    pub(super) fn all_tags(&self) -> Vec<String> {
+        let tags = self.tags.iter().flatten().cloned();
+        BTreeSet::from_iter(tags.chain(self.mark.tag()))
+            .into_iter()
+            .collect()
+    }
+
     /// The flag in messages.
     pub(super) fn about(&self) -> String {
         format!("flag {} of project {}", self.key, self.proj_key)
+    }
+
+    /// A flag that is retired, and is off because it is gone.
+    pub(super) fn gone(&self) -> Present {
+        let off = |_| Ok(Environment::of(Arc::default()));
+        Present {
+            described: true,
+            environments: self.environments.iter().map(off).collect(),
+        }
     }
 
     pub(super) fn has_no_environment(&self, environment: &str) -> String {

@@ -28,6 +28,8 @@ fn spec(key: &str) -> Spec {
         slots: Vec::new(),
         description: None,
         tags: None,
+        mark: Mark::default(),
+        is_retired: false,
     }
 }
 

@@ -352,7 +352,7 @@ impl Served {
             if let Some(users) = read(&toggle.users) {
                 let mut flag = Flag::default();
                 flag.turn_on_for(&users);
-                flag.describe(&toggle.spec);
+                flag.describe(&toggle.spec, None);
                 definition.put(key, flag);
             }
         }

@@ -49,6 +49,7 @@ fn report(toggles: usize, length: usize) -> Report {
         seconds: 0.1,
         summary: Summary::of(&toggles),
         toggles,
+        errors: Vec::new(),
     }
 }
 

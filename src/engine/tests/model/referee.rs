@@ -343,6 +343,7 @@ fn verdicts(job: &Job, done: &Done) -> Vec<Verdict> {
         Done::Register(id, result) => vec![of(Key::Register(*id), Operation::Register, result)],
         Done::Watch(id, result) => vec![of(Key::Watch(*id), Operation::Watch, result)],
         Done::Query(id, result) => vec![of(Key::Query(*id), Operation::Query, result)],
+        Done::Find(id, result) => vec![of(Key::Find(*id), Operation::Find, result)],
         Done::Apply(_, results) => {
             let Job::Apply(_, edits) = job else {
                 panic!("{done:?} came of {job:?}");

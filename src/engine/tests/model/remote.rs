@@ -252,6 +252,7 @@ impl Remote {
                 Done::Query(*rule, Ok(Users::default().into()))
             }
             Job::Query(rule, _) => Done::Query(*rule, Ok(self.allows(*rule).into())),
+            Job::Find(target) => Done::Find(*target, Ok(Vec::new())),
             Job::Read(target, ids) => Done::Read(*target, self.read_all(ids)),
             Job::Apply(target, edits) => {
                 let results = edits
@@ -416,6 +417,7 @@ pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
         Job::Count(id, _) => Done::Count(*id, Err(failure)),
         Job::Load(id) => Done::Load(*id, Err(failure)),
         Job::Query(id, _) => Done::Query(*id, Err(failure)),
+        Job::Find(id) => Done::Find(*id, Err(failure)),
         Job::Read(target, ids) => {
             let failed = |id: &ToggleId| (*id, Err(failure.clone()));
             Done::Read(*target, ids.iter().map(failed).collect())

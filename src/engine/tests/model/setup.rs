@@ -130,7 +130,7 @@ pub(super) fn everything(setup: &Setup) -> Config {
     }
     config.rules.truncate(RULES);
     for (id, toggle) in config.toggles.iter_mut().enumerate() {
-        toggle.rule = RULE_OF[id];
+        toggle.rule = Some(RULE_OF[id]);
         toggle.target = TARGET_OF[id];
     }
     config
@@ -188,7 +188,7 @@ pub(super) fn peer_of(job: &Job) -> Peer {
         }
         Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Peer::Source(*id),
         Job::Query(rule, _) => Peer::Source(SOURCE_OF[*rule]),
-        Job::Read(id, _) | Job::Apply(id, _) => Peer::Target(*id),
+        Job::Find(id) | Job::Read(id, _) | Job::Apply(id, _) => Peer::Target(*id),
     }
 }
 

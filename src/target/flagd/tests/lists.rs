@@ -17,7 +17,7 @@ fn is_right(flag: Value) -> bool {
     let users: Users = ["ann"].into_iter().collect();
     definition
         .flag("us")
-        .is_ok_and(|flag| is_done(&observed(flag, &toggle("us")), &users))
+        .is_ok_and(|flag| is_done(&observed(flag, &toggle("us"), &Mark::default()), &users))
 }
 
 /// Where in it the objects are, as JSON pointers.

@@ -17,7 +17,7 @@ fn launchdarkly(url: Address, keys: &[&str]) -> LaunchDarkly {
         key: (*key).to_owned(),
         name: (*key).to_owned(),
         target: 0,
-        rule: 0,
+        rule: Some(0),
         spec: spec.as_object().unwrap().clone(),
         max_removal: crate::config::MaxRemoval::Off,
     };
