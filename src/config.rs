@@ -15,7 +15,7 @@ pub(crate) mod tests;
 mod tls;
 mod values;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,8 +70,14 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Retires {
     All,
-    /// Those with these names, as a user writes them.
-    Called(Vec<String>),
+    /// Those with these names, as a user writes them, each with what to say if there is none.
+    Called(BTreeMap<String, String>),
+}
+
+impl Retires {
+    pub(crate) fn nothing() -> Retires {
+        Retires::Called(BTreeMap::new())
+    }
 }
 
 /// A toggle at a target that carries the mark of its `owner`.
@@ -98,11 +104,13 @@ impl Config {
     pub(crate) fn only(mut self, names: &[String], one_each: bool) -> Result<Config, String> {
         let mut chosen: BTreeSet<ToggleId> = BTreeSet::new();
         let mut wrong = Vec::new();
-        let mut left = Vec::new();
+        let mut left = BTreeMap::new();
         for name in names {
             match &self.called(name)[..] {
                 // It may be one that has left the configuration.
-                [] if self.targets.iter().any(Target::has_owner) => left.push(name.clone()),
+                [] if self.targets.iter().any(Target::has_owner) => {
+                    left.insert(name.clone(), self.no_toggle(name));
+                }
                 [] => wrong.push(self.no_toggle(name)),
                 several @ [_, _, ..] if one_each => wrong.push(self.several_toggles(name, several)),
                 found => chosen.extend(found),
@@ -115,7 +123,7 @@ impl Config {
             keep(&mut self.toggles, &chosen);
             self.retires = Retires::Called(left);
         }
-        let looks = self.retires != Retires::Called(Vec::new());
+        let looks = self.retires != Retires::nothing();
         let targets = 0..self.targets.len();
         let mut owned: Vec<TargetId> = targets
             .filter(|id| looks && self.targets[*id].has_owner())
@@ -165,7 +173,7 @@ impl Config {
         self.toggles.retain(|toggle| toggle.rule.is_none());
         self.rules.clear();
         self.sources.clear();
-        self.retires = Retires::Called(Vec::new());
+        self.retires = Retires::nothing();
         self
     }
 
@@ -182,7 +190,7 @@ impl Config {
             Retires::All => true,
             Retires::Called(names) => {
                 let full = format!("{}/{key}", self.targets[target].id);
-                names.iter().any(|name| name == key || *name == full)
+                names.contains_key(key) || names.contains_key(&full)
             }
         }
     }
@@ -204,6 +212,10 @@ impl Config {
             Some(id) => vec![id],
             None => ids.filter(|id| self.toggles[*id].key == name).collect(),
         }
+    }
+
+    pub(crate) fn has_toggle(&self, name: &str) -> bool {
+        !self.called(name).is_empty()
     }
 
     pub(crate) fn rules_of(&self, source: &Source) -> Vec<Rule> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::machine::{Machine, Signals};
 use super::{Again, Exit, Stop, print, print_briefly};
 use crate::cli::{Sync, SyncFormat};
-use crate::config::Config;
-use crate::engine::Mode;
+use crate::config::{Config, Retires};
+use crate::engine::{Engine, Mode};
 use crate::secret::Secret;
 use crate::terminal::is_colourful;
 use report::Report;
@@ -59,6 +59,9 @@ pub(super) fn run(
         true => print_briefly(words)?,
         false => print(&words)?,
     }
+    if let Some(words) = unknown(&config, &engines).filter(|_| !report.has_failures()) {
+        return Err(Stop::invalid(words));
+    }
     Ok(if report.has_failures() {
         Exit::Failed
     } else if options.exit_code && report.has_differences() {
@@ -66,6 +69,18 @@ pub(super) fn run(
     } else {
         Exit::Done
     })
+}
+
+/// What to say of toggles that neither the configuration has nor a target as one to retire.
+fn unknown(config: &Config, engines: &[Engine]) -> Option<String> {
+    let Retires::Called(names) = &config.retires else {
+        return None;
+    };
+    let found = engines.last()?.config();
+    let unknown = names.iter().filter(|(name, _)| !found.has_toggle(name));
+    unknown
+        .map(|(_, words)| words.clone())
+        .reduce(|all, next| format!("{all}\n{next}"))
 }
 
 fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {

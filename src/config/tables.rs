@@ -12,14 +12,14 @@ use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{
-    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, NAMED_TARGET, Need, ONLY_TARGET, POLICY,
-    SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY, is_id,
+    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, NAMED_TARGET, Need, ONLY_TARGET, OWNER,
+    POLICY, SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY, is_id,
     package_parts,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
-use super::section::{Context, Node, Section, Setting};
+use super::section::{Context, Node, Section, Setting, Settings};
 use super::{Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, values};
 use crate::address::is_loopback;
 use crate::secret::Secrets;
@@ -242,8 +242,9 @@ impl Tables {
                 true => kind.and_then(|_| section.text("type")),
                 false => section.take("id").and_then(|read| read.text),
             };
-            let key = section.place.key.clone();
+            let (key, owner) = (section.place.key.clone(), section.text(OWNER.name));
             let settings = section.finish(cx);
+            self.report_same_owner(cx, owner, kind, &settings);
             self.targets.push(kind.map(|kind| Target {
                 id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
                 key,
@@ -251,6 +252,34 @@ impl Tables {
                 settings,
             }));
             self.target_ids.add(cx, "target", id);
+        }
+    }
+
+    /// Reports an owner that another target at the same place has too: each would retire what the other keeps.
+    fn report_same_owner(
+        &self,
+        cx: &mut Context,
+        owner: Option<Text>,
+        kind: Option<&TargetType>,
+        settings: &Settings,
+    ) {
+        let is_rival = |target: &Target| {
+            let place = settings.place(target.kind.place);
+            let its = &target.settings;
+            kind == Some(target.kind)
+                && place == its.place(target.kind.place)
+                && owner.as_ref().map(|it| &*it.value) == its.text(OWNER.name).ok()
+        };
+        if let Some(owner) = &owner
+            && self.targets.iter().flatten().any(is_rival)
+        {
+            let message = format!(
+                "another target at the same place has the owner {}",
+                owner.quoted()
+            );
+            let help =
+                "give each its own: it retires all toggles of its owner that it does not keep";
+            cx.error("duplicate-owner", &owner.place, message, help);
         }
     }
 

@@ -10,6 +10,7 @@ use crate::config::{Config, Rule, Toggle, successors};
 use crate::job::{Marked, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
+use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer};
 
 impl Engine {
@@ -130,7 +131,8 @@ impl Engine {
                 kept.map(|(_, toggle)| toggle.place()).collect()
             };
             if kept(&self.config, id) == kept(&old.config, old_id) {
-                self.targets[id].has_looked = known.has_looked && !known.find.is_running();
+                let is_open = matches!(known.find.state, State::Queued | State::Running);
+                self.targets[id].has_looked = known.has_looked && !is_open;
                 self.targets[id].find = known.find.inherit();
                 self.inherit_wait(old, Key::Find(id), Key::Find(old_id));
             }
