@@ -31,6 +31,13 @@ pub(super) fn run(
     let chosen = move |config: Config| {
         let config = config.only(&choice.toggles, choice.force);
         let config = config.map_err(Stop::invalid)?;
+        if let Some(target) = config.targets.iter().find(|it| it.kind.is_served) {
+            return Err(Stop::invalid(format!(
+                "sync cannot keep toggles of target {} (type {}), which only serve holds: use serve, or \
+                 select those of other targets with --toggle TARGET/KEY",
+                target.id, target.kind.peer.name
+            )));
+        }
         let mode = mode(&config, &choice, start)?;
         let until = match mode {
             Mode::Once { until, .. } => Some(until),

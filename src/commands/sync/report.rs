@@ -248,6 +248,7 @@ impl Row {
         let errors: Vec<String> = errors.map(|it| config.secrets.redact(&it)).collect();
         let named = outcome.sent.as_change().filter(|_| verbose);
         let toggle = &config.toggles[id];
+        outcome.environments.retain(|it| !it.name.is_empty());
         Row {
             key: toggle.key.clone(),
             target: config.targets[toggle.target].id.clone(),
