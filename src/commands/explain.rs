@@ -329,9 +329,7 @@ impl Row {
             Ok(on) => (Some(on), None),
             Err(words) => (
                 None,
-                Some(format!(
-                    "only the serve that holds it knows: {words}"
-                )),
+                Some(format!("only the serve that holds it knows: {words}")),
             ),
         };
         Row {

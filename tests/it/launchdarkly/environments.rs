@@ -83,6 +83,27 @@ fn all() -> impl Iterator<Item = (Wrong, Flags)> {
 }
 
 #[test]
+fn explain_says_what_each_environment_has() {
+    let flags = Flags::of(&["us"]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.sync(&[]).exits(0);
+    let explain = |user| flags.program.run(&["explain", "us", user]);
+    explain("ann").exits(0).says("\n  test         on\n");
+    let mut platform = flags.platform();
+    platform.edit("default", "us").environment("test").on = false;
+    drop(platform);
+    let output = explain("ann").exits(1);
+    let expected = "\
+us for ann: should be on, and is not in test
+  rule         on    data.app.rbac.us of source main: 1 user
+  production   on
+  test         off   the next sync changes that (+1)
+";
+    assert_eq!(output.stdout, expected);
+    assert!(!flags.is_on_for("us", &["ann"], &[]));
+}
+
+#[test]
 fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
     for (wrong, flags) in all() {
         let (name, words) = (wrong.environment, wrong.words);
