@@ -172,8 +172,13 @@ impl Explanation {
     fn new(config: &Config, engine: &Engine, user: &str, answers: Answers) -> Explanation {
         let (toggle, outcome) = (&config.toggles[TOGGLE], engine.outcome(TOGGLE));
         let (rule, target) = (&config.rules[toggle.rule], &config.targets[toggle.target]);
-        let allows = engine.allows(TOGGLE, user);
-        let troubles = outcome.troubles.iter().map(|(trouble, _)| trouble);
+        let (allows, users) = engine.allows(TOGGLE, user).unzip();
+        // Those of single environments are told there.
+        let troubles = outcome
+            .troubles
+            .iter()
+            .filter(|(_, names)| names.is_empty());
+        let troubles = troubles.map(|(trouble, _)| trouble);
         let (at_source, at_target): (Vec<_>, Vec<_>) = troubles.partition(|it| is_of_source(it));
         let words = |troubles: &[&Trouble]| {
             let words: Vec<String> = troubles.iter().map(|it| it.failure.to_string()).collect();
@@ -207,7 +212,7 @@ impl Explanation {
                 source: config.sources[rule.source].id.clone(),
                 name: rule.to_string(),
                 allows,
-                users: outcome.users,
+                users,
                 error: words(&at_source),
             },
             environments,

@@ -288,9 +288,10 @@ impl Engine {
         }
     }
 
-    /// Whether the rule of a toggle allows a user; none if its users are not known.
-    pub(crate) fn allows(&self, id: ToggleId, user: &str) -> Option<bool> {
-        self.desired(id).map(|desired| desired.contains(user))
+    /// Whether the rule of a toggle allows a user, and how many it allows; none if they are not known.
+    pub(crate) fn allows(&self, id: ToggleId, user: &str) -> Option<(bool, usize)> {
+        let desired = self.desired(id)?;
+        Some((desired.contains(user), desired.len()))
     }
 
     /// Whether each environment of a toggle has it on for a user.

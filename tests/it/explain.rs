@@ -97,7 +97,8 @@ fn a_target_that_fails_is_quoted_and_one_that_asked_for_a_pause_says_until_when(
     world.store.http.always(&read, Fault::status(403));
     let output = world.explain("ann").exits(1);
     let output = output.says("us for ann: should be on, and is not known to be\n");
-    output.says("answered 403: ").says("stand-in says 403");
+    let output = output.says("answered 403: ").says("stand-in says 403");
+    output.says("\n  rule      on    data.app.rbac.us of source main: 1 user\n");
     world.store.http.heal();
     let later = Fault::retry_after(429, "290");
     world.store.http.always(&read, later);
