@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Serve,
     /// Sync the toggles once or periodically, without listening
     Sync(Sync),
+    /// Say why a user has a toggle, or not; changes nothing
+    Explain(Explain),
     /// Check the configuration file
     CheckConfig(CheckConfig),
     /// Print a shell completion script
@@ -80,6 +82,22 @@ pub(crate) struct Sync {
     pub format: Option<SyncFormat>,
 }
 
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Explain {
+    /// The toggle
+    #[arg(value_name = "[TARGET/]TOGGLE")]
+    pub toggle: String,
+    /// The user's key, as the rule has it
+    #[arg(allow_hyphen_values = true, value_parser = user)]
+    pub user: String,
+    /// Start no retry after this time [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = timeout, allow_hyphen_values = true)]
+    pub timeout: Option<Duration>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct CheckConfig {
     /// Also query every source and target; changes nothing
@@ -117,14 +135,22 @@ pub(crate) enum Format {
 
 /// Zero allows only the first attempt.
 fn timeout(text: &str) -> Result<Duration, String> {
-    parse_or_zero(text).map_err(explain)
+    parse_or_zero(text).map_err(help)
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    parse(text).map_err(explain)
+    parse(text).map_err(help)
 }
 
-fn explain(wrong: Wrong) -> String {
+/// To platforms, the empty key means users who are not signed in.
+fn user(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("no user has an empty key"),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn help(wrong: Wrong) -> String {
     format!("it {wrong}; write a number and its unit, such as {EXAMPLES}")
 }
 

@@ -1,6 +1,7 @@
 //! The commands, and what they share: the log, the configuration, how the program ends.
 
 mod check_config;
+mod explain;
 mod machine;
 mod serve;
 mod sync;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use crossbeam_channel::{Receiver, bounded};
+use log::LevelFilter;
 use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::{self, Cli, Command};
@@ -93,7 +95,12 @@ fn try_run() -> Result<Exit, Stop> {
         ));
     }
     let env = |name: &str| std::env::var(name).ok();
-    let level = logging::level(cli.quiet, cli.verbose, &env).map_err(Stop::invalid)?;
+    let default = match cli.command {
+        // What it prints says the same.
+        Command::Explain(_) => LevelFilter::Error,
+        _ => LevelFilter::Info,
+    };
+    let level = logging::level(cli.quiet, cli.verbose, default, &env).map_err(Stop::invalid)?;
     let is_single = |options: &cli::Sync| options.once || options.dry_run;
     let patience = match &cli.command {
         Command::Serve => PATIENCE,
@@ -132,6 +139,11 @@ fn try_run() -> Result<Exit, Stop> {
                 log_start(&file);
             }
             sync::run(config, signals, again(file), options, cli.verbose > 0)
+        }
+        Command::Explain(options) => {
+            let signals = Signals::hear(Exit::Failed)?;
+            let (file, config) = read_first(explicit)?;
+            explain::run(config, signals, again(file), options)
         }
         Command::CheckConfig(options) => check_config::run(load(explicit.as_deref()), options),
         Command::Completions { shell } => completions(*shell),

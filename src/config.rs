@@ -17,6 +17,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub(crate) until: Option<Instant>,
     /// Requests in flight at once, to each source and to each target; at least 1.
     pub(crate) concurrency: usize,
+    /// To which each change that was applied is appended.
+    pub(crate) audit_log: Option<PathBuf>,
     pub(crate) sources: Vec<Source>,
     pub(crate) targets: Vec<Target>,
     /// Those that toggles follow, each once.

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use task::{Moment, Trouble};
 pub(crate) use view::{
-    Cause, Counts, EnvironmentOutcome, EnvironmentView, News, Notice, Outcome, Sent, State,
-    TargetView, Verdict, View,
+    Cause, Counts, EnvironmentOutcome, EnvironmentView, Holding, News, Notice, Outcome, Sent,
+    State, TargetView, Verdict, View,
 };
 
 use crate::config::Config;
@@ -248,7 +248,7 @@ impl Engine {
             && (0..self.toggles.len()).all(|toggle| self.is_settled(toggle))
     }
 
-    pub(crate) fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &Arc<Config> {
         &self.config
     }
 

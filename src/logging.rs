@@ -41,10 +41,11 @@ enum Entry {
     Mark(#[expect(dead_code, reason = "only dropped")] Sender<()>),
 }
 
-/// The level of `-q` or `-v`, else of `$OPTOGGLES_LOG`, else info.
+/// The level of `-q` or `-v`, else of `$OPTOGGLES_LOG`, else the default.
 pub(crate) fn level(
     quiet: bool,
     verbose: u8,
+    default: LevelFilter,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<LevelFilter, String> {
     Ok(match (quiet, verbose) {
@@ -56,7 +57,7 @@ pub(crate) fn level(
                     text.escape_debug()
                 )
             })?,
-            None => LevelFilter::Info,
+            None => default,
         },
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,

@@ -321,7 +321,7 @@ impl Clocks {
         }
     }
 
-    fn time(&self, at: Option<Instant>) -> Option<Time> {
+    pub(crate) fn time(&self, at: Option<Instant>) -> Option<Time> {
         let at = at?;
         let ago = self.at.saturating_duration_since(at);
         let ahead = at.saturating_duration_since(self.at);

@@ -18,7 +18,7 @@ use crate::job::{
 };
 use crate::metrics::Requests;
 pub use openfeature::Evaluations;
-pub(crate) use openfeature::{Asked, Reply};
+pub(crate) use openfeature::{Asked, Reply, ask};
 
 /// Makes the requests to a platform: at most one at a time for each part of a toggle, and no other beside one
 /// for the whole.

@@ -235,14 +235,6 @@ fn assign(
     metrics: &Arc<Metrics>,
     evaluations: &Arc<Evaluations>,
 ) -> Result<Assignment, Stop> {
-    let mut served = config.targets.iter().filter(|target| target.kind.is_served);
-    if let (Some(target), Mode::Once { .. } | Mode::Sync { .. }) = (served.next(), mode) {
-        return Err(Stop::invalid(format!(
-            "sync cannot keep toggles of target {} (type {}), which only serve holds: use serve, or select \
-             those of other targets with --toggle TARGET/KEY",
-            target.id, target.kind.peer.name
-        )));
-    }
     let peers = Peers::new(Arc::clone(&config), callback_token, metrics, evaluations);
     let peers = peers.map_err(Stop::invalid)?;
     let mut sources = peers.terms().sources.into_iter().zip(&config.sources);

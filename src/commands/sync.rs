@@ -1,6 +1,6 @@
 //! `optoggles sync`: one pass, or a pass every interval, without listening.
 
-mod report;
+pub(super) mod report;
 
 use std::io;
 use std::sync::Arc;
@@ -31,6 +31,13 @@ pub(super) fn run(
     let chosen = move |config: Config| {
         let config = config.only(&choice.toggles, choice.force);
         let config = config.map_err(Stop::invalid)?;
+        if let Some(target) = config.targets.iter().find(|it| it.kind.is_served) {
+            return Err(Stop::invalid(format!(
+                "sync cannot keep toggles of target {} (type {}), which only serve holds: use serve, or \
+                 select those of other targets with --toggle TARGET/KEY",
+                target.id, target.kind.peer.name
+            )));
+        }
         let mode = mode(&config, &choice, start)?;
         let until = match mode {
             Mode::Once { until, .. } => Some(until),
@@ -72,7 +79,7 @@ pub(super) fn run(
 }
 
 /// What to say of toggles that neither the configuration has nor a target as one to retire.
-fn unknown(config: &Config, engines: &[Engine]) -> Option<String> {
+pub(super) fn unknown(config: &Config, engines: &[Engine]) -> Option<String> {
     let Retires::Called(names) = &config.retires else {
         return None;
     };

@@ -434,6 +434,9 @@ pub(crate) const TOP: &[Key] = &[
         "The most users that may be removed from a toggle at once: a share, a number of users, or \
          `off`. By default half of the users, where a toggle has 10 or more.",
     ),
+    Key::optional("audit_log", ValueKind::Path, "\"/var/log/optoggles/audit.jsonl\"").says(
+        "The file to which a line of JSON is appended for each change that was applied.",
+    ),
     SOURCES,
     TARGET,
     TARGETS,

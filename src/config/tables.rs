@@ -94,6 +94,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         http_timeout: *settings.duration("http_timeout").ok()?,
         until: None,
         concurrency: *settings.number("concurrency").ok()?,
+        audit_log: settings.path("audit_log").ok().map(Path::to_owned),
         sources: tables.sources.into_iter().flatten().collect(),
         targets: tables.targets.into_iter().flatten().collect(),
         rules: tables.rules,

@@ -14,6 +14,21 @@ use super::task::{Task, Trouble};
 use super::toggle::{Environment, Existence};
 use super::{Engine, Key, Mode, Subject, Timer};
 
+/// Whether a user has a toggle in one of its environments, as it was last seen there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holding {
+    On,
+    Off,
+    /// The toggle does not exist.
+    Missing,
+    /// The target cannot be read.
+    Unreadable,
+    /// Something other than lists of users decides.
+    Otherwise,
+    /// It was not read.
+    Unread,
+}
+
 /// What a single pass did about a toggle, or would do. Serialized, it is what `sync --format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct Outcome {
@@ -31,7 +46,6 @@ pub(crate) struct Outcome {
     /// All that went wrong, and in which environments.
     #[serde(skip)]
     pub(crate) troubles: Vec<(Trouble, Vec<String>)>,
-    /// None at a target without environments.
     #[serde(skip)]
     pub(crate) environments: Vec<EnvironmentOutcome>,
 }
@@ -39,6 +53,7 @@ pub(crate) struct Outcome {
 /// The same of one environment.
 #[derive(Debug, Serialize)]
 pub(crate) struct EnvironmentOutcome {
+    /// Empty at a target without environments.
     pub(crate) name: String,
     pub(crate) result: Verdict,
     #[serde(flatten)]
@@ -288,6 +303,28 @@ impl Engine {
         }
     }
 
+    /// Whether the rule of a toggle allows a user, and how many it allows; none if they are not known.
+    pub(crate) fn allows(&self, id: ToggleId, user: &str) -> Option<(bool, usize)> {
+        let desired = self.desired(id)?;
+        Some((desired.contains(user), desired.len()))
+    }
+
+    /// Whether each environment of a toggle has it on for a user.
+    pub(crate) fn holdings(&self, id: ToggleId, user: &str) -> Vec<Holding> {
+        let (toggle, readable) = (&self.toggles[id], self.is_readable(id));
+        let holding = |it: &Environment| match (toggle.existence, &it.observed) {
+            (Existence::Absent, _) => Holding::Missing,
+            (_, None) if readable => Holding::Unread,
+            (_, None) => Holding::Unreadable,
+            (_, Some(observed)) => match &observed.users {
+                Some(users) if users.contains(user) => Holding::On,
+                Some(_) => Holding::Off,
+                None => Holding::Otherwise,
+            },
+        };
+        toggle.environments.iter().map(holding).collect()
+    }
+
     /// What a single pass did about a toggle; of a dry run, and where it is held, what would be done.
     pub(crate) fn outcome(&self, id: ToggleId) -> Outcome {
         let toggle = &self.toggles[id];
@@ -333,8 +370,7 @@ impl Engine {
                 error: failure.map(|failure| secrets.redact(&failure.to_string())),
             }
         });
-        let mut environments: Vec<_> = environments.collect();
-        environments.retain(|it| !it.name.is_empty());
+        let environments: Vec<_> = environments.collect();
         let is_created = plan.is_some() && is(Existence::Absent);
         let is_described =
             plan.is_some() && is(Existence::Present) && toggle.described != Some(true);

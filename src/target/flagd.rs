@@ -231,10 +231,16 @@ fn observed(flag: Option<Flag>, toggle: &Toggle, mark: &Mark) -> Observed {
             false => Observed::absent(),
         };
     };
+    let (in_order, named) = (flag.is_in_order(), flag.users());
+    // Of a flag that is disabled, for example, the targeting does not say who has it.
+    let (users, named) = match in_order {
+        true => (named, None),
+        false => (None, named),
+    };
     let environment = Environment {
-        users: flag.users(),
-        in_order: flag.is_in_order(),
-        ..Environment::default()
+        users,
+        named,
+        in_order,
     };
     Observed::Present(Present {
         described: is_retired || flag.follows(&toggle.spec, mark.owner()),

@@ -1,13 +1,24 @@
 //! Toggles in memory: `serve` answers OpenFeature's SDKs and flagd itself.
 
 mod evaluations;
+
 use std::sync::Arc;
 
+use http::Method;
+use serde::Deserialize;
+use serde_json::json;
+
 use super::{Target, Type, one_by_one, plain_toggles};
+use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{Bind, Config, Context, Key, PeerType, Section, TargetType, ValueKind};
+use crate::config::{Bind, Config, Context, Key, PeerType, Section, TargetType, Tls, ValueKind};
+use crate::error::{Failure, Kind};
+use crate::http::{Client, Request};
 use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::metrics::Requests;
 use crate::plan::{Environment, Observed, Present};
+use crate::secret::Secret;
+use evaluations::EVALUATE;
 pub use evaluations::Evaluations;
 pub(crate) use evaluations::{Asked, Reply};
 
@@ -47,6 +58,39 @@ fn check_token(section: &mut Section, cx: &mut Context) {
             "set `token`, or bind to a loopback address, such as `bind = \"127.0.0.1:8080\"`";
         cx.error("unprotected", &section.place, message, help);
     }
+}
+
+/// Whether a user has a toggle, as the `serve` that runs on this machine answers.
+pub(crate) fn ask(
+    config: &Config,
+    id: ToggleId,
+    user: &str,
+    requests: Requests,
+) -> Result<bool, Failure> {
+    #[derive(Deserialize)]
+    struct Evaluated {
+        value: bool,
+    }
+    let (Bind { host, port }, toggle) = (&config.bind, &config.toggles[id]);
+    let host = match host.as_str() {
+        "" | "0.0.0.0" => "127.0.0.1",
+        "::" => "::1",
+        host => host,
+    };
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_owned(),
+    };
+    let setup = |words| Failure::new(Kind::Setup, format!("`bind`: {words}"));
+    let address = Address::parse(&format!("http://{host}:{port}{EVALUATE}")).map_err(setup)?;
+    let token = config.targets[toggle.target].settings.secret("token");
+    let token = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
+    let client = Client::new(config, 1, &Tls::default(), requests).map_err(setup)?;
+    let url = address.join([&*toggle.key]);
+    let request = Request::new(Method::POST, url, token.as_ref().ok());
+    let body = json!({ "context": { "targetingKey": user } });
+    let answer = client.send(request.json(&body)?)?.success()?;
+    Ok(answer.json::<Evaluated>()?.value)
 }
 
 struct OpenFeature {

@@ -114,6 +114,15 @@ fn opa_eval_can_be_piped_into_a_dry_run() {
 }
 
 #[test]
+fn opa_eval_can_be_piped_into_an_explanation() {
+    let files = Files::at("-");
+    files.store.put("us", &["ann"]);
+    let explain = ["explain", "us", "ann"];
+    let output = files.program.run_with(&evaluated(&["ann"], &[]), &explain);
+    output.exits(0).says("us for ann: on, as the rule says\n");
+}
+
+#[test]
 fn what_is_wrong_with_standard_input_is_told_at_once() {
     let files = Files::at("-");
     files.store.put("us", &["ann"]);

@@ -16,6 +16,7 @@ mod completions;
 mod deploy;
 mod doors;
 mod examples;
+mod explain;
 mod faults;
 mod file_source;
 mod flagd;

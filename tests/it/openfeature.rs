@@ -287,3 +287,26 @@ fn clients_that_do_not_take_a_large_definition_share_it() {
     // The definition has 1.5 MB.
     assert!(more < 15_000, "{more} kB for {} clients", clients.len());
 }
+
+#[test]
+fn explain_asks_the_serve_that_holds_the_toggle() {
+    let memory = Memory::new();
+    memory.allow(&["ann"], &[]);
+    let daemon = memory.serve();
+    let config = memory.program.config().to_owned();
+    let at_port = config.replace("{port}", &daemon.port().to_string());
+    memory.program.write("explain.toml", &at_port);
+    let explain = |user| {
+        memory
+            .program
+            .run(&["-c", "explain.toml", "explain", "us", user])
+    };
+    explain("ann").exits(0).says("\n  openfeature   on\n");
+    explain("eve").exits(0).says("\n  openfeature   off\n");
+    daemon.terminate();
+    let output = explain("ann").exits(1);
+    let output = output.says("us for ann: should be on, and is not known to be\n");
+    output
+        .says("\n  openfeature   ?     only the serve that holds it knows: POST http://127.0.0.1:")
+        .says("connection refused");
+}

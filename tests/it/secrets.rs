@@ -292,6 +292,14 @@ fn what_references_bring_in_is_shown_nowhere_whatever_repeats_it() {
         output.says("[redacted:TEAM]");
     }
     for format in ["human", "json"] {
+        let explain = |toggle, name| {
+            let options = ["--timeout", "1s", "--format", format];
+            let args = [&["-vv", "explain", toggle, "ann"], &options[..]].concat();
+            program.run(&args).exits(1).says(name);
+        };
+        explain("tax", "[redacted:ENVIRONMENT]");
+        explain("de", "[redacted:STAGING]");
+        explain("eu", "[redacted:OPA]");
         let args = ["-vv", "check-config", "--online", "--format", format];
         program.run(&args).exits(1);
     }

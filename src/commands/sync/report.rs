@@ -264,6 +264,7 @@ impl Row {
         let errors: Vec<String> = errors.map(|it| config.secrets.redact(&it)).collect();
         let named = outcome.sent.as_change().filter(|_| verbose);
         let toggle = &config.toggles[id];
+        outcome.environments.retain(|it| !it.name.is_empty());
         Row {
             key: toggle.key.clone(),
             target: config.targets[toggle.target].id.clone(),
@@ -327,7 +328,7 @@ fn tone(verdict: Verdict) -> Tone {
 }
 
 /// The searches for toggles to retire that have failed.
-fn errors_of_targets(engine: &Engine) -> Vec<String> {
+pub(in crate::commands) fn errors_of_targets(engine: &Engine) -> Vec<String> {
     let config = engine.config();
     let targets = config.targets.iter().enumerate();
     let errors = targets.filter_map(|(id, target)| {

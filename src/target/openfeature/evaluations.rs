@@ -24,7 +24,7 @@ use crate::target::flagd::definition::{Definition, Flag};
 use crate::users::Users;
 
 /// Evaluates all toggles; with a toggle's key below it, that one.
-const EVALUATE: &str = "/ofrep/v1/evaluate/flags";
+pub(super) const EVALUATE: &str = "/ofrep/v1/evaluate/flags";
 
 /// The toggles as a definition for flagd.
 const DEFINITION: &str = "/flagd/flags.json";

@@ -102,6 +102,21 @@ fn metadata_of_the_spec_are_those_of_the_flag() {
 }
 
 #[test]
+fn explain_does_not_take_the_users_of_a_disabled_flag_for_those_who_have_it() {
+    let flags = Flags::new();
+    flags.allow(&["ann"], &[]);
+    flags.sync();
+    let explain = || flags.program.run(&["explain", "us", "ann"]);
+    explain()
+        .exits(0)
+        .says("us for ann: on, as the rule says\n");
+    flags.by_hand(|flags| flags["us"]["state"] = json!("DISABLED"));
+    explain()
+        .exits(1)
+        .says("\n  flagd   ?     something other than");
+}
+
+#[test]
 fn whatever_was_changed_by_hand_is_put_back() {
     let flags = Flags::new();
     flags.allow(&["ann", "bob"], &["eve"]);

@@ -83,6 +83,36 @@ fn all() -> impl Iterator<Item = (Wrong, Flags)> {
 }
 
 #[test]
+fn explain_says_what_each_environment_has() {
+    let flags = Flags::of(&["us"]).setting("max_removal = 0").build();
+    flags.opa.allow("us", &["ann"]);
+    flags.sync(&[]).exits(0);
+    let explain = |user| flags.program.run(&["explain", "us", user]);
+    explain("ann").exits(0).says("\n  test         on\n");
+    let mut platform = flags.platform();
+    let test = platform.edit("default", "us").environment("test");
+    (test.on, test.targets) = (false, Vec::new());
+    drop(platform);
+    let output = explain("ann").exits(1);
+    let expected = "\
+us for ann: should be on, and is not in test
+  rule         on    data.app.rbac.us of source main: 1 user
+  production   on
+  test         off   the next sync changes that (+1)
+";
+    assert_eq!(output.stdout, expected);
+    flags.opa.allow("us", &["bob"]);
+    let output = explain("bob").exits(1);
+    let expected = "\
+us for bob: should be on, and is not in production, test
+  rule         on    data.app.rbac.us of source main: 1 user
+  production   off   held: it would remove 1 of 1 users, more than max_removal = 0 allows: raise it, or let it through with sync --once --force --toggle us
+  test         off   the next sync changes that (+1)
+";
+    assert_eq!(output.stdout, expected);
+}
+
+#[test]
 fn a_sync_keeps_the_other_environments_and_names_the_one_that_fails() {
     for (wrong, flags) in all() {
         let (name, words) = (wrong.environment, wrong.words);

@@ -30,6 +30,21 @@ const CHANGES: [fn(&mut Environment); 12] = [
 ];
 
 #[test]
+fn explain_does_not_guess_whom_a_rollout_of_others_lets_in() {
+    let flags = Flags::one().build();
+    flags.follow(&["ann"]).exits(0);
+    let explain = || flags.program.run(&["explain", "us", "ann"]);
+    explain().exits(0).says("\n  development   on\n");
+    let mut platform = flags.platform();
+    let environment = platform.environment("us", "development");
+    environment.strategies[0]["parameters"]["rollout"] = json!("50");
+    environment.settle();
+    drop(platform);
+    let output = explain().exits(1);
+    output.says("\n  development   ?     something other than lists of users decides there\n");
+}
+
+#[test]
 fn whatever_others_change_is_put_right() {
     let flags = Flags::one().build();
     flags.follow(&["ann", "bob"]).exits(0);
