@@ -85,6 +85,9 @@ pub(crate) struct CheckConfig {
     /// Also query every source and target; changes nothing
     #[arg(long)]
     pub online: bool,
+    /// Accept references to variables and files that are not there, to check without secrets
+    #[arg(long, conflicts_with = "online")]
+    pub allow_unset: bool,
     /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,

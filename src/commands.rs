@@ -21,7 +21,7 @@ use signal_hook::consts::SIGXFSZ;
 use crate::cli::{self, Cli, Command};
 use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
-use crate::config::report::Report;
+use crate::config::report::{Report, Severity};
 use crate::error::visible;
 use crate::logging::{self, Patient, complain};
 use crate::peers::catalog;
@@ -133,7 +133,14 @@ fn try_run() -> Result<Exit, Stop> {
             }
             sync::run(config, signals, again(file), options, cli.verbose > 0)
         }
-        Command::CheckConfig(options) => check_config::run(load(explicit.as_deref()), options),
+        Command::CheckConfig(options) => {
+            let unset = match options.allow_unset {
+                true => Severity::Note,
+                false => Severity::Error,
+            };
+            let loaded = load::load_with(explicit.as_deref(), &env, &catalog(), unset);
+            check_config::run(loaded, options)
+        }
         Command::Completions { shell } => completions(*shell),
     }
 }

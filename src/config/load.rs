@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::interpolate::{Surroundings, why};
 use super::keys::TARGETS;
-use super::report::{Entry, Place, Problem, Report};
+use super::report::{Entry, Place, Problem, Report, Severity};
 use super::tables::check;
 use super::{Catalog, Config, mask};
 use crate::file;
@@ -41,7 +41,8 @@ pub struct Loaded {
 pub enum LoadError {
     /// There is no file, or it cannot be read.
     NoFile(Box<Entry>),
-    /// The file was read, and at least one of its problems is an error.
+    /// The file was read, and at least one of its problems is an error, or a note: then something that it
+    /// refers to is not there.
     Invalid(Box<Report>),
 }
 
@@ -52,13 +53,23 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
+    load_with(explicit, env, catalog, Severity::Error)
+}
+
+/// The same where a reference to a variable or file that is not there is so severe.
+pub(crate) fn load_with(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+    catalog: &Catalog,
+    unset: Severity,
+) -> Result<Loaded, LoadError> {
     let variable = env(VARIABLE).filter(|path| !path.is_empty());
     let (candidates, named_by) = match (explicit, variable) {
         (Some(path), _) => (vec![path.to_owned()], Some("-c")),
         (None, Some(path)) => (vec![path.into()], Some("$OPTOGGLES_CONFIG")),
         (None, None) => (USUAL.map(PathBuf::from).to_vec(), None),
     };
-    load_first(&candidates, named_by, env, catalog)
+    load_first(&candidates, named_by, env, catalog, unset)
 }
 
 fn load_first(
@@ -66,6 +77,7 @@ fn load_first(
     named_by: Option<&'static str>,
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &Catalog,
+    unset: Severity,
 ) -> Result<Loaded, LoadError> {
     let start = Instant::now();
     for path in candidates {
@@ -76,6 +88,7 @@ fn load_first(
                     env,
                     read: &|path, limit| Ok(file::read(path, start, limit, LARGEST_NAMED)?.0),
                     open_to_others,
+                    unset,
                 };
                 return parse(path, bytes, &around, catalog);
             }
