@@ -146,11 +146,17 @@ fn a_file_is_checked_without_its_secrets_where_that_is_asked_for() {
     let variable = [json!("note"), json!("missing-variable"), json!(5)];
     let file = [json!("note"), json!("unreadable-file"), json!(6)];
     assert_eq!(found, [variable, file]);
-    // What is there is checked as always, and nothing is asked.
+    // What is there is checked as always.
+    run(
+        &config.replace("https:", "http:"),
+        &["check-config", "--allow-unset"],
+    )
+    .exits(0)
+    .complains("`token` is sent unencrypted to another host");
     let wrong = config.replace("\"main\", package", "\"mian\", package");
     run(&wrong, &allow)
         .exits(2)
-        .says("")
+        .says_not("is valid")
         .complains("no source has the id `mian`")
         .complains("optoggles.toml: 1 error, 2 unset references");
     let unreadable = config.replace("${file:ca/path}", "${file:.}");

@@ -32,11 +32,12 @@ fn texts(file: &str) -> Vec<(usize, &str)> {
 #[test]
 fn whatever_is_not_there_causes_no_other_problem() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    for entry in std::fs::read_dir(examples).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            continue;
-        }
+    let folders = [examples.join("quickstart"), examples];
+    let entries = folders
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|it| it == "toml")) {
         let file = std::fs::read_to_string(&path).unwrap();
         let mut all = file.clone();
         for (at, text) in texts(&file).into_iter().rev() {
@@ -95,10 +96,11 @@ fn what_may_differ_is_not_taken_for_a_duplicate_and_what_may_agree_not_for_a_con
         text.replacen("key = \"us\"", "key = \"eu\"", 1)
     };
     let input = ["input = { in = \"${X}\" }", "input = { in = \"us\" }"];
-    let limited = agreeing(no_input).replacen("key = ", "max_removal = \"${X}\"\nkey = ", 1);
+    let limited = agreeing(no_input).replace("\nkey = ", "\nmax_removal = \"10%\"\nkey = ");
+    let one = limited.replacen("10%", "${X}", 1);
     let all = format!("max_removal = \"${{X}}\"\n{}", agreeing(no_input));
-    let all = all.replacen("key = ", "max_removal = \"10%\"\nkey = ", 1);
-    for text in [agreeing(input), limited, all] {
+    let all = all.replacen("\nkey = ", "\nmax_removal = \"10%\"\nkey = ", 1);
+    for text in [agreeing(input), one, all] {
         assert_eq!(check_without(&text).to_string(), "", "{text}");
     }
 }
