@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::duration::{EXAMPLES, Wrong, parse, parse_or_zero};
+use crate::peers::catalog;
 
 /// Help heading of the options that every command has.
 const GLOBAL: &str = "Global options";
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Sync(Sync),
     /// Check the configuration file
     CheckConfig(CheckConfig),
+    /// Write a first configuration file
+    Init(Init),
     /// Print a shell completion script
     Completions {
         /// The shell
@@ -96,6 +100,19 @@ pub(crate) struct CheckConfig {
     pub format: Format,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// Where the users of toggles come from
+    #[arg(long, value_name = "TYPE", value_parser = sources(), default_value = "opal")]
+    pub source: String,
+    /// What holds the toggles
+    #[arg(long, value_name = "TYPE", value_parser = targets())]
+    pub target: String,
+    /// Write to this file, which must not exist yet [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Output formats of one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SyncFormat {
@@ -116,6 +133,24 @@ pub(crate) enum Format {
     Human,
     /// One JSON document
     Json,
+}
+
+fn sources() -> PossibleValuesParser {
+    catalog()
+        .sources
+        .iter()
+        .map(|it| it.name)
+        .collect::<Vec<_>>()
+        .into()
+}
+
+fn targets() -> PossibleValuesParser {
+    catalog()
+        .targets
+        .iter()
+        .map(|it| it.peer.name)
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// Zero allows only the first attempt.

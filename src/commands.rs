@@ -1,6 +1,7 @@
 //! The commands, and what they share: the log, the configuration, how the program ends.
 
 mod check_config;
+mod init;
 mod machine;
 mod serve;
 mod sync;
@@ -141,6 +142,7 @@ fn try_run() -> Result<Exit, Stop> {
             let loaded = load::load_with(explicit.as_deref(), &env, &catalog(), unset);
             check_config::run(loaded, options)
         }
+        Command::Init(options) => init::run(options),
         Command::Completions { shell } => completions(*shell),
     }
 }

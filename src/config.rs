@@ -2,6 +2,7 @@
 //!
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
+pub(crate) mod draft;
 mod interpolate;
 mod keys;
 pub(crate) mod load;
