@@ -1,12 +1,15 @@
 //! The command line.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
+use crate::config::load;
 use crate::duration::{EXAMPLES, Wrong, parse, parse_or_zero};
 use crate::peers::catalog;
 
@@ -66,7 +69,7 @@ pub(crate) struct Sync {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
     /// Sync only this toggle; can be repeated
-    #[arg(long = "toggle", value_name = "[TARGET/]KEY")]
+    #[arg(long = "toggle", value_name = "[TARGET/]KEY", add = toggle_names())]
     pub toggles: Vec<String>,
     /// For one pass: start no retry after this time [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,
@@ -133,6 +136,29 @@ pub(crate) enum Format {
     Human,
     /// One JSON document
     Json,
+}
+
+/// Completes a toggle from the configuration file that the line names, else from the usual one.
+fn toggle_names() -> ArgValueCandidates {
+    // What a shell would not read as it stands is not offered: bash takes it as it is.
+    let is_plain = |name: &String| {
+        let is_of_word = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+        let is_first = |c: char| c.is_alphanumeric() || c == '_';
+        name.starts_with(is_first) && name.chars().all(is_of_word)
+    };
+    ArgValueCandidates::new(move || {
+        let line = env::args_os().skip_while(|arg| arg != "--").skip(1);
+        let line = Cli::command()
+            .ignore_errors(true)
+            .try_get_matches_from(line);
+        let line = line.ok();
+        let file = line
+            .as_ref()
+            .and_then(|line| line.get_one::<PathBuf>("config"));
+        let names = load::toggle_names(file.map(PathBuf::as_path), &|name| env::var(name).ok());
+        let names = names.into_iter().flatten().filter(is_plain);
+        names.map(CompletionCandidate::new).collect()
+    })
 }
 
 fn sources() -> PossibleValuesParser {

@@ -15,7 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use clap_complete::Shell;
+use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, Shell};
 use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::SIGXFSZ;
 
@@ -52,6 +53,9 @@ struct Stop {
 /// Reads the configuration again.
 type Again = Box<dyn Fn() -> Result<Config, Stop> + Send + Sync>;
 
+/// Names the shell for which a command line is to be completed.
+const COMPLETE: &str = "OPTOGGLES_COMPLETE";
+
 /// How long a daemon's end waits for a reader of its log.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -74,6 +78,13 @@ pub fn command_line() -> clap::Command {
 }
 
 fn try_run() -> Result<Exit, Stop> {
+    let folder = std::env::current_dir().ok();
+    let completes = CompleteEnv::with_factory(Cli::command)
+        .var(COMPLETE)
+        .try_complete(std::env::args_os(), folder.as_deref());
+    if completes.map_err(Stop::failed_to("complete the command line"))? {
+        return Ok(Exit::Done);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -147,10 +158,24 @@ fn try_run() -> Result<Exit, Stop> {
     }
 }
 
+/// A script that has the shell ask this program for completions.
 fn completions(shell: Shell) -> Result<Exit, Stop> {
+    const NAME: &str = "optoggles";
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "optoggles", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    let shells = Shells::builtins();
+    let shell = shells.completer(&shell.to_string());
+    let written = shell.map(|it| it.write_registration(COMPLETE, NAME, NAME, NAME, &mut script));
+    written
+        .transpose()
+        .map_err(Stop::failed_to("write the script"))?;
+    let script = String::from_utf8_lossy(&script);
+    print(&match script.starts_with("#compdef") {
+        // zsh reads a file of this name at the first completion, and expects it to complete.
+        true => format!(
+            "{script}\n[ \"$funcstack[1]\" = _{NAME} ] && _clap_dynamic_completer_{NAME} \"$@\"\n"
+        ),
+        false => script.into_owned(),
+    })?;
     Ok(Exit::Done)
 }
 

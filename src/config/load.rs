@@ -1,13 +1,16 @@
 //! Finds the configuration file and reads it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use toml::de::DeTable;
+
 use super::interpolate::{Surroundings, why};
-use super::keys::TARGETS;
+use super::keys::{TARGETS, TOGGLES};
 use super::report::{Entry, Place, Problem, Report, Severity};
 use super::tables::check;
 use super::{Catalog, Config, mask};
@@ -63,13 +66,46 @@ pub(crate) fn load_with(
     catalog: &Catalog,
     unset: Severity,
 ) -> Result<Loaded, LoadError> {
+    let (candidates, named_by) = candidates(explicit, env);
+    load_first(&candidates, named_by, env, catalog, unset)
+}
+
+/// What the toggles of the configuration file are called, as it is written: no reference is looked up, and
+/// nothing is checked. None where it is no TOML, or no regular file: a pipe can be read only once.
+pub(crate) fn toggle_names(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Option<BTreeSet<String>> {
+    let (candidates, _) = candidates(explicit, env);
+    let found = candidates.iter().find(|path| path.exists());
+    let path = found.filter(|path| path.is_file())?;
+    let (bytes, _) = file::read(path, Instant::now(), FIRST_LIMIT, LARGEST).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let tree = DeTable::parse(&text).ok()?;
+    let toggles = tree.get_ref().get(TOGGLES.name)?.get_ref().as_array()?;
+    let toggles = toggles.iter().filter_map(|it| it.get_ref().as_table());
+    let names = toggles.flat_map(|toggle| {
+        let text = |key: &str| toggle.get(key).and_then(|it| it.get_ref().as_str());
+        let (key, target) = (text("key"), text("target"));
+        let named = target
+            .zip(key)
+            .map(|(target, key)| format!("{target}/{key}"));
+        key.map(str::to_owned).into_iter().chain(named)
+    });
+    Some(names.collect())
+}
+
+/// The files of which the first is read that is there, and what names it, if anything.
+fn candidates(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> (Vec<PathBuf>, Option<&'static str>) {
     let variable = env(VARIABLE).filter(|path| !path.is_empty());
-    let (candidates, named_by) = match (explicit, variable) {
+    match (explicit, variable) {
         (Some(path), _) => (vec![path.to_owned()], Some("-c")),
         (None, Some(path)) => (vec![path.into()], Some("$OPTOGGLES_CONFIG")),
         (None, None) => (USUAL.map(PathBuf::from).to_vec(), None),
-    };
-    load_first(&candidates, named_by, env, catalog, unset)
+    }
 }
 
 fn load_first(
