@@ -169,12 +169,13 @@ fn completions(shell: Shell) -> Result<Exit, Stop> {
         .transpose()
         .map_err(Stop::failed_to("write the script"))?;
     let script = String::from_utf8_lossy(&script);
+    let script = script.trim_start();
     print(&match script.starts_with("#compdef") {
         // zsh reads a file of this name at the first completion, and expects it to complete.
         true => format!(
             "{script}\n[ \"$funcstack[1]\" = _{NAME} ] && _clap_dynamic_completer_{NAME} \"$@\"\n"
         ),
-        false => script.into_owned(),
+        false => script.to_owned(),
     })?;
     Ok(Exit::Done)
 }
