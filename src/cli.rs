@@ -1,12 +1,17 @@
 //! The command line.
 
+use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
+use crate::config::load;
 use crate::duration::{EXAMPLES, Wrong, parse, parse_or_zero};
+use crate::peers::catalog;
 
 /// Help heading of the options that every command has.
 const GLOBAL: &str = "Global options";
@@ -43,6 +48,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Check the configuration file
     CheckConfig(CheckConfig),
+    /// Write a first configuration file
+    Init(Init),
     /// Print a shell completion script
     Completions {
         /// The shell
@@ -64,7 +71,7 @@ pub(crate) struct Sync {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
     /// Sync only this toggle; can be repeated
-    #[arg(long = "toggle", value_name = "[TARGET/]KEY")]
+    #[arg(long = "toggle", value_name = "[TARGET/]KEY", add = toggle_names())]
     pub toggles: Vec<String>,
     /// For one pass: start no retry after this time [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = timeout,
@@ -85,7 +92,7 @@ pub(crate) struct Sync {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Explain {
     /// The toggle
-    #[arg(value_name = "[TARGET/]TOGGLE")]
+    #[arg(value_name = "[TARGET/]TOGGLE", add = toggle_names())]
     pub toggle: String,
     /// The user's key, as the rule has it
     #[arg(allow_hyphen_values = true, value_parser = user)]
@@ -103,12 +110,28 @@ pub(crate) struct CheckConfig {
     /// Also query every source and target; changes nothing
     #[arg(long)]
     pub online: bool,
+    /// Accept references to variables and files that are not there, to check without secrets
+    #[arg(long, conflicts_with = "online")]
+    pub allow_unset: bool,
     /// Treat warnings as errors
     #[arg(long)]
     pub strict: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// Where the users of toggles come from
+    #[arg(long, value_name = "TYPE", value_parser = sources(), default_value = "opal")]
+    pub source: String,
+    /// What holds the toggles
+    #[arg(long, value_name = "TYPE", value_parser = targets())]
+    pub target: String,
+    /// Write to this file, which must not exist yet [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Output formats of one pass.
@@ -131,6 +154,47 @@ pub(crate) enum Format {
     Human,
     /// One JSON document
     Json,
+}
+
+/// Completes a toggle from the configuration file that the line names, else from the usual one.
+fn toggle_names() -> ArgValueCandidates {
+    // What a shell would not read as it stands is not offered: bash takes it as it is.
+    let is_plain = |name: &String| {
+        let is_of_word = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+        let is_first = |c: char| c.is_alphanumeric() || c == '_';
+        name.starts_with(is_first) && name.chars().all(is_of_word)
+    };
+    ArgValueCandidates::new(move || {
+        let line = env::args_os().skip_while(|arg| arg != "--").skip(1);
+        let line = Cli::command()
+            .ignore_errors(true)
+            .try_get_matches_from(line);
+        let line = line.ok();
+        let file = line
+            .as_ref()
+            .and_then(|line| line.get_one::<PathBuf>("config"));
+        let names = load::toggle_names(file.map(PathBuf::as_path), &|name| env::var(name).ok());
+        let names = names.into_iter().flatten().filter(is_plain);
+        names.map(CompletionCandidate::new).collect()
+    })
+}
+
+fn sources() -> PossibleValuesParser {
+    catalog()
+        .sources
+        .iter()
+        .map(|it| it.name)
+        .collect::<Vec<_>>()
+        .into()
+}
+
+fn targets() -> PossibleValuesParser {
+    catalog()
+        .targets
+        .iter()
+        .map(|it| it.peer.name)
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// Zero allows only the first attempt.

@@ -2,6 +2,7 @@
 
 mod check_config;
 mod explain;
+mod init;
 mod machine;
 mod serve;
 mod sync;
@@ -15,7 +16,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
-use clap_complete::Shell;
+use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, Shell};
 use crossbeam_channel::{Receiver, bounded};
 use log::LevelFilter;
 use signal_hook::consts::SIGXFSZ;
@@ -23,7 +25,7 @@ use signal_hook::consts::SIGXFSZ;
 use crate::cli::{self, Cli, Command};
 use crate::config::Config;
 use crate::config::load::{self, LoadError, Loaded};
-use crate::config::report::Report;
+use crate::config::report::{Report, Severity};
 use crate::error::visible;
 use crate::logging::{self, Patient, complain};
 use crate::peers::catalog;
@@ -53,6 +55,9 @@ struct Stop {
 /// Reads the configuration again.
 type Again = Box<dyn Fn() -> Result<Config, Stop> + Send + Sync>;
 
+/// Names the shell for which a command line is to be completed.
+const COMPLETE: &str = "OPTOGGLES_COMPLETE";
+
 /// How long a daemon's end waits for a reader of its log.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -75,6 +80,13 @@ pub fn command_line() -> clap::Command {
 }
 
 fn try_run() -> Result<Exit, Stop> {
+    let folder = std::env::current_dir().ok();
+    let completes = CompleteEnv::with_factory(Cli::command)
+        .var(COMPLETE)
+        .try_complete(std::env::args_os(), folder.as_deref());
+    if completes.map_err(Stop::failed_to("complete the command line"))? {
+        return Ok(Exit::Done);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -145,15 +157,38 @@ fn try_run() -> Result<Exit, Stop> {
             let (file, config) = read_first(explicit)?;
             explain::run(config, signals, again(file), options)
         }
-        Command::CheckConfig(options) => check_config::run(load(explicit.as_deref()), options),
+        Command::CheckConfig(options) => {
+            let unset = match options.allow_unset {
+                true => Severity::Note,
+                false => Severity::Error,
+            };
+            let loaded = load::load_with(explicit.as_deref(), &env, &catalog(), unset);
+            check_config::run(loaded, options)
+        }
+        Command::Init(options) => init::run(options),
         Command::Completions { shell } => completions(*shell),
     }
 }
 
+/// A script that has the shell ask this program for completions.
 fn completions(shell: Shell) -> Result<Exit, Stop> {
+    const NAME: &str = "optoggles";
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "optoggles", &mut script);
-    print(&String::from_utf8_lossy(&script))?;
+    let shells = Shells::builtins();
+    let shell = shells.completer(&shell.to_string());
+    let written = shell.map(|it| it.write_registration(COMPLETE, NAME, NAME, NAME, &mut script));
+    written
+        .transpose()
+        .map_err(Stop::failed_to("write the script"))?;
+    let script = String::from_utf8_lossy(&script);
+    let script = script.trim_start();
+    print(&match script.starts_with("#compdef") {
+        // zsh reads a file of this name at the first completion, and expects it to complete.
+        true => format!(
+            "{script}\n[ \"$funcstack[1]\" = _{NAME} ] && _clap_dynamic_completer_{NAME} \"$@\"\n"
+        ),
+        false => script.to_owned(),
+    })?;
     Ok(Exit::Done)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The words are those of `optoggles.toml`; the file itself is read in the modules below.
 
+pub(crate) mod draft;
 mod interpolate;
 mod keys;
 pub(crate) mod load;
@@ -534,7 +535,9 @@ impl Target {
     fn overwrites(&self, other: &Target) -> bool {
         let place = |it: &Target| it.settings.place(it.kind.place);
         let is_same_place = place(self).is_some() && self.place() == other.place();
-        is_same_place && self.settings.credentials() == other.settings.credentials()
+        is_same_place
+            && [self, other].iter().all(|it| it.settings.is_whole())
+            && self.settings.credentials() == other.settings.credentials()
     }
 
     /// Where it is; with which credentials it is asked does not matter.

@@ -26,17 +26,19 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
         }
     };
     if options.strict {
-        for problem in &mut report.problems {
+        let problems = report.problems.iter_mut();
+        for problem in problems.filter(|it| it.severity == Severity::Warning) {
             problem.severity = Severity::Error;
         }
     }
     let config = config.filter(|_| !report.has_errors()).map(Arc::new);
     if options.format == Format::Human {
-        if !report.problems.is_empty() {
-            complain(&shown(&report));
+        let problems = shown(&report);
+        if !problems.is_empty() {
+            complain(&problems);
         }
-        if let Some(config) = &config {
-            print(&summary(config, &report))?;
+        if !report.has_errors() {
+            print(&summary(config.as_deref(), &report))?;
         }
     }
     let asked = config.as_ref().filter(|_| options.online);
@@ -47,7 +49,7 @@ pub(super) fn run(loaded: Result<Loaded, LoadError>, options: &CheckConfig) -> R
     } else if !findings.is_empty() {
         print(&online::human(&findings, is_colourful(&io::stdout())))?;
     }
-    Ok(if config.is_none() {
+    Ok(if report.has_errors() {
         Exit::Invalid
     } else if findings.iter().any(|finding| finding.result.is_err()) {
         Exit::Failed
@@ -60,14 +62,18 @@ fn json(entries: &[Entry]) -> Result<String, Stop> {
     serde_json::to_string_pretty(entries).map_err(Stop::failed_to("write the report as JSON"))
 }
 
-/// What is in a file that can be used.
-fn summary(config: &Config, report: &Report) -> String {
+/// What is in a file without errors.
+fn summary(config: Option<&Config>, report: &Report) -> String {
+    let file = report.file.display();
+    let Some(config) = config else {
+        let unset = report.count_of(Severity::Note);
+        return format!("{file} is valid, not counting {unset}");
+    };
     let targets = match &config.targets[..] {
         [target] => format!("target {}", target.id),
         targets => count(targets.len(), "target"),
     };
     let sources = count(config.sources.len(), "source");
     let toggles = count(config.toggles.len(), "toggle");
-    let file = report.file.display();
     format!("{file} is valid: {sources}, {toggles}, {targets}")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::report::{Place, quote};
+use super::report::{Place, Severity, quote};
 use super::section::{Context, Node};
 use crate::secret::BYTE_ORDER_MARK;
 
@@ -27,6 +27,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) read: &'a dyn Fn(&Path, Duration) -> io::Result<Vec<u8>>,
     /// Whether every user of this machine can read the configuration file.
     pub(super) open_to_others: bool,
+    /// How severe a reference to a variable or file is that is not there.
+    pub(super) unset: Severity,
 }
 
 /// A string of the file, interpolated.
@@ -164,7 +166,7 @@ impl Context<'_> {
 
     fn value_of(&mut self, name: &str, at: &Place) -> Option<String> {
         if let Some(path) = name.strip_prefix("file:") {
-            let text = self.read_text(path, &quote(path), at)?;
+            let text = self.read_text(path, &quote(path), at, self.around.unset)?;
             let line = text.strip_suffix('\n');
             let line = line.map(|line| line.strip_suffix('\r').unwrap_or(line));
             return Some(line.unwrap_or(&text).to_owned());
@@ -183,7 +185,8 @@ impl Context<'_> {
             let help = format!(
                 "set it, for example `export {name}=…`, or take the value from a file: `${{file:PATH}}`"
             );
-            self.error("missing-variable", at, message, help);
+            let severity = self.around.unset;
+            self.error("missing-variable", at, message, help).severity = severity;
         }
         value.map(|value| self.without_mark(value, &origin(name), at))
     }
@@ -199,8 +202,15 @@ impl Context<'_> {
         rest.to_owned()
     }
 
-    /// The text of a file, which messages call `shown`.
-    pub(super) fn read_text(&mut self, path: &str, shown: &str, at: &Place) -> Option<String> {
+    /// The text of a file, which messages call `shown`; how severe it is if it is not there.
+    pub(super) fn read_text(
+        &mut self,
+        path: &str,
+        shown: &str,
+        at: &Place,
+        unset: Severity,
+    ) -> Option<String> {
+        let mut severity = Severity::Error;
         let (why, help) = if path.is_empty() {
             let help = "write the path of a file, for example `secrets/token.txt`";
             ("the path is empty".into(), help)
@@ -216,11 +226,16 @@ impl Context<'_> {
                     let help = "name a text file, or save this one as UTF-8";
                     ("it is not UTF-8 text".into(), help)
                 }
-                Err(error) => (why(&error), what_to_do(&error, path)),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::NotFound {
+                        severity = unset;
+                    }
+                    (why(&error), what_to_do(&error, path))
+                }
             }
         };
         let message = format!("cannot read {shown}: {why}");
-        self.error("unreadable-file", at, message, help);
+        self.error("unreadable-file", at, message, help).severity = severity;
         None
     }
 }

@@ -22,8 +22,8 @@ pub(crate) struct Key {
     pub(crate) example: &'static str,
     /// What OPToggles' YAML calls it, where that is another word, and what else people write.
     pub(crate) was: &'static [&'static str],
-    /// For the man page and editors; what is in backticks is code.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a test keeps both up to date"))]
+    /// For the man page, editors and a first configuration, which has the first sentence; what is in backticks
+    /// is code.
     pub(crate) says: &'static str,
 }
 
@@ -219,8 +219,7 @@ impl ValueKind {
 /// A type of source or target: what the configuration has to know of it.
 pub(crate) struct PeerType {
     pub(crate) name: &'static str,
-    /// For the man page.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a test keeps it up to date"))]
+    /// For the man page, and for a first configuration.
     pub(crate) says: &'static str,
     pub(crate) keys: &'static [&'static [Key]],
     /// Checks what single keys do not tell.

@@ -1,14 +1,17 @@
 //! Finds the configuration file and reads it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use toml::de::DeTable;
+
 use super::interpolate::{Surroundings, why};
-use super::keys::TARGETS;
-use super::report::{Entry, Place, Problem, Report};
+use super::keys::{TARGETS, TOGGLES};
+use super::report::{Entry, Place, Problem, Report, Severity};
 use super::tables::check;
 use super::{Catalog, Config, mask};
 use crate::file;
@@ -41,7 +44,8 @@ pub struct Loaded {
 pub enum LoadError {
     /// There is no file, or it cannot be read.
     NoFile(Box<Entry>),
-    /// The file was read, and at least one of its problems is an error.
+    /// The file was read, and at least one of its problems is an error, or a note: then something that it
+    /// refers to is not there.
     Invalid(Box<Report>),
 }
 
@@ -52,13 +56,56 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &Catalog,
 ) -> Result<Loaded, LoadError> {
+    load_with(explicit, env, catalog, Severity::Error)
+}
+
+/// The same where a reference to a variable or file that is not there is so severe.
+pub(crate) fn load_with(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+    catalog: &Catalog,
+    unset: Severity,
+) -> Result<Loaded, LoadError> {
+    let (candidates, named_by) = candidates(explicit, env);
+    load_first(&candidates, named_by, env, catalog, unset)
+}
+
+/// What the toggles of the configuration file are called, as it is written: no reference is looked up, and
+/// nothing is checked. None where it is no TOML, or no regular file: a pipe can be read only once.
+pub(crate) fn toggle_names(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Option<BTreeSet<String>> {
+    let (candidates, _) = candidates(explicit, env);
+    let found = candidates.iter().find(|path| path.exists());
+    let path = found.filter(|path| path.is_file())?;
+    let (bytes, _) = file::read(path, Instant::now(), FIRST_LIMIT, LARGEST).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let tree = DeTable::parse(&text).ok()?;
+    let toggles = tree.get_ref().get(TOGGLES.name)?.get_ref().as_array()?;
+    let toggles = toggles.iter().filter_map(|it| it.get_ref().as_table());
+    let names = toggles.flat_map(|toggle| {
+        let text = |key: &str| toggle.get(key).and_then(|it| it.get_ref().as_str());
+        let (key, target) = (text("key"), text("target"));
+        let named = target
+            .zip(key)
+            .map(|(target, key)| format!("{target}/{key}"));
+        key.map(str::to_owned).into_iter().chain(named)
+    });
+    Some(names.collect())
+}
+
+/// The files of which the first is read that is there, and what names it, if anything.
+fn candidates(
+    explicit: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> (Vec<PathBuf>, Option<&'static str>) {
     let variable = env(VARIABLE).filter(|path| !path.is_empty());
-    let (candidates, named_by) = match (explicit, variable) {
+    match (explicit, variable) {
         (Some(path), _) => (vec![path.to_owned()], Some("-c")),
         (None, Some(path)) => (vec![path.into()], Some("$OPTOGGLES_CONFIG")),
         (None, None) => (USUAL.map(PathBuf::from).to_vec(), None),
-    };
-    load_first(&candidates, named_by, env, catalog)
+    }
 }
 
 fn load_first(
@@ -66,6 +113,7 @@ fn load_first(
     named_by: Option<&'static str>,
     env: &dyn Fn(&str) -> Option<String>,
     catalog: &Catalog,
+    unset: Severity,
 ) -> Result<Loaded, LoadError> {
     let start = Instant::now();
     for path in candidates {
@@ -76,6 +124,7 @@ fn load_first(
                     env,
                     read: &|path, limit| Ok(file::read(path, start, limit, LARGEST_NAMED)?.0),
                     open_to_others,
+                    unset,
                 };
                 return parse(path, bytes, &around, catalog);
             }

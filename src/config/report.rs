@@ -28,11 +28,13 @@ pub(crate) struct Problem {
     pub(crate) key: String,
 }
 
-/// Only an error keeps the program from starting.
+/// How bad a problem is: a warning does not keep the program from starting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Severity {
     Error,
     Warning,
+    /// Something that a check without secrets does not need, though `serve` and `sync` do.
+    Note,
 }
 
 /// Where a value or key is: in the file, and in the configuration.
@@ -71,6 +73,7 @@ impl Severity {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         }
     }
 }
@@ -106,7 +109,7 @@ pub struct Report {
 /// One element of what `check-config --format json` prints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// `error`, `warning`, or `ok` for an answer to `--online`.
+    /// `error`, `warning`, `note`, or `ok` for an answer to `--online`.
     pub(crate) severity: &'static str,
     /// Kebab-case, and the same in every version.
     pub(crate) code: &'static str,
@@ -136,8 +139,22 @@ impl Report {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
+        self.has(Severity::Error)
+    }
+
+    pub(super) fn has(&self, severity: Severity) -> bool {
         let mut problems = self.problems.iter();
-        problems.any(|problem| problem.severity == Severity::Error)
+        problems.any(|problem| problem.severity == severity)
+    }
+
+    /// How many problems there are of a severity, such as `2 errors`.
+    pub(crate) fn count_of(&self, severity: Severity) -> String {
+        let word = match severity {
+            Severity::Note => "unset reference",
+            _ => severity.name(),
+        };
+        let problems = self.problems.iter();
+        count(problems.filter(|it| it.severity == severity).count(), word)
     }
 
     /// The line and the column of a byte, as people count: from 1, columns in characters.
@@ -152,9 +169,10 @@ impl Report {
 
     pub(crate) fn render(&self, colored: bool) -> String {
         let problems = self.problems.iter();
+        let problems = problems.filter(|it| it.severity != Severity::Note);
         let mut blocks: Vec<String> = problems.map(|it| self.excerpt(it, colored)).collect();
         if !blocks.is_empty() {
-            blocks.push(format!("{}: {}", self.file.display(), self.count()));
+            blocks.push(format!("{}: {}", self.file.display(), self.counts()));
         }
         blocks.join("\n\n")
     }
@@ -164,6 +182,7 @@ impl Report {
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let mut group = Group::with_title(level.primary_title(&problem.message));
         // Of a problem of the whole file no line would explain anything.
@@ -220,14 +239,10 @@ impl Report {
     }
 
     /// Such as `2 errors, 1 warning`.
-    fn count(&self) -> String {
-        let of = |severity: Severity| {
-            let problems = self.problems.iter();
-            let number = problems.filter(|it| it.severity == severity).count();
-            (number > 0).then(|| count(number, severity.name()))
-        };
-        let counts = [of(Severity::Error), of(Severity::Warning)];
-        let counts: Vec<String> = counts.into_iter().flatten().collect();
+    fn counts(&self) -> String {
+        let all = [Severity::Error, Severity::Warning, Severity::Note];
+        let found = all.iter().filter(|severity| self.has(**severity));
+        let counts: Vec<String> = found.map(|severity| self.count_of(*severity)).collect();
         counts.join(", ")
     }
 }

@@ -366,6 +366,8 @@ fn join(path: &str, key: &str) -> String {
 /// The value of a key, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Setting {
+    /// It is there, but depends on a reference to what is not.
+    Unset,
     Text(String),
     Texts(Vec<String>),
     Bind(Bind),
@@ -412,6 +414,11 @@ impl Settings {
         json: Json -> Value;
     }
 
+    /// Whether none of it depends on what is not there.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.0.values().any(|it| *it == Setting::Unset)
+    }
+
     /// The value of a key that says where something is, in one spelling for all of a place.
     pub(super) fn place(&self, key: &str) -> Option<String> {
         match self.0.get(key)? {
@@ -447,8 +454,9 @@ impl Settings {
         self.0.insert(key, setting);
     }
 
-    /// As the target gets it.
-    pub(super) fn into_json(self) -> Map<String, Value> {
+    /// As the target gets it; none if that is not known.
+    pub(super) fn into_json(self) -> Option<Map<String, Value>> {
+        let is_whole = self.is_whole();
         let json = |setting| match setting {
             Setting::Text(text) => Some(text.into()),
             Setting::Texts(texts) => Some(texts.into()),
@@ -456,8 +464,7 @@ impl Settings {
             _ => None,
         };
         let members = self.0.into_iter();
-        members
-            .filter_map(|(key, setting)| Some((key.to_owned(), json(setting)?)))
-            .collect()
+        let members = members.filter_map(|(key, setting)| Some((key.to_owned(), json(setting)?)));
+        is_whole.then(|| members.collect())
     }
 }

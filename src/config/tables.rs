@@ -18,7 +18,7 @@ use super::keys::{
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
-use super::report::{Place, Problem, Report};
+use super::report::{Place, Problem, Report, Severity};
 use super::section::{Context, Node, Section, Setting, Settings};
 use super::{Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, values};
 use crate::address::is_loopback;
@@ -47,7 +47,8 @@ pub(super) fn check(
     problems.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
     let cuts = mask::cuts(&text, tree.get_ref(), &groups);
     let report = Report::new(file, text, problems, cuts);
-    (config.filter(|_| !report.has_errors()), report)
+    let is_usable = !report.has_errors() && !report.has(Severity::Note);
+    (config.filter(|_| is_usable), report)
 }
 
 /// What the parser says: its messages quote nothing of the file.
@@ -82,9 +83,11 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
     let mut tables = Tables::default();
     tables.sources(&root, cx);
     tables.targets(&root, cx);
-    if let Some(Setting::MaxRemoval(limit)) = root.get("max_removal").map(|read| &read.setting) {
-        tables.max_removal = *limit;
-    }
+    tables.max_removal = match root.get("max_removal").map(|read| &read.setting) {
+        Some(Setting::MaxRemoval(limit)) => Some(*limit),
+        Some(_) => None,
+        None => Some(MaxRemoval::Unset),
+    };
     let toggles = tables.toggles(&root, cx);
     let settings = root.finish(cx);
     let interval = *settings.duration("resync_interval").ok()?;
@@ -99,7 +102,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         targets: tables.targets.into_iter().flatten().collect(),
         rules: tables.rules,
         toggles,
-        max_removal: tables.max_removal,
+        max_removal: tables.max_removal?,
         retires: Retires::All,
         secrets: Arc::default(),
     };
@@ -139,8 +142,8 @@ struct Tables {
     target_ids: Ids,
     /// Whether each toggle has to name its target.
     names_targets: bool,
-    /// That of the file.
-    max_removal: MaxRemoval,
+    /// That of the file, if it is known.
+    max_removal: Option<MaxRemoval>,
     /// By their keys.
     toggles: HashMap<String, Vec<Known>>,
     /// What toggles share, by the place of the target and which it is: on which terms, and the first of them.
@@ -149,8 +152,8 @@ struct Tables {
     rule_ids: HashMap<Rule, RuleId>,
 }
 
-/// A toggle that was read: its target, its `spec`, and its place in the file.
-type Known = (TargetId, Map<String, Value>, Place);
+/// A toggle that was read: its target, its `spec` if that is known, and its place in the file.
+type Known = (TargetId, Option<Map<String, Value>>, Place);
 
 /// What toggles that share something agree on.
 type Terms = (Option<RuleId>, MaxRemoval, String);
@@ -316,10 +319,13 @@ impl Tables {
         }
         let spec = values::spec(cx, node, kind);
         if let (Some(key), Some(target)) = (&key, target) {
-            self.report_twin(cx, key, target, spec.as_ref());
+            self.report_twin(cx, key, target, spec.clone());
         }
         let settings = section.finish(cx);
-        let max_removal = settings.max_removal("max_removal");
+        let max_removal = match settings.max_removal("max_removal") {
+            Ok(limit) => Some(*limit),
+            Err(_) => self.max_removal.filter(|_| settings.is_whole()),
+        };
         let (key, target) = (key?, target?);
         let toggle = Toggle {
             name: self.name_of(&key.value, target)?,
@@ -327,7 +333,7 @@ impl Tables {
             target,
             rule: Some(self.rule_id(users_policy?)),
             spec: spec?,
-            max_removal: *max_removal.unwrap_or(&self.max_removal),
+            max_removal: max_removal?,
         };
         self.report_rival(cx, &key.place, &toggle);
         Some(toggle)
@@ -378,15 +384,18 @@ impl Tables {
         cx: &mut Context,
         key: &Text,
         id: TargetId,
-        spec: Option<&Map<String, Value>>,
+        spec: Option<Map<String, Value>>,
     ) {
         let toggles = self.toggles.entry(key.value.clone()).or_default();
         let target = self.targets[id].as_ref();
-        let spec = spec.cloned().unwrap_or_default();
-        let overwrites = |other: TargetId, its: &Map<String, Value>| {
+        let overwrites = |other: TargetId, its: &Option<Map<String, Value>>| {
             let targets = target.zip(self.targets[other].as_ref());
             targets.is_some_and(|(one, other)| {
-                one.overwrites(other) && one.kind.is_same_toggle(&spec, its)
+                let is_same = match (&spec, its) {
+                    (Some(spec), Some(its)) => one.kind.is_same_toggle(spec, its),
+                    _ => one.kind.project.is_none(),
+                };
+                is_same && one.overwrites(other)
             })
         };
         let twin = toggles
@@ -430,6 +439,8 @@ impl Tables {
             cx.error("input-without-opa", &input.place, message, help);
         }
         let settings = section.finish(cx);
+        // Another `input` may be another rule.
+        settings.is_whole().then_some(())?;
         Some(Rule {
             source: source?,
             package: package_parts(settings.text("package").ok()?)?.join("."),

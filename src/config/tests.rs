@@ -3,6 +3,7 @@
 mod any;
 mod leaving;
 mod reference;
+mod unset;
 mod valid;
 
 use std::io;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use crate::config::interpolate::Surroundings;
-use crate::config::report::Report;
+use crate::config::report::{Report, Severity};
 use crate::config::tables::check;
 use crate::config::{Catalog, Config};
 use crate::peers::catalog;
@@ -52,6 +53,7 @@ pub(crate) fn configured(text: &str) -> Config {
         env: &|_| None,
         read: &|_, _| Err(io::ErrorKind::NotFound.into()),
         open_to_others: false,
+        unset: Severity::Error,
     };
     let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
     config.unwrap_or_else(|| panic!("{report}"))
@@ -75,6 +77,7 @@ fn run(text: &str, open_to_others: bool) -> (Option<Config>, Report) {
             _ => Err(io::ErrorKind::NotFound.into()),
         },
         open_to_others,
+        unset: Severity::Error,
     };
     check(Path::new("o.toml"), text.into(), &around, &catalog())
 }

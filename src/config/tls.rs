@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::interpolate::Text;
 use super::keys::{Key, ValueKind};
-use super::report::Place;
+use super::report::{Place, Severity};
 use super::section::{Context, Section, Setting, Settings};
 use super::{Identity, Tls};
 
@@ -22,7 +22,7 @@ impl Key {
             cx.error("not-a-path", &path.place, message, self.help());
             return None;
         }
-        let pem = cx.read_text(&path.value, &path.quoted(), &path.place)?;
+        let pem = cx.read_text(&path.value, &path.quoted(), &path.place, Severity::Error)?;
         let checked = match self.kind {
             ValueKind::CaFile => authorities(&pem),
             ValueKind::CertFile => certificates(&pem).map(drop),

@@ -9,7 +9,7 @@ use toml::de::{DeInteger, DeValue};
 
 use super::interpolate::Text;
 use super::keys::{Form, Key, SPEC, Spec, TOP, TargetType, ValueKind};
-use super::report::{Place, quote};
+use super::report::{Place, Severity, quote};
 use super::section::{Context, Node, Read, Section, Setting};
 use super::{Bind, MaxRemoval};
 use crate::address::Address;
@@ -35,6 +35,20 @@ const FRAMING: &[&str] = &[
 
 impl Key {
     pub(super) fn read(&self, cx: &mut Context, node: &Node) -> Option<Read> {
+        let before = cx.problems.len();
+        let read = self.read_set(cx, node);
+        let mut problems = cx.problems[before..].iter();
+        match problems.any(|it| it.severity == Severity::Note) {
+            false => read,
+            true => Some(Read {
+                setting: Setting::Unset,
+                text: None,
+                place: node.place.clone(),
+            }),
+        }
+    }
+
+    fn read_set(&self, cx: &mut Context, node: &Node) -> Option<Read> {
         let help = self.help();
         let before = cx.brought_in.len();
         let mut text = None;
@@ -392,7 +406,7 @@ pub(super) fn spec(
     let reserved = match target.map(|target| &target.spec) {
         Some(Spec::Keys(keys)) => {
             section.read(cx, keys);
-            return Some(section.finish(cx).into_json());
+            return section.finish(cx).into_json();
         }
         Some(Spec::Free(reserved)) => *reserved,
         None => &[],

@@ -24,7 +24,7 @@ pub(super) static TYPE: Type = Type {
                prints. It is looked at every second.",
         keys: &[&[Key::required("path", ValueKind::Input, "\"users.json\"")
             .was(&["url", "file"])
-            .says("`-` is the standard input, with `optoggles sync` only.")]],
+            .says("The file. `-` is the standard input, with `optoggles sync` only.")]],
         check: |_, _| {},
     },
     open: |source, config, _, _| {

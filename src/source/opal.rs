@@ -26,7 +26,7 @@ pub(super) static TYPE: Type = Type {
         name: "opal",
         says: "An OPAL client and the OPA that it manages. The OPAL client has to run with \
                `OPAL_SHOULD_REPORT_ON_DATA_UPDATES=True`, and should run with \
-               `OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True`; see OPAL below.",
+               `OPAL_OPA_HEALTH_CHECK_POLICY_ENABLED=True`; see OPAL in optoggles.toml(5).",
         keys: &[KEYS, TLS],
         check: check_settings,
     },
@@ -62,7 +62,7 @@ const KEYS: &[Key] = &[
         ValueKind::Address(opa::PATHS),
         "\"http://opa:8181\"",
     )
-    .says("Where OPA is. Without it OPAL is asked."),
+    .says("Where OPA is; without it, OPAL is asked."),
     Key::optional(
         "opa_token",
         ValueKind::BearerToken("opa_url"),

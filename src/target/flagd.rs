@@ -27,7 +27,7 @@ pub(super) static TYPE: Type = Type {
         keys: &[&[OWNER], &[Key::required("path", ValueKind::Path, "\"flags.json\"")
             .was(&["url", "file", "endpoint_url"])
             .says(
-                "The file. It is replaced as a whole, so that its folder has to be writable, and in a \
+                "The definition file. It is replaced as a whole, so that its folder has to be writable, and in a \
                  container has to be mounted instead of the file. A file system that does not answer \
                  within `http_timeout` is a failure.",
             )]],

@@ -47,7 +47,8 @@ pub(super) static TYPE: Type = Type {
     config: TargetType {
         peer: PeerType {
             name: "launchdarkly",
-            says: "",
+            says: "A toggle is a boolean flag of LaunchDarkly: in each environment, it is `true` for the users, and \
+                   `false` for all others.",
             keys: &[KEYS, &[OWNER], TLS],
             check: |_, _| {},
         },

@@ -125,6 +125,57 @@ fn warnings_count_as_errors_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_file_is_checked_without_its_secrets_where_that_is_asked_for() {
+    let secrets = "token = \"${OPA_TOKEN}\"\nca_file = \"${file:ca/path}\"\n[target]";
+    let config = RIGHT
+        .replace("[target]", secrets)
+        .replace("http:", "https:");
+    run(&config, &["check-config"])
+        .exits(2)
+        .complains("2 errors");
+    let allow = ["check-config", "--allow-unset", "--strict"];
+    let output = run(&config, &allow).exits(0);
+    let line = "optoggles.toml is valid, not counting 2 unset references\n";
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (line, ""));
+    let found = run(&config, &[&allow[..], &["--format", "json"]].concat());
+    let found = found.exits(0).json();
+    let found = found.as_array().unwrap().iter();
+    let found: Vec<_> = found
+        .map(|it| ["severity", "code", "line"].map(|key| it[key].clone()))
+        .collect();
+    let variable = [json!("note"), json!("missing-variable"), json!(5)];
+    let file = [json!("note"), json!("unreadable-file"), json!(6)];
+    assert_eq!(found, [variable, file]);
+    // What is there is checked as always.
+    run(
+        &config.replace("https:", "http:"),
+        &["check-config", "--allow-unset"],
+    )
+    .exits(0)
+    .complains("`token` is sent unencrypted to another host");
+    let wrong = config.replace("\"main\", package", "\"mian\", package");
+    run(&wrong, &allow)
+        .exits(2)
+        .says_not("is valid")
+        .complains("no source has the id `mian`")
+        .complains("optoggles.toml: 1 error, 2 unset references");
+    let unreadable = config.replace("${file:ca/path}", "${file:.}");
+    run(&unreadable, &allow)
+        .exits(2)
+        .complains("it is a folder");
+    let not_a_reference = config.replace("${file:ca/path}", "ca.pem");
+    run(&not_a_reference, &allow)
+        .exits(2)
+        .complains("no such file");
+    run(RIGHT, &allow)
+        .exits(0)
+        .says("1 source, 1 toggle, target restapi");
+    run(&config, &["check-config", "--allow-unset", "--online"])
+        .exits(2)
+        .complains("'--allow-unset' cannot be used with '--online'");
+}
+
+#[test]
 fn several_targets_are_counted_and_each_of_them_is_asked() {
     let target = |id: &str| {
         format!(

@@ -24,6 +24,7 @@ mod half_a_minute;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod house;
+mod init;
 mod launchdarkly;
 mod limit;
 mod man;

@@ -22,6 +22,7 @@ fn fill(text: &str) -> Result<(String, bool), Vec<String>> {
             _ => Err(io::ErrorKind::NotFound.into()),
         },
         open_to_others: false,
+        unset: Severity::Error,
     };
     let catalog = catalog();
     let mut cx = Context::new(&around, &catalog, &[]);
@@ -97,6 +98,7 @@ spec = { name = "${KEY}", of = ["in ${PORT}", "${REGION}", "${NAME}"], a = "${TI
         },
         read: &|_, _| Err(io::ErrorKind::NotFound.into()),
         open_to_others: false,
+        unset: Severity::Error,
     };
     let (config, report) = check(Path::new("o.toml"), text.into(), &around, &catalog());
     let secrets = config.unwrap_or_else(|| panic!("{report}")).secrets;

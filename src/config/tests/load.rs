@@ -62,7 +62,7 @@ fn the_variable_names_the_file_unless_the_command_line_does() {
 fn the_first_of_the_usual_places_that_has_a_file_is_taken() {
     let folder = folder();
     let places = ["none.toml", "valid.toml", "token"].map(|name| folder.path().join(name));
-    let loaded = load_first(&places, None, &no_env, &catalog()).unwrap();
+    let loaded = load_first(&places, None, &no_env, &catalog(), Severity::Error).unwrap();
     assert_eq!(loaded.warnings.file, places[1]);
     assert_eq!(loaded.warnings.problems, [], "the token beside it is found");
     let error = load(Some(folder.path()), &no_env, &catalog()).unwrap_err();
@@ -73,7 +73,7 @@ fn the_first_of_the_usual_places_that_has_a_file_is_taken() {
 #[test]
 fn where_nothing_is_found_every_place_is_listed() {
     let places = USUAL.map(|place| PathBuf::from("/nowhere").join(place.trim_start_matches('/')));
-    let error = load_first(&places, None, &no_env, &catalog()).unwrap_err();
+    let error = load_first(&places, None, &no_env, &catalog(), Severity::Error).unwrap_err();
     assert_eq!(
         error.to_string(),
         "no configuration file found: looked for `/nowhere/optoggles.toml` and \

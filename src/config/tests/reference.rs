@@ -11,7 +11,7 @@ use super::*;
 use crate::config::keys::{
     EVERY_TOGGLE, Group, Key, Need, POLICY, Spec, TARGET, TARGETS, TOP, ValueKind,
 };
-use crate::config::report::Place;
+use crate::config::report::{Place, Severity};
 use crate::config::section::{Context, Section};
 use crate::config::values::{Free, object};
 
@@ -310,6 +310,7 @@ fn as_json(text: &str) -> Value {
         env: &|_| Some("any".into()),
         read: &|_, _| Ok(b"any".into()),
         open_to_others: false,
+        unset: Severity::Error,
     };
     let (tree, errors) = DeTable::parse_recoverable(text);
     assert_eq!(errors, []);
