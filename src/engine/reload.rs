@@ -10,7 +10,7 @@ use crate::config::{Config, Rule, successors};
 use crate::job::{Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
-use super::{Engine, Key, Mode, Moment, Timer};
+use super::{Engine, Key, Mode, Moment, Timer, Why};
 
 impl Engine {
     /// An engine for another configuration, which has not started. It takes over the state of objects whose
@@ -18,6 +18,9 @@ impl Engine {
     pub(crate) fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
+        for environment in next.toggles.iter_mut().flat_map(|it| &mut it.environments) {
+            environment.why = Why::Reload;
+        }
         let successors = successors(&self.config.targets, &next.config.targets);
         for (old, id) in successors.iter().enumerate() {
             if let Some(id) = id {
@@ -170,8 +173,10 @@ impl Engine {
         let is_known = config.spec == old_config.spec;
         let kind = self.config.targets[config.target].kind;
         let same_place = kind.is_same_toggle(&config.spec, &old_config.spec);
-        // Until the rule is queried.
         let rule = &mut self.rules[config.rule];
+        let answers = (&rule.answer, &old.rules[old_config.rule].answer);
+        let same_users = matches!(answers, (Some(one), Some(other)) if Arc::ptr_eq(one, other));
+        // Until the rule is queried.
         rule.news = rule.news.max(u64::from(known.behind.is_some()));
         let toggle = &mut self.toggles[id];
         toggle.behind = known.behind;
@@ -193,6 +198,9 @@ impl Engine {
             if same_place {
                 environment.history = known.environments[old_number].history.clone();
                 environment.unsure = known.environments[old_number].unsure;
+            }
+            if same_place && same_target && same_users {
+                environment.why = known.environments[old_number].why;
             }
             let parts = [number, old_number].map(Part::Environment);
             self.inherit_wait(old, Key::Apply(id, parts[0]), Key::Apply(old_id, parts[1]));

@@ -13,11 +13,11 @@ use crate::job::{
     Applied, Applies, Edit, Job, Operation, Part, Reads, SourceId, TargetId, ToggleId, What,
 };
 use crate::plan::{self, History, Observed, Present, Removal};
-use crate::users::{Change, Users};
+use crate::users::Users;
 
 use super::task::{PROMPT, State, Task, Trouble, subject};
-use super::view::Sent;
-use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
+use super::view::{Sent, Update};
+use super::{Engine, Key, Mode, Moment, News, Subject, Timer, Why};
 
 /// How long after a toggle is in sync to look once more, or to send once more, where an update may still be
 /// applied late.
@@ -87,6 +87,8 @@ pub(super) struct Environment {
     pub(super) sent: Sent,
     /// The update in flight.
     pub(super) sending: Option<Update>,
+    /// Why it would be updated.
+    pub(super) why: Why,
     /// One could be applied late: it was lost, or the process before sent it.
     pub(super) unsure: bool,
 }
@@ -113,12 +115,6 @@ enum Line {
     None,
     Looks,
     Changes,
-}
-
-/// Users that were sent, and what that changes where it is known.
-pub(super) struct Update {
-    users: Arc<Users>,
-    change: Option<Arc<Change>>,
 }
 
 /// What there is to do about a part of a toggle at the target, or why it may not be done.
@@ -311,9 +307,12 @@ impl Engine {
 
     /// Users have changed: what was held may have been let through by `sync --force`, and where a target
     /// cannot be read, they are not sent again, but sent.
-    pub(super) fn note_change(&mut self, id: ToggleId) {
+    pub(super) fn note_change(&mut self, id: ToggleId, why: Why) {
         let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
+        for environment in &mut toggle.environments {
+            environment.why = why;
+        }
         let is_held = |(_, work): (Part, &Work)| {
             let trouble = work.task.trouble.as_ref();
             trouble.is_some_and(|trouble| trouble.failure.is_held())
@@ -488,15 +487,13 @@ impl Engine {
         if !self.is_sure(id) || self.is_stale(id) {
             return Some(Decision::Wait);
         }
-        let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
+        let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
+        let limit = self.limit(id).filter(|_| !is_forced);
+        let lacks_proof = self.lacks_proof(id);
         if limit.is_none() && !lacks_proof {
             return None;
         }
-        let rule = &self.rules[self.config.toggles[id].rule];
-        let users = observed.users.as_ref();
-        let change = users.and_then(|users| rule.change_from(users));
-        let history = &self.toggles[id].environments[number].history;
-        let removals = observed.removals(desired, change.as_deref(), history);
+        let removals = self.removals(id, number, observed, desired);
         let may_remove =
             |removals: &Vec<Removal>| removals.iter().any(|removal| removal.removed > 0);
         if lacks_proof && removals.as_ref().is_none_or(may_remove) {
@@ -506,6 +503,21 @@ impl Engine {
         let forced = Some(self.config.name_of(id)).filter(|_| !target.kind.is_served);
         let held = held_back(limit?, removals.as_deref(), desired.len(), forced);
         held.map(Decision::Held)
+    }
+
+    /// What sending the desired users to an environment would remove; none where that is not known.
+    fn removals(
+        &self,
+        id: ToggleId,
+        number: usize,
+        observed: &plan::Environment,
+        desired: &Users,
+    ) -> Option<Vec<Removal>> {
+        let rule = &self.rules[self.config.toggles[id].rule];
+        let users = observed.users.as_ref();
+        let change = users.and_then(|users| rule.change_from(users));
+        let history = &self.toggles[id].environments[number].history;
+        observed.removals(desired, change.as_deref(), history)
     }
 
     /// Whether the desired users can be relied on: a pass follows as soon as they can.
@@ -527,8 +539,7 @@ impl Engine {
             true if limit == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
             _ => limit,
         };
-        let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
-        (!is_forced && !limit.allows_everybody()).then_some(limit)
+        (!limit.allows_everybody()).then_some(limit)
     }
 
     /// There is nothing left to do about a part at the target, or nothing that may be done.
@@ -558,6 +569,7 @@ impl Engine {
         if let Some(observed) = &mut environment.observed {
             observed.users = desired;
         }
+        environment.why = Why::Drift;
         if std::mem::take(&mut environment.unsure) {
             self.timers.set(Timer::Confirm(id), now + CONFIRM);
         }
@@ -702,13 +714,37 @@ impl Engine {
     }
 
     fn note_sending(&mut self, id: ToggleId, number: usize, users: &Arc<Users>) {
+        let why = self.why(id, number, users);
         let rule = &self.rules[self.config.toggles[id].rule];
         let environment = &mut self.toggles[id].environments[number];
         let observed = environment.observed.as_ref();
         environment.sending = Some(Update {
             users: Arc::clone(users),
             change: observed.and_then(|it| rule.change_from(it.users.as_ref()?)),
+            why,
+            revision: rule.revision.clone(),
         });
+    }
+
+    /// Why these users are sent to an environment; none where it was sent them before, and cannot tell
+    /// whether it still has them.
+    fn why(&self, id: ToggleId, number: usize, users: &Users) -> Option<Why> {
+        let environment = &self.toggles[id].environments[number];
+        let is_again = environment.why == Why::Drift && environment.history.ends_with(users);
+        if is_again && !self.is_readable(id) {
+            return None;
+        }
+        let would_be_held = || {
+            let observed = environment.observed.as_ref().unwrap_or(&UNKNOWN);
+            let removals = self.removals(id, number, observed, users);
+            let limit = self.limit(id)?;
+            held_back(limit, removals.as_deref(), users.len(), None)
+        };
+        Some(match self.mode {
+            Mode::Serve => environment.why,
+            Mode::Once { force: true, .. } if would_be_held().is_some() => Why::Force,
+            Mode::Once { .. } | Mode::Sync { .. } => Why::Sync,
+        })
     }
 
     /// Whether a part has to wait for another part of the toggle that is in flight, and not in the same
@@ -956,15 +992,12 @@ impl Engine {
     fn was_updated(&mut self, id: ToggleId, number: usize, update: Update, now: Instant) {
         let toggle = &mut self.toggles[id];
         let environment = &mut toggle.environments[number];
-        let Update { users, change } = update;
+        let Update { users, change, .. } = &update;
         toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-        environment.observed = Some(plan::Environment::of(Arc::clone(&users)));
-        environment.history.sent(&users, change.as_ref(), now);
+        environment.observed = Some(plan::Environment::of(Arc::clone(users)));
+        environment.history.sent(users, change.as_ref(), now);
         environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-        self.notify(
-            Subject::Environment(id, number),
-            News::Updated { users, change },
-        );
+        self.notify(Subject::Environment(id, number), News::Updated(update));
     }
 
     fn step_taken(&mut self, id: ToggleId, part: Part, operation: Operation, now: Moment) {

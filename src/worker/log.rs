@@ -4,7 +4,7 @@ use log::Level;
 
 use crate::config::Config;
 use crate::duration::Seconds;
-use crate::engine::{Cause, Engine, News, Notice, Subject};
+use crate::engine::{Cause, Engine, News, Notice, Subject, Update};
 use crate::error::UNTOLD;
 use crate::metrics::Metrics;
 
@@ -77,7 +77,7 @@ fn level(news: &News) -> Level {
         | News::Pass { .. }
         | News::Released
         | News::Created
-        | News::Updated { .. }
+        | News::Updated(_)
         | News::Mended { .. } => Level::Info,
         _ => Level::Warn,
     }
@@ -120,7 +120,7 @@ fn words(of: &str, news: &News) -> String {
         News::HeldBack(failure) => format!("held {of}: {failure}"),
         News::Released => format!("no longer held {of}"),
         News::Created => format!("created {of}"),
-        News::Updated { users, change } => {
+        News::Updated(Update { users, change, .. }) => {
             let counts = change.as_ref().map_or(String::new(), |change| {
                 let (added, removed) = (change.added.len(), change.removed.len());
                 format!(" added={added} removed={removed}")
@@ -156,10 +156,10 @@ fn words(of: &str, news: &News) -> String {
 
 /// User names are logged at trace only.
 fn trace_users(of: &str, news: &News) {
-    if let News::Updated {
+    if let News::Updated(Update {
         change: Some(change),
         ..
-    } = news
+    }) = news
         && log::log_enabled!(Level::Trace)
     {
         let added: Vec<&str> = change.added.iter().collect();
