@@ -198,6 +198,7 @@ impl Engine {
             if same_place {
                 environment.history = known.environments[old_number].history.clone();
                 environment.unsure = known.environments[old_number].unsure;
+                environment.lost = known.environments[old_number].lost.clone();
             }
             if same_place && same_target && same_users {
                 environment.why = known.environments[old_number].why;

@@ -13,7 +13,7 @@ use crate::job::{
     Applied, Applies, Edit, Job, Operation, Part, Reads, SourceId, TargetId, ToggleId, What,
 };
 use crate::plan::{self, History, Observed, Present, Removal};
-use crate::users::Users;
+use crate::users::{Change, Users};
 
 use super::task::{PROMPT, State, Task, Trouble, subject};
 use super::view::{Sent, Update};
@@ -87,6 +87,8 @@ pub(super) struct Environment {
     pub(super) sent: Sent,
     /// The update in flight.
     pub(super) sending: Option<Update>,
+    /// The last update, if it failed: it can have been done, or some of it, until the target shows what it has.
+    pub(super) lost: Option<Update>,
     /// Why it would be updated.
     pub(super) why: Why,
     /// One could be applied late: it was lost, or the process before sent it.
@@ -129,6 +131,26 @@ enum Decision {
     /// not ready, another part comes first, or there is nothing that a dry run does.
     Wait,
     Held(Failure),
+}
+
+impl Update {
+    /// What of it was done, where the target has these users now; none: nothing that shows.
+    fn done(self, seen: &plan::Environment, users: &Arc<Users>) -> Option<Update> {
+        if seen.is_on_for(&self.users) {
+            return Some(self);
+        }
+        let Change { added, removed } = self.change.as_deref()?;
+        let change = Change {
+            added: added.iter().filter(|key| users.contains(key)).collect(),
+            removed: removed.iter().filter(|key| !users.contains(key)).collect(),
+        };
+        let is_some = !change.is_empty();
+        is_some.then(|| Update {
+            users: Arc::clone(users),
+            change: Some(Arc::new(change)),
+            ..self
+        })
+    }
 }
 
 impl Work {
@@ -836,16 +858,22 @@ impl Engine {
     /// The target was looked at, and has this.
     fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Moment) {
         self.toggles[id].looked = self.tick();
+        let mut updates = Vec::new();
         if let Observed::Present(present) = &observed {
-            let environments = self.toggles[id].environments.iter_mut();
-            for (environment, seen) in environments.zip(&present.environments) {
-                if let Ok(plan::Environment {
-                    users: Some(users), ..
-                }) = seen
+            let environments = self.toggles[id].environments.iter_mut().enumerate();
+            for ((number, environment), seen) in environments.zip(&present.environments) {
+                if let Ok(seen) = seen
+                    && let Some(users) = &seen.users
                 {
                     environment.history.seen(users, now.at);
+                    let lost = environment.lost.take();
+                    let done = lost.and_then(|lost| lost.done(seen, users));
+                    updates.extend(done.map(|update| (number, update)));
                 }
             }
+        }
+        for (number, update) in updates {
+            self.notify(Subject::Environment(id, number), News::Updated(update));
         }
         self.was_found(id, observed, now);
     }
@@ -948,9 +976,11 @@ impl Engine {
         }
         match (result, part) {
             (Err(failure), Part::Environment(number)) => {
-                if let Some(update) = sending.filter(|_| failure.is_unsure()) {
-                    toggle.environments[number].history.may_have(&update.users);
+                let environment = &mut toggle.environments[number];
+                if let Some(update) = sending.as_ref().filter(|_| failure.is_unsure()) {
+                    environment.history.may_have(&update.users);
                 }
+                environment.lost = sending;
                 return Err(failure);
             }
             (Err(failure), _) => return Err(failure),
@@ -982,6 +1012,7 @@ impl Engine {
         toggle.created = true;
         toggle.has_changed = true;
         for environment in &mut toggle.environments {
+            environment.lost = None;
             environment.history = History::default();
             environment.history.sent(&Arc::default(), None, now.at);
         }
@@ -996,6 +1027,7 @@ impl Engine {
         toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
         environment.observed = Some(plan::Environment::of(Arc::clone(users)));
         environment.history.sent(users, change.as_ref(), now);
+        environment.lost = None;
         environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
         self.notify(Subject::Environment(id, number), News::Updated(update));
     }
