@@ -81,13 +81,33 @@ impl Engine {
     }
 
     /// Goes on with the toggles that no older engine edits any longer.
-    pub(crate) fn go_on<'e>(&mut self, older: impl Iterator<Item = &'e Engine>, now: Moment) {
-        let edited: BTreeSet<_> = older.flat_map(|old| old.edited().into_keys()).collect();
+    pub(crate) fn go_on<'e>(
+        &mut self,
+        older: impl Iterator<Item = &'e Engine> + Clone,
+        now: Moment,
+    ) {
+        let edited = older.clone().flat_map(|old| old.edited().into_keys());
+        let edited: BTreeSet<_> = edited.collect();
         for id in 0..self.toggles.len() {
             let is_busy = self.toggles[id].is_busy;
             if is_busy && !edited.contains(&self.config.place_of(id)) {
                 self.toggles[id].is_busy = false;
+                older.clone().for_each(|old| self.inherit_lost(id, old));
                 self.decide_again(id, now);
+            }
+        }
+    }
+
+    /// Takes over the updates of a toggle that an older engine has lost.
+    fn inherit_lost(&mut self, id: ToggleId, old: &Engine) {
+        let place = self.config.place_of(id);
+        let same = old.toggles.iter().enumerate();
+        let same = same.filter(|(known, _)| old.config.place_of(*known) == place);
+        for (_, known) in same {
+            for environment in &mut self.toggles[id].environments {
+                let lost = known.named(&environment.name);
+                let lost = lost.and_then(|number| known.environments[number].lost.clone());
+                environment.lost = lost.or(environment.lost.take());
             }
         }
     }
