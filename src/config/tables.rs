@@ -92,6 +92,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         bind: settings.bind("bind").ok()?.clone(),
         resync_interval: Some(interval).filter(|interval| !interval.is_zero()),
         http_timeout: *settings.duration("http_timeout").ok()?,
+        audit_log: settings.path("audit_log").ok().map(Path::to_owned),
         until: None,
         concurrency: *settings.number("concurrency").ok()?,
         sources: tables.sources.into_iter().flatten().collect(),

@@ -1,18 +1,29 @@
-//! Logs the engine's notices, one line each, and counts them.
+//! Logs the engine's notices, one line each, counts them, and has changes of users written to the audit log.
+
+use std::time::UNIX_EPOCH;
 
 use log::Level;
 
+use crate::audit::{self, Audit};
 use crate::config::Config;
 use crate::duration::Seconds;
 use crate::engine::{Cause, Engine, News, Notice, Subject, Update};
 use crate::error::UNTOLD;
+use crate::job::ToggleId;
 use crate::metrics::Metrics;
+use crate::status::{Clocks, Time};
 
 const LOG: &str = "optoggles";
 
-pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
+pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics, audit: &Audit) {
     for Notice { subject, news } in engine.take_notices() {
         count(subject, &news, config, metrics);
+        if let (Subject::Environment(id, number), News::Updated(update)) = (subject, &news)
+            && config.audit_log.is_some()
+        {
+            let environment = engine.environment(id, number);
+            entry(id, environment, update, config).map(|entry| audit.write(entry));
+        }
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
             let of = config.secrets.redact(&field(subject, config, engine));
@@ -21,6 +32,33 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
             trace_users(&of, &news);
         }
     }
+}
+
+/// None where nothing was changed. Names are those of `/status`; users are not redacted.
+fn entry(
+    id: ToggleId,
+    environment: &str,
+    update: &Update,
+    config: &Config,
+) -> Option<audit::Entry> {
+    let toggle = &config.toggles[id];
+    let rule = &config.rules[toggle.rule];
+    let source = &config.sources[rule.source];
+    let instance = source.settings.text("instance").map(str::to_owned);
+    let instance = instance.unwrap_or_else(|_| audit::host());
+    Some(audit::Entry {
+        time: Time(Clocks::read().wall.max(UNIX_EPOCH)).to_string(),
+        target: config.targets[toggle.target].id.clone(),
+        toggle: toggle.key.clone(),
+        environment: Some(config.secrets.redact(environment)).filter(|name| !name.is_empty()),
+        change: update.change.clone(),
+        users: update.users.len(),
+        cause: update.why?,
+        source: Some(source.id.clone()),
+        rule: Some(rule.to_string()),
+        revision: update.revision.clone(),
+        instance: config.secrets.redact(&instance),
+    })
 }
 
 fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
