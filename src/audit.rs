@@ -138,7 +138,7 @@ impl Audit {
             let mut known = lock(&self.state.0);
             let is_stuck = known.failure.is_some() || known.hangs_for() > PROMPT;
             if is_stuck && known.lines > 0 && known.bytes + bytes > MOST {
-                return known.drop_lines(1, &self.metrics);
+                return known.drop_line(&self.metrics);
             }
             known.lines += 1;
             known.bytes += bytes;
@@ -188,10 +188,16 @@ impl Known {
         self.asked.map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    fn drop_lines(&mut self, count: usize, metrics: &Metrics) {
-        self.dropped += count as u64;
-        self.dropped_in_all += count as u64;
-        metrics.audit_lines_dropped(count as u64);
+    /// A line no longer waits.
+    fn settle(&mut self, entry: &Entry) {
+        self.lines -= 1;
+        self.bytes -= entry.bytes();
+    }
+
+    fn drop_line(&mut self, metrics: &Metrics) {
+        self.dropped += 1;
+        self.dropped_in_all += 1;
+        metrics.audit_line_dropped();
     }
 }
 
@@ -219,7 +225,8 @@ impl Entry {
             revision: self.revision.as_deref(),
             instance: &self.instance,
         };
-        let mut text = serde_json::to_vec(&line)?;
+        let mut text = Vec::with_capacity(self.bytes());
+        serde_json::to_writer(&mut text, &line)?;
         text.push(b'\n');
         Ok(text)
     }
@@ -257,6 +264,8 @@ impl Writer {
 
     fn take(&mut self, order: Order) -> Option<Sender<()>> {
         match order {
+            // Of a change that began before the configuration was left without a file.
+            Order::Write(entry) if self.path.is_none() => lock(&self.state.0).settle(&entry),
             Order::Write(entry) => self.waiting.push_back(entry),
             Order::Flush(done) => return Some(done),
             Order::Reopen => {
@@ -268,10 +277,11 @@ impl Writer {
                 self.write();
                 self.file = None;
                 let mut known = lock(&self.state.0);
-                if path.is_none() && !self.waiting.is_empty() {
-                    known.drop_lines(self.waiting.len(), &self.metrics);
-                    (known.lines, known.bytes) = (0, 0);
-                    self.waiting.clear();
+                if path.is_none() {
+                    for entry in self.waiting.drain(..) {
+                        known.settle(&entry);
+                        known.drop_line(&self.metrics);
+                    }
                 }
                 known.path.clone_from(&path);
                 self.path = path;
@@ -306,8 +316,7 @@ impl Writer {
         while let Some(entry) = self.waiting.front() {
             append(&file, &entry.line()?)?;
             let mut known = lock(&self.state.0);
-            known.lines -= 1;
-            known.bytes -= entry.bytes();
+            known.settle(entry);
             known.asked = Some(Instant::now());
             self.waiting.pop_front();
         }

@@ -157,8 +157,8 @@ impl Metrics {
         self.retries.with_label_values(&[operation.word()]).inc();
     }
 
-    pub(crate) fn audit_lines_dropped(&self, count: u64) {
-        self.audit_lines_dropped.inc_by(count);
+    pub(crate) fn audit_line_dropped(&self) {
+        self.audit_lines_dropped.inc();
     }
 
     pub(crate) fn callback(&self, callback: Callback) {
