@@ -425,13 +425,13 @@ pub(crate) const TOP: &[Key] = &[
     Key::default("concurrency", ValueKind::Number(1, 256), "8").says(
         "Requests in flight at once, to each source and each target. LaunchDarkly and Unleash get 4 at most.",
     ),
-    Key::optional("audit_log", ValueKind::Path, "\"/var/log/optoggles/audit.jsonl\"").says(
-        "A file to which a line of JSON is appended for each change of users at a target, with their \
-         keys. Each instance needs its own.",
-    ),
     MAX_REMOVAL.says(
         "The most users that may be removed from a toggle at once: a share, a number of users, or \
          `off`. By default half of the users, where a toggle has 10 or more.",
+    ),
+    Key::optional("audit_log", ValueKind::Path, "\"/var/log/optoggles/audit.jsonl\"").says(
+        "A file to which a line of JSON is appended for each change of users at a target, with their \
+         keys. Each instance needs its own.",
     ),
     SOURCES,
     TARGET,
