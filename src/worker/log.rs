@@ -20,9 +20,9 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics, audi
         count(subject, &news, config, metrics);
         if let (Subject::Environment(id, number), News::Updated(update)) = (subject, &news)
             && config.audit_log.is_some()
+            && let Some(entry) = entry(id, engine.environment(id, number), update, config)
         {
-            let environment = engine.environment(id, number);
-            entry(id, environment, update, config).map(|entry| audit.write(entry));
+            audit.write(entry);
         }
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
