@@ -12,8 +12,9 @@ pub(super) struct Ledger {
     users: BTreeMap<Place, Users>,
     /// Who had the toggle when it was last in sync.
     in_sync: BTreeMap<Place, Users>,
-    /// Where others had changed something, as of the last check.
-    meddled: BTreeSet<Place>,
+    /// How often others had changed something by the last check, and where the engine does not know of it.
+    meddled: BTreeMap<Place, usize>,
+    unknown: BTreeSet<Place>,
 }
 
 impl Ledger {
@@ -22,7 +23,8 @@ impl Ledger {
         Ledger {
             users: places().map(has).collect(),
             in_sync: BTreeMap::new(),
-            meddled: BTreeSet::new(),
+            meddled: remote.meddled(),
+            unknown: BTreeSet::new(),
         }
     }
 
@@ -60,11 +62,14 @@ impl Ledger {
         if let Some(desired) = engine.desired(id).filter(|it| environment.is_on_for(it)) {
             self.in_sync.insert(place, Users::clone(desired));
         }
+        let meddled = remote.meddled()[&place];
+        if self.meddled.insert(place, meddled) != Some(meddled) {
+            self.unknown.insert(place);
+        }
         if remote.is_meddled_with(place) {
-            self.meddled.insert(place);
             return;
         }
-        if self.meddled.remove(&place) {
+        if self.unknown.remove(&place) {
             self.start_over(place, remote);
         }
         let observed = environment.observed.as_ref();
