@@ -21,7 +21,7 @@ cargo_deb := 3.8.0
 installed := $(bindir)/optoggles \
 	$(mandir)/man1/optoggles.1 $(mandir)/man5/optoggles.toml.5 \
 	$(bashdir)/optoggles $(fishdir)/optoggles.fish $(zshdir)/_optoggles \
-	$(unitdir)/optoggles.service \
+	$(unitdir)/optoggles.service $(sysconfdir)/logrotate.d/optoggles \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
 # With the features that tests enable, the executable differs: it must not replace the release.
@@ -92,8 +92,8 @@ completions: build
 	target/release/optoggles completions fish > target/completions/optoggles.fish
 	target/release/optoggles completions zsh > target/completions/_optoggles
 
-## install: the executable, manual pages, completions, the systemd unit, and the commented
-## configuration as an example; honours prefix and DESTDIR
+## install: the executable, manual pages, completions, the systemd unit, the
+## rotation of the audit log, and the commented configuration as an example; honours prefix and DESTDIR
 install: completions
 	install -D -m 755 target/release/optoggles $(DESTDIR)$(bindir)/optoggles
 	install -D -m 644 man/optoggles.1 $(DESTDIR)$(mandir)/man1/optoggles.1
@@ -104,12 +104,13 @@ install: completions
 	install -D -m 644 contrib/systemd/optoggles.service $(DESTDIR)$(unitdir)/optoggles.service
 	sed -i -e 's|/usr/bin/optoggles|$(bindir)/optoggles|' -e 's|/etc/optoggles|$(sysconfdir)/optoggles|' \
 		$(DESTDIR)$(unitdir)/optoggles.service
+	install -D -m 644 contrib/logrotate/optoggles $(DESTDIR)$(sysconfdir)/logrotate.d/optoggles
 	install -D -m 644 optoggles.toml $(DESTDIR)$(sysconfdir)/optoggles/optoggles.toml.example
 
 ## uninstall: remove what install has installed, and keep the configuration
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(installed))
-	-rmdir $(DESTDIR)$(sysconfdir)/optoggles 2>/dev/null
+	-rmdir $(DESTDIR)$(sysconfdir)/optoggles $(DESTDIR)$(sysconfdir)/logrotate.d 2>/dev/null
 
 ## deb: the Debian package, target/debian/optoggles_*.deb (installs cargo-deb if missing)
 deb: completions

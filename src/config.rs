@@ -51,12 +51,12 @@ pub struct Config {
     /// Time between resyncs; none: no resyncs.
     pub(crate) resync_interval: Option<Duration>,
     pub(crate) http_timeout: Duration,
+    /// A line for each change of users goes there.
+    pub(crate) audit_log: Option<PathBuf>,
     /// The end of a single pass: files that hang are given up then.
     pub(crate) until: Option<Instant>,
     /// Requests in flight at once, to each source and to each target; at least 1.
     pub(crate) concurrency: usize,
-    /// To which each change that was applied is appended.
-    pub(crate) audit_log: Option<PathBuf>,
     pub(crate) sources: Vec<Source>,
     pub(crate) targets: Vec<Target>,
     /// Those that toggles follow, each once.
@@ -252,9 +252,9 @@ impl Config {
         rest.and_then(|rest| rest.strip_prefix('/')).unwrap_or(name)
     }
 
-    /// Whether a target shows by which revision OPA decided.
+    /// Whether a target, or the audit log, shows by which revision OPA decided.
     pub(crate) fn shows_revision(&self) -> bool {
-        self.targets.iter().any(|target| target.kind.shows_revision)
+        self.audit_log.is_some() || self.targets.iter().any(|target| target.kind.shows_revision)
     }
 
     /// What messages call things by, and where they are, wherever it comes from.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub(crate) use task::{Moment, Trouble};
 pub(crate) use view::{
     Cause, Counts, EnvironmentOutcome, EnvironmentView, Holding, News, Notice, Outcome, Sent,
-    State, TargetView, Verdict, View,
+    State, TargetView, Update, Verdict, View, Why,
 };
 
 use crate::config::Config;

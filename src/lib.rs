@@ -17,6 +17,7 @@ mod job;
 mod check;
 mod engine;
 mod metrics;
+mod audit;
 mod http;
 mod source;
 mod target;

@@ -12,6 +12,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{
     Error, HistogramVec, IntCounter, IntCounterVec, Registry, register_gauge_with_registry,
     register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
+    register_int_counter_with_registry,
 };
 
 use crate::error::Kind;
@@ -30,6 +31,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     retries: IntCounterVec,
     evaluations: IntCounterVec,
+    audit_lines_dropped: IntCounter,
     /// In the order of [`Callback`].
     callbacks: [IntCounter; 3],
 }
@@ -116,6 +118,11 @@ impl Metrics {
                 &["toggle", "result"],
                 registry
             )?,
+            audit_lines_dropped: register_int_counter_with_registry!(
+                "optoggles_audit_lines_dropped_total",
+                "Lines of the audit log that were lost, because they could not be written.",
+                registry
+            )?,
             // A rate needs the zero before the first one.
             callbacks: ["accepted", "unauthorized", "unknown_source"]
                 .map(|result| callbacks.with_label_values(&[result])),
@@ -148,6 +155,10 @@ impl Metrics {
 
     pub(crate) fn retry(&self, operation: Operation) {
         self.retries.with_label_values(&[operation.word()]).inc();
+    }
+
+    pub(crate) fn audit_line_dropped(&self) {
+        self.audit_lines_dropped.inc();
     }
 
     pub(crate) fn callback(&self, callback: Callback) {

@@ -154,6 +154,11 @@ impl History {
         self.in_doubt = false;
     }
 
+    /// Whether exactly these users were sent last, or found.
+    pub(crate) fn ends_with(&self, users: &Users) -> bool {
+        self.last.as_deref() == Some(users)
+    }
+
     /// These users were sent, and it is not known whether that was done: who may have the toggle has it.
     pub(crate) fn may_have(&mut self, sent: &Users) {
         if let Some(last) = &mut self.last {

@@ -3,11 +3,12 @@
 //! Nothing here holds a user's name, a token, or the remote's own words, which can quote users.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Serialize, Serializer};
 
+use crate::audit;
 use crate::config::Config;
 use crate::engine::{Engine, EnvironmentView, State, Subject, TargetView, Trouble, View};
 
@@ -16,9 +17,12 @@ const LATE: Duration = Duration::from_secs(5);
 
 const REJECTED: &str = "; reload rejected, keeping the current configuration";
 
+const UNAUDITED: &str = ", audit log failing";
+
 pub(crate) struct Status {
     begun: Instant,
     rows: Mutex<Rows>,
+    pub(crate) audit: Arc<audit::State>,
 }
 
 /// The answer of `/health`.
@@ -37,6 +41,7 @@ pub(crate) struct Rows {
     pub(crate) status: State,
     pub(crate) started: bool,
     pub(crate) last_reload_successful: bool,
+    pub(crate) audit_log_error: Option<String>,
     pub(crate) sources: Vec<SourceRow>,
     pub(crate) targets: Vec<TargetRow>,
     pub(crate) toggles: Vec<ToggleRow>,
@@ -105,6 +110,7 @@ impl Status {
         Status {
             begun: now,
             rows: Mutex::new(Rows::of(config)),
+            audit: Arc::default(),
         }
     }
 
@@ -134,14 +140,14 @@ impl Status {
     }
 
     pub(crate) fn at(&self, now: Instant) -> Rows {
-        let mut rows = self.rows().clone();
+        let mut rows = self.rows_with_audit().clone();
         rows.uptime_seconds = (now - self.begun).as_secs();
         rows.status = rows.health(now);
         rows
     }
 
     pub(crate) fn report(&self, now: Instant) -> Report {
-        let rows = self.rows();
+        let rows = self.rows_with_audit();
         Report {
             status: rows.health(now),
             reasons: rows.reasons(now).collect(),
@@ -154,7 +160,7 @@ impl Status {
 
     /// Everything in one line, such as `8 of 10 toggles in sync, 2 failing`.
     pub(crate) fn line(&self) -> String {
-        let rows = self.rows();
+        let rows = self.rows_with_audit();
         let in_sync = rows.count(State::InSync);
         let all = rows.toggles.len() - rows.count(State::Retired);
         let noun = if all == 1 { "toggle" } else { "toggles" };
@@ -163,10 +169,19 @@ impl Status {
         for row in rows.sources.iter().filter(failing) {
             line += &format!(", source {} failing", row.id);
         }
+        if rows.audit_log_error.is_some() {
+            line += UNAUDITED;
+        }
         if !rows.last_reload_successful {
             line += REJECTED;
         }
         line
+    }
+
+    fn rows_with_audit(&self) -> MutexGuard<'_, Rows> {
+        let mut rows = self.rows();
+        rows.audit_log_error = self.audit.trouble(rows.patience);
+        rows
     }
 
     /// Locked for a moment only, never while a thread waits.
@@ -248,7 +263,8 @@ impl Rows {
         let all = sources.chain(targets).chain(toggles);
         let all =
             all.filter_map(|(what, id, error)| Some(format!("{what}{id}: {}", error.as_ref()?)));
-        late.into_iter().chain(all)
+        let audit = self.audit_log_error.clone();
+        late.into_iter().chain(audit).chain(all)
     }
 
     pub(crate) fn count(&self, state: State) -> usize {

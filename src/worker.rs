@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded};
 
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::crew::Crew;
 use crate::engine::{Engine, Event, Mode, Moment};
@@ -41,6 +42,7 @@ pub(crate) struct Worker {
     orders: Receiver<Order>,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
+    audit: Arc<Audit>,
     status_line: StatusLine,
 }
 
@@ -74,6 +76,7 @@ impl Worker {
         assignment: Assignment,
         status: Arc<Status>,
         metrics: Arc<Metrics>,
+        audit: Arc<Audit>,
         notifier: Notifier,
         orders: Receiver<Order>,
     ) -> io::Result<Worker> {
@@ -92,6 +95,7 @@ impl Worker {
             status,
             status_line: StatusLine::new(notifier),
             metrics,
+            audit,
         })
     }
 
@@ -200,6 +204,7 @@ impl Worker {
             next.engine.wait_for(&older.engine);
         }
         self.callbacks.set(&next.config);
+        self.audit.set_path(next.config.audit_log.as_deref());
         next.peers.begin();
         next.engine.start(moment());
         self.status
@@ -238,7 +243,8 @@ impl Worker {
                     let _ = results.send(Message::Done(number, peers.perform(job)));
                 }));
             }
-            log::tell(&mut generation.engine, &generation.config, &self.metrics);
+            let Generation { engine, config, .. } = generation;
+            log::tell(engine, config, &self.metrics, &self.audit);
         }
         self.former
             .retain(|generation| !generation.engine.is_idle());

@@ -59,12 +59,12 @@ pub(super) fn run(
     let ask = |config: &Arc<Config>| Asked::begin(config, &options.user, &metrics);
     let is_kept = !config.toggles.is_empty();
     let asked = is_kept.then(|| ask(&config)).transpose()?;
-    let (engines, is_stopped) = machine.run(Arc::new(move || chosen(again()?)), || {})?;
-    let engine = known(&config, &engines)?;
+    let end = machine.run(Arc::new(move || chosen(again()?)), || {})?;
+    let engine = known(&config, &end.engines)?;
     let config = engine.config();
     let asked = asked.map_or_else(|| ask(config), Ok)?;
     let now = Instant::now();
-    let deadline = match is_stopped {
+    let deadline = match end.is_stopped {
         true => now,
         false => until.max(now + PATIENCE),
     };
@@ -74,7 +74,7 @@ pub(super) fn run(
         Format::Json => serde_json::to_string_pretty(&explanation)
             .map_err(Stop::failed_to("write the explanation"))?,
     };
-    match is_stopped {
+    match end.is_stopped {
         true => print_briefly(words)?,
         false => print(&words)?,
     }

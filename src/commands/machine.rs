@@ -11,7 +11,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::SignalsInfo;
 
-use super::{Exit, Stop, complain};
+use super::{Exit, PATIENCE, Stop, complain};
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::{left_behind, load::FIRST_LIMIT};
 use crate::disk::Disk;
@@ -70,8 +71,20 @@ pub(super) struct Machine {
     pub(super) metrics: Arc<Metrics>,
     pub(super) worker: Worker,
     pub(super) evaluations: Arc<Evaluations>,
+    audit: Arc<Audit>,
+    http_timeout: Duration,
     signals: Signals,
     reloads: Reloads,
+}
+
+/// What is left when the worker has ended.
+pub(super) struct End {
+    /// One after the other.
+    pub(super) engines: Vec<Engine>,
+    /// By a signal.
+    pub(super) is_stopped: bool,
+    /// Fails where lines of the audit log were not written.
+    pub(super) audited: Result<(), String>,
 }
 
 /// Reads the configuration again.
@@ -118,15 +131,23 @@ impl Machine {
             Mode::Serve | Mode::Sync { .. } => Notifier::new(&|name| std::env::var(name).ok()),
         };
         let status = Arc::new(Status::new(&config, Instant::now()));
+        let audit = Audit::start(Arc::clone(&status.audit), Arc::clone(&metrics));
+        let audit = audit.map_err(Stop::failed_to("start the thread of the audit log"))?;
+        let audit = Arc::new(audit);
+        if !matches!(mode, Mode::Once { dry_run: true, .. }) {
+            audit.set_path(config.audit_log.as_deref());
+        }
         let (orders, receiver) = unbounded();
         let worker = Worker::new(
             assignment,
             Arc::clone(&status),
             Arc::clone(&metrics),
+            Arc::clone(&audit),
             notifier.clone(),
             receiver,
         );
-        let disk = Disk::new("configuration".to_owned(), config.http_timeout, None);
+        let http_timeout = config.http_timeout;
+        let disk = Disk::new("configuration".to_owned(), http_timeout, None);
         let reloads = Reloads {
             config,
             disk: disk.at_once(HANGING),
@@ -141,6 +162,8 @@ impl Machine {
             status,
             metrics,
             evaluations,
+            audit,
+            http_timeout,
             worker: worker.map_err(Stop::failed_to("start a request thread"))?,
             signals,
             reloads,
@@ -149,12 +172,7 @@ impl Machine {
 
     /// Runs until the worker has finished, or a signal stops it; then calls `on_stop`. A second signal
     /// ends the process at once, also while its result is printed.
-    /// Returns the engines, and whether a signal stopped it.
-    pub(super) fn run(
-        self,
-        read: Read,
-        on_stop: impl FnOnce(),
-    ) -> Result<(Vec<Engine>, bool), Stop> {
+    pub(super) fn run(self, read: Read, on_stop: impl FnOnce()) -> Result<End, Stop> {
         let Signals {
             mut heard,
             is_starting,
@@ -182,6 +200,8 @@ impl Machine {
         let mut on_stop = Some(on_stop);
         for signal in &mut heard {
             if signal == SIGHUP {
+                // Whatever becomes of the reload: it may have been moved.
+                self.audit.reopen();
                 let _ = reload.try_send(());
             } else if let Some(on_stop) = on_stop.take() {
                 log::info!("stopping signal={signal}");
@@ -195,7 +215,16 @@ impl Machine {
         // A panic in the thread has already ended the process.
         let engines = thread.join();
         let engines = engines.map_err(|_| Stop::new(Exit::Failed, "the worker thread failed"))?;
-        Ok((engines, is_stopped))
+        let patience = if is_stopped {
+            PATIENCE
+        } else {
+            self.http_timeout
+        };
+        Ok(End {
+            engines,
+            is_stopped,
+            audited: self.audit.flush(patience),
+        })
     }
 }
 

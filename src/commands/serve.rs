@@ -45,7 +45,10 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
         }
         Ok((config, Mode::Serve))
     };
-    machine.run(Arc::new(read), || gate.close())?;
+    let end = machine.run(Arc::new(read), || gate.close())?;
+    if let Err(words) = end.audited {
+        log::error!("{words}");
+    }
     log::info!("stopped");
     Ok(Exit::Done)
 }

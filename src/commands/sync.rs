@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::machine::{Machine, Signals};
-use super::{Again, Exit, Stop, print, print_briefly};
+use super::{Again, Exit, Stop, complain, print, print_briefly};
 use crate::cli::{Sync, SyncFormat};
 use crate::config::{Config, Retires};
 use crate::engine::{Engine, Mode};
@@ -49,12 +49,18 @@ pub(super) fn run(
     let config = Arc::new(config);
     // Nothing calls back, so the token is never used.
     let machine = Machine::new(Arc::clone(&config), mode, Secret::new(""), signals)?;
-    let (engines, is_stopped) = machine.run(Arc::new(move || chosen(again()?)), || {})?;
+    let end = machine.run(Arc::new(move || chosen(again()?)), || {})?;
+    if let Err(words) = &end.audited {
+        complain(&format!("error: {words}"));
+    }
     let Mode::Once { dry_run, .. } = mode else {
         log::info!("stopped");
-        return Ok(Exit::Done);
+        return Ok(match end.audited {
+            Ok(()) => Exit::Done,
+            Err(_) => Exit::Failed,
+        });
     };
-    let report = Report::new(&engines, dry_run, verbose, start.elapsed());
+    let report = Report::new(&end.engines, dry_run, verbose, start.elapsed());
     let words = match options.format.unwrap_or_default() {
         SyncFormat::Human => report.human(is_colourful(&io::stdout())),
         SyncFormat::Json => {
@@ -62,14 +68,14 @@ pub(super) fn run(
         }
         SyncFormat::Markdown => report.markdown(),
     };
-    match is_stopped {
+    match end.is_stopped {
         true => print_briefly(words)?,
         false => print(&words)?,
     }
-    if let Some(words) = unknown(&config, &engines).filter(|_| !report.has_failures()) {
+    if let Some(words) = unknown(&config, &end.engines).filter(|_| !report.has_failures()) {
         return Err(Stop::invalid(words));
     }
-    Ok(if report.has_failures() {
+    Ok(if report.has_failures() || end.audited.is_err() {
         Exit::Failed
     } else if options.exit_code && report.has_differences() {
         Exit::Differences

@@ -434,7 +434,8 @@ pub(crate) const TOP: &[Key] = &[
          `off`. By default half of the users, where a toggle has 10 or more.",
     ),
     Key::optional("audit_log", ValueKind::Path, "\"/var/log/optoggles/audit.jsonl\"").says(
-        "The file to which a line of JSON is appended for each change that was applied.",
+        "A file to which a line of JSON is appended for each change of users at a target, with their \
+         keys. Each instance needs its own.",
     ),
     SOURCES,
     TARGET,

@@ -149,6 +149,7 @@ impl Engine {
         let count = passes.count;
         for rule in rules {
             self.rules[rule].pass = Some(count);
+            self.rules[rule].why = cause.into();
             self.ask_for_query(rule);
         }
     }

@@ -11,7 +11,7 @@ use crate::job::{Marked, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
 use super::task::State;
-use super::{Engine, Key, Mode, Moment, Timer};
+use super::{Engine, Key, Mode, Moment, Timer, Why};
 
 impl Engine {
     /// An engine for another configuration, which has not started. It takes over the state of objects whose
@@ -19,6 +19,9 @@ impl Engine {
     pub(crate) fn succeed(&self, config: Arc<Config>, mode: Mode, terms: Terms) -> Engine {
         let mut next = Engine::new(config, mode, terms);
         next.started = self.started;
+        for environment in next.toggles.iter_mut().flat_map(|it| &mut it.environments) {
+            environment.why = Why::Reload;
+        }
         let successors = successors(&self.config.targets, &next.config.targets);
         for (old, id) in successors.iter().enumerate() {
             if let Some(id) = id {
@@ -80,13 +83,33 @@ impl Engine {
     }
 
     /// Goes on with the toggles that no older engine edits any longer.
-    pub(crate) fn go_on<'e>(&mut self, older: impl Iterator<Item = &'e Engine>, now: Moment) {
-        let edited: BTreeSet<_> = older.flat_map(|old| old.edited().into_keys()).collect();
+    pub(crate) fn go_on<'e>(
+        &mut self,
+        older: impl Iterator<Item = &'e Engine> + Clone,
+        now: Moment,
+    ) {
+        let edited = older.clone().flat_map(|old| old.edited().into_keys());
+        let edited: BTreeSet<_> = edited.collect();
         for id in 0..self.toggles.len() {
             let is_busy = self.toggles[id].is_busy;
             if is_busy && !edited.contains(&self.config.place_of(id)) {
                 self.toggles[id].is_busy = false;
+                older.clone().for_each(|old| self.inherit_lost(id, old));
                 self.decide_again(id, now);
+            }
+        }
+    }
+
+    /// Takes over the updates of a toggle that an older engine has lost.
+    fn inherit_lost(&mut self, id: ToggleId, old: &Engine) {
+        let place = self.config.place_of(id);
+        let same = old.toggles.iter().enumerate();
+        let same = same.filter(|(known, _)| old.config.place_of(*known) == place);
+        for (_, known) in same {
+            for environment in &mut self.toggles[id].environments {
+                let lost = known.named(&environment.name);
+                let lost = lost.and_then(|number| known.environments[number].lost.clone());
+                environment.lost = lost.or(environment.lost.take());
             }
         }
     }
@@ -183,6 +206,14 @@ impl Engine {
         let is_known = config.spec == old_config.spec;
         let kind = self.config.targets[config.target].kind;
         let same_place = kind.is_same_toggle(&config.spec, &old_config.spec);
+        let answer_of = |engine: &Engine, rule: Option<RuleId>| {
+            rule.and_then(|rule| engine.rules[rule].answer.clone())
+        };
+        let answers = (
+            answer_of(self, config.rule),
+            answer_of(old, old_config.rule),
+        );
+        let same_users = matches!(answers, (Some(one), Some(other)) if Arc::ptr_eq(&one, &other));
         // Until the rule is queried.
         if let Some(rule) = config.rule {
             let rule = &mut self.rules[rule];
@@ -208,6 +239,10 @@ impl Engine {
             if same_place {
                 environment.history = known.environments[old_number].history.clone();
                 environment.unsure = known.environments[old_number].unsure;
+                environment.lost = known.environments[old_number].lost.clone();
+            }
+            if same_place && same_target && same_users {
+                environment.why = known.environments[old_number].why;
             }
             let parts = [number, old_number].map(Part::Environment);
             self.inherit_wait(old, Key::Apply(id, parts[0]), Key::Apply(old_id, parts[1]));

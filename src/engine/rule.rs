@@ -8,7 +8,7 @@ use crate::job::{Allowed, Operation, RuleId, SourceId, ToggleId};
 use crate::users::{Change, Users};
 
 use super::task::{State, Task};
-use super::{Cause, Engine, Key, Moment, Timer};
+use super::{Cause, Engine, Key, Moment, Timer, Why};
 
 #[derive(Default)]
 pub(super) struct Rule {
@@ -17,6 +17,8 @@ pub(super) struct Rule {
     pub(super) query: Task,
     /// The number of the pass that waits for the next response.
     pub(super) pass: Option<u64>,
+    /// Why the last pass was made.
+    pub(super) why: Why,
     /// None if the last query failed, or before the first.
     pub(super) desired: Option<Arc<Users>>,
     /// The last good response.
@@ -165,7 +167,7 @@ impl Engine {
         let is_news = changed || (is_of_pass && !is_poll);
         for toggle in self.rules[id].toggles.clone() {
             if changed {
-                self.note_change(toggle);
+                self.note_change(toggle, self.rules[id].why);
             }
             if is_news {
                 self.hurry_all(toggle);

@@ -17,8 +17,8 @@ use crate::users::{Change, Users};
 
 use super::source::Source;
 use super::task::{PROMPT, State, Task, Trouble, subject};
-use super::view::Sent;
-use super::{Engine, Key, Mode, Moment, News, Subject, Timer};
+use super::view::{Sent, Update};
+use super::{Engine, Key, Mode, Moment, News, Subject, Timer, Why};
 
 /// How long after a toggle is in sync to look once more, or to send once more, where an update may still be
 /// applied late.
@@ -88,6 +88,10 @@ pub(super) struct Environment {
     pub(super) sent: Sent,
     /// The update in flight.
     pub(super) sending: Option<Update>,
+    /// The last update, if it failed: it can have been done, or some of it, until the target shows what it has.
+    pub(super) lost: Option<Update>,
+    /// Why it would be updated.
+    pub(super) why: Why,
     /// One could be applied late: it was lost, or the process before sent it.
     pub(super) unsure: bool,
 }
@@ -116,12 +120,6 @@ enum Line {
     Changes,
 }
 
-/// Users that were sent, and what that changes where it is known.
-pub(super) struct Update {
-    users: Arc<Users>,
-    change: Option<Arc<Change>>,
-}
-
 /// What there is to do about a part of a toggle at the target, or why it may not be done.
 enum Decision {
     Read,
@@ -134,6 +132,26 @@ enum Decision {
     /// not ready, another part comes first, or there is nothing that a dry run does.
     Wait,
     Held(Failure),
+}
+
+impl Update {
+    /// What of it was done, where the target has these users now; none: nothing that shows.
+    fn done(self, seen: &plan::Environment, users: &Arc<Users>) -> Option<Update> {
+        if seen.is_on_for(&self.users) {
+            return Some(self);
+        }
+        let Change { added, removed } = self.change.as_deref()?;
+        let change = Change {
+            added: added.iter().filter(|key| users.contains(key)).collect(),
+            removed: removed.iter().filter(|key| !users.contains(key)).collect(),
+        };
+        let is_some = !change.is_empty();
+        is_some.then(|| Update {
+            users: Arc::clone(users),
+            change: Some(Arc::new(change)),
+            ..self
+        })
+    }
 }
 
 impl Work {
@@ -323,9 +341,12 @@ impl Engine {
 
     /// Users have changed: what was held may have been let through by `sync --force`, and where a target
     /// cannot be read, they are not sent again, but sent.
-    pub(super) fn note_change(&mut self, id: ToggleId) {
+    pub(super) fn note_change(&mut self, id: ToggleId, why: Why) {
         let readable = self.is_readable(id);
         let toggle = &mut self.toggles[id];
+        for environment in &mut toggle.environments {
+            environment.why = why;
+        }
         let is_held = |(_, work): (Part, &Work)| {
             let trouble = work.task.trouble.as_ref();
             trouble.is_some_and(|trouble| trouble.failure.is_held())
@@ -501,14 +522,13 @@ impl Engine {
         if !self.is_sure(id) || self.is_stale(id) {
             return Some(Decision::Wait);
         }
-        let (limit, lacks_proof) = (self.limit(id), self.lacks_proof(id));
+        let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
+        let limit = self.limit(id).filter(|_| !is_forced);
+        let lacks_proof = self.lacks_proof(id);
         if limit.is_none() && !lacks_proof {
             return None;
         }
-        let users = observed.users.as_ref();
-        let change = users.and_then(|users| self.change_from(id, users));
-        let history = &self.toggles[id].environments[number].history;
-        let removals = observed.removals(desired, change.as_deref(), history);
+        let removals = self.removals(id, number, observed, desired);
         let may_remove =
             |removals: &Vec<Removal>| removals.iter().any(|removal| removal.removed > 0);
         if lacks_proof && removals.as_ref().is_none_or(may_remove) {
@@ -518,6 +538,20 @@ impl Engine {
         let forced = Some(self.config.name_of(id)).filter(|_| !target.kind.is_served);
         let held = held_back(limit?, removals.as_deref(), desired.len(), forced);
         held.map(Decision::Held)
+    }
+
+    /// What sending the desired users to an environment would remove; none where that is not known.
+    fn removals(
+        &self,
+        id: ToggleId,
+        number: usize,
+        observed: &plan::Environment,
+        desired: &Users,
+    ) -> Option<Vec<Removal>> {
+        let users = observed.users.as_ref();
+        let change = users.and_then(|users| self.change_from(id, users));
+        let history = &self.toggles[id].environments[number].history;
+        observed.removals(desired, change.as_deref(), history)
     }
 
     /// Whether the desired users can be relied on: a pass follows as soon as they can.
@@ -544,8 +578,7 @@ impl Engine {
             true if limit == MaxRemoval::Unset => MaxRemoval::Percent(50.0),
             _ => limit,
         };
-        let is_forced = matches!(self.mode, Mode::Once { force: true, .. });
-        (!is_forced && !limit.allows_everybody()).then_some(limit)
+        (!limit.allows_everybody()).then_some(limit)
     }
 
     /// There is nothing left to do about a part at the target, or nothing that may be done.
@@ -579,6 +612,7 @@ impl Engine {
         if let Some(observed) = &mut environment.observed {
             observed.users = desired;
         }
+        environment.why = Why::Drift;
         if std::mem::take(&mut environment.unsure) {
             self.timers.set(Timer::Confirm(id), now + CONFIRM);
         }
@@ -721,12 +755,38 @@ impl Engine {
     }
 
     fn note_sending(&mut self, id: ToggleId, number: usize, users: &Arc<Users>) {
+        let why = self.why(id, number, users);
         let observed = self.toggles[id].environments[number].observed.as_ref();
         let change = observed.and_then(|it| self.change_from(id, it.users.as_ref()?));
+        let revision = self.rule_of(id).and_then(|rule| rule.revision.clone());
         self.toggles[id].environments[number].sending = Some(Update {
             users: Arc::clone(users),
             change,
+            why,
+            revision,
         });
+    }
+
+    /// Why these users are sent to an environment; none where it was sent them before, and cannot tell
+    /// whether it still has them.
+    fn why(&self, id: ToggleId, number: usize, users: &Users) -> Option<Why> {
+        let environment = &self.toggles[id].environments[number];
+        let is_again = environment.why == Why::Drift && environment.history.ends_with(users);
+        if is_again && !self.is_readable(id) {
+            return None;
+        }
+        let would_be_held = || {
+            let observed = environment.observed.as_ref().unwrap_or(&UNKNOWN);
+            let removals = self.removals(id, number, observed, users);
+            let limit = self.limit(id)?;
+            held_back(limit, removals.as_deref(), users.len(), None)
+        };
+        Some(match self.mode {
+            _ if self.is_retired(id) => Why::Retired,
+            Mode::Serve => environment.why,
+            Mode::Once { force: true, .. } if would_be_held().is_some() => Why::Force,
+            Mode::Once { .. } | Mode::Sync { .. } => Why::Sync,
+        })
     }
 
     /// Whether a part has to wait for another part of the toggle that is in flight, and not in the same
@@ -820,16 +880,22 @@ impl Engine {
     /// The target was looked at, and has this.
     fn was_seen(&mut self, id: ToggleId, observed: Observed, now: Moment) {
         self.toggles[id].looked = self.tick();
+        let mut updates = Vec::new();
         if let Observed::Present(present) = &observed {
-            let environments = self.toggles[id].environments.iter_mut();
-            for (environment, seen) in environments.zip(&present.environments) {
-                if let Ok(plan::Environment {
-                    users: Some(users), ..
-                }) = seen
+            let environments = self.toggles[id].environments.iter_mut().enumerate();
+            for ((number, environment), seen) in environments.zip(&present.environments) {
+                if let Ok(seen) = seen
+                    && let Some(users) = &seen.users
                 {
                     environment.history.seen(users, now.at);
+                    let lost = environment.lost.take();
+                    let done = lost.and_then(|lost| lost.done(seen, users));
+                    updates.extend(done.map(|update| (number, update)));
                 }
             }
+        }
+        for (number, update) in updates {
+            self.notify(Subject::Environment(id, number), News::Updated(update));
         }
         self.was_found(id, observed, now);
     }
@@ -932,9 +998,11 @@ impl Engine {
         }
         match (result, part) {
             (Err(failure), Part::Environment(number)) => {
-                if let Some(update) = sending.filter(|_| failure.is_unsure()) {
-                    toggle.environments[number].history.may_have(&update.users);
+                let environment = &mut toggle.environments[number];
+                if let Some(update) = sending.as_ref().filter(|_| failure.is_unsure()) {
+                    environment.history.may_have(&update.users);
                 }
+                environment.lost = sending;
                 return Err(failure);
             }
             (Err(failure), _) => return Err(failure),
@@ -966,6 +1034,7 @@ impl Engine {
         toggle.created = true;
         toggle.has_changed = true;
         for environment in &mut toggle.environments {
+            environment.lost = None;
             environment.history = History::default();
             environment.history.sent(&Arc::default(), None, now.at);
         }
@@ -976,15 +1045,13 @@ impl Engine {
     fn was_updated(&mut self, id: ToggleId, number: usize, update: Update, now: Instant) {
         let toggle = &mut self.toggles[id];
         let environment = &mut toggle.environments[number];
-        let Update { users, change } = update;
+        let Update { users, change, .. } = &update;
         toggle.has_changed |= change.as_ref().is_none_or(|change| !change.is_empty());
-        environment.observed = Some(plan::Environment::of(Arc::clone(&users)));
-        environment.history.sent(&users, change.as_ref(), now);
+        environment.observed = Some(plan::Environment::of(Arc::clone(users)));
+        environment.history.sent(users, change.as_ref(), now);
+        environment.lost = None;
         environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
-        self.notify(
-            Subject::Environment(id, number),
-            News::Updated { users, change },
-        );
+        self.notify(Subject::Environment(id, number), News::Updated(update));
     }
 
     fn step_taken(&mut self, id: ToggleId, part: Part, operation: Operation, now: Moment) {

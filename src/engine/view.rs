@@ -476,6 +476,39 @@ pub(crate) enum Cause {
     Reload,
 }
 
+/// Why users were sent, as the audit log has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Why {
+    /// The process has started, or has connected to the source again.
+    #[default]
+    Start,
+    Callback,
+    Poll,
+    Resync,
+    Reload,
+    /// The target no longer had the users that it had been given, and the policy had not changed.
+    Drift,
+    /// A run of `sync`.
+    Sync,
+    /// The same with `--force`, where `max_removal` would have held the update back.
+    Force,
+    /// The toggle has left the configuration.
+    Retired,
+}
+
+impl From<Cause> for Why {
+    fn from(cause: Cause) -> Why {
+        match cause {
+            Cause::Callback => Why::Callback,
+            Cause::Poll | Cause::Changed | Cause::Watch => Why::Poll,
+            Cause::Resync => Why::Resync,
+            Cause::Reload => Why::Reload,
+            Cause::Connected | Cause::Moved | Cause::Ready => Why::Start,
+        }
+    }
+}
+
 /// They print the words that they have in JSON.
 macro_rules! in_words {
     ($($name:ident)*) => {
@@ -492,6 +525,18 @@ in_words! { Verdict State Cause }
 pub(crate) struct Notice {
     pub(crate) subject: Subject,
     pub(crate) news: News,
+}
+
+/// Users of an environment that were sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Update {
+    pub(crate) users: Arc<Users>,
+    /// None where it is not known what the target had.
+    pub(crate) change: Option<Arc<Change>>,
+    /// None where these users were sent before, to a target that cannot be read.
+    pub(crate) why: Option<Why>,
+    /// Of the answer that allows them.
+    pub(crate) revision: Option<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -528,10 +573,7 @@ pub(crate) enum News {
     HeldBack(Failure),
     Released,
     Created,
-    Updated {
-        users: Arc<Users>,
-        change: Option<Arc<Change>>,
-    },
+    Updated(Update),
     Late {
         after: Duration,
     },

@@ -23,6 +23,10 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
     let toggles: String = toggles.iter().map(|row| toggle(row, now)).collect();
     let targets: String = rows.targets.iter().map(|row| target(row, now)).collect();
     let sources: String = rows.sources.iter().map(|row| source(row, now)).collect();
+    let audit = rows.audit_log_error.as_deref();
+    let audit = audit.map_or(String::new(), |error| {
+        format!("<p class=\"bad\">{}</p>\n", escape(error))
+    });
     format!(
         include_str!("page.html"),
         style = include_str!("page.css"),
@@ -35,6 +39,7 @@ pub(super) fn of(rows: &Rows, now: SystemTime) -> String {
         } else {
             REJECTED
         },
+        audit = audit,
         targets = targets,
         summary = summary(rows),
         sources = sources,

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::gate::{Gate, Inner};
 use super::*;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::tests::configured;
 use crate::engine::Mode;
@@ -66,10 +67,12 @@ impl Fixture {
             peers,
             mode: Mode::Serve,
         };
+        let audit = Audit::start(Arc::clone(&status.audit), Arc::clone(&metrics)).unwrap();
         let worker = Worker::new(
             assignment,
             Arc::clone(&status),
             Arc::clone(&metrics),
+            Arc::new(audit),
             Notifier::default(),
             never(),
         )

@@ -44,6 +44,7 @@ fn a_worker_that_does_not_turn_when_it_should_fails_the_health_check() {
             patience,
             ..Rows::default()
         }),
+        audit: Arc::default(),
     };
     status.set_next_turn(now + Duration::from_secs(60));
     let after = |seconds| status.report(now + Duration::from_secs(seconds));

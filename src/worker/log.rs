@@ -1,18 +1,29 @@
-//! Logs the engine's notices, one line each, and counts them.
+//! Logs the engine's notices, one line each, counts them, and has changes of users written to the audit log.
+
+use std::time::UNIX_EPOCH;
 
 use log::Level;
 
-use crate::config::Config;
+use crate::audit::{self, Audit};
+use crate::config::{Config, Rule};
 use crate::duration::Seconds;
-use crate::engine::{Cause, Engine, News, Notice, Subject};
+use crate::engine::{Cause, Engine, News, Notice, Subject, Update, Why};
 use crate::error::UNTOLD;
+use crate::job::ToggleId;
 use crate::metrics::Metrics;
+use crate::status::{Clocks, Time};
 
 const LOG: &str = "optoggles";
 
-pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
+pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics, audit: &Audit) {
     for Notice { subject, news } in engine.take_notices() {
         count(subject, &news, config, metrics);
+        if let (Subject::Environment(id, number), News::Updated(update)) = (subject, &news)
+            && config.audit_log.is_some()
+            && let Some(entry) = entry(id, engine.environment(id, number), update, config)
+        {
+            audit.write(entry);
+        }
         let level = level(&news);
         if log::log_enabled!(target: LOG, level) {
             let of = config.secrets.redact(&field(subject, config, engine));
@@ -21,6 +32,33 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics) {
             trace_users(&of, &news);
         }
     }
+}
+
+/// None where nothing was changed. Names are those of `/status`; users are not redacted.
+fn entry(
+    id: ToggleId,
+    environment: &str,
+    update: &Update,
+    config: &Config,
+) -> Option<audit::Entry> {
+    let toggle = &config.toggles[id];
+    let rule = toggle.rule.map(|rule| &config.rules[rule]);
+    let source = config.source_of(toggle);
+    let instance = source.and_then(|source| source.settings.text("instance").ok());
+    let instance = instance.map_or_else(audit::host, str::to_owned);
+    Some(audit::Entry {
+        time: Time(Clocks::read().wall.max(UNIX_EPOCH)).to_string(),
+        target: config.targets[toggle.target].id.clone(),
+        toggle: toggle.key.clone(),
+        environment: Some(config.secrets.redact(environment)).filter(|name| !name.is_empty()),
+        change: update.change.clone(),
+        users: update.users.len(),
+        cause: update.why?,
+        source: source.map(|source| source.id.clone()),
+        rule: rule.map(Rule::to_string),
+        revision: update.revision.clone(),
+        instance: config.secrets.redact(&instance),
+    })
 }
 
 fn count(subject: Subject, news: &News, config: &Config, metrics: &Metrics) {
@@ -77,7 +115,7 @@ fn level(news: &News) -> Level {
         | News::Pass { .. }
         | News::Released
         | News::Created
-        | News::Updated { .. }
+        | News::Updated(_)
         | News::Mended { .. } => Level::Info,
         _ => Level::Warn,
     }
@@ -120,12 +158,18 @@ fn words(of: &str, news: &News) -> String {
         News::HeldBack(failure) => format!("held {of}: {failure}"),
         News::Released => format!("no longer held {of}"),
         News::Created => format!("created {of}"),
-        News::Updated { users, change } => {
+        News::Updated(Update {
+            users, change, why, ..
+        }) => {
+            let done = match why {
+                Some(Why::Retired) => "retired",
+                _ => "updated",
+            };
             let counts = change.as_ref().map_or(String::new(), |change| {
                 let (added, removed) = (change.added.len(), change.removed.len());
                 format!(" added={added} removed={removed}")
             });
-            format!("updated {of} users={}{counts}", users.len())
+            format!("{done} {of} users={}{counts}", users.len())
         }
         News::Late { after } => {
             format!("the change has not arrived {of} after={}", Seconds(*after))
@@ -156,10 +200,10 @@ fn words(of: &str, news: &News) -> String {
 
 /// User names are logged at trace only.
 fn trace_users(of: &str, news: &News) {
-    if let News::Updated {
+    if let News::Updated(Update {
         change: Some(change),
         ..
-    } = news
+    }) = news
         && log::log_enabled!(Level::Trace)
     {
         let added: Vec<&str> = change.added.iter().collect();

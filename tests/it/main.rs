@@ -9,6 +9,7 @@
 
 mod support;
 
+mod audit;
 mod check_config_online;
 mod check_config_options;
 mod check_config;

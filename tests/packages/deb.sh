@@ -30,6 +30,9 @@ inside() {
     fi
     install -D -m 644 "$example" /etc/optoggles/optoggles.toml
     (cd / && optoggles check-config)
+    if command -v logrotate >/dev/null; then
+        logrotate --debug /etc/logrotate.d/optoggles || fail "logrotate rejects its configuration"
+    fi
 
     dpkg -i /package.deb
     dpkg -r optoggles

@@ -18,6 +18,7 @@ expect() {
 echo "with DESTDIR and a prefix"
 make -s install DESTDIR="$folder" prefix=/usr
 expect "install" <<'FILES'
+./etc/logrotate.d/optoggles
 ./etc/optoggles/optoggles.toml.example
 ./usr/bin/optoggles
 ./usr/lib/systemd/system/optoggles.service

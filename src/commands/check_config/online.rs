@@ -1,13 +1,16 @@
 //! `optoggles check-config --online`: what the sources and targets answer.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use crate::audit;
 use crate::check::{Answers, SourceCheck, Told};
 use crate::commands::Stop;
 use crate::config::report::{Entry, count};
 use crate::config::{Config, Rule};
+use crate::disk::Disk;
 use crate::engine::Subject;
 use crate::error::Failure;
 use crate::job::{RuleId, SourceId};
@@ -21,7 +24,8 @@ use crate::terminal::Tone;
 
 /// What came of one question.
 pub(super) struct Finding {
-    subject: Subject,
+    /// None: the audit log.
+    subject: Option<Subject>,
     /// The subject in words, such as `source example-opal`.
     about: String,
     /// Where that stands in the configuration, such as `toggles[2].users_policy`.
@@ -55,9 +59,31 @@ pub(super) fn ask(config: &Arc<Config>) -> Result<Vec<Finding>, Stop> {
     let asks: Vec<Ask> = sources.chain(targets).collect();
     let findings = in_parallel(&asks, asks.len(), |ask| ask());
     let mut findings: Vec<Finding> = findings.into_iter().flatten().collect();
+    findings.extend(
+        config
+            .audit_log
+            .as_deref()
+            .map(|path| ask_audit_log(config, path)),
+    );
     // Stable: what a peer was asked stays in the order in which it was asked.
     findings.sort_by_key(|finding| finding.subject);
     Ok(findings)
+}
+
+fn ask_audit_log(config: &Config, path: &Path) -> Finding {
+    let (disk, path) = (
+        Disk::new("audit log".to_owned(), config.http_timeout, None),
+        path.to_owned(),
+    );
+    let checked = disk.run(move || audit::check(&path));
+    let checked = checked.map_err(|failure| failure.to_string()).flatten();
+    Finding {
+        subject: None,
+        about: "audit log".to_owned(),
+        key: "audit_log".to_owned(),
+        asked: "path".to_owned(),
+        result: checked.map(Told::from),
+    }
 }
 
 fn ask_source(config: &Config, id: SourceId, source: &dyn Source) -> Vec<Finding> {
@@ -104,7 +130,7 @@ impl Finding {
         };
         let shown = |words: &str| config.secrets.redact(words);
         let finding = |(asked, result): (String, Result<Told, Failure>)| Finding {
-            subject,
+            subject: Some(subject),
             about: about.clone(),
             key: key.clone(),
             asked: shown(&asked),

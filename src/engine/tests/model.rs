@@ -5,6 +5,7 @@
 
 mod apart;
 mod day;
+mod ledger;
 mod referee;
 mod reload;
 mod remote;

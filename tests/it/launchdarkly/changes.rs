@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::audit;
 use crate::support::Fault;
 use crate::support::launchdarkly::{Target, refusal};
 
@@ -187,4 +188,34 @@ fn a_comment_names_the_rule_and_the_revision_by_which_opa_decided() {
         let rule = "optoggles: data.app.rbac.us";
         assert_eq!(comment, format!("{rule}{words}"));
     }
+}
+
+#[test]
+fn the_revision_of_opas_bundles_and_the_environment_are_in_the_line_and_no_secret() {
+    let mut flags = Flags::of(&["us"]).build();
+    let config = flags.program.config();
+    let (before, rest) = config.split_once("[[sources]]").unwrap();
+    let (_, target) = rest.split_once("[target]").unwrap();
+    let url = flags.opa.http.url();
+    let source = format!("[[sources]]\nid = \"main\"\ntype = \"opa\"\nurl = \"{url}\"\n");
+    let config = format!("{}\n{before}{source}[target]{target}", audit::SETTING);
+    let config = config.replace("\"production\"", "\"${NOWHERE_ELSE}\"");
+    assert!(config.contains("NOWHERE_ELSE"));
+    flags.program.set_config(&config);
+    flags.program.set_env("NOWHERE_ELSE", "production");
+    let provenance = json!({ "bundles": { "app": { "revision": "3f1c" } } });
+    let answer = json!({ "result": ["ann"], "provenance": provenance });
+    flags.opa.answer("us", answer);
+    flags.sync(&[]).exits(0);
+    let lines = audit::lines(&flags.program);
+    let mut environments: Vec<_> = lines
+        .iter()
+        .map(|it| it["environment"].to_string())
+        .collect();
+    environments.sort();
+    assert_eq!(environments, ["\"[redacted:NOWHERE_ELSE]\"", "\"test\""]);
+    assert_eq!(lines[0]["revision"], "3f1c");
+    let host = rustix::system::uname();
+    let host = host.nodename().to_str().unwrap();
+    assert_eq!(lines[0]["instance"], host);
 }

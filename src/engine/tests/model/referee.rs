@@ -14,7 +14,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::super::{Key, Timer};
+use super::super::super::{Key, Subject, Timer};
+use super::ledger::Ledger;
 use super::remote::Remote;
 use super::setup::{
     ENVIRONMENTS, Peer, Place, RULE_OF, RULES, Setup, TARGETS, parts_of, peer_of, places, told_of,
@@ -32,6 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(25);
 
 pub(super) struct Referee {
     setup: Setup,
+    pub(super) ledger: Ledger,
     /// By rule, when OPA made up the last answer; none after a failure.
     told: [Option<Instant>; RULES],
     /// When the query in flight was made, and the one that was answered last.
@@ -74,9 +76,10 @@ struct Verdict {
 }
 
 impl Referee {
-    pub(super) fn new(setup: &Setup) -> Referee {
+    pub(super) fn new(setup: &Setup, remote: &Remote) -> Referee {
         Referee {
             setup: setup.clone(),
+            ledger: Ledger::new(remote),
             told: [None; RULES],
             asking: [None; RULES],
             asked_at: [None; RULES],
@@ -271,9 +274,18 @@ impl Referee {
             assert_eq!(remote.has((id, number)), told, "not in sync: {id}/{number}");
         }
         for notice in engine.take_notices() {
-            if let News::Pass { late, took, .. } = notice.news {
-                assert!(late == 0 || took >= PATIENCE, "passes overlap");
+            match (notice.subject, notice.news) {
+                (_, News::Pass { late, took, .. }) => {
+                    assert!(late == 0 || took >= PATIENCE, "passes overlap");
+                }
+                (Subject::Environment(id, number), News::Updated(update)) => {
+                    self.ledger.add((id, number), &update);
+                }
+                _ => {}
             }
+        }
+        for place in places() {
+            self.ledger.check(place, engine, place, remote);
         }
         engine.take_touched();
         for target in &engine.targets {

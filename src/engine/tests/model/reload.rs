@@ -1,11 +1,13 @@
 //! Reloads at any moment: engines that take over from each other, over one world.
 
+use super::ledger::Ledger;
 use super::remote::{Known, Remote, refuse};
 use super::setup::{
     Dice, ENVIRONMENTS, Place, RULE_OF, RULES, SOURCE_OF, Setup, TARGET_OF, TARGETS, TOGGLES,
     everything, names, parts_of, terms_of, updates_of,
 };
 use super::*;
+use crate::engine::Subject;
 use crate::job::{RuleId, TargetId};
 
 /// What can happen.
@@ -261,6 +263,7 @@ struct World {
     /// By rule, the last good answer that the current engine has had.
     told: [Option<Users>; RULES],
     remote: Remote,
+    ledger: Ledger,
     now: Instant,
     dice: Dice,
 }
@@ -276,13 +279,15 @@ impl World {
         };
         let (config, ids) = file.read(setup);
         let terms = ids.terms(&config, setup);
+        let remote = Remote::new(setup, now);
         let mut world = World {
             setup: setup.clone(),
+            ledger: Ledger::new(&remote),
             file,
             engines: vec![(Engine::new(Arc::new(config), Mode::Serve, terms), ids)],
             in_flight: Vec::new(),
             told: [const { None }; RULES],
-            remote: Remote::new(setup, now),
+            remote,
             now,
             dice: Dice::new(setup.seed),
         };
@@ -371,7 +376,38 @@ impl World {
         }
     }
 
+    /// Adds up the lines of all engines, wherever the current one keeps a toggle.
+    fn keep_books(&mut self) {
+        for (engine, ids) in &mut self.engines {
+            for notice in engine.take_notices() {
+                if let (Subject::Environment(id, number), News::Updated(update)) =
+                    (notice.subject, notice.news)
+                {
+                    let place = (ids.toggles[id], ids.environments[id][number]);
+                    self.ledger.add(place, &update);
+                }
+            }
+        }
+        let Some((current, ids)) = self.engines.last() else {
+            return;
+        };
+        for (id, number) in places() {
+            if !ids.has((id, number)) {
+                self.ledger.start_over((id, number), &self.remote);
+                continue;
+            }
+            let toggle = ids.local_toggle(id);
+            let part = ids.local_part(toggle, Part::Environment(number));
+            if let Part::Environment(local) = part {
+                let local = (toggle, local);
+                self.ledger
+                    .check((id, number), current, local, &self.remote);
+            }
+        }
+    }
+
     fn take_jobs(&mut self) {
+        self.keep_books();
         let last = self.engines.len() - 1;
         for number in 0..=last {
             loop {

@@ -329,8 +329,10 @@ impl Remote {
         let toggle = &mut self.toggles[id];
         let existed = std::mem::replace(&mut toggle.exists, true);
         toggle.described |= !existed;
-        let flags = toggle.environments.iter_mut().filter(|_| !existed);
-        flags.for_each(|flag| flag.rival = None);
+        for flag in toggle.environments.iter_mut().filter(|_| !existed) {
+            flag.users = Users::default();
+            flag.rival = None;
+        }
         let unknown = || Environment {
             in_order: true,
             ..Environment::default()

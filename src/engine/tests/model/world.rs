@@ -65,11 +65,12 @@ impl World {
         fate: impl FnMut(&Job, &mut Dice) -> Fate + 'static,
     ) -> World {
         let now = Instant::now();
+        let remote = Remote::new(&setup, now);
         let mut world = World {
             engine: engine(&setup),
             now,
-            remote: Remote::new(&setup, now),
-            referee: Referee::new(&setup),
+            referee: Referee::new(&setup, &remote),
+            remote,
             in_flight: Vec::new(),
             turns: 0,
             log: Vec::new(),
@@ -176,7 +177,7 @@ impl World {
         }
         self.remote.generation += 1;
         self.remote.known = Known::default();
-        self.referee = Referee::new(&self.setup);
+        self.referee = Referee::new(&self.setup, &self.remote);
         self.engine = engine(&self.setup);
         self.start();
     }
