@@ -9,6 +9,7 @@
 
 mod support;
 
+mod adapter;
 mod check_config_online;
 mod check_config_options;
 mod check_config;
