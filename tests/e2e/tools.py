@@ -27,6 +27,7 @@ _JUDGE = Path(__file__).with_name("judge_unleash")
 # Prerequisites, and how to install them on Debian and Ubuntu.
 NEEDED = {
     "cargo": "https://rustup.rs",
+    "curl": "apt-get install curl",
     "git": "apt-get install git",
     "go": "apt-get install golang-go",
     "node": "apt-get install nodejs",

@@ -10,6 +10,7 @@
 mod support;
 
 mod audit;
+mod adapter;
 mod check_config_online;
 mod check_config_options;
 mod check_config;

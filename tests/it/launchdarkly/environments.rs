@@ -273,3 +273,33 @@ fn an_environment_that_hangs_is_overtaken_after_a_second_and_from_then_on_at_onc
         [&rows[0]["state"], &rows[1]["state"]] == ["syncing", "in sync"]
     });
 }
+
+#[test]
+fn two_targets_keep_one_flag_by_a_rule_for_each_environment() {
+    let mut flags = Flags::of(&[]).build();
+    flags.opa.allow("us", &["ann"]);
+    flags.opa.allow("eu", &["bob"]);
+    let (mut config, target) = {
+        let (top, target) = flags.program.config().split_once("[target]").unwrap();
+        (top.to_owned(), target.to_owned())
+    };
+    let rules = [("production", "us"), ("test", "eu")];
+    for (id, _) in rules {
+        config += &format!("[[targets]]\nid = \"{id}\"{target}");
+    }
+    for (id, key) in rules {
+        config += &format!(
+            "[[toggles]]\nkey = \"us\"\ntarget = \"{id}\"\nusers_policy = {{ source = \"main\", \
+             package = \"app.rbac\", rule = \"{}\" }}\n[toggles.spec]\nname = \"us\"\n\
+             proj_key = \"default\"\nenvironments = [\"{id}\"]\n",
+            rule_of(key)
+        );
+    }
+    flags.program.set_config(&config);
+    flags.sync(&[]).exits(0);
+    for (id, user, other) in [("production", "ann", "bob"), ("test", "bob", "ann")] {
+        let platform = flags.platform();
+        assert!(platform.is_on_for("default", "us", id, &[user], &[other]));
+    }
+    flags.sync(&[]).exits(0).sums_up("2 toggles: 2 unchanged");
+}
