@@ -129,7 +129,11 @@ impl Engine {
                 let kept = toggles.filter(|(_, toggle)| toggle.rule.is_some());
                 kept.map(|(_, toggle)| toggle.place()).collect()
             };
-            if kept(&self.config, id) == kept(&old.config, old_id) {
+            // The file of a reload says nothing of those to retire.
+            let retired = self.config.retired_at(id);
+            let mut left = old.config.retired_at(old_id).into_iter();
+            let knows_all = left.all(|it| retired.contains(&it));
+            if knows_all && kept(&self.config, id) == kept(&old.config, old_id) {
                 self.targets[id].has_looked = known.has_looked && !known.find.is_running();
                 self.targets[id].find = known.find.inherit();
                 self.inherit_wait(old, Key::Find(id), Key::Find(old_id));

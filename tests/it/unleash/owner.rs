@@ -109,18 +109,19 @@ fn the_marks_of_many_features_cost_one_request() {
     flags.sync().exits(0);
     let before = flags.count("*");
     flags.sync().exits(0).sums_up("30 toggles: 30 unchanged");
-    let requests = flags.requests_from(before);
+    let mut requests = flags.requests_from(before);
+    requests.sort();
     let search = "GET /api/admin/search/features?tag=INCLUDE_ALL_OF:simple:optoggles.payments";
     let page = "&limit=100&offset=0";
-    let mut expected = vec![
+    let list = |place| format!("GET /api/client/features?environment={place}&project=default");
+    let expected = [
         "GET /api/admin/projects/default/overview".to_owned(),
-        format!("{search}&project=IS:default{page}"),
         format!("{search}{page}"),
+        format!("{search}&project=IS:default{page}"),
+        list("development"),
+        list("production"),
     ];
-    let lists = ENVIRONMENTS.map(|it| format!("GET features?environment={it}&project=default"));
-    expected.splice(1..1, lists);
-    let short = |line: &String| line.replace("/api/client/", "");
-    assert_eq!(requests.iter().map(short).collect::<Vec<_>>(), expected);
+    assert_eq!(requests, expected);
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_toggle_that_left_the_configuration_is_turned_off_and_nothing_else_changes()
         .program
         .run(&args)
         .exits(3)
-        .reports("tax +0 -1 0 users would be retired");
+        .reports("tax -1 0 users would be retired");
     assert_eq!(flags.writes_from(first), BTreeSet::new());
     flags
         .sync()
@@ -157,7 +158,7 @@ fn a_toggle_that_left_the_configuration_is_turned_off_and_nothing_else_changes()
 
 #[test]
 fn serve_retires_a_toggle_after_a_reload_and_after_a_restart_and_keeps_it_off() {
-    let mut flags = Flags::owned(&["us", "tax", "eu"]);
+    let mut flags = Flags::owned(&["us", "tax", "eu", "shop", "vip"]);
     let daemon = flags.serve_in_step();
     let whole = flags.program.config().to_owned();
     let fewer = without(&whole, "tax");
@@ -257,6 +258,10 @@ fn more_features_than_a_page_shows_are_retired_in_whatever_project_they_are() {
         .sync()
         .exits(0)
         .sums_up("251 toggles: 1 created, 250 retired");
+    let mut platform = flags.platform();
+    let mut names = (0..250).map(|number| format!("old-{number:03}"));
+    assert!(names.all(|it| !platform.environment(&it, "production").enabled));
+    drop(platform);
     flags.take_out("us");
     flags.sync().exits(0).sums_up("1 toggle: 1 retired");
 }
@@ -289,27 +294,28 @@ fn max_removal_holds_a_retirement_until_it_is_forced() {
 
 #[test]
 fn a_feature_that_is_deleted_or_archived_while_it_is_retired_is_off() {
-    for archived in [false, true] {
+    let tags = "GET /api/admin/features/tax/tags";
+    for (archived, last_seen) in [(false, SEARCH), (true, SEARCH), (false, tags), (true, tags)] {
         let mut flags = Flags::owned(&["us", "tax"]);
         flags.sync().exits(0);
         flags.take_out("tax");
+        let hold = flags.unleash.http.hold_next(last_seen);
+        let before = flags.count(last_seen);
         let daemon = flags.program.serve(&[]);
-        let hold = flags.unleash.http.hold_next(SEARCH);
-        let searches = flags.count(SEARCH);
         flags
             .stage
-            .wait_until("a search is answered", || flags.count(SEARCH) > searches);
+            .wait_until("it was seen", || flags.count(last_seen) > before);
         if archived {
             flags.platform().edit("tax").archived = true;
         } else {
             flags.platform().delete("tax");
         }
         hold.release();
-        daemon.wait_healthy();
         flags
             .stage
             .wait_until("it is forgotten", || daemon.toggle("tax").is_null());
-        daemon.terminate().exits(0).complains("");
+        daemon.wait_healthy();
+        daemon.terminate().exits(0);
     }
 }
 
@@ -344,24 +350,20 @@ fn a_mark_that_is_refused_is_said_and_holds_back_no_user() {
 #[test]
 fn a_retired_feature_that_moves_or_loses_its_mark_is_followed() {
     let mut flags = Flags::owned(&["us", "tax"]);
-    flags
-        .platform()
-        .projects
-        .insert("shop".to_owned(), ENVIRONMENTS.map(str::to_owned).into());
+    let shop = ("shop".to_owned(), vec!["production".to_owned()]);
+    flags.platform().projects.extend([shop]);
     flags.sync().exits(0);
     flags.take_out("tax");
     let daemon = flags.program.serve(&[]);
     flags.wait_off("tax");
-    flags.platform().edit("tax").project = "shop".to_owned();
-    for place in ENVIRONMENTS {
-        flags.platform().environment("tax", place).enabled = true;
-    }
-    flags.stage.wait_until("it is off there", || {
-        let mut platform = flags.platform();
-        ENVIRONMENTS
-            .iter()
-            .all(|place| !platform.environment("tax", place).enabled)
-    });
+    let is_on = || flags.platform().environment("tax", "production").enabled;
+    let mut platform = flags.platform();
+    let moved = platform.edit("tax");
+    moved.project = "shop".to_owned();
+    moved.environments.remove("development");
+    moved.environments.get_mut("production").unwrap().enabled = true;
+    drop(platform);
+    flags.stage.wait_until("it is off there", || !is_on());
     flags.platform().edit("tax").tags.clear();
     flags
         .stage
@@ -371,7 +373,7 @@ fn a_retired_feature_that_moves_or_loses_its_mark_is_followed() {
     flags.stage.wait_until("two resyncs have passed", || {
         flags.count(SEARCH) > searches + 2
     });
-    assert!(flags.platform().environment("tax", "production").enabled);
+    assert!(is_on());
     daemon.wait_healthy();
 }
 
@@ -391,4 +393,64 @@ fn a_toggle_that_comes_back_while_it_is_turned_off_is_on_in_the_end() {
     flags.wait_on("tax");
     daemon.wait_healthy();
     daemon.terminate().exits(0);
+}
+
+#[test]
+fn a_feature_of_a_toggle_is_never_retired_although_it_was_moved() {
+    let flags = Flags::owned(&["us"]);
+    flags.sync().exits(0);
+    flags.platform().edit("us").project = "shop".to_owned();
+    flags
+        .sync()
+        .exits(1)
+        .says("names are unique in all of Unleash")
+        .sums_up("1 toggle: 1 failed");
+    assert!(flags.platform().environment("us", "production").enabled);
+}
+
+#[test]
+fn a_toggle_that_leaves_while_it_is_updated_is_turned_off_after_that() {
+    let flags = Flags::owned(&["us", "tax"]);
+    let daemon = flags.serve_in_step();
+    let without_tax = without(flags.program.config(), "tax");
+    let strategies = "PUT /api/admin/projects/default/features/tax/environments/production/*";
+    let hold = flags.unleash.http.hold_next(strategies);
+    flags.change("tax", &["eve"]);
+    flags
+        .stage
+        .wait_until("it is being updated", || flags.count(strategies) == 1);
+    flags.reload(&daemon, &without_tax);
+    let searches = flags.count(SEARCH);
+    flags
+        .stage
+        .wait_until("it is known as retired, and was resynced", || {
+            !daemon.toggle("tax").is_null() && flags.count(SEARCH) > searches
+        });
+    let off = "POST /api/admin/projects/default/features/tax/environments/*";
+    assert_eq!(flags.count(off), 4, "none since it was turned on");
+    hold.release();
+    flags.wait_off("tax");
+    daemon.wait_healthy();
+}
+
+#[test]
+fn a_retirement_that_is_held_follows_a_reload_that_lets_it_through() {
+    let mut flags = Flags::owned(&["us", "tax"]);
+    let many = users(0..12);
+    flags.opa.allow("tax", &refs(&many));
+    let rarely = flags.program.config().replace("\"1s\"", "\"1h\"");
+    flags.program.set_config(&rarely);
+    let daemon = flags.serve_in_step();
+    let without_tax = without(&rarely, "tax");
+    flags.reload(&daemon, &without_tax);
+    daemon.wait_failing();
+    flags.reload(&daemon, &format!("max_removal = \"off\"\n{without_tax}"));
+    flags.stage.wait_until("it is off", || {
+        flags.is_on_for("tax", "production", &[], &refs(&many))
+    });
+    daemon.wait_healthy();
+    flags.reload(&daemon, &without_tax);
+    flags.stage.wait_until("it is known as retired", || {
+        daemon.toggle("tax")["state"] == "retired"
+    });
 }
