@@ -900,6 +900,7 @@ fn refusal_of(answer: &Answer) -> Failure {
         return answer.failure(&words, Some(advice)).with_kind(Kind::Misfit);
     }
     let advice = match answer.status {
+        400 if words.starts_with("Tag type ") => Some("create it in Unleash, or remove `owner`"),
         401 => Some(
             "the token is wrong or has expired: set `token` of `[target]` to an admin token, or to the \
              token of a person or service account",

@@ -326,7 +326,8 @@ fn a_search_that_is_refused_is_said_and_holds_back_no_update() {
     flags.unleash.http.always(SEARCH, Fault::status(403));
     daemon.wait_failing();
     let words = "answered 403: stand-in says 403 (the token does not allow this: it has to be one that may change features";
-    assert!(daemon.process.stderr().contains(words));
+    let is_said = || daemon.process.stderr().contains(words);
+    flags.stage.wait_until("it is said", is_said);
     flags.change("us", &["eve"]);
     flags.stage.wait_until("eve has it", || {
         flags.is_on_for("us", "production", &["eve"], &["ann"])
@@ -343,7 +344,7 @@ fn a_mark_that_is_refused_is_said_and_holds_back_no_user() {
     flags
         .sync()
         .exits(1)
-        .says("Tag type 'simple' does not exist");
+        .says("Tag type 'simple' does not exist (create it in Unleash, or remove `owner`)");
     assert!(flags.is_on_for("us", "production", &["ann"], &["eve"]));
 }
 
