@@ -455,3 +455,26 @@ fn a_retirement_that_is_held_follows_a_reload_that_lets_it_through() {
         daemon.toggle("tax")["state"] == "retired"
     });
 }
+
+#[test]
+fn a_feature_that_another_owner_marks_later_is_changed_no_more() {
+    let flags = Flags::owned(&["us", "tax"]);
+    let daemon = flags.serve_in_step();
+    flags.platform().edit("us").tag("optoggles.shop");
+    daemon.wait_failing();
+    flags.opa.allow("tax", &["eve"]);
+    flags.change("us", &["eve"]);
+    flags.stage.wait_until("the other one is changed", || {
+        flags.is_on_for("tax", "production", &["eve"], &["ann"])
+    });
+    let searches = flags.count(SEARCH);
+    flags
+        .stage
+        .wait_until("it was read again", || flags.count(SEARCH) > searches + 1);
+    flags.wait_on("us");
+    flags.platform().edit("us").tags.clear();
+    flags.stage.wait_until("it is ours again", || {
+        flags.is_on_for("us", "production", &["eve"], &["ann"])
+    });
+    daemon.wait_healthy();
+}
