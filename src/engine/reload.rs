@@ -153,7 +153,11 @@ impl Engine {
                 let kept = toggles.filter(|(_, toggle)| toggle.rule.is_some());
                 kept.map(|(_, toggle)| toggle.place()).collect()
             };
-            if kept(&self.config, id) == kept(&old.config, old_id) {
+            // The file of a reload says nothing of those to retire.
+            let retired = self.config.retired_at(id);
+            let mut left = old.config.retired_at(old_id).into_iter();
+            let knows_all = left.all(|it| retired.contains(&it));
+            if knows_all && kept(&self.config, id) == kept(&old.config, old_id) {
                 let is_open = matches!(known.find.state, State::Queued | State::Running);
                 self.targets[id].has_looked = known.has_looked && !is_open;
                 self.targets[id].find = known.find.inherit();

@@ -1093,6 +1093,10 @@ impl Engine {
         if let Part::Environment(number) = part {
             toggle.environments[number].unsure |= failure.is_unsure();
         }
+        if part == Part::Whole && failure.kind == Kind::Misfit {
+            // It may be another owner's by now: nothing is sent before it can be read.
+            toggle.existence = Existence::Unknown;
+        }
         toggle.forget(part);
         let failure = self.pause_target(self.config.toggles[id].target, failure, now);
         self.failed(Key::Apply(id, part), operation, failure, now);

@@ -1,6 +1,7 @@
 //! Unleash, by its admin API.
 
 mod feature;
+mod marked;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -9,19 +10,21 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::mark::Mark;
 use super::{Target, Type, one_by_one, toggles_of_projects};
 use crate::address::Address;
 use crate::check::{Answers, Told};
-use crate::config::{self, Config, Form, Key, PeerType, TLS, TargetType, Toggle, ValueKind};
+use crate::config::{self, Config, Form, Key, OWNER, PeerType, TLS, TargetType, Toggle, ValueKind};
 use crate::crew::lock;
 use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Object, Request};
-use crate::job::{Applied, Applies, Edit, Reads, TargetId, TargetTerms, ToggleId, What};
+use crate::job::{Applied, Applies, Edit, Marked, Reads, TargetId, TargetTerms, ToggleId, What};
 use crate::metrics::Requests;
-use crate::plan::{Observed, Present};
+use crate::plan::{Environment, Observed, Present};
 use crate::secret::Secret;
 use crate::users::Users;
 use feature::{FeatureAnswer, ListedFeature, Room, State, Step, body};
+use marked::TagsOfMarked;
 
 /// Unleash has 4 connections to its database, unless it is told otherwise (`DATABASE_POOL_MAX`).
 const AT_ONCE: usize = 4;
@@ -41,7 +44,7 @@ pub(super) static TYPE: Type = Type {
             name: "unleash",
             says: "A toggle is a feature flag of Unleash: in each environment, strategies whose constraint lists \
                    the users. If there are none, the environment is off.",
-            keys: &[KEYS, TLS],
+            keys: &[KEYS, &[OWNER], TLS],
             check: |_, _| {},
         },
         place: "url",
@@ -129,24 +132,40 @@ struct Spec {
     key: String,
     project: String,
     environments: Vec<String>,
-    #[serde(rename = "type")]
+    /// Empty for one that is retired, as all that only describes it.
+    #[serde(rename = "type", default)]
     kind: String,
     description: Option<String>,
+    #[serde(default)]
     context_field: String,
+    /// It has left the configuration, and is only turned off.
+    #[serde(skip)]
+    is_retired: bool,
 }
 
 impl Spec {
     /// Reads it from the configuration, which was checked.
     fn of(toggle: &Toggle) -> Result<Spec, String> {
         let spec = serde_json::from_value(Value::Object(toggle.spec.clone()));
-        let spec: Spec = spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
-        let key = toggle.key.clone();
-        Ok(Spec { key, ..spec })
+        let mut spec: Spec =
+            spec.map_err(|error| format!("toggle {}: spec: {error}", toggle.key))?;
+        spec.key = toggle.key.clone();
+        spec.is_retired = toggle.rule.is_none();
+        Ok(spec)
     }
 
     /// The feature in messages.
     fn about(&self) -> String {
         format!("feature {} of project {}", self.key, self.project)
+    }
+
+    /// A feature that is retired, and is off because it is gone.
+    fn gone(&self) -> Present {
+        let off = |_| Ok(Environment::of(Arc::default()));
+        Present {
+            described: true,
+            environments: self.environments.iter().map(off).collect(),
+        }
     }
 
     fn depends_on(&self, parent: &str) -> Failure {
@@ -168,7 +187,9 @@ impl Spec {
 
 /// A feature as it was last read, with what was changed of it since.
 struct Known {
+    /// Apart from the mark.
     is_described: bool,
+    is_marked: bool,
     /// In the order of `spec`; none for one that is not there, is being changed, or failed to be.
     environments: Vec<Option<Seen>>,
 }
@@ -184,6 +205,7 @@ struct Unleash {
     token: Secret,
     client: Client,
     specs: BTreeMap<ToggleId, Spec>,
+    mark: Mark,
     known: Mutex<HashMap<ToggleId, Known>>,
     /// The environments of projects, as they were last read.
     projects: Mutex<HashMap<String, BTreeSet<String>>>,
@@ -201,6 +223,7 @@ impl Unleash {
             token: settings.secret("token")?.clone(),
             client: Client::new(config, AT_ONCE, &settings.tls(), requests)?,
             specs: specs.collect::<Result<_, String>>()?,
+            mark: Mark::of(config, id),
             known: Mutex::default(),
             projects: Mutex::default(),
             room: Mutex::default(),
@@ -229,17 +252,24 @@ impl Unleash {
 
     fn read_one(&self, id: ToggleId) -> Result<Observed, Failure> {
         let spec = &self.specs[&id];
-        let answer = match self.read_feature(spec) {
-            Ok(answer) => answer,
+        let read = self.read_feature(spec);
+        let read = read.and_then(|answer| Ok((answer, self.read_tags(spec)?)));
+        let (answer, tags) = match read {
+            Ok(read) => read,
             Err(failure) if failure.is_status(404) => return self.absent(spec),
             Err(failure) => return Err(failure),
         };
+        let is_marked = self.is_marked(spec, &tags)?;
+        if spec.is_retired && !is_marked {
+            return self.absent(spec);
+        }
         let seen = |environment: &String| {
             let state = answer.state(environment, spec)?;
             Some(Seen { state, tag: None })
         };
         let known = Known {
             is_described: answer.metadata.follow(spec),
+            is_marked,
             environments: spec.environments.iter().map(seen).collect(),
         };
         let present = known.present(spec);
@@ -252,8 +282,16 @@ impl Unleash {
         self.send(request, &spec.about())?.json()
     }
 
-    /// A feature that is to be created, after a look at where.
+    /// What is said of a feature that is not there, or no longer ours.
     fn absent(&self, spec: &Spec) -> Result<Observed, Failure> {
+        match spec.is_retired {
+            true => Ok(Observed::Present(spec.gone())),
+            false => self.to_be_created(spec),
+        }
+    }
+
+    /// A feature that is to be created, after a look at where.
+    fn to_be_created(&self, spec: &Spec) -> Result<Observed, Failure> {
         let there = self.environments_of(spec)?;
         let environments = spec.environments.iter().enumerate();
         let wrong = environments.filter(|(_, key)| !there.contains(*key));
@@ -301,28 +339,31 @@ impl Unleash {
             ids.iter().map(|id| (*id, read.clone())).collect()
         };
         let unknown = |ids| all(ids, Ok(Observed::Unknown));
-        if ids.len() <= first.environments.len() {
+        let searches = usize::from(self.mark.owner().is_some());
+        if ids.len() <= first.environments.len() + searches {
             return unknown(ids);
         }
         lock(&self.projects).remove(&first.project);
-        let read = self.absent(first).and_then(|absent| {
+        let mut specs = ids.iter().map(|id| &self.specs[id]);
+        let kept = specs.find(|spec| !spec.is_retired);
+        let absent = kept.map_or(Ok(Observed::absent()), |spec| self.to_be_created(spec));
+        let read = absent.and_then(|absent| {
             let numbers = 0..first.environments.len();
             let missing = numbers.map(|number| self.list(ids, number));
             let missing = missing.collect::<Result<Vec<_>, Failure>>()?;
-            Ok((absent, BTreeSet::from_iter(missing.into_iter().flatten())))
+            let tags = self.tags_of_marked(&first.project)?;
+            Ok((absent, missing.concat(), tags))
         });
         match read {
             // The list shows environments, too, that the project does not have.
-            Ok((absent, _)) if absent != Observed::absent() => unknown(ids),
-            Ok((absent, missing)) => {
-                let known = lock(&self.known);
-                let read = |id: &ToggleId| {
-                    let present = known
-                        .get(id)
-                        .and_then(|it| it.present_if_whole(&self.specs[id]));
-                    let present = present.map_or(Observed::Unknown, Observed::Present);
-                    let is_missing = missing.contains(id);
-                    (*id, Ok(if is_missing { absent.clone() } else { present }))
+            Ok((absent, ..)) if absent != Observed::absent() => unknown(ids),
+            Ok((_, missing, tags)) => {
+                let missing = BTreeSet::from_iter(missing);
+                let read = |id: &ToggleId| match missing.contains(id) {
+                    // It may be in another project, or archived, by now.
+                    true if self.specs[id].is_retired => (*id, Ok(Observed::Unknown)),
+                    true => (*id, Ok(Observed::absent())),
+                    false => (*id, self.listed(*id, &tags)),
                 };
                 ids.iter().map(read).collect()
             }
@@ -334,6 +375,24 @@ impl Unleash {
             },
             Err(failure) => all(ids, Err(failure)),
         }
+    }
+
+    /// A toggle that was found in all lists. One that they do not tell all about is left unknown, and so is one
+    /// without the mark: it may carry another one.
+    fn listed(&self, id: ToggleId, tags: &TagsOfMarked) -> Result<Observed, Failure> {
+        let spec = &self.specs[&id];
+        let tags = match tags.get(&spec.key) {
+            None if self.mark.owner().is_some() => return Ok(Observed::Unknown),
+            tags => tags.map_or(&[][..], Vec::as_slice),
+        };
+        let is_marked = self.is_marked(spec, tags)?;
+        let mut known = lock(&self.known);
+        let Some(known) = known.get_mut(&id) else {
+            return Ok(Observed::Unknown);
+        };
+        known.is_marked = is_marked;
+        let present = known.present_if_whole(spec);
+        Ok(present.map_or(Observed::Unknown, Observed::Present))
     }
 
     /// Follows the list of an environment, and returns the toggles that are missing in it.
@@ -435,6 +494,7 @@ impl Unleash {
                 };
                 let known = Known {
                     is_described: true,
+                    is_marked: self.mark.owner().is_none(),
                     environments: spec.environments.iter().map(seen).collect(),
                 };
                 let present = known.present(spec);
@@ -450,9 +510,28 @@ impl Unleash {
         }
     }
 
-    /// Patches what `spec` names: a `PUT` would reset what it does not.
     fn describe(&self, id: ToggleId) -> Result<(), Failure> {
         let spec = &self.specs[&id];
+        let known = |known: &Known| (known.is_described, known.is_marked);
+        let (is_described, is_marked) = lock(&self.known).get(&id).map(known).unwrap_or_default();
+        // Where Unleash refuses the one, it may take the other.
+        let marked = match is_marked {
+            true => Ok(()),
+            false => self.add_mark(spec),
+        };
+        let described = match is_described {
+            true => Ok(()),
+            false => self.patch(spec),
+        };
+        if let Some(known) = lock(&self.known).get_mut(&id) {
+            known.is_described |= described.is_ok();
+            known.is_marked |= marked.is_ok();
+        }
+        marked.and(described)
+    }
+
+    /// Patches what `spec` names: a `PUT` would reset what it does not.
+    fn patch(&self, spec: &Spec) -> Result<(), Failure> {
         let add = |path: &str, value: &str| json!({ "op": "add", "path": path, "value": value });
         let mut patch = vec![add("/type", &spec.kind)];
         patch.extend(
@@ -461,11 +540,7 @@ impl Unleash {
                 .map(|text| add("/description", text)),
         );
         let request = self.of_feature(Method::PATCH, spec, &[]).json(&patch)?;
-        self.send(request, &spec.about())?;
-        if let Some(known) = lock(&self.known).get_mut(&id) {
-            known.is_described = true;
-        }
-        Ok(())
+        self.send(request, &spec.about()).map(drop)
     }
 
     fn update(&self, id: ToggleId, number: usize, users: &Users) -> Result<(), Failure> {
@@ -530,7 +605,10 @@ impl Unleash {
     /// Touches what is known of no other environment: that may be changed at the same time.
     fn read_environment(&self, spec: &Spec, environment: &str) -> Result<State, Failure> {
         let state = self.read_feature(spec)?.state(environment, spec);
-        state.ok_or_else(|| spec.has_no_environment(environment))
+        let off = spec.is_retired.then(State::default);
+        state
+            .or(off)
+            .ok_or_else(|| spec.has_no_environment(environment))
     }
 
     fn take_step(&self, spec: &Spec, environment: &str, step: &Step) -> Result<(), Failure> {
@@ -613,6 +691,7 @@ impl Known {
     fn new(spec: &Spec) -> Known {
         Known {
             is_described: false,
+            is_marked: false,
             environments: spec.environments.iter().map(|_| None).collect(),
         }
     }
@@ -640,10 +719,11 @@ impl Known {
         let environments = spec.environments.iter().zip(&self.environments);
         let observed = environments.map(|(key, seen)| match seen {
             Some(seen) => Ok(seen.state.observed()),
+            None if spec.is_retired => Ok(Environment::of(Arc::default())),
             None => Err(spec.has_no_environment(key)),
         });
         Present {
-            described: self.is_described,
+            described: spec.is_retired || (self.is_described && self.is_marked),
             environments: observed.collect(),
         }
     }
@@ -658,7 +738,7 @@ impl Target for Unleash {
             at_once: Some(AT_ONCE),
             reads_first: true,
             applies_together: false,
-            finds_marked: false,
+            finds_marked: self.mark.is_sought,
             toggles: toggles_of_projects(toggles),
         }
     }
@@ -672,6 +752,10 @@ impl Target for Unleash {
 
     fn apply(&self, edits: &[Edit]) -> Applies {
         one_by_one(edits, |edit| self.apply_one(edit))
+    }
+
+    fn find_marked(&self) -> Result<Vec<Marked>, Failure> {
+        self.left()
     }
 
     fn check(&self) -> Answers {
@@ -816,6 +900,7 @@ fn refusal_of(answer: &Answer) -> Failure {
         return answer.failure(&words, Some(advice)).with_kind(Kind::Misfit);
     }
     let advice = match answer.status {
+        400 if words.starts_with("Tag type ") => Some("create it in Unleash, or remove `owner`"),
         401 => Some(
             "the token is wrong or has expired: set `token` of `[target]` to an admin token, or to the \
              token of a person or service account",

@@ -28,6 +28,7 @@ import checks_recipes  # pylint: disable=unused-import
 import checks_openfeature  # pylint: disable=unused-import
 import checks_unleash  # pylint: disable=unused-import
 import checks_unleash_serve  # pylint: disable=unused-import
+import checks_unleash_owner  # pylint: disable=unused-import
 import checks_tls  # pylint: disable=unused-import
 import checks_serve  # pylint: disable=unused-import
 import checks_restarts  # pylint: disable=unused-import

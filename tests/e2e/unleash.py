@@ -80,7 +80,12 @@ class Unleash:
 
     def last_event(self):
         """The number of the last change of anything in Unleash."""
-        return self.call("GET", "/api/admin/events?limit=1")["events"][0]["id"]
+        return max(event["id"] for event in self.events_since(0))
+
+    def events_since(self, number):
+        """The last changes of anything in Unleash, not quite in the order of their numbers."""
+        events = self.call("GET", "/api/admin/events?limit=100")["events"]
+        return [event for event in events if event["id"] > number]
 
     def strategies(self, feature, environment):
         """The strategies of a feature, with their ids."""

@@ -7,6 +7,7 @@ mod description;
 mod feature;
 mod limits;
 mod mistakes;
+mod owner;
 mod pace;
 mod repairs;
 mod stand_in;
@@ -40,6 +41,7 @@ struct Flags {
 struct Plan {
     keys: Vec<String>,
     settings: String,
+    owner: String,
     spec: String,
     token: String,
 }
@@ -50,6 +52,7 @@ impl Flags {
         Plan {
             keys: keys.iter().map(|&key| key.to_owned()).collect(),
             settings: String::new(),
+            owner: String::new(),
             spec: format!("environments = {ENVIRONMENTS:?}"),
             token: TOKEN.to_owned(),
         }
@@ -136,6 +139,11 @@ impl Plan {
         self
     }
 
+    fn owner(mut self, owner: &str) -> Plan {
+        self.owner = format!("owner = {owner:?}\n");
+        self
+    }
+
     fn token(mut self, token: &str) -> Plan {
         self.token = token.to_owned();
         self
@@ -162,8 +170,8 @@ impl Plan {
         let mut config = format!(
             "bind = \"127.0.0.1:{{port}}\"\n{}[[sources]]\nid = \"main\"\nurl = \"{opal}\"\n\
              advertised_address = \"127.0.0.1:{{port}}\"\n[target]\ntype = \"unleash\"\n\
-             token = \"${{UNLEASH_TOKEN}}\"\nurl = \"{unleash}\"\n",
-            self.settings
+             token = \"${{UNLEASH_TOKEN}}\"\nurl = \"{unleash}\"\n{}",
+            self.settings, self.owner
         );
         for key in &self.keys {
             config += &format!(

@@ -248,7 +248,9 @@ impl StrategyAnswer {
 impl Constraint {
     /// The users whom it lets through.
     fn users(&self, spec: &Spec) -> Option<&Users> {
-        let is_list = self.context_name == spec.context_field && self.operator == "IN";
+        // Whose keys they are does not matter to who loses a feature.
+        let is_of_field = self.context_name == spec.context_field || spec.is_retired;
+        let is_list = is_of_field && self.operator == "IN";
         let is_plain = is_list && !self.inverted && !self.case_insensitive;
         let users = self.values.as_ref().filter(|_| is_plain)?;
         users.iter().all(is_exact).then_some(users)

@@ -19,6 +19,8 @@ pub(super) struct Feature {
     pub(super) stale: bool,
     pub(super) impression_data: bool,
     pub(super) archived: bool,
+    /// The type and the value of each tag.
+    pub(super) tags: BTreeSet<(String, String)>,
     /// The feature that has to be on too.
     pub(super) parent: Option<String>,
     pub(super) environments: BTreeMap<String, Environment>,
@@ -50,6 +52,34 @@ impl Feature {
             "name": name, "description": self.description, "type": self.kind, "project": self.project,
             "stale": self.stale, "impressionData": self.impression_data,
         })
+    }
+
+    pub(super) fn tag(&mut self, value: &str) {
+        self.tags.insert(("simple".to_owned(), value.to_owned()));
+    }
+
+    pub(super) fn show_tags(&self) -> Value {
+        let tags = self.tags.iter();
+        tags.map(|(kind, value)| json!({ "type": kind, "value": value }))
+            .collect()
+    }
+
+    /// In an answer to a search.
+    pub(super) fn show_found(&self, name: &str) -> Value {
+        let places = self.environments.iter();
+        let places = places.map(|(place, it)| {
+            json!({ "name": place, "enabled": it.enabled, "type": place, "sortOrder": 1 })
+        });
+        let mut shown = self.show(name);
+        shown["environments"] = places.collect();
+        shown["tags"] = self.show_tags();
+        shown["favorite"] = json!(false);
+        shown["segments"] = json!([]);
+        shown["dependencyType"] = Value::Null;
+        shown["archivedAt"] = Value::Null;
+        shown["createdAt"] = json!("2026-11-29T23:11:47.908Z");
+        shown["createdBy"] = json!({ "id": -42, "name": "admin", "imageUrl": "" });
+        shown
     }
 
     pub(super) fn dependencies(&self) -> Value {

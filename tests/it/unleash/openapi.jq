@@ -9,7 +9,7 @@
 def used: IN("caseInsensitive", "constraints", "contextName", "dependencies", "description", "disabled",
   "enabled", "environment", "environments", "feature", "features", "id", "impressionData",
   "inlineSegmentConstraints", "inverted", "name", "op", "operator", "parameters", "path", "project", "query",
-  "segments", "sortOrder", "stale", "strategies", "title", "type", "value", "values", "variants");
+  "segments", "sortOrder", "stale", "strategies", "tags", "title", "total", "type", "value", "values", "variants");
 
 def trim:
   if type == "array" then map(trim)
@@ -30,9 +30,10 @@ def body: .content["application/json"].schema | if . then trim else empty end;
   | select("\(.method) \(.path)" | IN("post \($features)", "get \($features)/{featureName}",
     "patch \($features)/{featureName}", "post \($environment)/strategies",
     "put \($environment)/strategies/{strategyId}", "get /api/admin/projects/{projectId}/overview",
-    "get /api/client/features"))
+    "get /api/admin/features/{featureName}/tags", "post /api/admin/features/{featureName}/tags",
+    "get /api/admin/search/features", "get /api/client/features"))
   | { key: "\(.method | ascii_upcase) \(.path)",
-      value: ({ request: [.requestBody | values | body][0], answer: [.responses["200"] | values | body][0] }
+      value: ({ request: [.requestBody | values | body][0], answer: [.responses["200", "201"] | values | body][0] }
         | with_entries(select(.value))) }] | from_entries) as $bodies
 | def names: [.. | objects | .["$ref"]? | strings | ltrimstr("#/components/schemas/")] | unique;
   def closure: . as $known | ($known + ([$schemas[$known[]] | trim] | names) | unique)

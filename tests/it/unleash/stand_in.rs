@@ -30,6 +30,7 @@ pub(super) struct Platform {
     /// The environments of each project.
     pub(super) projects: BTreeMap<String, Vec<String>>,
     pub(super) limits: Limits,
+    pub(super) tag_types: BTreeSet<String>,
     /// Environments in which changes need a change request.
     pub(super) guarded: BTreeSet<String>,
     /// How many requests that are no reads it still takes; none: any number.
@@ -70,6 +71,7 @@ impl Unleash {
         let places = ["development", "production"].map(str::to_owned);
         let platform = Arc::new(Mutex::new(Platform {
             projects: [("default".to_owned(), places.into())].into(),
+            tag_types: ["simple".to_owned()].into(),
             ..Platform::default()
         }));
         let handler = {
@@ -193,6 +195,9 @@ impl Platform {
             ("GET", ["api", "client", "features"]) => self.list(request, query),
             ("GET", ["api", "admin", "user"]) => Ok(Answer::json(200, &caller())),
             ("GET", ["api", "admin", "ui-config"]) => Ok(self.ui()),
+            ("GET", ["api", "admin", "search", "features"]) => self.search(query),
+            ("GET", ["api", "admin", "features", name, "tags"]) => self.tags(name),
+            ("POST", ["api", "admin", "features", name, "tags"]) => self.tag(name, &body),
             (method, ["api", "admin", "projects", project, rest @ ..]) => match (method, rest) {
                 ("GET", ["overview"]) => self.overview(project),
                 ("POST", ["features"]) => self.create(project, &body),
@@ -248,6 +253,10 @@ impl Platform {
             )
         };
         let places = self.projects.get(project).ok_or_else(missing)?;
+        if !body["tags"].is_null() {
+            let words = "insert into \"feature_tag\" violates foreign key constraint";
+            return Err(refusal(500, words));
+        }
         let mut feature = Feature::new(project, places);
         feature.kind = body["type"].as_str().unwrap_or("release").to_owned();
         feature.describe(&body["description"]);
@@ -290,6 +299,53 @@ impl Platform {
         Ok(Answer::json(200, &shown))
     }
 
+    fn tags(&self, name: &str) -> Result<Answer, Answer> {
+        let words = || format!("Could not find feature with name {name}");
+        let feature = self.features.get(name);
+        let tags = feature.ok_or_else(|| refusal(404, words()))?.show_tags();
+        Ok(Answer::json(200, &json!({ "version": 1, "tags": tags })))
+    }
+
+    /// Archived features take tags too.
+    fn tag(&mut self, name: &str, body: &Value) -> Result<Answer, Answer> {
+        let feature = self.features.get_mut(name);
+        let feature = feature.ok_or_else(|| refusal(404, "No feature flag found"))?;
+        let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
+        let (kind, value) = (text("type"), text("value"));
+        if !self.tag_types.contains(&kind) {
+            return Err(refusal(400, format!("Tag type '{kind}' does not exist")));
+        }
+        feature.tags.insert((kind, value));
+        Ok(Answer::json(201, body))
+    }
+
+    /// The features with a tag that are not archived.
+    fn search(&self, query: &str) -> Result<Answer, Answer> {
+        let query = members(query);
+        let tag = query
+            .get("tag")
+            .and_then(|it| it.strip_prefix("INCLUDE_ALL_OF:"))
+            .and_then(|it| it.split_once(':'))
+            .ok_or_else(|| refusal(400, "The `/query/tag` property must match pattern"))?;
+        let project = query.get("project").map(|it| it.strip_prefix("IS:"));
+        let is_meant = |(_, it): &(&String, &Feature)| {
+            let is_there = project.is_none_or(|project| project == Some(&it.project));
+            is_there && !it.archived && it.tags.iter().any(|(kind, value)| tag == (kind, value))
+        };
+        let number = |member: &str| query.get(member).and_then(|it| it.parse::<usize>().ok());
+        let limit = number("limit").filter(|it| (1..=100).contains(it));
+        let found: Vec<_> = self.features.iter().filter(is_meant).collect();
+        let page = found.iter().skip(number("offset").unwrap_or_default());
+        let page = page.take(limit.unwrap_or(50));
+        let page = page.map(|(name, it)| it.show_found(name));
+        let page: Vec<Value> = page.collect();
+        let total = if page.is_empty() { 0 } else { found.len() };
+        Ok(Answer::json(
+            200,
+            &json!({ "features": page, "total": total }),
+        ))
+    }
+
     fn feature(&mut self, project: &str, name: &str) -> Result<&mut Feature, Answer> {
         let feature = self
             .features
@@ -317,6 +373,10 @@ impl Platform {
         let limits = self.limits;
         let steals = what.1 == ["on"] && std::mem::take(&mut self.thief);
         let feature = self.feature(project, name)?;
+        if feature.archived {
+            let words = "Cannot perform this operation on archived features";
+            return Err(refusal(400, words));
+        }
         let environment = feature.environments.get_mut(place);
         let environment = environment.ok_or_else(|| match what.1 {
             ["on" | "off"] => refusal(
@@ -356,10 +416,7 @@ impl Platform {
 
     /// What SDKs are told, unless they know it.
     fn list(&mut self, request: &Request, query: &str) -> Result<Answer, Answer> {
-        let query: HashMap<&str, &str> = query
-            .split('&')
-            .filter_map(|it| it.split_once('='))
-            .collect();
+        let query = members(query);
         let place = match request.header("authorization") {
             Some(BACKEND_TOKEN) => "development",
             _ => query["environment"],
@@ -385,6 +442,11 @@ impl Platform {
         let query = json!({ "project": [project], "environment": place });
         json!({ "version": 2, "features": features, "query": query })
     }
+}
+
+fn members(query: &str) -> HashMap<&str, &str> {
+    let members = query.split('&');
+    members.filter_map(|it| it.split_once('=')).collect()
 }
 
 /// What `GET user` answers to an API token: the token too.
