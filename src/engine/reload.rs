@@ -129,8 +129,13 @@ impl Engine {
                 let kept = toggles.filter(|(_, toggle)| toggle.rule.is_some());
                 kept.map(|(_, toggle)| toggle.place()).collect()
             };
-            if kept(&self.config, id) == kept(&old.config, old_id) {
-                self.targets[id].has_looked = known.has_looked && !known.find.is_running();
+            let is_same = kept(&self.config, id) == kept(&old.config, old_id);
+            // A file does not name those that are retired.
+            let retires = |config: &Config, id| !config.retired_at(id).is_empty();
+            let forgets = retires(&old.config, old_id) && !retires(&self.config, id);
+            if is_same && !forgets {
+                let is_over = known.find.is_idle() || known.find.is_waiting();
+                self.targets[id].has_looked = known.has_looked && is_over;
                 self.targets[id].find = known.find.inherit();
                 self.inherit_wait(old, Key::Find(id), Key::Find(old_id));
             }
