@@ -29,7 +29,9 @@ pub(super) fn run(
     let start = Instant::now();
     let choice = options.clone();
     let chosen = move |config: Config| {
-        let config = config.only(&choice.toggles, choice.force);
+        // A pass that is followed by others could not say that there is no such toggle.
+        let is_single = choice.once || choice.dry_run;
+        let config = config.only(&choice.toggles, choice.force, is_single);
         let config = config.map_err(Stop::invalid)?;
         let mode = mode(&config, &choice, start)?;
         let until = match mode {
@@ -58,6 +60,14 @@ pub(super) fn run(
     match is_stopped {
         true => print_briefly(words)?,
         false => print(&words)?,
+    }
+    if let (Some(first), Some(last)) = (engines.first(), engines.last())
+        && !(is_stopped || report.has_errors())
+    {
+        let wrong = first.config().misnamed(last.config());
+        if !wrong.is_empty() {
+            return Err(Stop::invalid(wrong.join("\n")));
+        }
     }
     Ok(if report.has_failures() {
         Exit::Failed

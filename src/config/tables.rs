@@ -20,7 +20,9 @@ use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report};
 use super::section::{Context, Node, Section, Setting};
-use super::{Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, values};
+use super::{
+    Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, name_of, values,
+};
 use crate::address::is_loopback;
 use crate::secret::Secrets;
 
@@ -375,12 +377,9 @@ impl Tables {
         toggles.push((id, spec, key.place.clone()));
     }
 
-    /// A toggle's name: with the target too where the key alone could mean another toggle.
     fn name_of(&self, key: &str, target: TargetId) -> Option<String> {
         let target = &self.target_ids.all.get(target)?.as_ref()?.value;
-        let name = format!("{target}/{key}");
-        let is_alone = self.target_ids.all.len() == 1 && !key.starts_with(&format!("{target}/"));
-        Some(if is_alone { key.to_owned() } else { name })
+        Some(name_of(target, key, self.target_ids.all.len() == 1))
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {

@@ -246,8 +246,8 @@ impl Engine {
     ) {
         self.targets[id].slots.release(&None);
         match result {
-            Ok(mut found) => {
-                found.retain(|it| self.config.may_retire(id, &it.key));
+            Ok(found) => {
+                let found = self.config.to_retire(id, found);
                 if found != self.config.retired_at(id) {
                     self.found.insert(id, found);
                 }
@@ -270,7 +270,7 @@ impl Engine {
         let found = std::mem::take(&mut self.found);
         let config = Config::clone(&self.config);
         let retiring =
-            |config: Config, (id, found): (TargetId, Vec<Marked>)| config.retiring(id, &found);
+            |config: Config, (id, found): (TargetId, Vec<Marked>)| config.retiring(id, found);
         Some(found.into_iter().fold(config, retiring))
     }
 
