@@ -255,11 +255,42 @@ impl LaunchDarkly {
                 Err(failure) => return Err(failure.clone()),
                 Ok(_) => {}
             }
-            segments.push(segment.clone());
+            segments.push(Some(segment.clone()));
+        }
+        if spec.is_retired {
+            segments = self.segments_of_retired(spec, &flag)?;
         }
         let present = flag.present(spec, &segments);
         self.flags().insert(id, flag);
         Ok(present)
+    }
+
+    /// In each environment of a flag that is to be retired, the segment whose members it serves. One that may
+    /// not be read is as if it were none: who has the flag is not known then.
+    fn segments_of_retired(
+        &self,
+        spec: &Spec,
+        flag: &Flag,
+    ) -> Result<Vec<Option<Looked>>, Failure> {
+        let environments = spec.environments.iter().zip(&flag.environments);
+        let look = |(environment, state): (&String, &Option<State>)| {
+            let Some(key) = state.as_ref().and_then(|state| state.segment.clone()) else {
+                return Ok(None);
+            };
+            let slot = Slot {
+                project: spec.proj_key.clone(),
+                environment: environment.clone(),
+                key,
+                kind: spec.context_kind.clone(),
+                comment: String::new(),
+                state: Mutex::default(),
+            };
+            match self.look_at(&slot) {
+                Err(failure) if is_refusal(&failure) => Ok(None),
+                segment => Ok(Some(Ok(segment?))),
+            }
+        };
+        environments.map(look).collect()
     }
 
     /// A segment as it is known, else as it is.
