@@ -621,7 +621,7 @@ proptest! {
     #[test]
     fn whatever_is_reloaded_when_the_targets_equal_the_policy_in_the_end(
         mut setup in any_setup(),
-        owned in any::<bool>(),
+        owned in prop::bool::weighted(0.8),
         there in any::<[bool; TOGGLES]>(),
         steps in prop::collection::vec(any_step(), 0..80),
     ) {
