@@ -266,9 +266,11 @@ impl Tables {
         let tables = tables.into_iter();
         let toggles = tables.filter_map(|table| self.toggle(table, cx)).collect();
         let words = ["source", "unused-source", "in the `users_policy`"];
-        self.source_ids.warn_of_unused(cx, count, words);
+        self.source_ids.warn_of_unused(cx, count, words, |_| false);
         let words = ["target", "unused-target", "as the `target`"];
-        self.target_ids.warn_of_unused(cx, count, words);
+        // That of an owner is looked at for toggles that have left.
+        let has_owner = |id: TargetId| self.targets[id].as_ref().is_some_and(Target::has_owner);
+        self.target_ids.warn_of_unused(cx, count, words, has_owner);
         toggles
     }
 
@@ -482,15 +484,23 @@ impl Ids {
         index
     }
 
-    /// Warns of those that none of so many toggles names: a word for one, the code, and where one is named.
-    fn warn_of_unused(&self, cx: &mut Context, toggles: usize, words: [&'static str; 3]) {
+    /// Warns of those that none of so many toggles names and that have no other use: a word for one, the code,
+    /// and where one is named.
+    fn warn_of_unused(
+        &self,
+        cx: &mut Context,
+        toggles: usize,
+        words: [&'static str; 3],
+        is_used: impl Fn(usize) -> bool,
+    ) {
         // A toggle for which it is not known may well use one that seems not to be used.
         if toggles == 0 || self.used.len() < toggles {
             return;
         }
         let [peer, code, place] = words;
         for id in self.all.iter().flatten() {
-            if self.position(id).is_some_and(|it| !self.used.contains(&it)) {
+            let is_unused = |it: usize| !(self.used.contains(&it) || is_used(it));
+            if self.position(id).is_some_and(is_unused) {
                 let quoted = id.quoted();
                 let message = format!("no toggle uses the {peer} {quoted}");
                 let help = format!("name {quoted} {place} of a toggle, or remove it");
