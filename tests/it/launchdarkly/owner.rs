@@ -154,6 +154,12 @@ fn a_toggle_that_leaves_is_turned_off_in_every_environment_and_nothing_else_is_c
     let output = output.reports("us = 2 users unchanged");
     let output = output.reports("gone -3 0 users would be retired");
     output.sums_up("2 toggles: 1 unchanged, 1 would be retired");
+    let dry_run = |format: &str| flags.sync(&["--dry-run", "--format", format]).exits(0);
+    dry_run("markdown").says("| `gone` |  | −3: `ann` `bob` `eve` | 0 | would be retired |");
+    let document = dry_run("json").json();
+    let (summary, row) = (&document["summary"], &document["toggles"][1]);
+    assert_eq!([&summary["retired"], &row["removed"]], [1, 3]);
+    assert_eq!([&row["key"], &row["result"]], ["gone", "retired"]);
     assert_eq!(writes(&flags), before);
     assert_eq!(flag(&flags, "default", "gone"), gone);
     let output = flags.sync(&[]).exits(0);
@@ -215,6 +221,7 @@ fn serve_retires_by_a_reload_or_a_restart_and_whatever_is_turned_on_again() {
         let is_retired = || daemon.toggle("gone")["state"] == "retired";
         flags.stage.wait_until("/status says so", is_retired);
         assert_eq!(daemon.toggle("gone")["users"], 0);
+        assert!(daemon.get("/").text().contains("✓</span> retired"));
         daemon.wait_healthy();
         assert!(!metrics(&daemon).contains("toggle=\"gone\""));
         let mut platform = flags.platform();
@@ -315,6 +322,9 @@ fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
     let before = writes(&flags);
     let output = flags.sync(&["--force", "--toggle", "alsi"]).exits(2);
     output.complains("the configuration has no toggle `alsi`");
+    let passes = ["sync", "--interval", "1s", "--toggle", "also"];
+    let output = flags.program.run(&passes).exits(2);
+    output.complains("the configuration has no toggle `also`");
     let searches = flags.launchdarkly.http.count(SEARCH);
     let output = flags.sync(&["--force", "--toggle", "us"]).exits(0);
     output.sums_up("1 toggle: 1 unchanged");
@@ -492,17 +502,19 @@ fn one_that_is_deleted_or_needs_approval_meanwhile_delays_nothing() {
 
 #[test]
 fn a_search_that_fails_is_told_and_keeps_nothing_else_back() {
-    for (fault, words) in [
+    for (search, fault, words) in [
         (
+            SEARCH,
             Fault::Answer(refusal(403, "no viewProject")),
             "answered 403",
         ),
-        (Fault::status(500), "answered 500"),
-        (Fault::retry_after(503, "1"), "answered 503"),
-        (Fault::Hang, "no answer in time"),
+        (SEARCH, Fault::status(500), "answered 500"),
+        (SEARCH, Fault::retry_after(503, "1"), "answered 503"),
+        (SEARCH, Fault::Hang, "no answer in time"),
+        (PROJECTS, Fault::status(500), "answered 500"),
     ] {
         let flags = left(&["us", "gone"], &["ann"], &[SOON, RESYNC], "gone");
-        flags.launchdarkly.http.always(SEARCH, fault);
+        flags.launchdarkly.http.always(search, fault);
         let daemon = flags.program.serve(&[]);
         let health = || daemon.get("/health").text();
         let reason = "target launchdarkly: search for toggles to retire: ";
@@ -596,6 +608,7 @@ fn targets_at_one_account_retire_no_toggle_of_each_other() {
         let config = flags.program.config().to_owned();
         let (kept, _) = config.split_once("[[toggles]]\ntarget = \"b\"").unwrap();
         flags.program.set_config(kept);
+        flags.program.run(&["check-config", "--strict"]).exits(0);
         let output = flags.sync(&["--toggle", "tax"]).exits(0);
         output.sums_up("1 toggle: 1 retired");
         assert!(flags.is_on_for("us", &["ann"], &[]));
