@@ -32,14 +32,18 @@ impl LaunchDarkly {
         }
     }
 
-    /// The flags of a project to retire.
+    /// The flags of a project to retire. A project that is not there is told by the toggles in it, if there are
+    /// any.
     pub(super) fn marked_in(&self, project: &str) -> Result<Vec<Marked>, Failure> {
         let Some(tag) = self.mark.tag() else {
             return Ok(Vec::new());
         };
         let about = format!("flags of project {project} with the tag {tag}");
         let query = format!("&filter=tags:{tag}");
-        let flags = self.all::<FlagAnswer>(&["flags", project], &query, &about)?;
+        let flags = match self.all::<FlagAnswer>(&["flags", project], &query, &about) {
+            Err(failure) if failure.is_status(404) => Vec::new(),
+            flags => flags?,
+        };
         let specs = self.specs.values();
         let kept = specs.filter(|it| it.proj_key == project && !it.is_retired);
         let kept: BTreeSet<&str> = kept.map(|it| &*it.key).collect();

@@ -376,6 +376,25 @@ fn a_toggle_that_was_the_last_one_of_its_project_is_found_among_all_projects() {
 }
 
 #[test]
+fn a_search_in_many_projects_goes_on_where_it_was_interrupted() {
+    let flags = Flags::of(&["us"]).target(OWNER).build();
+    flags.opa.allow("us", &["ann"]);
+    for number in 0..30 {
+        let key = format!("project-{number:02}");
+        flags.platform().add_project(&key, &["test"]);
+    }
+    let of = |number: usize| format!("GET /api/v2/flags/project-{number:02}?*");
+    for number in [10, 20] {
+        let busy = Fault::retry_after(429, "0.1");
+        flags.launchdarkly.http.next(1, &of(number), busy);
+    }
+    flags.sync(&[]).exits(0);
+    let searches = (0..30).map(|number| flags.launchdarkly.http.count(&of(number)));
+    let more: Vec<(usize, usize)> = searches.enumerate().filter(|(_, it)| *it != 1).collect();
+    assert_eq!(more, [(10, 2), (20, 2)]);
+}
+
+#[test]
 fn a_toggle_that_moves_to_another_project_is_retired_in_the_first() {
     let mut flags = marked(&["us"], &PEOPLE, &[RESYNC]);
     flags
@@ -399,7 +418,7 @@ fn a_toggle_that_moves_to_another_project_is_retired_in_the_first() {
         let platform = flags.platform();
         platform.is_on_for("shop", "us", environment, &PEOPLE, &[])
     };
-    assert!(ENVIRONMENTS.iter().all(|it| is_on(it)));
+    assert!(ENVIRONMENTS.iter().all(is_on));
     flags.sync(&[]).exits(0).sums_up("1 toggle: 1 unchanged");
 }
 
