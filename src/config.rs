@@ -74,15 +74,24 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Retires {
     All,
-    /// Those with these names, as a user writes them, each with what to say if there is none.
-    Called(BTreeMap<String, String>),
+    /// Those with these names, as a user writes them.
+    Called {
+        /// Each with what to say where there is none.
+        names: BTreeMap<String, String>,
+        /// What the configuration keeps, chosen or not.
+        kept: BTreeSet<Place>,
+    },
 }
 
 impl Retires {
-    pub(crate) fn nothing() -> Retires {
-        Retires::Called(BTreeMap::new())
-    }
+    pub(crate) const NONE: Retires = Retires::Called {
+        names: BTreeMap::new(),
+        kept: BTreeSet::new(),
+    };
 }
+
+/// Where a toggle is: its target's place, its key, and its project, if it has one.
+type Place = (String, String, Option<String>);
 
 /// A toggle at a target that carries the mark of its `owner`.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,17 +113,21 @@ impl Marked {
 
 impl Config {
     /// The same for these toggles alone and what they use; where none is named, for all. Where `one_each`, a
-    /// name may not be that of several. Fails with each name that is wrong, on a line of its own.
-    pub(crate) fn only(mut self, names: &[String], one_each: bool) -> Result<Config, String> {
+    /// name may not be that of several; where `retires`, it may be one that has left the configuration. Fails
+    /// with each name that is wrong, on a line of its own.
+    pub(crate) fn only(
+        mut self,
+        names: &[String],
+        one_each: bool,
+        retires: bool,
+    ) -> Result<Config, String> {
         let mut chosen: BTreeSet<ToggleId> = BTreeSet::new();
         let mut wrong = Vec::new();
         let mut left = BTreeMap::new();
+        let may_have_left = retires && self.targets.iter().any(Target::has_owner);
         for name in names {
             match &self.called(name)[..] {
-                // It may be one that has left the configuration.
-                [] if self.targets.iter().any(Target::has_owner) => {
-                    left.insert(name.clone(), self.no_toggle(name));
-                }
+                [] if may_have_left => drop(left.insert(name.clone(), self.no_toggle(name))),
                 [] => wrong.push(self.no_toggle(name)),
                 several @ [_, _, ..] if one_each => wrong.push(self.several_toggles(name, several)),
                 found => chosen.extend(found),
@@ -124,10 +137,16 @@ impl Config {
             return Err(wrong.join("\n"));
         }
         if !names.is_empty() {
+            self.retires = match left.is_empty() {
+                true => Retires::NONE,
+                false => Retires::Called {
+                    names: left,
+                    kept: self.places(|_| true),
+                },
+            };
             keep(&mut self.toggles, &chosen);
-            self.retires = Retires::Called(left);
         }
-        let looks = self.retires != Retires::nothing();
+        let looks = self.retires != Retires::NONE;
         let targets = 0..self.targets.len();
         let mut owned: Vec<TargetId> = targets
             .filter(|id| looks && self.targets[*id].has_owner())
@@ -143,15 +162,13 @@ impl Config {
     }
 
     /// The same, with other toggles to retire at a target.
-    pub(crate) fn retiring(mut self, target: TargetId, found: &[Marked]) -> Config {
+    pub(crate) fn retiring(mut self, target: TargetId, found: Vec<Marked>) -> Config {
+        let found = self.to_retire(target, found);
         let is_other = |it: &Toggle| it.rule.is_some() || it.target != target;
         self.toggles.retain(is_other);
-        for Marked { key, spec } in found {
+        for Marked { key, spec } in &found {
             let id = &self.targets[target].id;
-            let plain = match self.targets.len() {
-                1 => key.clone(),
-                _ => format!("{id}/{key}"),
-            };
+            let plain = name_of(id, key, self.targets.len() == 1);
             // Keys are unique within a project.
             let project = self.targets[target].kind.project_of(spec);
             let names = [
@@ -177,7 +194,7 @@ impl Config {
         self.toggles.retain(|toggle| toggle.rule.is_none());
         self.rules.clear();
         self.sources.clear();
-        self.retires = Retires::nothing();
+        self.retires = Retires::NONE;
         self
     }
 
@@ -188,15 +205,64 @@ impl Config {
         retired.map(|(_, toggle)| toggle.place()).collect()
     }
 
-    /// Whether a toggle that carries the mark of a target's owner is to be retired.
-    pub(crate) fn may_retire(&self, target: TargetId, key: &str) -> bool {
-        match &self.retires {
-            Retires::All => true,
-            Retires::Called(names) => {
-                let full = format!("{}/{key}", self.targets[target].id);
-                names.contains_key(key) || names.contains_key(&full)
-            }
-        }
+    /// Of the toggles that carry the mark of a target's owner, those to retire. Another target at the same place
+    /// can keep them, or retire them.
+    pub(crate) fn to_retire(&self, target: TargetId, mut found: Vec<Marked>) -> Vec<Marked> {
+        let kept = self.places(|it| it.rule.is_some() || it.target != target);
+        let place = self.targets[target].place();
+        found.retain(|it| {
+            let place = self.place_within(target, place.clone(), it);
+            let is_called = match &self.retires {
+                Retires::All => true,
+                Retires::Called { names, kept } => {
+                    let is_it = |name: &String| self.is_called(target, it, name);
+                    !kept.contains(&place) && names.keys().any(is_it)
+                }
+            };
+            is_called && !kept.contains(&place)
+        });
+        found
+    }
+
+    /// Whether a user means this toggle, which is to be retired, by a name: its key, with the target or the
+    /// project where that alone could mean another one.
+    fn is_called(&self, target: TargetId, toggle: &Marked, name: &str) -> bool {
+        let Target { id, kind, .. } = &self.targets[target];
+        let rest = name.strip_prefix(&**id);
+        let rest = rest.and_then(|rest| rest.strip_prefix('/'));
+        let project = kind.project_of(&toggle.spec).unwrap_or(id);
+        let full = format!("{} ({project})", toggle.key);
+        let is_it = |name: &str| name == toggle.key || name == full;
+        is_it(name) || rest.is_some_and(is_it)
+    }
+
+    /// What is said of the names that turn out to be those of no toggle to retire, if `found` has all of these.
+    pub(crate) fn misnamed(&self, found: &Config) -> Vec<&str> {
+        let Retires::Called { names, .. } = &self.retires else {
+            return Vec::new();
+        };
+        let retired = found.toggles.iter().filter(|it| it.rule.is_none());
+        let retired: Vec<(TargetId, Marked)> = retired.map(|it| (it.target, it.place())).collect();
+        let is_there = |name: &str| {
+            let mut retired = retired.iter();
+            retired.any(|(target, it)| found.is_called(*target, it, name))
+        };
+        let wrong = names.iter().filter(|(name, _)| !is_there(name));
+        wrong.map(|(_, words)| &**words).collect()
+    }
+
+    /// Where these toggles are.
+    fn places(&self, is_meant: impl Fn(&&Toggle) -> bool) -> BTreeSet<Place> {
+        let places: Vec<String> = self.targets.iter().map(Target::place).collect();
+        let kept = self.toggles.iter().filter(is_meant);
+        let place =
+            |it: &Toggle| self.place_within(it.target, places[it.target].clone(), &it.place());
+        kept.map(place).collect()
+    }
+
+    fn place_within(&self, target: TargetId, place: String, toggle: &Marked) -> Place {
+        let project = self.targets[target].kind.project_of(&toggle.spec);
+        (place, toggle.key.clone(), project.map(str::to_owned))
     }
 
     /// The source of a toggle's rule.
@@ -216,10 +282,6 @@ impl Config {
             Some(id) => vec![id],
             None => ids.filter(|id| self.toggles[*id].key == name).collect(),
         }
-    }
-
-    pub(crate) fn has_toggle(&self, name: &str) -> bool {
-        !self.called(name).is_empty()
     }
 
     pub(crate) fn rules_of(&self, source: &Source) -> Vec<Rule> {
@@ -292,6 +354,14 @@ impl Config {
         let names: Vec<&str> = ids.iter().map(|id| self.name_of(*id)).collect();
         let (name, names) = (name.escape_debug(), names.join(", "));
         format!("the toggle `{name}` is at several targets: write one of {names}")
+    }
+}
+
+/// A toggle's name: with the target too where the key alone could mean another toggle.
+fn name_of(target: &str, key: &str, is_alone: bool) -> String {
+    match is_alone && !key.starts_with(&format!("{target}/")) {
+        true => key.to_owned(),
+        false => format!("{target}/{key}"),
     }
 }
 
@@ -496,6 +566,12 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
             )),
             Some(now) => kind.left_behind(&toggle.spec, &now.spec).map(|place| {
                 let place = old.secrets.redact(&place);
+                let has_moved = kind.project_of(&toggle.spec) != kind.project_of(&now.spec);
+                if has_moved && new.targets[target].has_owner() {
+                    return format!(
+                        "toggle {name} has left {place}: turning it off there for everybody"
+                    );
+                }
                 let kept = format!("toggle {name} is no longer kept in {place}");
                 format!("{kept}: there it stays as it is; turn it off there")
             }),

@@ -11,8 +11,8 @@ use crossbeam_channel::Receiver;
 use serde::Serialize;
 
 use super::machine::{Machine, Signals};
+use super::sync::misnamed;
 use super::sync::report::errors_of_targets;
-use super::sync::unknown;
 use super::{Again, Exit, PATIENCE, Stop, on_thread, print, print_briefly};
 use crate::cli::{Explain, Format};
 use crate::config::Config;
@@ -48,7 +48,7 @@ pub(super) fn run(
     };
     let name = [options.toggle.clone()];
     let chosen = move |config: Config| {
-        let config = config.only(&name, true).map_err(Stop::invalid)?;
+        let config = config.only(&name, true, true).map_err(Stop::invalid)?;
         let until = Some(until);
         Ok((Config { until, ..config }, mode))
     };
@@ -60,7 +60,7 @@ pub(super) fn run(
     let is_kept = !config.toggles.is_empty();
     let asked = is_kept.then(|| ask(&config)).transpose()?;
     let end = machine.run(Arc::new(move || chosen(again()?)), || {})?;
-    let engine = known(&config, &end.engines)?;
+    let engine = known(&end.engines)?;
     let config = engine.config();
     let asked = asked.map_or_else(|| ask(config), Ok)?;
     let now = Instant::now();
@@ -85,13 +85,13 @@ pub(super) fn run(
 }
 
 /// The engine that knows the toggle.
-fn known<'e>(config: &Config, engines: &'e [Engine]) -> Result<&'e Engine, Stop> {
+fn known(engines: &[Engine]) -> Result<&Engine, Stop> {
     let known = engines
         .iter()
         .find(|engine| !engine.config().toggles.is_empty());
     known.ok_or_else(|| match engines.iter().flat_map(errors_of_targets).next() {
         Some(error) => Stop::new(Exit::Failed, error),
-        None => Stop::invalid(unknown(config, engines).unwrap_or_default()),
+        None => Stop::invalid(misnamed(engines).join("\n")),
     })
 }
 

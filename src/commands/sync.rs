@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::machine::{Machine, Signals};
 use super::{Again, Exit, Stop, complain, print, print_briefly};
 use crate::cli::{Sync, SyncFormat};
-use crate::config::{Config, Retires};
+use crate::config::Config;
 use crate::engine::{Engine, Mode};
 use crate::secret::Secret;
 use crate::terminal::is_colourful;
@@ -29,7 +29,9 @@ pub(super) fn run(
     let start = Instant::now();
     let choice = options.clone();
     let chosen = move |config: Config| {
-        let config = config.only(&choice.toggles, choice.force);
+        // A pass that is followed by others could not say that there is no such toggle.
+        let is_single = choice.once || choice.dry_run;
+        let config = config.only(&choice.toggles, choice.force, is_single);
         let config = config.map_err(Stop::invalid)?;
         if let Some(target) = config.targets.iter().find(|it| it.kind.is_served) {
             return Err(Stop::invalid(format!(
@@ -72,8 +74,11 @@ pub(super) fn run(
         true => print_briefly(words)?,
         false => print(&words)?,
     }
-    if let Some(words) = unknown(&config, &end.engines).filter(|_| !report.has_failures()) {
-        return Err(Stop::invalid(words));
+    if !(end.is_stopped || report.has_errors()) {
+        let wrong = misnamed(&end.engines);
+        if !wrong.is_empty() {
+            return Err(Stop::invalid(wrong.join("\n")));
+        }
     }
     Ok(if report.has_failures() || end.audited.is_err() {
         Exit::Failed
@@ -84,16 +89,12 @@ pub(super) fn run(
     })
 }
 
-/// What to say of toggles that neither the configuration has nor a target as one to retire.
-pub(super) fn unknown(config: &Config, engines: &[Engine]) -> Option<String> {
-    let Retires::Called(names) = &config.retires else {
-        return None;
-    };
-    let found = engines.last()?.config();
-    let unknown = names.iter().filter(|(name, _)| !found.has_toggle(name));
-    unknown
-        .map(|(_, words)| words.clone())
-        .reduce(|all, next| format!("{all}\n{next}"))
+/// What to say of names that neither the configuration has nor toggles to retire, which the last engine has.
+pub(super) fn misnamed(engines: &[Engine]) -> Vec<&str> {
+    let ends = engines.first().zip(engines.last());
+    ends.map_or_else(Vec::new, |(first, last)| {
+        first.config().misnamed(last.config())
+    })
 }
 
 fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {

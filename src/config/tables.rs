@@ -12,15 +12,17 @@ use toml::de::{DeTable, Error};
 
 use super::interpolate::{Surroundings, Text};
 use super::keys::{
-    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, NAMED_TARGET, Need, ONLY_TARGET, OWNER,
-    POLICY, SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY, is_id,
+    Catalog, EVERY_SOURCE, EVERY_TARGET, EVERY_TOGGLE, NAMED_TARGET, Need, ONLY_TARGET, POLICY,
+    SOURCES, SPEC, Spec, TARGET, TARGETS, TOGGLES, TOP, TargetType, USERS_POLICY, is_id,
     package_parts,
 };
 use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report, Severity};
-use super::section::{Context, Node, Section, Setting, Settings};
-use super::{Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, values};
+use super::section::{Context, Node, Section, Setting};
+use super::{
+    Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, name_of, values,
+};
 use crate::address::is_loopback;
 use crate::secret::Secrets;
 
@@ -246,9 +248,8 @@ impl Tables {
                 true => kind.and_then(|_| section.text("type")),
                 false => section.take("id").and_then(|read| read.text),
             };
-            let (key, owner) = (section.place.key.clone(), section.text(OWNER.name));
+            let key = section.place.key.clone();
             let settings = section.finish(cx);
-            self.report_same_owner(cx, owner, kind, &settings);
             self.targets.push(kind.map(|kind| Target {
                 id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
                 key,
@@ -256,34 +257,6 @@ impl Tables {
                 settings,
             }));
             self.target_ids.add(cx, "target", id);
-        }
-    }
-
-    /// Reports an owner that another target at the same place has too: each would retire what the other keeps.
-    fn report_same_owner(
-        &self,
-        cx: &mut Context,
-        owner: Option<Text>,
-        kind: Option<&TargetType>,
-        settings: &Settings,
-    ) {
-        let is_rival = |target: &Target| {
-            let place = settings.place(target.kind.place);
-            let its = &target.settings;
-            kind == Some(target.kind)
-                && place == its.place(target.kind.place)
-                && owner.as_ref().map(|it| &*it.value) == its.text(OWNER.name).ok()
-        };
-        if let Some(owner) = &owner
-            && self.targets.iter().flatten().any(is_rival)
-        {
-            let message = format!(
-                "another target at the same place has the owner {}",
-                owner.quoted()
-            );
-            let help =
-                "give each its own: it retires all toggles of its owner that it does not keep";
-            cx.error("duplicate-owner", &owner.place, message, help);
         }
     }
 
@@ -297,9 +270,11 @@ impl Tables {
         let tables = tables.into_iter();
         let toggles = tables.filter_map(|table| self.toggle(table, cx)).collect();
         let words = ["source", "unused-source", "in the `users_policy`"];
-        self.source_ids.warn_of_unused(cx, count, words);
+        self.source_ids.warn_of_unused(cx, count, words, |_| false);
         let words = ["target", "unused-target", "as the `target`"];
-        self.target_ids.warn_of_unused(cx, count, words);
+        // That of an owner is looked at for toggles that have left.
+        let has_owner = |id: TargetId| self.targets[id].as_ref().is_some_and(Target::has_owner);
+        self.target_ids.warn_of_unused(cx, count, words, has_owner);
         toggles
     }
 
@@ -414,12 +389,9 @@ impl Tables {
         toggles.push((id, spec, key.place.clone()));
     }
 
-    /// A toggle's name: with the target too where the key alone could mean another toggle.
     fn name_of(&self, key: &str, target: TargetId) -> Option<String> {
         let target = &self.target_ids.all.get(target)?.as_ref()?.value;
-        let name = format!("{target}/{key}");
-        let is_alone = self.target_ids.all.len() == 1 && !key.starts_with(&format!("{target}/"));
-        Some(if is_alone { key.to_owned() } else { name })
+        Some(name_of(target, key, self.target_ids.all.len() == 1))
     }
 
     fn users_policy(&mut self, cx: &mut Context, node: &Node) -> Option<Rule> {
@@ -524,15 +496,23 @@ impl Ids {
         index
     }
 
-    /// Warns of those that none of so many toggles names: a word for one, the code, and where one is named.
-    fn warn_of_unused(&self, cx: &mut Context, toggles: usize, words: [&'static str; 3]) {
+    /// Warns of those that none of so many toggles names and that have no other use: a word for one, the code,
+    /// and where one is named.
+    fn warn_of_unused(
+        &self,
+        cx: &mut Context,
+        toggles: usize,
+        words: [&'static str; 3],
+        is_used: impl Fn(usize) -> bool,
+    ) {
         // A toggle for which it is not known may well use one that seems not to be used.
         if toggles == 0 || self.used.len() < toggles {
             return;
         }
         let [peer, code, place] = words;
         for id in self.all.iter().flatten() {
-            if self.position(id).is_some_and(|it| !self.used.contains(&it)) {
+            let is_unused = |it: usize| !(self.used.contains(&it) || is_used(it));
+            if self.position(id).is_some_and(is_unused) {
                 let quoted = id.quoted();
                 let message = format!("no toggle uses the {peer} {quoted}");
                 let help = format!("name {quoted} {place} of a toggle, or remove it");

@@ -10,7 +10,6 @@ use crate::config::{Config, Rule, Toggle, successors};
 use crate::job::{Marked, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
-use super::task::State;
 use super::{Engine, Key, Mode, Moment, Timer, Why};
 
 impl Engine {
@@ -158,8 +157,8 @@ impl Engine {
             let mut left = old.config.retired_at(old_id).into_iter();
             let knows_all = left.all(|it| retired.contains(&it));
             if knows_all && kept(&self.config, id) == kept(&old.config, old_id) {
-                let is_open = matches!(known.find.state, State::Queued | State::Running);
-                self.targets[id].has_looked = known.has_looked && !is_open;
+                let is_over = known.find.is_idle() || known.find.is_waiting();
+                self.targets[id].has_looked = known.has_looked && is_over;
                 self.targets[id].find = known.find.inherit();
                 self.inherit_wait(old, Key::Find(id), Key::Find(old_id));
             }

@@ -186,15 +186,19 @@ impl Engine {
 
     /// Looks for toggles to retire as soon as the target has nothing else to do.
     pub(super) fn find_marked(&mut self, id: TargetId) {
+        let timer = Timer::Task(Key::Find(id));
+        // A wait that the remote asked for is kept.
+        let is_early = self.timers.get(timer).is_some();
         let target = &mut self.targets[id];
-        let is_free = !matches!(
-            target.find.state,
-            State::Running | State::Waiting { asked: true }
-        );
+        let is_free = match target.find.state {
+            State::Running => false,
+            State::Waiting { asked } => !(asked && is_early),
+            State::Idle | State::Queued | State::GivenUp => true,
+        };
         if target.terms.finds_marked && is_free {
             target.has_looked = true;
             target.find.state = State::Queued;
-            self.timers.cancel(Timer::Task(Key::Find(id)));
+            self.timers.cancel(timer);
         }
     }
 
@@ -242,8 +246,8 @@ impl Engine {
     ) {
         self.targets[id].slots.release(&None);
         match result {
-            Ok(mut found) => {
-                found.retain(|it| self.config.may_retire(id, &it.key));
+            Ok(found) => {
+                let found = self.config.to_retire(id, found);
                 if found != self.config.retired_at(id) {
                     self.found.insert(id, found);
                 }
@@ -266,7 +270,7 @@ impl Engine {
         let found = std::mem::take(&mut self.found);
         let config = Config::clone(&self.config);
         let retiring =
-            |config: Config, (id, found): (TargetId, Vec<Marked>)| config.retiring(id, &found);
+            |config: Config, (id, found): (TargetId, Vec<Marked>)| config.retiring(id, found);
         Some(found.into_iter().fold(config, retiring))
     }
 

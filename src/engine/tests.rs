@@ -9,6 +9,7 @@ mod loading;
 mod files;
 mod model;
 mod moving;
+mod owner;
 mod parts;
 mod passes;
 mod single_pass;

@@ -90,6 +90,7 @@ fn summary(rows: &Rows) -> String {
         State::Failing,
         State::Held,
         State::InSync,
+        State::Retired,
         State::Syncing,
         State::Waiting,
     ];
@@ -130,7 +131,7 @@ fn state(state: State) -> String {
 
 fn class_of(state: State) -> &'static str {
     match state {
-        State::Ok | State::Connected | State::InSync => "good",
+        State::Ok | State::Connected | State::InSync | State::Retired => "good",
         State::Failing | State::Held => "bad",
         _ => "wait",
     }

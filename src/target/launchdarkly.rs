@@ -95,8 +95,9 @@ struct LaunchDarkly {
     /// Each segment in each environment.
     slots: Vec<Slot>,
     mark: Mark,
-    /// Toggles to retire were found, or not, in all projects that the token can see.
-    has_seen_projects: Mutex<bool>,
+    /// What there is to retire in projects without toggles, by project, until all that the token can see were
+    /// searched: a 429 can interrupt that.
+    elsewhere: Mutex<Option<BTreeMap<String, Vec<Marked>>>>,
     lists: Lists,
     /// Projects, and `project/environment`, that were there when a flag was missing.
     found: Mutex<BTreeSet<String>>,
@@ -129,7 +130,7 @@ impl LaunchDarkly {
             specs,
             slots,
             mark,
-            has_seen_projects: Mutex::default(),
+            elsewhere: Mutex::new(Some(BTreeMap::new())),
             lists: Lists::default(),
             found: Mutex::default(),
             flags: Mutex::default(),
@@ -256,11 +257,42 @@ impl LaunchDarkly {
                 Err(failure) => return Err(failure.clone()),
                 Ok(_) => {}
             }
-            segments.push(segment.clone());
+            segments.push(Some(segment.clone()));
+        }
+        if spec.is_retired {
+            segments = self.segments_of_retired(spec, &flag)?;
         }
         let present = flag.present(spec, &segments);
         self.flags().insert(id, flag);
         Ok(present)
+    }
+
+    /// In each environment of a flag that is to be retired, the segment whose members it serves. One that may
+    /// not be read is as if it were none: who has the flag is not known then.
+    fn segments_of_retired(
+        &self,
+        spec: &Spec,
+        flag: &Flag,
+    ) -> Result<Vec<Option<Looked>>, Failure> {
+        let environments = spec.environments.iter().zip(&flag.environments);
+        let look = |(environment, state): (&String, &Option<State>)| {
+            let Some(key) = state.as_ref().and_then(|state| state.segment.clone()) else {
+                return Ok(None);
+            };
+            let slot = Slot {
+                project: spec.proj_key.clone(),
+                environment: environment.clone(),
+                key,
+                kind: spec.context_kind.clone(),
+                comment: String::new(),
+                state: Mutex::default(),
+            };
+            match self.look_at(&slot) {
+                Err(failure) if is_refusal(&failure) => Ok(None),
+                segment => Ok(Some(Ok(segment?))),
+            }
+        };
+        environments.map(look).collect()
     }
 
     /// A segment as it is known, else as it is.
@@ -511,25 +543,26 @@ impl Target for LaunchDarkly {
     }
 
     fn find_marked(&self) -> Result<Vec<Marked>, Failure> {
-        let mut has_seen = lock(&self.has_seen_projects);
-        let named = self.specs.values().map(|spec| spec.proj_key.clone());
-        let named: BTreeSet<String> = named.collect();
-        let mut projects = named.clone();
-        if !*has_seen {
-            projects.extend(self.projects()?);
-        }
-        let mut found = Vec::new();
-        for project in projects {
-            match self.marked_in(&project) {
-                Ok(marked) => found.extend(marked),
-                // It is said of the toggles there, if the configuration has any.
-                Err(failure) if failure.is_status(404) => {}
-                Err(failure) if is_refusal(&failure) && !named.contains(&project) => {}
-                Err(failure) => return Err(failure),
+        let mut found: BTreeMap<String, Vec<Marked>> = BTreeMap::new();
+        for project in self.specs.values().map(|spec| &spec.proj_key) {
+            if !found.contains_key(project) {
+                found.insert(project.clone(), self.marked_in(project)?);
             }
         }
-        *has_seen = true;
-        Ok(found)
+        let mut elsewhere = lock(&self.elsewhere);
+        if let Some(seen) = &mut *elsewhere {
+            for project in self.projects()? {
+                if !(found.contains_key(&project) || seen.contains_key(&project)) {
+                    let marked = match self.marked_in(&project) {
+                        Err(failure) if is_refusal(&failure) => Vec::new(),
+                        marked => marked?,
+                    };
+                    seen.insert(project, marked);
+                }
+            }
+        }
+        found.extend(elsewhere.take().unwrap_or_default());
+        Ok(found.into_values().flatten().collect())
     }
 
     fn check(&self) -> Answers {

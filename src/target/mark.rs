@@ -18,7 +18,7 @@ impl Mark {
     pub(super) fn of(config: &Config, target: TargetId) -> Mark {
         let owner = config.targets[target].settings.text(OWNER.name).ok();
         Mark {
-            is_sought: owner.is_some() && config.retires != Retires::nothing(),
+            is_sought: owner.is_some() && config.retires != Retires::NONE,
             owner: owner.map(str::to_owned),
         }
     }

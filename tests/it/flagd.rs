@@ -1,6 +1,7 @@
 //! A target that is a file of flags.
 
 mod keeping;
+mod owner;
 mod schema;
 mod writing;
 

@@ -10,6 +10,7 @@ mod faults;
 mod limit;
 mod mistakes;
 mod online;
+mod owner;
 mod pace;
 mod repairs;
 mod segments;
@@ -44,6 +45,7 @@ struct Flags {
 struct Plan {
     keys: Vec<String>,
     settings: String,
+    target: String,
     spec: String,
 }
 
@@ -53,6 +55,7 @@ impl Flags {
         Plan {
             keys: keys.iter().map(|&key| key.to_owned()).collect(),
             settings: String::new(),
+            target: String::new(),
             spec: "name = \"{key}\"\nproj_key = \"default\"\n\
                    environments = [\"production\", \"test\"]\n"
                 .to_owned(),
@@ -143,6 +146,12 @@ impl Plan {
         self
     }
 
+    /// A line of the target.
+    fn target(mut self, line: &str) -> Plan {
+        self.target += &format!("{line}\n");
+        self
+    }
+
     /// The spec of all toggles; `{key}` stands for the toggle's key.
     fn spec(mut self, spec: &str) -> Plan {
         self.spec = format!("{spec}\n");
@@ -173,10 +182,11 @@ impl Plan {
         let mut config = format!(
             "bind = \"127.0.0.1:{{port}}\"\n{}[[sources]]\nid = \"main\"\nurl = \"{}\"\n\
              advertised_address = \"127.0.0.1:{{port}}\"\n[target]\ntype = \"launchdarkly\"\n\
-             token = \"${{LAUNCHDARKLY_TOKEN}}\"\nbase_url = \"{}\"\n",
+             token = \"${{LAUNCHDARKLY_TOKEN}}\"\nbase_url = \"{}\"\n{}",
             self.settings,
             opal.http.url(),
-            launchdarkly.http.url()
+            launchdarkly.http.url(),
+            self.target
         );
         for key in &self.keys {
             config += &format!(

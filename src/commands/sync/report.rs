@@ -90,7 +90,11 @@ impl Report {
     }
 
     pub(super) fn has_failures(&self) -> bool {
-        self.summary.failed + self.summary.held + self.errors.len() > 0
+        self.summary.failed + self.summary.held > 0 || self.has_errors()
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
     }
 
     /// Whether anything changed, or would; toggles whose state is not known count.
@@ -143,7 +147,8 @@ impl Report {
     pub(super) fn markdown(&self) -> String {
         const HEAD: &str = "| toggle | gain it | lose it | users | result |\n\
                             | --- | --- | --- | ---: | --- |\n";
-        let summary = self.summary_line();
+        let errors = self.errors.iter().map(|error| plain(error) + "\n\n");
+        let summary = errors.chain([self.summary_line()]).collect::<String>();
         let note = |left: usize| match left {
             0 => "Names are left out: a comment holds no more.\n\n".to_owned(),
             left => format!(

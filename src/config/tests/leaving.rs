@@ -54,6 +54,26 @@ fn sources_toggles_projects_and_environments_that_go_are_named() {
     }
 }
 
+#[test]
+fn what_an_owner_turns_off_does_not_stay_as_it_is() {
+    let owned = |toggles: &[String]| config("one\"\nowner = \"payments", &["y"], toggles);
+    let old = owned(&[
+        toggle("gone", "p", &["a"]),
+        toggle("less", "p", &["a", "b"]),
+        toggle("moved", "p", &["a"]),
+    ]);
+    let new = owned(&[toggle("moved", "q", &["a"]), toggle("less", "p", &["b"])]);
+    let left = left_behind(&old, &new);
+    assert_eq!(
+        left,
+        [
+            "toggle gone has left the configuration: turning it off for everybody",
+            "toggle less is no longer kept in a: there it stays as it is; turn it off there",
+            "toggle moved has left the project p: turning it off there for everybody",
+        ]
+    );
+}
+
 /// A configuration with these targets, each an id, a URL and a header, and a toggle `us` at each.
 fn targets(targets: &[(&str, &str, &str)]) -> Config {
     let tables = targets.iter().map(|(id, url, header)| {

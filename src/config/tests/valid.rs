@@ -214,7 +214,7 @@ fn of_two_targets() -> Config {
 /// The names of the toggles that are left, where each of these may be that of several, or of one alone.
 fn only(config: Config, names: &[&str], one_each: bool) -> Result<Vec<String>, String> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let config = config.only(&names, one_each)?;
+    let config = config.only(&names, one_each, false)?;
     let ids = 0..config.toggles.len();
     Ok(ids.map(|id| config.name_of(id).to_owned()).collect())
 }

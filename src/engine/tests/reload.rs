@@ -3,10 +3,15 @@
 use super::*;
 
 /// The bench of the next configuration, which has started; and the one before it, retired.
-pub(super) fn reload(mut old: Bench, config: Config) -> (Bench, Bench) {
-    let config = Arc::new(config);
+pub(super) fn reload(old: Bench, config: Config) -> (Bench, Bench) {
     let readable = old.engine.targets[0].terms.readable;
     let terms = target_terms(readable, &vec![None; config.toggles.len()]);
+    reload_with(old, config, terms)
+}
+
+/// The same, with these terms of the target.
+pub(super) fn reload_with(mut old: Bench, config: Config, terms: TargetTerms) -> (Bench, Bench) {
+    let config = Arc::new(config);
     let terms = with_sources(&config, terms);
     let engine = old.engine.succeed(config, Mode::Serve, terms);
     old.engine.retire(&engine);

@@ -112,6 +112,8 @@ pub(super) struct State {
     is_entangled: bool,
     /// Who is served `true`, where that is certain.
     serves: Option<Serves>,
+    /// The segment whose members a flag serves that is to be retired: who these are tells the segment.
+    pub(super) segment: Option<String>,
 }
 
 /// Who is served `true` by a flag in one environment.
@@ -129,10 +131,10 @@ impl FlagAnswer {
         !self.has_gap && self.environments.values().all(|config| whole(config))
     }
 
-    /// Whether it is served, and carries the mark.
+    /// Whether it is served, and carries this mark and no other owner's.
     pub(super) fn is_marked(&self, mark: &Mark) -> bool {
-        let tag = mark.tag();
-        !self.archived && tag.is_some_and(|tag| self.tags.contains(&tag))
+        let carries = mark.tag().is_some_and(|tag| self.tags.contains(&tag));
+        !self.archived && carries && mark.check(&self.tags, &self.key).is_ok()
     }
 
     /// Takes over other environments of this flag from another list. It may not be there, where a flag was
@@ -160,7 +162,7 @@ impl FlagAnswer {
                 self.key
             )));
         }
-        let variations @ [(_, on), _] = self.variations()?;
+        let variations @ [(_, on), _] = self.variations(spec)?;
         let mut environments: Vec<Option<State>> = Vec::new();
         for key in &spec.environments {
             let config = self.environments.get(key);
@@ -208,7 +210,7 @@ impl FlagAnswer {
     }
 
     /// The two variations of a boolean flag, `true` first, each by its index and its id.
-    fn variations(&self) -> Result<[(usize, &str); 2], Failure> {
+    fn variations(&self, spec: &Spec) -> Result<[(usize, &str); 2], Failure> {
         let find = |value: bool| {
             let mut all = self.variations.iter().enumerate();
             let found = all.find(|(_, variation)| variation.value == Value::Bool(value));
@@ -220,11 +222,18 @@ impl FlagAnswer {
                 Err(Failure::new(Kind::Answer, words))
             }
             (Some(on), Some(off), 2) => Ok([on, off]),
-            _ => Err(refuse(format!(
-                "the flag {} is not boolean: give the toggle another key, or delete the flag in \
-                 LaunchDarkly to have it created again",
-                self.key
-            ))),
+            _ => {
+                let remedy = match spec.mark.tag().filter(|_| spec.is_retired) {
+                    Some(tag) => format!("turn it off by hand, or remove its tag {tag}"),
+                    None => "give the toggle another key, or delete the flag in LaunchDarkly to have it \
+                             created again"
+                        .to_owned(),
+                };
+                Err(refuse(format!(
+                    "the flag {} is not boolean: {remedy}",
+                    self.key
+                )))
+            }
         }
     }
 }
@@ -260,11 +269,13 @@ impl Config {
             repairs.push(Instruction::ReplacePrerequisites { prerequisites: [] });
         }
         let rules = self.rules.as_deref().unwrap_or_default();
-        let segment = spec.segment.as_deref();
-        let has_rule = match (rules, segment) {
-            ([Object(rule)], Some(segment)) => rule.serves(on.0, segment),
-            _ => false,
+        let served = match rules {
+            [Object(rule)] => rule.segment(on.0),
+            _ => None,
         };
+        let its_own = served.filter(|_| spec.is_retired && self.on);
+        let segment = spec.segment.as_deref().or(its_own);
+        let has_rule = served.is_some() && served == segment;
         let names = |segment| rules.iter().any(|Object(rule)| rule.names(segment));
         let is_without_rules = rules.is_empty();
         if !(has_rule || is_without_rules && segment.is_none()) {
@@ -308,6 +319,7 @@ impl Config {
             strays,
             repairs,
             is_entangled: self.on && !has_rule && segment.is_some_and(names),
+            segment: its_own.map(str::to_owned),
         }
     }
 }
@@ -319,16 +331,17 @@ impl Rule {
         values.any(|value| value == segment)
     }
 
-    /// Whether it serves this variation to exactly the members of a segment.
-    fn serves(&self, variation: usize, segment: &str) -> bool {
-        let is_match = |Object(clause): &Object<Clause>| {
-            let values = clause.values.as_deref().unwrap_or_default();
-            let is_segment = matches!(values, [value] if value == segment);
-            is_segment && clause.op.as_deref() == Some("segmentMatch") && !clause.negate
-        };
-        let clauses = self.clauses.as_deref().unwrap_or_default();
+    /// The segment to exactly whose members it serves this variation.
+    fn segment(&self, variation: usize) -> Option<&str> {
         let is_plain = !self.disabled && self.rollout.is_none();
-        is_plain && self.variation == Some(variation) && matches!(clauses, [it] if is_match(it))
+        let [Object(clause)] = self.clauses.as_deref()? else {
+            return None;
+        };
+        let is_match = clause.op.as_deref() == Some("segmentMatch") && !clause.negate;
+        match clause.values.as_deref()? {
+            [value] if is_plain && is_match && self.variation == Some(variation) => value.as_str(),
+            _ => None,
+        }
     }
 }
 
@@ -336,14 +349,20 @@ impl Rule {
 pub(super) type Looked = Result<Segment, Failure>;
 
 impl Flag {
-    /// What the engine has to know of it, as it was read; `segments` are those of its environments, if it has
-    /// any.
-    pub(super) fn present(&self, spec: &Spec, segments: &[Looked]) -> Present {
+    /// What the engine has to know of it, as it was read; `segments` are those of its environments, where they
+    /// have one.
+    pub(super) fn present(&self, spec: &Spec, segments: &[Option<Looked>]) -> Present {
         let observed = |(number, key): (usize, &String)| {
             let state = self.environments.get(number).and_then(Option::as_ref);
             let state = state.ok_or_else(|| refuse(spec.has_no_environment(key)))?;
-            let segment = segments.get(number).map(Looked::as_ref).transpose();
-            Ok(state.observed(segment.map_err(Failure::clone)?))
+            let segment = segments.get(number).and_then(Option::as_ref);
+            let segment = segment.map(Looked::as_ref).transpose();
+            let mut observed = state.observed(segment.map_err(Failure::clone)?);
+            if spec.is_retired && observed.users.is_none() {
+                // Those who are named may be the fewest of those who lose it.
+                observed.named = None;
+            }
+            Ok(observed)
         };
         Present {
             described: self.description.as_ref().is_some_and(Vec::is_empty),
@@ -372,6 +391,7 @@ impl State {
             repairs: Vec::new(),
             is_entangled: false,
             serves: Some(serves),
+            segment: None,
         }
     }
 

@@ -32,25 +32,30 @@ impl LaunchDarkly {
         }
     }
 
-    /// The flags of a project to retire.
+    /// The flags of a project to retire. A project that is not there is told by the toggles in it, if there are
+    /// any.
     pub(super) fn marked_in(&self, project: &str) -> Result<Vec<Marked>, Failure> {
         let Some(tag) = self.mark.tag() else {
             return Ok(Vec::new());
         };
         let about = format!("flags of project {project} with the tag {tag}");
         let query = format!("&filter=tags:{tag}");
-        let flags = self.all::<FlagAnswer>(&["flags", project], &query, &about)?;
-        let is_kept = |key: &str| {
-            let mut specs = self.specs.values();
-            specs.any(|it| it.proj_key == project && it.key == key && !it.is_retired)
+        let flags = match self.all::<FlagAnswer>(&["flags", project], &query, &about) {
+            Err(failure) if failure.is_status(404) => Vec::new(),
+            flags => flags?,
         };
+        let specs = self.specs.values();
+        let kept = specs.filter(|it| it.proj_key == project && !it.is_retired);
+        let kept: BTreeSet<&str> = kept.map(|it| &*it.key).collect();
         let left = flags.into_iter();
-        let left = left.filter(|flag| flag.is_marked(&self.mark) && !is_kept(&flag.key));
+        let left = left.filter(|flag| flag.is_marked(&self.mark) && !kept.contains(&*flag.key));
         let left: BTreeSet<String> = left.map(|flag| flag.key).collect();
-        let Some(first) = left.first() else {
+        let mut environments = left.iter().map(|key| self.environments(project, key));
+        // Some may have been deleted a moment ago.
+        let is_there = |it: &Result<_, Failure>| !it.as_ref().is_err_and(|it| it.is_status(404));
+        let Some(environments) = environments.find(is_there).transpose()? else {
             return Ok(Vec::new());
         };
-        let environments = self.environments(project, first)?;
         let marked = left.into_iter().map(|key| Marked {
             spec: Map::from_iter([
                 ("name".to_owned(), json!(key)),

@@ -53,6 +53,7 @@ fn every_instruction(on: &str, off: &str) -> Value {
     let rule = json!({ "variationId": on, "description": "why", "clauses": [clause] });
     json!([
         { "kind": "turnFlagOn" },
+        { "kind": "turnFlagOff" },
         { "kind": "updateFallthroughVariationOrRollout", "variationId": off },
         { "kind": "updateOffVariation", "variationId": off },
         { "kind": "addTargets", "variationId": on, "values": ["ann"] },
@@ -93,6 +94,7 @@ fn what_the_stand_in_takes_and_answers_fits_the_description() {
         json!({ "environmentKey": "test", "comment": "why", "instructions": instructions });
     let more = json!({ "key": "more", "name": "More", "description": "why" });
     let list = "/flags/default?env=test&summary=0&limit=1&offset=0&filter=state:live";
+    let marked = "/flags/default?limit=100&offset=0&filter=tags:a";
     let none = Value::Null;
     for (method, path, body, status) in [
         ("GET", "/caller-identity", &none, 200),
@@ -109,6 +111,7 @@ fn what_the_stand_in_takes_and_answers_fits_the_description() {
             200,
         ),
         ("GET", list, &none, 200),
+        ("GET", marked, &none, 200),
         ("POST", "/segments/default/test", &more, 201),
         ("GET", "/segments/default/test/people", &none, 200),
         ("GET", "/segments/default/production/people", &none, 404),
@@ -177,6 +180,13 @@ fn the_stand_in_refuses_what_launchdarkly_refuses_beyond_its_description() {
             "invalid_request",
         ),
         (
+            "GET",
+            "/flags/default?filter=tag:a",
+            &none,
+            400,
+            "invalid_request",
+        ),
+        (
             "POST",
             "/flags/default",
             &flag("x", &"t".repeat(64)),
@@ -211,4 +221,33 @@ fn the_stand_in_refuses_what_launchdarkly_refuses_beyond_its_description() {
             assert_eq!(said["code"], code);
         }
     }
+}
+
+#[test]
+fn a_list_of_the_stand_in_shows_the_flags_with_the_tag_that_are_not_archived_and_no_environments() {
+    let mut platform = Platform::new("tok");
+    platform.add_project("default", &["a"]);
+    for (key, tags, archived) in [
+        ("both", &["x", "y"][..], false),
+        ("one", &["x"], false),
+        ("none", &[], false),
+        ("old", &["x", "y"], true),
+    ] {
+        let flag = platform.put("default", key, &[json!(false), json!(true)]);
+        flag.tags = tags.iter().map(|&tag| tag.to_owned()).collect();
+        flag.archived = archived;
+    }
+    let mut keys = |filter: &str| {
+        let path = format!("/flags/default?filter={filter}");
+        let answer = platform.answer(&request("GET", &path, &Value::Null), UNIX_EPOCH);
+        let page: Value = serde_json::from_slice(&answer.body).unwrap();
+        let items = page["items"].as_array().unwrap().iter();
+        let items = items.inspect(|flag| assert_eq!(flag["environments"], json!({})));
+        items
+            .map(|flag| flag["key"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(keys("tags:x"), ["both", "one"]);
+    assert_eq!(keys("tags:x%2By"), ["both"]);
+    assert_eq!(keys("tags:x,state:archived"), ["old"]);
 }

@@ -8,7 +8,8 @@ use super::setup::{
 };
 use super::*;
 use crate::engine::Subject;
-use crate::job::{RuleId, TargetId};
+use crate::job::{Marked, RuleId, TargetId};
+use crate::plan::Environment;
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ enum Step {
     Fail(usize, Failure, bool),
     /// The configuration is read again; what is different in it.
     Reload(Vec<Difference>),
+    /// Somebody changes the users of a toggle by hand that is not in the configuration.
+    Meddle(Place, u8),
     Wait(u64),
 }
 
@@ -31,6 +34,8 @@ enum Difference {
     Name(TargetId, u8),
     /// It goes, or comes back, with its toggles; one stays.
     Target(TargetId, bool),
+    /// A toggle goes, or comes back.
+    Toggle(ToggleId, bool),
     /// A toggle is described otherwise.
     Spec(ToggleId, u8),
     /// It is in other environments, or in the same ones in another order.
@@ -44,12 +49,15 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0..TARGETS, 0_u8..3).prop_map(|(id, token)| Difference::Token(id, token)),
         1 => (0..TARGETS, 0_u8..3).prop_map(|(id, name)| Difference::Name(id, name)),
         2 => (0..TARGETS, any::<bool>()).prop_map(|(id, stays)| Difference::Target(id, stays)),
+        3 => (0..TOGGLES, any::<bool>()).prop_map(|(id, stays)| Difference::Toggle(id, stays)),
         1 => (0..TOGGLES, 0_u8..3).prop_map(|(id, text)| Difference::Spec(id, text)),
         2 => (0..TOGGLES, 0_u8..4).prop_map(|(id, which)| Difference::Environments(id, which)),
         1 => (0_u8..3).prop_map(Difference::Source),
     ];
+    let place = prop::sample::select(places().collect::<Vec<_>>());
     prop_oneof![
         3 => (0..RULES, 1_u8..4).prop_map(|(rule, mask)| Step::Allow(rule, mask)),
+        1 => (place, 1_u8..16).prop_map(|(place, mask)| Step::Meddle(place, mask)),
         10 => any::<usize>().prop_map(Step::Answer),
         3 => (any::<usize>(), any_failure(), any::<bool>())
             .prop_map(|(job, failure, done)| Step::Fail(job, failure, done)),
@@ -63,9 +71,11 @@ fn any_step() -> impl Strategy<Value = Step> {
 struct File {
     /// By target: its id, its token, and whether it is there.
     targets: [(u8, u8, bool); TARGETS],
-    /// By toggle: how it is described, and its environments.
-    toggles: [(u8, Vec<usize>); TOGGLES],
+    /// By toggle: how it is described, its environments, and whether it is there.
+    toggles: [(u8, Vec<usize>, bool); TOGGLES],
     source: u8,
+    /// Targets that can be read have an owner.
+    owned: bool,
 }
 
 impl File {
@@ -84,6 +94,7 @@ impl File {
                 self.targets[id].2 = stays;
                 self.targets[1 - id].2 |= !stays;
             }
+            Difference::Toggle(id, stays) => self.toggles[id].2 = stays,
             Difference::Spec(id, text) => self.toggles[id].0 = text,
             Difference::Environments(id, which) if ENVIRONMENTS[id] == 2 => {
                 let all = [vec![0], vec![1], vec![0, 1], vec![1, 0]];
@@ -100,7 +111,8 @@ impl File {
         let mut targets: Vec<TargetId> = (0..TARGETS).filter(|id| self.targets[*id].2).collect();
         targets.sort_by_key(|id| self.targets[*id].0);
         let place = |target: TargetId| targets.iter().position(|it| *it == target);
-        let toggles = (0..TOGGLES).filter(|id| place(TARGET_OF[*id]).is_some());
+        let is_there = |id: &ToggleId| self.toggles[*id].2 && place(TARGET_OF[*id]).is_some();
+        let toggles = (0..TOGGLES).filter(is_there);
         let toggles: Vec<ToggleId> = toggles.collect();
         for (id, (name, token, _)) in self.targets.iter().enumerate() {
             let target = &mut config.targets[id];
@@ -110,7 +122,7 @@ impl File {
                 .settings
                 .set("extra_headers", Setting::Headers(headers));
         }
-        for (id, (text, environments)) in self.toggles.iter().enumerate() {
+        for (id, (text, environments, _)) in self.toggles.iter().enumerate() {
             let spec = format!("{text} {environments:?}");
             config.toggles[id].spec.insert("name".into(), spec.into());
         }
@@ -133,8 +145,10 @@ impl File {
             .collect();
         let ids = Ids {
             targets,
+            kept: toggles.len(),
             toggles,
             environments,
+            owned: self.owned,
         };
         (config, ids)
     }
@@ -143,8 +157,11 @@ impl File {
 /// By a configuration's own ids, which of all targets, toggles and environments these are.
 struct Ids {
     targets: Vec<TargetId>,
+    /// Those that are retired come last, after so many.
+    kept: usize,
     toggles: Vec<ToggleId>,
     environments: Vec<Vec<usize>>,
+    owned: bool,
 }
 
 impl Ids {
@@ -155,14 +172,84 @@ impl Ids {
                 let environments = self.environments[id].iter();
                 (id, environments.map(|it| all[*it].clone()).collect())
             });
-            terms_of(setup.targets[*global], toggles)
+            TargetTerms {
+                finds_marked: self.finds_marked(*global, setup),
+                ..terms_of(setup.targets[*global], toggles)
+            }
         });
         with_targets(config, targets.collect())
+    }
+
+    /// Those of a configuration which has toggles to retire too.
+    fn retiring(&self, config: &Config) -> Ids {
+        let retired = &config.toggles[self.kept..];
+        let retired = retired
+            .iter()
+            .map(|it| it.key.strip_prefix("toggle-").unwrap());
+        let retired: Vec<ToggleId> = retired.map(|id| id.parse().unwrap()).collect();
+        let environments = self.environments[..self.kept].iter().cloned();
+        let all = |id: &ToggleId| (0..ENVIRONMENTS[*id]).collect();
+        Ids {
+            targets: self.targets.clone(),
+            kept: self.kept,
+            environments: environments.chain(retired.iter().map(all)).collect(),
+            toggles: [&self.toggles[..self.kept], &retired].concat(),
+            owned: self.owned,
+        }
+    }
+
+    fn finds_marked(&self, target: TargetId, setup: &Setup) -> bool {
+        self.owned && setup.targets[target].readable
+    }
+
+    fn keeps(&self, id: ToggleId) -> bool {
+        self.toggles[..self.kept].contains(&id)
+    }
+
+    /// What a target answers of a toggle that is retired: one that is gone, or lacks the mark, is off.
+    fn of_retired(&self, id: ToggleId, observed: Observed, remote: &Remote) -> Observed {
+        match observed {
+            Observed::Unknown => Observed::Unknown,
+            Observed::Present(present) if remote.is_marked(id) => Observed::Present(Present {
+                described: true,
+                ..present
+            }),
+            _ => {
+                let off = (0..ENVIRONMENTS[id]).map(|_| Ok(Environment::of(Arc::default())));
+                Observed::Present(Present {
+                    described: true,
+                    environments: off.collect(),
+                })
+            }
+        }
+    }
+
+    /// The answer of a target that knows the mark.
+    fn marked(&self, done: Done, remote: &Remote) -> Done {
+        match done {
+            Done::Find(target, Ok(_)) => {
+                let left = (0..TOGGLES).filter(|id| TARGET_OF[*id] == target);
+                let left = left.filter(|id| remote.is_marked(*id) && !self.keeps(*id));
+                let left = left.map(|id| Marked::plain(&format!("toggle-{id}")));
+                Done::Find(target, Ok(left.collect()))
+            }
+            Done::Read(target, results) => {
+                let results = results
+                    .into_iter()
+                    .map(|(id, result)| match self.keeps(id) {
+                        true => (id, result),
+                        false => (id, result.map(|it| self.of_retired(id, it, remote))),
+                    });
+                Done::Read(target, results.collect())
+            }
+            other => other,
+        }
     }
 
     /// A request in terms of everything.
     fn global(&self, job: Job) -> Job {
         match job {
+            Job::Find(target) => Job::Find(self.targets[target]),
             Job::Read(target, ids) => {
                 let ids = ids.iter().map(|id| self.toggles[*id]);
                 Job::Read(self.targets[target], ids.collect())
@@ -224,6 +311,7 @@ impl Ids {
     /// The end of a request, as the engine that made it knows it.
     fn local(&self, done: Done) -> Done {
         match done {
+            Done::Find(target, result) => Done::Find(self.local_target(target), result),
             Done::Read(target, results) => {
                 let results = results.into_iter().map(|(id, result)| {
                     let id = self.local_toggle(id);
@@ -248,7 +336,7 @@ impl Ids {
     }
 
     fn has(&self, (id, number): Place) -> bool {
-        let mut toggles = self.toggles.iter().zip(&self.environments);
+        let mut toggles = self.toggles[..self.kept].iter().zip(&self.environments);
         toggles.any(|(it, environments)| *it == id && environments.contains(&number))
     }
 }
@@ -264,22 +352,32 @@ struct World {
     told: [Option<Users>; RULES],
     remote: Remote,
     ledger: Ledger,
+    /// Toggles that were in the configuration once.
+    ever: [bool; TOGGLES],
     now: Instant,
     dice: Dice,
 }
 
+/// Whom those have that were made by hand.
+const BY_HAND: u8 = 8;
+
 impl World {
-    fn new(setup: &Setup) -> World {
+    /// With these toggles; the others have been made by hand.
+    fn new(setup: &Setup, owned: bool, there: [bool; TOGGLES]) -> World {
         let now = Instant::now();
         let environments = |id: usize| (0..ENVIRONMENTS[id]).collect();
         let file = File {
             targets: std::array::from_fn(|id| (id as u8, 0, true)),
-            toggles: std::array::from_fn(|id| (0, environments(id))),
+            toggles: std::array::from_fn(|id| (0, environments(id), there[id])),
             source: 0,
+            owned,
         };
+        let mut remote = Remote::new(setup, now);
+        for id in (0..TOGGLES).filter(|id| !there[*id]) {
+            remote.put(id, BY_HAND);
+        }
         let (config, ids) = file.read(setup);
         let terms = ids.terms(&config, setup);
-        let remote = Remote::new(setup, now);
         let mut world = World {
             setup: setup.clone(),
             ledger: Ledger::new(&remote),
@@ -288,6 +386,7 @@ impl World {
             in_flight: Vec::new(),
             told: [const { None }; RULES],
             remote,
+            ever: there,
             now,
             dice: Dice::new(setup.seed),
         };
@@ -320,9 +419,16 @@ impl World {
                 differences.into_iter().for_each(|it| file.change(it));
                 self.reload();
             }
+            // That of one without the mark is nobody's business.
+            Step::Meddle((id, _), _) if !self.remote.is_marked(id) || self.keeps(id) => {}
+            Step::Meddle(place, mask) => self.remote.meddle(place, mask),
             Step::Wait(millis) => self.wait(Duration::from_millis(millis)),
         }
         self.take_jobs();
+    }
+
+    fn keeps(&self, id: ToggleId) -> bool {
+        self.engines.last().unwrap().1.keeps(id)
     }
 
     fn current(&mut self) -> &mut Engine {
@@ -331,6 +437,13 @@ impl World {
 
     fn reload(&mut self) {
         let (config, ids) = self.file.read(&self.setup);
+        for id in &ids.toggles {
+            self.ever[*id] = true;
+        }
+        self.go_on(config, ids);
+    }
+
+    fn go_on(&mut self, config: Config, ids: Ids) {
         let terms = ids.terms(&config, &self.setup);
         let moment = self.moment();
         let old = self.current();
@@ -367,6 +480,7 @@ impl World {
         }
         let moment = self.moment();
         let (engine, ids) = &mut self.engines[number];
+        let done = ids.marked(done, &self.remote);
         engine.handle(Event::Done(ids.local(done)), moment);
         if !is_current {
             let (current, older) = self.engines.split_last_mut().unwrap();
@@ -406,7 +520,17 @@ impl World {
         }
     }
 
+    /// Goes on with the toggles to retire that are found meanwhile.
     fn take_jobs(&mut self) {
+        self.hand_out();
+        while let Some(config) = self.current().take_found() {
+            let ids = self.engines.last().unwrap().1.retiring(&config);
+            self.go_on(config, ids);
+            self.hand_out();
+        }
+    }
+
+    fn hand_out(&mut self) {
         self.keep_books();
         let last = self.engines.len() - 1;
         for number in 0..=last {
@@ -426,14 +550,22 @@ impl World {
     }
 
     /// Nothing of a toggle is out while another engine edits it, no two requests for a part, and none beside
-    /// a read or creation of the same engine; and only the newest users go.
+    /// a read or creation of the same engine; and only the newest users go. One that has left is for nobody,
+    /// and is touched only if it carries the mark.
     fn see_off(&self, job: &Job) {
         for ((id, _), users) in updates_of(job) {
-            assert_eq!(
-                self.told[RULE_OF[id]].as_ref(),
-                Some(users),
-                "not the newest"
-            );
+            let newest = match self.keeps(id) {
+                true => self.told[RULE_OF[id]].clone(),
+                false => Some(Users::default()),
+            };
+            assert_eq!(newest.as_ref(), Some(users), "not the newest");
+        }
+        if let Job::Apply(_, edits) = job {
+            for edit in edits.iter().filter(|edit| !self.keeps(edit.toggle)) {
+                let is_update = matches!(edit.what, What::Update(..));
+                let is_marked = self.remote.is_marked(edit.toggle);
+                assert!(is_update && is_marked, "{} is not ours", short(job));
+            }
         }
         let last = self.engines.len() - 1;
         for (number, other, _) in &self.in_flight {
@@ -493,6 +625,19 @@ impl World {
             assert_eq!(has, Some(allows), "toggle {id}/{number}");
             assert!(self.remote.is_described(id), "toggle {id} is not described");
         }
+        let has_left = |(id, _): &Place| {
+            let target = TARGET_OF[*id];
+            let is_found = ids.targets.contains(&target) && ids.finds_marked(target, &self.setup);
+            is_found && self.remote.is_marked(*id) && !ids.keeps(*id)
+        };
+        for place in places().filter(has_left) {
+            let nobody = Users::default();
+            assert_eq!(self.remote.has(place), Some(nobody), "{place:?} has left");
+        }
+        for (id, number) in places().filter(|(id, _)| !self.ever[*id]) {
+            let by_hand = self.remote.is_by_hand((id, number), BY_HAND);
+            assert!(by_hand, "{id}/{number} was never ours");
+        }
         for id in 0..ids.toggles.len() {
             let troubles = troubles_of(current, id);
             assert!(troubles.is_empty(), "{troubles:?}");
@@ -511,11 +656,13 @@ proptest! {
     #[test]
     fn whatever_is_reloaded_when_the_targets_equal_the_policy_in_the_end(
         mut setup in any_setup(),
+        owned in prop::bool::weighted(0.8),
+        there in any::<[bool; TOGGLES]>(),
         steps in prop::collection::vec(any_step(), 0..80),
     ) {
         // What is reset by hand, or fails late, is the business of the other model.
         setup.resync = Some(Duration::from_secs(300));
-        let mut world = World::new(&setup);
+        let mut world = World::new(&setup, owned, there);
         steps.into_iter().for_each(|step| world.act(step));
         world.settle();
         world.assert_in_sync();

@@ -44,6 +44,8 @@ struct Source {
 struct Toggle {
     exists: bool,
     described: bool,
+    /// It carries the mark of the owner.
+    marked: bool,
     environments: Vec<Flag>,
 }
 
@@ -83,6 +85,7 @@ impl Remote {
             toggles: ENVIRONMENTS.map(|environments| Toggle {
                 exists: false,
                 described: false,
+                marked: false,
                 environments: (0..environments).map(|_| Flag::default()).collect(),
             }),
             reads: 0,
@@ -116,6 +119,24 @@ impl Remote {
     pub(super) fn is_described(&self, toggle: ToggleId) -> bool {
         let toggle = &self.toggles[toggle];
         toggle.exists && toggle.described
+    }
+
+    /// Somebody has made it by hand, without a mark, for these users.
+    pub(super) fn put(&mut self, id: ToggleId, mask: u8) {
+        let toggle = &mut self.toggles[id];
+        toggle.exists = true;
+        for flag in &mut toggle.environments {
+            flag.users = set(mask);
+        }
+    }
+
+    /// Whether it is for those for whom it was made by hand.
+    pub(super) fn is_by_hand(&self, place: Place, mask: u8) -> bool {
+        self.has(place) == Some(set(mask))
+    }
+
+    pub(super) fn is_marked(&self, id: ToggleId) -> bool {
+        self.toggles[id].exists && self.toggles[id].marked
     }
 
     pub(super) fn is_meddled_with(&self, (id, number): Place) -> bool {
@@ -329,6 +350,7 @@ impl Remote {
         let toggle = &mut self.toggles[id];
         let existed = std::mem::replace(&mut toggle.exists, true);
         toggle.described |= !existed;
+        toggle.marked |= !existed;
         for flag in toggle.environments.iter_mut().filter(|_| !existed) {
             flag.users = Users::default();
             flag.rival = None;
@@ -376,6 +398,7 @@ impl Remote {
             What::Create => return,
             What::Describe => {
                 toggle.described = true;
+                toggle.marked = true;
                 return;
             }
             What::Update(number, users) => (*number, users),

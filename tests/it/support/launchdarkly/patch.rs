@@ -67,6 +67,7 @@ impl Project {
 )]
 enum Instruction {
     TurnFlagOn {},
+    TurnFlagOff {},
     UpdateFallthroughVariationOrRollout {
         variation_id: String,
     },
@@ -125,6 +126,7 @@ impl Instruction {
         let index = |id: &str| index_of(variations, id);
         match self {
             Self::TurnFlagOn {} => config?.on = true,
+            Self::TurnFlagOff {} => config?.on = false,
             Self::UpdateFallthroughVariationOrRollout { variation_id } => {
                 config?.fallthrough = json!({ "variation": index(&variation_id)? });
             }

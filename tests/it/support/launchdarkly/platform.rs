@@ -149,7 +149,8 @@ impl Platform {
         };
         match (request.method.as_str(), parts) {
             ("GET", ["caller-identity"]) => Ok(Answer::json(200, &caller())),
-            ("GET", ["projects", project]) => Ok(self.project(project)?.read()),
+            ("GET", ["projects"]) => self.list_projects(&query),
+            ("GET", ["projects", project]) => Ok(Answer::json(200, &self.project(project)?.show())),
             ("GET", ["projects", project, "environments", key]) => {
                 self.project(project)?.read_environment(key)
             }
@@ -232,6 +233,14 @@ impl Platform {
         Ok(flag)
     }
 
+    /// A page of the projects. The stand-in shows fewer at once than it is asked for.
+    fn list_projects(&self, query: &Query) -> Result<Answer, Answer> {
+        query.allow(&["limit", "offset"])?;
+        let page = Page::of(query, PROJECTS)?;
+        let projects = self.projects.values().map(Project::show);
+        Ok(page.show("/api/v2/projects", projects.collect()))
+    }
+
     fn list(&mut self, project: &str, query: &Query) -> Result<Answer, Answer> {
         let strict = self.strict_environments;
         let project = self.project(project)?;
@@ -259,60 +268,34 @@ impl Project {
         self.flags.insert(flag.key.clone(), flag);
     }
 
-    fn read(&self) -> Answer {
-        let shown = json!({
+    fn show(&self) -> Value {
+        json!({
             "_id": "57be1db38b75bf0772d11383",
             "_links": { "self": { "href": format!("/api/v2/projects/{}", self.key), "type": "application/json" } },
             "key": self.key,
             "name": self.key,
             "tags": [],
             "includeInSnippetByDefault": false,
-        });
-        Answer::json(200, &shown)
+        })
     }
 
-    /// A page of the flags. Archived flags come only to those who ask for them, and links to pages that do not
-    /// exist are left out.
+    /// A page of the flags.
     fn list(&self, query: &Query) -> Result<Answer, Answer> {
         query.allow(&["env", "limit", "offset", "summary", "filter"])?;
-        let (limit, offset) = (query.number("limit", 20)?, query.number("offset", 0)?);
-        let archived = match query.one("filter") {
-            None | Some("state:live") => false,
-            Some("state:archived") => true,
-            Some(other) => {
-                return Err(refusal(
-                    400,
-                    format!("the stand-in has no filter {other:?}"),
-                ));
-            }
-        };
+        let filters = Filters::of(query.one("filter").unwrap_or_default())?;
+        let page = Page::of(query, FLAGS)?;
         let summary = !matches!(query.one("summary"), Some("0" | "false"));
         let only = query.all("env").unwrap_or_default();
         // Not in the description: the migration guide to this version of the API.
         if only.len() > 3 {
             return Err(refusal(400, "at most 3 environments can be asked for"));
         }
-        if limit > 100 {
+        if query.number("limit", 0)? > FLAGS {
             return Err(refusal(400, "limit is at most 100"));
         }
-        let flags = self.flags.values().filter(|flag| flag.archived == archived);
-        let items: Vec<Value> = flags
-            .clone()
-            .skip(offset)
-            .take(limit)
-            .map(|flag| flag.show(&self.key, Some(&only), summary))
-            .collect();
-        let link = |offset: usize| {
-            let href = format!("/api/v2/flags/{}?limit={limit}&offset={offset}", self.key);
-            json!({ "href": href, "type": "application/json" })
-        };
-        let (total, end) = (flags.count(), offset + limit);
-        let mut links = json!({ "self": link(offset) });
-        if limit > 0 && end < total {
-            links["next"] = link(end);
-        }
-        let page = json!({ "items": items, "totalCount": total, "_links": links });
-        Ok(Answer::json(200, &page))
+        let flags = self.flags.values().filter(|flag| filters.pass(flag));
+        let flags = flags.map(|flag| flag.show(&self.key, Some(&only), summary));
+        Ok(page.show(&format!("/api/v2/flags/{}", self.key), flags.collect()))
     }
 
     fn read_environment(&self, key: &str) -> Result<Answer, Answer> {
@@ -329,6 +312,75 @@ impl Project {
             true => Err(refusal(404, "Unknown environment key")),
             false => Ok(()),
         }
+    }
+}
+
+/// The most flags, and projects, of a page.
+const FLAGS: usize = 100;
+const PROJECTS: usize = 20;
+
+/// A part of a list. Links to pages that do not exist are left out.
+struct Page {
+    limit: usize,
+    offset: usize,
+}
+
+impl Page {
+    fn of(query: &Query, most: usize) -> Result<Page, Answer> {
+        Ok(Page {
+            limit: query.number("limit", 20)?.min(most),
+            offset: query.number("offset", 0)?,
+        })
+    }
+
+    fn show(&self, path: &str, all: Vec<Value>) -> Answer {
+        let Page { limit, offset } = *self;
+        let link = |offset: usize| {
+            let href = format!("{path}?limit={limit}&offset={offset}");
+            json!({ "href": href, "type": "application/json" })
+        };
+        let (total, end) = (all.len(), offset + limit);
+        let mut links = json!({ "self": link(offset) });
+        if limit > 0 && end < total {
+            links["next"] = link(end);
+        }
+        let items: Vec<Value> = all.into_iter().skip(offset).take(limit).collect();
+        Answer::json(
+            200,
+            &json!({ "items": items, "totalCount": total, "_links": links }),
+        )
+    }
+}
+
+/// Which flags a list shows: archived ones only to those who ask for them.
+#[derive(Default)]
+struct Filters {
+    archived: bool,
+    tags: Vec<String>,
+}
+
+impl Filters {
+    /// `state:live`, `tags:a+b`, or several with commas.
+    fn of(text: &str) -> Result<Filters, Answer> {
+        let mut filters = Filters::default();
+        for filter in text.split(',').filter(|filter| !filter.is_empty()) {
+            match filter.split_once(':') {
+                Some(("state", "live")) => filters.archived = false,
+                Some(("state", "archived")) => filters.archived = true,
+                Some(("tags", tags)) if tags.split('+').all(is_tag) => {
+                    filters.tags = tags.split('+').map(str::to_owned).collect();
+                }
+                _ => {
+                    let words = format!("the stand-in has no filter {filter:?}");
+                    return Err(refusal(400, words));
+                }
+            }
+        }
+        Ok(filters)
+    }
+
+    fn pass(&self, flag: &Flag) -> bool {
+        flag.archived == self.archived && self.tags.iter().all(|tag| flag.tags.contains(tag))
     }
 }
 
