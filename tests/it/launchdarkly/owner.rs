@@ -298,7 +298,7 @@ fn a_flag_of_another_owner_is_left_alone_and_named() {
 
 #[test]
 fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
-    let flags = left(&["us", "gone", "also"], &PEOPLE, &[], "gone");
+    let flags = left(&["us", "gone", "also"], &PEOPLE, &[RESYNC], "gone");
     let mut flags = flags;
     leave(&mut flags, "also");
     let held = "held: environments production, test: it would remove 12 of 12 users, more than";
@@ -313,11 +313,14 @@ fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
     assert!(health.contains("12 of 12 users"), "{health}");
     assert_eq!(daemon.toggle("gone")["state"], "held");
     metrics(&daemon);
-    daemon.terminate().exits(0);
     assert!(flags.is_on_for("gone", &PEOPLE, &[]) && flags.is_on_for("also", &PEOPLE, &[]));
     let output = flags.sync(&["--force", "--toggle", "gone"]).exits(0);
     output.sums_up("1 toggle: 1 retired");
     assert!(is_off(&flags, "default", "gone", &PEOPLE));
+    let is_retired = || daemon.toggle("gone")["state"] == "retired";
+    flags.stage.wait_until("/status says so", is_retired);
+    assert_eq!(daemon.toggle("also")["state"], "held");
+    daemon.terminate().exits(0);
     assert!(flags.is_on_for("also", &PEOPLE, &[]) && flags.is_on_for("us", &PEOPLE, &[]));
     let before = writes(&flags);
     let output = flags.sync(&["--force", "--toggle", "alsi"]).exits(2);
