@@ -426,6 +426,31 @@ fn a_toggle_that_moves_to_another_project_is_retired_in_the_first() {
 }
 
 #[test]
+fn of_two_with_the_same_key_the_one_that_is_named_is_forced() {
+    let mut flags = marked(&["tax", "us"], &PEOPLE, &[]);
+    let mut platform = flags.platform();
+    platform.add_project("shop", &["test"]);
+    let values = [json!(true), json!(false)];
+    let us = platform.put("shop", "us", &values);
+    us.tags.insert(MARK.to_owned());
+    let test = us.environment("test");
+    (test.on, test.fallthrough) = (true, json!({ "variation": 1 }));
+    test.targets = vec![Target::new("user", 0, &PEOPLE)];
+    test.mark_order();
+    drop(platform);
+    leave(&mut flags, "us");
+    let output = flags.sync(&[]).exits(1);
+    let output = output.says("let it through with sync --once --force --toggle us\n");
+    let output = output.says("let it through with sync --once --force --toggle 'us (shop)'\n");
+    output.sums_up("3 toggles: 1 unchanged, 2 held");
+    let output = flags.sync(&["--force", "--toggle", "us"]).exits(0);
+    output.sums_up("1 toggle: 1 retired");
+    assert!(is_off(&flags, "default", "us", &PEOPLE));
+    let platform = flags.platform();
+    assert!(platform.is_on_for("shop", "us", "test", &PEOPLE, &[]));
+}
+
+#[test]
 fn one_with_a_segment_counts_its_members_and_leaves_them_where_they_are() {
     let spec = "name = \"{key}\"\nproj_key = \"default\"\nenvironments = [\"production\"]\n\
                 segment = \"people-{key}\"";
