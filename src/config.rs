@@ -189,9 +189,25 @@ impl Config {
         self
     }
 
-    /// The toggles to retire, and nothing else.
+    /// The toggles to retire, and nothing else. Of those that a name can mean, it means the one that has it.
     pub(crate) fn retired_only(mut self) -> Config {
         self.toggles.retain(|toggle| toggle.rule.is_none());
+        if let Retires::Called { names, .. } = &self.retires {
+            let names = names.keys();
+            let named: BTreeSet<&str> = self.toggles.iter().map(|it| &*it.name).collect();
+            let is_meant = |it: &Toggle| {
+                names.clone().any(|name| match named.contains(&**name) {
+                    true => it.name == *name,
+                    false => self.is_called(it.target, &it.place(), name),
+                })
+            };
+            let ids = self.toggles.iter().enumerate();
+            let meant = ids
+                .filter(|(_, it)| is_meant(it))
+                .map(|(id, _)| id)
+                .collect();
+            keep(&mut self.toggles, &meant);
+        }
         self.rules.clear();
         self.sources.clear();
         self.retires = Retires::NONE;

@@ -298,7 +298,7 @@ fn a_flag_of_another_owner_is_left_alone_and_named() {
 
 #[test]
 fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
-    let flags = left(&["us", "gone", "also"], &PEOPLE, &[], "gone");
+    let flags = left(&["us", "gone", "also"], &PEOPLE, &[RESYNC], "gone");
     let mut flags = flags;
     leave(&mut flags, "also");
     let held = "held: environments production, test: it would remove 12 of 12 users, more than";
@@ -313,11 +313,14 @@ fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
     assert!(health.contains("12 of 12 users"), "{health}");
     assert_eq!(daemon.toggle("gone")["state"], "held");
     metrics(&daemon);
-    daemon.terminate().exits(0);
     assert!(flags.is_on_for("gone", &PEOPLE, &[]) && flags.is_on_for("also", &PEOPLE, &[]));
     let output = flags.sync(&["--force", "--toggle", "gone"]).exits(0);
     output.sums_up("1 toggle: 1 retired");
     assert!(is_off(&flags, "default", "gone", &PEOPLE));
+    let is_retired = || daemon.toggle("gone")["state"] == "retired";
+    flags.stage.wait_until("/status says so", is_retired);
+    assert_eq!(daemon.toggle("also")["state"], "held");
+    daemon.terminate().exits(0);
     assert!(flags.is_on_for("also", &PEOPLE, &[]) && flags.is_on_for("us", &PEOPLE, &[]));
     let before = writes(&flags);
     let output = flags.sync(&["--force", "--toggle", "alsi"]).exits(2);
@@ -420,6 +423,31 @@ fn a_toggle_that_moves_to_another_project_is_retired_in_the_first() {
     };
     assert!(ENVIRONMENTS.iter().all(is_on));
     flags.sync(&[]).exits(0).sums_up("1 toggle: 1 unchanged");
+}
+
+#[test]
+fn of_two_with_the_same_key_the_one_that_is_named_is_forced() {
+    let mut flags = marked(&["tax", "us"], &PEOPLE, &[]);
+    let mut platform = flags.platform();
+    platform.add_project("shop", &["test"]);
+    let values = [json!(true), json!(false)];
+    let us = platform.put("shop", "us", &values);
+    us.tags.insert(MARK.to_owned());
+    let test = us.environment("test");
+    (test.on, test.fallthrough) = (true, json!({ "variation": 1 }));
+    test.targets = vec![Target::new("user", 0, &PEOPLE)];
+    test.mark_order();
+    drop(platform);
+    leave(&mut flags, "us");
+    let output = flags.sync(&[]).exits(1);
+    let output = output.says("let it through with sync --once --force --toggle us\n");
+    let output = output.says("let it through with sync --once --force --toggle 'us (shop)'\n");
+    output.sums_up("3 toggles: 1 unchanged, 2 held");
+    let output = flags.sync(&["--force", "--toggle", "us"]).exits(0);
+    output.sums_up("1 toggle: 1 retired");
+    assert!(is_off(&flags, "default", "us", &PEOPLE));
+    let platform = flags.platform();
+    assert!(platform.is_on_for("shop", "us", "test", &PEOPLE, &[]));
 }
 
 #[test]
