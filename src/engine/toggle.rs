@@ -536,14 +536,7 @@ impl Engine {
         }
         let target = &self.config.targets[self.config.toggles[id].target];
         let forced = Some(self.config.name_of(id)).filter(|_| !target.kind.is_served);
-        let limit = match limit? {
-            // It can be any number of users that lose it.
-            MaxRemoval::Unset if removals.is_none() && self.is_retired(id) => {
-                MaxRemoval::Percent(50.0)
-            }
-            limit => limit,
-        };
-        let held = held_back(limit, removals.as_deref(), desired.len(), forced);
+        let held = held_back(limit?, removals.as_deref(), desired.len(), forced);
         held.map(Decision::Held)
     }
 

@@ -477,8 +477,9 @@ fn one_with_a_segment_counts_its_members_and_leaves_them_where_they_are() {
 }
 
 #[test]
-fn where_it_cannot_be_told_who_has_it_it_is_held() {
-    let flags = left(&["us", "gone"], &["ann"], &[], "gone");
+fn where_it_cannot_be_told_who_has_it_a_limit_that_is_set_holds_it() {
+    let limit = "max_removal = \"90%\"";
+    let flags = left(&["us", "gone"], &["ann"], &[limit], "gone");
     let mut platform = flags.platform();
     let production = platform.edit("default", "gone").environment("production");
     production.fallthrough = json!({ "variation": 0 });
@@ -487,7 +488,7 @@ fn where_it_cannot_be_told_who_has_it_it_is_held() {
     let output = output.reports_start(
         "gone held: environment production: it would leave no users, and it is not known who has",
     );
-    output.says("  production: ? held\n  staging: = unchanged\n  test: -1 retired\n");
+    output.says("  production: ? held\n  staging: = unchanged\n");
     flags.sync(&["--force", "--toggle", "gone"]).exits(0);
     assert!(is_off(&flags, "default", "gone", &["ann", "eve"]));
 }
