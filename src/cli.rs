@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Keep the toggles in sync: listen for OPAL's callbacks and answer health checks
     Serve,
-    /// Sync the toggles once or periodically, without listening
+    /// Sync the toggles in one pass, for cron and CI, or periodically, without listening
     Sync(Sync),
     /// Say why a user has a toggle, or not; changes nothing
     Explain(Explain),
@@ -59,12 +59,11 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(group = ArgGroup::new("one_pass").args(["once", "dry_run"]).multiple(true))]
 pub(crate) struct Sync {
-    /// Run one pass and exit, for cron and CI
+    /// Run one pass and exit, which is the default
     #[arg(long)]
     pub once: bool,
-    /// Run one pass that only prints what would change
+    /// Only print what would change
     #[arg(long)]
     pub dry_run: bool,
     /// With --dry-run: exit with status 3 if anything would change
@@ -73,19 +72,18 @@ pub(crate) struct Sync {
     /// Sync only this toggle; can be repeated
     #[arg(long = "toggle", value_name = "[TARGET/]KEY", add = toggle_names())]
     pub toggles: Vec<String>,
-    /// For one pass: start no retry after this time [default: 60s]
-    #[arg(long, value_name = "DURATION", value_parser = timeout,
-          allow_hyphen_values = true, requires = "one_pass")]
+    /// Start no retry after this time [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = timeout, allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
-    /// Time between passes [default: resync_interval from the configuration]
-    #[arg(long, value_name = "DURATION", value_parser = interval,
-          allow_hyphen_values = true, conflicts_with_all = ["once", "dry_run"])]
+    /// Run a pass at this interval, and do not exit
+    #[arg(long, value_name = "DURATION", value_parser = interval, allow_hyphen_values = true,
+          conflicts_with_all = ["once", "dry_run", "timeout", "force", "format"])]
     pub interval: Option<Duration>,
-    /// For one pass: apply what max_removal holds back
-    #[arg(long, requires = "one_pass")]
+    /// Apply what max_removal holds back
+    #[arg(long)]
     pub force: bool,
-    /// For one pass: output format [default: human]
-    #[arg(long, value_enum, requires = "one_pass")]
+    /// Output format [default: human]
+    #[arg(long, value_enum)]
     pub format: Option<SyncFormat>,
 }
 

@@ -113,7 +113,7 @@ fn try_run() -> Result<Exit, Stop> {
         _ => LevelFilter::Info,
     };
     let level = logging::level(cli.quiet, cli.verbose, default, &env).map_err(Stop::invalid)?;
-    let is_single = |options: &cli::Sync| options.once || options.dry_run;
+    let is_single = |options: &cli::Sync| options.interval.is_none();
     let patience = match &cli.command {
         Command::Serve => PATIENCE,
         Command::Sync(options) if !is_single(options) => PATIENCE,

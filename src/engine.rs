@@ -42,7 +42,7 @@ pub(crate) enum Mode {
     Sync {
         interval: Duration,
     },
-    /// `sync --once`, `sync --dry-run`.
+    /// `sync`.
     Once {
         /// No retry starts later.
         until: Instant,

@@ -131,7 +131,7 @@ impl Failure {
         let remedy = match forced {
             Some(key) => {
                 let key = in_a_shell(key);
-                format!("raise it, or let it through with sync --once --force --toggle {key}")
+                format!("raise it, or let it through with sync --force --toggle {key}")
             }
             None => "raise it and reload".to_owned(),
         };
@@ -184,7 +184,7 @@ impl Failure {
         }
     }
 
-    /// Whether it will not pass by itself: `sync --once` gives up at once.
+    /// Whether it will not pass by itself: `sync` gives up at once.
     pub fn is_lasting(&self) -> bool {
         match self.kind {
             Kind::Status(status) => matches!(status, 400 | 401 | 403 | 404 | 405 | 422),

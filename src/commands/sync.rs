@@ -30,8 +30,7 @@ pub(super) fn run(
     let choice = options.clone();
     let chosen = move |config: Config| {
         // A pass that is followed by others could not say that there is no such toggle.
-        let is_single = choice.once || choice.dry_run;
-        let config = config.only(&choice.toggles, choice.force, is_single);
+        let config = config.only(&choice.toggles, choice.force, choice.interval.is_none());
         let config = config.map_err(Stop::invalid)?;
         if let Some(target) = config.targets.iter().find(|it| it.kind.is_served) {
             return Err(Stop::invalid(format!(
@@ -40,7 +39,7 @@ pub(super) fn run(
                 target.id, target.kind.peer.name
             )));
         }
-        let mode = mode(&config, &choice, start)?;
+        let mode = mode(&choice, start);
         let until = match mode {
             Mode::Once { until, .. } => Some(until),
             Mode::Serve | Mode::Sync { .. } => None,
@@ -97,19 +96,13 @@ pub(super) fn misnamed(engines: &[Engine]) -> Vec<&str> {
     })
 }
 
-fn mode(config: &Config, options: &Sync, now: Instant) -> Result<Mode, Stop> {
-    if options.once || options.dry_run {
-        return Ok(Mode::Once {
+fn mode(options: &Sync, now: Instant) -> Mode {
+    match options.interval {
+        Some(interval) => Mode::Sync { interval },
+        None => Mode::Once {
             until: now + options.timeout.unwrap_or(TIMEOUT),
             dry_run: options.dry_run,
             force: options.force,
-        });
+        },
     }
-    let interval = options.interval.or(config.resync_interval);
-    let interval = interval.ok_or_else(|| {
-        Stop::invalid(
-            "resync_interval is 0s: set the time between passes with --interval, or use --once",
-        )
-    })?;
-    Ok(Mode::Sync { interval })
 }

@@ -27,7 +27,7 @@ pub(super) enum State {
     Waiting {
         asked: bool,
     },
-    /// In `sync --once`.
+    /// In `sync`.
     GivenUp,
 }
 

@@ -17,7 +17,7 @@ fn the_remotes_words_stay_on_one_line_and_short() {
 fn the_way_out_of_a_hold_can_be_pasted_into_a_shell() {
     for (key, word) in [("us-1", "us-1"), ("a b", "'a b'"), ("it's", "'it'\\''s'")] {
         let words = Failure::held(3, Some(4), "1", Some(key)).to_string();
-        assert!(words.ends_with(&format!("sync --once --force --toggle {word}")));
+        assert!(words.ends_with(&format!("sync --force --toggle {word}")));
     }
 }
 

@@ -43,17 +43,17 @@ def serve_waits_for_bundles_again(lab):
         watch.expect_only(before, after, last)
 
 
-@check("sync --once waits for an OPA's bundles, and removes no user if they do not arrive")
+@check("sync waits for an OPA's bundles, and removes no user if they do not arrive")
 def sync_waits_for_bundles(lab):
     with _bundled(lab, "bundles-sync") as (server, opa, config), Watch(lab.stack.toggles) as watch:
         before = lab.stack.toggles()
         server.delay = LATE
         opa.start_without_data()
-        run = lab.run("sync", "--once", "--timeout", "1s", config=config)
+        run = lab.run("sync", "--timeout", "1s", config=config)
         expect(run.code == 1, "exit 1", run)
         expect(opa.health() == 500, "an OPA that still misses a bundle", opa.health())
         expect(lab.stack.toggles() == before, before, lab.stack.toggles())
-        run = lab.run("sync", "--once", config=config)
+        run = lab.run("sync", config=config)
         expect(run.code == 0, "exit 0", run)
         expect(opa.health() == 200, "an OPA that has its bundles", opa.health())
     watch.expect_only(before)
@@ -69,7 +69,7 @@ def _bundled(lab, name):
         source = f'type = "opa"\nurl = "{opa.url}"\npoll_interval = "500ms"'
         config = lab.write_config(f"{name}.toml", RULES, source)
         opa.wait_until_loaded()
-        run = lab.run("sync", "--once", config=config)
+        run = lab.run("sync", config=config)
         expect(run.code == 0, "exit 0", run)
         _wait_for_target(lab, server)
         opa.service.kill()

@@ -22,7 +22,7 @@ def flagd_provider(lab):
         'type = "flagd"',
         f'path = "{flags}"',
     ])
-    run = lab.run("sync", "--once", config=config)
+    run = lab.run("sync", config=config)
     expect(run.code == 0, "exit 0", run)
     wanted = lab.stack.world.users_of_toggles()
     everybody = [*lab.stack.world.directory.users, *ODD_USERS]
@@ -41,7 +41,7 @@ def odd_users(lab):
     document = {"result": {"app": {"rbac": users}}}
     (folder / "users.json").write_text(json.dumps(document))
     shutil.copy(_QUICKSTART / "optoggles.toml", folder)
-    run = lab.run("sync", "--once", config=folder / "optoggles.toml")
+    run = lab.run("sync", config=folder / "optoggles.toml")
     expect(run.code == 0, "exit 0", run)
     wanted = {"us-feature": ODD_USERS[::2], "billing-page": []}
     found = _judge(lab, folder / "flags.json", wanted, [*ODD_USERS, "alice"])

@@ -89,7 +89,7 @@ def stale_readiness(lab):
     lab.bring_everything_up()
     lab.stack.make_readiness_stale()
     web.call("PATCH", f"{lab.stack.target_url}/toggles/{US_USERS}", {"users": ["mallory"]})
-    run = lab.run("sync", "--once", "--timeout", "5s")
+    run = lab.run("sync", "--timeout", "5s")
     expect(run.code == 0, "exit 0", run)
     lab.wait_for_target(LIVE)
 

@@ -1,4 +1,4 @@
-"""The commands that run to their end: check-config and sync --once."""
+"""The commands that run to their end: check-config and sync."""
 
 import re
 
@@ -31,9 +31,9 @@ def check_config_online(lab):
     expect(lab.stack.toggles() == {}, "an empty target", lab.stack.toggles())
 
 
-@check("sync --once --dry-run prints what would change, and changes nothing")
+@check("sync --dry-run prints what would change, and changes nothing")
 def dry_run(lab):
-    run = lab.run("sync", "--once", "--dry-run")
+    run = lab.run("sync", "--dry-run")
     expect(run.code == 0, "exit 0", run)
     for key in RULES:
         outcome = _lines(run)[key]["outcome"]
@@ -43,14 +43,14 @@ def dry_run(lab):
 
 @check("sync --dry-run --exit-code exits 3 while the target differs")
 def dry_run_finds_differences(lab):
-    run = lab.run("sync", "--once", "--dry-run", "--exit-code")
+    run = lab.run("sync", "--dry-run", "--exit-code")
     expect(run.code == 3, "exit 3", run)
     expect(lab.stack.toggles() == {}, "an empty target", lab.stack.toggles())
 
 
-@check("sync --once creates the toggles with exactly the users of the rules")
+@check("sync creates the toggles with exactly the users of the rules")
 def sync_once(lab):
-    run = lab.run("sync", "--once")
+    run = lab.run("sync")
     expect(run.code == 0, "exit 0", run)
     for key, users in lab.stack.world.users_of_toggles().items():
         line = _lines(run)[key]
@@ -60,20 +60,20 @@ def sync_once(lab):
     _expect_target_right(lab)
 
 
-@check("a second sync --once finds every toggle unchanged")
+@check("a second sync finds every toggle unchanged")
 def sync_again(lab):
-    run = lab.run("sync", "--once")
+    run = lab.run("sync")
     _expect_all_unchanged(run)
     _expect_target_right(lab)
 
 
 @check("sync --dry-run --exit-code exits 0 once nothing differs")
 def dry_run_finds_nothing(lab):
-    run = lab.run("sync", "--once", "--dry-run", "--exit-code")
+    run = lab.run("sync", "--dry-run", "--exit-code")
     expect(run.code == 0, "exit 0", run)
 
 
-@check("sync --once reverts manual changes at the target")
+@check("sync reverts manual changes at the target")
 def changes_by_hand(lab):
     toggles = f"{lab.stack.target_url}/toggles"
     expected = lab.stack.world.users_of_toggles()[US_USERS]
@@ -81,23 +81,23 @@ def changes_by_hand(lab):
     web.call("PATCH", f"{toggles}/{US_USERS}", {"users": by_hand})
     web.call("DELETE", f"{toggles}/{BILLING_USERS}")
     expect(lab.stack.toggles() == {US_USERS: by_hand}, "the changes", lab.stack.toggles())
-    run = lab.run("sync", "--once")
+    run = lab.run("sync")
     expect(run.code == 0, "exit 0", run)
     expect(_lines(run)[US_USERS]["change"] == "+1 -1", f"{US_USERS}: +1 -1", run)
     _expect_target_right(lab)
 
 
-@check("sync --once --toggle leaves the other toggles alone")
+@check("sync --toggle leaves the other toggles alone")
 def only_one_toggle(lab):
     toggles = f"{lab.stack.target_url}/toggles"
     for key in RULES:
         web.call("PATCH", f"{toggles}/{key}", {"users": ["mallory"]})
-    run = lab.run("sync", "--once", "--toggle", US_USERS)
+    run = lab.run("sync", "--toggle", US_USERS)
     expect(run.code == 0, "exit 0", run)
     expect(set(_lines(run)) == {US_USERS}, f"only {US_USERS}", run)
     wanted = {**lab.stack.world.users_of_toggles(), BILLING_USERS: ["mallory"]}
     expect(lab.stack.toggles() == wanted, wanted, lab.stack.toggles())
-    expect(lab.run("sync", "--once").code == 0, "exit 0", "another")
+    expect(lab.run("sync").code == 0, "exit 0", "another")
     _expect_target_right(lab)
 
 
@@ -105,7 +105,7 @@ def only_one_toggle(lab):
 def undefined_rule(lab):
     config = lab.write_config("undefined.toml", {**RULES, US_USERS: "unwritten_rule"})
     before = lab.stack.toggles()
-    run = lab.run("sync", "--once", config=config)
+    run = lab.run("sync", config=config)
     expect(run.code == 1, "exit 1", run)
     failed = [line for line in run.out.splitlines() if line.startswith(f"{US_USERS} ")]
     wanted = "failed: rule data.app.rbac.unwritten_rule is undefined"

@@ -72,7 +72,7 @@ def _expect_right_with_our_certificate_alone(lab, folder, port):
 def _sync(lab, folder, name, port, lines):
     source = f'type = "opa"\nurl = "https://{_HOST}:{port}"\n{lines}'
     config = lab.write_config(folder / name, RULES, source)
-    return lab.run("sync", "--once", "--timeout", "100ms", config=config)
+    return lab.run("sync", "--timeout", "100ms", config=config)
 
 
 @contextmanager

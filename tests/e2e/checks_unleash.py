@@ -97,7 +97,7 @@ def many_users(lab):
 def too_many_users(lab):
     users = [f"user-{number:04}" for number in range(7600)]
     config = write_features(lab, "unleash-too-many", {"too-many": users}, _ONE)
-    run = lab.run("sync", "--once", config=config)
+    run = lab.run("sync", config=config)
     expect(run.code == 1, "exit 1", run)
     for words in (
         "7600 users do not fit", "30 strategies in an environment, with 250 values each",
@@ -122,11 +122,11 @@ def mistakes(lab):
         _expect_failure(lab, config, words)
     token = lab.unleash.tokens["production"]
     config = write_config(lab, "unleash-sdk-token", ["nowhere"], source, token=token)
-    for command in ("sync --once", "check-config --online"):
+    for command in ("sync", "check-config --online"):
         _expect_failure(lab, config, "not one for SDKs", command)
 
 
-def _expect_failure(lab, config, words, command="sync --once"):
+def _expect_failure(lab, config, words, command="sync"):
     run = lab.run(*command.split(), config=config)
     expect(run.code == 1, "exit 1", run)
     expect(words in run.out, words, run)

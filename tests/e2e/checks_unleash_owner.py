@@ -36,7 +36,7 @@ def of_another_owner(lab):
     tag = {"type": "simple", "value": "optoggles.shop"}
     lab.unleash.call("POST", "/api/admin/features/theirs/tags", tag)
     before = lab.unleash.last_event()
-    run = lab.run("sync", "--once", config=_write(lab, {"theirs": _STAFF, "ours": _STAFF}))
+    run = lab.run("sync", config=_write(lab, {"theirs": _STAFF, "ours": _STAFF}))
     expect(run.code == 1, "exit 1", run)
     expect("belongs to the owner shop" in run.out, "the other owner", run)
     lab.unleash.expect_users({"theirs": [], "ours": _STAFF}, ["mallory"])

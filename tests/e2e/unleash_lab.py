@@ -14,7 +14,7 @@ REQUEST = re.compile(r"request (\w+) https?://[^/ ]+(/api/\S+) status=(\d+)")
 
 def sync(lab, config):
     """Runs a sync that succeeds, with its debug log."""
-    run = lab.run("-vv", "sync", "--once", config=config)
+    run = lab.run("-vv", "sync", config=config)
     expect(run.code == 0, "exit 0", run)
     return run
 

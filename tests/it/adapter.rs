@@ -68,7 +68,7 @@ impl Adapter {
 
     #[track_caller]
     fn sync(&self) -> Output {
-        self.program.run(&["-q", "sync", "--once"])
+        self.program.run(&["-q", "sync"])
     }
 
     /// What is in its file.

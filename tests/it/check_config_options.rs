@@ -62,7 +62,7 @@ fn every_command_reports_a_wrong_file_in_the_same_way() {
         &["check-config"][..],
         &["check-config", "--online"],
         &["serve"],
-        &["-q", "sync", "--once"],
+        &["-q", "sync"],
         &["sync", "--dry-run"],
         &["sync"],
     ] {

@@ -73,7 +73,7 @@ fn evaluated(us: &[&str], tax: &[&str]) -> String {
     )
 }
 
-const ONCE: [&str; 2] = ["sync", "--once"];
+const ONCE: [&str; 1] = ["sync"];
 
 #[test]
 fn a_pass_takes_the_users_from_the_file() {
@@ -183,7 +183,7 @@ fn a_file_that_is_itself_a_mount_point_and_was_replaced_behind_it_is_an_error() 
 fn a_file_that_is_being_written_is_waited_for_until_the_timeout() {
     let files = Files::new();
     files.program.write("users.json", "{\"app\":{\"rb");
-    let output = files.program.run(&["sync", "--once", "--timeout", "100ms"]);
+    let output = files.program.run(&["sync", "--timeout", "100ms"]);
     output
         .exits(1)
         .says("file users.json is cut off (line 1 column 11)");

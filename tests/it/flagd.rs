@@ -14,7 +14,7 @@ use crate::support::Stage;
 use crate::support::output::Output;
 use crate::support::program::Program;
 
-const ONCE: [&str; 2] = ["sync", "--once"];
+const ONCE: [&str; 1] = ["sync"];
 
 /// The program with two toggles in `flags.json`, whose users are in `users.json`.
 struct Flags {

@@ -68,7 +68,7 @@ impl Flags {
 
     #[track_caller]
     fn sync(&self, args: &[&str]) -> Output {
-        self.program.run(&[&["sync", "--once"], args].concat())
+        self.program.run(&[&["sync"], args].concat())
     }
 
     /// `serve`, as soon as every toggle is in sync.

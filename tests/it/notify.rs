@@ -179,7 +179,7 @@ fn a_sync_that_goes_on_is_a_service_and_a_single_pass_is_not() {
     let (world, manager) = managed(Manager::new);
     world.sync(&[]).exits(0);
     assert!(lock(&manager.messages).is_empty());
-    let sync = world.spawn_sync(&[]);
+    let sync = world.spawn_sync(&["--interval", "1h"]);
     world.wait_until("it is ready and in step", || {
         manager.states() == ["READY=1"] && manager.status() == "2 of 2 toggles in sync"
     });

@@ -69,7 +69,7 @@ fn no_secret_is_printed_by_serve_however_much_it_says_and_whatever_goes_wrong() 
 fn sync_while_everybody_echoes(format: &str) {
     let world = World::of(&["us", "tax"]).build();
     world.opa.allow("us", &["ann"]);
-    let args = ["-vv", "sync", "--once", "--format", format];
+    let args = ["-vv", "sync", "--format", format];
     for (server, status) in [
         (&world.opa.http, 400),
         (&world.store.http, 422),
@@ -110,7 +110,7 @@ fn a_password_in_a_url_is_sent_and_never_shown() {
     let in_clear = Fault::Answer(Answer::json(401, &refusal));
     for fault in [in_clear, echo(401)] {
         world.opa.http.always("*", fault);
-        world.program.run(&["-vv", "sync", "--once"]).exits(1);
+        world.program.run(&["-vv", "sync"]).exits(1);
         world.opa.http.heal();
     }
     let seen = world.opa.http.seen("*");
@@ -130,7 +130,7 @@ fn what_references_bring_into_a_spec_is_sent_and_never_shown() {
     world.stage.add_secret("tests 8e1f");
     for which in ["POST *", "PATCH *"] {
         world.store.http.always(which, echo(422));
-        world.program.run(&["-vv", "sync", "--once"]).exits(1);
+        world.program.run(&["-vv", "sync"]).exits(1);
         // The users may have been sent before the metadata.
         let seen = world.store.http.seen(which);
         let mut sent = seen.iter().map(|seen| seen.request.json());
@@ -285,7 +285,7 @@ fn what_references_bring_in_is_shown_nowhere_whatever_repeats_it() {
     for secret in ["hook-of", "the:tests-4d", "gateway-of-the"] {
         stage.add_secret(secret);
     }
-    let sync = ["-vv", "sync", "--once", "--timeout", "1s", "--format"];
+    let sync = ["-vv", "sync", "--timeout", "1s", "--format"];
     for format in ["human", "json", "markdown"] {
         let output = program.run(&[&sync[..], &[format]].concat()).exits(1);
         let output = output.says("[redacted:PROJECT]");

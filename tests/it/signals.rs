@@ -82,7 +82,7 @@ fn sighup_before_the_daemon_listens_is_a_reload_once_it_does() {
 
 #[test]
 fn sigterm_ends_a_start_that_hangs() {
-    for (args, status) in [(&["serve"][..], 0), (&["sync", "--once"], 1)] {
+    for (args, status) in [(&["serve"][..], 0), (&["sync"], 1)] {
         let world = world_with_a_pipe();
         let process = world.program.spawn(args);
         let _pipe = writer(&world);
@@ -135,9 +135,7 @@ fn sigterm_ends_a_pass_whose_result_is_not_read() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let (_reader, writer) = full_pipe(true);
-    let mut child = world
-        .program
-        .spawn_into(&["sync", "--once"], writer, Stdio::piped());
+    let mut child = world.program.spawn_into(&["sync"], writer, Stdio::piped());
     world.wait_for_users("us", &["ann"]);
     world.stays("it waits", || child.try_wait().unwrap().is_none());
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
@@ -151,7 +149,7 @@ fn sigterm_before_the_result_is_printed_ends_a_pass_whose_result_is_not_read() {
     world.opa.allow("us", &["ann"]);
     let (_reader, writer) = full_pipe(true);
     let both = writer.try_clone().unwrap();
-    let mut child = world.program.spawn_into(&["sync", "--once"], writer, both);
+    let mut child = world.program.spawn_into(&["sync"], writer, both);
     world.wait_until("it hangs", || world.updates("us") > 0);
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     world

@@ -27,7 +27,7 @@ fn folder() -> TempDir {
     folder
 }
 
-const SYNC: [&str; 4] = ["sync", "--once", "--timeout", "0s"];
+const SYNC: [&str; 3] = ["sync", "--timeout", "0s"];
 const COLOURFUL: (&str, &str) = ("TERM", "xterm-256color");
 
 #[test]

@@ -69,7 +69,7 @@ impl Flags {
 
     #[track_caller]
     fn sync(&self) -> Output {
-        self.program.run(&["sync", "--once"])
+        self.program.run(&["sync"])
     }
 
     /// The policy changes, and optoggles follows it once.

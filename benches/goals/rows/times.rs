@@ -135,11 +135,10 @@ pub(crate) fn flagd(runs: usize) -> Vec<Row> {
     let measured = repeat(runs, |_| {
         let world = World::new(Target::Flagd, TOGGLES, USERS);
         let mut sync = Command::new(executable());
-        sync.args(["-q", "sync", "--once"])
-            .current_dir(world.folder.path());
+        sync.args(["-q", "sync"]).current_dir(world.folder.path());
         sync.stdout(Stdio::null());
         time(|| assert!(sync.status().expect("it can be started").success()))
     });
-    let what = "sync --once, 1,000 new toggles in a file for flagd";
+    let what = "sync, 1,000 new toggles in a file for flagd";
     vec![Row::new(what, "", Unit::Seconds, measured)]
 }

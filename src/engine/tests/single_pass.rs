@@ -1,4 +1,4 @@
-//! `sync --once`: when a pass is over.
+//! `sync`: when a pass is over.
 
 use super::*;
 

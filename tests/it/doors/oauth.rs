@@ -89,7 +89,7 @@ fn basic() -> String {
 #[test]
 fn the_grant_is_a_form_and_its_token_opens_opa() {
     let world = Granted::new(json!({"token_type": "Bearer", "expires_in": 3600}));
-    world.program.run(&["-vv", "sync", "--once"]).exits(0);
+    world.program.run(&["-vv", "sync"]).exits(0);
     world.house.wait_for_users(&["ann"]);
     let seen = &world.oauth.seen("*")[0].request;
     assert_eq!((&*seen.method, &*seen.path), ("POST", "/o/token/"));
@@ -192,7 +192,7 @@ fn secrets_that_opal_keeps_to_itself_are_asked_for() {
         "type": "OPA", "url": world.house.opa.http.url(), "auth_type": "oauth",
         "oauth_client_id": CLIENT, "oauth_server": world.oauth.url(),
     }));
-    let output = world.program.run(&["sync", "--once"]).exits(1);
+    let output = world.program.run(&["sync"]).exits(1);
     output.says("set opa_token on the source");
     assert_eq!(world.oauth.count("*"), 0);
 }

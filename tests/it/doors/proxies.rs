@@ -13,7 +13,7 @@ const NOWHERE: &str = "not-to-be-found-because-a-label-has-63-characters-at-most
 const PASSWORD: &str = "password-of-the-proxy-4c";
 
 /// One pass with these arguments only, so that what fails does so soon.
-const ONCE: [&str; 4] = ["sync", "--once", "--timeout", "100ms"];
+const ONCE: [&str; 3] = ["sync", "--timeout", "100ms"];
 
 fn proxied(house: &House, url: &str, env: &[(&str, &str)]) -> Program {
     house.program(&opa_source(url, ""), env)
@@ -35,7 +35,7 @@ fn a_host_that_is_not_this_machine_is_asked_through_the_proxy() {
         house.stage.add_secret(PASSWORD);
         let value = format!("http://ann:{PASSWORD}@{}", proxy.authority());
         let program = proxied(&house, &url, &[(variable, &value)]);
-        program.run(&["-vv", "sync", "--once"]).exits(0);
+        program.run(&["-vv", "sync"]).exits(0);
         assert!(house.store.has("us", &["ann"]), "{variable}");
         // The target is on this machine.
         let line = format!("CONNECT {HOST}:8181 HTTP/1.1");

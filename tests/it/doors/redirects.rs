@@ -20,7 +20,7 @@ fn leads_nowhere(house: &House, program: &Program, server: &Server) {
             let answer = Answer::json(status, &json!({}));
             let answer = answer.with("location", &format!("{host}/v1/data?token=hidden"));
             server.always("*", Fault::Answer(answer));
-            let args = ["-vv", "sync", "--once", "--timeout", "100ms"];
+            let args = ["-vv", "sync", "--timeout", "100ms"];
             let output = program.run(&args).exits(1);
             let output = output.says(&format!("answered {status}")).says(ADVICE);
             assert!(!output.stderr.contains("hidden"), "{}", output.picture());

@@ -88,7 +88,7 @@ fn a_client_certificate_is_shown_to_opal_and_opa() {
     world.house.change(&["bob"]);
     drop(daemon);
     world.house.store.put("us", &[]);
-    let output = program.run(&["sync", "--once"]).exits(0);
+    let output = program.run(&["sync"]).exits(0);
     output.sums_up("1 toggle: 1 updated");
 }
 
@@ -108,7 +108,7 @@ fn opa_lets_us_in_by_our_certificate_alone_where_opal_says_tls() {
     let program = house.program(&opal_source(&url, &lines), &[]);
     program.write("ca.pem", &authority.pem);
     certify(&program, &clients);
-    program.run(&["sync", "--once"]).exits(0);
+    program.run(&["sync"]).exits(0);
     house.wait_for_users(&["ann"]);
     let seen = opa.http.seen("GET /v1/data/app/*");
     assert_eq!(seen[0].request.header("authorization"), None);
@@ -116,7 +116,7 @@ fn opa_lets_us_in_by_our_certificate_alone_where_opal_says_tls() {
     let lines = "ca_file = \"ca.pem\"";
     let program = house.program(&opal_source(&url, lines), &[]);
     program.write("ca.pem", &authority.pem);
-    let output = program.run(&["sync", "--once"]).exits(1);
+    let output = program.run(&["sync"]).exits(1);
     output.says("OPA requires a client certificate: set cert_file and key_file on the source");
 }
 
@@ -137,7 +137,7 @@ fn an_opa_without_opal_is_asked_over_tls_with_a_client_certificate() {
         program.write("ca.pem", &authority.pem);
         certify(&program, &clients);
         house.store.put("us", &[]);
-        program.run(&["sync", "--once"]).exits(0);
+        program.run(&["sync"]).exits(0);
         house.wait_for_users(&["ann"]);
     }
 }
@@ -178,7 +178,7 @@ fn targets_are_asked_over_tls_with_a_private_authority_and_a_client_certificate(
     program.write("ca.pem", &authority.pem);
     certify(&program, &clients);
     program.run(&["check-config", "--online"]).exits(0);
-    program.run(&["sync", "--once"]).exits(0);
+    program.run(&["sync"]).exits(0);
     house.wait_for_users(&["ann"]);
     let platform = launchdarkly.platform();
     assert!(platform.is_on_for("default", "us", "test", &["ann"], &["eve"]));

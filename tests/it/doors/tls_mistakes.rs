@@ -40,7 +40,7 @@ impl Behind {
     /// One pass fails, and nothing is sent.
     #[track_caller]
     fn fails(&self, program: &Program) -> Output {
-        let args = ["sync", "--once", "--timeout", "100ms"];
+        let args = ["sync", "--timeout", "100ms"];
         let output = program.run(&args).exits(1).says("failed: ");
         assert_eq!(self.house.opa.http.count("*"), 0, "nothing is sent");
         assert_eq!(
@@ -139,7 +139,7 @@ fn an_address_with_the_wrong_scheme_is_answered_with_the_right_one() {
     });
     let source = opa_source(&format!("https://{plain}"), "");
     let program = world.house.program(&source, &[]);
-    let args = ["sync", "--once", "--timeout", "100ms"];
+    let args = ["sync", "--timeout", "100ms"];
     let output = program.run(&args).exits(1);
     output.says("TLS failed").says("is it an http:// address?");
     let _ = server.join();

@@ -35,7 +35,7 @@ fn secrets_in_a_file_that_others_can_read_are_warned_about() {
             assert_eq!(said.matches(WARNING).count(), warned, "{mode:o}: {said}");
         }
         assert!(check(&program, 0o644).contains("chmod o-r"));
-        for args in [&["sync", "--once"][..], &["check-config", "--strict"]] {
+        for args in [&["sync"][..], &["check-config", "--strict"]] {
             let output = program.run(args);
             assert!(output.stderr.contains(WARNING), "{}", output.picture());
         }

@@ -115,7 +115,7 @@ fn a_file_that_is_itself_a_mount_point_is_told_to_be_mounted_with_its_folder() {
     let mount = "mount --bind host.json flags.json";
     let why = "file flags.json cannot be written: it is itself a mount point, which cannot be replaced: \
                mount the folder that holds it";
-    for args in [&["check-config", "--online"], &ONCE] {
+    for args in [&["check-config", "--online"][..], &ONCE] {
         let Some(output) = flags.program.run_among_mounts(mount, args) else {
             return;
         };
@@ -146,7 +146,7 @@ fn a_link_that_leads_nowhere_fails_in_words_and_stays() {
         let flags = Flags::new();
         flags.allow(&["ann"], &[]);
         symlink(to, flags.path()).unwrap();
-        let sync = ["sync", "--once", "--timeout", "100ms"];
+        let sync = ["sync", "--timeout", "100ms"];
         flags.program.run(&sync).exits(1).says(why);
         assert!(flags.path().symlink_metadata().unwrap().is_symlink());
     }
@@ -177,7 +177,7 @@ fn a_file_that_is_cut_off_or_no_definition_is_left_alone() {
         ),
     ] {
         flags.write(text);
-        let sync = ["sync", "--once", "--timeout", "100ms"];
+        let sync = ["sync", "--timeout", "100ms"];
         let output = flags.program.run(&sync).exits(1);
         output.says(why).sums_up("2 toggles: 2 failed");
         assert_eq!(flags.text(), text);

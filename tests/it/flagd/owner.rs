@@ -144,7 +144,7 @@ fn many_users_are_held_and_a_flag_that_is_not_boolean_fails_alone() {
         .reports_start("text failed: the flag text in file flags.json is not boolean");
     assert_eq!(flags.json()["flags"]["text"], text);
     assert_eq!(flags.json()["flags"]["tax"], marked(&PEOPLE));
-    let force = ["sync", "--once", "--force", "--toggle", "tax"];
+    let force = ["sync", "--force", "--toggle", "tax"];
     let output = flags.program.run(&force).exits(0);
     output.sums_up("1 toggle: 1 retired");
     assert_eq!(flags.json()["flags"]["tax"], marked(&[]));
@@ -165,7 +165,7 @@ fn targets_with_one_file_retire_no_flag_of_each_other() {
     flags.allow(&["ann"], &["bob"]);
     flags.sync().sums_up("2 toggles: 2 created");
     flags.sync().sums_up("2 toggles: 2 unchanged");
-    let output = flags.program.run(&["sync", "--once", "--toggle", "a/tax"]);
+    let output = flags.program.run(&["sync", "--toggle", "a/tax"]);
     output
         .exits(2)
         .complains("the configuration has no toggle `a/tax`");

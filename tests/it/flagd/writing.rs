@@ -59,7 +59,7 @@ fn a_thousand_new_toggles_are_a_few_writes() {
     flags
         .program
         .write("users.json", &json!({ "app": app }).to_string());
-    let output = flags.program.run(&["-v", "sync", "--once"]).exits(0);
+    let output = flags.program.run(&["-v", "sync"]).exits(0);
     let writes = output.stderr.matches("wrote file").count();
     assert!((1..50).contains(&writes), "{writes}");
     assert!(flags.is_on_for("toggle_999", &["ann"]));

@@ -106,7 +106,7 @@ us for ann: should be on, and is not in test
     let expected = "\
 us for bob: should be on, and is not in production, test
   rule         on    data.app.rbac.us of source main: 1 user
-  production   off   held: it would remove 1 of 1 users, more than max_removal = 0 allows: raise it, or let it through with sync --once --force --toggle us
+  production   off   held: it would remove 1 of 1 users, more than max_removal = 0 allows: raise it, or let it through with sync --force --toggle us
   test         off   the next sync changes that (+1)
 ";
     assert_eq!(output.stdout, expected);

@@ -111,5 +111,5 @@ fn what_references_bring_into_a_spec_is_not_repeated_after_launchdarkly_or_by_ou
     fails_with(&flags, &["no: [r…"]);
     // And if all is well.
     flags.launchdarkly.http.heal();
-    flags.program.run(&["-vv", "sync", "--once"]).exits(0);
+    flags.program.run(&["-vv", "sync"]).exits(0);
 }

@@ -304,7 +304,7 @@ fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
     let held = "held: environments production, test: it would remove 12 of 12 users, more than";
     let output = flags.sync(&[]).exits(1);
     let output = output.reports_start(&format!("gone {held}"));
-    let output = output.says("let it through with sync --once --force --toggle gone");
+    let output = output.says("let it through with sync --force --toggle gone");
     let output = output.reports_start(&format!("also {held}"));
     output.sums_up("3 toggles: 1 unchanged, 2 held");
     let daemon = flags.program.serve(&[]);
@@ -440,8 +440,8 @@ fn of_two_with_the_same_key_the_one_that_is_named_is_forced() {
     drop(platform);
     leave(&mut flags, "us");
     let output = flags.sync(&[]).exits(1);
-    let output = output.says("let it through with sync --once --force --toggle us\n");
-    let output = output.says("let it through with sync --once --force --toggle 'us (shop)'\n");
+    let output = output.says("let it through with sync --force --toggle us\n");
+    let output = output.says("let it through with sync --force --toggle 'us (shop)'\n");
     output.sums_up("3 toggles: 1 unchanged, 2 held");
     let output = flags.sync(&["--force", "--toggle", "us"]).exits(0);
     output.sums_up("1 toggle: 1 retired");

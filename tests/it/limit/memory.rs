@@ -113,7 +113,7 @@ fn is_held_in_a_file(edit: impl FnOnce(&mut serde_json::Value)) {
         let document = json!({ "app": { "us": users } });
         program.write("users.json", &document.to_string());
     };
-    let once = ["sync", "--once"];
+    let once = ["sync"];
     allow(&["ann", "bob"]);
     program.run(&once).exits(0);
     let text = std::fs::read_to_string(program.path("flags.json")).unwrap();

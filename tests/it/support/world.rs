@@ -65,7 +65,7 @@ impl World {
 
     #[track_caller]
     pub(crate) fn sync(&self, args: &[&str]) -> Output {
-        self.program.run(&[&["sync", "--once"], args].concat())
+        self.program.run(&[&["sync"], args].concat())
     }
 
     pub(crate) fn spawn_sync(&self, args: &[&str]) -> Process {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::wire::Request;
 use crate::support::{Answer, Fault, World};
 
-/// `sync --once` without waiting for a retry.
+/// `sync` without waiting for a retry.
 const AT_ONCE: [&str; 2] = ["--timeout", "100ms"];
 
 #[test]
@@ -109,7 +109,7 @@ fn a_rule_is_queried_once_with_each_input_and_by_post() {
     }
     world.program.write("with-input.toml", &config);
     let sync = || {
-        let args = ["-c", "with-input.toml", "sync", "--once"];
+        let args = ["-c", "with-input.toml", "sync"];
         world.program.run(&args)
     };
     let inputs = [

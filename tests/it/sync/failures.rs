@@ -1,4 +1,4 @@
-//! What `sync --once` tries again, and what it does not.
+//! What `sync` tries again, and what it does not.
 
 use std::time::{Duration, Instant};
 

@@ -49,7 +49,7 @@ impl Targets {
 
     #[track_caller]
     fn sync(&self, args: &[&str]) -> Output {
-        self.program.run(&[&["sync", "--once"], args].concat())
+        self.program.run(&[&["sync"], args].concat())
     }
 
     fn empty(&self) -> Vec<String> {

@@ -124,16 +124,17 @@ fn an_invalid_configuration_command_line_or_log_level_exits_2_before_anything_is
     output.complains("resync_interval");
     let mut world = World::of(&["us"]).build();
     for (args, words) in [
-        (&["sync", "--once", "--timeout", "soon"][..], "soon"),
-        (&["sync", "--once", "--format", "xml"], "xml"),
-        (&["-c", "nowhere.toml", "sync", "--once"], "nowhere.toml"),
+        (&["sync", "--timeout", "soon"][..], "soon"),
+        (&["sync", "--format", "xml"], "xml"),
+        (&["-c", "nowhere.toml", "sync"], "nowhere.toml"),
         (&["flap"], "flap"),
         (&["-q", "-v", "sync"], "--quiet"),
         (&["-q", "sync", "-v"], "--quiet"),
         (&["-v", "sync", "-q"], "--quiet"),
-        (&["sync", "--force"], "  <--once|--dry-run>\n"),
-        (&["sync", "--format", "json"], "  <--once|--dry-run>\n"),
-        (&["sync", "--timeout", "1m"], "  <--once|--dry-run>\n"),
+        (&["sync", "--interval", "1m", "--once"], "--interval"),
+        (&["sync", "--interval", "1m", "--force"], "--interval"),
+        (&["sync", "--interval", "1m", "--format", "json"], "--interval"),
+        (&["sync", "--interval", "1m", "--timeout", "1m"], "--interval"),
     ] {
         let output = world.program.run(args).exits(2).complains(words);
         assert!(output.stderr.starts_with("error: "), "{}", output.picture());

@@ -72,7 +72,7 @@ fn users_that_come_and_go_are_named_with_verbose_only() {
     let quiet = quiet.says_not("goes-away").says_not("comes-new");
     assert!(!quiet.stderr.contains("comes-new"), "{}", quiet.picture());
     change();
-    let verbose = world.program.run(&["-v", "sync", "--once"]).exits(0);
+    let verbose = world.program.run(&["-v", "sync"]).exits(0);
     verbose
         .says("goes-away")
         .says("comes-new")
@@ -138,11 +138,9 @@ fn a_reader_that_leaves_before_the_end_is_no_failure() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let (_, nothing) = std::io::pipe().unwrap();
-    let child = world.program.spawn_into(
-        &["-q", "sync", "--once"],
-        nothing,
-        std::process::Stdio::piped(),
-    );
+    let child = world
+        .program
+        .spawn_into(&["-q", "sync"], nothing, std::process::Stdio::piped());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

@@ -279,10 +279,10 @@ fn max_removal_holds_a_retirement_until_it_is_forced() {
     flags
         .sync()
         .exits(1)
-        .says("sync --once --force --toggle tax")
+        .says("sync --force --toggle tax")
         .sums_up("3 toggles: 1 unchanged, 2 held");
     assert_eq!(flags.writes_from(before), BTreeSet::new());
-    let force = ["sync", "--once", "--force", "--toggle", "tax"];
+    let force = ["sync", "--force", "--toggle", "tax"];
     flags
         .program
         .run(&force)
