@@ -409,10 +409,10 @@ pub(crate) fn check(path: &Path) -> Result<&'static str, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let may_make = access(folder_of(path), Access::WRITE_OK | Access::EXEC_OK);
             may_make
-                .map(|()| "does not exist yet, and can be written")
+                .map(|()| "does not exist yet, and can be made")
                 .map_err(io::Error::from)
         }
-        opened => opened.map(|_| "can be written"),
+        opened => opened.map(|_| "can be opened for writing"),
     };
     checked.map_err(|error| failure(path, &why(path, &error)))
 }

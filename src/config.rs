@@ -511,10 +511,10 @@ impl MaxRemoval {
 impl fmt::Display for MaxRemoval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MaxRemoval::Unset => f.write_str("\"50%\""),
-            MaxRemoval::Percent(percent) => write!(f, "\"{percent}%\""),
-            MaxRemoval::Users(users) => write!(f, "{users}"),
-            MaxRemoval::Off => f.write_str("\"off\""),
+            MaxRemoval::Unset => f.write_str("the default max_removal = \"50%\""),
+            MaxRemoval::Percent(percent) => write!(f, "max_removal = \"{percent}%\""),
+            MaxRemoval::Users(users) => write!(f, "max_removal = {users}"),
+            MaxRemoval::Off => f.write_str("max_removal = \"off\""),
         }
     }
 }

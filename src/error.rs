@@ -125,8 +125,8 @@ impl Failure {
         forced: Option<&str>,
     ) -> Failure {
         let against = match of {
-            Some(_) => format!("more than max_removal = {limit} allows"),
-            None => format!("and max_removal = {limit} does not allow that"),
+            Some(_) => format!("more than {limit} allows"),
+            None => format!("and {limit} does not allow that"),
         };
         let remedy = match forced {
             Some(key) => {

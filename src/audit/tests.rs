@@ -189,7 +189,7 @@ fn what_is_no_file_is_named_in_words() {
 fn a_file_that_was_removed_is_made_again_and_a_check_leaves_none_behind() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.jsonl");
-    assert_eq!(check(&path), Ok("does not exist yet, and can be written"));
+    assert_eq!(check(&path), Ok("does not exist yet, and can be made"));
     assert!(!path.exists());
     let audit = audit(&path);
     for user in ["ann", "bob"] {

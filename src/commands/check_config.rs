@@ -67,7 +67,7 @@ fn summary(config: Option<&Config>, report: &Report) -> String {
     let file = report.file.display();
     let Some(config) = config else {
         let unset = report.count_of(Severity::Note);
-        return format!("{file} is valid, not counting {unset}");
+        return format!("{file} is valid, not counting {unset}:\n{}", report.notes());
     };
     let targets = match &config.targets[..] {
         [target] => format!("target {}", target.id),

@@ -258,7 +258,7 @@ impl Explanation {
         };
         let says = match (&self.rule.name, &self.rule.source) {
             (Some(name), Some(source)) => format!("{name} of source {source}: {says}"),
-            _ => "the toggle has left the configuration".to_owned(),
+            _ => "none: the toggle has left the configuration".to_owned(),
         };
         let mut lines = vec![("rule", state(self.rule.allows), says)];
         for row in &self.environments {
@@ -289,7 +289,11 @@ impl Explanation {
     /// The answer in a few words.
     fn verdict(&self) -> String {
         let Some(allows) = self.rule.allows else {
-            return "not known, because what the rule says is not".to_owned();
+            return "whether the rule allows it is not known".to_owned();
+        };
+        let says = match self.rule.name {
+            Some(_) => "as the rule says",
+            None => "because the toggle has left the configuration",
         };
         let state = state(Some(allows));
         let named = |is_it: &dyn Fn(Option<bool>) -> bool| {
@@ -306,7 +310,7 @@ impl Explanation {
         match (differing, named(&|on| on.is_none())) {
             (Some(place), _) => format!("should be {state}, and is not{place}"),
             (None, Some(place)) => format!("should be {state}, and is not known to be{place}"),
-            (None, None) => format!("{state}, as the rule says"),
+            (None, None) => format!("{state}, {says}"),
         }
     }
 }

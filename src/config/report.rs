@@ -167,6 +167,17 @@ impl Report {
         (line, before.chars().count() + 1)
     }
 
+    /// The notes, one on a line.
+    pub(crate) fn notes(&self) -> String {
+        let problems = self.problems.iter();
+        let notes = problems.filter(|it| it.severity == Severity::Note);
+        let lines = notes.map(|it| {
+            let (line, column) = self.position(it.span.start);
+            format!("  {line}:{column}: {}", it.message)
+        });
+        lines.collect::<Vec<String>>().join("\n")
+    }
+
     pub(crate) fn render(&self, colored: bool) -> String {
         let problems = self.problems.iter();
         let problems = problems.filter(|it| it.severity != Severity::Note);

@@ -76,6 +76,7 @@ impl Source {
             self.origin = old.origin.clone();
         }
         self.connecting = old.connecting;
+        self.passes.waiting = Some(Cause::Reload);
         self.has_registered = old.has_registered;
         self.callback_health = old.callback_health;
         for (task, old) in [

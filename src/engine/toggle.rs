@@ -537,6 +537,10 @@ impl Engine {
         let target = &self.config.targets[self.config.toggles[id].target];
         let forced = Some(self.config.name_of(id)).filter(|_| !target.kind.is_served);
         let held = held_back(limit?, removals.as_deref(), desired.len(), forced);
+        let held = held.map(|failure| match self.is_retired(id) {
+            true => failure.about("it left the configuration"),
+            false => failure,
+        });
         held.map(Decision::Held)
     }
 
@@ -782,9 +786,9 @@ impl Engine {
             held_back(limit, removals.as_deref(), users.len(), None)
         };
         Some(match self.mode {
+            Mode::Once { force: true, .. } if would_be_held().is_some() => Why::Force,
             _ if self.is_retired(id) => Why::Retired,
             Mode::Serve => environment.why,
-            Mode::Once { force: true, .. } if would_be_held().is_some() => Why::Force,
             Mode::Once { .. } | Mode::Sync { .. } => Why::Sync,
         })
     }

@@ -131,7 +131,8 @@ impl Flags {
             return Ok(found.filter(|_| owner.as_deref() == self.mark.owner()));
         }
         let about = format!("the flag {} in {}", toggle.key, self.file.name());
-        self.mark.check_owner(owner.as_deref(), &about)?;
+        let mark = "`optoggles` from its metadata";
+        self.mark.check_owner(owner.as_deref(), &about, mark)?;
         Ok(found)
     }
 

@@ -39,19 +39,24 @@ impl Mark {
         about: &str,
     ) -> Result<(), Failure> {
         let owners = tags.into_iter();
-        let owners = owners.filter_map(|tag| tag.strip_prefix(PREFIX));
-        owners
-            .map(Some)
-            .try_for_each(|owner| self.check_owner(owner, about))
+        let mut owners = owners.filter_map(|tag| Some((tag.strip_prefix(PREFIX)?, tag)));
+        owners.try_for_each(|(owner, tag)| {
+            self.check_owner(Some(owner), about, &format!("the tag {tag}"))
+        })
     }
 
-    /// The same for the owner that a toggle names.
-    pub(super) fn check_owner(&self, named: Option<&str>, about: &str) -> Result<(), Failure> {
+    /// The same for the owner that a toggle names by this mark.
+    pub(super) fn check_owner(
+        &self,
+        named: Option<&str>,
+        about: &str,
+        mark: &str,
+    ) -> Result<(), Failure> {
         match (self.owner(), named) {
             (Some(owner), Some(named)) if named != owner => {
                 let words = format!(
                     "{about} belongs to the owner {named}: remove it from one of the two \
-                     configurations, or its mark {PREFIX}{named} there"
+                     configurations, or {mark} there"
                 );
                 Err(Failure::new(Kind::Misfit, words))
             }

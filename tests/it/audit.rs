@@ -100,6 +100,23 @@ fn serve_writes_why_who_came_and_went() {
 }
 
 #[test]
+fn what_a_reload_without_changes_finds_out_is_its_own() {
+    let hourly = "poll_interval = \"1h\"";
+    let world = audited(&["us"]).plain_opa().source_setting(hourly);
+    let world = world.readable().build();
+    world.opa.allow("us", &["ann"]);
+    let daemon = world.serve_in_step();
+    world.wait_for_lines(1);
+    world.opa.allow("us", &["bob"]);
+    daemon.process.signal(Signal::HUP);
+    world.wait_for_lines(2);
+    assert_eq!(
+        changes(&world.program)[1],
+        json!(["reload", ["bob"], ["ann"]])
+    );
+}
+
+#[test]
 fn what_a_target_had_that_cannot_be_read_is_null_and_sending_the_same_again_no_change() {
     let world = audited(&["us"]).setting("resync_interval = \"1s\"").build();
     world.opa.allow("us", &["ann"]);
@@ -276,7 +293,7 @@ fn check_config_says_online_whether_it_can_be_written_and_makes_no_file() {
     world.opa.set_ready(Some(true));
     let check = || world.program.run(&["check-config", "--online"]);
     let words =
-        "audit log        path                    ok: does not exist yet, and can be written\n";
+        "audit log        path                    ok: does not exist yet, and can be made\n";
     check().exits(0).says(words);
     assert!(!file(&world.program).exists());
     fs::create_dir(file(&world.program)).unwrap();

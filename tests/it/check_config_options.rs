@@ -135,7 +135,10 @@ fn a_file_is_checked_without_its_secrets_where_that_is_asked_for() {
         .complains("2 errors");
     let allow = ["check-config", "--allow-unset", "--strict"];
     let output = run(&config, &allow).exits(0);
-    let line = "optoggles.toml is valid, not counting 2 unset references\n";
+    let line = "optoggles.toml is valid, not counting 2 unset references:
+  5:9: the environment variable `OPA_TOKEN` is not set
+  6:11: cannot read `ca/path`: no such file
+";
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (line, ""));
     let found = run(&config, &[&allow[..], &["--format", "json"]].concat());
     let found = found.exits(0).json();

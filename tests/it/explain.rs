@@ -119,7 +119,7 @@ fn without_an_answer_of_the_rule_what_the_target_has_is_said_all_the_same() {
     world.opa.undefine("us");
     let output = world.explain("ann").exits(1);
     let expected = "\
-us for ann: not known, because what the rule says is not
+us for ann: whether the rule allows it is not known
   rule      ?     data.app.rbac.us of source main: rule data.app.rbac.us is undefined: is its policy loaded, and its name spelled correctly?
   restapi   on
 ";
@@ -251,12 +251,12 @@ fn an_audit_log_that_cannot_be_read_is_one_line_more_and_stops_nothing() {
     world.add_audit_log("");
     world.program.remove("audit.jsonl");
     let output = world.explain("ann").exits(0);
-    output.says("\n  audit log         No such file");
+    output.says("\n  audit log         audit.jsonl: No such file");
     let fifo = world.program.path("audit.jsonl");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
     assert!(made.unwrap().success());
     let output = world.explain("ann").exits(0);
-    output.says("\n  audit log         it is not a regular file\n");
+    output.says("\n  audit log         audit.jsonl: not a regular file\n");
 }
 
 #[test]

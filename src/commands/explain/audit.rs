@@ -44,12 +44,14 @@ pub(super) type LastChanges = BTreeMap<String, LastChange>;
 
 /// Reads the log. It blocks for as long as the file system does.
 pub(super) fn read(path: &Path, target: &str, toggle: &str, user: &str) -> io::Result<LastChanges> {
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     // To open a pipe would wait for its other end, and read what is meant for another.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+    if !fs::metadata(path).map_err(named)?.is_file() {
+        return Err(named(io::Error::other("not a regular file")));
     }
-    let log = BufReader::with_capacity(64 * 1024, File::open(path)?);
-    last_changes(log, target, toggle, user)
+    let log = BufReader::with_capacity(64 * 1024, File::open(path).map_err(named)?);
+    last_changes(log, target, toggle, user).map_err(named)
 }
 
 /// The last change of a user in each environment of a toggle. What is not a line of the log, such as one that

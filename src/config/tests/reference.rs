@@ -65,7 +65,7 @@ fn mdoc(text: &str) -> String {
     let parts = text.split('`').enumerate();
     let parts = parts.map(|(at, part)| match at % 2 {
         0 => part.to_owned(),
-        _ => format!("\\fB{}\\fR", part.replace(' ', "\\ ")),
+        _ => format!("\\fB{}\\fR", part.replace(' ', "\\~")),
     });
     let text = parts.collect::<String>().replace('"', "\\(dq");
     let mut lines = String::new();

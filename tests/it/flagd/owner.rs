@@ -140,7 +140,7 @@ fn many_users_are_held_and_a_flag_that_is_not_boolean_fails_alone() {
     let output = flags.program.run(&ONCE).exits(1);
     output
         .reports("us = 1 user unchanged")
-        .reports_start("tax held: it would remove 12 of 12 users")
+        .reports_start("tax held: it left the configuration: it would remove 12 of 12 users")
         .reports_start("text failed: the flag text in file flags.json is not boolean");
     assert_eq!(flags.json()["flags"]["text"], text);
     assert_eq!(flags.json()["flags"]["tax"], marked(&PEOPLE));

@@ -301,7 +301,7 @@ fn many_users_are_held_until_that_is_forced_for_this_toggle_alone() {
     let flags = left(&["us", "gone", "also"], &PEOPLE, &[RESYNC], "gone");
     let mut flags = flags;
     leave(&mut flags, "also");
-    let held = "held: environments production, test: it would remove 12 of 12 users, more than";
+    let held = "held: environments production, test: it left the configuration: it would remove 12 of 12 users, more than";
     let output = flags.sync(&[]).exits(1);
     let output = output.reports_start(&format!("gone {held}"));
     let output = output.says("let it through with sync --force --toggle gone");
@@ -463,7 +463,7 @@ fn one_with_a_segment_counts_its_members_and_leaves_them_where_they_are() {
     leave(&mut flags, "gone");
     let mut gone = flag(&flags, "default", "gone");
     let output = flags.sync(&[]).exits(1);
-    output.reports_start("gone held: environment production: it would remove 12 of 12 users");
+    output.reports_start("gone held: environment production: it left the configuration: it would remove 12 of 12 users");
     assert_eq!(flag(&flags, "default", "gone"), gone);
     let before = writes(&flags);
     let output = flags.sync(&["--force", "--toggle", "gone"]).exits(0);
@@ -486,7 +486,7 @@ fn where_it_cannot_be_told_who_has_it_a_limit_that_is_set_holds_it() {
     drop(platform);
     let output = flags.sync(&[]).exits(1);
     let output = output.reports_start(
-        "gone held: environment production: it would leave no users, and it is not known who has",
+        "gone held: environment production: it left the configuration: it would leave no users, and it is not known who has",
     );
     output.says("  production: ? held\n  staging: = unchanged\n");
     flags.sync(&["--force", "--toggle", "gone"]).exits(0);

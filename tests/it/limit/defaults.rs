@@ -26,7 +26,7 @@ fn there(world: &World) -> usize {
 fn where_ten_users_or_more_have_a_toggle_half_of_them_are_the_limit() {
     let unlimited = world(40, &[]);
     unlimited.opa.allow("us", &[]);
-    let held = "us held: it would remove 40 of 40 users, more than max_removal = \"50%\" allows";
+    let held = "us held: it would remove 40 of 40 users, more than the default max_removal = \"50%\" allows";
     unlimited.sync(&[]).exits(1).reports_start(held);
     assert_eq!(there(&unlimited), 40);
     for (count, left, held) in [(10, 4, true), (10, 5, false), (9, 0, false)] {

@@ -133,8 +133,14 @@ fn an_invalid_configuration_command_line_or_log_level_exits_2_before_anything_is
         (&["-v", "sync", "-q"], "--quiet"),
         (&["sync", "--interval", "1m", "--once"], "--interval"),
         (&["sync", "--interval", "1m", "--force"], "--interval"),
-        (&["sync", "--interval", "1m", "--format", "json"], "--interval"),
-        (&["sync", "--interval", "1m", "--timeout", "1m"], "--interval"),
+        (
+            &["sync", "--interval", "1m", "--format", "json"],
+            "--interval",
+        ),
+        (
+            &["sync", "--interval", "1m", "--timeout", "1m"],
+            "--interval",
+        ),
     ] {
         let output = world.program.run(args).exits(2).complains(words);
         assert!(output.stderr.starts_with("error: "), "{}", output.picture());
