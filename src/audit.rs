@@ -22,6 +22,9 @@ use crate::users::{Change, Users};
 /// The most that waits for a file that takes no lines, in bytes. What does not fit is dropped, and counted.
 const MOST: usize = 16 * 1024 * 1024;
 
+/// The same for a file that takes lines, perhaps slowly.
+const MOST_OF_A_BURST: usize = 16 * MOST;
+
 /// The time between two tries.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -137,7 +140,8 @@ impl Audit {
         {
             let mut known = lock(&self.state.0);
             let is_stuck = known.failure.is_some() || known.hangs_for() > PROMPT;
-            if is_stuck && known.lines > 0 && known.bytes + bytes > MOST {
+            let most = if is_stuck { MOST } else { MOST_OF_A_BURST };
+            if known.lines > 0 && known.bytes + bytes > most {
                 return known.drop_line(&self.metrics);
             }
             known.lines += 1;

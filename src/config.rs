@@ -155,7 +155,7 @@ impl Config {
     /// Where a toggle is: its target's place, and its key.
     pub(crate) fn place_of(&self, id: ToggleId) -> (String, &str) {
         let toggle = &self.toggles[id];
-        (self.targets[toggle.target].place(), &toggle.key)
+        (self.targets[toggle.target].place.clone(), &toggle.key)
     }
 
     /// A toggle as logs and reports name it.
@@ -280,6 +280,8 @@ pub(crate) struct Target {
     pub(crate) key: String,
     pub(crate) kind: &'static TargetType,
     pub(crate) settings: Settings,
+    /// Where it is; with which credentials it is asked does not matter. Empty if its type has no place.
+    pub(crate) place: String,
 }
 
 #[derive(Clone, PartialEq)]
@@ -448,7 +450,7 @@ pub(crate) fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>
             let is_free = |other: &TargetId| !found.contains(&Some(*other));
             let is_it = |other: &TargetId| {
                 let other = &new[*other];
-                target.place() == other.place() && is_same(target, other)
+                target.place == other.place && is_same(target, other)
             };
             found[id] = found[id].or_else(|| (0..new.len()).filter(is_free).find(is_it));
         }
@@ -465,16 +467,9 @@ impl Target {
     /// Whether a toggle of one is that of the other too: with other credentials, the same place can be another
     /// account.
     fn overwrites(&self, other: &Target) -> bool {
-        let place = |it: &Target| it.settings.place(it.kind.place);
-        let is_same_place = place(self).is_some() && self.place() == other.place();
+        let is_same_place = !self.place.is_empty() && self.place == other.place;
         is_same_place
             && [self, other].iter().all(|it| it.settings.is_whole())
             && self.settings.credentials() == other.settings.credentials()
-    }
-
-    /// Where it is; with which credentials it is asked does not matter.
-    pub(crate) fn place(&self) -> String {
-        let place = self.settings.place(self.kind.place).unwrap_or_default();
-        format!("{} {place}", self.kind.peer.name)
     }
 }

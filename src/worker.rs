@@ -301,7 +301,7 @@ impl Generation {
     fn succeed(&mut self, assignment: Assignment) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
         let engine = self.engine.succeed(config, assignment.mode, terms);
-        self.engine.retire(&engine);
+        self.engine.hand_over(&engine);
         Generation {
             number: self.number + 1,
             config: assignment.config,

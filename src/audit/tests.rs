@@ -195,7 +195,7 @@ fn a_file_that_was_removed_is_made_again_and_a_check_leaves_none_behind() {
     for user in ["ann", "bob"] {
         audit.write(entry(&[user]));
         audit.flush(LONG).unwrap();
-        assert_eq!(check(&path), Ok("can be written"));
+        assert_eq!(check(&path), Ok("can be opened for writing"));
         assert_eq!(added(&path), [[user]]);
         fs::remove_file(&path).unwrap();
     }

@@ -113,7 +113,8 @@ impl Asked {
         let toggle = &config.toggles[TOGGLE];
         let target = &config.targets[toggle.target];
         let log = config.audit_log.clone().map(|path| {
-            let (target, key, user) = (target.id.clone(), toggle.key.clone(), user.to_owned());
+            let key = config.name_at_target(TOGGLE).to_owned();
+            let (target, user) = (target.id.clone(), user.to_owned());
             on_thread(move || audit::read(&path, &target, &key, &user))
         });
         let serve = target.kind.is_served.then(|| {

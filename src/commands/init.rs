@@ -1,7 +1,8 @@
 //! `optoggles init`: writes a first configuration.
 
-use std::fs::File;
+use std::fs::Permissions;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Exit, Stop, print};
@@ -38,6 +39,13 @@ pub(super) fn run(options: &Init) -> Result<Exit, Stop> {
     Ok(Exit::Done)
 }
 
+/// All of it or nothing.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    File::create_new(path)?.write_all(text.as_bytes())
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
 }

@@ -113,7 +113,7 @@ impl Config {
     /// can keep them, or retire them.
     pub(crate) fn to_retire(&self, target: TargetId, mut found: Vec<Marked>) -> Vec<Marked> {
         let kept = self.places(|it| it.rule.is_some() || it.target != target);
-        let place = self.targets[target].place();
+        let place = self.targets[target].place.clone();
         found.retain(|it| {
             let place = self.place_within(target, place.clone(), it);
             let is_called = match &self.retires {
@@ -157,7 +157,7 @@ impl Config {
 
     /// Where these toggles are.
     pub(super) fn places(&self, is_meant: impl Fn(&&Toggle) -> bool) -> BTreeSet<Place> {
-        let places: Vec<String> = self.targets.iter().map(Target::place).collect();
+        let places: Vec<String> = self.targets.iter().map(|it| it.place.clone()).collect();
         let kept = self.toggles.iter().filter(is_meant);
         let place =
             |it: &Toggle| self.place_within(it.target, places[it.target].clone(), &it.place());

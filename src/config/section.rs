@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -383,6 +383,16 @@ pub(crate) enum Setting {
     Json(Value),
 }
 
+/// A file by its own path, since links can lead to it. It may not be there yet.
+pub(super) fn real(path: &Path) -> PathBuf {
+    let folder = path.parent().map(|folder| folder.join("."));
+    let folder = folder.and_then(|folder| folder.canonicalize().ok());
+    let beside = folder.zip(path.file_name());
+    let beside = beside.map(|(folder, name)| folder.join(name));
+    let real = path.canonicalize().ok().or(beside);
+    real.unwrap_or_else(|| path.to_owned())
+}
+
 /// What is set, with defaults: of a configuration without errors, every required key.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Settings(BTreeMap<&'static str, Setting>);
@@ -423,10 +433,7 @@ impl Settings {
     pub(super) fn place(&self, key: &str) -> Option<String> {
         match self.0.get(key)? {
             Setting::Address(address) => Some(address.spelled_alike().to_string()),
-            Setting::Path(path) => {
-                let parts = path.components().filter(|part| *part != Component::CurDir);
-                Some(parts.collect::<PathBuf>().display().to_string())
-            }
+            Setting::Path(path) => Some(real(path).display().to_string()),
             _ => None,
         }
     }

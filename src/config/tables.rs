@@ -19,7 +19,7 @@ use super::keys::{
 use super::mask;
 use super::nearest::{nearest, suggest_value};
 use super::report::{Place, Problem, Report, Severity};
-use super::section::{Context, Node, Section, Setting};
+use super::section::{Context, Node, Section, Setting, Settings, real};
 use super::{
     Config, MaxRemoval, Retires, Rule, RuleId, Source, Target, TargetId, Toggle, name_of, values,
 };
@@ -91,6 +91,7 @@ fn read(mut root: Section, cx: &mut Context) -> Option<Config> {
         None => Some(MaxRemoval::Unset),
     };
     let toggles = tables.toggles(&root, cx);
+    tables.report_taken(&root, cx);
     let settings = root.finish(cx);
     let interval = *settings.duration("resync_interval").ok()?;
     let mut config = Config {
@@ -250,13 +251,38 @@ impl Tables {
             };
             let key = section.place.key.clone();
             let settings = section.finish(cx);
+            let place = kind.and_then(|kind| {
+                let place = settings.place(kind.place)?;
+                Some(format!("{} {place}", kind.peer.name))
+            });
             self.targets.push(kind.map(|kind| Target {
+                place: place.unwrap_or_default(),
                 id: id.as_ref().map_or(String::new(), |id| id.value.clone()),
                 key,
                 kind,
                 settings,
             }));
             self.target_ids.add(cx, "target", id);
+        }
+    }
+
+    /// Reports an audit log that would be written into another file of the configuration.
+    fn report_taken(&self, root: &Section, cx: &mut Context) {
+        let Some(read) = root.get("audit_log") else {
+            return;
+        };
+        let paths = |settings: &Settings| settings.path("path").map(real).ok();
+        let sources = self.sources.iter().flatten().map(|it| &it.settings);
+        let targets = self.targets.iter().flatten().map(|it| &it.settings);
+        if let Setting::Path(path) = &read.setting
+            && sources
+                .chain(targets)
+                .filter_map(paths)
+                .any(|it| it == real(path))
+        {
+            let message = "the audit log is the file of a source or target too";
+            let help = "give it a file of its own";
+            cx.error("duplicate-path", &read.place, message, help);
         }
     }
 
@@ -322,7 +348,7 @@ impl Tables {
             return;
         };
         let terms = (toggle.rule, toggle.max_removal, terms);
-        let place = (target.place(), which);
+        let place = (target.place.clone(), which);
         let Some((known, first)) = self.shared.get(&place) else {
             self.shared.insert(place, (terms, at.span.clone()));
             return;

@@ -9,7 +9,7 @@ use crate::job::{Evidence, Job, Load, Operation, RuleId, SourceId, ToggleId};
 
 use super::loading::{Loading, Verdict};
 use super::task::{Slots, State, Task};
-use super::{Cause, Engine, Key, Moment, News, Subject, Timer};
+use super::{Cause, Engine, Key, Moment, News, Subject, Timer, Why};
 
 /// How long a running pass may delay the next one, so that a query that hangs delays no other toggle.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(25);
@@ -149,7 +149,8 @@ impl Engine {
         let count = passes.count;
         for rule in rules {
             self.rules[rule].pass = Some(count);
-            self.rules[rule].why = cause.into();
+            let is_first = self.rules[rule].answer.is_none();
+            self.rules[rule].why = Why::of(cause, is_first);
             self.ask_for_query(rule);
         }
     }

@@ -113,6 +113,27 @@ impl Engine {
         }
     }
 
+    /// Of updates that the next engine has taken over, only that one tells.
+    fn leave_lost(&mut self, next: &Engine) {
+        let taken = next.toggles.iter().enumerate().flat_map(|(id, toggle)| {
+            let lost = toggle.environments.iter().filter(|it| it.lost.is_some());
+            lost.map(move |it| (next.config.place_of(id), &*it.name))
+        });
+        let taken: BTreeSet<_> = taken.collect();
+        for (id, toggle) in self.toggles.iter_mut().enumerate() {
+            for environment in toggle
+                .environments
+                .iter_mut()
+                .filter(|it| it.lost.is_some())
+            {
+                let place = (self.config.place_of(id), &*environment.name);
+                if taken.contains(&place) {
+                    environment.lost = None;
+                }
+            }
+        }
+    }
+
     /// The toggles that are being edited, by their places: several accounts can have the same one.
     fn edited(&self) -> BTreeMap<(String, &str), Vec<ToggleId>> {
         let mut edited: BTreeMap<_, Vec<ToggleId>> = BTreeMap::new();
@@ -125,7 +146,8 @@ impl Engine {
 
     /// Leaves the sources for which the next configuration has no registration with the same key, which
     /// replaces ours.
-    pub(crate) fn retire(&mut self, next: &Engine) {
+    pub(crate) fn hand_over(&mut self, next: &Engine) {
+        self.leave_lost(next);
         let key = |source: &Source| Some(source.terms.registration.as_ref()?.key.clone());
         for source in &mut self.sources {
             let stays = next.sources.iter().any(|it| key(it) == key(source));

@@ -103,7 +103,8 @@ impl Engine {
         let failure = result.as_ref().err().cloned();
         match result {
             Ok(Allowed { users, revision }) => {
-                self.rules[id].revision = revision;
+                let secrets = &self.config.secrets;
+                self.rules[id].revision = revision.map(|it| secrets.redact(&it).into());
                 self.succeeded(Key::Query(id));
                 // OPA is where it was thought to be.
                 self.sources[source].rediscovery.reset();

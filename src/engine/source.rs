@@ -76,7 +76,9 @@ impl Source {
             self.origin = old.origin.clone();
         }
         self.connecting = old.connecting;
-        self.passes.waiting = Some(Cause::Reload);
+        let old_pass = old.passes.running.as_ref().map(|pass| pass.cause);
+        let cause = old_pass.or(old.passes.waiting);
+        self.passes.waiting = Some(cause.unwrap_or(Cause::Reload));
         self.has_registered = old.has_registered;
         self.callback_health = old.callback_health;
         for (task, old) in [

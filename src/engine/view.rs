@@ -480,7 +480,7 @@ pub(crate) enum Cause {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Why {
-    /// The process has started, or has connected to the source again.
+    /// The first look at the policy.
     #[default]
     Start,
     Callback,
@@ -497,14 +497,15 @@ pub(crate) enum Why {
     Retired,
 }
 
-impl From<Cause> for Why {
-    fn from(cause: Cause) -> Why {
+impl Why {
+    /// That of what a pass finds out; the first of a rule is the start.
+    pub(super) fn of(cause: Cause, is_first: bool) -> Why {
         match cause {
             Cause::Callback => Why::Callback,
             Cause::Poll | Cause::Changed | Cause::Watch => Why::Poll,
-            Cause::Resync => Why::Resync,
             Cause::Reload => Why::Reload,
-            Cause::Connected | Cause::Moved | Cause::Ready => Why::Start,
+            Cause::Connected | Cause::Moved | Cause::Ready if is_first => Why::Start,
+            Cause::Connected | Cause::Moved | Cause::Ready | Cause::Resync => Why::Resync,
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn tell(engine: &mut Engine, config: &Config, metrics: &Metrics, audi
     }
 }
 
-/// None where nothing was changed. Names are those of `/status`; users are not redacted.
+/// None where no users came or went. Names are those of `/status`; users are not redacted.
 fn entry(
     id: ToggleId,
     environment: &str,
@@ -42,6 +42,11 @@ fn entry(
     config: &Config,
 ) -> Option<audit::Entry> {
     let toggle = &config.toggles[id];
+    let cause = update.why?;
+    let is_empty = update.change.as_ref().is_some_and(|it| it.is_empty());
+    if is_empty && cause != Why::Retired {
+        return None;
+    }
     let rule = toggle.rule.map(|rule| &config.rules[rule]);
     let source = config.source_of(toggle);
     let instance = source.and_then(|source| source.settings.text("instance").ok());
@@ -49,11 +54,11 @@ fn entry(
     Some(audit::Entry {
         time: Time(Clocks::read().wall.max(UNIX_EPOCH)).to_string(),
         target: config.targets[toggle.target].id.clone(),
-        toggle: toggle.key.clone(),
+        toggle: config.name_at_target(id).to_owned(),
         environment: Some(config.secrets.redact(environment)).filter(|name| !name.is_empty()),
         change: update.change.clone(),
         users: update.users.len(),
-        cause: update.why?,
+        cause,
         source: source.map(|source| source.id.clone()),
         rule: rule.map(Rule::to_string),
         revision: update.revision.clone(),

@@ -146,3 +146,26 @@ fn polls_do_not_shorten_the_waits_of_a_target_that_fails() {
     // 0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 47.5, 63.5, 79.5, 95.5 s
     assert!(updates <= 11, "{updates} updates in 100 s");
 }
+
+#[test]
+fn a_lost_update_that_was_done_is_told_once_although_two_engines_read_it() {
+    let mut bench = Bench::settled(config(vec![opal()], &[0, 0]), true);
+    bench.callback(0);
+    bench.jobs();
+    bench.done(Done::Query(0, Ok(users(&["ann"]).into())));
+    bench.done(Done::Query(1, Ok(users(&[]).into())));
+    assert_eq!(bench.jobs(), ["update 0 ann"]);
+    bench.done(applied(0, Err(failure(Kind::Timeout))));
+    bench.millis(600);
+    assert_eq!(bench.jobs(), ["read 0"]);
+    let (mut old, mut next) = reload(bench, config(vec![opal()], &[0, 0]));
+    old.done(read(0, Ok(present(&["ann"]))));
+    let jobs = next.jobs();
+    assert!(jobs.contains(&"read 0".to_owned()), "{jobs:?}");
+    next.done(read(0, Ok(present(&["ann"]))));
+    let mut told = old.engine.take_notices();
+    told.extend(next.engine.take_notices());
+    let updates = told.iter();
+    let updates = updates.filter(|it| matches!(it.news, News::Updated(_)));
+    assert_eq!(updates.count(), 1);
+}

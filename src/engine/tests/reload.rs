@@ -14,7 +14,7 @@ pub(super) fn reload_with(mut old: Bench, config: Config, terms: TargetTerms) ->
     let config = Arc::new(config);
     let terms = with_sources(&config, terms);
     let engine = old.engine.succeed(config, Mode::Serve, terms);
-    old.engine.retire(&engine);
+    old.engine.hand_over(&engine);
     let mut next = Bench {
         engine,
         now: old.now,

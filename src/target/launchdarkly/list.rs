@@ -63,12 +63,18 @@ impl LaunchDarkly {
         let mut left: BTreeMap<&str, ToggleId> = ids.iter().map(key).collect();
         let mut list = |filter| self.list(filter, &mut left, &mut reads);
         let is_whole = list(LIVE).and_then(|is_whole| Ok(is_whole && list(ARCHIVED)?));
-        let first = left.values().next().map(|id| &self.specs[id]);
-        let others = is_whole.and_then(|is_whole| match first.filter(|_| is_whole) {
-            Some(spec) => self.absent(spec),
-            None => Ok(Observed::Unknown),
-        });
-        reads.extend(left.into_values().map(|id| (id, others.clone())));
+        // One look at the project is enough for all that are to be created.
+        let (retired, kept): (Vec<ToggleId>, Vec<ToggleId>) =
+            left.into_values().partition(|id| self.specs[id].is_retired);
+        for ids in [retired, kept] {
+            let first = ids.first().map(|id| &self.specs[id]);
+            let absent = |is_whole: bool| match first.filter(|_| is_whole) {
+                Some(spec) => self.absent(spec),
+                None => Ok(Observed::Unknown),
+            };
+            let read = is_whole.clone().and_then(absent);
+            reads.extend(ids.iter().map(|id| (*id, read.clone())));
+        }
         reads
     }
 

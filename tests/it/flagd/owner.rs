@@ -1,5 +1,7 @@
 //! The owner's mark, and the flags that carry it and are no longer in the configuration.
 
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 const MARK: &str = "payments";
@@ -151,15 +153,23 @@ fn many_users_are_held_and_a_flag_that_is_not_boolean_fails_alone() {
 }
 
 #[test]
-fn targets_with_one_file_retire_no_flag_of_each_other() {
+fn targets_with_one_file_retire_no_flag_of_each_other_whatever_they_call_it() {
+    for name in ["flags.json", "link/flags.json"] {
+        share_the_file(name);
+    }
+}
+
+fn share_the_file(name: &str) {
     let mut flags = owned("", "");
+    symlink(".", flags.program.path("link")).unwrap();
     let config = flags.program.config();
     let (head, rest) = config.split_once("[target]\n").unwrap();
     let (target, toggles) = rest.split_once("[[toggles]]\n").unwrap();
     let toggles = toggles.replace("key = \"us\"", "target = \"a\"\nkey = \"us\"");
     let toggles = toggles.replace("key = \"tax\"", "target = \"b\"\nkey = \"tax\"");
     let config = format!(
-        "{head}[[targets]]\nid = \"a\"\n{target}[[targets]]\nid = \"b\"\n{target}[[toggles]]\n{toggles}"
+        "{head}[[targets]]\nid = \"a\"\n{target}[[targets]]\nid = \"b\"\n{}[[toggles]]\n{toggles}",
+        target.replace("flags.json", name)
     );
     flags.program.set_config(&config);
     flags.allow(&["ann"], &["bob"]);

@@ -191,6 +191,14 @@ fn a_comment_names_the_rule_and_the_revision_by_which_opa_decided() {
 }
 
 #[test]
+fn a_flag_that_is_created_for_nobody_changes_no_users() {
+    let flags = Flags::of(&["us"]).setting(audit::SETTING).build();
+    flags.opa.allow("us", &[]);
+    flags.sync(&[]).exits(0);
+    assert!(audit::lines(&flags.program).is_empty());
+}
+
+#[test]
 fn the_revision_of_opas_bundles_and_the_environment_are_in_the_line_and_no_secret() {
     let mut flags = Flags::of(&["us"]).build();
     let config = flags.program.config();
@@ -203,7 +211,8 @@ fn the_revision_of_opas_bundles_and_the_environment_are_in_the_line_and_no_secre
     assert!(config.contains("NOWHERE_ELSE"));
     flags.program.set_config(&config);
     flags.program.set_env("NOWHERE_ELSE", "production");
-    let provenance = json!({ "bundles": { "app": { "revision": "3f1c" } } });
+    // One that OPA's bundles repeat.
+    let provenance = json!({ "bundles": { "app": { "revision": "3f1c-production" } } });
     let answer = json!({ "result": ["ann"], "provenance": provenance });
     flags.opa.answer("us", answer);
     flags.sync(&[]).exits(0);
@@ -214,7 +223,9 @@ fn the_revision_of_opas_bundles_and_the_environment_are_in_the_line_and_no_secre
         .collect();
     environments.sort();
     assert_eq!(environments, ["\"[redacted:NOWHERE_ELSE]\"", "\"test\""]);
-    assert_eq!(lines[0]["revision"], "3f1c");
+    assert_eq!(lines[0]["revision"], "3f1c-[redacted:NOWHERE_ELSE]");
+    let comment = flags.requests("PATCH").pop().unwrap().json()["comment"].take();
+    assert!(!comment.to_string().contains("production"), "{comment}");
     let host = rustix::system::uname();
     let host = host.nodename().to_str().unwrap();
     assert_eq!(lines[0]["instance"], host);

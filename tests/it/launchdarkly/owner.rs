@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::audit;
 use crate::faults::SOON;
 use crate::support::launchdarkly::flag::Flag;
 use crate::support::launchdarkly::{Target, refusal};
@@ -241,6 +242,33 @@ fn serve_retires_by_a_reload_or_a_restart_and_whatever_is_turned_on_again() {
         assert!(metrics(&daemon).contains("toggle=\"gone\""));
         daemon.terminate().exits(0);
     }
+}
+
+#[test]
+fn a_flag_that_others_delete_together_with_a_retired_one_is_created_again_at_the_resync() {
+    let spec = "name = \"{key}\"\nproj_key = \"default\"\n\
+                environments = [\"production\", \"staging\", \"test\"]\n";
+    let plan = Flags::of(&["aaa", "bbb", "ccc"]).target(OWNER).spec(spec);
+    let plan = plan.setting(RESYNC).setting(audit::SETTING);
+    let mut flags = plan.build();
+    for key in ["aaa", "bbb", "ccc"] {
+        flags.opa.allow(key, &["ann"]);
+    }
+    flags.sync(&[]).exits(0);
+    leave(&mut flags, "aaa");
+    let daemon = flags.program.serve(&[]);
+    let is_retired = || daemon.toggle("aaa")["state"] == "retired";
+    flags.stage.wait_until("it is retired", is_retired);
+    let mut platform = flags.platform();
+    platform.delete("default", "aaa");
+    platform.delete("default", "bbb");
+    drop(platform);
+    flags.wait_until_on_for("bbb", &["ann"], &[]);
+    let is_in_sync = || daemon.toggle("bbb")["state"] == "in sync";
+    flags.stage.wait_until("it is in sync", is_in_sync);
+    let lines = audit::lines(&flags.program);
+    let lines = lines.iter().filter(|line| line["toggle"] == "bbb");
+    assert_eq!(lines.count(), 6, "twice for each of three environments");
 }
 
 #[test]

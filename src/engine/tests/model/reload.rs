@@ -448,7 +448,7 @@ impl World {
         let moment = self.moment();
         let old = self.current();
         let mut next = old.succeed(Arc::new(config), Mode::Serve, terms);
-        old.retire(&next);
+        old.hand_over(&next);
         for (older, _) in &self.engines {
             next.wait_for(older);
         }
