@@ -1,6 +1,6 @@
 # A small image: the executable on a slim Debian.
 #
-#   docker build -t optoggles .
+#   docker build -t optoggles --build-arg OPTOGGLES_COMMIT="$(git log -1 --abbrev=9 --format='%h %cs')" .
 #   docker run -v "$PWD/optoggles.toml:/etc/optoggles/optoggles.toml:ro" -p 8080:8080 optoggles
 #
 # Pass secrets as environment variables, or as files that the configuration names with ${file:PATH}.
@@ -10,6 +10,8 @@ FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
+# What `optoggles --version` names.
+ARG OPTOGGLES_COMMIT=
 RUN cargo build --release --locked --bin optoggles
 
 # The same Debian release as above, so the C library matches.

@@ -24,6 +24,9 @@ installed := $(bindir)/optoggles \
 	$(unitdir)/optoggles.service $(sysconfdir)/logrotate.d/optoggles \
 	$(sysconfdir)/optoggles/optoggles.toml.example
 
+# What `optoggles --version` names; nothing without git. Only the release has it, so that a commit rebuilds no tests.
+commit := $(shell test -e .git && git log -1 --abbrev=9 --format='%h %cs' 2>/dev/null)
+
 # With the features that tests enable, the executable differs: it must not replace the release.
 apart = --target-dir target/bench
 
@@ -32,7 +35,7 @@ apart = --target-dir target/bench
 
 ## build: the release executable, target/release/optoggles
 build:
-	$(CARGO) build --release --locked
+	OPTOGGLES_COMMIT="$(commit)" $(CARGO) build --release --locked
 
 ## demo: a flag that follows a policy file, on port 8080 (needs curl)
 demo:
@@ -76,7 +79,7 @@ soak: build
 	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
 	$(CARGO) test --locked --test soak -- $(seconds) $(rate)
 
-## bench: the table of figures in the README, from the release with stand-ins (runs=5)
+## bench: the table of figures in docs/performance.md, from the release with stand-ins (runs=5)
 bench: build
 	OPTOGGLES_EXECUTABLE=$(CURDIR)/target/release/optoggles \
 	$(CARGO) bench --locked $(apart) --bench goals -- $(runs)

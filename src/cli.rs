@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -16,12 +17,21 @@ use crate::peers::catalog;
 /// Help heading of the options that every command has.
 const GLOBAL: &str = "Global options";
 
+/// The version, and the commit if the build says so (Makefile, Dockerfile).
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("OPTOGGLES_COMMIT").filter(|commit| !commit.is_empty()) {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version.to_owned(),
+    }
+});
+
 /// Keeps feature flags in step with authorization policy.
 ///
 /// A rule in OPA names the users who may use a feature. optoggles keeps the feature's toggle on for
 /// exactly those users, and follows every change, because the OPAL client calls it back.
 #[derive(Debug, Parser)]
-#[command(name = "optoggles", version)]
+#[command(name = "optoggles", version = VERSION.as_str())]
 pub(crate) struct Cli {
     /// Configuration file [default: $OPTOGGLES_CONFIG, else ./optoggles.toml, else
     /// /etc/optoggles/optoggles.toml]

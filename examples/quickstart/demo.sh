@@ -10,7 +10,7 @@ cd "$folder"
 
 ask() {
 	echo "$ curl -s http://127.0.0.1:8080/ofrep/v1/evaluate/flags/us-feature -d '{\"context\": {\"targetingKey\": \"bob\"}}'"
-	curl -s --retry 20 --retry-connrefused --retry-delay 1 \
+	curl -s --fail --retry 20 --retry-connrefused --retry-delay 1 \
 		http://127.0.0.1:8080/ofrep/v1/evaluate/flags/us-feature -d '{"context": {"targetingKey": "bob"}}'
 	echo
 }

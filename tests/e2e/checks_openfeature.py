@@ -88,20 +88,20 @@ def _expect_no_answers(found, status, in_web):
     expect(statuses["definition"] == [status], status, statuses)
 
 
-@check("the README's snippets for OpenFeature turn the quickstart's feature on for alice")
+@check("the snippets for OpenFeature in README.md and docs/targets.md turn the quickstart's feature on for alice")
 def snippets(lab):
     folder = lab.stack.folder / "quickstart"
     shutil.copytree(_ROOT / "examples" / "quickstart", folder)
     (folder / "node_modules").symlink_to(lab.stack.tools.openfeature_js)
     config = folder / "openfeature.toml"
     config.write_text(_moved(lab, config.read_text()))
-    readme = (_ROOT / "README.md").read_text()
     with _serving(lab, config):
-        for kind, command, wanted in [
-            ("python", [lab.stack.tools.ofrep_python, "-"], "True\n"),
-            ("js", ["node", "--input-type=module", "-"], "true\n"),
+        for page, kind, command, wanted in [
+            ("README.md", "python", [lab.stack.tools.ofrep_python, "-"], "True\n"),
+            ("docs/targets.md", "js", ["node", "--input-type=module", "-"], "true\n"),
         ]:
-            shown = re.findall(rf"^```{kind}\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+            text = (_ROOT / page).read_text()
+            shown = re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
             expect(len(shown) == 1, f"one snippet of {kind}", shown)
             done = subprocess.run(
                 command, input=_moved(lab, shown[0]), env=clean_environment(), cwd=folder,

@@ -1,6 +1,7 @@
 """Unleash as the target, judged by its SDK for Node.js and by its engine in Rust."""
 
 import re
+from pathlib import Path
 
 from checks import check
 from processes import expect
@@ -19,6 +20,7 @@ _ALIKE = [
 ]
 
 _ONE = ENVIRONMENTS[:1]
+_EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @check("Unleash is up, with a PostgreSQL of its own")
@@ -63,6 +65,23 @@ def second_sync(lab):
     run = sync(lab, write_config(lab, "unleash", RULES))
     expect(not changes(run.err), "only reads", changes(run.err))
     expect(lab.unleash.last_event() == before, "no change", "events")
+
+
+@check("examples/opal-unleash.toml finds its feature as it should be")
+def example(lab):
+    text = (_EXAMPLES / "opal-unleash.toml").read_text()
+    token = write_config(lab, "unleash", RULES).with_name("unleash.token")
+    for shown, used in {
+        "http://opal-client:7000": lab.stack.opal_url,
+        "https://unleash.example.com": lab.unleash.url,
+        "${UNLEASH_TOKEN}": f"${{file:{token}}}",
+    }.items():
+        expect(shown in text, shown, text)
+        text = text.replace(shown, used)
+    config = lab.stack.folder / "opal-unleash.toml"
+    config.write_text(text)
+    run = sync(lab, config)
+    expect("1 toggle: 1 unchanged" in run.out, "1 unchanged", run)
 
 
 @check("users with unusual keys have their feature in Unleash, and users like them do not")

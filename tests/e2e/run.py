@@ -24,6 +24,7 @@ import tools
 # The order of these is the order of the checks.
 import checks_sync  # pylint: disable=unused-import
 import checks_flags  # pylint: disable=unused-import
+import checks_readme  # pylint: disable=unused-import
 import checks_recipes  # pylint: disable=unused-import
 import checks_openfeature  # pylint: disable=unused-import
 import checks_unleash  # pylint: disable=unused-import

@@ -71,24 +71,19 @@ fn each_wrong_file_is_answered_as_it_was_before() {
     assert!(files.len() >= 60, "{} files are too few", files.len());
 }
 
-/// The codes in the first column of the README's table of them.
+/// The codes in the manual page's list of them.
 fn documented_codes() -> BTreeSet<String> {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
-    let (_, table) = readme.split_once("| code | meaning |").unwrap();
-    let rows = table
-        .lines()
-        .skip(2)
-        .take_while(|line| line.starts_with('|'));
-    let cells = rows.map(|row| row.split('|').nth(1).unwrap());
-    let codes = cells.flat_map(|cell| cell.split(','));
-    codes
-        .map(|code| code.trim().trim_matches('`').to_owned())
-        .collect()
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/optoggles.1");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, list) = page.split_once("\nThe codes are:\n").unwrap();
+    let (list, _) = list.split_once("\n.El\n").unwrap();
+    let items = list.lines().filter_map(|line| line.strip_prefix(".It Ql "));
+    let codes = items.flat_map(|item| item.split(" , "));
+    codes.map(str::to_owned).collect()
 }
 
 #[test]
-fn the_codes_of_all_wrong_files_are_those_of_the_readme() {
+fn the_codes_of_all_wrong_files_are_those_of_the_manual_page() {
     let program = program();
     let mut codes = BTreeSet::new();
     for name in names("toml") {

@@ -26,13 +26,7 @@ fn every_example_passes_the_strict_check() {
     let mut examples = configurations(&root.join("examples"));
     assert!(examples.len() >= 5, "{examples:?}");
     examples.push(root.join("optoggles.toml"));
-    let tokens = [
-        "LAUNCHDARKLY_TOKEN",
-        "FLAGS_TOKEN",
-        "UNLEASH_TOKEN",
-        "EVALUATION_TOKEN",
-    ]
-    .map(|name| (name, "any"));
+    let tokens = ["LAUNCHDARKLY_TOKEN", "FLAGS_TOKEN", "UNLEASH_TOKEN"].map(|name| (name, "any"));
     let program = Program::new(&Stage::new(), "", &tokens);
     for example in examples {
         let path = example.to_str().unwrap();

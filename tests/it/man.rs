@@ -114,3 +114,12 @@ fn mandoc_has_nothing_to_say_to_the_pages() {
         }
     }
 }
+
+#[test]
+fn the_pages_are_of_this_version() {
+    for page in ["optoggles.1", "optoggles.toml.5"] {
+        let text = fs::read_to_string(path(page)).unwrap();
+        let version = concat!("\n.Os optoggles ", env!("CARGO_PKG_VERSION"), "\n");
+        assert!(text.contains(version), "{page}");
+    }
+}

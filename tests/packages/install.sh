@@ -28,7 +28,9 @@ expect "install" <<'FILES'
 ./usr/share/man/man5/optoggles.toml.5
 ./usr/share/zsh/site-functions/_optoggles
 FILES
-"$folder/usr/bin/optoggles" --version
+commit=$(test ! -e .git || git log -1 --abbrev=9 --format=' (%h %cs)')
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+[ "$("$folder/usr/bin/optoggles" --version)" = "optoggles $version$commit" ] || fail "another version, or no commit"
 FLAGS_TOKEN=any "$folder/usr/bin/optoggles" -c "$folder/etc/optoggles/optoggles.toml.example" check-config
 cmp contrib/systemd/optoggles.service "$folder/usr/lib/systemd/system/optoggles.service" ||
     fail "the unit for /usr and /etc differs from the one in contrib"

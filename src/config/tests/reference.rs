@@ -328,9 +328,9 @@ fn the_json_schema_is_that_of_the_keys_and_takes_what_the_program_takes() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     for name in [
         "optoggles.toml",
-        "examples/restapi.toml",
-        "examples/flagd.toml",
-        "examples/launchdarkly.toml",
+        "examples/opa-restapi.toml",
+        "examples/opa-flagd.toml",
+        "examples/opal-launchdarkly.toml",
         "examples/several-targets.toml",
         "examples/quickstart/openfeature.toml",
         "examples/quickstart/optoggles.toml",

@@ -1,4 +1,4 @@
-//! Sessions at a shell, as they stand in the README: what is typed stands behind `$`.
+//! Sessions at a shell, as they stand on a page: what is typed stands behind `$`.
 
 use std::fs;
 use std::io;
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use crate::support::port::Port;
 use crate::support::{Stage, client};
 
-/// The port that the README names; another one is used in its place.
+/// The port that the pages name; another one is used in its place.
 const SHOWN_PORT: &str = "8080";
 
 /// Stands for any lines.
 const ANYTHING: &str = "…";
 
-/// One shell, in a copy of the project's examples.
+/// One shell, beside a copy of the project's examples.
 pub(super) struct Session {
     stage: Stage,
     _home: TempDir,
@@ -46,7 +46,7 @@ impl Session {
 
     /// Types what stands behind each `$`, and compares what is printed.
     #[track_caller]
-    pub(super) fn play(&mut self, lines: &[String]) {
+    pub(super) fn play(&mut self, page: &str, lines: &[String]) {
         let port = self.port.address().port().to_string();
         let mut lines = lines.iter().peekable();
         while let Some(line) = lines.next() {
@@ -61,7 +61,7 @@ impl Session {
             let expected: Vec<String> = expected.into_iter().map(without_times).collect();
             assert!(
                 fits(&expected, &printed),
-                "$ {command}\nthe README shows\n{}\nand this is printed:\n{}",
+                "$ {command}\n{page} shows\n{}\nand this is printed:\n{}",
                 expected.join("\n"),
                 printed.join("\n")
             );
@@ -83,7 +83,7 @@ impl Session {
                 Some((url, body)) => ask("POST", url, body.trim_matches('\'')).unwrap(),
             };
         }
-        if command == "kill %1" {
+        if command == "kill %optoggles" {
             let pid = self.daemon.as_ref().unwrap().id().to_string();
             self.run(&format!("kill {pid}"));
             let status = self.daemon.take().unwrap().wait().unwrap();
@@ -130,7 +130,7 @@ fn copy(from: &Path, to: &Path) {
         let copied = to.join(path.file_name().unwrap());
         if path.is_dir() {
             copy(&path, &copied);
-        } else if !path.ends_with("quickstart/flags.json") {
+        } else if !path.ends_with("flags.json") {
             fs::copy(&path, &copied).unwrap();
         }
     }
