@@ -30,7 +30,8 @@ fn opal(url: &Address) -> Opal {
 
 fn config(url: &Address) -> Config {
     configured(&format!(
-        "[[sources]]\nid = \"a\"\nurl = \"{url}\"\nadvertised_address = \"us:8080\"\n\
+        "http_timeout = \"1m\"\n\
+         [[sources]]\nid = \"a\"\nurl = \"{url}\"\nadvertised_address = \"us:8080\"\n\
          instance = \"us\"\n[target]\ntype = \"flagd\"\npath = \"flags.json\"\n"
     ))
 }
@@ -95,8 +96,11 @@ impl Read for End {
 
 #[test]
 fn a_registration_with_a_report_larger_than_any_limit_is_found() {
-    let body = entry(&json!("x".repeat(LARGEST_ANSWER as usize + 1)));
-    let canned = Canned::answering(200, body.to_string().as_bytes());
+    let report = "x".repeat(LARGEST_ANSWER as usize + 1);
+    let body = entry(&json!("REPORT"))
+        .to_string()
+        .replace("REPORT", &report);
+    let canned = Canned::answering(200, body.as_bytes());
     assert_eq!(opal(&canned.url()).watch(), Ok(true));
 }
 
