@@ -46,9 +46,12 @@ demo:
 	@echo
 	@echo "  cd examples/quickstart && opa eval --data policy --format json data.app.rbac > users.json"
 
-## test: all tests that need only Rust
+## test: all tests that need only Rust, and how long they took with what had to be built
 test:
-	$(CARGO) test --locked
+	@start=$$(date +%s); \
+	echo $(CARGO) test --locked; \
+	$(CARGO) test --locked && took=$$(($$(date +%s) - start)) && \
+	echo "all tests passed in $$((took / 60)) min $$((took % 60)) s, with what had to be built"
 
 ## lint: formatting, clippy and the documentation, with warnings denied
 lint:

@@ -29,7 +29,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 /// Keeps feature flags in step with authorization policy.
 ///
 /// A rule in OPA names the users who may use a feature. optoggles keeps the feature's toggle on for
-/// exactly those users, and follows every change, because the OPAL client calls it back.
+/// exactly those users, and follows every change: the OPAL client calls it back, or it polls OPA.
 #[derive(Debug, Parser)]
 #[command(name = "optoggles", version = VERSION.as_str())]
 pub(crate) struct Cli {

@@ -39,9 +39,9 @@ fn callbacks_without_the_token_cost_nothing() {
     let world = World::of(&["us"]).build();
     world.opa.allow("us", &["ann"]);
     let daemon = world.serve_in_step();
-    // The line about the first update can come after the status.
-    world.wait_until("the update is logged", || {
-        daemon.process.stderr().contains("updated toggle=us")
+    // The line about the first pass can come after the status.
+    world.wait_until("the pass is logged", || {
+        daemon.process.stderr().contains(" cause=connected ")
     });
     let (queries, lines) = (world.queries("us"), daemon.process.stderr().lines().count());
     let start = Instant::now();

@@ -11,7 +11,7 @@ use crate::engine::{Update, Why};
 pub(super) struct Ledger {
     users: BTreeMap<Place, Users>,
     /// Who had the toggle when it was last in sync.
-    in_sync: BTreeMap<Place, Users>,
+    in_sync: BTreeMap<Place, Arc<Users>>,
     /// How often others had changed something by the last check, and where the engine does not know of it.
     meddled: BTreeMap<Place, usize>,
     unknown: BTreeSet<Place>,
@@ -40,7 +40,7 @@ impl Ledger {
         } = update;
         if *why == Some(Why::Drift) {
             let before = self.in_sync.get(&place);
-            assert_eq!(before, Some(&**users), "no drift: {place:?}");
+            assert_eq!(before, Some(users), "no drift: {place:?}");
         }
         let has = self.users.get_mut(&place).unwrap();
         match (why, change) {
@@ -60,9 +60,9 @@ impl Ledger {
         let toggle = &engine.toggles[id];
         let environment = &toggle.environments[number];
         if let Some(desired) = engine.desired(id).filter(|it| environment.is_on_for(it)) {
-            self.in_sync.insert(place, Users::clone(desired));
+            self.in_sync.insert(place, Arc::clone(desired));
         }
-        let meddled = remote.meddled()[&place];
+        let meddled = remote.meddled_at(place);
         if self.meddled.insert(place, meddled) != Some(meddled) {
             self.unknown.insert(place);
         }

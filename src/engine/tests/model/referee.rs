@@ -260,8 +260,9 @@ impl Referee {
             }
         }
         self.forget_streaks_of_mended(engine);
+        let views: Vec<_> = (0..TOGGLES).map(|id| engine.toggle(id)).collect();
         for (id, number) in places() {
-            let state = engine.toggle(id).environments[number].state;
+            let state = views[id].environments[number].state;
             if state != State::InSync || remote.is_meddled_with((id, number)) {
                 continue;
             }

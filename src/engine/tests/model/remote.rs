@@ -146,8 +146,13 @@ impl Remote {
 
     /// How often what was meddled with so far.
     pub(super) fn meddled(&self) -> BTreeMap<Place, usize> {
-        let meddled = |(id, number): Place| self.toggles[id].environments[number].meddled;
-        places().map(|place| (place, meddled(place))).collect()
+        places()
+            .map(|place| (place, self.meddled_at(place)))
+            .collect()
+    }
+
+    pub(super) fn meddled_at(&self, (id, number): Place) -> usize {
+        self.toggles[id].environments[number].meddled
     }
 
     /// The program hears what became of a request when so much had been meddled with.
