@@ -266,6 +266,7 @@ fn a_flag_that_others_delete_together_with_a_retired_one_is_created_again_at_the
     flags.wait_until_on_for("bbb", &["ann"], &[]);
     let is_in_sync = || daemon.toggle("bbb")["state"] == "in sync";
     flags.stage.wait_until("it is in sync", is_in_sync);
+    daemon.terminate().exits(0);
     let lines = audit::lines(&flags.program);
     let lines = lines.iter().filter(|line| line["toggle"] == "bbb");
     assert_eq!(lines.count(), 6, "twice for each of three environments");
