@@ -331,7 +331,7 @@ impl Row {
         let is_right = on.is_some() && on == allows;
         let reason = match (outcome.error, holding) {
             (Some(words), _) if outcome.result != Verdict::Held => Some(words),
-            // Users who are removed, and this is none of them.
+            // Only others would come or go.
             (Some(words), _) if is_right => Some(format!("others are held: {words}")),
             (Some(words), _) => Some(format!("held: {words}")),
             (None, Holding::On | Holding::Off) if is_right || allows.is_none() => None,

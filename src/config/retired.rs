@@ -13,7 +13,7 @@ pub(crate) enum Retires {
     All,
     /// Those with these names, as a user writes them.
     Called {
-        /// Each with what to say where there is none.
+        /// Each with what to say if no toggle has it.
         names: BTreeMap<String, String>,
         /// What the configuration keeps, chosen or not.
         kept: BTreeSet<Place>,
