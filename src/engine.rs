@@ -85,7 +85,7 @@ pub(crate) struct Engine {
     rules: Vec<Rule>,
     toggles: Vec<Toggle>,
     /// Whom a toggle is to be on for that has left the configuration.
-    nobody: Arc<Users>,
+    no_users: Arc<Users>,
     /// The toggles to retire, of targets where they are not those of the configuration.
     found: BTreeMap<TargetId, Vec<Marked>>,
     timers: Timers<Timer>,
@@ -133,7 +133,7 @@ impl Engine {
             targets,
             rules,
             toggles,
-            nobody: Arc::default(),
+            no_users: Arc::default(),
             found: BTreeMap::new(),
             timers: Timers::new(),
             urgent: VecDeque::new(),

@@ -296,7 +296,7 @@ impl Engine {
     pub(super) fn desired(&self, id: ToggleId) -> Option<&Arc<Users>> {
         match self.rule_of(id) {
             Some(rule) => rule.desired.as_ref(),
-            None => Some(&self.nobody),
+            None => Some(&self.no_users),
         }
     }
 
@@ -304,7 +304,7 @@ impl Engine {
     fn change_from(&self, id: ToggleId, observed: &Arc<Users>) -> Option<Arc<Change>> {
         match self.rule_of(id) {
             Some(rule) => rule.change_from(observed),
-            None => Some(Arc::new(self.nobody.change_from(observed))),
+            None => Some(Arc::new(self.no_users.change_from(observed))),
         }
     }
 

@@ -108,22 +108,10 @@ fn a_search_that_a_reload_interrupts_is_made_again() {
             0 => drop(settle(&mut before)),
             1 => {
                 let busy = failure(Kind::Status(429)).pausing(Some(Duration::from_secs(5)));
-                assert_eq!(
-                    before
-                        .engine
-                        .next_job(before.moment())
-                        .map(|it| short(&it))
-                        .unwrap(),
-                    "query 0"
-                );
-                assert_eq!(
-                    before
-                        .engine
-                        .next_job(before.moment())
-                        .map(|it| short(&it))
-                        .unwrap(),
-                    "read 0"
-                );
+                for job in ["query 0", "read 0"] {
+                    let next = before.engine.next_job(before.moment());
+                    assert_eq!(short(&next.unwrap()), job);
+                }
                 before.done(read(0, Err(busy)));
             }
             _ => {

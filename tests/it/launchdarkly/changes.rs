@@ -160,15 +160,20 @@ fn after_a_reload_a_flag_is_read_before_it_is_changed() {
     flags.wait_until_on_for("us", &["ann", "bob"], &["mallory"]);
 }
 
-#[test]
-fn a_comment_names_the_rule_and_the_revision_by_which_opa_decided() {
-    let mut flags = Flags::of(&["us"]).build();
+/// Its configuration with an OPA without OPAL, which tells the revisions of its bundles.
+fn with_plain_opa(flags: &Flags) -> String {
     let config = flags.program.config();
     let (before, rest) = config.split_once("[[sources]]").unwrap();
     let (_, target) = rest.split_once("[target]").unwrap();
     let url = flags.opa.http.url();
     let source = format!("[[sources]]\nid = \"main\"\ntype = \"opa\"\nurl = \"{url}\"\n");
-    let config = format!("{before}{source}[target]{target}");
+    format!("{before}{source}[target]{target}")
+}
+
+#[test]
+fn a_comment_names_the_rule_and_the_revision_by_which_opa_decided() {
+    let mut flags = Flags::of(&["us"]).build();
+    let config = with_plain_opa(&flags);
     flags.program.set_config(&config);
     for (bundles, words) in [
         (json!({ "app": { "revision": "3f1c" } }), ", revision 3f1c"),
@@ -201,12 +206,7 @@ fn a_flag_that_is_created_for_nobody_changes_no_users() {
 #[test]
 fn the_revision_of_opas_bundles_and_the_environment_are_in_the_line_and_no_secret() {
     let mut flags = Flags::of(&["us"]).build();
-    let config = flags.program.config();
-    let (before, rest) = config.split_once("[[sources]]").unwrap();
-    let (_, target) = rest.split_once("[target]").unwrap();
-    let url = flags.opa.http.url();
-    let source = format!("[[sources]]\nid = \"main\"\ntype = \"opa\"\nurl = \"{url}\"\n");
-    let config = format!("{}\n{before}{source}[target]{target}", audit::SETTING);
+    let config = format!("{}\n{}", audit::SETTING, with_plain_opa(&flags));
     let config = config.replace("\"production\"", "\"${NOWHERE_ELSE}\"");
     assert!(config.contains("NOWHERE_ELSE"));
     flags.program.set_config(&config);

@@ -419,7 +419,7 @@ impl World {
                 differences.into_iter().for_each(|it| file.change(it));
                 self.reload();
             }
-            // That of one without the mark is nobody's business.
+            // One without the mark may be anything.
             Step::Meddle((id, _), _) if !self.remote.is_marked(id) || self.keeps(id) => {}
             Step::Meddle(place, mask) => self.remote.meddle(place, mask),
             Step::Wait(millis) => self.wait(Duration::from_millis(millis)),
@@ -550,7 +550,7 @@ impl World {
     }
 
     /// Nothing of a toggle is out while another engine edits it, no two requests for a part, and none beside
-    /// a read or creation of the same engine; and only the newest users go. One that has left is for nobody,
+    /// a read or creation of the same engine; and only the newest users go. One that has left is off for everyone,
     /// and is touched only if it carries the mark.
     fn see_off(&self, job: &Job) {
         for ((id, _), users) in updates_of(job) {
@@ -631,8 +631,8 @@ impl World {
             is_found && self.remote.is_marked(*id) && !ids.keeps(*id)
         };
         for place in places().filter(has_left) {
-            let nobody = Users::default();
-            assert_eq!(self.remote.has(place), Some(nobody), "{place:?} has left");
+            let none = Users::default();
+            assert_eq!(self.remote.has(place), Some(none), "{place:?} has left");
         }
         for (id, number) in places().filter(|(id, _)| !self.ever[*id]) {
             let by_hand = self.remote.is_by_hand((id, number), BY_HAND);
