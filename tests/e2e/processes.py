@@ -1,5 +1,6 @@
 """Child processes, ports and waiting, independent of the programs."""
 
+import itertools
 import os
 import random
 import re
@@ -10,6 +11,9 @@ import time
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+# The ports below the ephemeral range, each given out once: a service that is down keeps its port.
+_PORTS = iter(random.sample(range(20000, 30000), 10000))
 
 
 class Unmet(Exception):
@@ -46,22 +50,21 @@ def wait_for(expected, probe, holds=bool, limit=10.0, every=0.05):
 
 
 def free_ports(count):
-    """Free loopback ports.
+    """Free loopback ports that no other caller gets, even while nothing listens on them.
 
     They are below the range of ephemeral ports, so a service that is killed finds its port free
     when it restarts.
     """
-    found = []
-    for port in random.sample(range(20000, 30000), 1000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise Unmet(f"{count} free ports on loopback", found)
+    return list(itertools.islice(filter(_is_free, _PORTS), count))
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Service:
