@@ -1,36 +1,47 @@
 //! The same exchanges without the program: the cost of the peers and the loopback.
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::wire::{Connection, request};
-use crate::world::World;
+use crate::world::{World, users};
 
 /// Persistent connections, such as the program has.
 pub(crate) struct Bare<'a> {
     world: &'a World,
     opa: Vec<Connection>,
     target: Connection,
+    update: Vec<u8>,
 }
 
 impl<'a> Bare<'a> {
     /// Opens this many connections to OPA.
     pub(crate) fn new(world: &'a World, connections: usize) -> Bare<'a> {
         let open = |_| Connection::open(world.opa.address);
+        let body = [b"{\"users\":", &*users(world.users), b"}"].concat();
         Bare {
             world,
+            update: request("PATCH", "/toggles/toggle-0", "none", &body),
             opa: (0..connections).map(open).collect(),
             target: Connection::open(world.target.address),
         }
     }
 
-    /// A callback, on its own connection as OPAL makes them, and the queries of a pass.
+    /// A callback, on its own connection as OPAL makes them.
+    pub(crate) fn call_back(&self) {
+        let body = br#"{"update_id":"39c8","reports":[],"policy_hash":null,"user_data":{}}"#;
+        let bytes = request("POST", "/opa_update/main", "none", body);
+        exchange(&mut Connection::open(self.world.opal.address), &bytes);
+    }
+
+    /// A callback and the queries of a pass.
     pub(crate) fn pass(&mut self) {
-        call_back(self.world.opal.address);
-        self.ask_if_ready();
+        self.call_back();
+        if self.world.asks_if_ready {
+            self.ask_if_ready();
+        }
         let (world, connections) = (self.world, self.opa.len());
         if connections == 1 {
             return ask(&mut self.opa[0], world, 0, 1);
@@ -42,10 +53,14 @@ impl<'a> Bare<'a> {
         });
     }
 
-    /// An update with this body.
-    pub(crate) fn update(&mut self, body: &[u8]) {
-        let bytes = request("PATCH", "/toggles/toggle-0", "none", body);
-        exchange(&mut self.target, &bytes);
+    /// The same, and the update that it leads to.
+    pub(crate) fn change(&mut self) {
+        self.pass();
+        self.update();
+    }
+
+    pub(crate) fn update(&mut self) {
+        exchange(&mut self.target, &self.update);
     }
 
     /// What the program requests at startup, before its first update.
@@ -90,12 +105,6 @@ fn ask(connection: &mut Connection, world: &World, first: usize, step: usize) {
     for toggle in (first..world.toggles).step_by(step) {
         exchange(connection, &world.query(toggle));
     }
-}
-
-fn call_back(address: SocketAddr) {
-    let body = br#"{"update_id":"39c8","reports":[],"policy_hash":null,"user_data":{}}"#;
-    let bytes = request("POST", "/opa_update/main", "none", body);
-    exchange(&mut Connection::open(address), &bytes);
 }
 
 fn exchange(connection: &mut Connection, bytes: &[u8]) {

@@ -33,8 +33,10 @@ pub(crate) struct Tally {
     pub(crate) requests: usize,
     /// Of their bodies.
     pub(crate) bytes: usize,
-    /// When the last one was answered.
-    pub(crate) last: Option<Instant>,
+    /// When the last one had been read.
+    pub(crate) received: Option<Instant>,
+    /// When its answer was ready to be written.
+    pub(crate) answered: Option<Instant>,
 }
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
@@ -113,6 +115,7 @@ impl Peer {
 impl Shared {
     fn converse(&self, mut connection: Connection) {
         while let Ok(Some(request)) = connection.receive() {
+            let received = Instant::now();
             let reply = (self.handler)(&request);
             let delay = self.lock().delays.get(reply.kind).copied();
             if let Some(delay) = delay.filter(|delay| !delay.is_zero()) {
@@ -122,7 +125,8 @@ impl Shared {
             let tally = state.tallies.entry(reply.kind).or_default();
             tally.requests += 1;
             tally.bytes += request.length;
-            tally.last = Some(Instant::now());
+            tally.received = Some(received);
+            tally.answered = Some(Instant::now());
             drop(state);
             self.changed.notify_all();
             if connection.answer(reply.status, &reply.body).is_err() {

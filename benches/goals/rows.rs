@@ -13,8 +13,9 @@ use crate::table::Row;
 pub(crate) type Group = (&'static str, fn(usize) -> Vec<Row>);
 
 /// All groups, in the order of the table.
-pub(crate) const ALL: [Group; 15] = [
+pub(crate) const ALL: [Group; 16] = [
     ("latency", times::latency),
+    ("trace", times::trace),
     ("start", times::start),
     ("slow", times::slow_target),
     ("apart", times::apart),

@@ -36,6 +36,9 @@ pub(crate) struct World {
     pub(crate) target: Peer,
     pub(crate) folder: TempDir,
     pub(crate) toggles: usize,
+    /// Of each toggle.
+    pub(crate) users: usize,
+    pub(crate) asks_if_ready: bool,
     policy: Arc<Policy>,
     authorization: Arc<Mutex<String>>,
 }
@@ -85,13 +88,27 @@ impl World {
             target: peer,
             folder: TempDir::new().expect("a folder"),
             toggles,
+            users: count,
+            asks_if_ready: true,
             policy,
             authorization,
         };
-        let config = world.config(target);
-        let path = world.folder.path().join("optoggles.toml");
-        fs::write(path, config).expect("the folder can be written to");
+        world.configure(world.config(target));
         world
+    }
+
+    /// The same, and OPA is not asked whether it is ready.
+    pub(crate) fn always_ready(target: Target, toggles: usize, count: usize) -> World {
+        let mut world = World::new(target, toggles, count);
+        world.asks_if_ready = false;
+        let asks_not = "[[sources]]\nwait_until_ready = false\n";
+        world.configure(world.config(target).replace("[[sources]]\n", asks_not));
+        world
+    }
+
+    fn configure(&self, config: String) {
+        let path = self.folder.path().join("optoggles.toml");
+        fs::write(path, config).expect("the folder can be written to");
     }
 
     /// Every rule gets one more user, or loses it again.
