@@ -124,12 +124,19 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// JSON that is made twice rather than kept: for its length, and to be sent.
+    /// JSON that is made twice rather than kept, for its length and to be sent; unless it is small: then it
+    /// is sent in one piece.
     pub(crate) fn made<R: Read + 'a>(make: impl Fn() -> R) -> io::Result<Body<'a>> {
-        Ok(Body {
-            content_type: JSON,
-            length: io::copy(&mut make(), &mut io::sink())?,
-            content: Box::new(make()),
+        let (mut json, mut start) = (make(), Vec::new());
+        json.by_ref().take(BUFFER as u64).read_to_end(&mut start)?;
+        let rest = io::copy(&mut json, &mut io::sink())?;
+        Ok(match rest {
+            0 => Body::whole(JSON, start),
+            _ => Body {
+                content_type: JSON,
+                length: start.len() as u64 + rest,
+                content: Box::new(make()),
+            },
         })
     }
 }
