@@ -16,6 +16,7 @@ use crate::engine::State;
 use crate::metrics::{Callback, Metrics};
 use crate::secret::Secret;
 use crate::status::{Clocks, Report, Status};
+use crate::target::Asked;
 use crate::worker::{PendingCallbacks, WorkerGone};
 
 /// Below this path OPAL calls back, for each source by its id.
@@ -42,22 +43,20 @@ pub(crate) struct Routes {
 type Reply = Response<Cursor<Vec<u8>>>;
 
 /// Answers requests on threads named `http`: one for each connection of the gate, which sends one request
-/// at a time on each. `broken` is called when the server or the worker has ended: the process is of no use
-/// then.
+/// at a time on each. `broken` is called when the server has ended: the process is of no use then.
 pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,
-    routes: Routes,
+    routes: &Arc<Routes>,
     broken: impl Fn(&str) + Clone + Send + 'static,
 ) -> io::Result<()> {
     let server = Server::from_listener(listener, None).map_err(io::Error::other)?;
-    let shared = Arc::new((server, routes));
+    let server = Arc::new(server);
     for _ in 0..gate::LINKS {
-        let (shared, broken) = (Arc::clone(&shared), broken.clone());
+        let (server, routes, broken) = (Arc::clone(&server), Arc::clone(routes), broken.clone());
         let serve = move || {
-            let (server, routes) = &*shared;
             loop {
                 match server.recv() {
-                    Ok(request) => routes.handle(request, &broken),
+                    Ok(request) => routes.handle(request),
                     Err(error) => return broken(&format!("the HTTP server has ended: {error}")),
                 }
             }
@@ -69,8 +68,21 @@ pub(crate) fn start(
 }
 
 impl Routes {
-    fn handle(&self, request: Request, broken: &impl Fn(&str)) {
-        let reply = self.route(&request, broken);
+    /// A request has arrived: if it is a callback, the worker hears of it before it is answered.
+    pub(crate) fn announce(&self, asked: &Asked<'_>) -> Result<(), WorkerGone> {
+        match asked.path.strip_prefix(CALLBACKS) {
+            Some(source)
+                if asked.method == "POST"
+                    && self.callback_token.is_bearer_of(asked.authorization) =>
+            {
+                self.callbacks.add(source)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn handle(&self, request: Request) {
+        let reply = self.route(&request);
         let (method, status) = (request.method(), reply.status_code().0);
         // A path that is not known can be that of `advertised_address`, with a secret in it.
         let path = match status {
@@ -82,11 +94,11 @@ impl Routes {
         let _ = request.respond(reply);
     }
 
-    fn route(&self, request: &Request, broken: &impl Fn(&str)) -> Reply {
+    fn route(&self, request: &Request) -> Reply {
         let path = request.url().split('?').next().unwrap_or_default();
         if let Some(source) = path.strip_prefix(CALLBACKS) {
             return match request.method() {
-                Method::Post => self.callback(source, request.headers(), broken),
+                Method::Post => self.callback(source, request.headers()),
                 _ => not_allowed("POST"),
             };
         }
@@ -120,7 +132,8 @@ impl Routes {
         }
     }
 
-    fn callback(&self, source: &str, headers: &[Header], broken: &impl Fn(&str)) -> Reply {
+    /// The answer to a callback, which has been announced.
+    fn callback(&self, source: &str, headers: &[Header]) -> Reply {
         let mut headers = headers.iter();
         let authorization = headers.find(|header| header.field.equiv("Authorization"));
         let authorization = authorization.map(|header| header.value.as_str());
@@ -129,14 +142,11 @@ impl Routes {
             let reply = error(401, "the callback token is missing or wrong");
             return with(reply, ("WWW-Authenticate", "Bearer"));
         }
-        match self.callbacks.add(source) {
-            Ok(false) => {
-                self.metrics.callback(Callback::UnknownSource);
-                return error(404, "there is no such source");
-            }
-            Ok(true) => self.metrics.callback(Callback::Accepted),
-            Err(WorkerGone) => broken("the worker has ended"),
+        if !self.callbacks.has(source) {
+            self.metrics.callback(Callback::UnknownSource);
+            return error(404, "there is no such source");
         }
+        self.metrics.callback(Callback::Accepted);
         json(202, &serde_json::json!({}))
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, after, never, select_biased, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::audit::Audit;
 use crate::config::Config;
@@ -37,13 +37,25 @@ pub(crate) struct Worker {
     finished: Option<Engine>,
     /// Makes the requests; the engine bounds their number.
     requests: Crew,
-    results: Sender<Message>,
+    sender: Sender<Message>,
     messages: Receiver<Message>,
-    orders: Receiver<Order>,
+    /// The end of a shutdown.
+    deadline: Option<Instant>,
     status: Arc<Status>,
     metrics: Arc<Metrics>,
     audit: Arc<Audit>,
     status_line: StatusLine,
+}
+
+/// Gives orders to the worker.
+#[derive(Clone)]
+pub(crate) struct Orders(Sender<Message>);
+
+impl Orders {
+    /// Once the worker has ended, no order is needed.
+    pub(crate) fn give(&self, order: Order) {
+        let _ = self.0.send(Message::Order(order));
+    }
 }
 
 pub(crate) enum Order {
@@ -62,8 +74,8 @@ pub(crate) struct Assignment {
 }
 
 /// From the other threads. Sources are named by their ids, which outlive a reload.
-#[derive(Debug)]
 enum Message {
+    Order(Order),
     Callback(String),
     Loaded(String, Load),
     /// A job of the generation with this number has ended.
@@ -71,14 +83,13 @@ enum Message {
 }
 
 impl Worker {
-    /// A worker that has not started. `Order::Stop`, or the end of the orders, ends it.
+    /// A worker that has not started. `Order::Stop` ends it.
     pub(crate) fn new(
         assignment: Assignment,
         status: Arc<Status>,
         metrics: Arc<Metrics>,
         audit: Arc<Audit>,
         notifier: Notifier,
-        orders: Receiver<Order>,
     ) -> io::Result<Worker> {
         let (sender, messages) = unbounded();
         // Whoever asks from now on is told that users are not known yet.
@@ -89,9 +100,9 @@ impl Worker {
             former: Vec::new(),
             finished: None,
             requests: Crew::new("request", usize::MAX)?,
-            results: sender,
+            sender,
             messages,
-            orders,
+            deadline: None,
             status,
             status_line: StatusLine::new(notifier),
             metrics,
@@ -99,42 +110,29 @@ impl Worker {
         })
     }
 
+    pub(crate) fn orders(&self) -> Orders {
+        Orders(self.sender.clone())
+    }
+
     /// Runs until it is stopped, or has finished; returns the engines for a report.
     pub(crate) fn run(mut self) -> Vec<Engine> {
         self.current.engine.start(moment());
-        let mut deadline: Option<Instant> = None;
         loop {
             self.hand_out();
             if let Some(config) = self.current.engine.take_found() {
                 self.retire(config);
                 continue;
             }
-            let over = deadline.is_some_and(|end| self.may_end() || Instant::now() >= end);
-            if over || self.current.engine.is_finished() {
+            let ends = |end| self.may_end() || Instant::now() >= end;
+            if self.deadline.is_some_and(ends) || self.current.engine.is_finished() {
                 return Vec::from_iter(self.finished.into_iter().chain([self.current.engine]));
             }
-            let wait = self.time_left(deadline);
+            let wait = self.time_left();
             self.status.set_next_turn(Instant::now() + wait);
-            let time = after(wait);
-            select_biased! {
-                recv(self.orders) -> order => match order {
-                    Ok(Order::Reload(assignment)) => {
-                        self.switch(assignment);
-                        self.status.note_reload(true);
-                    }
-                    Ok(Order::Rejected) => self.status.note_reload(false),
-                    Ok(Order::Stop) | Err(_) => {
-                        deadline = Some(Instant::now() + GOODBYE);
-                        self.orders = never();
-                        self.current.engine.handle(Event::Stop, moment());
-                    }
-                },
-                recv(self.messages) -> message => {
-                    if let Ok(message) = message {
-                        self.hear(message);
-                    }
-                }
-                recv(time) -> _ => self.current.engine.handle(Event::Time, moment()),
+            // A plain receiver: several in a `select!` cost another thread switch each time.
+            match self.messages.recv_timeout(wait) {
+                Ok(message) => self.hear(message),
+                Err(_) => self.current.engine.handle(Event::Time, moment()),
             }
             self.status.set_next_turn(Instant::now());
             // Results come in bursts: hand out jobs once for all of them.
@@ -146,6 +144,7 @@ impl Worker {
 
     fn hear(&mut self, message: Message) {
         match message {
+            Message::Order(order) => self.obey(order),
             Message::Callback(source) => {
                 // First, so that the next callback is not taken for this one.
                 self.callbacks.clear(&source);
@@ -158,6 +157,22 @@ impl Worker {
                 self.current.engine.handle(Event::Done(done), moment());
             }
             Message::Done(number, done) => self.hear_of_old(number, done),
+        }
+    }
+
+    /// After [`Order::Stop`], no other counts.
+    fn obey(&mut self, order: Order) {
+        match order {
+            _ if self.deadline.is_some() => {}
+            Order::Reload(assignment) => {
+                self.switch(assignment);
+                self.status.note_reload(true);
+            }
+            Order::Rejected => self.status.note_reload(false),
+            Order::Stop => {
+                self.deadline = Some(Instant::now() + GOODBYE);
+                self.current.engine.handle(Event::Stop, moment());
+            }
         }
     }
 
@@ -237,7 +252,7 @@ impl Worker {
         for generation in self.former.iter_mut().chain([&mut self.current]) {
             while let Some(job) = generation.engine.next_job(moment()) {
                 let (number, peers) = (generation.number, Arc::clone(&generation.peers));
-                let results = self.results.clone();
+                let results = self.sender.clone();
                 self.requests.run(Box::new(move || {
                     // Without a worker, nothing needs the result.
                     let _ = results.send(Message::Done(number, peers.perform(job)));
@@ -259,10 +274,10 @@ impl Worker {
     }
 
     /// How long until something is due.
-    fn time_left(&self, deadline: Option<Instant>) -> Duration {
+    fn time_left(&self) -> Duration {
         let now = Instant::now();
         let due = [self.current.engine.next_time(now), self.status_line.due];
-        let due = deadline.or_else(|| due.into_iter().flatten().min());
+        let due = self.deadline.or_else(|| due.into_iter().flatten().min());
         due.map_or(LONG, |due| due.saturating_duration_since(now))
     }
 }
@@ -313,7 +328,7 @@ impl Generation {
 }
 
 /// Callbacks that the worker has not handled yet: however many come, at most one for each source waits in
-/// the channel, and the http thread never waits for the worker.
+/// the channel, and no client waits for the worker.
 pub(crate) struct PendingCallbacks {
     /// By the source's id, whether a callback is pending.
     pending: Mutex<BTreeMap<String, bool>>,
@@ -334,16 +349,19 @@ impl PendingCallbacks {
         callbacks
     }
 
-    /// OPAL has called back for a source; whether there is one with this id.
-    pub(crate) fn add(&self, source: &str) -> Result<bool, WorkerGone> {
+    /// OPAL has called back for a source; nothing happens if there is none with this id.
+    pub(crate) fn add(&self, source: &str) -> Result<(), WorkerGone> {
         match self.pending().get_mut(source) {
-            None => return Ok(false),
-            Some(pending) if *pending => return Ok(true),
-            Some(pending) => *pending = true,
+            Some(pending) if !*pending => *pending = true,
+            _ => return Ok(()),
         }
         let callback = Message::Callback(source.to_owned());
-        self.messages.send(callback).map_err(|_| WorkerGone)?;
-        Ok(true)
+        self.messages.send(callback).map_err(|_| WorkerGone)
+    }
+
+    /// Whether there is a source with this id.
+    pub(crate) fn has(&self, source: &str) -> bool {
+        self.pending().contains_key(source)
     }
 
     pub(crate) fn report(&self, source: &str, load: Load) {

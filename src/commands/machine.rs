@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::SignalsInfo;
@@ -22,7 +22,7 @@ use crate::peers::Peers;
 use crate::secret::Secret;
 use crate::status::{Clocks, Status};
 use crate::target::Evaluations;
-use crate::worker::{Assignment, Notifier, Order, Worker};
+use crate::worker::{Assignment, Notifier, Order, Orders, Worker};
 
 /// SIGTERM, SIGINT and SIGHUP, heard from the moment this is made, whatever the other threads wait for.
 pub(super) struct Signals {
@@ -103,7 +103,7 @@ struct Reloads {
     callback_token: Secret,
     metrics: Arc<Metrics>,
     evaluations: Arc<Evaluations>,
-    orders: Sender<Order>,
+    orders: Orders,
     notifier: Notifier,
     is_stopping: Arc<AtomicBool>,
 }
@@ -137,15 +137,14 @@ impl Machine {
         if !matches!(mode, Mode::Once { dry_run: true, .. }) {
             audit.set_path(config.audit_log.as_deref());
         }
-        let (orders, receiver) = unbounded();
         let worker = Worker::new(
             assignment,
             Arc::clone(&status),
             Arc::clone(&metrics),
             Arc::clone(&audit),
             notifier.clone(),
-            receiver,
         );
+        let worker = worker.map_err(Stop::failed_to("start a request thread"))?;
         let http_timeout = config.http_timeout;
         let disk = Disk::new("configuration".to_owned(), http_timeout, None);
         let reloads = Reloads {
@@ -154,7 +153,7 @@ impl Machine {
             callback_token,
             metrics: Arc::clone(&metrics),
             evaluations: Arc::clone(&evaluations),
-            orders,
+            orders: worker.orders(),
             notifier,
             is_stopping: Arc::clone(&signals.is_stopping),
         };
@@ -164,7 +163,7 @@ impl Machine {
             evaluations,
             audit,
             http_timeout,
-            worker: worker.map_err(Stop::failed_to("start a request thread"))?,
+            worker,
             signals,
             reloads,
         })
@@ -205,8 +204,7 @@ impl Machine {
                 let _ = reload.try_send(());
             } else if let Some(on_stop) = on_stop.take() {
                 log::info!("stopping signal={signal}");
-                // If the worker has ended, so will this loop.
-                let _ = orders.send(Order::Stop);
+                orders.give(Order::Stop);
                 notifier.stopping();
                 on_stop();
             }
@@ -249,9 +247,7 @@ impl Reloads {
             if self.is_stopping.load(Relaxed) {
                 return;
             }
-            let order = reload(&mut self.config, assigned);
-            // If the worker has ended, so will the process.
-            let _ = self.orders.send(order);
+            self.orders.give(reload(&mut self.config, assigned));
             self.notifier.ready();
         }
     }

@@ -1,6 +1,6 @@
 //! `optoggles serve`: the daemon.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use crate::config::{Bind, Config};
 use crate::engine::Mode;
 use crate::http::look_up;
 use crate::secret::Secret;
-use crate::server::gate::{self, Gate, Inner};
+use crate::server::gate::{self, Gate, Hooks, Inner};
 use crate::server::{self, Routes};
 use crate::source;
 use crate::target::Evaluations;
-use crate::worker::PendingCallbacks;
+use crate::worker::WorkerGone;
 
 /// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
 pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit, Stop> {
@@ -29,14 +29,8 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
         status: Arc::clone(&machine.status),
         metrics: Arc::clone(&machine.metrics),
     };
-    let callbacks = Arc::clone(&machine.worker.callbacks);
-    let gate = open_gate(
-        listener,
-        routes,
-        Arc::clone(&machine.evaluations),
-        callbacks,
-    )
-    .map_err(Stop::failed_to("start the HTTP server"))?;
+    let gate = open_gate(listener, routes, Arc::clone(&machine.evaluations))
+        .map_err(Stop::failed_to("start the HTTP server"))?;
     let read = move || {
         let config = again()?;
         if config.bind != bind {
@@ -57,20 +51,28 @@ fn open_gate(
     listener: TcpListener,
     routes: Routes,
     evaluations: Arc<Evaluations>,
-    callbacks: Arc<PendingCallbacks>,
 ) -> io::Result<Gate> {
-    let on_body = move |path: &str, body: &mut dyn Read| {
-        let source = path.strip_prefix(server::CALLBACKS);
-        if let Some((source, load)) = source.zip(source::scan_report(body)) {
-            callbacks.report(source, load);
-        }
-    };
+    let routes = Arc::new(routes);
+    let callbacks = Arc::clone(&routes.callbacks);
     let address = listener.local_addr()?;
     let places = gate::places();
     let (inner, behind) = Inner::bind(broken)?;
-    server::start(behind, routes, broken)?;
+    server::start(behind, &routes, broken)?;
     inner.warm_up()?;
-    let gate = gate::open(listener, places, inner, evaluations, on_body)?;
+    let hooks = Hooks {
+        on_head: Box::new(move |asked| {
+            if let Err(WorkerGone) = routes.announce(asked) {
+                broken("the worker has ended");
+            }
+        }),
+        on_body: Box::new(move |path, body| {
+            let source = path.strip_prefix(server::CALLBACKS);
+            if let Some((source, load)) = source.zip(source::scan_report(body)) {
+                callbacks.report(source, load);
+            }
+        }),
+    };
+    let gate = gate::open(listener, places, inner, evaluations, hooks)?;
     log::info!("listening address={address}");
     Ok(gate)
 }

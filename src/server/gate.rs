@@ -23,7 +23,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::crew::Crew;
-use crate::target::Evaluations;
+use crate::target::{Asked, Evaluations};
 use connection::{Connection, Stage};
 pub(crate) use inner::{Inner, LINKS};
 
@@ -71,10 +71,16 @@ struct Door {
     keeps: AtomicUsize,
     /// None is kept: the gate closes, or another connection lacks a descriptor or a thread.
     keeps_none: AtomicBool,
-    on_body: Box<OnBody>,
+    hooks: Hooks,
 }
 
-type OnBody = dyn Fn(&str, &mut dyn Read) + Send + Sync;
+/// What is called for each request that goes to the server.
+pub(crate) struct Hooks {
+    /// Before it is answered.
+    pub(crate) on_head: Box<dyn Fn(&Asked<'_>) + Send + Sync>,
+    /// After an answer 202, with the path and the body; what it does not read is discarded.
+    pub(crate) on_body: Box<dyn Fn(&str, &mut dyn Read) + Send + Sync>,
+}
 
 /// What the thread of the gate owns.
 struct Admission {
@@ -87,34 +93,26 @@ struct Admission {
 }
 
 /// Lets clients of `listener` through to `inner`, `places` at once, on a thread named `gate`.
-///
-/// `on_body` gets the path and the body of each request that is answered 202, after the answer; what it
-/// does not read is discarded.
 pub(crate) fn open(
     listener: TcpListener,
     places: usize,
     inner: Inner,
     evaluations: Arc<Evaluations>,
-    on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
+    hooks: Hooks,
 ) -> io::Result<Gate> {
-    let door = Door::new(places, inner, evaluations, on_body);
+    let door = Door::new(places, inner, evaluations, hooks);
     door.open(listener, places, Crew::new("connection", places)?)
 }
 
 impl Door {
-    fn new(
-        places: usize,
-        inner: Inner,
-        evaluations: Arc<Evaluations>,
-        on_body: impl Fn(&str, &mut dyn Read) + Send + Sync + 'static,
-    ) -> Door {
+    fn new(places: usize, inner: Inner, evaluations: Arc<Evaluations>, hooks: Hooks) -> Door {
         Door {
             inner,
             evaluations,
             // The others are always there for callbacks and health checks.
             keeps: AtomicUsize::new(places / 2),
             keeps_none: AtomicBool::default(),
-            on_body: Box::new(on_body),
+            hooks,
         }
     }
 

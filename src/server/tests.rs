@@ -4,12 +4,11 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, UNIX_EPOCH};
 
-use crossbeam_channel::never;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
-use super::gate::{Gate, Inner};
+use super::gate::{Gate, Hooks, Inner};
 use super::*;
 use crate::audit::Audit;
 use crate::config::Config;
@@ -74,7 +73,6 @@ impl Fixture {
             Arc::clone(&metrics),
             Arc::new(audit),
             Notifier::default(),
-            never(),
         )
         .unwrap();
         let routes = Routes {
@@ -84,11 +82,16 @@ impl Fixture {
             metrics,
         };
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
-        start(behind, routes, |why| panic!("{why}")).unwrap();
+        let routes = Arc::new(routes);
+        start(behind, &routes, |why| panic!("{why}")).unwrap();
+        let hooks = Hooks {
+            on_head: Box::new(move |asked| routes.announce(asked).unwrap()),
+            on_body: Box::new(|_, _| ()),
+        };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Fixture {
             address: listener.local_addr().unwrap(),
-            _gate: gate::open(listener, 8, inner, evaluations, |_, _| ()).unwrap(),
+            _gate: gate::open(listener, 8, inner, evaluations, hooks).unwrap(),
             _worker: worker,
         }
     }

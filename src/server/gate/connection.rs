@@ -121,6 +121,7 @@ impl Connection {
     /// Has the server answer a request.
     fn pass_on(&self, door: &Door, request: Request) -> Result<Option<Vec<u8>>, Refusal> {
         *self.stage() = Stage::Answering;
+        (door.hooks.on_head)(&request.asked());
         let answer = door.inner.ask(&request)?;
         self.answer_last(door, Some(request), [&answer, &[]]);
         Ok(None)
@@ -226,7 +227,7 @@ impl Connection {
         let late = self.within(TIME).take(rest);
         let early = request.early.take(request.length.unwrap_or_default());
         let mut body = early.chain(late);
-        (door.on_body)(&request.path, &mut body);
+        (door.hooks.on_body)(&request.path, &mut body);
         discard(body);
         LINGER
     }

@@ -19,7 +19,7 @@ use crate::crew::tests::crew;
 use crate::metrics::Metrics;
 use crate::target::Evaluations;
 
-use super::{CLOSING, Connection, Door, Gate, Inner, LINKS, open, places_within};
+use super::{CLOSING, Connection, Door, Gate, Hooks, Inner, LINKS, open, places_within};
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,13 +62,16 @@ impl Fixture {
             thread::spawn(move || serve(&server, &tell_held, &answers));
         }
         let (tell_body, bodies) = unbounded();
-        let on_body = move |path: &str, body: &mut dyn Read| {
-            let mut read = String::new();
-            if body.read_to_string(&mut read).is_ok() {
-                let _ = tell_body.send((path.to_owned(), read));
-            }
+        let hooks = Hooks {
+            on_body: Box::new(move |path, body| {
+                let mut read = String::new();
+                if body.read_to_string(&mut read).is_ok() {
+                    let _ = tell_body.send((path.to_owned(), read));
+                }
+            }),
+            ..no_hooks()
         };
-        let door = Door::new(places, inner, evaluations, on_body);
+        let door = Door::new(places, inner, evaluations, hooks);
         let crew = crew(places, &Arc::new(AtomicUsize::new(threads - 1)));
         let gate = door.open(listener, places, crew).unwrap();
         Fixture {
@@ -133,6 +136,13 @@ fn status(answer: &str) -> &str {
 
 fn post(headers: &str) -> String {
     format!("POST /opa_update/a?b HTTP/1.1\r\nHost: me\r\n{headers}\r\n\r\n")
+}
+
+fn no_hooks() -> Hooks {
+    Hooks {
+        on_head: Box::new(|_| ()),
+        on_body: Box::new(|_, _| ()),
+    }
 }
 
 #[test]
@@ -287,7 +297,7 @@ fn a_server_that_does_not_answer_is_reported_and_clients_are_told() {
     drop(gone);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let _gate = open(listener, 1, inner, nothing_to_evaluate(), |_, _| ()).unwrap();
+    let _gate = open(listener, 1, inner, nothing_to_evaluate(), no_hooks()).unwrap();
     let mut client = connect(address).unwrap();
     client.write_all(GET.as_bytes()).unwrap();
     assert_eq!(status(&read(&mut client)), "503");
