@@ -12,6 +12,9 @@ mod daemon;
 #[path = "goals/peer.rs"]
 #[allow(dead_code, reason = "written for the other measurements")]
 mod peer;
+#[path = "goals/platform.rs"]
+#[allow(dead_code, reason = "written for the other measurements")]
+mod platform;
 #[path = "goals/wire.rs"]
 #[allow(dead_code, reason = "written for the other measurements")]
 mod wire;

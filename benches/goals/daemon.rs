@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::after;
 
 use crate::wire::{self, Connection};
 
@@ -17,6 +19,9 @@ const LISTENING: &str = "listening address=";
 
 /// Of `/proc/PID/stat`, in seconds.
 const TICK: f64 = 0.01;
+
+/// Without CPU time for this long, it has nothing to do.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// `serve`; killed on drop.
 pub(crate) struct Daemon {
@@ -62,18 +67,31 @@ impl Daemon {
 
     /// Sets the registered authorization, with which it is called back.
     pub(crate) fn registered(&mut self, authorization: &str) {
-        let log = fs::read_to_string(&self.log).expect("it has a log");
-        let (_, rest) = log.split_once(LISTENING).expect("it listens first");
-        let address = rest.split_whitespace().next().unwrap_or_default();
-        self.address = Some(address.trim_matches('"').parse().expect("an address"));
+        let address = loop {
+            let log = fs::read_to_string(&self.log).expect("it has a log");
+            let line = log.split_once(LISTENING);
+            // Until the line is whole.
+            if let Some((address, _)) = line.and_then(|(_, rest)| rest.split_once(['\n', ' '])) {
+                break address.trim_matches('"').parse().expect("an address");
+            }
+            let _ = after(Duration::from_millis(1)).recv();
+        };
+        self.address = Some(address);
         let body = br#"{"update_id":"39c8","reports":[],"policy_hash":null,"user_data":{}}"#;
         self.callback = wire::request("POST", "/opa_update/main", authorization, body);
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address.expect("it has registered")
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address())
+    }
+
     /// Calls back, as OPAL does.
     pub(crate) fn call_back(&self) {
-        let address = self.address.expect("it has registered");
-        let answer = Connection::open(address).exchange(&self.callback);
+        let answer = self.connect().exchange(&self.callback);
         assert_eq!(answer.expect("it answers").0, 202);
     }
 
@@ -85,6 +103,30 @@ impl Daemon {
         let fields: Vec<&str> = rest.split(' ').collect();
         let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
         (ticks(11) + ticks(12)) * TICK
+    }
+
+    /// The same of some work, once nothing is left to be done for it.
+    pub(crate) fn cpu_of(&self, work: impl FnOnce()) -> f64 {
+        let before = self.settle();
+        work();
+        self.settle() - before
+    }
+
+    /// Waits until it uses no more CPU time; returns what it has used.
+    pub(crate) fn settle(&self) -> f64 {
+        loop {
+            let before = self.cpu();
+            let _ = after(QUIET).recv();
+            let now = self.cpu();
+            if now == before {
+                return now;
+            }
+        }
+    }
+
+    /// Peak memory is counted from now on.
+    pub(crate) fn reset_peak(&self) {
+        fs::write(self.proc().join("clear_refs"), "5").expect("it runs");
     }
 
     pub(crate) fn usage(&self) -> Usage {

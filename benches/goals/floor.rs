@@ -1,31 +1,52 @@
 //! The same exchanges without the program: the cost of the peers and the loopback.
 
-use std::thread;
+use std::iter;
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::wire::{Connection, request};
-use crate::world::{World, users};
+use crate::world::{Scene, World, users};
 
-/// Persistent connections, such as the program has.
+/// The default of `concurrency`: how many requests at once a peer gets.
+pub(crate) const AT_ONCE: usize = 8;
+
+/// Persistent connections, such as the program has, and what it sends over them.
 pub(crate) struct Bare<'a> {
     world: &'a World,
     opa: Vec<Connection>,
-    target: Connection,
+    target: Vec<Connection>,
+    queries: Vec<Vec<u8>>,
     update: Vec<u8>,
 }
 
 impl<'a> Bare<'a> {
-    /// Opens this many connections to OPA.
-    pub(crate) fn new(world: &'a World, connections: usize) -> Bare<'a> {
-        let open = |_| Connection::open(world.opa.address);
-        let body = [b"{\"users\":", &*users(world.users), b"}"].concat();
+    pub(crate) fn new(world: &'a World) -> Bare<'a> {
+        let Scene {
+            toggles,
+            rules,
+            users: [_, altered],
+            ..
+        } = world.scene;
+        let open = |peer, count: usize| {
+            let connections = 0..count.min(AT_ONCE);
+            connections.map(|_| Connection::open(peer)).collect()
+        };
+        let query = |rule| {
+            request(
+                "GET",
+                &format!("/v1/data/app/rbac/rule_{rule}"),
+                "none",
+                b"",
+            )
+        };
+        let body = [b"{\"users\":", &*users(altered), b"}"].concat();
         Bare {
             world,
+            opa: open(world.opa.address, rules),
+            target: open(world.target.address, toggles),
+            queries: (0..rules).map(query).collect(),
             update: request("PATCH", "/toggles/toggle-0", "none", &body),
-            opa: (0..connections).map(open).collect(),
-            target: Connection::open(world.target.address),
         }
     }
 
@@ -36,47 +57,36 @@ impl<'a> Bare<'a> {
         exchange(&mut Connection::open(self.world.opal.address), &bytes);
     }
 
-    /// A callback and the queries of a pass.
-    pub(crate) fn pass(&mut self) {
-        self.call_back();
-        if self.world.asks_if_ready {
-            self.ask_if_ready();
-        }
-        let (world, connections) = (self.world, self.opa.len());
-        if connections == 1 {
-            return ask(&mut self.opa[0], world, 0, 1);
-        }
-        thread::scope(|scope| {
-            for (first, connection) in self.opa.iter_mut().enumerate() {
-                scope.spawn(move || ask(connection, world, first, connections));
+    /// A callback and the queries of a pass; returns their CPU time on this side, in seconds.
+    pub(crate) fn pass(&mut self) -> f64 {
+        cpu_of(|| {
+            self.call_back();
+            if self.world.scene.asks_if_ready {
+                self.ask_if_ready();
             }
-        });
+            spread(&mut self.opa, self.queries.iter());
+        })
     }
 
-    /// The same, and the update that it leads to.
-    pub(crate) fn change(&mut self) {
-        self.pass();
-        self.update();
+    /// The same, and so many updates.
+    pub(crate) fn change(&mut self, updates: usize) -> f64 {
+        let pass = self.pass();
+        let updates = iter::repeat_n(&self.update, updates);
+        pass + cpu_of(|| spread(&mut self.target, updates))
     }
 
-    pub(crate) fn update(&mut self) {
-        exchange(&mut self.target, &self.update);
-    }
-
-    /// What the program requests at startup, before its first update.
+    /// What the program requests at startup, up to its first update.
     pub(crate) fn start(&mut self) {
         let mut opal = Connection::open(self.world.opal.address);
-        exchange(
-            &mut opal,
-            &request("GET", "/policy-store/config", "none", b""),
-        );
-        exchange(&mut opal, &request("POST", "/callbacks", "none", b"{}"));
+        let config = request("GET", "/policy-store/config", "none", b"");
+        exchange(&mut opal, &config);
+        let register = request("POST", "/callbacks", "none", b"{}");
+        exchange(&mut opal, &register);
         self.ask_if_ready();
-        ask(&mut self.opa[0], self.world, 0, 1);
-        exchange(
-            &mut self.target,
-            &request("POST", "/toggles", "none", b"{}"),
-        );
+        exchange(&mut self.opa[0], &self.queries[0]);
+        let create = request("POST", "/toggles", "none", b"{}");
+        exchange(&mut self.target[0], &create);
+        exchange(&mut self.target[0], &self.update);
     }
 
     fn ask_if_ready(&mut self) {
@@ -86,24 +96,25 @@ impl<'a> Bare<'a> {
     }
 }
 
-/// The CPU time of receiving an answer from OPA, in seconds.
-pub(crate) fn cpu_of_query(world: &World) -> f64 {
-    let mut connection = Connection::open(world.opa.address);
-    let before = cpu();
-    exchange(&mut connection, &world.query(0));
-    cpu() - before
-}
-
 /// How long something takes, in seconds.
-pub(crate) fn time(work: impl FnOnce()) -> f64 {
+pub(crate) fn time<T>(work: impl FnOnce() -> T) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_secs_f64()
 }
 
-fn ask(connection: &mut Connection, world: &World, first: usize, step: usize) {
-    for toggle in (first..world.toggles).step_by(step) {
-        exchange(connection, &world.query(toggle));
+/// Sends requests over all connections at once, one on each.
+fn spread<'a>(connections: &mut [Connection], requests: impl Iterator<Item = &'a Vec<u8>>) {
+    let mut requests = requests.peekable();
+    while requests.peek().is_some() {
+        let asked = connections.iter_mut().zip(&mut requests);
+        let asked = asked.map(|(connection, bytes)| {
+            connection.send(bytes).expect("the peer is there");
+            connection
+        });
+        for connection in asked.collect::<Vec<_>>() {
+            connection.answered().expect("the peer answers");
+        }
     }
 }
 
@@ -112,8 +123,13 @@ fn exchange(connection: &mut Connection, bytes: &[u8]) {
     answer.expect("the peer answers");
 }
 
-/// Of this thread, in seconds.
-fn cpu() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+/// The CPU time of this thread for something, in seconds.
+fn cpu_of(work: impl FnOnce()) -> f64 {
+    let now = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    let before = now();
+    work();
+    now() - before
 }

@@ -1,12 +1,13 @@
 //! A stand-in: an HTTP server on loopback that counts its requests, and delays its answers as told.
 
 use std::collections::HashMap;
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::after;
+use crossbeam_channel::{TrySendError, after, bounded};
 
 use crate::wire::{Connection, Request};
 
@@ -70,9 +71,19 @@ impl Peer {
         });
         let ours = Arc::clone(&shared);
         thread::spawn(move || {
+            // A thread that has ended a conversation waits for the next one: on a busy machine a new thread
+            // takes milliseconds to begin.
+            let (give, take) = bounded(0);
             for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&ours);
-                thread::spawn(move || shared.converse(Connection::new(stream)));
+                let Err(TrySendError::Full(stream)) = give.try_send(stream) else {
+                    continue;
+                };
+                let (shared, take) = (Arc::clone(&ours), take.clone());
+                thread::spawn(move || {
+                    for stream in iter::once(stream).chain(&take) {
+                        shared.converse(Connection::new(stream));
+                    }
+                });
             }
         });
         Peer { address, shared }

@@ -10,7 +10,7 @@ pub(crate) struct Row {
     pub(crate) unit: Unit,
     /// One per run.
     pub(crate) measured: Vec<f64>,
-    /// The same work without the program, if that is possible.
+    /// The same work without the program, or the least that it takes; none where there is no such number.
     pub(crate) floor: Vec<f64>,
 }
 
@@ -30,18 +30,38 @@ pub(crate) enum Unit {
 }
 
 impl Row {
-    pub(crate) fn new(what: impl ToString, goal: &str, unit: Unit, measured: Vec<f64>) -> Row {
+    pub(crate) fn new(
+        what: &str,
+        goal: &str,
+        unit: Unit,
+        measured: Vec<f64>,
+        floor: Vec<f64>,
+    ) -> Row {
         Row {
-            what: what.to_string(),
+            what: what.to_owned(),
             goal: goal.to_owned(),
             unit,
             measured,
-            floor: Vec::new(),
+            floor,
         }
     }
 
-    pub(crate) fn floor(self, floor: Vec<f64>) -> Row {
-        Row { floor, ..self }
+    /// One that has no floor.
+    pub(crate) fn plain(what: &str, goal: &str, unit: Unit, measured: Vec<f64>) -> Row {
+        Row::new(what, goal, unit, measured, Vec::new())
+    }
+
+    /// How many times its floor it is: more is worse.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        let (measured, floor) = (median(&self.measured), median(&self.floor));
+        let ratio = match self.unit {
+            // Nothing is as much as nothing.
+            _ if measured == floor => 1.0,
+            // For rates, the floor is the maximum.
+            Unit::PerSecond => floor / measured,
+            _ => measured / floor,
+        };
+        (!self.floor.is_empty()).then_some(ratio)
     }
 }
 
@@ -52,30 +72,18 @@ pub(crate) fn head() -> String {
 
 /// A row, with the median and the spread of its runs.
 pub(crate) fn show(row: &Row) -> String {
-    let middle = median(&row.measured);
     let number = |value: f64| row.unit.number(value);
-    let lowest = row.measured.iter().copied().fold(f64::INFINITY, f64::min);
-    let highest = row
-        .measured
-        .iter()
-        .copied()
-        .fold(f64::NEG_INFINITY, f64::max);
-    let mut measured = row.unit.with_name(middle);
-    if number(lowest) != number(highest) {
-        let _ = write!(measured, " ({}–{})", number(lowest), number(highest));
+    let of = |choose: fn(f64, f64) -> f64| row.measured.iter().copied().reduce(choose);
+    let spread = [of(f64::min), of(f64::max)].map(|it| it.map(number).unwrap_or_default());
+    let mut measured = row.unit.with_name(median(&row.measured));
+    if spread[0] != spread[1] {
+        let _ = write!(measured, " ({})", spread.join("–"));
     }
-    let (floor, ratio) = match row.floor.is_empty() {
-        true => (String::new(), String::new()),
-        false => {
-            let floor = median(&row.floor);
-            // For rates, the floor is the maximum.
-            let ratio = match row.unit {
-                Unit::PerSecond => floor / middle,
-                _ => middle / floor,
-            };
-            (row.unit.with_name(floor), format!("{ratio:.1}"))
-        }
-    };
+    let ratio = row.ratio().map(|ratio| format!("{ratio:.1}"));
+    let floor = ratio
+        .is_some()
+        .then(|| row.unit.with_name(median(&row.floor)));
+    let (floor, ratio) = (floor.unwrap_or_default(), ratio.unwrap_or_default());
     line([&*row.what, &*row.goal, &*measured, &*floor, &*ratio])
 }
 

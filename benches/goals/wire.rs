@@ -57,9 +57,18 @@ impl Connection {
         }))
     }
 
-    /// Sends bytes and reads an answer: its status, and the length of its body.
+    /// Sends a request and reads the answer.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, usize)> {
-        self.stream.write_all(request)?;
+        self.send(request)?;
+        self.answered()
+    }
+
+    pub(crate) fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.stream.write_all(request)
+    }
+
+    /// Reads an answer: its status, and the length of its body.
+    pub(crate) fn answered(&mut self) -> io::Result<(u16, usize)> {
         let head = self.head()?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut headers = [httparse::EMPTY_HEADER; 32];
         let mut parsed = httparse::Response::new(&mut headers);

@@ -1,6 +1,5 @@
 //! Stand-ins for OPAL, OPA and a target, and a configuration that names them.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +10,8 @@ use tempfile::TempDir;
 
 use crate::daemon::Daemon;
 use crate::peer::{Peer, Reply};
-use crate::wire::{Request, request};
+use crate::platform::{self, Flags, SEGMENT};
+use crate::wire::Request;
 
 /// The part of OPA's metrics that is read, once it has data.
 const METRICS: &str = "http_request_duration_seconds_count{code=\"200\",handler=\"v1/data\",\
@@ -23,10 +23,26 @@ const METRICS: &str = "http_request_duration_seconds_count{code=\"200\",handler=
 pub(crate) enum Target {
     Rest,
     LaunchDarkly,
+    /// LaunchDarkly, with the users in a segment.
+    Segment,
+    Unleash,
     Flagd,
+    OpenFeature,
     /// One that works, one that hangs, and LaunchDarkly, which refuses changes in an environment. The toggles
-    /// take turns, and follow ten rules, of which one changes.
+    /// take turns. Only the first rule changes.
     Several,
+}
+
+/// What there is in a world.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene {
+    pub(crate) target: Target,
+    pub(crate) toggles: usize,
+    /// The toggles take turns at following them.
+    pub(crate) rules: usize,
+    /// How many a rule allows, at first and altered.
+    pub(crate) users: [usize; 2],
+    pub(crate) asks_if_ready: bool,
 }
 
 /// Everything around the program.
@@ -35,15 +51,12 @@ pub(crate) struct World {
     pub(crate) opa: Peer,
     pub(crate) target: Peer,
     pub(crate) folder: TempDir,
-    pub(crate) toggles: usize,
-    /// Of each toggle.
-    pub(crate) users: usize,
-    pub(crate) asks_if_ready: bool,
+    pub(crate) scene: Scene,
     policy: Arc<Policy>,
     authorization: Arc<Mutex<String>>,
 }
 
-/// The answers to every rule: the second has one more user.
+/// The answers to every rule, at first and altered.
 struct Policy {
     answers: [Arc<Vec<u8>>; 2],
     /// The rule that changes; none: every rule.
@@ -51,13 +64,30 @@ struct Policy {
     changes: AtomicUsize,
 }
 
+impl Scene {
+    /// Each toggle has a rule of its own, with this many users, and one more when altered.
+    pub(crate) fn new(target: Target, toggles: usize, users: usize) -> Scene {
+        Scene {
+            target,
+            toggles,
+            rules: toggles,
+            users: [users, users + 1],
+            asks_if_ready: true,
+        }
+    }
+}
+
 impl World {
-    /// This many toggles, each with this many users.
-    pub(crate) fn new(target: Target, toggles: usize, count: usize) -> World {
+    /// That of [`Scene::new`].
+    pub(crate) fn new(target: Target, toggles: usize, users: usize) -> World {
+        World::of(Scene::new(target, toggles, users))
+    }
+
+    pub(crate) fn of(scene: Scene) -> World {
         let answer = |count| Arc::new([b"{\"result\":", &*users(count), b"}"].concat());
         let policy = Arc::new(Policy {
-            answers: [answer(count), answer(count + 1)],
-            one: (target == Target::Several).then_some("/v1/data/app/rbac/rule_0"),
+            answers: scene.users.map(answer),
+            one: (scene.target == Target::Several).then_some("/v1/data/app/rbac/rule_0"),
             changes: AtomicUsize::new(0),
         });
         let authorization: Arc<Mutex<String>> = Arc::default();
@@ -69,49 +99,32 @@ impl World {
             let (url, authorization) = (opa.url(), Arc::clone(&authorization));
             move |request| opal(&url, &authorization, request)
         });
-        let flag: Arc<Vec<u8>> = match target {
-            Target::LaunchDarkly => {
-                let users = users(count);
-                Arc::new(flag("toggle-0", [&users, &users]).into_bytes())
+        let [count, _] = scene.users;
+        let target = match scene.target {
+            Target::LaunchDarkly => Peer::start(platform::launchdarkly(count)),
+            Target::Segment => Peer::start(platform::segment(count)),
+            Target::Unleash => Peer::start(platform::unleash(count)),
+            Target::Several => {
+                let flags = Flags::new(scene.toggles, count);
+                Peer::start(move |request| flags.several(request))
             }
-            Target::Several | Target::Rest | Target::Flagd => Arc::default(),
+            Target::Rest | Target::Flagd | Target::OpenFeature => Peer::start(platform::rest),
         };
-        let flags = Flags::new(toggles, count);
-        let peer = Peer::start(move |request| match target {
-            Target::LaunchDarkly => launchdarkly(&flag, request),
-            Target::Several => flags.several(request),
-            Target::Rest | Target::Flagd => rest(request),
-        });
         let world = World {
             opal,
             opa,
-            target: peer,
+            target,
             folder: TempDir::new().expect("a folder"),
-            toggles,
-            users: count,
-            asks_if_ready: true,
+            scene,
             policy,
             authorization,
         };
-        world.configure(world.config(target));
+        let path = world.folder.path().join("optoggles.toml");
+        fs::write(path, world.config()).expect("the folder can be written to");
         world
     }
 
-    /// The same, and OPA is not asked whether it is ready.
-    pub(crate) fn always_ready(target: Target, toggles: usize, count: usize) -> World {
-        let mut world = World::new(target, toggles, count);
-        world.asks_if_ready = false;
-        let asks_not = "[[sources]]\nwait_until_ready = false\n";
-        world.configure(world.config(target).replace("[[sources]]\n", asks_not));
-        world
-    }
-
-    fn configure(&self, config: String) {
-        let path = self.folder.path().join("optoggles.toml");
-        fs::write(path, config).expect("the folder can be written to");
-    }
-
-    /// Every rule gets one more user, or loses it again.
+    /// The rules get their other users.
     pub(crate) fn alter(&self) {
         self.policy.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -129,15 +142,15 @@ impl World {
     pub(crate) fn start_in_step(&self) -> Daemon {
         let updates = self.target.tally("update").requests;
         let daemon = self.start();
-        self.target.wait_for("update", updates + self.toggles);
+        self.target.wait_for("update", updates + self.scene.toggles);
         daemon
     }
 
-    /// Calls back, and waits until all toggles have been queried.
+    /// Calls back, and waits until all rules have been queried.
     pub(crate) fn pass(&self, daemon: &Daemon) {
         let queries = self.opa.tally("query").requests;
         daemon.call_back();
-        self.opa.wait_for("query", queries + self.toggles);
+        self.opa.wait_for("query", queries + self.scene.rules);
     }
 
     /// The users change, OPAL calls back, and this many updates follow.
@@ -148,82 +161,68 @@ impl World {
         self.target.wait_for("update", before + updates);
     }
 
-    /// The request for the users of a toggle.
-    pub(crate) fn query(&self, toggle: usize) -> Vec<u8> {
-        let path = format!("/v1/data/app/rbac/{}", rule(toggle));
-        request("GET", &path, "none", b"")
-    }
-
     fn authorization(&self) -> String {
         let known = self.authorization.lock();
         known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn config(&self, target: Target) -> String {
+    fn config(&self) -> String {
+        let (scene, url) = (self.scene, self.target.url());
         let mut config = format!(
-            "bind = \"127.0.0.1:0\"\nresync_interval = \"0s\"\n[[sources]]\nid = \"main\"\n\
-             url = \"{}\"\nadvertised_address = \"127.0.0.1:9\"\n",
-            self.opal.url()
+            "bind = \"127.0.0.1:0\"\nresync_interval = \"0s\"\nmax_removal = \"100%\"\n[[sources]]\nid = \"main\"\n\
+             url = \"{}\"\nadvertised_address = \"127.0.0.1:9\"\nwait_until_ready = {}\n",
+            self.opal.url(),
+            scene.asks_if_ready
         );
-        let url = self.target.url();
-        let (lines, spec) = match target {
-            Target::Rest => (
-                format!("type = \"restapi\"\nendpoint_url = \"{url}/toggles\""),
-                "",
+        let rest = |path: &str| format!("type = \"restapi\"\nendpoint_url = \"{url}/{path}\"\n");
+        let launchdarkly =
+            format!("type = \"launchdarkly\"\ntoken = \"none\"\nbase_url = \"{url}\"\n");
+        let flag = "[toggles.spec]\nname = \"Flag\"\nproj_key = \"default\"\n\
+                    environments = [\"production\", \"test\"]\n";
+        let (of_target, spec) = match scene.target {
+            Target::Rest => (rest("toggles"), String::new()),
+            Target::LaunchDarkly => (launchdarkly, flag.to_owned()),
+            Target::Segment => (launchdarkly, format!("{flag}segment = \"{SEGMENT}\"\n")),
+            Target::Unleash => (
+                format!("type = \"unleash\"\ntoken = \"none\"\nurl = \"{url}\"\n"),
+                "[toggles.spec]\nenvironments = [\"production\"]\n".to_owned(),
             ),
-            Target::LaunchDarkly => (
-                format!("type = \"launchdarkly\"\ntoken = \"none\"\nbase_url = \"{url}\""),
-                "[toggles.spec]\nname = \"Flag\"\nproj_key = \"default\"\n\
-                 environments = [\"production\", \"test\"]\n",
+            Target::Flagd => (
+                "type = \"flagd\"\npath = \"flags.json\"\n".to_owned(),
+                String::new(),
             ),
-            Target::Flagd => ("type = \"flagd\"\npath = \"flags.json\"".to_owned(), ""),
-            Target::Several => return config + &self.several(&url),
+            Target::OpenFeature => ("type = \"openfeature\"\n".to_owned(), String::new()),
+            Target::Several => {
+                let lines = [rest("fine"), rest("stuck"), launchdarkly];
+                for (id, lines) in TARGETS.iter().zip(lines) {
+                    let _ = write!(config, "[[targets]]\nid = \"{id}\"\n{lines}");
+                }
+                (String::new(), String::new())
+            }
         };
-        let _ = writeln!(config, "[target]\n{lines}");
-        for toggle in 0..self.toggles {
-            let rule = rule(toggle);
+        if !of_target.is_empty() {
+            let _ = write!(config, "[target]\n{of_target}");
+        }
+        for toggle in 0..scene.toggles {
             let _ = writeln!(
                 config,
                 "[[toggles]]\nkey = \"toggle-{toggle}\"\nusers_policy = {{ source = \"main\", \
-                 package = \"app.rbac\", rule = \"{rule}\" }}\n{spec}"
+                 package = \"app.rbac\", rule = \"rule_{}\" }}",
+                toggle % scene.rules
             );
-        }
-        config
-    }
-}
-
-/// The toggles take turns at the targets of [`Target::Several`].
-const TARGETS: [&str; 3] = ["fine", "stuck", "launchdarkly"];
-
-impl World {
-    fn several(&self, url: &str) -> String {
-        let mut config = String::new();
-        for id in &TARGETS[..2] {
-            let _ = writeln!(
-                config,
-                "[[targets]]\nid = \"{id}\"\ntype = \"restapi\"\nendpoint_url = \"{url}/{id}\""
-            );
-        }
-        let _ = writeln!(
-            config,
-            "[[targets]]\nid = \"launchdarkly\"\ntype = \"launchdarkly\"\ntoken = \"none\"\n\
-             base_url = \"{url}\""
-        );
-        for toggle in 0..self.toggles {
-            let (target, rule) = (TARGETS[toggle % 3], toggle % 10);
-            let _ = writeln!(
-                config,
-                "[[toggles]]\nkey = \"toggle-{toggle}\"\ntarget = \"{target}\"\nusers_policy = {{ \
-                 source = \"main\", package = \"app.rbac\", rule = \"rule_{rule}\" }}"
-            );
-            if target == "launchdarkly" {
-                config += "[toggles.spec]\nname = \"Flag\"\nproj_key = \"default\"\n\
-                           environments = [\"production\", \"test\"]\n";
+            if scene.target == Target::Several {
+                let target = TARGETS[toggle % TARGETS.len()];
+                let _ = writeln!(config, "target = \"{target}\"");
+                config += if target == "launchdarkly" { flag } else { "" };
             }
+            config += &spec;
         }
         config
     }
 }
+
+/// Those of [`Target::Several`].
+const TARGETS: [&str; 3] = ["fine", "stuck", "launchdarkly"];
 
 /// This many users as a JSON list, 27 bytes each.
 pub(crate) fn users(count: usize) -> Vec<u8> {
@@ -234,10 +233,6 @@ pub(crate) fn users(count: usize) -> Vec<u8> {
     }
     list.push(']');
     list.into_bytes()
-}
-
-fn rule(toggle: usize) -> String {
-    format!("rule_{toggle}")
 }
 
 fn opa(policy: &Policy, request: &Request) -> Reply {
@@ -267,91 +262,4 @@ fn opal(opa: &str, authorization: &Mutex<String>, request: &Request) -> Reply {
     let mut known = authorization.lock().unwrap_or_else(PoisonError::into_inner);
     *known = header.unwrap_or_default().to_owned();
     Reply::new("register", 200, request.body.clone())
-}
-
-fn rest(request: &Request) -> Reply {
-    match request.method.as_str() {
-        "POST" => Reply::new("create", 201, "{}"),
-        _ => Reply::new("update", 200, "{}"),
-    }
-}
-
-fn launchdarkly(flag: &Arc<Vec<u8>>, request: &Request) -> Reply {
-    let kind = if request.method == "GET" {
-        "read"
-    } else {
-        "update"
-    };
-    let (status, body) = (200, Arc::clone(flag));
-    Reply { kind, status, body }
-}
-
-/// The targets of [`Target::Several`]: of the flags, whether they have the one user more in production.
-struct Flags {
-    flags: Mutex<BTreeMap<String, bool>>,
-    /// The former users, and with one more.
-    users: [Vec<u8>; 2],
-}
-
-impl Flags {
-    fn new(toggles: usize, count: usize) -> Flags {
-        let keys = (2..toggles).step_by(3);
-        let keys = keys.map(|toggle| (format!("toggle-{toggle}"), false));
-        Flags {
-            flags: Mutex::new(keys.collect()),
-            users: [users(count), users(count + 1)],
-        }
-    }
-
-    fn several(&self, request: &Request) -> Reply {
-        let (method, path) = (request.method.as_str(), request.path.as_str());
-        let path = path.split('?').next().unwrap_or_default();
-        let Some(path) = path.strip_prefix("/api/v2/flags/default") else {
-            return match method {
-                "PATCH" if path.starts_with("/stuck") => Reply::new("stuck", 200, "{}"),
-                _ => rest(request),
-            };
-        };
-        let mut flags = self.flags.lock().unwrap_or_else(PoisonError::into_inner);
-        let body = String::from_utf8_lossy(&request.body);
-        if body.contains("\"test\"") {
-            let words = "{\"message\":\"approval is required\"}";
-            return Reply::new("refused", 405, words);
-        }
-        let key = path.trim_start_matches('/');
-        if method == "PATCH" {
-            flags.insert(key.to_owned(), body.contains("addTargets"));
-            return Reply::new("update", 200, self.flag(key, &flags));
-        }
-        if !key.is_empty() {
-            return Reply::new("read", 200, self.flag(key, &flags));
-        }
-        let all: Vec<String> = flags.keys().map(|key| self.flag(key, &flags)).collect();
-        let (items, count) = (all.join(","), all.len());
-        let list = format!("{{\"items\":[{items}],\"totalCount\":{count}}}");
-        Reply::new("read", 200, list)
-    }
-
-    fn flag(&self, key: &str, flags: &BTreeMap<String, bool>) -> String {
-        let altered = flags.get(key).copied().unwrap_or_default();
-        flag(key, [&self.users[usize::from(altered)], &self.users[0]])
-    }
-}
-
-/// A flag that is on for these users in production, and for these in test.
-fn flag(key: &str, users: [&[u8]; 2]) -> String {
-    let [production, test] = users.map(|users| {
-        let users = String::from_utf8_lossy(users);
-        format!(
-            "{{\"on\":true,\"fallthrough\":{{\"variation\":1}},\"offVariation\":1,\
-             \"targets\":[{{\"values\":{users},\"variation\":0}}],\"contextTargets\":[],\"rules\":[],\
-             \"prerequisites\":[],\"version\":1}}"
-        )
-    });
-    format!(
-        "{{\"key\":\"{key}\",\"name\":\"Flag\",\"tags\":[],\"archived\":false,\
-         \"variations\":[{{\"_id\":\"5f2d1c9e-on\",\"value\":true}},\
-         {{\"_id\":\"5f2d1c9e-off\",\"value\":false}}],\
-         \"environments\":{{\"production\":{production},\"test\":{test}}}}}"
-    )
 }

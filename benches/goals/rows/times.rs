@@ -1,14 +1,17 @@
 //! How long it takes.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::repeat;
+use super::{in_turn, repeat};
 use crate::daemon::{Daemon, executable};
-use crate::floor::{Bare, time};
+use crate::floor::{AT_ONCE, Bare, time};
 use crate::peer::Tally;
-use crate::table::{Row, Unit, median};
-use crate::world::{Target, World};
+use crate::table::{Row, Unit};
+use crate::world::{Scene, Target, World};
 
 /// Of each toggle.
 const USERS: usize = 3;
@@ -18,13 +21,18 @@ const CALLBACKS: usize = 200;
 
 /// Callback → update at the target, and how soon the callback itself is answered.
 pub(crate) fn latency(runs: usize) -> Vec<Row> {
-    let asks = World::new(Target::Rest, 1, USERS);
-    let asks_not = World::always_ready(Target::Rest, 1, USERS);
+    let scene = Scene::new(Target::Rest, 1, USERS);
+    let [updated, answered] = callbacks(runs, scene);
+    let [unasked, _] = callbacks(
+        runs,
+        Scene {
+            asks_if_ready: false,
+            ..scene
+        },
+    );
     let row = |what, goal, [measured, floor]: [Vec<f64>; 2]| {
-        Row::new(what, goal, Unit::Milliseconds, measured).floor(floor)
+        Row::new(what, goal, Unit::Milliseconds, measured, floor)
     };
-    let [updated, answered] = callbacks(runs, &asks);
-    let [unasked, _] = callbacks(runs, &asks_not);
     vec![
         row(
             "callback → update, readiness asked: p50",
@@ -44,60 +52,48 @@ pub(crate) fn latency(runs: usize) -> Vec<Row> {
     ]
 }
 
-/// The medians of callback → update and of callback → answer, each measured and as the floor.
-fn callbacks(runs: usize, world: &World) -> [[Vec<f64>; 2]; 2] {
+/// Of callback → update, and of callback → answer.
+fn callbacks(runs: usize, scene: Scene) -> [[Vec<f64>; 2]; 2] {
+    let world = World::of(scene);
     let daemon = world.start_in_step();
-    let mut bare = Bare::new(world, 1);
-    let [mut updated, mut answered] = <[[Vec<f64>; 2]; 2]>::default();
-    for _ in 0..runs {
-        let samples = repeat(CALLBACKS, |_| time(|| world.change(&daemon, 1)));
-        updated[0].push(median(&samples));
-        let samples = repeat(CALLBACKS, |_| time(|| bare.change()));
-        updated[1].push(median(&samples));
-        let samples = repeat(CALLBACKS, |_| {
-            let updates = world.target.tally("update").requests;
-            world.alter();
-            let took = time(|| daemon.call_back());
+    let mut bare = Bare::new(&world);
+    let measure = || {
+        let updates = world.target.tally("update").requests;
+        world.alter();
+        let mut answered = 0.0;
+        let updated = time(|| {
+            answered = time(|| daemon.call_back());
             world.target.wait_for("update", updates + 1);
-            took
         });
-        answered[0].push(median(&samples));
-        let samples = repeat(CALLBACKS, |_| time(|| bare.call_back()));
-        answered[1].push(median(&samples));
-    }
-    [updated, answered]
+        [updated, answered]
+    };
+    let floor = || [time(|| bare.change(1)), time(|| bare.call_back())];
+    in_turn(runs, CALLBACKS, measure, floor)
 }
 
-/// Where the time of a callback goes, as its peers see it: from an answer of theirs to the next request.
+/// Where the time of a callback goes, as the peers see it: from an answer of theirs to the next request.
 pub(crate) fn trace(runs: usize) -> Vec<Row> {
-    const HOPS: [&str; 4] = [
+    let world = World::new(Target::Rest, 1, USERS);
+    let daemon = world.start_in_step();
+    let mut bare = Bare::new(&world);
+    let measure = || hops(&world, || world.change(&daemon, 1));
+    let floor = || {
+        hops(&world, || {
+            bare.change(1);
+        })
+    };
+    let hops = in_turn(runs, CALLBACKS, measure, floor);
+    let names = [
         "trace: callback → OPA is asked whether it is ready",
         "trace: OPA is ready → asked for its metrics",
         "trace: metrics answered → asked for the rule",
         "trace: users answered → update",
     ];
-    let world = World::new(Target::Rest, 1, USERS);
-    let daemon = world.start_in_step();
-    let mut bare = Bare::new(&world, 1);
-    let runs = repeat(runs, |_| {
-        [
-            repeat(CALLBACKS, |_| hops(&world, || world.change(&daemon, 1))),
-            repeat(CALLBACKS, |_| hops(&world, || bare.change())),
-        ]
-    });
-    // Of each run, a median.
-    let medians = |side: usize, hop: usize| {
-        let run = |run: &[Vec<[f64; 4]>; 2]| {
-            let samples: Vec<f64> = run[side].iter().map(|hops| hops[hop]).collect();
-            median(&samples)
-        };
-        runs.iter().map(run).collect()
+    let rows = names.into_iter().zip(hops);
+    let row = |(what, [measured, floor]): (_, [Vec<f64>; 2])| {
+        Row::new(what, "", Unit::Milliseconds, measured, floor)
     };
-    let rows = HOPS.iter().enumerate().map(|(hop, what)| {
-        let row = Row::new(what, "", Unit::Milliseconds, medians(0, hop));
-        row.floor(medians(1, hop))
-    });
-    rows.collect()
+    rows.map(row).collect()
 }
 
 /// How long each hop of a change takes.
@@ -123,44 +119,48 @@ pub(crate) fn start(runs: usize) -> Vec<Row> {
     /// The starts in one run's sample.
     const STARTS: usize = 11;
     let world = World::new(Target::Rest, 1, USERS);
-    let once = || {
-        let mut version = Command::new(executable());
-        version.arg("--version").stdout(Stdio::null());
-        let mut bare = Bare::new(&world, 1);
-        time(|| {
-            version.status().expect("it can be started");
+    let measure = || {
+        let updates = world.target.tally("update").requests;
+        let daemon = Daemon::spawn(world.folder.path());
+        let update = world.target.wait_for("update", updates + 1);
+        let answered = update.answered.map(|answered| answered - daemon.started);
+        [answered.map_or(f64::NAN, |time| time.as_secs_f64())]
+    };
+    let floor = || {
+        let mut bare = Bare::new(&world);
+        [time(|| {
+            run(&["--version"], world.folder.path());
             bare.start();
-            bare.update();
-        })
+        })]
     };
-    let sample = |_| {
-        let samples = repeat(STARTS, |_| {
-            let updates = world.target.tally("update").requests;
-            let daemon = Daemon::spawn(world.folder.path());
-            let last = world.target.wait_for("update", updates + 1).answered;
-            last.map_or(f64::NAN, |last| (last - daemon.started).as_secs_f64())
-        });
-        median(&samples)
-    };
-    let measured = repeat(runs, sample);
-    let floor = repeat(runs, |_| median(&repeat(STARTS, |_| once())));
+    let [[measured, floor]] = in_turn(runs, STARTS, measure, floor);
     let what = "start → first update";
-    vec![Row::new(what, "< 6 ms", Unit::Milliseconds, measured).floor(floor)]
+    vec![Row::new(
+        what,
+        "≤ 2.5 ms",
+        Unit::Milliseconds,
+        measured,
+        floor,
+    )]
 }
 
 /// Many toggles change at once, at a slow target.
 pub(crate) fn slow_target(runs: usize) -> Vec<Row> {
     const TOGGLES: usize = 200;
-    /// The default of `concurrency`.
-    const AT_ONCE: f64 = 8.0;
-    let delay = std::time::Duration::from_millis(20);
+    const DELAY: Duration = Duration::from_millis(20);
     let world = World::new(Target::Rest, TOGGLES, USERS);
     let daemon = world.start_in_step();
-    world.target.delay("update", delay);
+    world.target.delay("update", DELAY);
     let measured = repeat(runs, |_| time(|| world.change(&daemon, TOGGLES)));
-    let floor = TOGGLES as f64 / AT_ONCE * delay.as_secs_f64();
+    let floor = DELAY * TOGGLES.div_ceil(AT_ONCE) as u32;
     let what = "200 toggles changed, target takes 20 ms each";
-    vec![Row::new(what, "< 0.65 s", Unit::Seconds, measured).floor(vec![floor])]
+    vec![Row::new(
+        what,
+        "< 0.65 s",
+        Unit::Seconds,
+        measured,
+        vec![floor.as_secs_f64()],
+    )]
 }
 
 /// A rule changes that a hundred of a thousand toggles follow, while one of three targets hangs, and another
@@ -169,58 +169,57 @@ pub(crate) fn apart(runs: usize) -> Vec<Row> {
     const TOGGLES: usize = 1000;
     /// Those that follow the rule: at the target that works, and in the environment that takes changes.
     const UPDATES: usize = 34 + 33;
-    const STUCK: std::time::Duration = std::time::Duration::from_secs(60);
-    let world = World::new(Target::Several, TOGGLES, USERS);
+    const STUCK: Duration = Duration::from_secs(60);
+    let world = World::of(Scene {
+        rules: 10,
+        ..Scene::new(Target::Several, TOGGLES, USERS)
+    });
     let daemon = world.start();
     world.target.wait_for("update", TOGGLES.div_ceil(3));
     world.target.wait_for("stuck", TOGGLES / 3);
     world.target.delay("stuck", STUCK);
     world.change(&daemon, UPDATES);
-    let measured = repeat(runs, |_| {
-        let samples = repeat(11, |_| time(|| world.change(&daemon, UPDATES)));
-        median(&samples)
-    });
+    let mut bare = Bare::new(&world);
+    let measure = || [time(|| world.change(&daemon, UPDATES))];
+    let [[measured, floor]] = in_turn(runs, 11, measure, || [time(|| bare.change(UPDATES))]);
     let what = "1,000 toggles, 3 targets, 1 hangs: change of a rule → 67 updates elsewhere";
-    vec![Row::new(what, "< 50 ms", Unit::Milliseconds, measured)]
+    vec![Row::new(
+        what,
+        "< 50 ms",
+        Unit::Milliseconds,
+        measured,
+        floor,
+    )]
 }
 
-/// Passes per second in which nothing changes.
-pub(crate) fn passes(runs: usize) -> Vec<Row> {
-    let counts = [
-        (1, "1 toggle"),
-        (100, "100 toggles"),
-        (1000, "1,000 toggles"),
-    ];
-    let row = |(toggles, name)| passes_of(toggles, name, runs);
-    counts.map(row).into()
-}
-
-fn passes_of(toggles: usize, name: &str, runs: usize) -> Row {
-    let world = World::new(Target::Rest, toggles, USERS);
-    let daemon = world.start_in_step();
-    let mut bare = Bare::new(&world, toggles.min(8));
-    let passes = (1000 / toggles).clamp(5, CALLBACKS);
-    let rate = |work: &mut dyn FnMut()| {
-        let seconds = time(|| (0..passes).for_each(|_| work()));
-        passes as f64 / seconds
-    };
-    world.pass(&daemon);
-    let measured = repeat(runs, |_| rate(&mut || world.pass(&daemon)));
-    let floor = repeat(runs, |_| rate(&mut || bare.pass()));
-    let what = format!("passes a second, {name}");
-    Row::new(what, "", Unit::PerSecond, measured).floor(floor)
-}
-
-/// A file of flags that does not exist yet.
+/// A file of flags that does not exist yet. The floor is as many queries, and the same bytes in another file.
 pub(crate) fn flagd(runs: usize) -> Vec<Row> {
-    const TOGGLES: usize = 1000;
-    let measured = repeat(runs, |_| {
-        let world = World::new(Target::Flagd, TOGGLES, USERS);
-        let mut sync = Command::new(executable());
-        sync.args(["-q", "sync"]).current_dir(world.folder.path());
-        sync.stdout(Stdio::null());
-        time(|| assert!(sync.status().expect("it can be started").success()))
+    let world = World::new(Target::Flagd, 1000, USERS);
+    let folder = world.folder.path();
+    let flags = folder.join("flags.json");
+    let mut bare = Bare::new(&world);
+    let runs = repeat(runs, |_| {
+        let measured = time(|| run(&["-q", "sync"], folder));
+        let bytes = fs::read(&flags).expect("it has written the file");
+        fs::remove_file(&flags).expect("the folder can be written to");
+        let floor = time(|| {
+            run(&["--version"], folder);
+            bare.pass();
+            let mut file = File::create(folder.join("bare")).expect("a file");
+            file.write_all(&bytes).expect("the file can be written to");
+            file.sync_all().expect("the file can be written to");
+        });
+        [measured, floor]
     });
+    let column = |index: usize| runs.iter().map(|run| run[index]).collect();
     let what = "sync, 1,000 new toggles in a file for flagd";
-    vec![Row::new(what, "", Unit::Seconds, measured)]
+    vec![Row::new(what, "", Unit::Seconds, column(0), column(1))]
+}
+
+/// Runs the executable until it ends.
+fn run(args: &[&str], folder: &Path) {
+    let mut command = Command::new(executable());
+    command.args(args).current_dir(folder).stdout(Stdio::null());
+    let status = command.status().expect("it can be started");
+    assert!(status.success(), "it succeeds");
 }
