@@ -16,6 +16,7 @@ mod document;
 mod job;
 mod check;
 mod engine;
+mod memory;
 mod metrics;
 mod audit;
 mod http;

@@ -4,9 +4,12 @@ mod json;
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 
 use serde::Serialize;
+
+use crate::memory::give_back;
 
 pub use json::Keys;
 pub(crate) use json::describe_wrong;
@@ -53,37 +56,29 @@ impl Users {
 
     /// Those at these places, in their order.
     pub(crate) fn part(&self, places: Range<usize>) -> Users {
-        let start = if places.start == 0 {
-            0
-        } else {
-            self.ends[places.start - 1]
-        };
-        let ends = &self.ends[places];
-        let end = ends.last().copied().unwrap_or(start);
-        Users {
-            text: self.text[start as usize..end as usize].to_owned(),
-            ends: ends.iter().map(|end| end - start).collect(),
-        }
+        let mut part = Users::default();
+        part.append(self, places);
+        part
     }
 
     /// The change that turns `observed` into these users.
     pub fn change_from(&self, observed: &Users) -> Change {
         let mut change = Change::default();
-        let mut desired = self.iter().peekable();
-        let mut existing = observed.iter().peekable();
-        loop {
-            let order = match (desired.peek(), existing.peek()) {
-                (None, None) => return change,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(here), Some(observed)) => here.cmp(observed),
-            };
+        let (mut here, mut there) = (0, 0);
+        while here < self.len() && there < observed.len() {
+            let (desired, existing) = (self.get(here), observed.get(there));
+            let order = desired.cmp(existing);
             match order {
-                Ordering::Less => desired.next().map(|key| change.added.push(key)),
-                Ordering::Greater => existing.next().map(|key| change.removed.push(key)),
-                Ordering::Equal => desired.next().and(existing.next()).map(drop),
-            };
+                Ordering::Less => change.added.push(desired),
+                Ordering::Greater => change.removed.push(existing),
+                Ordering::Equal => {}
+            }
+            here += usize::from(order.is_le());
+            there += usize::from(order.is_ge());
         }
+        change.added.append(self, here..self.len());
+        change.removed.append(observed, there..observed.len());
+        change
     }
 
     pub(crate) fn and(&self, others: &Users) -> Users {
@@ -112,8 +107,15 @@ impl Users {
     }
 
     fn get(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.text[start as usize..self.ends[index] as usize]
+        &self.text[self.end(index)..self.end(index + 1)]
+    }
+
+    /// Where so many keys end in the text.
+    fn end(&self, count: usize) -> usize {
+        match count {
+            0 => 0,
+            _ => self.ends[count - 1] as usize,
+        }
     }
 
     /// Appends a key; [`Users::sort`] has to follow unless keys come in order. Responses have 64 MiB at
@@ -121,6 +123,16 @@ impl Users {
     fn push(&mut self, key: &str) {
         self.text.push_str(key);
         self.ends.push(self.text.len() as u32);
+    }
+
+    /// The same of many.
+    fn append(&mut self, others: &Users, places: Range<usize>) {
+        let (old, new) = (others.end(places.start), self.text.len());
+        self.text
+            .push_str(&others.text[old..others.end(places.end)]);
+        let ends = others.ends[places].iter();
+        self.ends
+            .extend(ends.map(|end| (*end as usize - old + new) as u32));
     }
 
     /// OPA returns sets in order, so nearly always the check is all there is to do.
@@ -135,6 +147,13 @@ impl Users {
         let mut users = Users::default();
         keys.into_iter().for_each(|key| users.push(key));
         users
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        give_back(mem::take(&mut self.text).into_bytes());
+        give_back(mem::take(&mut self.ends));
     }
 }
 

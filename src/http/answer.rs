@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::ops::Deref;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::encoding;
 use crate::error::{Failure, Kind, quote};
 use crate::json;
+use crate::memory::give_back;
 
 /// An answer of any status.
 pub(crate) struct Answer {
@@ -60,6 +62,12 @@ impl Answer {
         let text = encoding::text(&self.body).map_err(failure)?;
         let object = serde_json::from_slice(text).map_err(|error| failure(&json::describe(&error)));
         object.map(|Object(content)| content)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        give_back(mem::take(&mut self.body));
     }
 }
 

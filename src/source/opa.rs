@@ -1,6 +1,7 @@
 //! An OPA without OPAL, and OPA's API, which the OPA of an OPAL client has too.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
 
 use http::Method;
@@ -226,11 +227,11 @@ fn revision_in(answer: &Answer) -> Option<Arc<str>> {
     Some(quote(words.as_bytes()).into()).filter(|_| !words.is_empty())
 }
 
-fn users_in(answer: Answer, rule: &Rule) -> Result<Users, Failure> {
+fn users_in(mut answer: Answer, rule: &Rule) -> Result<Users, Failure> {
     if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>()
         && !keys.has_empty_key()
     {
-        return Ok(keys.take_from(answer.body));
+        return Ok(keys.take_from(mem::take(&mut answer.body)));
     }
     match answer.json::<Data<&RawValue>>()?.result {
         Some(value) => document::users(rule, value),

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, BufRead, Cursor, Read};
 use std::marker::PhantomData;
+use std::mem;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Users;
+use crate::memory::give_back;
 
 /// The least number of bytes that are written at once.
 const PIECE: usize = 16 * 1024;
@@ -139,22 +141,29 @@ impl Keys {
     }
 
     /// Moves the keys to the front of the text in which they were found, which becomes the users.
-    pub fn take_from(self, mut text: Vec<u8>) -> Users {
+    pub fn take_from(mut self, mut text: Vec<u8>) -> Users {
         let before = self.first.saturating_sub(text.as_ptr().addr());
         let mut end = 0;
-        let places = self.places.into_iter();
+        let places = mem::take(&mut self.places).into_iter();
         let ends = places.map(|(start, length)| {
             let (start, length) = (before + start as usize, length as usize);
             text.copy_within(start..start + length, end);
             end += length;
             end as u32
         });
-        let ends = ends.collect();
+        let mut ends: Vec<u32> = ends.collect();
+        ends.shrink_to_fit();
         text.truncate(end);
         text.shrink_to_fit();
         // Strings one after the other are a string.
         let text = String::from_utf8(text).unwrap_or_default();
         Users { text, ends }.sort()
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        give_back(mem::take(&mut self.places));
     }
 }
 
