@@ -37,6 +37,12 @@ pub(super) struct Rule {
 }
 
 impl Rule {
+    /// What changed of users whom no toggle has is not asked for again, and can be large.
+    pub(super) fn forget_change(&mut self) {
+        let is_past = |(before, _): &mut (Weak<Users>, _)| before.strong_count() == 0;
+        self.change.take_if(is_past);
+    }
+
     /// What the desired users change at a target that has these.
     pub(super) fn change_from(&self, observed: &Arc<Users>) -> Option<Arc<Change>> {
         let desired = self.desired.as_ref()?;

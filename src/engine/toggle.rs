@@ -84,7 +84,7 @@ pub(super) struct Environment {
     pub(super) observed: Option<plan::Environment>,
     /// What was sent, for the removal limit.
     pub(super) history: History,
-    /// What this run has sent.
+    /// What a single pass has sent.
     pub(super) sent: Sent,
     /// The update in flight.
     pub(super) sending: Option<Update>,
@@ -1054,7 +1054,12 @@ impl Engine {
         environment.observed = Some(plan::Environment::of(Arc::clone(users)));
         environment.history.sent(users, change.as_ref(), now);
         environment.lost = None;
-        environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+        if matches!(self.mode, Mode::Once { .. }) {
+            environment.sent = change.clone().map_or(Sent::Whole, Sent::Change);
+        }
+        if let Some(rule) = self.config.toggles[id].rule {
+            self.rules[rule].forget_change();
+        }
         self.notify(Subject::Environment(id, number), News::Updated(update));
     }
 
