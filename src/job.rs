@@ -143,15 +143,17 @@ pub(crate) enum Load {
 /// Whom a rule allows.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowed {
-    pub(crate) users: Users,
+    pub(crate) users: Arc<Users>,
     /// Of the policy and data by which OPA decided that; none where it is not known.
     pub(crate) revision: Option<Arc<str>>,
 }
 
 impl From<Users> for Allowed {
     fn from(users: Users) -> Allowed {
-        let revision = None;
-        Allowed { users, revision }
+        Allowed {
+            users: Arc::new(users),
+            revision: None,
+        }
     }
 }
 
@@ -303,7 +305,8 @@ pub(crate) enum Job {
     Count(SourceId, Arc<Origin>),
     /// Have OPAL load everything into OPA.
     Load(SourceId),
-    Query(RuleId, Arc<Origin>),
+    /// Ask for a rule's users, who were these before.
+    Query(RuleId, Arc<Origin>, Option<Arc<Users>>),
     /// Find the toggles with our mark that are not in the configuration.
     Find(TargetId),
     Read(TargetId, Vec<ToggleId>),

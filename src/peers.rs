@@ -85,9 +85,10 @@ impl Peers {
             }
             Job::Count(id, origin) => Done::Count(id, self.sources[id].count(&origin)),
             Job::Load(id) => Done::Load(id, self.sources[id].load()),
-            Job::Query(id, origin) => {
+            Job::Query(id, origin, known) => {
                 let rule = &self.config.rules[id];
-                Done::Query(id, self.sources[rule.source].query(&origin, rule))
+                let source = &self.sources[rule.source];
+                Done::Query(id, source.query(&origin, rule, known.as_ref()))
             }
             Job::Find(id) => Done::Find(id, self.targets[id].find_marked()),
             Job::Read(id, toggles) => Done::Read(id, self.targets[id].read(&toggles)),

@@ -4,6 +4,8 @@ mod file;
 mod opa;
 mod opal;
 
+use std::sync::Arc;
+
 use crate::check::SourceCheck;
 use crate::config::{self, Config, PeerType, Rule};
 use crate::error::Failure;
@@ -11,6 +13,7 @@ use crate::http::Client;
 use crate::job::{Allowed, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::metrics::{Metrics, Requests};
 use crate::secret::Secret;
+use crate::users::Users;
 pub(crate) use opal::report::scan as scan_report;
 
 /// Makes the requests to a source. The defaults are for requests that its terms never call for.
@@ -20,7 +23,13 @@ pub(crate) trait Source: Send + Sync {
     /// Where OPA is, or what the file holds.
     fn discover(&self) -> Result<Origin, Failure>;
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure>;
+    /// Whom a rule allows. Where that has not changed, it is what was `known`, in the same memory.
+    fn query(
+        &self,
+        origin: &Origin,
+        rule: &Rule,
+        known: Option<&Arc<Users>>,
+    ) -> Result<Allowed, Failure>;
 
     /// How far OPA has loaded. A process known to have loaded everything is asked for its id alone.
     fn ready(&self, _: &Origin, _: &Known) -> Result<Evidence, Failure> {

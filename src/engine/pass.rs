@@ -262,7 +262,7 @@ impl Engine {
             rule.asking = asking;
             passes.slots.take(id, now, rule.query.hung());
             rule.query.state = State::Running;
-            return Some(Job::Query(id, Arc::clone(origin)));
+            return Some(Job::Query(id, Arc::clone(origin), rule.answer.clone()));
         }
         None
     }

@@ -145,13 +145,13 @@ impl Engine {
         }
     }
 
-    fn learn(&mut self, id: RuleId, users: Users, now: Moment) {
+    fn learn(&mut self, id: RuleId, users: Arc<Users>, now: Moment) {
         let source = self.config.rules[id].source;
         let rule = &mut self.rules[id];
         rule.asked = rule.asking;
         let before = rule.answer.take();
         // Equal sets share their memory.
-        let same = before.clone().filter(|before| **before == users);
+        let same = before.clone().filter(|before| *before == users);
         let changed = before.is_some() && same.is_none();
         if let Some(before) = before.filter(|_| changed) {
             rule.change = Some((
@@ -159,7 +159,7 @@ impl Engine {
                 Arc::new(users.change_from(&before)),
             ));
         }
-        let users = same.unwrap_or_else(|| Arc::new(users));
+        let users = same.unwrap_or(users);
         rule.answer = Some(Arc::clone(&users));
         let was_known = rule.desired.replace(users).is_some();
         let source = &mut self.sources[source];

@@ -199,7 +199,7 @@ fn short(job: &Job) -> String {
         Job::Ready(id, ..) => format!("ready {id}"),
         Job::Count(id, _) => format!("count {id}"),
         Job::Load(id) => format!("load {id}"),
-        Job::Query(id, _) => format!("query {id}"),
+        Job::Query(id, ..) => format!("query {id}"),
         Job::Find(id) => format!("find {id}"),
         Job::Read(_, ids) => {
             let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();

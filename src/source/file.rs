@@ -16,6 +16,7 @@ use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
 use crate::job::{Allowed, Origin, SourceTerms};
+use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
     config: PeerType {
@@ -174,7 +175,12 @@ impl Source for Reader {
         document.map(Origin::File)
     }
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure> {
+    fn query(
+        &self,
+        origin: &Origin,
+        rule: &Rule,
+        _: Option<&Arc<Users>>,
+    ) -> Result<Allowed, Failure> {
         match origin {
             Origin::File(document) => document.users(rule).map(Allowed::from),
             Origin::Opa(_) => Err(Failure::undefined(rule)),

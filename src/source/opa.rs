@@ -77,8 +77,13 @@ impl Source for Opa {
         Ok(self.origin.clone())
     }
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure> {
-        query(&self.client, origin, rule, self.asks_revision)
+    fn query(
+        &self,
+        origin: &Origin,
+        rule: &Rule,
+        known: Option<&Arc<Users>>,
+    ) -> Result<Allowed, Failure> {
+        query(&self.client, origin, rule, known, self.asks_revision)
     }
 
     /// Whether all bundles were activated that it is configured with; none where it does not say.
@@ -175,6 +180,7 @@ pub(super) fn query(
     client: &Client,
     origin: &Origin,
     rule: &Rule,
+    known: Option<&Arc<Users>>,
     asks_revision: bool,
 ) -> Result<Allowed, Failure> {
     let opa = match origin {
@@ -192,7 +198,7 @@ pub(super) fn query(
     let revision = Some(&answer)
         .filter(|_| asks_revision)
         .and_then(revision_in);
-    let users = users_in(answer, rule)?;
+    let users = users_in(answer, rule, known)?;
     Ok(Allowed { users, revision })
 }
 
@@ -227,14 +233,22 @@ fn revision_in(answer: &Answer) -> Option<Arc<str>> {
     Some(quote(words.as_bytes()).into()).filter(|_| !words.is_empty())
 }
 
-fn users_in(mut answer: Answer, rule: &Rule) -> Result<Users, Failure> {
+fn users_in(
+    mut answer: Answer,
+    rule: &Rule,
+    known: Option<&Arc<Users>>,
+) -> Result<Arc<Users>, Failure> {
     if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>()
         && !keys.has_empty_key()
     {
-        return Ok(keys.take_from(mem::take(&mut answer.body)));
+        return Ok(match known {
+            // Nearly always, nothing has changed.
+            Some(known) if keys.are_in(&answer.body, known) => Arc::clone(known),
+            _ => Arc::new(keys.take_from(mem::take(&mut answer.body))),
+        });
     }
     match answer.json::<Data<&RawValue>>()?.result {
-        Some(value) => document::users(rule, value),
+        Some(value) => document::users(rule, value).map(Arc::new),
         None => Err(Failure::undefined(rule)),
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod report;
 
 use std::io::Read;
 use std::slice;
+use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Allowed, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::{Secret, unfit_for_header};
+use crate::users::Users;
 use entry::Entry;
 
 pub(super) static TYPE: Type = Type {
@@ -286,9 +288,14 @@ impl Source for Opal {
         self.find_opa().map(Origin::Opa)
     }
 
-    fn query(&self, origin: &Origin, rule: &Rule) -> Result<Allowed, Failure> {
+    fn query(
+        &self,
+        origin: &Origin,
+        rule: &Rule,
+        known: Option<&Arc<Users>>,
+    ) -> Result<Allowed, Failure> {
         // OPAL writes into its OPA, which then has no bundles.
-        opa::query(&self.client, origin, rule, false)
+        opa::query(&self.client, origin, rule, known, false)
     }
 
     /// OPAL's health policy in OPA can be wrong both ways. It can stay false although everything is loaded,

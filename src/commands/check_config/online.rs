@@ -96,7 +96,7 @@ fn ask_source(config: &Config, id: SourceId, source: &dyn Source) -> Vec<Finding
     };
     let told = in_parallel(&rules, config.concurrency, |(_, rule)| {
         let users = source
-            .query(origin.as_ref().map_err(Clone::clone)?, rule)?
+            .query(origin.as_ref().map_err(Clone::clone)?, rule, None)?
             .users;
         Ok(Told::from(count(users.len(), "user")))
     });

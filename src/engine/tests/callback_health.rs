@@ -15,7 +15,7 @@ fn answer(bench: &mut Bench, keys: &[&str]) -> bool {
         bench.done(match job {
             Job::Watch(id) => Done::Watch(id, Ok(true)),
             Job::Count(id, _) => Done::Count(id, Ok(None)),
-            Job::Query(id, _) => Done::Query(id, Ok(users(keys).into())),
+            Job::Query(id, ..) => Done::Query(id, Ok(users(keys).into())),
             Job::Read(_, ids) => read(ids[0], Ok(present(keys))),
             Job::Apply(_, edits) => applied(edits[0].toggle, Ok(())),
             other => panic!("{} was not expected", short(&other)),

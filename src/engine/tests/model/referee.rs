@@ -114,7 +114,7 @@ impl Referee {
         }
         let keys = parts.iter().map(|(id, part)| Key::Apply(*id, *part));
         let query = match job {
-            Job::Query(rule, _) => {
+            Job::Query(rule, ..) => {
                 self.asking[*rule] = Some(now);
                 Some(Key::Query(*rule))
             }

@@ -476,7 +476,7 @@ impl World {
             self.remote.known = known_now;
         }
         if let (true, Done::Query(rule, result)) = (is_current, &done) {
-            self.told[*rule] = result.as_ref().ok().map(|it| it.users.clone());
+            self.told[*rule] = result.as_ref().ok().map(|it| Users::clone(&it.users));
         }
         let moment = self.moment();
         let (engine, ids) = &mut self.engines[number];

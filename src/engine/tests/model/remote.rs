@@ -274,10 +274,10 @@ impl Remote {
             Job::Ready(id, ..) if is_empty(*id) => Done::Ready(*id, Ok(ready(Some(false)))),
             Job::Ready(id, ..) => Done::Ready(*id, Ok(ready(Some(true)))),
             // An OPA whose readiness nobody asks for has its data at once.
-            Job::Query(rule, _) if SOURCE_OF[*rule] != ALONE && is_empty(SOURCE_OF[*rule]) => {
+            Job::Query(rule, ..) if SOURCE_OF[*rule] != ALONE && is_empty(SOURCE_OF[*rule]) => {
                 Done::Query(*rule, Ok(Users::default().into()))
             }
-            Job::Query(rule, _) => Done::Query(*rule, Ok(self.allows(*rule).into())),
+            Job::Query(rule, ..) => Done::Query(*rule, Ok(self.allows(*rule).into())),
             Job::Find(target) => Done::Find(*target, Ok(Vec::new())),
             Job::Read(target, ids) => Done::Read(*target, self.read_all(ids)),
             Job::Apply(target, edits) => {
@@ -446,7 +446,7 @@ pub(super) fn refuse(job: &Job, failure: Failure) -> Done {
         Job::Ready(id, ..) => Done::Ready(*id, Err(failure)),
         Job::Count(id, _) => Done::Count(*id, Err(failure)),
         Job::Load(id) => Done::Load(*id, Err(failure)),
-        Job::Query(id, _) => Done::Query(*id, Err(failure)),
+        Job::Query(id, ..) => Done::Query(*id, Err(failure)),
         Job::Find(id) => Done::Find(*id, Err(failure)),
         Job::Read(target, ids) => {
             let failed = |id: &ToggleId| (*id, Err(failure.clone()));

@@ -187,7 +187,7 @@ pub(super) fn peer_of(job: &Job) -> Peer {
             Peer::Source(*id)
         }
         Job::Ready(id, ..) | Job::Count(id, _) | Job::Load(id) => Peer::Source(*id),
-        Job::Query(rule, _) => Peer::Source(SOURCE_OF[*rule]),
+        Job::Query(rule, ..) => Peer::Source(SOURCE_OF[*rule]),
         Job::Find(id) | Job::Read(id, _) | Job::Apply(id, _) => Peer::Target(*id),
     }
 }
