@@ -3,19 +3,16 @@
 //! One that is free, or will be, always stays, because others could use up all threads that the system allows.
 //! If it refuses another, work waits for those there.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 /// An idle thread ends after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-type Work = Box<dyn FnOnce() + Send>;
-
-type Start = Box<dyn Fn(&str, Work) -> io::Result<()> + Send + Sync>;
+type Start = Box<dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
 /// Once it is dropped, the threads end after the work that waits.
 pub(crate) struct Crew {
@@ -24,89 +21,143 @@ pub(crate) struct Crew {
     patience: Duration,
     /// Starts a thread with a name.
     start: Start,
-    work: Sender<Work>,
-    waiting: Receiver<Work>,
-    count: Arc<Mutex<Count>>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
-struct Count {
-    threads: usize,
-    /// Pieces of work that wait or are under way.
-    pieces: usize,
+struct Shared {
+    state: Mutex<State>,
+    news: Condvar,
 }
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Box<Work>>,
+    /// The pieces of work that are under way.
+    running: usize,
+    threads: usize,
+    /// Those that sleep until there is work.
+    asleep: usize,
+    is_over: bool,
+}
+
+/// Gets what its thread shares, to say when it has ended.
+type Work = dyn FnOnce(&Shared) + Send;
 
 impl Crew {
     /// Starts the first thread; there are `most` at most.
     pub(crate) fn new(name: &'static str, most: usize) -> io::Result<Crew> {
-        let (work, waiting) = unbounded();
         let crew = Crew {
             name,
             most,
             patience: PATIENCE,
             start: Box::new(start),
-            work,
-            waiting,
-            count: Arc::default(),
+            shared: Arc::default(),
         };
-        crew.start_thread(&mut lock(&crew.count))?;
+        crew.start_thread(&mut lock(&crew.shared.state))?;
         Ok(crew)
     }
 
-    pub(crate) fn run(&self, work: Work) {
-        let mut count = lock(&self.count);
-        count.pieces += 1;
+    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
+        self.run_and_tell(work, drop);
+    }
+
+    /// Runs work, and tells of its result once the thread counts as free: whoever hears of it can have more
+    /// for it, and needs no other thread.
+    pub(crate) fn run_and_tell<T: 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        tell: impl FnOnce(T) + Send + 'static,
+    ) {
+        let mut state = lock(&self.shared.state);
+        state.waiting.push_back(Box::new(move |shared: &Shared| {
+            let result = work();
+            lock(&shared.state).running -= 1;
+            tell(result);
+        }));
         // Work that waits may have been refused a thread.
-        while count.threads < count.pieces.min(self.most) {
-            if let Err(error) = self.start_thread(&mut count) {
+        while state.is_short(self.most) {
+            if let Err(error) = self.start_thread(&mut state) {
                 // Once for all work that waits.
-                if count.pieces == count.threads + 1 {
+                if state.pieces() == state.threads + 1 {
                     let name = self.name;
                     log::error!("failed to start a {name} thread, work must wait: {error}");
                 }
                 break;
             }
         }
-        // The crew holds a receiver, so the channel is never closed.
-        let _ = self.work.send(work);
+        // The others are about to look for work by themselves.
+        let awake = state.threads - state.running - state.asleep;
+        let is_one_needed = state.asleep > 0 && state.waiting.len() > awake;
+        drop(state);
+        if is_one_needed {
+            self.shared.news.notify_one();
+        }
     }
 
     /// Whether work waits for a thread that the system refused.
     pub(crate) fn is_short(&self) -> bool {
-        let count = lock(&self.count);
-        count.threads < count.pieces.min(self.most)
+        lock(&self.shared.state).is_short(self.most)
     }
 
-    fn start_thread(&self, count: &mut Count) -> io::Result<()> {
-        let (waiting, shared, patience) = (self.waiting.clone(), self.count.clone(), self.patience);
-        let work = Box::new(move || take_part(&waiting, &shared, patience));
-        (self.start)(self.name, work)?;
-        count.threads += 1;
+    fn start_thread(&self, state: &mut State) -> io::Result<()> {
+        let (shared, patience) = (Arc::clone(&self.shared), self.patience);
+        (self.start)(self.name, Box::new(move || take_part(&shared, patience)))?;
+        state.threads += 1;
         Ok(())
     }
 }
 
-fn start(name: &str, work: Work) -> io::Result<()> {
+impl Drop for Crew {
+    fn drop(&mut self) {
+        lock(&self.shared.state).is_over = true;
+        self.shared.news.notify_all();
+    }
+}
+
+impl State {
+    fn pieces(&self) -> usize {
+        self.waiting.len() + self.running
+    }
+
+    fn is_short(&self, most: usize) -> bool {
+        self.threads < self.pieces().min(most)
+    }
+}
+
+fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     let thread = thread::Builder::new().name(name.into()).spawn(work);
     thread.map(drop)
 }
 
-fn take_part(waiting: &Receiver<Work>, count: &Mutex<Count>, patience: Duration) {
+fn take_part(shared: &Shared, patience: Duration) {
+    let mut state = lock(&shared.state);
     loop {
-        match waiting.recv_timeout(patience) {
-            Ok(work) => {
-                work();
-                lock(count).pieces -= 1;
+        if state.waiting.is_empty() {
+            drop(state);
+            // Whoever was told of a result may have more, and a sleep is dear.
+            thread::yield_now();
+            state = lock(&shared.state);
+        }
+        let mut is_late = false;
+        while state.waiting.is_empty() {
+            if state.is_over || is_late && state.threads > state.running + 1 {
+                // Another is free, or nothing more comes.
+                state.threads -= 1;
+                return;
             }
-            Err(RecvTimeoutError::Timeout) => {
-                let mut count = lock(count);
-                // Only if another is idle.
-                if count.threads > count.pieces + 1 {
-                    count.threads -= 1;
-                    return;
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
+            state.asleep += 1;
+            let woken = shared.news.wait_timeout(state, patience);
+            let (woken, time) = woken.unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.asleep -= 1;
+            is_late = time.timed_out();
+        }
+        if let Some(work) = state.waiting.pop_front() {
+            state.running += 1;
+            drop(state);
+            work(shared);
+            state = lock(&shared.state);
         }
     }
 }

@@ -103,7 +103,7 @@ impl Disk {
             .take()
             .map_or_else(|| Crew::new("file", self.pieces), Ok)
         {
-            Ok(mate) => crew.insert(mate).run(Box::new(work)),
+            Ok(mate) => crew.insert(mate).run(work),
             Err(error) => {
                 let _ = turns.1.try_recv();
                 let words = format!("{file}: failed to start a thread: {error}");

@@ -253,10 +253,11 @@ impl Worker {
             while let Some(job) = generation.engine.next_job(moment()) {
                 let (number, peers) = (generation.number, Arc::clone(&generation.peers));
                 let results = self.sender.clone();
-                self.requests.run(Box::new(move || {
+                let perform = move || peers.perform(job);
+                self.requests.run_and_tell(perform, move |done| {
                     // Without a worker, nothing needs the result.
-                    let _ = results.send(Message::Done(number, peers.perform(job)));
-                }));
+                    let _ = results.send(Message::Done(number, done));
+                });
             }
             let Generation { engine, config, .. } = generation;
             log::tell(engine, config, &self.metrics, &self.audit);

@@ -1,8 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::after;
+use crossbeam_channel::{Receiver, Sender, after, unbounded};
 
 use super::*;
 
@@ -27,10 +28,10 @@ pub(crate) fn crew(most: usize, allowed: &Arc<AtomicUsize>) -> Crew {
 fn hang(crew: &Crew) -> Sender<()> {
     let (release, hangs) = unbounded::<()>();
     let (tell, begun) = unbounded();
-    crew.run(Box::new(move || {
+    crew.run(move || {
         tell.send(()).unwrap();
         let _ = hangs.recv();
-    }));
+    });
     begun.recv_timeout(LONG).unwrap();
     release
 }
@@ -38,7 +39,7 @@ fn hang(crew: &Crew) -> Sender<()> {
 /// Work that tells when it is done.
 fn quick(crew: &Crew) -> Receiver<()> {
     let (tell, done) = unbounded();
-    crew.run(Box::new(move || tell.send(()).unwrap()));
+    crew.run(move || tell.send(()).unwrap());
     done
 }
 
@@ -56,16 +57,30 @@ fn work_gets_threads_up_to_the_number_and_idle_ones_end() {
     let together = Arc::new(Barrier::new(3));
     for _ in 0..6 {
         let together = Arc::clone(&together);
-        crew.run(Box::new(move || {
+        crew.run(move || {
             together.wait();
-        }));
-        assert!(lock(&crew.count).threads <= 3);
+        });
+        assert!(lock(&crew.shared.state).threads <= 3);
     }
-    wait_until(|| lock(&crew.count).threads == 1);
+    wait_until(|| lock(&crew.shared.state).threads == 1);
     quick(&crew).recv_timeout(LONG).unwrap();
-    let count = Arc::clone(&crew.count);
+    let shared = Arc::clone(&crew.shared);
     drop(crew);
-    wait_until(|| Arc::strong_count(&count) == 1);
+    wait_until(|| Arc::strong_count(&shared) == 1);
+}
+
+#[test]
+fn work_that_follows_a_result_needs_no_other_thread() {
+    let crew = crew(9, &Arc::new(AtomicUsize::new(9)));
+    let (tell, told) = unbounded();
+    let name = || thread::current().id();
+    let names = (0..100).map(|_| {
+        let tell = tell.clone();
+        crew.run_and_tell(name, move |name| tell.send(name).unwrap());
+        told.recv_timeout(LONG).unwrap()
+    });
+    let names: BTreeSet<String> = names.map(|name| format!("{name:?}")).collect();
+    assert_eq!(names.len(), 1);
 }
 
 #[test]
@@ -95,10 +110,10 @@ fn work_that_was_refused_a_thread_waits_and_gets_one_with_later_work() {
     let met = [0, 9].map(|more| {
         allowed.store(more, Ordering::SeqCst);
         let (together, (tell, met)) = (Arc::clone(&together), unbounded());
-        crew.run(Box::new(move || {
+        crew.run(move || {
             together.wait();
             tell.send(()).unwrap();
-        }));
+        });
         met
     });
     for met in met {

@@ -98,7 +98,7 @@ impl Lookups {
                 };
                 let name = host.to_owned();
                 let crew = board.crew.insert(crew);
-                crew.run(Box::new(move || self.look_up(&name)));
+                crew.run(move || self.look_up(&name));
                 Arc::clone(board.asked.entry(host.to_owned()).or_default())
             }
         };

@@ -200,11 +200,11 @@ impl Admission {
         let connection = Arc::new(Connection::new(client));
         self.connections.push(Arc::downgrade(&connection));
         let (door, gate) = (Arc::clone(&self.door), thread::current());
-        self.crew.run(Box::new(move || {
+        self.crew.run(move || {
             connection.serve(&door, peer);
             drop(connection);
             gate.unpark();
-        }));
+        });
         match self.crew.is_short() {
             true => self.keep_none(),
             false => self.door.keeps_none.store(false, SeqCst),
