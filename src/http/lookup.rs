@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -130,8 +130,11 @@ fn find(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok((host, 0).to_socket_addrs()?.collect())
 }
 
-/// The addresses of a host, at the latest after a time.
+/// The addresses of a host, at the latest after a time. An IP address needs no lookup.
 pub(crate) fn look_up(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, Lost> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
     let found = LOOKUPS.of(host, timeout);
     let with_port = |mut address: SocketAddr| {
         address.set_port(port);
