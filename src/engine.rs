@@ -314,6 +314,11 @@ impl Engine {
         Some(&self.rules[self.config.toggles[id].rule?])
     }
 
+    /// That of the answer from which its users follow.
+    fn revision_of(&self, id: ToggleId) -> Option<Arc<str>> {
+        self.rule_of(id)?.answer.as_ref()?.revision.clone()
+    }
+
     /// The source of that rule.
     fn source_of(&self, id: ToggleId) -> Option<SourceId> {
         Some(self.config.rules[self.config.toggles[id].rule?].source)

@@ -44,7 +44,8 @@ pub(crate) struct Client {
     proxies: Proxies,
     timeout: Duration,
     requests: Requests,
-    secrets: Arc<Secrets>,
+    /// Those of the configuration.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 pub(crate) struct Request<'a> {

@@ -146,6 +146,8 @@ pub(crate) struct Allowed {
     pub(crate) users: Arc<Users>,
     /// Of the policy and data by which OPA decided that; none where it is not known.
     pub(crate) revision: Option<Arc<str>>,
+    /// The SHA-256 digest of the answer: the same answer allows the same users.
+    pub(crate) digest: Option<[u8; 32]>,
 }
 
 impl From<Users> for Allowed {
@@ -153,6 +155,7 @@ impl From<Users> for Allowed {
         Allowed {
             users: Arc::new(users),
             revision: None,
+            digest: None,
         }
     }
 }
@@ -305,8 +308,8 @@ pub(crate) enum Job {
     Count(SourceId, Arc<Origin>),
     /// Have OPAL load everything into OPA.
     Load(SourceId),
-    /// Ask for a rule's users, who were these before.
-    Query(RuleId, Arc<Origin>, Option<Arc<Users>>),
+    /// Ask for a rule's users; the last answer was this one.
+    Query(RuleId, Arc<Origin>, Option<Allowed>),
     /// Find the toggles with our mark that are not in the configuration.
     Find(TargetId),
     Read(TargetId, Vec<ToggleId>),

@@ -4,8 +4,6 @@ mod file;
 mod opa;
 mod opal;
 
-use std::sync::Arc;
-
 use crate::check::SourceCheck;
 use crate::config::{self, Config, PeerType, Rule};
 use crate::error::Failure;
@@ -13,7 +11,6 @@ use crate::http::Client;
 use crate::job::{Allowed, Evidence, Known, Origin, SourceTerms, Writes};
 use crate::metrics::{Metrics, Requests};
 use crate::secret::Secret;
-use crate::users::Users;
 pub(crate) use opal::report::scan as scan_report;
 
 /// Makes the requests to a source. The defaults are for requests that its terms never call for.
@@ -23,12 +20,12 @@ pub(crate) trait Source: Send + Sync {
     /// Where OPA is, or what the file holds.
     fn discover(&self) -> Result<Origin, Failure>;
 
-    /// Whom a rule allows. Where that has not changed, it is what was `known`, in the same memory.
+    /// Whom a rule allows; the last answer is known, and need not be read again if it is the same.
     fn query(
         &self,
         origin: &Origin,
         rule: &Rule,
-        known: Option<&Arc<Users>>,
+        known: Option<&Allowed>,
     ) -> Result<Allowed, Failure>;
 
     /// How far OPA has loaded. A process known to have loaded everything is asked for its id alone.

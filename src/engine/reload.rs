@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{Config, Rule, Toggle, successors};
-use crate::job::{Marked, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
+use crate::job::{Allowed, Marked, Part, RuleId, SourceId, TargetId, Terms, ToggleId};
 
 use super::source::Source;
 use super::{Engine, Key, Mode, Moment, Timer, Why};
@@ -190,7 +190,11 @@ impl Engine {
     fn inherit_rule(&mut self, id: RuleId, old: &Engine, old_id: RuleId) {
         let known = &old.rules[old_id];
         self.rules[id].query = known.query.inherit_hurried();
-        self.rules[id].answer = known.answer.clone();
+        self.rules[id].answer = known.answer.clone().map(|answer| Allowed {
+            // The next one is read by the new configuration.
+            digest: None,
+            ..answer
+        });
         self.inherit_wait(old, Key::Query(id), Key::Query(old_id));
     }
 
@@ -232,7 +236,7 @@ impl Engine {
         let kind = self.config.targets[config.target].kind;
         let same_place = kind.is_same_toggle(&config.spec, &old_config.spec);
         let answer_of = |engine: &Engine, rule: Option<RuleId>| {
-            rule.and_then(|rule| engine.rules[rule].answer.clone())
+            rule.and_then(|rule| engine.rules[rule].users().cloned())
         };
         let answers = (
             answer_of(self, config.rule),

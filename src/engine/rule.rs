@@ -22,9 +22,7 @@ pub(super) struct Rule {
     /// None if the last query failed, or before the first.
     pub(super) desired: Option<Arc<Users>>,
     /// The last good response.
-    pub(super) answer: Option<Arc<Users>>,
-    /// Its revision.
-    pub(super) revision: Option<Arc<str>>,
+    pub(super) answer: Option<Allowed>,
     /// What the last change of the users was, and from which: toggles that have the former users share it.
     change: Option<(Weak<Users>, Arc<Change>)>,
     /// The turns of the query that `desired` came from, and of the one in flight.
@@ -37,6 +35,11 @@ pub(super) struct Rule {
 }
 
 impl Rule {
+    /// Whom the last good response allows.
+    pub(super) fn users(&self) -> Option<&Arc<Users>> {
+        Some(&self.answer.as_ref()?.users)
+    }
+
     /// What changed of users whom no toggle has is not asked for again, and can be large.
     pub(super) fn forget_change(&mut self) {
         let is_past = |(before, _): &mut (Weak<Users>, _)| before.strong_count() == 0;
@@ -108,13 +111,11 @@ impl Engine {
         }
         let failure = result.as_ref().err().cloned();
         match result {
-            Ok(Allowed { users, revision }) => {
-                let secrets = &self.config.secrets;
-                self.rules[id].revision = revision.map(|it| secrets.redact(&it).into());
+            Ok(allowed) => {
                 self.succeeded(Key::Query(id));
                 // OPA is where it was thought to be.
                 self.sources[source].rediscovery.reset();
-                self.learn(id, users, now);
+                self.learn(id, allowed, now);
             }
             Err(failure) => {
                 self.rules[id].desired = None;
@@ -145,13 +146,14 @@ impl Engine {
         }
     }
 
-    fn learn(&mut self, id: RuleId, users: Arc<Users>, now: Moment) {
+    fn learn(&mut self, id: RuleId, allowed: Allowed, now: Moment) {
         let source = self.config.rules[id].source;
         let rule = &mut self.rules[id];
         rule.asked = rule.asking;
-        let before = rule.answer.take();
+        let Allowed { users, .. } = &allowed;
+        let before = rule.answer.take().map(|answer| answer.users);
         // Equal sets share their memory.
-        let same = before.clone().filter(|before| *before == users);
+        let same = before.clone().filter(|before| before == users);
         let changed = before.is_some() && same.is_none();
         if let Some(before) = before.filter(|_| changed) {
             rule.change = Some((
@@ -159,8 +161,11 @@ impl Engine {
                 Arc::new(users.change_from(&before)),
             ));
         }
-        let users = same.unwrap_or(users);
-        rule.answer = Some(Arc::clone(&users));
+        let users = same.unwrap_or_else(|| Arc::clone(users));
+        rule.answer = Some(Allowed {
+            users: Arc::clone(&users),
+            ..allowed
+        });
         let was_known = rule.desired.replace(users).is_some();
         let source = &mut self.sources[source];
         let cause = source.passes.running.as_ref().map(|pass| pass.cause);

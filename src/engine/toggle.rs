@@ -743,7 +743,7 @@ impl Engine {
             }
             self.set_running(id, part, now);
             self.toggles[id].work(part).is_edit = true;
-            let revision = self.rule_of(id).and_then(|rule| rule.revision.clone());
+            let revision = self.revision_of(id);
             edits.push(Edit {
                 toggle: id,
                 what,
@@ -762,7 +762,7 @@ impl Engine {
         let why = self.why(id, number, users);
         let observed = self.toggles[id].environments[number].observed.as_ref();
         let change = observed.and_then(|it| self.change_from(id, it.users.as_ref()?));
-        let revision = self.rule_of(id).and_then(|rule| rule.revision.clone());
+        let revision = self.revision_of(id);
         self.toggles[id].environments[number].sending = Some(Update {
             users: Arc::clone(users),
             change,

@@ -266,7 +266,7 @@ impl Engine {
         let tasks = parts.map(|(part, work)| (&work.task, Key::Apply(id, part)));
         let query = rule.zip(rule_id);
         let query = query.map(|(rule, id)| (&rule.query, Key::Query(id)));
-        let users = rule.map_or(Some(&self.no_users), |rule| rule.answer.as_ref());
+        let users = rule.map_or(Some(&self.no_users), |rule| rule.users());
         View {
             state,
             users: users.map(|users| users.len()),

@@ -16,7 +16,6 @@ use crate::duration::Seconds;
 use crate::error::{Failure, Kind};
 use crate::http::LARGEST_ANSWER;
 use crate::job::{Allowed, Origin, SourceTerms};
-use crate::users::Users;
 
 pub(super) static TYPE: Type = Type {
     config: PeerType {
@@ -175,12 +174,7 @@ impl Source for Reader {
         document.map(Origin::File)
     }
 
-    fn query(
-        &self,
-        origin: &Origin,
-        rule: &Rule,
-        _: Option<&Arc<Users>>,
-    ) -> Result<Allowed, Failure> {
+    fn query(&self, origin: &Origin, rule: &Rule, _: Option<&Allowed>) -> Result<Allowed, Failure> {
         match origin {
             Origin::File(document) => document.users(rule).map(Allowed::from),
             Origin::Opa(_) => Err(Failure::undefined(rule)),

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use http::Method;
+use ring::digest;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ use crate::document;
 use crate::error::{Failure, Kind, UNTOLD, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Allowed, Evidence, Known, Origin, SourceTerms, Writes};
+use crate::secret::Secrets;
 use crate::users::{Keys, Users};
 
 pub(super) static TYPE: Type = Type {
@@ -81,7 +83,7 @@ impl Source for Opa {
         &self,
         origin: &Origin,
         rule: &Rule,
-        known: Option<&Arc<Users>>,
+        known: Option<&Allowed>,
     ) -> Result<Allowed, Failure> {
         query(&self.client, origin, rule, known, self.asks_revision)
     }
@@ -180,7 +182,7 @@ pub(super) fn query(
     client: &Client,
     origin: &Origin,
     rule: &Rule,
-    known: Option<&Arc<Users>>,
+    known: Option<&Allowed>,
     asks_revision: bool,
 ) -> Result<Allowed, Failure> {
     let opa = match origin {
@@ -195,11 +197,33 @@ pub(super) fn query(
         ""
     };
     let answer = get(client, opa, path, query, rule.input.as_ref())?;
-    let revision = Some(&answer)
-        .filter(|_| asks_revision)
-        .and_then(revision_in);
-    let users = users_in(answer, rule, known)?;
-    Ok(Allowed { users, revision })
+    read(
+        answer,
+        rule,
+        known,
+        asks_revision.then_some(&client.secrets),
+    )
+}
+
+/// Whom an answer allows; with secrets to redact in it, also by which revision.
+fn read(
+    answer: Answer,
+    rule: &Rule,
+    known: Option<&Allowed>,
+    secrets: Option<&Secrets>,
+) -> Result<Allowed, Failure> {
+    let digest = digest::digest(&digest::SHA256, &answer.body);
+    let digest = digest.as_ref().try_into().ok();
+    // Nearly always, nothing has changed.
+    if let Some(known) = known.filter(|known| known.digest == digest) {
+        return Ok(known.clone());
+    }
+    let revision = secrets.and_then(|secrets| Some(secrets.redact(&revision_in(&answer)?).into()));
+    Ok(Allowed {
+        users: Arc::new(users_in(answer, rule)?),
+        revision,
+        digest,
+    })
 }
 
 /// What OPA says of its bundles beside an answer; nothing where it has none.
@@ -219,7 +243,7 @@ struct Bundle {
 }
 
 /// The revisions of OPA's bundles: of several, with their names.
-fn revision_in(answer: &Answer) -> Option<Arc<str>> {
+fn revision_in(answer: &Answer) -> Option<String> {
     let told: Deciding = serde_json::from_slice(&answer.body).ok()?;
     let bundles = told.provenance.bundles;
     let is_only = bundles.len() == 1;
@@ -230,25 +254,17 @@ fn revision_in(answer: &Answer) -> Option<Arc<str>> {
             false => format!("{name}={revision}"),
         });
     let words = revisions.collect::<Vec<_>>().join(", ");
-    Some(quote(words.as_bytes()).into()).filter(|_| !words.is_empty())
+    Some(quote(words.as_bytes())).filter(|_| !words.is_empty())
 }
 
-fn users_in(
-    mut answer: Answer,
-    rule: &Rule,
-    known: Option<&Arc<Users>>,
-) -> Result<Arc<Users>, Failure> {
+fn users_in(mut answer: Answer, rule: &Rule) -> Result<Users, Failure> {
     if let Ok(Data { result: Some(keys) }) = answer.json::<Data<Keys>>()
         && !keys.has_empty_key()
     {
-        return Ok(match known {
-            // Nearly always, nothing has changed.
-            Some(known) if keys.are_in(&answer.body, known) => Arc::clone(known),
-            _ => Arc::new(keys.take_from(mem::take(&mut answer.body))),
-        });
+        return Ok(keys.take_from(mem::take(&mut answer.body)));
     }
     match answer.json::<Data<&RawValue>>()?.result {
-        Some(value) => document::users(rule, value).map(Arc::new),
+        Some(value) => document::users(rule, value),
         None => Err(Failure::undefined(rule)),
     }
 }

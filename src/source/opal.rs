@@ -6,7 +6,6 @@ pub(super) mod report;
 
 use std::io::Read;
 use std::slice;
-use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
@@ -20,7 +19,6 @@ use crate::error::{Failure, Kind, quote};
 use crate::http::{Answer, Client, Request};
 use crate::job::{Access, Allowed, Evidence, Known, Origin, Registration, SourceTerms, Writes};
 use crate::secret::{Secret, unfit_for_header};
-use crate::users::Users;
 use entry::Entry;
 
 pub(super) static TYPE: Type = Type {
@@ -292,7 +290,7 @@ impl Source for Opal {
         &self,
         origin: &Origin,
         rule: &Rule,
-        known: Option<&Arc<Users>>,
+        known: Option<&Allowed>,
     ) -> Result<Allowed, Failure> {
         // OPAL writes into its OPA, which then has no bundles.
         opa::query(&self.client, origin, rule, known, false)

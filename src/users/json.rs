@@ -140,17 +140,6 @@ impl Keys {
         self.places.iter().any(|(_, length)| *length == 0)
     }
 
-    /// Whether these are the keys in the text in which they were found, in the same order.
-    pub fn are_in(&self, text: &[u8], users: &Users) -> bool {
-        let before = self.first.saturating_sub(text.as_ptr().addr());
-        let key = |(start, length): &(u32, u32)| {
-            let start = before + *start as usize;
-            &text[start..start + *length as usize]
-        };
-        let keys = self.places.iter().map(key);
-        self.places.len() == users.len() && keys.eq(users.iter().map(str::as_bytes))
-    }
-
     /// Moves the keys to the front of the text in which they were found, which becomes the users.
     pub fn take_from(mut self, mut text: Vec<u8>) -> Users {
         let before = self.first.saturating_sub(text.as_ptr().addr());
