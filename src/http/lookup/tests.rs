@@ -86,6 +86,14 @@ fn hosts_whose_lookup_hangs_are_late_and_hold_up_no_other_within_the_bound() {
 }
 
 #[test]
+fn an_ip_address_needs_no_time() {
+    for address in ["127.0.0.1:80", "[::1]:80"].map(|it| it.parse::<SocketAddr>().unwrap()) {
+        let found = look_up(&address.ip().to_string(), address.port(), Duration::ZERO);
+        assert_eq!(found.unwrap(), [address]);
+    }
+}
+
+#[test]
 fn a_thread_that_cannot_be_had_is_a_failure_of_the_request() {
     static REFUSES: AtomicUsize = AtomicUsize::new(1);
     static LOOKUPS: Lookups = Lookups::new(
