@@ -79,8 +79,10 @@ pub(crate) struct Hooks {
     /// Before it is answered.
     pub(crate) on_head: Box<dyn Fn(&Asked<'_>) + Send + Sync>,
     /// After an answer 202, with the path and the body; what it does not read is discarded.
-    pub(crate) on_body: Box<dyn Fn(&str, &mut dyn Read) + Send + Sync>,
+    pub(crate) on_body: Box<OnBody>,
 }
+
+type OnBody = dyn Fn(&str, &mut dyn Read) + Send + Sync;
 
 /// What the thread of the gate owns.
 struct Admission {
