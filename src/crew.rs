@@ -62,8 +62,8 @@ impl Crew {
         self.run_and_tell(work, drop);
     }
 
-    /// Runs work, and tells of its result once the thread counts as free: whoever hears of it can have more
-    /// for it, and needs no other thread.
+    /// Runs work, and passes on its result once the thread counts as free: work that follows from the result
+    /// then needs no other thread.
     pub(crate) fn run_and_tell<T: 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -135,7 +135,7 @@ fn take_part(shared: &Shared, patience: Duration) {
     loop {
         if state.waiting.is_empty() {
             drop(state);
-            // Whoever was told of a result may have more, and a sleep is dear.
+            // A result that was passed on may bring more work, and sleeping is expensive.
             thread::yield_now();
             state = lock(&shared.state);
         }

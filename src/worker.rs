@@ -350,7 +350,7 @@ impl PendingCallbacks {
         callbacks
     }
 
-    /// OPAL has called back for a source; nothing happens if there is none with this id.
+    /// Notes that OPAL has called back for a source; an unknown id is ignored.
     pub(crate) fn add(&self, source: &str) -> Result<(), WorkerGone> {
         match self.pending().get_mut(source) {
             Some(pending) if !*pending => *pending = true,

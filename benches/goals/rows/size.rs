@@ -53,7 +53,7 @@ pub(crate) fn idle(runs: usize) -> Vec<Row> {
     ]
 }
 
-/// The executable, stripped. What it would be at least, nobody can say.
+/// The executable, stripped; there is no least size to compare it with.
 pub(crate) fn binary(_: usize) -> Vec<Row> {
     let what = "executable";
     vec![Row::plain(what, "< 6 MB", Unit::Megabytes, vec![length()])]
