@@ -8,7 +8,7 @@ use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
 /// The most by which a request that hangs may delay another.
-const DELAY: Duration = Duration::from_millis(50);
+const DELAY: Duration = Duration::from_millis(200);
 
 /// Changes a toggle some times; the quickest way from the callback to the target must be quick.
 ///

@@ -651,7 +651,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn whatever_is_reloaded_when_the_targets_equal_the_policy_in_the_end(
