@@ -51,9 +51,12 @@ demo:
 
 ## test: all tests that need only Rust, and how long they took with what had to be built
 test:
-	@start=$$(date +%s); \
-	echo $(CARGO) test --locked; \
-	$(CARGO) test --locked && took=$$(($$(date +%s) - start)) && \
+	@start=$$(date +%s); set -e; \
+	run() { echo "$$*"; "$$@"; }; \
+	run $(CARGO) test --locked --no-run; \
+	RUST_TEST_THREADS=$$(nproc) run $(CARGO) test --locked --lib; \
+	run $(CARGO) test --locked --test it; \
+	took=$$(($$(date +%s) - start)); \
 	echo "all tests passed in $$((took / 60)) min $$((took % 60)) s, with what had to be built"
 
 ## lint: formatting, clippy and the documentation, with warnings denied
