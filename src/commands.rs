@@ -136,9 +136,10 @@ fn try_run() -> Result<Exit, Stop> {
     match &cli.command {
         Command::Serve => {
             let signals = Signals::hear(Exit::Done)?.and_reloads()?;
+            let server = on_thread(serve::Server::start)?;
             let (file, config) = read_first(explicit)?;
             log_start(&file);
-            serve::run(config, signals, again(file))
+            serve::run(config, signals, again(file), &server)
         }
         Command::Sync(options) => {
             let is_single = is_single(options);

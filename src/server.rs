@@ -5,7 +5,7 @@ mod page;
 mod scrape;
 
 use std::io::{self, Cursor};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
@@ -43,10 +43,11 @@ pub(crate) struct Routes {
 type Reply = Response<Cursor<Vec<u8>>>;
 
 /// Answers requests on threads named `http`: one for each connection of the gate, which sends one request
-/// at a time on each. `broken` is called when the server has ended: the process is of no use then.
+/// at a time on each. Until `routes` are set, which takes the configuration, every answer is 503. `broken` is called
+/// when the server has ended: the process is of no use then.
 pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,
-    routes: &Arc<Routes>,
+    routes: &Arc<OnceLock<Arc<Routes>>>,
     broken: impl Fn(&str) + Clone + Send + 'static,
 ) -> io::Result<()> {
     let server = Server::from_listener(listener, None).map_err(io::Error::other)?;
@@ -56,7 +57,10 @@ pub(crate) fn start(
         let serve = move || {
             loop {
                 match server.recv() {
-                    Ok(request) => routes.handle(request),
+                    Ok(request) => match routes.get() {
+                        Some(routes) => routes.handle(request),
+                        None => drop(request.respond(Response::empty(503))),
+                    },
                     Err(error) => return broken(&format!("the HTTP server has ended: {error}")),
                 }
             }

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use crossbeam_channel::Receiver;
 
 use super::machine::{Machine, Signals};
 use super::{Again, Exit, Stop, fail};
@@ -17,8 +19,30 @@ use crate::source;
 use crate::target::Evaluations;
 use crate::worker::WorkerGone;
 
+/// The HTTP server, which answers as soon as its routes are set.
+pub(super) struct Server {
+    inner: Inner,
+    routes: Arc<OnceLock<Arc<Routes>>>,
+}
+
+impl Server {
+    /// Takes as long as all else at the start: it is done while the configuration is read.
+    pub(super) fn start() -> io::Result<Server> {
+        let (inner, listener) = Inner::bind(broken)?;
+        let routes = Arc::default();
+        server::start(listener, &routes, broken)?;
+        inner.warm_up()?;
+        Ok(Server { inner, routes })
+    }
+}
+
 /// Keeps the toggles in sync until a signal stops it; `again` reads the configuration again.
-pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit, Stop> {
+pub(super) fn run(
+    config: Config,
+    signals: Signals,
+    again: Again,
+    server: &Receiver<io::Result<Server>>,
+) -> Result<Exit, Stop> {
     let token = callback_token()?;
     let (bind, timeout) = (config.bind.clone(), config.http_timeout);
     let machine = Machine::new(Arc::new(config), Mode::Serve, token.clone(), signals)?;
@@ -29,8 +53,11 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
         status: Arc::clone(&machine.status),
         metrics: Arc::clone(&machine.metrics),
     };
-    let gate = open_gate(listener, routes, Arc::clone(&machine.evaluations))
-        .map_err(Stop::failed_to("start the HTTP server"))?;
+    // A panic in its thread has already ended the process.
+    let server = server.recv().map_err(io::Error::other).flatten();
+    let evaluations = Arc::clone(&machine.evaluations);
+    let gate = server.and_then(|server| open_gate(server, listener, routes, evaluations));
+    let gate = gate.map_err(Stop::failed_to("start the HTTP server"))?;
     let read = move || {
         let config = again()?;
         if config.bind != bind {
@@ -48,17 +75,16 @@ pub(super) fn run(config: Config, signals: Signals, again: Again) -> Result<Exit
 }
 
 fn open_gate(
+    server: Server,
     listener: TcpListener,
     routes: Routes,
     evaluations: Arc<Evaluations>,
 ) -> io::Result<Gate> {
     let routes = Arc::new(routes);
     let callbacks = Arc::clone(&routes.callbacks);
+    server.routes.get_or_init(|| Arc::clone(&routes));
     let address = listener.local_addr()?;
     let places = gate::places();
-    let (inner, behind) = Inner::bind(broken)?;
-    server::start(behind, &routes, broken)?;
-    inner.warm_up()?;
     let hooks = Hooks {
         on_head: Box::new(move |asked| {
             if let Err(WorkerGone) = routes.announce(asked) {
@@ -72,7 +98,7 @@ fn open_gate(
             }
         }),
     };
-    let gate = gate::open(listener, places, inner, evaluations, hooks)?;
+    let gate = gate::open(listener, places, server.inner, evaluations, hooks)?;
     log::info!("listening address={address}");
     Ok(gate)
 }

@@ -83,7 +83,8 @@ impl Fixture {
         };
         let (inner, behind) = Inner::bind(|why| panic!("{why}")).unwrap();
         let routes = Arc::new(routes);
-        start(behind, &routes, |why| panic!("{why}")).unwrap();
+        let set = Arc::new(OnceLock::from(Arc::clone(&routes)));
+        start(behind, &set, |why| panic!("{why}")).unwrap();
         let hooks = Hooks {
             on_head: Box::new(move |asked| routes.announce(asked).unwrap()),
             on_body: Box::new(|_, _| ()),
