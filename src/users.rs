@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -16,8 +17,16 @@ pub(crate) use json::describe_wrong;
 
 /// The user keys that a rule allows: sorted, without duplicates, in one buffer, because sets of a million
 /// users are compared and kept. `Debug` prints their number only: names belong to the trace log.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Users {
+    buffer: Arc<Buffer>,
+    /// Which keys of the buffer: those that come with most of a large set share it.
+    places: Range<usize>,
+}
+
+/// Keys one after the other.
+#[derive(Default)]
+struct Buffer {
     text: String,
     /// Where each key ends in `text`.
     ends: Vec<u32>,
@@ -34,51 +43,55 @@ pub struct Change {
 
 impl Users {
     pub(crate) fn len(&self) -> usize {
-        self.ends.len()
+        self.places.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.places.is_empty()
     }
 
     /// Platforms take an empty key for users who are not signed in.
     pub(crate) fn has_empty_key(&self) -> bool {
-        self.ends.first() == Some(&0)
+        self.iter().next() == Some("")
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.text.len()
+        self.text().len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        (0..self.ends.len()).map(|index| self.get(index))
+        (0..self.len()).map(|index| self.get(index))
     }
 
-    /// Those at these places, in their order.
+    /// Those at these places, in their order. They keep the others in memory.
     pub(crate) fn part(&self, places: Range<usize>) -> Users {
-        let mut part = Users::default();
-        part.append(self, places);
-        part
+        let start = self.places.start;
+        Users {
+            buffer: Arc::clone(&self.buffer),
+            places: start + places.start..start + places.end,
+        }
     }
 
     /// The change that turns `observed` into these users.
     pub fn change_from(&self, observed: &Users) -> Change {
-        let mut change = Change::default();
+        let (mut added, mut removed) = (Picked::of(self), Picked::of(observed));
         let (mut here, mut there) = (0, 0);
         while here < self.len() && there < observed.len() {
-            let (desired, existing) = (self.get(here), observed.get(there));
-            let order = desired.cmp(existing);
+            let order = self.get(here).cmp(observed.get(there));
             match order {
-                Ordering::Less => change.added.push(desired),
-                Ordering::Greater => change.removed.push(existing),
+                Ordering::Less => added.pick(here..here + 1),
+                Ordering::Greater => removed.pick(there..there + 1),
                 Ordering::Equal => {}
             }
             here += usize::from(order.is_le());
             there += usize::from(order.is_ge());
         }
-        change.added.append(self, here..self.len());
-        change.removed.append(observed, there..observed.len());
-        change
+        added.pick(here..self.len());
+        removed.pick(there..observed.len());
+        Change {
+            added: added.users(),
+            removed: removed.users(),
+        }
     }
 
     pub(crate) fn and(&self, others: &Users) -> Users {
@@ -107,7 +120,37 @@ impl Users {
     }
 
     fn get(&self, index: usize) -> &str {
-        &self.text[self.end(index)..self.end(index + 1)]
+        self.buffer.get(self.places.start + index)
+    }
+
+    /// Where each key ends in the text.
+    fn ends(&self) -> impl Iterator<Item = usize> {
+        let start = self.buffer.end(self.places.start);
+        let ends = self.buffer.ends[self.places.clone()].iter();
+        ends.map(move |end| *end as usize - start)
+    }
+
+    /// All keys, one after the other.
+    fn text(&self) -> &str {
+        self.buffer.text(self.places.clone())
+    }
+}
+
+impl PartialEq for Users {
+    fn eq(&self, other: &Users) -> bool {
+        self.text() == other.text() && self.ends().eq(other.ends())
+    }
+}
+
+impl Eq for Users {}
+
+impl Buffer {
+    fn get(&self, index: usize) -> &str {
+        self.text(index..index + 1)
+    }
+
+    fn text(&self, places: Range<usize>) -> &str {
+        &self.text[self.end(places.start)..self.end(places.end)]
     }
 
     /// Where so many keys end in the text.
@@ -118,42 +161,93 @@ impl Users {
         }
     }
 
-    /// Appends a key; [`Users::sort`] has to follow unless keys come in order. Responses have 64 MiB at
-    /// most, so a `u32` holds every end.
+    /// Appends a key. Responses have 64 MiB at most, so a `u32` holds every end.
     fn push(&mut self, key: &str) {
         self.text.push_str(key);
         self.ends.push(self.text.len() as u32);
     }
 
-    /// The same of many.
-    fn append(&mut self, others: &Users, places: Range<usize>) {
+    /// Appends many.
+    fn append(&mut self, others: &Buffer, places: Range<usize>) {
         let (old, new) = (others.end(places.start), self.text.len());
-        self.text
-            .push_str(&others.text[old..others.end(places.end)]);
+        self.text.push_str(others.text(places.clone()));
         let ends = others.ends[places].iter();
         self.ends
             .extend(ends.map(|end| (*end as usize - old + new) as u32));
     }
 
-    /// OPA returns sets in order, so nearly always the check is all there is to do.
+    /// The users with these keys. OPA returns sets in order, so nearly always the check is all there is to do.
     fn sort(self) -> Users {
-        let sorted = (1..self.len()).all(|index| self.get(index - 1) < self.get(index));
+        let sorted = (1..self.ends.len()).all(|index| self.get(index - 1) < self.get(index));
         if sorted {
-            return self;
+            return self.into();
         }
-        let mut keys: Vec<&str> = self.iter().collect();
+        let mut keys: Vec<&str> = (0..self.ends.len()).map(|index| self.get(index)).collect();
         keys.sort_unstable();
         keys.dedup();
-        let mut users = Users::default();
-        keys.into_iter().for_each(|key| users.push(key));
-        users
+        let mut sorted = Buffer::default();
+        keys.into_iter().for_each(|key| sorted.push(key));
+        sorted.into()
     }
 }
 
-impl Drop for Users {
+impl From<Buffer> for Users {
+    fn from(buffer: Buffer) -> Users {
+        let places = 0..buffer.ends.len();
+        let buffer = Arc::new(buffer);
+        Users { buffer, places }
+    }
+}
+
+impl Drop for Buffer {
     fn drop(&mut self) {
         give_back(mem::take(&mut self.text).into_bytes());
         give_back(mem::take(&mut self.ends));
+    }
+}
+
+/// Some of a set's users.
+struct Picked<'a> {
+    from: &'a Users,
+    /// Those that are copied.
+    copied: Buffer,
+    /// Those that follow on them.
+    rest: Range<usize>,
+}
+
+impl Picked<'_> {
+    fn of(from: &Users) -> Picked<'_> {
+        Picked {
+            from,
+            copied: Buffer::default(),
+            rest: 0..0,
+        }
+    }
+
+    /// More of them, in order.
+    fn pick(&mut self, places: Range<usize>) {
+        if places.is_empty() {
+            return;
+        }
+        if places.start != self.rest.end {
+            self.copy();
+            self.rest.start = places.start;
+        }
+        self.rest.end = places.end;
+    }
+
+    fn copy(&mut self) {
+        let places = self.from.part(self.rest.clone()).places;
+        self.copied.append(&self.from.buffer, places);
+    }
+
+    /// A few must not keep many in memory, and many not be there twice.
+    fn users(mut self) -> Users {
+        if self.copied.ends.is_empty() && self.rest.len() >= self.from.len() / 2 {
+            return self.from.part(self.rest.clone());
+        }
+        self.copy();
+        self.copied.into()
     }
 }
 
@@ -181,9 +275,9 @@ impl Change {
 
 impl<'a> FromIterator<&'a str> for Users {
     fn from_iter<I: IntoIterator<Item = &'a str>>(keys: I) -> Users {
-        let mut users = Users::default();
-        keys.into_iter().for_each(|key| users.push(key));
-        users.sort()
+        let mut buffer = Buffer::default();
+        keys.into_iter().for_each(|key| buffer.push(key));
+        buffer.sort()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::Users;
+use super::{Buffer, Users};
 use crate::memory::give_back;
 
 /// The least number of bytes that are written at once.
@@ -31,7 +31,7 @@ impl Users {
     pub fn json(&self) -> Json<'_> {
         Json {
             users: self,
-            is_plain: is_plain(&self.text),
+            is_plain: is_plain(self.text()),
             next: 0,
             piece: Cursor::default(),
         }
@@ -119,9 +119,9 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Users {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Users, D::Error> {
-        let mut users = Users::default();
-        each(deserializer, |Key(key)| users.push(&key))?;
-        Ok(users.sort())
+        let mut buffer = Buffer::default();
+        each(deserializer, |Key(key)| buffer.push(&key))?;
+        Ok(buffer.sort())
     }
 }
 
@@ -157,7 +157,7 @@ impl Keys {
         text.shrink_to_fit();
         // Strings one after the other are a string.
         let text = String::from_utf8(text).unwrap_or_default();
-        Users { text, ends }.sort()
+        Buffer { text, ends }.sort()
     }
 }
 
