@@ -144,7 +144,7 @@ fn any_setup() -> impl Strategy<Value = Setup> {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
 
     #[test]
     fn once_faults_end_the_targets_equal_the_policy(
@@ -155,17 +155,5 @@ proptest! {
         actions.into_iter().for_each(|action| world.act(action));
         world.settle();
         world.assert_in_sync();
-    }
-}
-
-/// So many cases, unless `PROPTEST_CASES` says otherwise.
-fn cases(number: u32) -> ProptestConfig {
-    let config = ProptestConfig::default();
-    match std::env::var_os("PROPTEST_CASES") {
-        Some(_) => config,
-        None => ProptestConfig {
-            cases: number,
-            ..config
-        },
     }
 }

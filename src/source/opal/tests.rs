@@ -216,16 +216,8 @@ fn whole_loads_are_told_from_changes_and_from_loads_that_failed() {
     );
 }
 
-fn few() -> ProptestConfig {
-    let config = ProptestConfig::default();
-    ProptestConfig {
-        cases: config.cases / 4,
-        ..config
-    }
-}
-
 proptest! {
-    #![proptest_config(few())]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn whatever_opal_says_of_its_opa_is_an_address_or_an_error_that_quotes_no_secret(

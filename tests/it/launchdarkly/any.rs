@@ -156,7 +156,7 @@ fn config(base_url: &str, more: &str) -> Arc<Config> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
 
     #[test]
     fn any_flag_and_segment_can_be_put_right_and_wherever_that_is_cut_off_nobody_gains(

@@ -128,7 +128,7 @@ fn environments(observed: Observed) -> Vec<Known> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
 
     #[test]
     fn any_feature_can_be_put_right_and_wherever_that_is_cut_off_no_one_gains(

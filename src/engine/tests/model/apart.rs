@@ -89,7 +89,7 @@ fn any_victim() -> impl Strategy<Value = Victim> {
 }
 
 proptest! {
-    #![proptest_config(cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn whatever_hangs_or_fails_delays_nothing_else(

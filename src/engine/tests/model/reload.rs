@@ -651,7 +651,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn whatever_is_reloaded_when_the_targets_equal_the_policy_in_the_end(

@@ -63,7 +63,7 @@ fn a_list_that_takes_as_many_requests_as_there_are_toggles_is_not_asked_for_twic
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn whatever_a_list_says_each_toggle_is_read_once_in_a_bounded_number_of_requests(

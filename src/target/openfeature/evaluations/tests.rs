@@ -474,7 +474,7 @@ fn a_toggle_keeps_its_users_across_a_reload_and_loses_them_when_it_leaves() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn whatever_is_sent_only_the_user_that_it_names_has_the_toggle(
