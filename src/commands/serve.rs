@@ -21,6 +21,8 @@ use crate::worker::WorkerGone;
 
 /// The HTTP server, which answers as soon as its routes are set.
 pub(super) struct Server {
+    /// Connections at once, in front of it.
+    places: usize,
     inner: Inner,
     routes: Arc<OnceLock<Arc<Routes>>>,
 }
@@ -28,11 +30,17 @@ pub(super) struct Server {
 impl Server {
     /// Takes as long as all else at the start: it is done while the configuration is read.
     pub(super) fn start() -> io::Result<Server> {
+        // First, because it raises the limit of descriptors.
+        let places = gate::places();
         let (inner, listener) = Inner::bind(broken)?;
         let routes = Arc::default();
         server::start(listener, &routes, broken)?;
         inner.warm_up()?;
-        Ok(Server { inner, routes })
+        Ok(Server {
+            places,
+            inner,
+            routes,
+        })
     }
 }
 
@@ -84,7 +92,6 @@ fn open_gate(
     let callbacks = Arc::clone(&routes.callbacks);
     server.routes.get_or_init(|| Arc::clone(&routes));
     let address = listener.local_addr()?;
-    let places = gate::places();
     let hooks = Hooks {
         on_head: Box::new(move |asked| {
             if let Err(WorkerGone) = routes.announce(asked) {
@@ -98,7 +105,7 @@ fn open_gate(
             }
         }),
     };
-    let gate = gate::open(listener, places, server.inner, evaluations, hooks)?;
+    let gate = gate::open(listener, server.places, server.inner, evaluations, hooks)?;
     log::info!("listening address={address}");
     Ok(gate)
 }

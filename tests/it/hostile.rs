@@ -47,9 +47,9 @@ fn withstands<T>(clients: impl FnOnce(&Serving) -> T) {
 }
 
 impl Serving {
-    /// With so many descriptors, where that is said.
+    /// With few descriptors, where that is said.
     #[track_caller]
-    fn start(descriptors: Option<u64>) -> Serving {
+    fn start(descriptors: Option<&'static str>) -> Serving {
         // One request at a time to each peer: so the connections that it keeps do not vary.
         let world = World::of(&["us"]).setting("concurrency = 1");
         let mut world = world.and_memory().build();

@@ -54,7 +54,8 @@ fn a_few_descriptors_are_enough_to_answer_one_client_after_the_other() {
 
 #[test]
 fn a_daemon_with_few_descriptors_serves_a_crowd() {
-    for limit in [40, 64, 128] {
+    // A soft limit is raised before it is too low.
+    for limit in ["-Sn 12", "-n 40", "-n 64", "-n 128"] {
         let serving = Serving::start(Some(limit));
         let idle: Vec<TcpStream> = (0..200).map(|_| serving.daemon.connect()).collect();
         thread::scope(|scope| {

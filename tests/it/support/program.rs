@@ -29,7 +29,7 @@ pub(crate) struct Program {
     dir: TempDir,
     config: String,
     env: Vec<(String, String)>,
-    descriptors: Option<u64>,
+    descriptors: Option<&'static str>,
     /// Those of all that it started.
     ports: Mutex<Vec<Port>>,
 }
@@ -68,8 +68,9 @@ impl Program {
         daemon.process.signal(Signal::HUP);
     }
 
-    /// From here on it is started with so many descriptors as its soft and hard limit.
-    pub(crate) fn limit_descriptors(&mut self, limit: u64) {
+    /// From here on it is started with a limit of descriptors, as `ulimit` takes it: `-n 40` or, the soft one alone,
+    /// `-Sn 12`.
+    pub(crate) fn limit_descriptors(&mut self, limit: &'static str) {
         self.descriptors = Some(limit);
     }
 
@@ -172,7 +173,7 @@ impl Program {
     fn spawn_at(&self, port: u16, args: &[&str], input: Option<&str>) -> Process {
         let mut command = match self.descriptors {
             None => self.command(executable(), port),
-            Some(limit) => self.script(&format!("ulimit -n {limit} && exec \"$0\" \"$@\""), port),
+            Some(limit) => self.script(&format!("ulimit {limit} && exec \"$0\" \"$@\""), port),
         };
         command.args(args);
         Process::spawn(&self.stage, command, input)
