@@ -14,8 +14,10 @@ use crate::support::{Fault, World};
 /// A watch comes every 30 s.
 const WATCHED: Duration = Duration::from_secs(36);
 
+/// Without resyncs, which would come after half a minute too.
 fn serving() -> World {
-    let world = World::of(&["us"]).setting("http_timeout = \"1s\"").build();
+    let plan = World::of(&["us"]).setting("http_timeout = \"1s\"");
+    let world = plan.setting("resync_interval = \"1h\"").build();
     world.opa.allow("us", &["ann"]);
     world
 }

@@ -130,8 +130,10 @@ fn where_no_list_can_be_read_each_toggle_is_read_by_itself_until_one_can() {
     wait_for_more(&flags, LIST, 2);
     // After one list that cannot be read, it is read again.
     let singles = flags.launchdarkly.http.count(ONE);
+    let told = || daemon.process.stderr().matches("is not JSON").count();
+    let before = told();
     flags.launchdarkly.http.next(1, LIST, Fault::Answer(html()));
-    daemon.wait_failing();
+    flags.stage.wait_until("it says so", || told() > before);
     wait_for_more(&flags, LIST, 3);
     daemon.wait_healthy();
     assert_eq!(flags.launchdarkly.http.count(ONE), singles);

@@ -11,7 +11,7 @@ use super::lock;
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// Conditions are looked at again after this time, for what happens without a signal.
-const RECHECK: Duration = Duration::from_millis(30);
+const RECHECK: Duration = Duration::from_millis(10);
 
 type Picture = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
