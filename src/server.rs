@@ -43,7 +43,7 @@ pub(crate) struct Routes {
 type Reply = Response<Cursor<Vec<u8>>>;
 
 /// Answers requests on threads named `http`: one for each connection of the gate, which sends one request
-/// at a time on each. Until `routes` are set, which takes the configuration, every answer is 503. `broken` is called
+/// at a time on each. Until `routes` are set, every answer is 503. `broken` is called
 /// when the server has ended: the process is of no use then.
 pub(crate) fn start(
     listener: impl Into<tiny_http::Listener>,

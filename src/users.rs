@@ -20,7 +20,7 @@ pub(crate) use json::describe_wrong;
 #[derive(Clone, Default)]
 pub struct Users {
     buffer: Arc<Buffer>,
-    /// Which keys of the buffer: those that come with most of a large set share it.
+    /// Which keys of the buffer: a change that is most of a set shares the set's.
     places: Range<usize>,
 }
 
@@ -206,12 +206,12 @@ impl Drop for Buffer {
     }
 }
 
-/// Some of a set's users.
+/// Some of the users of a set, picked in order.
 struct Picked<'a> {
     from: &'a Users,
-    /// Those that are copied.
+    /// The earlier ones.
     copied: Buffer,
-    /// Those that follow on them.
+    /// The later ones, which stand side by side and are not copied yet.
     rest: Range<usize>,
 }
 
@@ -224,7 +224,6 @@ impl Picked<'_> {
         }
     }
 
-    /// More of them, in order.
     fn pick(&mut self, places: Range<usize>) {
         if places.is_empty() {
             return;
@@ -241,7 +240,7 @@ impl Picked<'_> {
         self.copied.append(&self.from.buffer, places);
     }
 
-    /// A few must not keep many in memory, and many not be there twice.
+    /// Most of a set is not copied; a few keys do not keep all of it in memory.
     fn users(mut self) -> Users {
         if self.copied.ends.is_empty() && self.rest.len() >= self.from.len() / 2 {
             return self.from.part(self.rest.clone());

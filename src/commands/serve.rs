@@ -28,7 +28,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Takes as long as all else at the start: it is done while the configuration is read.
+    /// Takes half a millisecond, so it runs while the configuration is read.
     pub(super) fn start() -> io::Result<Server> {
         // First, because it raises the limit of descriptors.
         let places = gate::places();
