@@ -5,7 +5,7 @@ import re
 import web
 from checks import check
 from lab import LIVE, SOURCE
-from processes import expect, wait_for
+from processes import Unmet, expect, wait_for
 from world import US_USERS
 
 # Routes that people and monitoring read.
@@ -41,11 +41,13 @@ def burst(lab):
     for step in range(30):
         last = {"country": ("FR", "US")[step % 2], "step": step}
         lab.stack.move("bob", last)
-    # OPAL handles the updates of a burst at the same time, and has applied the last one before the one that came
-    # before it: then it is sent again.
-    wait_for("OPA to be near the end", lambda: lab.stack.location("bob"), lambda it: it.get("step", 0) >= 28)
-    lab.stack.move("bob", last)
-    wait_for(f"OPA to have {last}", lambda: lab.stack.location("bob"), last.__eq__)
+    there = f"OPA to have {last}", lambda: lab.stack.location("bob"), last.__eq__
+    try:
+        wait_for(*there)
+    except Unmet:
+        # OPAL handles the updates of a burst at the same time, and has applied the last one before another.
+        lab.stack.move("bob", last)
+        wait_for(*there)
     lab.wait_for_target(LIVE)
 
 

@@ -7,7 +7,8 @@ use crate::support::opal::Opal;
 use crate::support::store::patch_of;
 use crate::support::{Fault, World};
 
-/// The most by which a request that hangs may delay another.
+/// The most by which a request that hangs may delay another: less than any retry or timeout would. To the millisecond,
+/// the engine is tested without a clock (`engine/tests/model/apart.rs`).
 const DELAY: Duration = Duration::from_millis(200);
 
 /// Changes a toggle some times; the quickest way from the callback to the target must be quick.
