@@ -299,7 +299,7 @@ impl Engine {
                 self.toggles[toggle].fall_due(readable, turn);
                 self.decide_again(toggle, now);
             }
-            Timer::Late(toggle) => self.note_late(toggle, now.at),
+            Timer::Late => self.find_late(now.at),
             Timer::Resync(target) => self.begin_resync(target, now),
             Timer::Overdue(target) => self.note_overdue(target, now.at),
             Timer::Pause(target) => {

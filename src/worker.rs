@@ -4,6 +4,7 @@ mod log;
 mod systemd;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -283,12 +284,13 @@ impl Worker {
     }
 }
 
-/// Now, with a random number that shortens waits; without one they keep their length.
+/// Now, with a random number that shortens waits.
 fn moment() -> Moment {
-    let random = getrandom::u32().unwrap_or_default();
+    // The keys of maps are random too, without a system call for each event.
+    let random = RandomState::new().hash_one(());
     Moment {
         at: Instant::now(),
-        chance: f64::from(random) / f64::from(u32::MAX),
+        chance: random as f64 / u64::MAX as f64,
     }
 }
 

@@ -67,6 +67,7 @@ impl Engine {
                 next.inherit_toggle(*id, self, old);
             }
         }
+        next.inherit_timer(self, Timer::Late, Timer::Late);
         next.wait_for(self);
         next
     }
@@ -255,7 +256,6 @@ impl Engine {
             toggle.inherit(known, is_known, terms.readable);
             toggle.unread = terms.reads_first;
         }
-        self.inherit_timer(old, Timer::Late(id), Timer::Late(old_id));
         self.inherit_timer(old, Timer::Confirm(id), Timer::Confirm(old_id));
         for part in [Part::Whole, Part::Metadata] {
             self.inherit_wait(old, Key::Apply(id, part), Key::Apply(old_id, part));

@@ -150,8 +150,8 @@ pub(super) enum Timer {
     Overtake(ToggleId),
     /// A toggle whose update was lost is due for another read.
     Confirm(ToggleId),
-    /// A change of a toggle should have arrived.
-    Late(ToggleId),
+    /// The change of some toggle should have arrived.
+    Late,
     Resync(TargetId),
     /// The resync should have ended.
     Overdue(TargetId),

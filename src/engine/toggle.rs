@@ -645,16 +645,16 @@ impl Engine {
     pub(super) fn note_if_behind(&mut self, id: ToggleId, now: Instant) {
         let is_behind = self.is_behind(id);
         let toggle = &mut self.toggles[id];
-        let timer = Timer::Late(id);
         match (is_behind, toggle.behind) {
             (true, None) => {
                 toggle.behind = Some(now);
-                self.timers
-                    .set(timer, now + self.config.http_timeout + LATE);
+                // A timer that is set is of a toggle that was behind before.
+                if self.timers.get(Timer::Late).is_none() {
+                    self.timers.set(Timer::Late, now + self.longest_delay());
+                }
             }
             (false, Some(_)) => {
                 toggle.behind = None;
-                self.timers.cancel(timer);
                 if std::mem::take(&mut toggle.is_late) {
                     self.touch(Subject::Toggle(id));
                 }
@@ -663,18 +663,39 @@ impl Engine {
         }
     }
 
-    /// A change has not arrived for too long, for whatever reason.
-    pub(super) fn note_late(&mut self, id: ToggleId, now: Instant) {
+    /// How long a change may take to arrive.
+    fn longest_delay(&self) -> Duration {
+        self.config.http_timeout + LATE
+    }
+
+    /// Finds the changes that have not arrived in time, and sets the timer of the next that could be late.
+    pub(super) fn find_late(&mut self, now: Instant) {
+        let mut next = None;
+        for id in 0..self.toggles.len() {
+            let toggle = &self.toggles[id];
+            let Some(since) = toggle.behind.filter(|_| !toggle.is_late) else {
+                continue;
+            };
+            match since + self.longest_delay() {
+                end if end <= now => self.note_late(id, now - since),
+                end => next = next.into_iter().chain([end]).min(),
+            }
+        }
+        if let Some(next) = next {
+            self.timers.set(Timer::Late, next);
+        }
+    }
+
+    /// A change has not arrived for so long, for whatever reason.
+    fn note_late(&mut self, id: ToggleId, after: Duration) {
         self.touch(Subject::Toggle(id));
         let is_unanswered = self
             .query_of(id)
             .is_some_and(|query| query.trouble.is_some());
         let toggle = &mut self.toggles[id];
         toggle.is_late = true;
-        let since = toggle.behind.unwrap_or(now);
         let is_told = toggle.works().any(|(_, work)| work.task.trouble.is_some());
         if !is_unanswered && !is_told {
-            let after = now - since;
             self.notify(Subject::Toggle(id), News::Late { after });
         }
     }

@@ -1,6 +1,7 @@
 //! Steps at the target: retries, pauses, lost requests.
 
 use super::*;
+use crate::engine::Subject;
 
 /// A toggle in sync with nobody, whose rule now allows these users; the update is in flight.
 fn updating(keys: &[&str], readable: bool) -> Bench {
@@ -80,6 +81,32 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
     bench.done(applied(0, Ok(())));
     let mended = |notice: &News| matches!(notice, News::Mended { count: 9, .. });
     assert!(bench.notices().iter().any(mended));
+}
+
+#[test]
+fn each_change_is_late_15_seconds_after_the_policy_may_have_changed() {
+    let mut bench = Bench::settled(config(vec![opa(), opa(), opa()], &[0, 1, 2]), true);
+    let query = |bench: &mut Bench, id: usize| {
+        bench.callback(id);
+        assert_eq!(bench.jobs(), [format!("query {id}")]);
+        bench.millis(3000);
+    };
+    (0..3).for_each(|id| query(&mut bench, id));
+    // In time.
+    bench.done(Done::Query(0, Ok(Users::default().into())));
+    bench.jobs();
+    bench.notices();
+    let mut late = |millis| {
+        bench.millis(millis);
+        let late = bench.engine.take_notices().into_iter();
+        let late = late.filter(|it| matches!(it.news, News::Late { .. }));
+        late.map(|it| it.subject).collect::<Vec<Subject>>()
+    };
+    assert_eq!(late(8999), []);
+    assert_eq!(late(1), [Subject::Toggle(1)]);
+    assert_eq!(late(2999), []);
+    assert_eq!(late(1), [Subject::Toggle(2)]);
+    assert_eq!(late(60_000), [], "each is told once");
 }
 
 #[test]
