@@ -4,6 +4,7 @@
 //! Labels are bounded: ids of sources and targets, methods, statuses and words of this program; never a user or a URL.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::Method;
@@ -43,12 +44,16 @@ pub struct Requests {
     peer: String,
 }
 
-/// Counts what OpenFeature's SDKs ask.
-#[derive(Clone)]
-pub(crate) struct EvaluationCounts(IntCounterVec);
+/// Counts what OpenFeature's SDKs ask of one toggle, or of none.
+pub(crate) struct EvaluationCounts {
+    total: IntCounterVec,
+    toggle: String,
+    /// In the order of [`Evaluation`]. To find one in the registry takes longer than an evaluation.
+    found: [OnceLock<IntCounter>; 6],
+}
 
 /// What comes of an evaluation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Evaluation {
     On,
     Off,
@@ -138,8 +143,9 @@ impl Metrics {
         }
     }
 
+    /// Counts evaluations that are of no toggle.
     pub(crate) fn evaluations(&self) -> EvaluationCounts {
-        EvaluationCounts(self.evaluations.clone())
+        EvaluationCounts::new(&self.evaluations, "")
     }
 
     pub(crate) fn pass(&self, source: &str, failed: usize, late: usize, took: Duration) {
@@ -194,8 +200,20 @@ impl Requests {
 }
 
 impl EvaluationCounts {
-    /// Counts one of a toggle of the configuration, or of none.
-    pub(crate) fn count(&self, toggle: &str, evaluation: Evaluation) {
+    fn new(total: &IntCounterVec, toggle: &str) -> EvaluationCounts {
+        EvaluationCounts {
+            total: total.clone(),
+            toggle: toggle.to_owned(),
+            found: Default::default(),
+        }
+    }
+
+    /// Counts those of a toggle of the configuration.
+    pub(crate) fn of(&self, toggle: &str) -> EvaluationCounts {
+        EvaluationCounts::new(&self.total, toggle)
+    }
+
+    pub(crate) fn count(&self, evaluation: Evaluation) {
         let result = match evaluation {
             Evaluation::On => "on",
             Evaluation::Off => "off",
@@ -204,7 +222,8 @@ impl EvaluationCounts {
             Evaluation::Invalid => "invalid",
             Evaluation::Unauthorized => "unauthorized",
         };
-        self.0.with_label_values(&[toggle, result]).inc();
+        let find = || self.total.with_label_values(&[&self.toggle, result]);
+        self.found[evaluation as usize].get_or_init(find).inc();
     }
 }
 

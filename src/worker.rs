@@ -221,10 +221,11 @@ impl Worker {
         }
         self.callbacks.set(&next.config);
         self.audit.set_path(next.config.audit_log.as_deref());
-        next.peers.begin();
         next.engine.start(moment());
         self.status
             .show(&next.config, &mut next.engine, Clocks::read());
+        // Counters of a toggle that the status does not show yet could be dropped.
+        next.peers.begin();
         let old = std::mem::replace(&mut self.current, next);
         self.former.push(old);
     }

@@ -41,6 +41,7 @@ pub struct Evaluations {
     begun: Instant,
     /// The users of all toggles were known once.
     was_complete: AtomicBool,
+    /// Of no toggle.
     counts: EvaluationCounts,
     /// The last definition that was asked for, and its revision. Clients share it: so few are in memory, however
     /// many clients there are and however slow.
@@ -56,11 +57,11 @@ pub(crate) struct Served {
     toggles: BTreeMap<String, Toggle>,
 }
 
-#[derive(Clone)]
 struct Toggle {
     /// None until they are known. A reload keeps them.
     users: Arc<RwLock<Option<Arc<Users>>>>,
     spec: Map<String, Value>,
+    counts: EvaluationCounts,
 }
 
 /// What matters of a request's head.
@@ -155,8 +156,12 @@ impl Evaluations {
             let toggles = config.toggles_at(id).map(|(_, toggle)| {
                 let former = former.as_ref().and_then(|it| it.toggles.get(&toggle.key));
                 let users = former.map(|it| Arc::clone(&it.users)).unwrap_or_default();
-                let spec = toggle.spec.clone();
-                (toggle.key.clone(), Toggle { users, spec })
+                let served = Toggle {
+                    users,
+                    spec: toggle.spec.clone(),
+                    counts: self.counts.of(&toggle.key),
+                };
+                (toggle.key.clone(), served)
             });
             Arc::new(Served {
                 token: config.targets[id].settings.secret("token").ok().cloned(),
@@ -196,7 +201,7 @@ impl Evaluations {
             return Ok(Reply::error(404, "there is nothing here"));
         };
         if let Some(refusal) = served.refusal(asked) {
-            self.counts.count("", Evaluation::Unauthorized);
+            self.counts.count(Evaluation::Unauthorized);
             return Ok(refusal);
         }
         if asked.path == DEFINITION {
@@ -224,18 +229,18 @@ impl Evaluations {
 
     fn one(&self, served: &Served, key: &str, body: &[u8]) -> Reply {
         let Some((key, toggle)) = served.toggles.get_key_value(key) else {
-            self.counts.count("", Evaluation::NotFound);
+            self.counts.count(Evaluation::NotFound);
             let details = "there is no toggle with this key";
             return Reply::failure(404, Some(key), ("FLAG_NOT_FOUND", details));
         };
         let user = match targeting_key(body) {
             Ok(user) => user,
             Err(wrong) => {
-                self.counts.count(key, Evaluation::Invalid);
+                toggle.counts.count(Evaluation::Invalid);
                 return Reply::failure(400, Some(key), wrong);
             }
         };
-        match self.evaluate(key, toggle, &user) {
+        match evaluate(key, toggle, &user) {
             Evaluated::Unknown { .. } => Reply::not_ready(key),
             known => Reply::json(200, &known),
         }
@@ -245,42 +250,18 @@ impl Evaluations {
         let user = match targeting_key(body) {
             Ok(user) => user,
             Err(wrong) => {
-                self.counts.count("", Evaluation::Invalid);
+                self.counts.count(Evaluation::Invalid);
                 return Reply::failure(400, None, wrong);
             }
         };
         let toggles = served.toggles.iter();
-        let flags = toggles.map(|(key, toggle)| self.evaluate(key, toggle, &user));
+        let flags = toggles.map(|(key, toggle)| evaluate(key, toggle, &user));
         let flags: Vec<Evaluated> = flags.collect();
         let reply = Reply::json(200, &Flags { flags });
         let mut hasher = DefaultHasher::new();
         hasher.write(&reply.body);
         let current = format!("\"{:016x}-{}\"", hasher.finish(), reply.body.len());
         reply.unless_known(current, tag)
-    }
-
-    fn evaluate<'a>(&self, key: &'a str, toggle: &'a Toggle, user: &str) -> Evaluated<'a> {
-        let Some(users) = read(&toggle.users) else {
-            self.counts.count(key, Evaluation::NotReady);
-            return Evaluated::Unknown {
-                key,
-                error_code: "GENERAL",
-                error_details: NOT_READY,
-            };
-        };
-        let value = users.contains(user);
-        let (reason, variant, evaluation) = match value {
-            true => ("TARGETING_MATCH", "on", Evaluation::On),
-            false => ("DEFAULT", "off", Evaluation::Off),
-        };
-        self.counts.count(key, evaluation);
-        Evaluated::Known {
-            key,
-            value,
-            reason,
-            variant,
-            metadata: toggle.spec.get("metadata"),
-        }
     }
 
     /// All toggles whose users are known. At the start, flagd is to keep what it has until all are.
@@ -361,6 +342,30 @@ impl Served {
             Arc::new(json)
         });
         json.map_err(|error| Failure::new(Kind::Setup, error.to_string()))
+    }
+}
+
+fn evaluate<'a>(key: &'a str, toggle: &'a Toggle, user: &str) -> Evaluated<'a> {
+    let Some(users) = read(&toggle.users) else {
+        toggle.counts.count(Evaluation::NotReady);
+        return Evaluated::Unknown {
+            key,
+            error_code: "GENERAL",
+            error_details: NOT_READY,
+        };
+    };
+    let value = users.contains(user);
+    let (reason, variant, evaluation) = match value {
+        true => ("TARGETING_MATCH", "on", Evaluation::On),
+        false => ("DEFAULT", "off", Evaluation::Off),
+    };
+    toggle.counts.count(evaluation);
+    Evaluated::Known {
+        key,
+        value,
+        reason,
+        variant,
+        metadata: toggle.spec.get("metadata"),
     }
 }
 
