@@ -670,19 +670,16 @@ impl Engine {
 
     /// Finds the changes that have not arrived in time, and sets the timer of the next that could be late.
     pub(super) fn find_late(&mut self, now: Instant) {
-        let mut next = None;
-        for id in 0..self.toggles.len() {
-            let toggle = &self.toggles[id];
-            let Some(since) = toggle.behind.filter(|_| !toggle.is_late) else {
-                continue;
-            };
-            match since + self.longest_delay() {
-                end if end <= now => self.note_late(id, now - since),
-                end => next = next.into_iter().chain([end]).min(),
-            }
+        let limit = self.longest_delay();
+        let toggles = self.toggles.iter().enumerate();
+        let behind = toggles.filter(|(_, toggle)| !toggle.is_late);
+        let behind = behind.filter_map(|(id, toggle)| Some((id, toggle.behind?)));
+        let (late, others): (Vec<_>, Vec<_>) = behind.partition(|(_, since)| *since + limit <= now);
+        for (id, since) in late {
+            self.note_late(id, now - since);
         }
-        if let Some(next) = next {
-            self.timers.set(Timer::Late, next);
+        if let Some(since) = others.into_iter().map(|(_, since)| since).min() {
+            self.timers.set(Timer::Late, since + limit);
         }
     }
 

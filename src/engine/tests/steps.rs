@@ -1,5 +1,6 @@
 //! Steps at the target: retries, pauses, lost requests.
 
+use super::reload::reload;
 use super::*;
 use crate::engine::Subject;
 
@@ -84,8 +85,9 @@ fn a_failure_is_told_at_first_at_each_doubling_and_when_it_ends() {
 }
 
 #[test]
-fn each_change_is_late_15_seconds_after_the_policy_may_have_changed() {
-    let mut bench = Bench::settled(config(vec![opa(), opa(), opa()], &[0, 1, 2]), true);
+fn each_change_is_late_15_seconds_after_the_policy_may_have_changed_also_after_a_reload() {
+    let three = || config(vec![opa(), opa(), opa()], &[0, 1, 2]);
+    let mut bench = Bench::settled(three(), true);
     let query = |bench: &mut Bench, id: usize| {
         bench.callback(id);
         assert_eq!(bench.jobs(), [format!("query {id}")]);
@@ -94,7 +96,8 @@ fn each_change_is_late_15_seconds_after_the_policy_may_have_changed() {
     (0..3).for_each(|id| query(&mut bench, id));
     // In time.
     bench.done(Done::Query(0, Ok(Users::default().into())));
-    bench.jobs();
+    let (_, mut bench) = reload(bench, three());
+    bench.answer(|job| (job == "query 0").then(|| Done::Query(0, Ok(Users::default().into()))));
     bench.notices();
     let mut late = |millis| {
         bench.millis(millis);
