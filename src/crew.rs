@@ -12,9 +12,6 @@ use std::time::Duration;
 /// An idle thread ends after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a thread lets others run before it sleeps.
-const YIELDS: usize = 4;
-
 type Start = Box<dyn Fn(&str, Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
 /// Once it is dropped, the threads end after the work that waits.
@@ -136,14 +133,6 @@ fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
 fn take_part(shared: &Shared, patience: Duration) {
     let mut state = lock(&shared.state);
     loop {
-        // A result that was passed on may bring more work, and sleeping is expensive.
-        for _ in 0..YIELDS {
-            if state.waiting.is_empty() {
-                drop(state);
-                thread::yield_now();
-                state = lock(&shared.state);
-            }
-        }
         let mut is_late = false;
         while state.waiting.is_empty() {
             if state.is_over || is_late && state.threads > state.running + 1 {
