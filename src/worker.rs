@@ -287,7 +287,7 @@ impl Worker {
 
 /// Now, with a random number that shortens waits.
 fn moment() -> Moment {
-    // The keys of maps are random too, without a system call for each event.
+    // As random as the keys of a hash map, which take no system call for each event.
     let random = RandomState::new().hash_one(());
     Moment {
         at: Instant::now(),

@@ -648,7 +648,7 @@ impl Engine {
         match (is_behind, toggle.behind) {
             (true, None) => {
                 toggle.behind = Some(now);
-                // A timer that is set is of a toggle that was behind before.
+                // One that is set rings earlier, and is then set for the next.
                 if self.timers.get(Timer::Late).is_none() {
                     self.timers.set(Timer::Late, now + self.longest_delay());
                 }
