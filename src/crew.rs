@@ -3,11 +3,12 @@
 //! One that is free, or will be, always stays, because others could use up all threads that the system allows.
 //! If it refuses another, work waits for those there.
 
-use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 /// An idle thread ends after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,40 +22,36 @@ pub(crate) struct Crew {
     patience: Duration,
     /// Starts a thread with a name.
     start: Start,
-    shared: Arc<Shared>,
+    work: Sender<Box<Work>>,
+    /// For the threads.
+    waiting: Receiver<Box<Work>>,
+    count: Arc<Mutex<Count>>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    news: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Box<Work>>,
-    /// The pieces of work that are under way.
-    running: usize,
+struct Count {
     threads: usize,
-    /// Those that sleep until there is work.
-    asleep: usize,
-    is_over: bool,
+    /// Pieces of work that wait or are under way.
+    pieces: usize,
 }
 
 /// Gets what its thread shares, to say when it has ended.
-type Work = dyn FnOnce(&Shared) + Send;
+type Work = dyn FnOnce(&Mutex<Count>) + Send;
 
 impl Crew {
     /// Starts the first thread; there are `most` at most.
     pub(crate) fn new(name: &'static str, most: usize) -> io::Result<Crew> {
+        let (work, waiting) = unbounded();
         let crew = Crew {
             name,
             most,
             patience: PATIENCE,
             start: Box::new(start),
-            shared: Arc::default(),
+            work,
+            waiting,
+            count: Arc::default(),
         };
-        crew.start_thread(&mut lock(&crew.shared.state))?;
+        crew.start_thread(&mut lock(&crew.count))?;
         Ok(crew)
     }
 
@@ -69,59 +66,44 @@ impl Crew {
         work: impl FnOnce() -> T + Send + 'static,
         tell: impl FnOnce(T) + Send + 'static,
     ) {
-        let mut state = lock(&self.shared.state);
-        state.waiting.push_back(Box::new(move |shared: &Shared| {
-            let result = work();
-            lock(&shared.state).running -= 1;
-            tell(result);
-        }));
+        let mut count = lock(&self.count);
+        count.pieces += 1;
         // Work that waits may have been refused a thread.
-        while state.is_short(self.most) {
-            if let Err(error) = self.start_thread(&mut state) {
+        while count.is_short(self.most) {
+            if let Err(error) = self.start_thread(&mut count) {
                 // Once for all work that waits.
-                if state.pieces() == state.threads + 1 {
+                if count.pieces == count.threads + 1 {
                     let name = self.name;
                     log::error!("failed to start a {name} thread, work must wait: {error}");
                 }
                 break;
             }
         }
-        // The others are about to look for work by themselves.
-        let awake = state.threads - state.running - state.asleep;
-        let is_one_needed = state.asleep > 0 && state.waiting.len() > awake;
-        drop(state);
-        if is_one_needed {
-            self.shared.news.notify_one();
-        }
+        drop(count);
+        // The crew holds a receiver, so the channel is never closed.
+        let _ = self.work.send(Box::new(move |count: &Mutex<Count>| {
+            let result = work();
+            lock(count).pieces -= 1;
+            tell(result);
+        }));
     }
 
     /// Whether work waits for a thread that the system refused.
     pub(crate) fn is_short(&self) -> bool {
-        lock(&self.shared.state).is_short(self.most)
+        lock(&self.count).is_short(self.most)
     }
 
-    fn start_thread(&self, state: &mut State) -> io::Result<()> {
-        let (shared, patience) = (Arc::clone(&self.shared), self.patience);
-        (self.start)(self.name, Box::new(move || take_part(&shared, patience)))?;
-        state.threads += 1;
+    fn start_thread(&self, count: &mut Count) -> io::Result<()> {
+        let (waiting, shared, patience) = (self.waiting.clone(), self.count.clone(), self.patience);
+        (self.start)(self.name, Box::new(move || take_part(&waiting, &shared, patience)))?;
+        count.threads += 1;
         Ok(())
     }
 }
 
-impl Drop for Crew {
-    fn drop(&mut self) {
-        lock(&self.shared.state).is_over = true;
-        self.shared.news.notify_all();
-    }
-}
-
-impl State {
-    fn pieces(&self) -> usize {
-        self.waiting.len() + self.running
-    }
-
+impl Count {
     fn is_short(&self, most: usize) -> bool {
-        self.threads < self.pieces().min(most)
+        self.threads < self.pieces.min(most)
     }
 }
 
@@ -130,28 +112,19 @@ fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
     thread.map(drop)
 }
 
-fn take_part(shared: &Shared, patience: Duration) {
-    let mut state = lock(&shared.state);
+fn take_part(waiting: &Receiver<Box<Work>>, count: &Mutex<Count>, patience: Duration) {
     loop {
-        let mut is_late = false;
-        while state.waiting.is_empty() {
-            if state.is_over || is_late && state.threads > state.running + 1 {
-                // Another is free, or nothing more comes.
-                state.threads -= 1;
-                return;
+        match waiting.recv_timeout(patience) {
+            Ok(work) => work(count),
+            Err(RecvTimeoutError::Timeout) => {
+                let mut count = lock(count);
+                // Only if another is idle.
+                if count.threads > count.pieces + 1 {
+                    count.threads -= 1;
+                    return;
+                }
             }
-            state.asleep += 1;
-            let woken = shared.news.wait_timeout(state, patience);
-            let (woken, time) = woken.unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            state.asleep -= 1;
-            is_late = time.timed_out();
-        }
-        if let Some(work) = state.waiting.pop_front() {
-            state.running += 1;
-            drop(state);
-            work(shared);
-            state = lock(&shared.state);
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }

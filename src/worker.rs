@@ -9,7 +9,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Select, Sender, unbounded};
 
 use crate::audit::Audit;
 use crate::config::Config;
@@ -130,10 +130,9 @@ impl Worker {
             }
             let wait = self.time_left();
             self.status.set_next_turn(Instant::now() + wait);
-            // A plain receiver: several in a `select!` cost another thread switch each time.
-            match self.messages.recv_timeout(wait) {
-                Ok(message) => self.hear(message),
-                Err(_) => self.current.engine.handle(Event::Time, moment()),
+            match self.next_message(wait) {
+                Some(message) => self.hear(message),
+                None => self.current.engine.handle(Event::Time, moment()),
             }
             self.status.set_next_turn(Instant::now());
             // Results come in bursts: hand out jobs once for all of them.
@@ -141,6 +140,15 @@ impl Worker {
                 self.hear(message);
             }
         }
+    }
+
+    /// Sleeps at once: `recv_timeout` yields first, and where other programs need the cores, that gives them a
+    /// turn for each result.
+    fn next_message(&self, wait: Duration) -> Option<Message> {
+        let mut select = Select::new();
+        select.recv(&self.messages);
+        let chosen = select.select_timeout(wait).ok()?;
+        chosen.recv(&self.messages).ok()
     }
 
     fn hear(&mut self, message: Message) {

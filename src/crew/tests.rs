@@ -60,13 +60,13 @@ fn work_gets_threads_up_to_the_number_and_idle_ones_end() {
         crew.run(move || {
             together.wait();
         });
-        assert!(lock(&crew.shared.state).threads <= 3);
+        assert!(lock(&crew.count).threads <= 3);
     }
-    wait_until(|| lock(&crew.shared.state).threads == 1);
+    wait_until(|| lock(&crew.count).threads == 1);
     quick(&crew).recv_timeout(LONG).unwrap();
-    let shared = Arc::clone(&crew.shared);
+    let count = Arc::clone(&crew.count);
     drop(crew);
-    wait_until(|| Arc::strong_count(&shared) == 1);
+    wait_until(|| Arc::strong_count(&count) == 1);
 }
 
 #[test]
