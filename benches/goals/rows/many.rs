@@ -1,5 +1,6 @@
 //! Many rules, many callbacks, and many updates.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ pub(crate) fn rules(runs: usize) -> Vec<Row> {
     const SHARED: usize = 10;
     let scene = Scene::new(Target::Rest, TOGGLES, 100);
     let own = passes(runs, scene, 20);
+    let busy = beside_others(|| passes(runs, scene, 20));
     let shared = Scene {
         rules: SHARED,
         ..scene
@@ -24,6 +26,8 @@ pub(crate) fn rules(runs: usize) -> Vec<Row> {
         Row::new(what, goal, unit, measured, floor)
     };
     let ms = Unit::Milliseconds;
+    let [busy, _] = busy.wall;
+    let quiet = own.wall[0].clone();
     vec![
         row(
             "1,000 toggles, 1,000 rules, 100 users each, nothing changed: wall",
@@ -36,6 +40,13 @@ pub(crate) fn rules(runs: usize) -> Vec<Row> {
             "≤ 30 ms",
             ms,
             own.cpu,
+        ),
+        // Whatever it waits for, others get a turn.
+        row(
+            "the same while others need every core: wall",
+            "",
+            ms,
+            [busy, quiet],
         ),
         row(
             "1,000 toggles that share 10 rules: queries in a pass",
@@ -56,6 +67,17 @@ pub(crate) fn rules(runs: usize) -> Vec<Row> {
             shared.cpu,
         ),
     ]
+}
+
+/// Meanwhile, more threads than there are cores do nothing but need them.
+fn beside_others<T>(work: impl FnOnce() -> T) -> T {
+    let goes_on = Arc::new(());
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    for _ in 0..=cores {
+        let goes_on = Arc::downgrade(&goes_on);
+        thread::spawn(move || while goes_on.strong_count() > 0 {});
+    }
+    work()
 }
 
 /// The cost of a pass in which nothing changes, and its floor.
