@@ -95,7 +95,10 @@ impl Crew {
 
     fn start_thread(&self, count: &mut Count) -> io::Result<()> {
         let (waiting, shared, patience) = (self.waiting.clone(), self.count.clone(), self.patience);
-        (self.start)(self.name, Box::new(move || take_part(&waiting, &shared, patience)))?;
+        (self.start)(
+            self.name,
+            Box::new(move || take_part(&waiting, &shared, patience)),
+        )?;
         count.threads += 1;
         Ok(())
     }

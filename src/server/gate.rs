@@ -41,7 +41,7 @@ const PLACES: u64 = 64;
 const QUEUE: i32 = 1024;
 
 /// How long the gate waits for a place or a descriptor before it tries again, and how long a client may
-/// take its answer or send its body although its place is needed.
+/// send its request or take its answer although its place is needed.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long clients that are being answered have left when the gate closes.
@@ -183,7 +183,8 @@ impl Admission {
         let stages = alive.iter().map(|it| (*it.stage(), &it.client));
         let _ = match stages.min_by_key(|(stage, _)| *stage) {
             // A request that has arrived is still read and answered.
-            Some((Stage::Lingering | Stage::Kept | Stage::Head, client)) => {
+            Some((Stage::Lingering | Stage::Kept, client)) => client.shutdown(Shutdown::Read),
+            Some((Stage::Head(since), client)) if since.elapsed() >= PAUSE => {
                 client.shutdown(Shutdown::Read)
             }
             Some((Stage::Transfer(since), client)) if since.elapsed() >= PAUSE => {
@@ -216,13 +217,13 @@ impl Admission {
     /// Ends the connections that are kept, because others need what they take.
     fn keep_none(&mut self) {
         self.door.keeps_none.store(true, SeqCst);
-        self.end_at(Stage::Kept);
+        self.end(|stage| stage == Stage::Kept);
     }
 
-    /// Ends connections that are this far, and not further.
-    fn end_at(&mut self, stage: Stage) {
+    /// Ends connections that are this far.
+    fn end(&mut self, is_so_far: impl Fn(Stage) -> bool) {
         let alive = self.alive().into_iter();
-        for idle in alive.filter(|it| *it.stage() == stage) {
+        for idle in alive.filter(|it| is_so_far(*it.stage())) {
             let _ = idle.client.shutdown(Shutdown::Read);
         }
     }
@@ -231,7 +232,7 @@ impl Admission {
     fn close(mut self) {
         let deadline = Instant::now() + CLOSING;
         self.keep_none();
-        self.end_at(Stage::Head);
+        self.end(|stage| matches!(stage, Stage::Head(_)));
         while !self.alive().is_empty() && Instant::now() < deadline {
             thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
         }

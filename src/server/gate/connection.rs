@@ -41,8 +41,8 @@ pub(super) enum Stage {
     Lingering,
     /// It waits for the next request.
     Kept,
-    /// It has not sent a whole head, or the body of an evaluation.
-    Head,
+    /// It has not sent a whole head, or the body of an evaluation, since this time.
+    Head(Instant),
     /// It has been taking its answer or sending its body since this time.
     Transfer(Instant),
     /// Its answer is being made.
@@ -56,7 +56,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(client: TcpStream) -> Connection {
-        let stage = Mutex::new(Stage::Head);
+        let stage = Mutex::new(Stage::Head(Instant::now()));
         Connection { client, stage }
     }
 
@@ -112,7 +112,7 @@ impl Connection {
                 },
             }
             if mem::take(&mut is_idle) {
-                *self.stage() = Stage::Head;
+                *self.stage() = Stage::Head(Instant::now());
                 client = self.within(TIME);
             }
         }
@@ -182,7 +182,7 @@ impl Connection {
         let next = body.split_off(length.min(body.len()));
         let read = body.len();
         if read < length {
-            *self.stage() = Stage::Head;
+            *self.stage() = Stage::Head(Instant::now());
             let mut client = self.within(TIME);
             if request.asks_first {
                 // If this fails, so does reading.

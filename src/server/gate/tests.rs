@@ -19,7 +19,7 @@ use crate::crew::tests::crew;
 use crate::metrics::Metrics;
 use crate::target::Evaluations;
 
-use super::{CLOSING, Connection, Door, Gate, Hooks, Inner, LINKS, open, places_within};
+use super::{CLOSING, Connection, Door, Gate, Hooks, Inner, LINKS, PAUSE, open, places_within};
 
 /// How long a test waits for what should come at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -189,6 +189,17 @@ fn a_client_that_is_being_answered_keeps_its_place() {
     let mut second = fixture.send(GET);
     release.send(()).unwrap();
     assert!(read(&mut first).ends_with("held"));
+    assert_eq!(status(&read(&mut second)), "200");
+}
+
+#[test]
+fn a_client_that_has_just_connected_has_time_to_send_its_request() {
+    let fixture = Fixture::new(1);
+    let start = Instant::now();
+    let mut idle = fixture.send("");
+    let mut second = fixture.send(GET);
+    assert_eq!(read(&mut idle), "");
+    assert!(start.elapsed() >= PAUSE);
     assert_eq!(status(&read(&mut second)), "200");
 }
 
