@@ -117,6 +117,7 @@ fn start(name: &str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
 
 fn take_part(waiting: &Receiver<Box<Work>>, count: &Mutex<Count>, patience: Duration) {
     loop {
+        // It yields before it sleeps, because work often follows from the last result.
         match waiting.recv_timeout(patience) {
             Ok(work) => work(count),
             Err(RecvTimeoutError::Timeout) => {
