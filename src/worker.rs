@@ -142,6 +142,8 @@ impl Worker {
         }
     }
 
+    /// None: nothing came in this time.
+    ///
     /// Sleeps at once: `recv_timeout` yields first, and where other programs need the cores, that gives them a
     /// turn for each result.
     fn next_message(&self, wait: Duration) -> Option<Message> {
