@@ -439,12 +439,21 @@ pub(crate) fn left_behind(old: &Config, new: &Config) -> Vec<String> {
 }
 
 /// For each target of an old configuration the one of a new configuration that is at the same place. That
-/// alone can mean several, such as accounts at one address: then an id or the same credentials tell.
+/// alone can mean several, such as accounts at one address: then the settings tell, or else the id.
 pub(crate) fn successors(old: &[Target], new: &[Target]) -> Vec<Option<TargetId>> {
-    let same_id = |it: &Target, other: &Target| it.id == other.id;
-    let same_settings = |it: &Target, other: &Target| it.settings == other.settings;
+    fn same_id(it: &Target, other: &Target) -> bool {
+        it.id == other.id
+    }
+    fn same_settings(it: &Target, other: &Target) -> bool {
+        it.settings == other.settings
+    }
     let mut found = vec![None; old.len()];
-    let rounds: [fn(&Target, &Target) -> bool; 3] = [same_id, same_settings, |_, _| true];
+    let rounds: [fn(&Target, &Target) -> bool; 4] = [
+        |it, other| same_id(it, other) && same_settings(it, other),
+        same_settings,
+        same_id,
+        |_, _| true,
+    ];
     for is_same in rounds {
         for (id, target) in old.iter().enumerate() {
             let is_free = |other: &TargetId| !found.contains(&Some(*other));

@@ -94,6 +94,7 @@ fn of_several_targets_those_that_are_gone_or_elsewhere_are_named() {
     let old = [("a", "one", "1"), ("b", "two", "2")];
     let at_one_address = [("a", "one", "1"), ("b", "one", "2")];
     let gone = Some("target b is no longer used: its toggles stay as they are");
+    let changed = Some("target a has changed: the toggles at the old one stay as they are");
     let moved = Some("target b has changed: the toggles at the old one stay as they are");
     for (old, new, left) in [
         (old, &[("c", "three", "3"), old[1], old[0]][..], None),
@@ -108,6 +109,8 @@ fn of_several_targets_those_that_are_gone_or_elsewhere_are_named() {
         (at_one_address, &[old[0]], gone),
         (at_one_address, &[("c", "one", "1")], gone),
         (at_one_address, &[("a", "one", "3")], gone),
+        // The credentials tell which account it is: `a` is the other one now.
+        (at_one_address, &[("a", "one", "2")], changed),
     ] {
         let found = left_behind(&targets(&old), &targets(new));
         assert_eq!(found, Vec::from_iter(left), "{new:?}");

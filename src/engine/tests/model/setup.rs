@@ -125,8 +125,11 @@ pub(super) fn everything(setup: &Setup) -> Config {
         })
         .collect();
     for (id, target) in config.targets.iter_mut().enumerate() {
-        let url = address(&format!("http://flags-{id}"));
-        target.settings.set("endpoint_url", Setting::Address(url));
+        let url = format!("http://flags-{id}");
+        target.place = format!("restapi {url}");
+        target
+            .settings
+            .set("endpoint_url", Setting::Address(address(&url)));
     }
     config.rules.truncate(RULES);
     for (id, toggle) in config.toggles.iter_mut().enumerate() {
