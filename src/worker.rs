@@ -255,7 +255,8 @@ impl Worker {
             }
         }
         if was_edit {
-            let older = self.former.iter().map(|generation| &generation.engine);
+            let older = self.former.iter_mut();
+            let older = older.map(|generation| &mut generation.engine);
             self.current.engine.go_on(older, moment());
         }
     }
@@ -329,8 +330,8 @@ impl Generation {
     /// The next one, which has not started; this one only ends what it has in flight.
     fn succeed(&mut self, assignment: Assignment) -> Generation {
         let (config, terms) = (Arc::clone(&assignment.config), assignment.peers.terms());
-        let engine = self.engine.succeed(config, assignment.mode, terms);
-        self.engine.hand_over(&engine);
+        let mut engine = self.engine.succeed(config, assignment.mode, terms);
+        self.engine.hand_over(&mut engine);
         Generation {
             number: self.number + 1,
             config: assignment.config,

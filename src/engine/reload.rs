@@ -56,16 +56,8 @@ impl Engine {
                 next.inherit_rule(*id, self, old);
             }
         }
-        let toggles = now.toggles.iter().enumerate();
-        let toggles: HashMap<_, ToggleId> = toggles
-            .map(|(id, toggle)| ((toggle.target, sameness(&now, toggle)), id))
-            .collect();
-        for (old, toggle) in self.config.toggles.iter().enumerate() {
-            let place =
-                successors[toggle.target].map(|target| (target, sameness(&self.config, toggle)));
-            if let Some(id) = place.and_then(|place| toggles.get(&place)) {
-                next.inherit_toggle(*id, self, old);
-            }
+        for (id, old) in next.same_toggles(self) {
+            next.inherit_toggle(id, self, old);
         }
         next.inherit_timer(self, Timer::Late, Timer::Late);
         next.wait_for(self);
@@ -83,53 +75,34 @@ impl Engine {
     }
 
     /// Goes on with the toggles that no older engine edits any longer.
-    pub(crate) fn go_on<'e>(
-        &mut self,
-        older: impl Iterator<Item = &'e Engine> + Clone,
-        now: Moment,
-    ) {
-        let edited = older.clone().flat_map(|old| old.edited().into_keys());
+    pub(crate) fn go_on<'e>(&mut self, older: impl Iterator<Item = &'e mut Engine>, now: Moment) {
+        let older = older.map(|old| {
+            self.take_lost(old);
+            &*old
+        });
+        let edited = older.flat_map(|old| old.edited().into_keys());
         let edited: BTreeSet<_> = edited.collect();
         for id in 0..self.toggles.len() {
             let is_busy = self.toggles[id].is_busy;
             if is_busy && !edited.contains(&self.config.place_of(id)) {
                 self.toggles[id].is_busy = false;
-                older.clone().for_each(|old| self.inherit_lost(id, old));
                 self.decide_again(id, now);
             }
         }
     }
 
-    /// Takes over the updates of a toggle that an older engine has lost.
-    fn inherit_lost(&mut self, id: ToggleId, old: &Engine) {
-        let place = self.config.place_of(id);
-        let same = old.toggles.iter().enumerate();
-        let same = same.filter(|(known, _)| old.config.place_of(*known) == place);
-        for (_, known) in same {
-            for environment in &mut self.toggles[id].environments {
-                let lost = known.named(&environment.name);
-                let lost = lost.and_then(|number| known.environments[number].lost.clone());
-                environment.lost = lost.or(environment.lost.take());
+    /// Takes over the updates that an older engine has lost: only the current one tells what became of them.
+    fn take_lost(&mut self, old: &mut Engine) {
+        for (id, old_id) in self.same_toggles(old) {
+            if !self.is_same_place(id, old, old_id) {
+                continue;
             }
-        }
-    }
-
-    /// Of updates that the next engine has taken over, only that one tells.
-    fn leave_lost(&mut self, next: &Engine) {
-        let taken = next.toggles.iter().enumerate().flat_map(|(id, toggle)| {
-            let lost = toggle.environments.iter().filter(|it| it.lost.is_some());
-            lost.map(move |it| (next.config.place_of(id), &*it.name))
-        });
-        let taken: BTreeSet<_> = taken.collect();
-        for (id, toggle) in self.toggles.iter_mut().enumerate() {
-            for environment in toggle
-                .environments
-                .iter_mut()
-                .filter(|it| it.lost.is_some())
-            {
-                let place = (self.config.place_of(id), &*environment.name);
-                if taken.contains(&place) {
-                    environment.lost = None;
+            for known in &mut old.toggles[old_id].environments {
+                let toggle = &mut self.toggles[id];
+                if let Some(number) = toggle.named(&known.name) {
+                    let lost = known.lost.take();
+                    let environment = &mut toggle.environments[number];
+                    environment.lost = lost.or(environment.lost.take());
                 }
             }
         }
@@ -147,8 +120,8 @@ impl Engine {
 
     /// Leaves the sources for which the next configuration has no registration with the same key, which
     /// replaces ours.
-    pub(crate) fn hand_over(&mut self, next: &Engine) {
-        self.leave_lost(next);
+    pub(crate) fn hand_over(&mut self, next: &mut Engine) {
+        next.take_lost(self);
         let key = |source: &Source| Some(source.terms.registration.as_ref()?.key.clone());
         for source in &mut self.sources {
             let stays = next.sources.iter().any(|it| key(it) == key(source));
@@ -161,6 +134,29 @@ impl Engine {
     fn is_same_target(&self, id: TargetId, other: &Engine, other_id: TargetId) -> bool {
         let (target, known) = (&self.config.targets[id], &other.config.targets[other_id]);
         target.kind == known.kind && target.settings == known.settings
+    }
+
+    /// The toggles that an older engine has too, with the ids that they have there.
+    fn same_toggles(&self, old: &Engine) -> Vec<(ToggleId, ToggleId)> {
+        let successors = successors(&old.config.targets, &self.config.targets);
+        let toggles = self.config.toggles.iter().enumerate();
+        let toggles: HashMap<_, ToggleId> = toggles
+            .map(|(id, toggle)| ((toggle.target, sameness(&self.config, toggle)), id))
+            .collect();
+        let known = old.config.toggles.iter().enumerate();
+        let same = known.filter_map(|(old_id, toggle)| {
+            let target = successors[toggle.target]?;
+            let id = toggles.get(&(target, sameness(&old.config, toggle)))?;
+            Some((*id, old_id))
+        });
+        same.collect()
+    }
+
+    /// Whether a toggle is still where an older engine has it, such as in the same project.
+    fn is_same_place(&self, id: ToggleId, old: &Engine, old_id: ToggleId) -> bool {
+        let (toggle, known) = (&self.config.toggles[id], &old.config.toggles[old_id]);
+        let kind = self.config.targets[toggle.target].kind;
+        kind.is_same_toggle(&toggle.spec, &known.spec)
     }
 
     fn inherit_target(&mut self, id: TargetId, old: &Engine, old_id: TargetId) {
@@ -234,8 +230,7 @@ impl Engine {
         let same_target = self.is_same_target(config.target, old, old_config.target);
         let terms = &self.targets[config.target].terms;
         let is_known = config.spec == old_config.spec;
-        let kind = self.config.targets[config.target].kind;
-        let same_place = kind.is_same_toggle(&config.spec, &old_config.spec);
+        let same_place = self.is_same_place(id, old, old_id);
         let answer_of = |engine: &Engine, rule: Option<RuleId>| {
             rule.and_then(|rule| engine.rules[rule].users().cloned())
         };
@@ -268,7 +263,6 @@ impl Engine {
             if same_place {
                 environment.history = known.environments[old_number].history.clone();
                 environment.unsure = known.environments[old_number].unsure;
-                environment.lost = known.environments[old_number].lost.clone();
             }
             if same_place && same_target && same_users {
                 environment.why = known.environments[old_number].why;

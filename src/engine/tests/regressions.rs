@@ -1,5 +1,6 @@
 //! What reloads, lost answers and an OPA that is not ready may not change.
 
+use super::super::task::PROMPT;
 use super::limit::with_limit;
 use super::reload::reload;
 use super::*;
@@ -47,7 +48,7 @@ fn the_limit_knows_what_was_in_flight_at_a_reload() {
     let (mut old, mut next) = reload(before, with_limit(HALF));
     old.done(applied(0, Ok(())));
     let moment = next.moment();
-    next.engine.go_on([&old.engine].into_iter(), moment);
+    next.engine.go_on([&mut old.engine].into_iter(), moment);
     assert_eq!(sent_for_a(&mut next), NOTHING, "7 of 8 users would go");
 }
 
@@ -168,4 +169,45 @@ fn a_lost_update_that_was_done_is_told_once_although_two_engines_read_it() {
     let updates = told.iter();
     let updates = updates.filter(|it| matches!(it.news, News::Updated(_)));
     assert_eq!(updates.count(), 1);
+}
+
+#[test]
+fn a_lost_update_is_not_forgotten_for_one_that_an_older_engine_has_lost() {
+    let config = || config(vec![opal()], &[0]);
+    let changed = |users: &[&str]| {
+        let users = Arc::new(self::users(users));
+        let present = Present::plain(false, Some(users));
+        read(0, Ok(Observed::Present(present)))
+    };
+    let go_on = |next: &mut Bench, older: &mut [&mut Bench]| {
+        let moment = next.moment();
+        let older = older.iter_mut().map(|old| &mut old.engine);
+        next.engine.go_on(older, moment);
+    };
+    let mut first = Bench::settled(config(), true);
+    assert_eq!(allow(&mut first, &["ann"]), ["update 0 ann"]);
+    let (mut first, mut second) = reload(first, config());
+    // It was not done.
+    first.done(applied(0, Err(failure(Kind::Timeout))));
+    go_on(&mut second, &mut [&mut first]);
+    assert_eq!(second.jobs(), ["query 0", "read 0"]);
+    second.done(changed(&[]));
+    assert_eq!(second.jobs(), ["describe 0"]);
+    second.done(Done::Query(0, Ok(users(&["bob"]).into())));
+    second.wait(PROMPT);
+    assert_eq!(second.jobs(), ["query 0"]);
+    second.done(Done::Query(0, Ok(users(&["bob"]).into())));
+    assert_eq!(second.jobs(), ["update 0 bob"]);
+    // It was done; the description is still under way.
+    second.done(applied(0, Err(failure(Kind::Timeout))));
+    let (mut second, mut third) = reload(second, config());
+    second.done(described(0, Ok(())));
+    go_on(&mut third, &mut [&mut first, &mut second]);
+    assert_eq!(third.jobs(), ["query 0", "read 0"]);
+    third.done(changed(&["bob"]));
+    let told = third.notices();
+    assert!(
+        matches!(&told[..], [News::Updated(it)] if *it.users == users(&["bob"])),
+        "{told:?}"
+    );
 }

@@ -13,8 +13,8 @@ pub(super) fn reload(old: Bench, config: Config) -> (Bench, Bench) {
 pub(super) fn reload_with(mut old: Bench, config: Config, terms: TargetTerms) -> (Bench, Bench) {
     let config = Arc::new(config);
     let terms = with_sources(&config, terms);
-    let engine = old.engine.succeed(config, Mode::Serve, terms);
-    old.engine.hand_over(&engine);
+    let mut engine = old.engine.succeed(config, Mode::Serve, terms);
+    old.engine.hand_over(&mut engine);
     let mut next = Bench {
         engine,
         now: old.now,

@@ -448,7 +448,7 @@ impl World {
         let moment = self.moment();
         let old = self.current();
         let mut next = old.succeed(Arc::new(config), Mode::Serve, terms);
-        old.hand_over(&next);
+        old.hand_over(&mut next);
         for (older, _) in &self.engines {
             next.wait_for(older);
         }
@@ -486,7 +486,7 @@ impl World {
             let (current, older) = self.engines.split_last_mut().unwrap();
             current
                 .0
-                .go_on(older.iter().map(|(older, _)| older), moment);
+                .go_on(older.iter_mut().map(|(older, _)| older), moment);
         }
     }
 
