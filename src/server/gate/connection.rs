@@ -80,7 +80,9 @@ impl Connection {
                 Ok(None) => return,
                 Err(refusal) => {
                     log::debug!("request refused peer={peer} status={}", refusal.0);
-                    let answer = refusal.answer(bytes.starts_with(b"HEAD "));
+                    // Line breaks before a request do not count (RFC 9112, section 2.2).
+                    let is_head = bytes.trim_ascii_start().starts_with(b"HEAD ");
+                    let answer = refusal.answer(is_head);
                     return self.answer_last(door, None, [&answer, &[]]);
                 }
             }

@@ -243,6 +243,16 @@ fn the_answer_to_head_has_no_body_and_another_one_can_follow() {
 }
 
 #[test]
+fn a_refused_head_gets_no_body_even_after_line_breaks() {
+    let fixture = fixture(8);
+    for before in ["", "\n", "\r\n\r\n"] {
+        let answer = fixture.ask(format!("{before}HEAD / HTTP/1.1\r\n\r\n"));
+        assert!(status_is(&answer, "400"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{before:?}: {answer}");
+    }
+}
+
+#[test]
 fn half_of_the_places_are_kept_at_most() {
     let fixture = fixture(32);
     let ask = || {
