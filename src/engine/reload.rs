@@ -76,12 +76,11 @@ impl Engine {
 
     /// Goes on with the toggles that no older engine edits any longer.
     pub(crate) fn go_on<'e>(&mut self, older: impl Iterator<Item = &'e mut Engine>, now: Moment) {
-        let older = older.map(|old| {
+        let mut edited = BTreeSet::new();
+        for old in older {
             self.take_lost(old);
-            &*old
-        });
-        let edited = older.flat_map(|old| old.edited().into_keys());
-        let edited: BTreeSet<_> = edited.collect();
+            edited.extend(old.edited().into_keys());
+        }
         for id in 0..self.toggles.len() {
             let is_busy = self.toggles[id].is_busy;
             if is_busy && !edited.contains(&self.config.place_of(id)) {
